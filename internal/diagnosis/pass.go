@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Pass is one application of one rule to one thing: all that a rule can see. It remembers which kinds of evidence
+// the rule looked at, so that the harness can compare them with what the rule declares.
+type Pass struct {
+	snapshot *evidence.Snapshot
+	rule     *Rule
+	about    evidence.Ref
+	attempt  evidence.Attempt
+	used     evidence.Kind
+	found    []Finding
+}
+
+// About returns the thing that the pass looks at.
+func (p *Pass) About() evidence.Ref { return p.about }
+
+// Now returns the time of the snapshot, the only clock there is.
+func (p *Pass) Now() time.Time { return p.snapshot.Taken }
+
+// Lacks returns which of the kinds k are missing for the thing.
+func (p *Pass) Lacks(k evidence.Kind) evidence.Kind { return p.snapshot.Lacks(k, p.about) }
+
+// Attempt returns the ended attempt of an Attempt-scoped pass, without its log.
+func (p *Pass) Attempt() evidence.Attempt {
+	p.used |= evidence.Status
+	a := p.attempt
+	a.Log = evidence.Log{}
+	return a
+}
+
+// Attempts returns the runs known of the pass's container or pod, oldest first within a container, without their logs.
+func (p *Pass) Attempts() []evidence.Attempt {
+	p.used |= evidence.Status
+	of := p.about
+	of.Attempt = evidence.NoAttempt
+	all := slices.Clone(p.snapshot.Attempts(of))
+	for i := range all {
+		all[i].Log = evidence.Log{}
+	}
+	return all
+}
+
+// Log returns the log of the attempt; of a Container-scoped pass, of its newest attempt that has one.
+func (p *Pass) Log() evidence.Log {
+	p.used |= evidence.Logs
+	if p.rule.Scope == Attempt {
+		return p.attempt.Log
+	}
+	for _, a := range slices.Backward(p.snapshot.Attempts(p.about)) {
+		if a.Log.Text != "" {
+			return a.Log
+		}
+	}
+	return evidence.Log{}
+}
+
+// PodMeta returns the metadata of the pass's pod, whose deletion the kubelet and the API server write.
+func (p *Pass) PodMeta() *metav1.ObjectMeta {
+	p.used |= evidence.Status
+	if pod := p.pod(); pod != nil {
+		return &pod.ObjectMeta
+	}
+	return &metav1.ObjectMeta{}
+}
+
+// PodSpec returns the spec of the pass's pod.
+func (p *Pass) PodSpec() *corev1.PodSpec {
+	p.used |= evidence.Spec
+	if pod := p.pod(); pod != nil {
+		return &pod.Spec
+	}
+	return &corev1.PodSpec{}
+}
+
+// PodStatus returns the status of the pass's pod.
+func (p *Pass) PodStatus() *corev1.PodStatus {
+	p.used |= evidence.Status
+	if pod := p.pod(); pod != nil {
+		return &pod.Status
+	}
+	return &corev1.PodStatus{}
+}
+
+// Spec returns the pass's container as the pod's spec has it, or nil.
+func (p *Pass) Spec() *corev1.Container {
+	p.used |= evidence.Spec
+	if pod := p.pod(); pod != nil {
+		return evidence.ContainerSpec(pod, p.about.Container)
+	}
+	return nil
+}
+
+// Status returns the status of the pass's container, or nil before there is one.
+func (p *Pass) Status() *corev1.ContainerStatus {
+	p.used |= evidence.Status
+	if pod := p.pod(); pod != nil {
+		return evidence.ContainerStatus(pod, p.about.Container)
+	}
+	return nil
+}
+
+func (p *Pass) pod() *corev1.Pod {
+	pod, _ := evidence.Get[*corev1.Pod](p.snapshot, p.about.Namespace, p.about.Name)
+	return pod
+}
+
+// Events returns the Events about the thing with one of the reasons (all without any), oldest first.
+func (p *Pass) Events(reasons ...string) []evidence.Event {
+	p.used |= evidence.Events
+	var list []evidence.Event
+	for _, e := range p.snapshot.EventsAbout(p.about) {
+		if len(reasons) == 0 || slices.Contains(reasons, e.Reason) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Order returns the kubelet's order that the attempt ended by.
+func (p *Pass) Order() (evidence.Order, bool) {
+	p.used |= evidence.Events | evidence.Status
+	return p.snapshot.OrderFor(p.attempt)
+}
+
+// Node returns the pass's node, or that of its pod; nil when unknown.
+func (p *Pass) Node() *corev1.Node {
+	p.used |= evidence.Node
+	name := p.about.Name
+	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
+		name = pod.Spec.NodeName
+	}
+	node, _ := evidence.Get[*corev1.Node](p.snapshot, "", name)
+	return node
+}
+
+// NodeEvents returns the Events about that node with one of the reasons (all without any), oldest first.
+func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {
+	p.used |= evidence.Events
+	name := p.about.Name
+	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
+		name = pod.Spec.NodeName
+	}
+	list := slices.Clone(p.snapshot.EventsAbout(evidence.RefTo("Node", "", name)))
+	return slices.DeleteFunc(list, func(e evidence.Event) bool {
+		return len(reasons) > 0 && !slices.Contains(reasons, e.Reason)
+	})
+}
+
+// Lease returns the lease that the pass's node renews every 10 s; nil when unknown.
+func (p *Pass) Lease() *coordinationv1.Lease {
+	node := p.Node()
+	if node == nil {
+		return nil
+	}
+	lease, _ := evidence.Get[*coordinationv1.Lease](p.snapshot, corev1.NamespaceNodeLease, node.Name)
+	return lease
+}
+
+// Nodes returns every node that is known.
+func (p *Pass) Nodes() []*corev1.Node {
+	p.used |= evidence.Node
+	return evidence.List[*corev1.Node](p.snapshot)
+}
+
+// Usage returns the latest usage of the pass's container, and whether there is any.
+func (p *Pass) Usage() (metricsv1.ContainerMetrics, bool) {
+	p.used |= evidence.Usage
+	m, ok := evidence.Get[*metricsv1.PodMetrics](p.snapshot, p.about.Namespace, p.about.Name)
+	if !ok {
+		return metricsv1.ContainerMetrics{}, false
+	}
+	i := slices.IndexFunc(m.Containers, func(c metricsv1.ContainerMetrics) bool { return c.Name == p.about.Container })
+	if i < 0 {
+		return metricsv1.ContainerMetrics{}, false
+	}
+	return m.Containers[i], true
+}
+
+// Host returns what the node agent saw of the thing, oldest first.
+func (p *Pass) Host() []evidence.Fact {
+	p.used |= evidence.Host
+	var facts []evidence.Fact
+	for _, f := range p.snapshot.Facts {
+		if f.Kind == evidence.Host && p.snapshot.Covers(f.About, p.about) {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// Keys returns the keys of a ConfigMap and whether it exists. Unknown is true when nobody looked.
+func (p *Pass) Keys(name string) (keys []string, exists, unknown bool) {
+	p.used |= evidence.Spec
+	if cm, ok := evidence.Get[*corev1.ConfigMap](p.snapshot, p.about.Namespace, name); ok {
+		for key := range cm.Data {
+			keys = append(keys, key)
+		}
+		for key := range cm.BinaryData {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		return keys, true, false
+	}
+	return nil, false, !p.snapshot.IsAbsent(evidence.RefTo("ConfigMap", p.about.Namespace, name))
+}
+
+// Workload returns the topmost controller of the thing that has a pod template, and that template; the pod itself and
+// nil when it has none that is known. Fixes are made there: a controller would revert them anywhere below.
+func (p *Pass) Workload() (evidence.Ref, *corev1.PodTemplateSpec) {
+	p.used |= evidence.Spec
+	top := p.snapshot.TopOwner(p.about)
+	switch o := p.snapshot.Object(top).(type) {
+	case *appsv1.Deployment:
+		return top, &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return top, &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return top, &o.Spec.Template
+	}
+	return top, nil
+}
+
+// Object returns an object that the rule knows how to name; T is its pointer type. The kind of evidence it belongs
+// to is the caller's to say.
+func Object[T evidence.Object](p *Pass, kind evidence.Kind, namespace, name string) (T, bool) {
+	p.used |= kind
+	return evidence.Get[T](p.snapshot, namespace, name)
+}
+
+// Report adds a finding. What it leaves out is filled in: the rule, the thing, and the time of its first fact.
+func (p *Pass) Report(f Finding) {
+	f.Rule = p.rule
+	if f.About == (evidence.Ref{}) {
+		f.About = p.about
+	}
+	for i := 0; f.At.IsZero() && i < len(f.Facts); i++ {
+		f.At = f.Facts[i].At
+	}
+	if f.At.IsZero() {
+		f.At = p.snapshot.Taken
+	}
+	f.At = f.At.UTC()
+	p.found = append(p.found, f)
+}

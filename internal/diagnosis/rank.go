@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Cause is a finding that no other finding explains, with what follows from it. Leads have the same shape: each is
+// a finding that its parent explains.
+type Cause struct {
+	Finding
+	Leads []Cause
+}
+
+// Explains returns how many findings hang below the cause.
+func (c *Cause) Explains() int {
+	n := len(c.Leads)
+	for i := range c.Leads {
+		n += c.Leads[i].Explains()
+	}
+	return n
+}
+
+// lag is by how much a finding of a scope is reported later than the thing happened. The node controller gives a
+// kubelet 50 s (node-monitor-grace-period) and looks every 5 s; the API server stamps whole seconds.
+func lag(s Scope) time.Duration {
+	switch s {
+	case Node, Cluster:
+		return time.Minute
+	case Workload, Pod:
+		return 2 * time.Second
+	default:
+		return 0
+	}
+}
+
+// Rank links findings into causes. A finding explains another when its effect is among what can cause the other, its
+// thing covers the other's, and it comes first in a strict total order; so the links cannot form a cycle. Each
+// finding hangs under its strongest explainer and one with none is a cause. There are no weights.
+func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
+	fs := slices.Clone(findings)
+	slices.SortStableFunc(fs, earlier)
+	parent := make([]int, len(fs))
+	for i := range fs {
+		parent[i] = -1
+		for j := range i {
+			if explains(s, &fs[j], &fs[i]) && (parent[i] < 0 || stronger(&fs[j], &fs[parent[i]])) {
+				parent[i] = j
+			}
+		}
+	}
+	causes := tree(fs, parent, -1)
+	slices.SortStableFunc(causes, func(a, b Cause) int {
+		return cmp.Or(
+			-cmp.Compare(a.Confidence, b.Confidence),
+			-cmp.Compare(a.Explains(), b.Explains()),
+			a.At.Compare(b.At),
+			cmp.Compare(a.Rule.ID, b.Rule.ID),
+			a.About.Compare(b.About),
+		)
+	})
+	return causes
+}
+
+// earlier is the strict total order that makes the links acyclic: time less the reporting lag, then the wider scope,
+// then id, thing and words.
+func earlier(a, b Finding) int {
+	return cmp.Or(
+		a.At.Add(-lag(a.Rule.Scope)).Compare(b.At.Add(-lag(b.Rule.Scope))),
+		-cmp.Compare(a.Rule.Scope, b.Rule.Scope),
+		cmp.Compare(a.Rule.ID, b.Rule.ID),
+		a.About.Compare(b.About),
+		cmp.Compare(a.Message, b.Message),
+	)
+}
+
+func explains(s *evidence.Snapshot, a, b *Finding) bool {
+	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && s.Covers(a.About, b.About)
+}
+
+// stronger prefers the surer explainer, then the one closer to what it explains, then the later one: of two orders to
+// stop a container the last one counts.
+func stronger(a, b *Finding) bool {
+	if a.Confidence != b.Confidence {
+		return a.Confidence > b.Confidence
+	}
+	if a.Rule.Scope != b.Rule.Scope {
+		return a.Rule.Scope < b.Rule.Scope
+	}
+	return a.At.After(b.At)
+}
+
+func tree(fs []Finding, parent []int, of int) []Cause {
+	var causes []Cause
+	for i := range fs {
+		if parent[i] == of {
+			causes = append(causes, Cause{Finding: fs[i], Leads: tree(fs, parent, i)})
+		}
+	}
+	return causes
+}

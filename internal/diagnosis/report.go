@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Source gives snapshots: the live cluster, a bundle, pasted text, manifests. It returns an error only when nothing
+// at all can be said; evidence that cannot be had is a Gap.
+type Source interface {
+	Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error)
+}
+
+// A Report is the answer to one question.
+type Report struct {
+	Taken        time.Time
+	Subject      evidence.Ref
+	Asked        int // how many pods were looked at
+	Causes       []Cause
+	Undetermined []Undetermined
+	Skipped      []Skip
+	Gaps         []evidence.Gap
+}
+
+// Diagnose is the whole program.
+func Diagnose(ctx context.Context, src Source, sel evidence.Selection, rules []*Rule) (*Report, error) {
+	s, err := src.Snapshot(ctx, sel)
+	if err != nil {
+		return nil, err
+	}
+	return Examine(s, rules), nil
+}
+
+// Examine answers from evidence that is already at hand.
+func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
+	result := Run(s, rules)
+	report := &Report{
+		Taken: s.Taken, Subject: s.Subject, Causes: Rank(s, result.Findings),
+		Undetermined: undetermined(s, result), Skipped: result.Skipped, Gaps: s.Gaps,
+	}
+	for _, ref := range asked(s) {
+		if ref.Kind == "Pod" {
+			report.Asked++
+		}
+	}
+	return report
+}
+
+// undetermined lists every death that no finding explains at least as likely.
+func undetermined(s *evidence.Snapshot, result Result) []Undetermined {
+	explained := map[evidence.Ref]bool{}
+	for i := range result.Findings {
+		if f := &result.Findings[i]; f.Confidence >= Likely {
+			explained[f.About] = true
+		}
+	}
+	var list []Undetermined
+	for _, t := range targets(s)[Attempt] {
+		if a := t.attempt; !explained[a.Of] {
+			u := Undetermined{About: a.Of, At: a.Finished, SettledBy: settledBy(s, a)}
+			u.Message = fmt.Sprintf("container %s ended with exit code %d, reason %s, and nothing that could be read says who ended it",
+				a.Of.Container, a.ExitCode, a.Reason)
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// settledBy names the evidence that would settle a death, by what it could tell.
+func settledBy(s *evidence.Snapshot, a evidence.Attempt) []string {
+	tells := []struct {
+		kind evidence.Kind
+		text string
+	}{
+		{evidence.Events, "the Killing Event of that minute, which names the kubelet's reason"},
+		{evidence.Logs, "the log of that attempt"},
+		{evidence.Node, "the node's conditions and boot time"},
+		{evidence.Host, "the node's kernel log and the record of who sent the signal"},
+	}
+	var list []string
+	for _, t := range tells {
+		if s.Lacks(t.kind, a.Of) != 0 {
+			list = append(list, t.text+" ("+why(s, t.kind, a.Of)+")")
+		}
+	}
+	return list
+}

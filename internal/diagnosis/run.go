@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Result is what Run found, and what it could not look at.
+type Result struct {
+	Findings []Finding
+	Skipped  []Skip
+	Used     map[string]evidence.Kind // by rule id: the kinds of evidence that its passes looked at
+}
+
+// Run applies each rule to each thing in its scope. It is a pure function of its arguments. A rule that panics or
+// reports an invalid finding is broken: that is a Skip with the reason, and the others go on.
+func Run(s *evidence.Snapshot, rules []*Rule) Result {
+	result := Result{Used: map[string]evidence.Kind{}}
+	things := targets(s)
+	for _, r := range rules {
+		if r.Stage == Retired {
+			continue
+		}
+		for _, t := range things[r.Scope] {
+			if missing := s.Lacks(r.Needs, t.about); missing != 0 {
+				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
+				continue
+			}
+			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt}
+			if err := p.run(); err != nil {
+				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
+				continue
+			}
+			result.Used[r.ID] |= p.used
+			result.Findings = append(result.Findings, p.found...)
+		}
+	}
+	return result
+}
+
+// run is the one place where a panic is recovered: a bug in one rule must not cost the answers of the others.
+func (p *Pass) run() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the rule is broken: %v", v)
+		}
+	}()
+	p.rule.Run(p)
+	for i := range p.found {
+		if err := p.found[i].validate(); err != nil {
+			return fmt.Errorf("the rule is broken: finding %q: %w", p.found[i].Message, err)
+		}
+	}
+	return nil
+}
+
+// why joins the reasons that the snapshot gives for missing evidence.
+func why(s *evidence.Snapshot, missing evidence.Kind, about evidence.Ref) string {
+	for _, g := range s.Gaps {
+		if g.Kind&missing != 0 && s.Covers(g.About, about) {
+			return g.Why
+		}
+	}
+	return "not part of this evidence"
+}
+
+type target struct {
+	about   evidence.Ref
+	attempt evidence.Attempt
+}
+
+// targets returns what there is to look at in each scope, in a fixed order.
+func targets(s *evidence.Snapshot) map[Scope][]target {
+	t := map[Scope][]target{Cluster: {{about: evidence.Cluster}}}
+	var nodes, workloads []evidence.Ref
+	for _, ref := range asked(s) {
+		switch ref.Kind {
+		case "Pod":
+			pod := s.Object(ref).(*corev1.Pod)
+			podTargets(s, t, ref, pod)
+			if pod.Spec.NodeName != "" {
+				nodes = append(nodes, evidence.RefTo("Node", "", pod.Spec.NodeName))
+			}
+			if owner, ok := s.Owner(ref); ok && owner.Kind != "Node" {
+				workloads = append(workloads, owner, s.TopOwner(ref))
+			}
+		case "Node":
+			nodes = append(nodes, ref)
+		default:
+			workloads = append(workloads, ref)
+		}
+	}
+	t[Node] = present(s, nodes)
+	t[Workload] = present(s, workloads)
+	return t
+}
+
+func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
+	t[Pod] = append(t[Pod], target{about: ref})
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			t[Container] = append(t[Container], target{about: ref.InContainer(list[i].Name)})
+		}
+	}
+	for _, a := range s.Deaths(ref) {
+		t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+	}
+}
+
+// asked returns what the snapshot was asked about and holds; without a question, everything.
+func asked(s *evidence.Snapshot) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, ref := range s.Asked {
+		if s.Object(ref) != nil {
+			refs = append(refs, ref)
+		}
+	}
+	if len(s.Asked) > 0 {
+		return refs
+	}
+	for _, o := range s.Objects {
+		switch ref := evidence.RefOf(o); ref.Kind {
+		case "Pod", "Node", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController":
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+func present(s *evidence.Snapshot, refs []evidence.Ref) []target {
+	slices.SortFunc(refs, evidence.Ref.Compare)
+	var list []target
+	for _, ref := range slices.Compact(refs) {
+		if s.Object(ref) != nil {
+			list = append(list, target{about: ref})
+		}
+	}
+	return list
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// settledAfter is how long a container must have run since its only restart before that restart is history: the time
+// after which the kubelet itself forgets its crash back-off (twice the greatest back-off of 5 min, kubernetes
+// pkg/kubelet/kubelet.go).
+const settledAfter = 10 * time.Minute
+
+// expected says why the end of attempt a needs no explaining, or "".
+func expected(pod *corev1.Pod, a Attempt, taken time.Time) string {
+	st := ContainerStatus(pod, a.Of.Container)
+	switch {
+	case !a.Ended() || st == nil:
+		return ""
+	case a.ExitCode == 0 && a.Reason == "Completed" && !a.Sidecar && (a.Init || mayComplete(pod, a.Of.Container)):
+		return "completed"
+	case a.Sidecar && endedAfterMain(pod, a):
+		return "stopped because the pod's main containers had completed"
+	case st.RestartCount == 1 && a.Of.Attempt == 0 && st.Ready && st.State.Running != nil &&
+		taken.Sub(st.State.Running.StartedAt.Time) > settledAfter:
+		return "one restart, and running well ever since"
+	}
+	return ""
+}
+
+// mayComplete tells whether exit 0 is a proper end for a main container: not under restartPolicy Always.
+func mayComplete(pod *corev1.Pod, container string) bool {
+	if c := ContainerSpec(pod, container); c != nil && c.RestartPolicy != nil {
+		return *c.RestartPolicy != corev1.ContainerRestartPolicyAlways
+	}
+	return pod.Spec.RestartPolicy == corev1.RestartPolicyNever || pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure
+}
+
+// endedAfterMain tells whether every main container had ended when sidecar attempt a did: the kubelet stops native
+// sidecars then, and what they exit with does not count (KEP-753).
+func endedAfterMain(pod *corev1.Pod, a Attempt) bool {
+	for i := range pod.Status.ContainerStatuses {
+		t := pod.Status.ContainerStatuses[i].State.Terminated
+		if t == nil || t.FinishedAt.After(a.Finished) {
+			return false
+		}
+	}
+	return len(pod.Status.ContainerStatuses) > 0
+}
+
+// ContainerSpec returns the container of that name from any of a pod's lists, or nil. Ephemeral containers are not
+// returned: they have no probes, resources or restarts.
+func ContainerSpec(pod *corev1.Pod, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// ContainerStatus returns the status of the container of that name from any of a pod's lists, or nil.
+func ContainerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{
+		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
+	} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// pendingTooLong is how long a pod may take to start before that is trouble. The service level objective for pod
+// start-up is 5 s without image pulls (kubernetes/community sig-scalability slos); a minute leaves room for a pull.
+const pendingTooLong = time.Minute
+
+// Troubled tells whether a pod is worth diagnosing when nobody asked for it by name: it waits abnormally, has ended
+// badly, restarted, is pending too long, is not ready, or is stuck terminating. A pod that ends in order is not.
+func Troubled(pod *corev1.Pod, taken time.Time) bool {
+	if pod.DeletionTimestamp != nil {
+		return taken.After(pod.DeletionTimestamp.Add(settleGrace))
+	}
+	switch pod.Status.Phase {
+	case corev1.PodSucceeded:
+		return false
+	case corev1.PodFailed:
+		return true
+	case corev1.PodPending:
+		if taken.Sub(pod.CreationTimestamp.Time) > pendingTooLong || condition(pod, corev1.PodScheduled) == corev1.ConditionFalse {
+			return true
+		}
+	}
+	for _, a := range attemptsOf(pod) {
+		if a.Ended() && expected(pod, a, taken) == "" {
+			return true
+		}
+	}
+	return badlyWaiting(pod) || pod.Status.Phase == corev1.PodRunning && condition(pod, corev1.PodReady) == corev1.ConditionFalse
+}
+
+// settleGrace is how far past its grace period a deletion may be before it counts as stuck: the kubelet needs a few
+// seconds to unmount and report.
+const settleGrace = 30 * time.Second
+
+func condition(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionStatus {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == kind {
+			return c.Status
+		}
+	}
+	return corev1.ConditionUnknown
+}
+
+// badlyWaiting tells whether a container waits for any reason but a normal start.
+func badlyWaiting(pod *corev1.Pod) bool {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			w := list[i].State.Waiting
+			if w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
+				return true
+			}
+		}
+	}
+	return false
+}

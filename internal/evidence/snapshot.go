@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Pod is the kind that most questions are about.
+type Pod = corev1.Pod
+
+// A Selection says what is asked about: named things, or everything that matches.
+type Selection struct {
+	Ref           Ref    // one thing; zero: everything that the rest selects
+	Namespace     string // of Ref or to look in
+	AllNamespaces bool   // everything troubled, in every namespace
+	Label         string // a label selector
+	Container     string // only this container
+	NoLogs        bool   // do not read logs
+	LogBytes      int64  // how much of the end of each log is read; 0: 256 KiB
+}
+
+// A Snapshot is everything known about its subject at one moment. Package collect fills the exported fields and calls
+// Freeze; then it never changes and may be read from many goroutines.
+type Snapshot struct {
+	Taken   time.Time // the only clock rules have
+	Subject Ref       // what was asked: a pod, a workload, a node, a namespace; zero: the cluster
+	Asked   []Ref     // the pods, workloads and nodes that rules look at; empty: all. The rest is context
+	Has     Kind      // kinds that were looked for and could be read
+	Gaps    []Gap
+	Absent  []Ref // things that are referred to, were looked for and do not exist
+	Objects []Object
+	Events  []*corev1.Event
+	Logs    []Log
+	Facts   []Fact // facts that have no object: kernel log, CRI, usage
+
+	index    map[Ref]Object
+	events   map[Ref][]Event
+	attempts map[Ref][]Attempt
+}
+
+// Freeze puts the snapshot in its one order, derives attempts and what Events say, and returns it. Duplicate objects
+// and Events are dropped.
+func (s *Snapshot) Freeze() *Snapshot {
+	s.Taken = s.Taken.UTC()
+	sortBy(s.Objects, func(o Object) Ref { return RefOf(o) })
+	s.Objects = slices.CompactFunc(s.Objects, func(a, b Object) bool { return RefOf(a) == RefOf(b) })
+	sortBy(s.Logs, func(l Log) Ref { return l.Of })
+	slices.SortFunc(s.Events, func(a, b *corev1.Event) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	s.Events = slices.CompactFunc(s.Events, func(a, b *corev1.Event) bool {
+		return a.Namespace == b.Namespace && a.Name == b.Name
+	})
+	for _, refs := range []*[]Ref{&s.Asked, &s.Absent} {
+		slices.SortFunc(*refs, Ref.Compare)
+		*refs = slices.Compact(*refs)
+	}
+	slices.SortStableFunc(s.Facts, func(a, b Fact) int { return cmp.Or(a.At.Compare(b.At), a.About.Compare(b.About)) })
+	s.indexObjects()
+	s.indexEvents()
+	s.indexAttempts()
+	s.expireEvents()
+	slices.SortStableFunc(s.Gaps, func(a, b Gap) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.About.Compare(b.About), cmp.Compare(a.Why, b.Why))
+	})
+	s.Gaps = slices.Compact(s.Gaps)
+	return s
+}
+
+func sortBy[T any](list []T, ref func(T) Ref) {
+	slices.SortStableFunc(list, func(a, b T) int { return ref(a).Compare(ref(b)) })
+}
+
+func (s *Snapshot) indexObjects() {
+	s.index = make(map[Ref]Object, len(s.Objects))
+	for _, o := range s.Objects {
+		s.index[RefOf(o)] = o
+	}
+}
+
+func (s *Snapshot) indexEvents() {
+	s.events = map[Ref][]Event{}
+	for _, e := range s.Events {
+		ev := EventOf(e)
+		s.events[ev.About.Object()] = append(s.events[ev.About.Object()], ev)
+	}
+	for _, list := range s.events {
+		slices.SortStableFunc(list, func(a, b Event) int {
+			return cmp.Or(a.Last.Compare(b.Last), a.First.Compare(b.First), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+		})
+	}
+}
+
+func (s *Snapshot) indexAttempts() {
+	logs := make(map[Ref]Log, len(s.Logs))
+	for _, l := range s.Logs {
+		logs[l.Of] = l
+	}
+	s.attempts = map[Ref][]Attempt{}
+	for _, pod := range List[*Pod](s) {
+		for _, a := range attemptsOf(pod) {
+			a.Expected = expected(pod, a, s.Taken)
+			a.Log = logs[a.Of]
+			s.attempts[RefOf(pod)] = append(s.attempts[RefOf(pod)], a)
+		}
+	}
+}
+
+// EventTTL is how long an API server keeps Events unless told otherwise (kube-apiserver --event-ttl).
+const EventTTL = time.Hour
+
+// expireEvents notes for every end older than the lifetime of Events that nothing can be told from there being none,
+// unless an Event from before that end proves that they are kept for longer.
+func (s *Snapshot) expireEvents() {
+	for ref, attempts := range s.attempts {
+		for _, a := range attempts {
+			if !a.Ended() || a.Expected != "" || s.Taken.Sub(a.Finished) < EventTTL || a.Finished.IsZero() {
+				continue
+			}
+			list := s.events[ref]
+			if !slices.ContainsFunc(list, func(e Event) bool { return !e.Last.After(a.Finished) }) {
+				s.Gaps = append(s.Gaps, Gap{Events, a.Of, "expired: Events are kept for one hour by default"})
+			}
+		}
+	}
+}
+
+// Get returns the object of type T (a pointer type) by name.
+func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
+	o, ok := s.index[RefTo(reflect.TypeFor[T]().Elem().Name(), namespace, name)].(T)
+	return o, ok
+}
+
+// List returns all objects of type T (a pointer type), by namespace and name.
+func List[T Object](s *Snapshot) []T {
+	var list []T
+	for _, o := range s.Objects {
+		if t, ok := o.(T); ok {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Object returns the object that ref is or is part of, or nil.
+func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
+
+// IsAbsent tells whether the thing was looked for and does not exist. False may also mean that nobody looked.
+func (s *Snapshot) IsAbsent(ref Ref) bool { return slices.Contains(s.Absent, ref) }
+
+// Attempts returns the runs known of a pod, or of one container of it, oldest first within a container.
+func (s *Snapshot) Attempts(of Ref) []Attempt {
+	all := s.attempts[of.Object()]
+	if of.Container == "" {
+		return all
+	}
+	var some []Attempt
+	for _, a := range all {
+		if a.Of.Container == of.Container && (of.Attempt == NoAttempt || of.Attempt == a.Of.Attempt) {
+			some = append(some, a)
+		}
+	}
+	return some
+}
+
+// Deaths returns the ends of a pod's attempts that need explaining.
+func (s *Snapshot) Deaths(pod Ref) []Attempt {
+	var deaths []Attempt
+	for _, a := range s.Attempts(pod) {
+		if a.Ended() && a.Expected == "" {
+			deaths = append(deaths, a)
+		}
+	}
+	return deaths
+}
+
+// EventsAbout returns the Events of an object, oldest first: for a container its own and those of the pod as a whole.
+// Events of an earlier object of the same name are left out by their UID; those of a node are not, because the
+// kubelet uses the node's name for it.
+func (s *Snapshot) EventsAbout(ref Ref) []Event {
+	uid := ""
+	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
+		uid = string(o.GetUID())
+	}
+	var list []Event
+	for _, e := range s.events[ref.Object()] {
+		sameObject := uid == "" || e.UID == "" || e.UID == uid
+		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
+		if sameObject && sameContainer {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Lacks returns which of the kinds k are missing for the thing named.
+func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
+	lacks := k &^ s.Has
+	for _, g := range s.Gaps {
+		if k&g.Kind != 0 && s.Covers(g.About, about) {
+			lacks |= k & g.Kind
+		}
+	}
+	return lacks
+}
+
+// Owner returns the controller of an object: the ReplicaSet of a pod, the Deployment of a ReplicaSet. It need not be
+// among the objects.
+func (s *Snapshot) Owner(of Ref) (Ref, bool) {
+	o := s.Object(of)
+	if o == nil {
+		return Ref{}, false
+	}
+	if c := metav1.GetControllerOf(o); c != nil {
+		return RefTo(c.Kind, o.GetNamespace(), c.Name), true
+	}
+	return Ref{}, false
+}
+
+// TopOwner follows controllers up to the last one that is known; the object itself when it has none. A node that owns
+// a static pod does not count.
+func (s *Snapshot) TopOwner(of Ref) Ref {
+	top := of.Object()
+	for range 8 { // deeper than any controller hierarchy; a cycle ends here
+		owner, ok := s.Owner(top)
+		if !ok || s.Object(owner) == nil || owner.Kind == "Node" {
+			break
+		}
+		top = owner
+	}
+	return top
+}
+
+// Describe returns the name of a thing with its namespace, for messages about things in several namespaces.
+func Describe(ref Ref) string {
+	if ref.Namespace == "" {
+		return ref.String()
+	}
+	return fmt.Sprintf("%s in namespace %s", ref, ref.Namespace)
+}
