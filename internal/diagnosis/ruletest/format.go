@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,7 @@ func apply(object evidence.Object, patch *diagnosis.Patch) ([]byte, error) {
 	if jsonpatch.Equal(before, after) {
 		return nil, fmt.Errorf("the patch changes nothing: %s", patch.Data)
 	}
-	typed := object.DeepCopyObject()
+	typed := reflect.New(reflect.TypeOf(object).Elem()).Interface()
 	if err := json.Unmarshal(after, typed); err != nil {
 		return nil, err
 	}
