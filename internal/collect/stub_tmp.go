@@ -6,5 +6,5 @@ import (
 )
 
 func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, error) { return s, nil }
-func CheckYAML(b []byte) error                                                         { return nil }
-func DecodeYAML(b []byte, into any) error                                              { return yaml.Unmarshal(b, into) }
+func CheckYAML(b []byte) error                                                        { return nil }
+func DecodeYAML(b []byte, into any) error                                             { return yaml.Unmarshal(b, into) }
