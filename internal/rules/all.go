@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rules lists every rule. One package a family, one file a rule.
+package rules
+
+import (
+	"slices"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/memory"
+)
+
+// All returns every rule, family by family.
+func All() []*diagnosis.Rule {
+	return slices.Concat(
+		memory.Rules,
+	)
+}
