@@ -21,19 +21,31 @@ func quote(arg string) string {
 
 // command returns what a person types to carry out a fix, or "" when there is nothing to type. kubectl is how the
 // command begins: with the flags that name the cluster that was asked.
-func (f *Fix) command(kubectl string) string {
+func (f *Fix) command(kubectl []string) string {
+	begin := "kubectl"
+	if len(kubectl) > 0 {
+		begin = quoted(kubectl)
+	}
 	if f.Patch == nil {
 		if rest, ok := strings.CutPrefix(f.Command, "kubectl "); ok {
-			return kubectl + " " + rest
+			return begin + " " + rest
 		}
 		return f.Command
 	}
-	args := []string{kubectl}
+	var args []string
 	if ns := f.Patch.Target.Namespace; ns != "" {
-		args = append(args, "-n", quote(ns))
+		args = append(args, "-n", ns)
 	}
-	args = append(args, "patch", quote(f.Patch.Target.typeName()), "--type", quote(f.Patch.Type), "--patch="+quote(f.Patch.Data))
-	return strings.Join(args, " ")
+	args = append(args, "patch", f.Patch.Target.typeName(), "--type", f.Patch.Type)
+	return begin + " " + quoted(args) + " --patch=" + quote(f.Patch.Data)
+}
+
+func quoted(args []string) string {
+	list := make([]string, 0, len(args))
+	for _, arg := range args {
+		list = append(list, quote(arg))
+	}
+	return strings.Join(list, " ")
 }
 
 // typeName returns kubectl's TYPE/NAME of the object.
@@ -42,15 +54,15 @@ func (t Thing) typeName() string { return strings.ToLower(t.Kind) + "/" + t.Name
 // words splits a command at the spaces outside of quotes, where a line may be continued.
 func words(command string) []string {
 	var list []string
-	var quoted rune
+	var inside rune
 	start := 0
 	for i, r := range command {
 		switch {
-		case quoted != 0 && r == quoted:
-			quoted = 0
-		case quoted == 0 && (r == '\'' || r == '"'):
-			quoted = r
-		case quoted == 0 && r == ' ':
+		case inside != 0 && r == inside:
+			inside = 0
+		case inside == 0 && (r == '\'' || r == '"'):
+			inside = r
+		case inside == 0 && r == ' ':
 			list = append(list, command[start:i])
 			start = i + 1
 		}

@@ -161,7 +161,7 @@ func quiet() *diagnosis.Report {
 
 func TestText(t *testing.T) {
 	golden(t, "fleet.txt", Text([]Report{New(fleet())}, Options{}))
-	golden(t, "fleet-wide.txt", Text([]Report{New(fleet())}, Options{Wide: true, Width: 100, Kubectl: "kubectl --context prod"}))
+	golden(t, "fleet-wide.txt", Text([]Report{New(fleet())}, Options{Wide: true, Width: 100, Kubectl: []string{"kubectl", "--context", "prod"}}))
 	golden(t, "quiet.txt", Text([]Report{New(quiet()), New(quiet())}, Options{}))
 	golden(t, "fleet.ansi", Text([]Report{New(fleet())}, Options{Color: true}))
 }

@@ -13,11 +13,11 @@ import (
 
 // Options says how a report is shown to people. The zero value is plain text in 80 columns.
 type Options struct {
-	Width   int    // columns of the terminal; 0: 80
-	Color   bool   // use terminal colours, which never carry meaning of their own
-	Wide    bool   // everything, instead of what is needed to act
-	Kubectl string // how commands begin: with the flags that name the cluster that was asked; "": "kubectl"
-	Inquest string // how this program is called: "kubectl inquest"; "": "inquest"
+	Width   int      // columns of the terminal; 0: 80
+	Color   bool     // use terminal colours, which never carry meaning of their own
+	Wide    bool     // everything, instead of what is needed to act
+	Inquest string   // how this program is called: "kubectl inquest"; "": "inquest"
+	Kubectl []string // how commands begin: with the flags that name the cluster that was asked; nil: "kubectl"
 }
 
 // minWidth is where hanging indents stop making sense.
@@ -34,7 +34,7 @@ const (
 // Text returns the reports for a terminal: for each what was asked, its causes with what follows from them, their
 // facts, fixes and counter-evidence, the deaths that stay undetermined, and what was not checked.
 func Text(reports []Report, o Options) string {
-	o.Kubectl, o.Inquest = cmp.Or(o.Kubectl, "kubectl"), cmp.Or(o.Inquest, "inquest")
+	o.Inquest = cmp.Or(o.Inquest, "inquest")
 	t := &text{Options: o}
 	t.width, t.color = max(cmp.Or(o.Width, 80), minWidth), o.Color
 	for i := range reports {
