@@ -48,9 +48,6 @@ func quoted(args []string) string {
 	return strings.Join(list, " ")
 }
 
-// typeName returns kubectl's TYPE/NAME of the object.
-func (t Thing) typeName() string { return strings.ToLower(t.Kind) + "/" + t.Name }
-
 // words splits a command at the spaces outside of quotes, where a line may be continued.
 func words(command string) []string {
 	var list []string

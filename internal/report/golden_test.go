@@ -166,6 +166,10 @@ func TestText(t *testing.T) {
 	golden(t, "fleet.ansi", Text([]Report{New(fleet())}, Options{Color: true}))
 }
 
+func TestMarkdown(t *testing.T) {
+	golden(t, "fleet.md", Markdown([]Report{New(fleet()), New(quiet())}, nil))
+}
+
 func TestEncode(t *testing.T) {
 	for name, reports := range map[string][]Report{"fleet": {New(fleet())}, "list": {New(quiet()), New(quiet())}} {
 		js, err := JSON(reports)

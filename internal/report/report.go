@@ -9,6 +9,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -188,4 +189,31 @@ func (t Thing) String() string {
 		return t.Name + "[" + t.Container + "]"
 	}
 	return t.typeName()
+}
+
+// typeName returns kubectl's TYPE/NAME of the object.
+func (t Thing) typeName() string { return strings.ToLower(t.Kind) + "/" + t.Name }
+
+// within names the thing to a reader who takes names to be in the namespace home.
+func (t Thing) within(home string) string {
+	if t.Namespace == "" || t.Namespace == home {
+		return t.String()
+	}
+	return t.String() + " in " + t.Namespace
+}
+
+// home returns the namespace that the names in a report are taken to be in: that of what was asked about.
+func home(subject Thing) string {
+	if subject.Kind == "Namespace" {
+		return subject.Name
+	}
+	return subject.Namespace
+}
+
+// place says where a fact can be seen again, to a reader of what is said of a thing.
+func (f *Fact) place(about Thing, home string) string {
+	if f.About.Kind == about.Kind && f.About.Name == about.Name && f.About.Namespace == about.Namespace || f.About.Kind == "" {
+		return f.Where
+	}
+	return strings.TrimSpace(f.About.within(home) + " " + f.Where)
 }

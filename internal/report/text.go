@@ -51,11 +51,12 @@ type text struct {
 	printer
 	Options
 	taken time.Time
-	more  bool // something was left out
+	home  string // the namespace that goes without saying
+	more  bool   // something was left out
 }
 
 func (t *text) report(r *Report) {
-	t.taken, t.more = r.Taken, false
+	t.taken, t.home, t.more = r.Taken, home(r.Subject), false
 	t.head(r)
 	groups := grouped(r.Causes)
 	for i := range groups {
@@ -129,12 +130,20 @@ func (t *text) cause(n int, g *group) {
 func (t *text) claim(first string, c *Cause) {
 	spans := []span{
 		{Escape(c.Rule), bold}, {" ", plain}, {c.Confidence, confidenceStyle(c.Confidence)},
-		{" ", plain}, {Escape(c.About.String()), bold}, {": " + Escape(c.Message), plain},
+		{" ", plain}, {Escape(c.About.within(t.home)), bold}, {restart(c.About), dim}, {": " + Escape(c.Message), plain},
 	}
 	if findings, pods := reach(c); findings > 1 {
 		spans = append(spans, span{fmt.Sprintf(" (explains %s in %s)", plural(findings, "finding"), plural(pods, "pod")), dim})
 	}
 	t.para(first, spans...)
+}
+
+// restart tells which run of its container a thing is, in the number that kubectl shows as RESTARTS.
+func restart(t Thing) string {
+	if t.Attempt == nil || *t.Attempt == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" restart %d", *t.Attempt)
 }
 
 func confidenceStyle(c string) style {
@@ -210,10 +219,7 @@ func (t *text) fact(indent string, f *Fact, about Thing) {
 	if !f.At.IsZero() {
 		spans = append(spans, span{t.when(f.At) + "  ", dim})
 	}
-	place := f.Where
-	if f.About.Kind != about.Kind || f.About.Name != about.Name || f.About.Namespace != about.Namespace {
-		place = strings.TrimSpace(f.About.typeName() + " " + place)
-	}
+	place := f.place(about, t.home)
 	limit := shortText
 	if t.Wide {
 		limit = wideText
@@ -270,14 +276,18 @@ func (t *text) fixes(indent string, fixes []Fix) {
 			return
 		}
 		f := &fixes[i]
-		spans := []span{{label + ": ", green}, {Escape(f.Title), plain}}
-		if f.Risk != "advice" {
-			spans = append(spans, span{" (risk: " + f.Risk + ")", dim})
-		}
-		t.para(indent, spans...)
+		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{risk(f.Risk), dim})
 		t.command(indent+"  ", f.command(t.Kubectl))
 		label = "or"
 	}
+}
+
+// risk says what carrying out a fix disturbs; advice disturbs nothing.
+func risk(r string) string {
+	if r == "advice" {
+		return ""
+	}
+	return " (risk: " + r + ")"
 }
 
 func (t *text) command(indent, command string) {

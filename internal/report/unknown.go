@@ -20,17 +20,13 @@ func (t *text) undetermined(list []Undetermined) {
 	t.para("", span{"undetermined", bold})
 	for _, same := range sameDeaths(list) {
 		u := &list[same[0]]
-		spans := []span{{Escape(u.About.String()) + run(u.About), bold}}
+		spans := []span{{Escape(u.About.within(t.home)), bold}, {restart(u.About), dim}}
 		if !u.At.IsZero() {
 			spans = append(spans, span{" " + t.when(u.At), dim})
 		}
 		t.para("   ", append(spans, span{": " + Escape(u.Message), plain})...)
 		if len(same) > 1 {
-			names := make([]string, 0, len(same))
-			for _, i := range same[1:] {
-				names = append(names, list[i].About.String()+run(list[i].About))
-			}
-			t.para("   ", span{"the same: " + Escape(someOf(names, 8)), plain})
+			t.para("   ", span{"the same: " + Escape(sameNames(list, same)), plain})
 		}
 		for _, s := range u.SettledBy {
 			t.para("     settled by ", span{Escape(s), plain})
@@ -38,11 +34,13 @@ func (t *text) undetermined(list []Undetermined) {
 	}
 }
 
-func run(t Thing) string {
-	if t.Attempt == nil {
-		return ""
+// sameNames names the others of a group of deaths.
+func sameNames(list []Undetermined, same []int) string {
+	names := make([]string, 0, len(same))
+	for _, i := range same[1:] {
+		names = append(names, list[i].About.String()+restart(list[i].About))
 	}
-	return fmt.Sprintf(" run %d", *t.Attempt)
+	return someOf(names, 8)
 }
 
 // sameDeaths groups deaths that read alike but for the name and the time; each group holds indices, the newest first.
@@ -75,7 +73,7 @@ type reason struct {
 }
 
 // reasons joins skipped rules and gaps that have the same reason, in the order of the report.
-func reasons(r *Report) []*reason {
+func reasons(r *Report, home string) []*reason {
 	var list []*reason
 	get := func(why string) *reason {
 		if i := slices.IndexFunc(list, func(r *reason) bool { return r.why == why }); i >= 0 {
@@ -88,7 +86,7 @@ func reasons(r *Report) []*reason {
 		s := &r.Skipped[i]
 		x := get(s.Why)
 		x.rules = add(x.rules, s.Rule)
-		x.things = add(x.things, s.About.String())
+		x.things = add(x.things, s.About.within(home))
 		for _, kind := range s.Missing {
 			x.kinds = add(x.kinds, kind)
 		}
@@ -97,7 +95,7 @@ func reasons(r *Report) []*reason {
 		g := &r.Gaps[i]
 		x := get(g.Why)
 		x.kinds = add(x.kinds, g.Kind)
-		x.things = add(x.things, g.About.String())
+		x.things = add(x.things, g.About.within(home))
 	}
 	return list
 }
@@ -111,7 +109,7 @@ func add(list []string, s string) []string {
 
 // notChecked prints what could not be looked at, each reason once: silence would be read as health.
 func (t *text) notChecked(r *Report) {
-	list := reasons(r)
+	list := reasons(r, t.home)
 	if len(list) == 0 {
 		return
 	}
@@ -132,15 +130,20 @@ func (t *text) reason(x *reason) {
 	if t.Wide {
 		rules, things = len(x.rules), len(x.things)
 	}
-	what := strings.Join(x.kinds, ", ")
+	what, why, of := x.phrase(rules, things)
+	t.para("   ", span{Escape(what), bold}, span{": " + Escape(why), plain}, span{Escape(of), dim})
+}
+
+// phrase says what was not looked at, why, and of which things, naming at most that many rules and things.
+func (x *reason) phrase(rules, things int) (what, why, of string) {
+	what = strings.Join(x.kinds, ", ")
 	if len(x.rules) > 0 {
 		what = strings.TrimSpace(what + " for " + someOf(x.rules, rules))
 	}
-	spans := []span{{Escape(what), bold}, {": " + Escape(x.why), plain}}
 	if len(x.things) > 1 || x.things[0] != "cluster" {
-		spans = append(spans, span{" (" + Escape(someOf(x.things, things)) + ")", dim})
+		of = " (" + someOf(x.things, things) + ")"
 	}
-	t.para("   ", spans...)
+	return what, x.why, of
 }
 
 // hint says where the rest is.
