@@ -16,20 +16,21 @@ type kind struct {
 	name    string
 	plural  string
 	short   string
-	cluster bool // it has no namespace
+	api     string // the URL path of its API
+	cluster bool   // it has no namespace
 }
 
 var kinds = []kind{
-	{"Pod", "pods", "po", false},
-	{"Deployment", "deployments", "deploy", false},
-	{"ReplicaSet", "replicasets", "rs", false},
-	{"StatefulSet", "statefulsets", "sts", false},
-	{"DaemonSet", "daemonsets", "ds", false},
-	{"Job", "jobs", "job", false},
-	{"CronJob", "cronjobs", "cj", false},
-	{"ReplicationController", "replicationcontrollers", "rc", false},
-	{"Node", "nodes", "no", true},
-	{"Namespace", "namespaces", "ns", true},
+	{"Pod", "pods", "po", "/api/v1", false},
+	{"Deployment", "deployments", "deploy", "/apis/apps/v1", false},
+	{"ReplicaSet", "replicasets", "rs", "/apis/apps/v1", false},
+	{"StatefulSet", "statefulsets", "sts", "/apis/apps/v1", false},
+	{"DaemonSet", "daemonsets", "ds", "/apis/apps/v1", false},
+	{"Job", "jobs", "job", "/apis/batch/v1", false},
+	{"CronJob", "cronjobs", "cj", "/apis/batch/v1", false},
+	{"ReplicationController", "replicationcontrollers", "rc", "/api/v1", false},
+	{"Node", "nodes", "no", "/api/v1", true},
+	{"Namespace", "namespaces", "ns", "/api/v1", true},
 }
 
 // kindOf finds a kind by any of the names that kubectl knows it by, also with its group: "deployments.apps".

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -69,6 +70,10 @@ that is in trouble in the namespace is looked at.`,
 		},
 	}
 	o.bind(cmd.Flags())
+	o.completion(cmd)
+	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // cannot happen: the flag was bound just before
+	}
 	return cmd
 }
 
@@ -77,40 +82,72 @@ func (o *whyOptions) run(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	source, err := o.source(p)
-	if err != nil {
-		return err
+	if o.watch {
+		return o.follow(ctx, p, selections)
 	}
+	found, err := o.answer(ctx, p, selections)
+	if err == nil && o.exitCode && found {
+		return errFound
+	}
+	return err
+}
+
+// answer prints the reports of the questions and tells whether there are causes.
+func (o *whyOptions) answer(ctx context.Context, p *program, selections []evidence.Selection) (found bool, err error) {
+	ctx, source, done, err := o.begin(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	defer done()
 	var reports []report.Report
-	found := false
 	for _, sel := range selections {
 		d, err := diagnosis.Diagnose(ctx, source, sel, p.rules)
 		if err != nil {
-			return err
+			return false, o.late(ctx, err)
 		}
 		found = found || len(d.Causes) > 0
 		reports = append(reports, report.New(d))
 	}
-	if err := o.print(p, reports); err != nil {
-		return err
+	done()
+	shown, err := o.render(p, reports)
+	if err != nil {
+		return false, err
 	}
-	if o.exitCode && found {
-		return errFound
+	if _, err := io.WriteString(p.Out, shown); err != nil {
+		return false, fmt.Errorf("write the report: %w", err)
 	}
-	return nil
+	return found, nil
 }
 
-// print writes the reports in the form that was asked for.
-func (o *whyOptions) print(p *program, reports []report.Report) error {
-	shown, err := o.render(p, reports)
+// follow answers once, and again at every further death of the pod.
+func (o *whyOptions) follow(ctx context.Context, p *program, selections []evidence.Selection) error {
+	pod, err := onePod(selections)
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(p.Out, shown); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+	client, _, err := o.client()
+	if err != nil {
+		return err
 	}
-	return nil
+	answer := func() error {
+		_, err := o.answer(ctx, p, selections)
+		return err
+	}
+	deaths := &deathWatch{container: o.container}
+	deaths.begin(ctx, client, pod) // before the first answer, so that none is lost in between
+	if err := answer(); err != nil {
+		return err
+	}
+	return deaths.follow(ctx, client, pod, func() error {
+		if _, err := io.WriteString(p.Out, between[o.output]); err != nil {
+			return err
+		}
+		return answer()
+	})
 }
+
+// between is what separates one report of --watch from the next. JSON needs nothing.
+var between = map[string]string{"text": "\n", "wide": "\n", "yaml": "---\n", "markdown": "\n---\n\n"}
 
 func (o *whyOptions) render(p *program, reports []report.Report) (string, error) {
 	var data []byte

@@ -74,7 +74,7 @@ func (g *group) others() string {
 	}
 	if len(names) > 0 {
 		kind := strings.ToLower(cmp.Or(g.About.Kind, "thing"))
-		parts = append(parts, fmt.Sprintf("%s: %s", plural(len(names), "more "+kind), someOf(names, 12)))
+		parts = append(parts, fmt.Sprintf("%s: %s", Plural(len(names), "more "+kind), someOf(names, 12)))
 	}
 	return strings.Join(parts, " and in ")
 }
@@ -95,7 +95,8 @@ func someOf(names []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
 }
 
-func plural(n int, word string) string {
+// Plural counts things in words: "1 pod", "3 pods".
+func Plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}

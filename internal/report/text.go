@@ -91,16 +91,16 @@ func subject(s Thing) string {
 
 // verdict is the report in one line. No finding is no proof of health, so it says what was looked at.
 func verdict(r *Report) string {
-	looked := plural(r.Pods, "pod") + " looked at"
+	looked := Plural(r.Pods, "pod") + " looked at"
 	var parts []string
 	if n := len(grouped(r.Causes)); n > 0 {
-		parts = append(parts, plural(n, "cause"))
+		parts = append(parts, Plural(n, "cause"))
 	}
 	if n := len(r.Undetermined); n > 0 {
 		if len(parts) == 0 {
 			parts = append(parts, "no cause found")
 		}
-		parts = append(parts, plural(n, "death")+" undetermined")
+		parts = append(parts, Plural(n, "death")+" undetermined")
 	}
 	if len(parts) == 0 {
 		return "no trouble found, " + looked
@@ -133,7 +133,7 @@ func (t *text) claim(first string, c *Cause) {
 		{" ", plain}, {Escape(c.About.within(t.home)), bold}, {restart(c.About), dim}, {": " + Escape(c.Message), plain},
 	}
 	if findings, pods := reach(c); findings > 1 {
-		spans = append(spans, span{fmt.Sprintf(" (explains %s in %s)", plural(findings, "finding"), plural(pods, "pod")), dim})
+		spans = append(spans, span{fmt.Sprintf(" (explains %s in %s)", Plural(findings, "finding"), Plural(pods, "pod")), dim})
 	}
 	t.para(first, spans...)
 }

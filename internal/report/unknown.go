@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // shortReasons is how many reasons for not having looked the short form gives.
@@ -159,4 +161,13 @@ func (t *text) hint(groups []group) {
 		t.WriteByte('\n')
 		t.para("", span{"more: " + strings.Join(parts, ", "), dim})
 	}
+}
+
+// Lacks lists the evidence that could not be had, each reason once, a line each.
+func Lacks(gaps []evidence.Gap) string {
+	t := &text{Options: Options{Wide: true}, printer: printer{width: 80}}
+	for _, x := range reasons(&Report{Gaps: each(gaps, newGap)}, "") {
+		t.reason(x)
+	}
+	return t.String()
 }

@@ -33,10 +33,14 @@ var orders = []diagnosis.Effect{
 
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports
 // exit code 255 then), the kubelet's is ContainerStatusUnknown where the runtime lost the container.
-func unseen(a evidence.Attempt) bool { return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown" }
+func unseen(a evidence.Attempt) bool {
+	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown"
+}
 
 // unrunnable tells whether the container was created and its process could not be run at all.
-func unrunnable(a evidence.Attempt) bool { return a.Reason == "StartError" || a.Reason == "ContainerCannotRun" }
+func unrunnable(a evidence.Attempt) bool {
+	return a.Reason == "StartError" || a.Reason == "ContainerCannotRun"
+}
 
 // byItself tells whether the attempt ended by its own doing, as far as its status can tell: with an error code that
 // is not the shell's for a command it could not run, and not by SIGKILL or SIGTERM.
