@@ -55,14 +55,14 @@ const clockSlack = 2 * time.Second
 const recorderBurst = 25
 
 // OrderFor returns the kubelet's order that attempt a ended by: the newest Killing Event that lies within its life.
-// Where the recorder has dropped Events, an order is inferred from an earlier Killing Event or from a failing probe.
+// Where the recorder has dropped or merged it, an order is inferred from other Killing Events or from a failing probe.
 func (s *Snapshot) OrderFor(a Attempt) (Order, bool) {
 	pod, ok := Get[*Pod](s, a.Of.Namespace, a.Of.Name)
 	if !ok || !a.Ended() {
 		return Order{}, false
 	}
 	best := s.orderWithin(a)
-	if best.By == "" && a.endsLikeAnOrder() && s.dropsEvents(a.Of) {
+	if best.By == "" && a.endsLikeAnOrder() {
 		best = s.inferOrder(a)
 	}
 	best.Grace = graceOf(pod, a.Of.Container, best.By)
@@ -87,24 +87,36 @@ func (s *Snapshot) orderWithin(a Attempt) Order {
 	return best
 }
 
-// inferOrder says which probe has been ending the container, from what the recorder let through.
+// inferOrder says which probe has been ending the container, where the order of this attempt itself is not recorded:
+// the recorder has dropped Events, or it has merged the order into a series that goes on past the end.
 func (s *Snapshot) inferOrder(a Attempt) Order {
 	var best Order
+	drops := s.dropsEvents(a.Of)
 	for _, e := range s.EventsAbout(a.Of) {
 		by := Orderer("")
+		spans := e.Count > 1 && e.First.Before(a.Finished) && e.Last.After(a.Started)
 		switch {
-		case e.Reason == "Killing":
+		case e.Reason == "Killing" && (drops || spans):
 			by = ordererOf(e.Message)
-		case e.Reason == "Unhealthy" && within(e.Last, a) && strings.HasPrefix(e.Message, "Liveness probe"):
-			by = ByLiveness
-		case e.Reason == "Unhealthy" && within(e.Last, a) && strings.HasPrefix(e.Message, "Startup probe"):
-			by = ByStartup
+		case e.Reason == "Unhealthy" && drops && within(e.Last, a):
+			by = proberOf(e.Message)
 		}
 		if (by == ByLiveness || by == ByStartup) && e.First.Before(a.Finished) {
 			best = Order{By: by, Event: e, Inferred: true}
 		}
 	}
 	return best
+}
+
+// proberOf says whose failure an Unhealthy Event tells of, where that can end a container.
+func proberOf(message string) Orderer {
+	switch {
+	case strings.HasPrefix(message, "Liveness probe"):
+		return ByLiveness
+	case strings.HasPrefix(message, "Startup probe"):
+		return ByStartup
+	}
+	return ""
 }
 
 // endsLikeAnOrder tells whether the exit code is one that an order brings about: SIGTERM honoured, SIGKILL after the

@@ -176,14 +176,22 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 	return some
 }
 
-// Deaths returns the ends of a pod's attempts that need explaining.
+// Deaths returns the ends of a pod's attempts that need explaining. Of ends of one container that are alike (exit code,
+// reason and who ordered it) the newest stands for all: its log and its Events are the best kept.
 func (s *Snapshot) Deaths(pod Ref) []Attempt {
 	var deaths []Attempt
-	for _, a := range s.Attempts(pod) {
-		if a.Ended() && a.Expected == "" {
+	seen := map[string]bool{}
+	for _, a := range slices.Backward(s.Attempts(pod)) {
+		if !a.Ended() || a.Expected != "" {
+			continue
+		}
+		order, _ := s.OrderFor(a)
+		if like := fmt.Sprint(a.Of.Container, a.ExitCode, a.Reason, order.By); !seen[like] {
+			seen[like] = true
 			deaths = append(deaths, a)
 		}
 	}
+	slices.Reverse(deaths)
 	return deaths
 }
 

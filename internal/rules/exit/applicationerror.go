@@ -34,15 +34,12 @@ The code and the log are the program's: its documentation says what they mean.
 	Effect: diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut,
-		diagnosis.StorageFull, diagnosis.LeaseLost,
+		diagnosis.StorageFull, diagnosis.LeaseLost, diagnosis.OutOfMemory,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || !byItself(a) {
-			return
-		}
 		block, found := signature.Find(p.Log().Text)
-		if isGoPanic(a, block) || found && cannotExec(block.Headline) {
+		if _, ordered := p.Order(); ordered || !byItself(a) || isGoPanic(a, block) || notRun(a, block, found) {
 			return
 		}
 		f := diagnosis.Finding{

@@ -42,14 +42,10 @@ func unrunnable(a evidence.Attempt) bool {
 	return a.Reason == "StartError" || a.Reason == "ContainerCannotRun"
 }
 
-// byItself tells whether the attempt ended by its own doing, as far as its status can tell: with an error code that
-// is not the shell's for a command it could not run, and not by SIGKILL or SIGTERM.
+// byItself tells whether the attempt ended by its own doing, as far as its status can tell: with an error code, and not
+// by SIGKILL or SIGTERM.
 func byItself(a evidence.Attempt) bool {
-	switch a.ExitCode {
-	case 0, 126, 127, 137, 143:
-		return false
-	}
-	return !unseen(a) && !unrunnable(a)
+	return a.ExitCode != 0 && a.ExitCode != 137 && a.ExitCode != 143 && !unseen(a) && !unrunnable(a)
 }
 
 // signals names the signals that a process gets for a fault of its own, by exit code (128 + signal(7)).

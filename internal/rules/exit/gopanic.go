@@ -24,12 +24,13 @@ usage, and what a Go program returns that gets SIGTERM as process 1 and does not
 log. A panic that was recovered (net/http does so for its handlers) prints a trace too, but the process lives on, so a
 trace without exit code 2 is not this.
 
-**What to do.** The first frame outside the runtime is the place in the code. Status proves the exit code, the log proves
-the panic: two that agree, hence likely.
+**What to do.** The first frame outside the runtime is the place in the code. The status proves that the process ended with
+exit code 2; what the panic says is the log's word.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Logs,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

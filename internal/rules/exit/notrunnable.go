@@ -44,7 +44,7 @@ error" build the image for the node's architecture.
 		complaint := a.Message
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
-			if !shellComplaint(a, block, found) {
+			if !notRun(a, block, found) {
 				return
 			}
 			f.Confidence, complaint = diagnosis.Likely, block.Headline
@@ -52,9 +52,6 @@ error" build the image for the node's architecture.
 				f.Confidence = diagnosis.Possible
 			}
 			f.Facts = append(f.Facts, blockFacts(a, block, 2)...)
-		}
-		if unrunnable(a) {
-			f.Facts[0].Text += ", message " + a.Message
 		}
 		why, fix := explain(complaint, a.ExitCode)
 		f.Message = fmt.Sprintf("%s could not run its command: %s", who(a), why)
@@ -69,13 +66,15 @@ error" build the image for the node's architecture.
 	},
 }
 
-// shellComplaint tells whether the log and the exit code say that a command could not be run inside a container that
-// had started.
-func shellComplaint(a evidence.Attempt, block signature.Block, found bool) bool {
+// notRun tells whether exit code and log say that a command could not be run inside a container that had started. A
+// log that gives another reason speaks for a program that uses the shell's codes for its own.
+func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
 	if found && cannotExec(block.Headline) {
 		return true
 	}
-	return (a.ExitCode == 126 || a.ExitCode == 127) && !unseen(a)
+	complaint := strings.HasSuffix(block.Headline, "not found") || strings.HasSuffix(block.Headline, "ermission denied") ||
+		strings.HasSuffix(block.Headline, "o such file or directory") || block.Kind == signature.Shell
+	return (a.ExitCode == 126 || a.ExitCode == 127) && !unseen(a) && (!found || complaint)
 }
 
 // cannotExec recognises the line that runc prints as the container's only output when the kernel refuses the program:
@@ -89,7 +88,7 @@ func cannotExec(line string) bool {
 // explain says what the complaint of a runtime or a shell means, and what a person does about it.
 func explain(complaint string, code int) (why, fix string) {
 	what := complaint
-	if i := strings.LastIndex(complaint, "exec: "); i >= 0 {
+	if i := strings.LastIndex(complaint, "exec: \""); i >= 0 {
 		what = complaint[i+len("exec: "):]
 	}
 	lower := strings.ToLower(complaint)

@@ -44,7 +44,7 @@ earlier orders or failing probes of the same life are, the finding is likely ins
 		}
 		if order.Inferred {
 			f.Confidence = diagnosis.Likely
-			f.Message = fmt.Sprintf("%s ended with exit code %d, as on SIGTERM after orders before", who(a), a.ExitCode)
+			f.Message = fmt.Sprintf("%s ended with exit code %d, as it does on SIGTERM; the order of this attempt was not recorded", who(a), a.ExitCode)
 		}
 		p.Report(f)
 	},
