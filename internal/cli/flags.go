@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,11 +26,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w, see %q", err, cmd.CommandPath()+" --help")
 }
 
-// nearest returns the candidate that a word was most probably meant to be: at most two letters, and a third of it,
-// away.
+// nearest returns the candidate that a word was most probably meant to be: one that it begins, or one at most two
+// letters, and a third of it, away.
 func nearest(word string, candidates []string) (string, bool) {
 	best, within := "", min(2, len(word)/3)+1
 	for _, c := range candidates {
+		if len(word) > 2 && strings.HasPrefix(c, word) {
+			return c, true
+		}
 		if d := distance(word, c); d < within {
 			best, within = c, d
 		}

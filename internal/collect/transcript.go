@@ -52,7 +52,10 @@ func (t Transcript) Snapshot(_ context.Context, sel evidence.Selection) (*eviden
 	if s.Has == 0 {
 		return nil, errors.New("there is no object in this text: paste what kubectl get -o yaml prints")
 	}
-	return Select(s.Freeze(), sel)
+	if s.Freeze(); len(s.Objects) == 1 {
+		s.Subject = evidence.RefOf(s.Objects[0])
+	}
+	return Select(s, sel)
 }
 
 // addDocument adds an object, or those of a list of any kind.
@@ -63,6 +66,13 @@ func addDocument(s *evidence.Snapshot, data []byte) error {
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
+	}
+	var whatever any
+	if err := DecodeYAML(data, &whatever); err != nil {
+		return err
+	}
+	if _, ok := whatever.(map[string]any); !ok {
+		return errors.New("it is no object")
 	}
 	if err := DecodeYAML(data, &list); err != nil {
 		return err

@@ -27,7 +27,11 @@ func JSON(reports []Report) ([]byte, error) {
 // YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what a terminal could take for a
 // command is shown as <U+202E>.
 func YAML(reports []Report) ([]byte, error) {
-	b, err := yaml.Marshal(document(reports))
+	js, err := JSON(reports)
+	if err != nil {
+		return nil, err
+	}
+	b, err := yaml.JSONToYAML(js)
 	if err != nil {
 		return nil, fmt.Errorf("write the report as YAML: %w", err)
 	}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:generate go test -run ^TestSchemaIsCurrent$ -update .
+
 // Package report shows what was found out: to people as text or Markdown, to programs as JSON or YAML.
 //
 // New turns the engine's answer into a Report, the value that every form is made from. A Report keeps text from the
