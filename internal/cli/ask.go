@@ -106,6 +106,9 @@ func (a *ask) namespace() (string, error) {
 	case a.from != "":
 		return *a.config.Namespace, nil
 	}
+	if err := a.checkKubeconfig(); err != nil {
+		return "", err
+	}
 	namespace, _, err := a.config.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return "", fmt.Errorf("read the kubeconfig: %w", err)

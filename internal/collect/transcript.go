@@ -106,6 +106,7 @@ func addObject(s *evidence.Snapshot, data []byte) error {
 	if err != nil {
 		return err
 	}
+	mask(o)
 	s.Has |= evidence.Spec | evidence.Status
 	switch o := o.(type) {
 	case *corev1.Event:

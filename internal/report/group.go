@@ -45,6 +45,9 @@ func sameness(c *Cause) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\x00%s\x00%s\x00%s\x00%s\x00%s", c.Rule, c.Confidence, c.About.Kind, c.About.Namespace,
 		c.About.Container, masked(c.Message, c.About))
+	for _, f := range c.Fixes {
+		fmt.Fprintf(&b, "\x00%s", masked(f.Title+f.command(nil), c.About))
+	}
 	for i := range c.Leads {
 		fmt.Fprintf(&b, "\x01%s\x02", sameness(&c.Leads[i]))
 	}

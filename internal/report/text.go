@@ -25,10 +25,11 @@ const minWidth = 40
 
 // What the short form shows of each cause. Everything is in the wide one.
 const (
-	shortFacts = 4
-	shortLeads = 8
-	shortText  = 240 // runes of one fact
-	wideText   = 4096
+	shortFacts  = 4
+	shortLeads  = 8
+	shortCauses = 8   // of more than these only the claims are shown: what is one to look at first?
+	shortText   = 240 // runes of one fact
+	wideText    = 4096
 )
 
 // Text returns the reports for a terminal: for each what was asked, its causes with what follows from them, their
@@ -59,9 +60,11 @@ func (t *text) report(r *Report) {
 	t.taken, t.home, t.more = r.Taken, home(r.Subject), false
 	t.head(r)
 	groups := grouped(r.Causes)
+	brief := !t.Wide && len(groups) > shortCauses
+	t.more = brief
 	for i := range groups {
 		t.WriteByte('\n')
-		t.cause(i+1, &groups[i])
+		t.cause(i+1, &groups[i], brief)
 	}
 	t.undetermined(r.Undetermined)
 	t.notChecked(r)
@@ -111,31 +114,44 @@ func verdict(r *Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// cause prints one numbered entry: the claim, what follows from it, and what it rests on.
-func (t *text) cause(n int, g *group) {
+// cause prints one numbered entry: the claim, what follows from it, and, unless brief, what it rests on and what to do.
+func (t *text) cause(n int, g *group, brief bool) {
 	number := fmt.Sprintf("%d. ", n)
-	t.claim(number, &g.Cause)
+	t.claim(number, &g.Cause, Thing{})
 	indent := strings.Repeat(" ", length(number))
 	if others := g.others(); others != "" {
 		t.para(indent, span{"the same in " + Escape(others), plain})
 	}
 	left := shortLeads
-	t.leads(indent, g.Leads, &left)
+	t.leads(indent, g, &left)
+	if brief {
+		return
+	}
 	t.facts(indent, "facts", g.Facts, g.About)
 	t.facts(indent, "against", g.Against, g.About)
 	t.fixes(indent, g.Fixes)
 }
 
-// claim prints one finding: its rule, how sure it is, the thing and the sentence.
-func (t *text) claim(first string, c *Cause) {
+// claim prints one finding: its rule, how sure it is, the thing and the sentence. Below a finding about the same thing
+// it is not named again.
+func (t *text) claim(first string, c *Cause, below Thing) {
+	name := " " + c.About.within(t.home)
+	if sameContainer(c.About, below) {
+		name = ""
+	}
 	spans := []span{
 		{Escape(c.Rule), bold}, {" ", plain}, {c.Confidence, confidenceStyle(c.Confidence)},
-		{" ", plain}, {Escape(c.About.within(t.home)), bold}, {restart(c.About), dim}, {": " + Escape(c.Message), plain},
+		{Escape(name), bold}, {restart(c.About), dim}, {": " + Escape(c.Message), plain},
 	}
 	if findings, pods := reach(c); findings > 1 {
 		spans = append(spans, span{fmt.Sprintf(" (explains %s in %s)", Plural(findings, "finding"), Plural(pods, "pod")), dim})
 	}
 	t.para(first, spans...)
+}
+
+func sameContainer(a, b Thing) bool {
+	a.Attempt, b.Attempt = nil, nil
+	return a == b
 }
 
 // restart tells which run of its container a thing is, in the number that kubectl shows as RESTARTS.
@@ -157,8 +173,8 @@ func confidenceStyle(c string) style {
 }
 
 // leads prints the findings that a cause explains as a tree, at most *left of them in the short form.
-func (t *text) leads(indent string, leads []Cause, left *int) {
-	groups := grouped(leads)
+func (t *text) leads(indent string, of *group, left *int) {
+	groups := grouped(of.Leads)
 	for i := range groups {
 		if !t.Wide && *left == 0 {
 			t.more = true
@@ -167,11 +183,11 @@ func (t *text) leads(indent string, leads []Cause, left *int) {
 		}
 		*left--
 		g := &groups[i]
-		t.claim(indent+"└─ ", &g.Cause)
+		t.claim(indent+"└─ ", &g.Cause, of.About)
 		if others := g.others(); others != "" {
 			t.para(indent+"   ", span{"the same in " + Escape(others), plain})
 		}
-		t.leads(indent+"   ", g.Leads, left)
+		t.leads(indent+"   ", g, left)
 		if t.Wide {
 			t.facts(indent+"   ", "facts", g.Facts, g.About)
 			t.facts(indent+"   ", "against", g.Against, g.About)
@@ -224,7 +240,8 @@ func (t *text) fact(indent string, f *Fact, about Thing) {
 	if t.Wide {
 		limit = wideText
 	}
-	lines := strings.Split(strings.TrimRight(EscapeLines(f.Text), "\n"), "\n")
+	said := ", finishedAt " + f.At.Format(time.RFC3339) // what the line begins with already
+	lines := strings.Split(strings.TrimRight(EscapeLines(strings.Replace(f.Text, said, "", 1)), "\n"), "\n")
 	if !t.Wide && len(lines) > 1 {
 		t.more = true
 		lines = lines[:1]
