@@ -7,12 +7,14 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 )
 
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		image.Rules,
 		memory.Rules,
 	)
 }
