@@ -39,7 +39,7 @@ imageNotPresentOnNeverPolicyError; recorded from Kubernetes 1.37.
 		if !ok {
 			return
 		}
-		container, node := p.About().Container, p.PodSpec().NodeName
+		container, node := p.About().Container, p.NodeName()
 		fix := diagnosis.Fix{
 			Title: fmt.Sprintf("Let the node pull the image of container %s where it does not have it", container),
 			Risk:  diagnosis.Restart,

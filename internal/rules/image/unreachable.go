@@ -42,7 +42,7 @@ The strings are those of Go's net package as containerd passes them on, recorded
 		if !ok || f.why != unreachable {
 			return
 		}
-		node := p.PodSpec().NodeName
+		node := p.NodeName()
 		f.report(p,
 			fmt.Sprintf("node %s gets no answer from registry %s for image %s of container %s: %s",
 				node, registry(f.image), f.image, p.About().Container, failure(f.text)),
