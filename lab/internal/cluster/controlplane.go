@@ -114,6 +114,7 @@ func controllerArgs(o Options) []string {
 		"--use-service-account-credentials=true",
 		"--service-cluster-ip-range="+serviceNetwork,
 		"--node-monitor-grace-period="+o.NodeMonitorGrace.String(),
+		"--kube-api-qps=200", "--kube-api-burst=400", // it makes an account for each controller at its start
 		"--leader-elect=false",
 	)
 }

@@ -133,7 +133,12 @@ func (f File) write() error {
 	return os.WriteFile(f.Path, []byte(f.Data), 0o644)
 }
 
+// setUpNetwork also makes the kernel give up soon on a connection whose
+// program is gone: such connections keep the namespace alive after a power cut.
 func setUpNetwork(s Spec) error {
+	if err := writeString("/proc/sys/net/ipv4/tcp_orphan_retries", "1"); err != nil {
+		return err
+	}
 	lines := []string{"link set lo up", "addr add " + s.Address + " dev eth0", "link set eth0 up"}
 	for _, r := range s.Routes {
 		lines = append(lines, "route add "+r)

@@ -18,8 +18,8 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -38,7 +38,7 @@ func Handler() http.Handler {
 
 func giveToken(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Write([]byte(`{"token":"anonymous"}`))
+	fmt.Fprint(w, `{"token":"anonymous"}`)
 }
 
 func refuse(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +75,7 @@ func refuse(w http.ResponseWriter, r *http.Request) {
 func fail(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{"code": code, "message": message}}})
+	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
 }
 
 // Serve runs the registry and the name server until the context ends or one of
