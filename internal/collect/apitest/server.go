@@ -26,7 +26,8 @@ import (
 
 // A Server serves one snapshot until a test changes it. All methods may be called while requests are under way.
 type Server struct {
-	URL string
+	URL  string
+	Stop func() // ends the server before the test ends
 
 	scheme  *runtime.Scheme
 	codecs  serializer.CodecFactory
@@ -65,11 +66,12 @@ func New(t testing.TB, s *evidence.Snapshot) *Server {
 	server.plurals["metrics.k8s.io/pods"] = "PodMetrics"
 	server.Load(s)
 	listener := httptest.NewServer(server)
-	t.Cleanup(func() {
+	server.URL = listener.URL
+	server.Stop = sync.OnceFunc(func() {
 		listener.CloseClientConnections()
 		listener.Close()
 	})
-	server.URL = listener.URL
+	t.Cleanup(server.Stop)
 	return server
 }
 
