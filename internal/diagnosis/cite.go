@@ -22,8 +22,10 @@ func (p *Pass) CiteSpec(path string, value any) evidence.Fact {
 	if p.about.Container != "" {
 		where = "spec." + p.list() + "[" + p.about.Container + "]." + path
 	}
+	about := p.about
+	about.Attempt = evidence.NoAttempt
 	return evidence.Fact{
-		Kind: evidence.Spec, Source: evidence.FromSpec, About: p.about, Where: where,
+		Kind: evidence.Spec, Source: evidence.FromSpec, About: about, Where: where,
 		Text: fmt.Sprintf("%s %v", parts[len(parts)-1], value),
 	}
 }

@@ -8,4 +8,5 @@ import "github.com/kubeinquest/inquest/internal/diagnosis"
 // Rules are the rules of this family in order of id.
 var Rules = []*diagnosis.Rule{
 	OOMKilled,
+	ChildOOMKilled,
 }
