@@ -8,8 +8,8 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
-	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
+	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
