@@ -49,7 +49,13 @@ func levelOf(body string, stamped bool) level {
 	if e, ok := structured(body); ok {
 		return e.severity()
 	}
+	if strings.HasPrefix(body, "+ ") { // the trace of a shell
+		return info
+	}
 	if lv, _ := levelPrefix(body, stamped); lv != unknown {
+		if lv == failure && strings.Contains(body, ", client: ") { // nginx: the fault of one request
+			return warning
+		}
 		return lv
 	}
 	return complaint(body)

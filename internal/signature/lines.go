@@ -24,6 +24,7 @@ type line struct {
 	level level
 
 	stamped bool // carries a time stamp of its own
+	usage   bool // part of a command's usage text, which speaks of errors that might be
 	used    bool // part of a block
 }
 
@@ -65,13 +66,28 @@ func split(log string) ([]line, int) {
 		s, log, more = strings.Cut(log, "\n")
 		lines = append(lines, newLine(s))
 	}
+	markUsage(lines)
 	return lines, skipped
+}
+
+// markUsage marks the lines of a usage text, which programs print after a bad flag.
+func markUsage(lines []line) {
+	in := false
+	for i := range lines {
+		l := &lines[i]
+		if l.stamped || l.labelled() || l.level == claim && !l.indented() {
+			in = false
+		}
+		in = in || begins(l.body, "Usage", "usage:", "USAGE")
+		l.usage = in
+	}
 }
 
 func newLine(s string) line {
 	s = strings.TrimSuffix(clip(s, maxMatch), "\r")
 	_, text := Parse(s)
 	body := plain(text)
+	body = body[redisHead(body):]
 	stamp := stampLen(body)
 	if stamp > 0 {
 		body = strings.TrimPrefix(body[stamp:], " ")

@@ -8,12 +8,9 @@ import (
 )
 
 // message returns the block of a line that carries a level, or speaks of trouble, with the lines that hang under it.
-func message(lines []line, i int) (candidate, bool) {
+func message(active []*form, lines []line, i int) candidate {
 	l := &lines[i]
 	c := candidate{kind: Message, level: l.level, own: []int{i}, head: i}
-	if l.level < warning {
-		return c, false
-	}
 	if l.level <= doubt {
 		c.kind = Tail
 	}
@@ -22,21 +19,21 @@ func message(lines []line, i int) (candidate, bool) {
 	case next == len(lines):
 	case l.level >= claim && pythonBegins(lines, next):
 		c.takeTraceback(lines, next)
-	case l.level >= claim && frameWithin(lines, next, ahead/4):
+	case l.level >= claim && frameWithin(lines, next, 0), exceptionHead(l.body) > 0 && frameWithin(lines, next, maxForeign):
 		c.grow(lines, atBelongs)
 		stackKind(&c, lines)
 	case goroutine(lines[next].body):
 		c.grow(lines, goBelongs)
 	default:
-		for next < len(lines) && len(c.own) < maxLines && hangs(lines, next) {
+		for next < len(lines) && len(c.own) < maxLines && c.hangs(lines, next) && beginning(active, lines, next) == nil {
 			c.own = append(c.own, next)
 			next++
 		}
 	}
-	if c.kind == Message && shellError(l.body) {
+	if l.level == claim && c.kind == Message && shellError(l.body) {
 		c.kind = Shell
 	}
-	return c, true
+	return c
 }
 
 // takeTraceback adds the traceback that begins at line i: the line before announced it.
@@ -47,14 +44,26 @@ func (c *candidate) takeTraceback(lines []line, i int) {
 	c.kind, c.own, c.head = PythonTraceback, append(c.own, t.own...), t.head
 }
 
-// hangs says whether line i continues the line before it.
-func hangs(lines []line, i int) bool {
-	l := &lines[i]
-	if l.used || l.stamped && l.level != detail {
+// hangs says whether line i continues the message. A program that stamps its lines does not stamp the further lines
+// of a message.
+func (c *candidate) hangs(lines []line, i int) bool {
+	l, head := &lines[i], &lines[c.head]
+	switch {
+	case l.used || l.blank():
 		return false
+	case l.level == detail:
+		return true
+	case l.stamped:
+		return false
+	case l.indented() || begins(l.body, "Caused by: ", "** (", "}"):
+		return true
+	case i+1 < len(lines) && goEntry(l.body, lines[i+1].body):
+		return true
 	}
-	return l.level == detail || l.indented() && !l.blank() || begins(l.body, "Caused by: ", "** (", "}") ||
-		goCall(l.body) && i+1 < len(lines) && strings.HasPrefix(lines[i+1].body, "\t")
+	if strings.HasSuffix(lines[i-1].body, ":") && !l.labelled() {
+		return true
+	}
+	return head.stamped && head.labelled() && i-c.head <= ahead/4 && (l.level == unknown || l.level == doubt)
 }
 
 // describe writes the headline and the location of a candidate.
@@ -75,6 +84,9 @@ func (c *candidate) describe(lines []line, b *Block) {
 		b.Location = javaFrame(bodies)
 	case NodeError:
 		b.Headline = strings.TrimSuffix(strings.TrimPrefix(b.Headline, "[cause]: "), " {")
+		if _, reason, ok := strings.Cut(b.Headline, "was not handled with .catch(). "); ok {
+			b.Headline = strings.TrimSuffix(reason, "]")
+		}
 		b.Location = nodeFrame(bodies)
 	case DotNet:
 		b.Headline = strings.TrimPrefix(b.Headline, "---> ")
@@ -107,12 +119,8 @@ func (c *candidate) describe(lines []line, b *Block) {
 
 // describeMessage fills in what a log line says; a stack trace inside a structured line is read as if it stood alone.
 func (c *candidate) describeMessage(lines []line, b *Block) {
-	e, ok := structured(lines[c.head].body)
-	if !ok {
-		b.Headline = headline(lines, c)
-		return
-	}
-	b.Headline = e.text()
+	b.Headline = c.message(lines)
+	e, _ := structured(lines[c.head].body)
 	if e.stack == "" {
 		return
 	}
@@ -122,6 +130,17 @@ func (c *candidate) describeMessage(lines []line, b *Block) {
 	} else {
 		b.Location = goFrame(strings.Split(stack, "\n"))
 	}
+}
+
+// message is what the line says, without the dress of its logger.
+func (c *candidate) message(lines []line) string {
+	if c.kind != Message && c.kind != Tail && c.kind != Shell {
+		return lines[c.head].body
+	}
+	if e, ok := structured(lines[c.head].body); ok {
+		return e.text()
+	}
+	return headline(lines, c)
 }
 
 var (

@@ -11,7 +11,7 @@ import (
 var aborts = []string{"double free or corruption", "free(): ", "malloc(): ", "malloc_consolidate(): ", "corrupted size vs. prev_size",
 	"munmap_chunk(): ", "realloc(): ", "*** stack smashing detected ***", "*** buffer overflow detected ***", "terminate called ",
 	"terminating due to uncaught exception", "terminating with uncaught exception", "pure virtual method called", "Assertion `",
-	"Assertion failed: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot", "Kernel pid terminated"}
+	"Assertion failed: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot"}
 
 func abortBelongs(c *candidate, lines []line, i int) bool {
 	return i == c.last()+1 && strings.HasPrefix(lines[i].body, "  what():")
@@ -142,6 +142,13 @@ func phpFrame(lines []string) string {
 		}
 	}
 	return ""
+}
+
+var undefinedBehaviour = regexp.MustCompile(`^\S+:\d+:\d+: runtime error: `)
+
+func sanitizerBegins(lines []line, i int) bool {
+	body := lines[i].body
+	return strings.HasPrefix(body, "==") && hasAny(body, []string{"ERROR: ", "WARNING: "}) || undefinedBehaviour.MatchString(body)
 }
 
 func sanitizerBelongs(_ *candidate, lines []line, i int) bool {

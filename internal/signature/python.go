@@ -62,7 +62,7 @@ func pythonBelongs(c *candidate, lines []line, i int) bool {
 		return false
 	}
 	// the rest of a message of several lines
-	return i == c.last()+1 && i-c.head <= 8 && (begins(body, " ", "\t") || lines[i].level == unknown && !lines[i].stamped && body != "")
+	return i == c.last()+1 && (begins(body, " ", "\t") && i-c.head <= ahead || i-c.head <= 3 && lines[i].level == unknown && !lines[i].stamped && body != "")
 }
 
 func lastText(c *candidate, lines []line) int {

@@ -10,6 +10,7 @@
 package signature
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,11 +83,13 @@ func candidates(log string, lines []line) []candidate {
 		if l.used || l.body == "" {
 			continue
 		}
-		c, ok := trace(active, lines, i)
-		if !ok {
-			if c, ok = message(lines, i); !ok {
-				continue
-			}
+		var c candidate
+		if f := beginning(active, lines, i); f != nil {
+			c = f.trace(lines, i)
+		} else if l.level >= warning && !l.usage {
+			c = message(active, lines, i)
+		} else {
+			continue
 		}
 		for _, j := range c.own {
 			lines[j].used = true
@@ -107,6 +110,9 @@ func (c *candidate) block(lines []line) Block {
 		b.At = lines[c.first()].time()
 	}
 	c.describe(lines, &b)
+	if next := c.head + 1; strings.HasSuffix(b.Headline, ":") && slices.Contains(c.own, next) && !isFrame(lines[next].body) {
+		b.Headline += " " + strings.TrimSpace(lines[next].body)
+	}
 	b.Headline = oneLine(b.Headline)
 	b.Location = oneLine(b.Location)
 	return b
@@ -137,6 +143,7 @@ func (l *line) time() time.Time {
 	if e, ok := structured(l.body); ok {
 		return e.time()
 	}
-	at, _ := stampAt(strings.TrimPrefix(plain(l.text), "["))
+	body := plain(l.text)
+	at, _ := stampAt(strings.TrimPrefix(body[redisHead(body):], "["))
 	return at
 }

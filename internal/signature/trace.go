@@ -25,14 +25,14 @@ var forms = []form{
 	{Abort, crash, []string{"# A fatal error has been detected by the Java"}, nil, hashBelongs, hashHead},
 	{JavaException, crash, []string{"# There is insufficient memory for the Java"}, nil, hashBelongs, nil},
 	{NodeError, crash, []string{"FATAL ERROR: "}, prefix("FATAL ERROR: "), nil, nil},
-	{NodeError, crash, []string{"js:", "ts:", "node:"}, nodeBegins, atBelongs, nodeHead},
+	{NodeError, crash, []string{"js:", "ts:", "node:"}, nodeBegins, nodeBelongs, nodeHead},
 	{NodeError, crash, []string{"error: Uncaught "}, prefix("error: Uncaught "), atBelongs, nil},
 	{DotNet, crash, []string{"Unhandled exception. ", "Unhandled Exception: ", "Process terminated. ", "Fatal error. "}, nil, atBelongs, dotNetHead},
 	{Ruby, crash, []string{":in `", ":in '"}, rubyBegins, rubyBelongs, nil},
 	{Rust, crash, []string{"panicked at ", "has overflowed its stack"}, prefix("thread '"), rustBelongs, rustHead},
 	{PHP, crash, []string{"PHP Fatal error: ", "PHP Parse error: "}, nil, phpBelongs, nil},
 	{PHP, crash, []string{"Fatal error: ", "Parse error: "}, phpBegins, phpBelongs, nil},
-	{Sanitizer, crash, []string{"Sanitizer: ", ": runtime error: "}, nil, sanitizerBelongs, nil},
+	{Sanitizer, crash, []string{"Sanitizer: ", ": runtime error: "}, sanitizerBegins, sanitizerBelongs, nil},
 	{Message, crash, []string{"APPLICATION FAILED TO START"}, nil, springBelongs, springHead},
 	{Message, crash, []string{"*** FATAL CONFIG FILE ERROR"}, nil, redisBelongs, lastHead},
 	{Abort, crash, aborts, nil, abortBelongs, nil},
@@ -55,23 +55,33 @@ func occurring(log string) []*form {
 	return active
 }
 
-// trace returns the block of a runtime that begins at line i.
-func trace(active []*form, lines []line, i int) (candidate, bool) {
+// beginning returns the form of the block that begins at line i, nil when none does.
+func beginning(active []*form, lines []line, i int) *form {
 	body := lines[i].body
-	for _, f := range active {
-		if !hasAny(body, f.literal) || f.begins != nil && !f.begins(lines, i) {
-			continue
-		}
-		c := candidate{kind: f.kind, level: f.level, own: []int{i}, head: i}
-		if f.belongs != nil {
-			c.grow(lines, f.belongs)
-		}
-		if f.complete != nil {
-			f.complete(&c, lines)
-		}
-		return c, true
+	if lines[i].level == info {
+		return nil
 	}
-	return candidate{}, false
+	for _, f := range active {
+		if hasAny(body, f.literal) && (f.begins == nil || f.begins(lines, i)) {
+			if _, ok := structured(body); ok {
+				return nil // the block is inside a field
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// trace returns the block of this form that begins at line i.
+func (f *form) trace(lines []line, i int) candidate {
+	c := candidate{kind: f.kind, level: f.level, own: []int{i}, head: i}
+	if f.belongs != nil {
+		c.grow(lines, f.belongs)
+	}
+	if f.complete != nil {
+		f.complete(&c, lines)
+	}
+	return c
 }
 
 // maxForeign is how many lines of other origin may come between two of a block: other threads write too.

@@ -7,7 +7,7 @@ import "strings"
 // openers are the ways in which a line without a level begins when it reports an error.
 var openers = []string{
 	"error ", "error:", "errors:", "fatal ", "fatal:", "failed ", "failed:", "failure:", "could not ", "couldn't ", "cannot ", "can't ", "can not ",
-	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ",
+	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ", "syntax error",
 }
 
 // trouble holds the words of trouble, in lower case.
@@ -27,6 +27,7 @@ var (
 var (
 	harmlessBefore = set("no 0 without zero non ignore ignored ignoring on if handle handled handles any recovered expected")
 	harmlessAfter  = set("0 nil null none false handler handlers log logs page pages reporting rate count handling budget code messages ignored recovered")
+	nouns          = set("error errors exception exceptions panic failure failures")
 )
 
 func set(words string) map[string]bool {
@@ -42,8 +43,8 @@ func set(words string) map[string]bool {
 func complaint(body string) level {
 	found := false
 	var prev, prev2 string
-	words(body, func(word, next string) bool {
-		found = phrase(prev, word) || troubled(word) && !harmlessBefore[prev] && !harmlessBefore[prev2] && !harmlessAfter[next]
+	words(body, func(word, rest string) bool {
+		found = phrase(prev, word) || troubled(word) && !harmlessBefore[prev] && !harmlessBefore[prev2] && !calmed(word, rest)
 		prev, prev2 = word, prev
 		return !found
 	})
@@ -54,6 +55,13 @@ func complaint(body string) level {
 		return claim
 	}
 	return doubt
+}
+
+// calmed says whether what follows a word of trouble makes it harmless: "errors=0", "failed jobs: 0".
+func calmed(word, rest string) bool {
+	next, rest := nextWord(rest)
+	after, _ := nextWord(rest)
+	return next == "0" || after == "0" || nouns[word] && harmlessAfter[next]
 }
 
 // phrase says whether two words in a row tell of trouble that neither tells alone.
@@ -71,6 +79,8 @@ func phrase(prev, word string) bool {
 		return word == "of"
 	case "too":
 		return word == "many"
+	case "can", "couldn":
+		return word == "t"
 	}
 	return false
 }
@@ -84,6 +94,7 @@ func opens(body string) bool {
 	if exceptionHead(body) > 0 {
 		return true
 	}
+	body = strings.TrimLeft(body, "#*!>- ")
 	for range 3 {
 		for _, o := range openers {
 			if len(body) >= len(o) && strings.EqualFold(body[:len(o)], o) {
@@ -122,16 +133,12 @@ func exceptionHead(s string) int {
 	return 0
 }
 
-// words cuts a line, or its first 2 KiB, into its words in lower case.
-func words(s string, f func(word, next string) bool) {
-	low := strings.ToLower(clip(s, maxLine))
-	word, rest := nextWord(low)
-	for word != "" {
-		next, more := nextWord(rest)
-		if !f(word, next) {
-			return
-		}
-		word, rest = next, more
+// words calls f with each word of a line, or of its first 2 KiB, in lower case, and with what follows it, until f
+// says no.
+func words(s string, f func(word, rest string) bool) {
+	word, rest := nextWord(strings.ToLower(clip(s, maxLine)))
+	for word != "" && f(word, rest) {
+		word, rest = nextWord(rest)
 	}
 }
 
