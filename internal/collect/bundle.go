@@ -18,7 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 	"sigs.k8s.io/yaml"
@@ -30,7 +29,7 @@ import (
 //
 //	meta.yaml                               when it was taken, what was looked for, what could not be had
 //	objects/<namespace>/<kind>/<name>.yaml  API objects; _cluster for those without a namespace
-//	events/<namespace>.yaml                 an EventList of the core API
+//	events/<namespace>.yaml                 an EventList of the core API; the second thousand in <namespace>.2.yaml
 //	logs/<namespace>/<pod>/<container>/<attempt>.log
 //	nodes/<node>/facts.jsonl                facts that have no object, one a line; _cluster for those without a node
 //
@@ -116,23 +115,24 @@ func scheme() *runtime.Scheme {
 	return s
 }
 
-var (
-	objectScheme  = scheme()
-	objectDecoder = serializer.NewCodecFactory(objectScheme).UniversalDeserializer()
-)
+var objectScheme = scheme()
 
 // DecodeObject reads one API object of a known kind from YAML or JSON.
 func DecodeObject(data []byte) (evidence.Object, error) {
-	if err := CheckYAML(data); err != nil {
+	var kind metav1.TypeMeta
+	if err := DecodeYAML(data, &kind); err != nil {
 		return nil, err
 	}
-	decoded, kind, err := objectDecoder.Decode(data, nil, nil)
+	typed, err := objectScheme.New(kind.GroupVersionKind())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("apiVersion %q, kind %q is not a kind that is known", kind.APIVersion, kind.Kind)
 	}
-	o, ok := decoded.(evidence.Object)
+	o, ok := typed.(evidence.Object)
 	if !ok {
 		return nil, fmt.Errorf("a %s is not a single object", kind.Kind)
+	}
+	if err := DecodeYAML(data, o); err != nil {
+		return nil, err
 	}
 	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as a client gives it
 	return o, nil
@@ -244,20 +244,26 @@ func encodeObject(o evidence.Object) ([]byte, error) {
 	return yaml.Marshal(typed)
 }
 
+// eventsPerFile keeps each file of Events well below what is read of one document.
+const eventsPerFile = 1000
+
 func eventFiles(s *evidence.Snapshot, files map[string][]byte) error {
-	lists := map[string]*corev1.EventList{}
-	for _, e := range s.Events {
-		if lists[e.Namespace] == nil {
-			lists[e.Namespace] = &corev1.EventList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "EventList"}}
+	for start := 0; start < len(s.Events); {
+		namespace, end := s.Events[start].Namespace, start
+		list := &corev1.EventList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "EventList"}}
+		for ; end < len(s.Events) && end-start < eventsPerFile && s.Events[end].Namespace == namespace; end++ {
+			list.Items = append(list.Items, *s.Events[end])
 		}
-		lists[e.Namespace].Items = append(lists[e.Namespace].Items, *e)
-	}
-	for namespace, list := range lists {
 		data, err := yaml.Marshal(list)
 		if err != nil {
 			return fmt.Errorf("write events of namespace %s: %w", namespace, err)
 		}
-		files[path.Join("events", orCluster(namespace)+".yaml")] = data
+		name := path.Join("events", orCluster(namespace)+".yaml")
+		for n := 2; files[name] != nil; n++ {
+			name = path.Join("events", fmt.Sprintf("%s.%d.yaml", orCluster(namespace), n))
+		}
+		files[name] = data
+		start = end
 	}
 	return nil
 }

@@ -8,50 +8,52 @@ import "slices"
 // the causal graph without any other rule being edited.
 type Effect string
 
-// The vocabulary. Keep it about this small: an effect is worth a word when two rules meet at it.
+// The vocabulary, in the order in which things tend to follow from each other: what happens around a pod, what orders it
+// to end, how it ends, and the states that remain. The order decides between findings of the same second. Keep it about
+// this small: an effect is worth a word when two rules meet at it.
 const (
-	ProcessFailed    Effect = "process failed"    // ended by its own doing, with an error
-	ProcessCompleted Effect = "process completed" // ended by its own doing, without one
-	OutOfMemory      Effect = "out of memory"
-	Killed           Effect = "killed"      // by SIGKILL, or in any way it could not answer
-	Terminated       Effect = "terminated"  // by SIGTERM, which it honoured
-	NotStarted       Effect = "not started" // created, but its process could not be run
-	EndLost          Effect = "end lost"    // nobody saw how it ended
-	LivenessFailed   Effect = "liveness probe failed"
-	StartupFailed    Effect = "startup probe failed"
-	NotReady         Effect = "not ready"
-	HookFailed       Effect = "hook failed"
-	InitBlocked      Effect = "init blocked" // main containers wait for an init container
-	ImageUnavailable Effect = "image unavailable"
-	ConfigMissing    Effect = "configuration missing"
-	ConfigChanged    Effect = "configuration changed"
 	RolledOut        Effect = "rolled out"
-	NotScheduled     Effect = "not scheduled"
-	NotAdmitted      Effect = "not admitted"
-	VolumeFailed     Effect = "volume failed"
-	SandboxFailed    Effect = "sandbox failed"
-	NetworkFailed    Effect = "network failed"
-	NameUnresolved   Effect = "name unresolved"
-	DependencyDown   Effect = "dependency down"
-	Throttled        Effect = "throttled"
-	StorageFull      Effect = "storage full"
-	Evicted          Effect = "evicted"
-	PodDeleted       Effect = "pod deleted"
-	StuckTerminating Effect = "stuck terminating"
-	NodePressure     Effect = "node pressure"
-	NodeLost         Effect = "node lost" // not ready: its kubelet does not report
-	NodeRestarted    Effect = "node restarted"
-	RuntimeFailed    Effect = "runtime failed"
+	ConfigChanged    Effect = "configuration changed"
 	ControlPlaneSlow Effect = "control plane slow"
 	LeaseLost        Effect = "lease lost"
+	NodeRestarted    Effect = "node restarted"
+	NodeLost         Effect = "node lost" // not ready: its kubelet does not report
+	NodePressure     Effect = "node pressure"
+	RuntimeFailed    Effect = "runtime failed"
+	NameUnresolved   Effect = "name unresolved"
+	NetworkFailed    Effect = "network failed"
+	DependencyDown   Effect = "dependency down"
+	StorageFull      Effect = "storage full"
+	Throttled        Effect = "throttled"
+	NotAdmitted      Effect = "not admitted"
+	NotScheduled     Effect = "not scheduled"
+	VolumeFailed     Effect = "volume failed"
+	SandboxFailed    Effect = "sandbox failed"
+	ConfigMissing    Effect = "configuration missing"
+	ImageUnavailable Effect = "image unavailable"
+	Evicted          Effect = "evicted"
+	PodDeleted       Effect = "pod deleted"
+	HookFailed       Effect = "hook failed"
+	StartupFailed    Effect = "startup probe failed"
+	LivenessFailed   Effect = "liveness probe failed"
+	OutOfMemory      Effect = "out of memory"
+	NotStarted       Effect = "not started"       // created, but its process could not be run
+	ProcessFailed    Effect = "process failed"    // ended by its own doing, with an error
+	ProcessCompleted Effect = "process completed" // ended by its own doing, without one
+	Terminated       Effect = "terminated"        // by SIGTERM, which it honoured
+	Killed           Effect = "killed"            // by SIGKILL, or in any way it could not answer
+	EndLost          Effect = "end lost"          // nobody saw how it ended
+	NotReady         Effect = "not ready"
+	InitBlocked      Effect = "init blocked" // main containers wait for an init container
+	StuckTerminating Effect = "stuck terminating"
 )
 
 var effects = []Effect{
-	ProcessFailed, ProcessCompleted, OutOfMemory, Killed, Terminated, NotStarted, EndLost, LivenessFailed, StartupFailed,
-	NotReady, HookFailed, InitBlocked, ImageUnavailable, ConfigMissing, ConfigChanged, RolledOut, NotScheduled,
-	NotAdmitted, VolumeFailed, SandboxFailed, NetworkFailed, NameUnresolved, DependencyDown, Throttled, StorageFull,
-	Evicted, PodDeleted, StuckTerminating, NodePressure, NodeLost, NodeRestarted, RuntimeFailed, ControlPlaneSlow,
-	LeaseLost,
+	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, NodePressure, RuntimeFailed,
+	NameUnresolved, NetworkFailed, DependencyDown, StorageFull, Throttled, NotAdmitted, NotScheduled, VolumeFailed,
+	SandboxFailed, ConfigMissing, ImageUnavailable, Evicted, PodDeleted, HookFailed, StartupFailed, LivenessFailed,
+	OutOfMemory, NotStarted, ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked,
+	StuckTerminating,
 }
 
 func known(e Effect) bool { return slices.Contains(effects, e) }

@@ -161,6 +161,15 @@ func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {
 	})
 }
 
+// NodeName returns the name of the node that the pass's pod was assigned to, or "". It is part of the pod's identity
+// and no kind of evidence.
+func (p *Pass) NodeName() string {
+	if pod := p.pod(); pod != nil {
+		return pod.Spec.NodeName
+	}
+	return ""
+}
+
 // Lease returns the lease that the pass's node renews every 10 s; nil when unknown.
 func (p *Pass) Lease() *coordinationv1.Lease {
 	node := p.Node()

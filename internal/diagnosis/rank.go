@@ -68,11 +68,12 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 }
 
 // earlier is the strict total order that makes the links acyclic: time less the reporting lag, then the wider scope,
-// then id, thing and words.
+// then the order of effects, because the API writes whole seconds, then id, thing and words.
 func earlier(a, b Finding) int {
 	return cmp.Or(
 		a.At.Add(-lag(a.Rule.Scope)).Compare(b.At.Add(-lag(b.Rule.Scope))),
 		-cmp.Compare(a.Rule.Scope, b.Rule.Scope),
+		cmp.Compare(slices.Index(effects, a.Rule.Effect), slices.Index(effects, b.Rule.Effect)),
 		cmp.Compare(a.Rule.ID, b.Rule.ID),
 		a.About.Compare(b.About),
 		cmp.Compare(a.Message, b.Message),

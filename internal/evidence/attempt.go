@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,7 +43,20 @@ func (a Attempt) Fact() Fact {
 	if !a.Finished.IsZero() {
 		text += ", finishedAt " + a.Finished.UTC().Format(time.RFC3339)
 	}
+	if a.Message != "" {
+		text += ", message " + cut(a.Message)
+	}
 	return Fact{Kind: Status, Source: FromStatus, About: a.Of, At: a.Finished, Where: a.Where, Text: text}
+}
+
+// cut shortens a termination message, which may hold 4 KiB of log, to what a reader takes in.
+func cut(message string) string {
+	const most = 400
+	message = strings.TrimSpace(message)
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "")
 }
 
 // LineFact returns one line of the attempt's log as an observation. At is zero when the line has no time.

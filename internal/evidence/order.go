@@ -24,9 +24,10 @@ const (
 // An Order is the kubelet's decision to end one attempt, as its Killing Event tells it. The Event carries the time of
 // the order and not of the death: what lies between tells a SIGTERM that was honoured from one that was not.
 type Order struct {
-	By    Orderer
-	Grace time.Duration // what the attempt was given to end by itself
-	Event Event
+	By       Orderer
+	Grace    time.Duration // what the attempt was given to end by itself
+	Event    Event         // the Killing Event of this attempt; when inferred, one like it
+	Inferred bool          // the order itself was not recorded
 }
 
 // killing maps what the kubelet writes into a Killing Event (kubernetes pkg/kubelet/kuberuntime/
@@ -47,16 +48,33 @@ var killing = []struct {
 // clockSlack covers that Events and container states are written in whole seconds, by different clocks of one node.
 const clockSlack = 2 * time.Second
 
+// recorderBurst is how many Normal Events about one pod the kubelet's recorder lets through; after that it is one in
+// five minutes, and the rest is dropped without a word (client-go tools/record, defaultSpamBurst and defaultSpamQPS;
+// the kubelet of 1.37 counts Normal and Warning apart, as the lab shows). A pod in a crash loop reaches it within ten
+// restarts, and from then on its Killing Events are mostly missing.
+const recorderBurst = 25
+
 // OrderFor returns the kubelet's order that attempt a ended by: the newest Killing Event that lies within its life.
-// Repeated Events are merged and keep their first and last time only, so an order in between may not be found.
+// Where the recorder has dropped or merged it, an order is inferred from other Killing Events or from a failing probe.
 func (s *Snapshot) OrderFor(a Attempt) (Order, bool) {
 	pod, ok := Get[*Pod](s, a.Of.Namespace, a.Of.Name)
 	if !ok || !a.Ended() {
 		return Order{}, false
 	}
+	best := s.orderWithin(a)
+	if best.By == "" && a.endsLikeAnOrder() {
+		best = s.inferOrder(a)
+	}
+	best.Grace = graceOf(pod, a.Of.Container, best.By)
+	return best, best.By != ""
+}
+
+// orderWithin looks for a Killing Event within the life of the attempt. Repeated Events are merged and keep their
+// first and last time only.
+func (s *Snapshot) orderWithin(a Attempt) Order {
 	var best Order
 	for _, e := range s.EventsAbout(a.Of) {
-		if e.Reason != "Killing" || e.About.Container != a.Of.Container && e.About.Container != "" {
+		if e.Reason != "Killing" {
 			continue
 		}
 		for _, at := range []time.Time{e.First, e.Last} {
@@ -66,8 +84,56 @@ func (s *Snapshot) OrderFor(a Attempt) (Order, bool) {
 			}
 		}
 	}
-	best.Grace = graceOf(pod, a.Of.Container, best.By)
-	return best, best.By != ""
+	return best
+}
+
+// inferOrder says which probe has been ending the container, where the order of this attempt itself is not recorded:
+// the recorder has dropped Events, or it has merged the order into a series that goes on past the end.
+func (s *Snapshot) inferOrder(a Attempt) Order {
+	var best Order
+	drops := s.dropsEvents(a.Of)
+	for _, e := range s.EventsAbout(a.Of) {
+		by := Orderer("")
+		spans := e.Count > 1 && e.First.Before(a.Finished) && e.Last.After(a.Started)
+		switch {
+		case e.Reason == "Killing" && (drops || spans):
+			by = ordererOf(e.Message)
+		case e.Reason == "Unhealthy" && drops && within(e.Last, a):
+			by = proberOf(e.Message)
+		}
+		if (by == ByLiveness || by == ByStartup) && e.First.Before(a.Finished) {
+			best = Order{By: by, Event: e, Inferred: true}
+		}
+	}
+	return best
+}
+
+// proberOf says whose failure an Unhealthy Event tells of, where that can end a container.
+func proberOf(message string) Orderer {
+	switch {
+	case strings.HasPrefix(message, "Liveness probe"):
+		return ByLiveness
+	case strings.HasPrefix(message, "Startup probe"):
+		return ByStartup
+	}
+	return ""
+}
+
+// endsLikeAnOrder tells whether the exit code is one that an order brings about: SIGTERM honoured, SIGKILL after the
+// grace period, or an exit without error in answer to SIGTERM.
+func (a Attempt) endsLikeAnOrder() bool {
+	return a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143
+}
+
+// dropsEvents tells whether the kubelet's recorder has begun to drop Normal Events about the pod.
+func (s *Snapshot) dropsEvents(of Ref) bool {
+	n := 0
+	for _, e := range s.EventsAbout(of.Object()) {
+		if e.Type == "Normal" && e.Reporter == "kubelet" {
+			n += e.Count
+		}
+	}
+	return n >= recorderBurst
 }
 
 func within(at time.Time, a Attempt) bool {
@@ -90,7 +156,7 @@ func graceOf(pod *Pod, container string, by Orderer) time.Duration {
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		seconds = *g
 	}
-	if g := pod.DeletionGracePeriodSeconds; g != nil && by == ByStop {
+	if g := pod.DeletionGracePeriodSeconds; g != nil && *g > 0 && by == ByStop { // 0 once everything has ended
 		seconds = *g
 	}
 	if c := ContainerSpec(pod, container); c != nil {
@@ -105,8 +171,14 @@ func graceOf(pod *Pod, container string, by Orderer) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// Waited is how long the attempt lived on after the order.
-func (o Order) Waited(a Attempt) time.Duration { return a.Finished.Sub(o.Event.Last) }
+// Waited is how long the attempt lived on after the order; 0 when that is not known.
+func (o Order) Waited(a Attempt) time.Duration {
+	if o.Inferred {
+		return 0
+	}
+	return max(a.Finished.Sub(o.Event.Last), 0)
+}
 
-// GraceExpired tells whether the attempt outlived its grace period, which is when the runtime sends SIGKILL.
-func (o Order) GraceExpired(a Attempt) bool { return o.Waited(a) >= o.Grace-clockSlack }
+// GraceExpired tells whether the attempt is seen to have outlived its grace period, which is when the runtime sends
+// SIGKILL.
+func (o Order) GraceExpired(a Attempt) bool { return !o.Inferred && o.Waited(a) >= o.Grace-clockSlack }

@@ -67,7 +67,7 @@ func (s *Snapshot) Freeze() *Snapshot {
 	s.indexObjects()
 	s.indexEvents()
 	s.indexAttempts()
-	s.expireEvents()
+	s.doubtEvents()
 	slices.SortStableFunc(s.Gaps, func(a, b Gap) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.About.Compare(b.About), cmp.Compare(a.Why, b.Why))
 	})
@@ -117,17 +117,22 @@ func (s *Snapshot) indexAttempts() {
 // EventTTL is how long an API server keeps Events unless told otherwise (kube-apiserver --event-ttl).
 const EventTTL = time.Hour
 
-// expireEvents notes for every end older than the lifetime of Events that nothing can be told from there being none,
-// unless an Event from before that end proves that they are kept for longer.
-func (s *Snapshot) expireEvents() {
+// doubtEvents notes for every end of which nothing can be told from there being no Event about it: because it is older
+// than the lifetime of Events, unless an Event from before that end proves that they are kept for longer, or because
+// the kubelet's recorder had begun to drop them.
+func (s *Snapshot) doubtEvents() {
 	for ref, attempts := range s.attempts {
 		for _, a := range attempts {
-			if !a.Ended() || a.Expected != "" || s.Taken.Sub(a.Finished) < EventTTL || a.Finished.IsZero() {
+			if !a.Ended() || a.Expected != "" || a.Finished.IsZero() {
 				continue
 			}
-			list := s.events[ref]
-			if !slices.ContainsFunc(list, func(e Event) bool { return !e.Last.After(a.Finished) }) {
+			kept := slices.ContainsFunc(s.events[ref], func(e Event) bool { return !e.Last.After(a.Finished) })
+			_, ordered := s.OrderFor(a)
+			switch {
+			case s.Taken.Sub(a.Finished) >= EventTTL && !kept:
 				s.Gaps = append(s.Gaps, Gap{Events, a.Of, "expired: Events are kept for one hour by default"})
+			case !ordered && a.endsLikeAnOrder() && s.dropsEvents(a.Of):
+				s.Gaps = append(s.Gaps, Gap{Events, a.Of, "dropped: the kubelet records no more than 25 Events about a pod at once, then one in 5 minutes"})
 			}
 		}
 	}
@@ -171,14 +176,22 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 	return some
 }
 
-// Deaths returns the ends of a pod's attempts that need explaining.
+// Deaths returns the ends of a pod's attempts that need explaining. Of ends of one container that are alike (exit code,
+// reason and who ordered it) the newest stands for all: its log and its Events are the best kept.
 func (s *Snapshot) Deaths(pod Ref) []Attempt {
 	var deaths []Attempt
-	for _, a := range s.Attempts(pod) {
-		if a.Ended() && a.Expected == "" {
+	seen := map[string]bool{}
+	for _, a := range slices.Backward(s.Attempts(pod)) {
+		if !a.Ended() || a.Expected != "" {
+			continue
+		}
+		order, _ := s.OrderFor(a)
+		if like := fmt.Sprint(a.Of.Container, a.ExitCode, a.Reason, order.By); !seen[like] {
+			seen[like] = true
 			deaths = append(deaths, a)
 		}
 	}
+	slices.Reverse(deaths)
 	return deaths
 }
 

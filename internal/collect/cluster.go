@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Cluster is a live cluster as a source of evidence. It reads objects, Events, usage and logs through the API
+// server, with get and list alone; Secrets it does not read at all. A snapshot is there within ten seconds, whatever
+// does not answer: what could not be read by then is a gap.
+type Cluster struct {
+	Config   *rest.Config
+	Now      func() time.Time   // nil: time.Now
+	Progress func(doing string) // is told what is being read; may be nil
+
+	limits limits // zero: the usual ones
+}
+
+// Snapshot reads what bears on the selection.
+func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
+	within := c.limits
+	if within == (limits{}) {
+		within = usualLimits
+	}
+	api, err := newAPI(c.Config, within)
+	if err != nil {
+		return nil, err
+	}
+	now, progress := c.Now, c.Progress
+	if now == nil {
+		now = time.Now
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	if asksNothing(sel) {
+		sel.AllNamespaces = true
+	}
+	taken := now().UTC().Truncate(time.Second)
+	v, err := api.visit(ctx, sel, taken, progress)
+	if isTimeout(err) && ctx.Err() == nil && c.Config.ExecProvider != nil {
+		// A program that gets the credentials may have had to wait for a person; the client has them now.
+		v, err = api.visit(ctx, sel, taken, progress)
+	}
+	if err != nil {
+		return nil, api.explain(err)
+	}
+	return Select(v.snapshot(), sel)
+}
+
+// visit reads everything for one question, within the limit for that.
+func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
+	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}}
+	v.s.Taken = taken
+	visiting, cancel := context.WithTimeout(ctx, a.limits.visit)
+	defer cancel()
+	pods, err := v.subject(visiting)
+	if err != nil {
+		return nil, err
+	}
+	v.around(visiting, pods)
+	return v, ctx.Err()
+}
+
+// A visit is what one question has read of a cluster so far. Its methods may be called from many goroutines.
+type visit struct {
+	api      *api
+	sel      evidence.Selection
+	about    evidence.Ref
+	progress func(string)
+
+	mu    sync.Mutex
+	s     evidence.Snapshot
+	asked map[evidence.Ref]bool // was asked for, so that nothing is read twice
+}
+
+func (v *visit) add(objects ...evidence.Object) {
+	for _, o := range objects {
+		mask(o)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.s.Objects = append(v.s.Objects, objects...)
+}
+
+func (v *visit) gap(kind evidence.Kind, about evidence.Ref, why string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: kind, About: about, Why: why})
+}
+
+func (v *visit) absent(ref evidence.Ref) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.s.Absent = append(v.s.Absent, ref)
+}
+
+// has notes that what lacks a kind of evidence when it cannot be read could be read.
+func (v *visit) has(kind string) {
+	if kind == "Lease" { // of no use without its node
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.s.Has |= resources[kind].kind &^ evidence.Changes
+}
+
+// once returns those of the things that nobody has asked for yet, and notes that they are asked for now.
+func (v *visit) once(refs []evidence.Ref) []evidence.Ref {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var fresh []evidence.Ref
+	for _, ref := range refs {
+		if !v.asked[ref] {
+			v.asked[ref] = true
+			fresh = append(fresh, ref)
+		}
+	}
+	return fresh
+}
+
+// around reads what surrounds the pods: everything that does not depend on something else at the same time.
+func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
+	v.s.Has = evidence.Spec | evidence.Status
+	var group sync.WaitGroup
+	events := &eventReader{visit: v, pods: pods}
+	found := slices.Clone(v.s.Objects)
+	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
+	for _, read := range []func(context.Context, []*corev1.Pod){
+		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage,
+	} {
+		group.Go(func() { read(ctx, pods) })
+	}
+	group.Go(func() { v.owners(ctx, found) })
+	group.Go(func() { events.read(ctx) })
+	group.Wait()
+	events.finish(ctx)
+}
+
+// snapshot puts together what was read.
+func (v *visit) snapshot() *evidence.Snapshot {
+	v.s.Gaps = append(v.s.Gaps,
+		evidence.Gap{Kind: evidence.Host, Why: "no node agent"},
+		evidence.Gap{Kind: evidence.Control, Why: "the control plane was not looked at"},
+	)
+	if v.sel.NoLogs {
+		v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Logs, Why: "not asked for (--no-logs)"})
+	}
+	return v.s.Freeze()
+}
+
+// fetchOne is how many things of one kind in one namespace are read one by one; of more the kind is listed. It is
+// also the number of namespaces above which a list of all namespaces is read.
+const fetchOne = 20
+
+// fetch reads the named things, which are all of one kind, unless somebody has. What does not exist is noted as absent.
+func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Object {
+	var found []evidence.Object
+	var mu sync.Mutex
+	take := func(objects ...evidence.Object) {
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, objects...)
+	}
+	var group sync.WaitGroup
+	for namespace, refs := range byNamespace(v.once(refs)) {
+		if len(refs) > fetchOne && refs[0].Kind != "ConfigMap" || namespace == "" && !resources[refs[0].Kind].cluster {
+			group.Go(func() { take(v.fetchList(ctx, namespace, refs)...) })
+			continue
+		}
+		for _, ref := range refs {
+			group.Go(func() { take(v.fetchSingle(ctx, ref)...) })
+		}
+	}
+	group.Wait()
+	slices.SortFunc(found, func(a, b evidence.Object) int { return evidence.RefOf(a).Compare(evidence.RefOf(b)) })
+	v.add(found...)
+	return found
+}
+
+// byNamespace sorts the things into one heap a namespace; into a single one, of all namespaces, when there are too
+// many of those to list each. ConfigMaps are not listed, because a list brings all their values.
+func byNamespace(refs []evidence.Ref) map[string][]evidence.Ref {
+	heaps := map[string][]evidence.Ref{}
+	for _, ref := range refs {
+		heaps[ref.Namespace] = append(heaps[ref.Namespace], ref)
+	}
+	if len(heaps) > fetchOne && refs[0].Kind != "ConfigMap" {
+		return map[string][]evidence.Ref{"": refs}
+	}
+	return heaps
+}
+
+func (v *visit) fetchSingle(ctx context.Context, ref evidence.Ref) []evidence.Object {
+	o, err := v.api.get(ctx, ref)
+	switch {
+	case err == nil:
+		v.has(ref.Kind)
+		return []evidence.Object{o}
+	case isAbsent(err):
+		v.has(ref.Kind)
+		if ref.Kind != "PodMetrics" { // a pod that does not run has none
+			v.absent(ref)
+		}
+	default:
+		v.gap(resources[ref.Kind].kind, ref, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
+	}
+	return nil
+}
+
+func (v *visit) fetchList(ctx context.Context, namespace string, refs []evidence.Ref) []evidence.Object {
+	kind := refs[0].Kind
+	wanted := map[evidence.Ref]bool{}
+	for _, ref := range refs {
+		wanted[ref] = true
+	}
+	objects, _, err := v.api.list(ctx, query{kind: kind, namespace: namespace}, func(o evidence.Object) bool {
+		return wanted[evidence.RefOf(o)]
+	})
+	for _, o := range objects {
+		delete(wanted, evidence.RefOf(o))
+	}
+	if len(objects) > 0 || err == nil {
+		v.has(kind)
+	}
+	if err != nil {
+		v.gap(resources[kind].kind, within(namespace), v.api.why(ctx, err, "list", kind, namespace))
+		return objects
+	}
+	for ref := range wanted {
+		if kind != "PodMetrics" {
+			v.absent(ref)
+		}
+	}
+	return objects
+}
+
+// within is the whole namespace; the cluster without one.
+func within(namespace string) evidence.Ref {
+	if namespace == "" {
+		return evidence.Cluster
+	}
+	return evidence.RefTo("Namespace", "", namespace)
+}
+
+// distinct returns the things sorted, each once.
+func distinct(refs []evidence.Ref) []evidence.Ref {
+	slices.SortFunc(refs, evidence.Ref.Compare)
+	return slices.Compact(refs)
+}
+
+// namespacesOf returns the namespaces of pods, sorted, each once.
+func namespacesOf(pods []*corev1.Pod) []string {
+	var names []string
+	for _, pod := range pods {
+		names = append(names, pod.Namespace)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Limits of time. A diagnosis is a short burst of small requests, and its answer is due within ten seconds whatever
+// happens to the cluster meanwhile.
+type limits struct {
+	object time.Duration // for one request for objects, or one page of them
+	log    time.Duration // for the log of one attempt, which the API server passes on from a kubelet
+	visit  time.Duration // for everything
+}
+
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second}
+
+// Limits of number.
+const (
+	pageSize    = 500    // objects in one page of a list, as kubectl has it
+	underWay    = 8      // requests for objects at the same time
+	requestRate = 50     // requests a second; client-go's default of 5 is for controllers
+	burst       = 100    // requests before that rate counts
+	mostKept    = 20_000 // objects kept of one list
+)
+
+// A resource says where a kind is served. Secrets are not among them: they are never read.
+type resource struct {
+	group, version string
+	plural         string
+	cluster        bool          // it has no namespace
+	kind           evidence.Kind // what is missing when it cannot be read
+}
+
+// resources are the kinds that a visit reads. That an owner or a reference could not be read is noted under Changes:
+// under Spec it would take the manifest of the pod itself away from the rules.
+var resources = map[string]resource{
+	"Pod":                   {"", "v1", "pods", false, evidence.Status},
+	"Log":                   {"", "v1", "pods/log", false, evidence.Logs},
+	"Event":                 {"", "v1", "events", false, evidence.Events},
+	"Node":                  {"", "v1", "nodes", true, evidence.Node},
+	"Lease":                 {"coordination.k8s.io", "v1", "leases", false, evidence.Node},
+	"Namespace":             {"", "v1", "namespaces", true, evidence.Changes},
+	"ReplicaSet":            {"apps", "v1", "replicasets", false, evidence.Changes},
+	"Deployment":            {"apps", "v1", "deployments", false, evidence.Changes},
+	"StatefulSet":           {"apps", "v1", "statefulsets", false, evidence.Changes},
+	"DaemonSet":             {"apps", "v1", "daemonsets", false, evidence.Changes},
+	"Job":                   {"batch", "v1", "jobs", false, evidence.Changes},
+	"CronJob":               {"batch", "v1", "cronjobs", false, evidence.Changes},
+	"ReplicationController": {"", "v1", "replicationcontrollers", false, evidence.Changes},
+	"ConfigMap":             {"", "v1", "configmaps", false, evidence.Changes},
+	"ServiceAccount":        {"", "v1", "serviceaccounts", false, evidence.Changes},
+	"ResourceQuota":         {"", "v1", "resourcequotas", false, evidence.Changes},
+	"LimitRange":            {"", "v1", "limitranges", false, evidence.Changes},
+	"PersistentVolumeClaim": {"", "v1", "persistentvolumeclaims", false, evidence.Changes},
+	"PersistentVolume":      {"", "v1", "persistentvolumes", true, evidence.Changes},
+	"StorageClass":          {"storage.k8s.io", "v1", "storageclasses", true, evidence.Changes},
+	"PriorityClass":         {"scheduling.k8s.io", "v1", "priorityclasses", true, evidence.Changes},
+	"RuntimeClass":          {"node.k8s.io", "v1", "runtimeclasses", true, evidence.Changes},
+	"PodMetrics":            {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
+}
+
+// path returns the URL path of one object, or of a list when name is empty; of all namespaces when both are.
+func (r resource) path(namespace, name string) string {
+	root := "/api/v1"
+	if r.group != "" {
+		root = path.Join("/apis", r.group, r.version)
+	}
+	if namespace != "" && !r.cluster {
+		root = path.Join(root, "namespaces", namespace)
+	}
+	return path.Join(root, r.plural, name)
+}
+
+// An api reads from an API server: objects without what nobody needs, and logs. It never writes.
+type api struct {
+	rest        *rest.RESTClient
+	slots       chan struct{}
+	limits      limits
+	pace        flowcontrol.RateLimiter
+	host        string
+	certificate []byte // the client's, to tell when it has expired
+}
+
+func newAPI(config *rest.Config, within limits) (*api, error) {
+	c := rest.CopyConfig(config)
+	c.QPS, c.RateLimiter = -1, nil // see pace
+	c.APIPath, c.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	c.ContentType = runtime.ContentTypeProtobuf
+	c.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	c.NegotiatedSerializer = serializer.NewCodecFactory(objectScheme).WithoutConversion()
+	c.WarningHandler, c.WarningHandlerWithContext = rest.NoWarnings{}, nil
+	if c.UserAgent == "" {
+		c.UserAgent = "inquest"
+	}
+	if err := rest.LoadTLSFiles(c); err != nil {
+		return nil, fmt.Errorf("use the kubeconfig: %w", err)
+	}
+	client, err := rest.RESTClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig: %w", err)
+	}
+	return &api{
+		rest: client, limits: within, slots: make(chan struct{}, underWay),
+		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData,
+	}, nil
+}
+
+// do reads what is at a path into an object. The limit of a request counts from when its turn has come.
+func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into runtime.Object) error {
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return errLate
+	}
+	if err := a.pace.Wait(ctx); err != nil {
+		return errLate
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.object)
+	defer cancel()
+	request := a.rest.Get().AbsPath(at).MaxRetries(2)
+	for name, value := range map[string]string{
+		"labelSelector": opts.LabelSelector, "fieldSelector": opts.FieldSelector, "continue": opts.Continue,
+	} {
+		if value != "" {
+			request.Param(name, value)
+		}
+	}
+	if opts.Limit > 0 {
+		request.Param("limit", strconv.FormatInt(opts.Limit, 10))
+	}
+	return request.Do(ctx).Into(into)
+}
+
+// get reads one object.
+func (a *api) get(ctx context.Context, ref evidence.Ref) (evidence.Object, error) {
+	r := resources[ref.Kind]
+	into, err := objectScheme.New(schema.GroupVersionKind{Group: r.group, Version: r.version, Kind: ref.Kind})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.do(ctx, r.path(ref.Namespace, ref.Name), metav1.ListOptions{}, into); err != nil {
+		return nil, err
+	}
+	o := into.(evidence.Object)
+	strip(o)
+	return o, nil
+}
+
+// A query is a list to read: a kind in a namespace (empty: in all), narrowed by selectors.
+type query struct {
+	kind, namespace string
+	labels, fields  string
+	onePage         bool // the first page is enough
+}
+
+// list reads a list page by page and returns what keep takes, and whether there was more than one page of it. What
+// was read before an error is returned with the error. Kept objects are copies, so that a page can be let go.
+func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool) (kept []evidence.Object, more bool, err error) {
+	r := resources[q.kind]
+	opts := metav1.ListOptions{LabelSelector: q.labels, FieldSelector: q.fields, Limit: pageSize}
+	for {
+		page, err := objectScheme.New(schema.GroupVersionKind{Group: r.group, Version: r.version, Kind: q.kind + "List"})
+		if err != nil {
+			return kept, more, err
+		}
+		if err := a.do(ctx, r.path(q.namespace, ""), opts, page); err != nil {
+			return kept, more, err
+		}
+		err = apimeta.EachListItem(page, func(item runtime.Object) error {
+			o := item.(evidence.Object)
+			if keep == nil || keep(o) {
+				strip(o)
+				kept = append(kept, o.DeepCopyObject().(evidence.Object))
+			}
+			return nil
+		})
+		opts.Continue = page.(metav1.ListInterface).GetContinue()
+		switch {
+		case err != nil || opts.Continue == "" || q.onePage:
+			return kept, opts.Continue != "", err
+		case len(kept) > mostKept:
+			return kept, true, fmt.Errorf("there are more than %d", mostKept)
+		}
+		more = true
+	}
+}
+
+// strip takes away what no rule reads and what must not be kept.
+func strip(o evidence.Object) {
+	o.SetManagedFields(nil)
+	delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	if cm, ok := o.(*corev1.ConfigMap); ok {
+		for key := range cm.Data {
+			cm.Data[key] = ""
+		}
+		for key := range cm.BinaryData {
+			cm.BinaryData[key] = nil
+		}
+	}
+}
+
+// log opens the log of a container: of the run before when previous is set, else of the newest one.
+func (a *api) log(ctx context.Context, of evidence.Ref, previous bool, lines int64) (io.ReadCloser, error) {
+	if err := a.pace.Wait(ctx); err != nil {
+		return nil, errLate
+	}
+	return a.rest.Get().AbsPath(resources["Pod"].path(of.Namespace, of.Name), "log").MaxRetries(1).
+		Param("container", of.Container).
+		Param("previous", strconv.FormatBool(previous)).
+		Param("timestamps", "true").
+		Param("tailLines", strconv.FormatInt(lines, 10)).
+		Param("limitBytes", strconv.Itoa(logWindow)).
+		Stream(ctx)
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// rootCA is the ConfigMap that every pod with a service account token mounts.
+const rootCA = "kube-root-ca.crt"
+
+// fetchMixed reads things of several kinds, each kind at the same time as the others.
+func (v *visit) fetchMixed(ctx context.Context, refs []evidence.Ref) []evidence.Object {
+	kinds := map[string][]evidence.Ref{}
+	for _, ref := range distinct(refs) {
+		if _, known := resources[ref.Kind]; known {
+			kinds[ref.Kind] = append(kinds[ref.Kind], ref)
+		}
+	}
+	var found []evidence.Object
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, refs := range kinds {
+		group.Go(func() {
+			objects := v.fetch(ctx, refs)
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, objects...)
+		})
+	}
+	group.Wait()
+	return found
+}
+
+// owners reads the controllers of everything read so far, and theirs, up to the top.
+func (v *visit) owners(ctx context.Context, level []evidence.Object) {
+	for len(level) > 0 {
+		var refs []evidence.Ref
+		for _, o := range level {
+			c := metav1.GetControllerOf(o)
+			if c == nil || c.Kind == "Node" { // that of a static pod
+				continue
+			}
+			ref := evidence.RefTo(c.Kind, o.GetNamespace(), c.Name)
+			if version, _ := schema.ParseGroupVersion(c.APIVersion); workloadKinds[c.Kind] && version.Group == resources[c.Kind].group {
+				refs = append(refs, ref)
+			} else if len(v.once([]evidence.Ref{ref})) > 0 {
+				v.gap(evidence.Changes, ref, "it is a "+c.Kind+" of "+c.APIVersion+", which is not read")
+			}
+		}
+		level = v.fetchMixed(ctx, refs)
+	}
+}
+
+// nodes reads the nodes that the pods are on with their leases. It reads all nodes when a pod is on none, because then
+// the question is why not; and those that are not ready when the question is about everything.
+func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
+	var refs []evidence.Ref
+	unscheduled := false
+	wanted := map[string]bool{}
+	for _, pod := range pods {
+		if name := pod.Spec.NodeName; name != "" {
+			wanted[name] = true
+			refs = append(refs, evidence.RefTo("Node", "", name), evidence.RefTo("Lease", corev1.NamespaceNodeLease, name))
+		}
+		unscheduled = unscheduled || pod.Spec.NodeName == "" && pod.Status.Phase == corev1.PodPending
+	}
+	if unscheduled || v.about.Kind == "" {
+		v.listAll(ctx, query{kind: "Node"}, func(o evidence.Object) bool {
+			return unscheduled || wanted[o.GetName()] || !ready(o.(*corev1.Node))
+		})
+	}
+	v.fetchMixed(ctx, refs)
+}
+
+// listAll reads what a query matches and keep takes.
+func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object) bool) {
+	objects, _, err := v.api.list(ctx, q, keep)
+	if err != nil {
+		v.gap(resources[q.kind].kind, within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
+	}
+	if err == nil || len(objects) > 0 {
+		v.has(q.kind)
+	}
+	refs := make([]evidence.Ref, 0, len(objects))
+	for _, o := range objects {
+		refs = append(refs, evidence.RefOf(o))
+	}
+	v.once(refs)
+	v.add(objects...)
+}
+
+// references reads what the pods' specs name: ConfigMaps (their keys), the service account, the priority class and
+// the runtime class. Secrets are never read.
+func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
+	var refs []evidence.Ref
+	for _, pod := range pods {
+		for _, ref := range evidence.ReferredBy(pod) {
+			if ref.Kind == "ConfigMap" && !(ref.Name == rootCA && mounted(pod)) {
+				refs = append(refs, ref)
+			}
+		}
+		if name := pod.Spec.ServiceAccountName; name != "" {
+			refs = append(refs, evidence.RefTo("ServiceAccount", pod.Namespace, name))
+		}
+		if name := pod.Spec.PriorityClassName; name != "" && !strings.HasPrefix(name, "system-") {
+			refs = append(refs, evidence.RefTo("PriorityClass", "", name))
+		}
+		if name := pod.Spec.RuntimeClassName; name != nil {
+			refs = append(refs, evidence.RefTo("RuntimeClass", "", *name))
+		}
+	}
+	v.fetchMixed(ctx, refs)
+}
+
+// mounted tells whether the kubelet has got past mounting the pod's volumes, which it does before it makes the
+// sandbox that this condition tells of (KEP-3085).
+func mounted(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReadyToStartContainers {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// volumes reads the pods' claims, their volumes and the classes of those.
+func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
+	var claims, refs []evidence.Ref
+	for _, pod := range pods {
+		for _, ref := range evidence.ReferredBy(pod) {
+			if ref.Kind == "PersistentVolumeClaim" {
+				claims = append(claims, ref)
+			}
+		}
+		for i := range pod.Spec.Volumes {
+			if pod.Spec.Volumes[i].Ephemeral != nil { // the claim of such a volume is named after pod and volume
+				claims = append(claims, evidence.RefTo("PersistentVolumeClaim", pod.Namespace, pod.Name+"-"+pod.Spec.Volumes[i].Name))
+			}
+		}
+	}
+	for _, o := range v.fetchMixed(ctx, claims) {
+		claim := o.(*corev1.PersistentVolumeClaim)
+		if claim.Spec.VolumeName != "" {
+			refs = append(refs, evidence.RefTo("PersistentVolume", "", claim.Spec.VolumeName))
+		}
+		if class := claim.Spec.StorageClassName; class != nil && *class != "" {
+			refs = append(refs, evidence.RefTo("StorageClass", "", *class))
+		}
+	}
+	v.fetchMixed(ctx, refs)
+}
+
+// namespaces reads what limits the pods of each namespace.
+func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
+	names := namespacesOf(pods)
+	if len(names) > fetchOne {
+		names = []string{""}
+	}
+	var group sync.WaitGroup
+	for _, namespace := range names {
+		for _, kind := range []string{"ResourceQuota", "LimitRange"} {
+			group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+		}
+	}
+	group.Wait()
+}
+
+// usage reads what the pods use now, where the metrics API is served.
+func (v *visit) usage(ctx context.Context, pods []*corev1.Pod) {
+	var refs []evidence.Ref
+	for _, pod := range pods {
+		refs = append(refs, evidence.RefTo("PodMetrics", pod.Namespace, pod.Name))
+	}
+	v.fetchMixed(ctx, refs)
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// configHash is the annotation with the UID that a kubelet knows a static pod by. Its Events carry this one, and not
+// that of the mirror pod in the API.
+const configHash = "kubernetes.io/config.hash"
+
+// An eventReader reads the Events of what a visit finds. They are listed by namespace and joined in memory by UID,
+// since that is one request where asking for each object would be several.
+type eventReader struct {
+	visit *visit
+	pods  []*corev1.Pod
+
+	mu   sync.Mutex
+	list []evidence.Object
+	more []string // namespaces with more than one page of Events, of which only the first was read
+}
+
+// read lists the Events of the namespaces and nodes in question, while the objects are being read. Those of nodes are
+// in the namespace default, because a node has none.
+func (r *eventReader) read(ctx context.Context) {
+	namespaces := r.namespaces()
+	var group sync.WaitGroup
+	for _, namespace := range namespaces {
+		group.Go(func() {
+			r.query(ctx, query{kind: "Event", namespace: namespace, onePage: r.visit.about.Kind == "Pod"})
+		})
+	}
+	if !slices.Contains(namespaces, metav1.NamespaceDefault) && !slices.Contains(namespaces, "") {
+		group.Go(func() { r.nodes(ctx) })
+	}
+	group.Wait()
+}
+
+// namespaces returns where the Events in question are; "" stands for all namespaces.
+func (r *eventReader) namespaces() []string {
+	about := r.visit.about
+	switch about.Kind {
+	case "":
+		return []string{""}
+	case "Namespace":
+		return []string{about.Name}
+	case "Node":
+		if names := namespacesOf(r.pods); len(names) <= fetchOne {
+			return names
+		}
+		return []string{""}
+	}
+	return []string{about.Namespace}
+}
+
+// finish reads what read left out because it did not know the owners yet, and joins all Events with the objects.
+func (r *eventReader) finish(ctx context.Context) {
+	if slices.Contains(r.more, metav1.NamespaceDefault) {
+		r.nodes(ctx)
+	}
+	r.starved(ctx)
+	uids := r.uids()
+	var group sync.WaitGroup
+	for uid, ref := range uids {
+		if slices.Contains(r.more, ref.Namespace) && ref.Kind != "ConfigMap" && ref.Kind != "PodMetrics" {
+			selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
+			group.Go(func() { r.query(ctx, query{kind: "Event", namespace: ref.Namespace, fields: selector}) })
+		}
+	}
+	group.Wait()
+	for _, o := range r.list {
+		e := o.(*corev1.Event)
+		about := evidence.RefTo("Node", "", e.InvolvedObject.Name)
+		if _, known := uids[string(e.InvolvedObject.UID)]; known || e.InvolvedObject.Kind == "Node" && r.visit.asked[about] {
+			mask(e)
+			r.visit.s.Events = append(r.visit.s.Events, e)
+		}
+	}
+}
+
+// failedCreate is the Event of a controller that cannot create a pod: there is no pod then that shows the trouble.
+const failedCreate = "FailedCreate"
+
+// starved reads the controllers that cannot create pods, where the question is about all that is in trouble.
+func (r *eventReader) starved(ctx context.Context) {
+	if kind := r.visit.about.Kind; kind != "" && kind != "Namespace" {
+		return
+	}
+	var refs []evidence.Ref
+	for _, o := range r.list {
+		e := o.(*corev1.Event)
+		if about := e.InvolvedObject; e.Reason == failedCreate && workloadKinds[about.Kind] {
+			refs = append(refs, evidence.RefTo(about.Kind, about.Namespace, about.Name))
+		}
+	}
+	r.visit.owners(ctx, r.visit.fetchMixed(ctx, refs))
+}
+
+// uids returns the objects that were found by the UIDs that Events may know them by.
+func (r *eventReader) uids() map[string]evidence.Ref {
+	uids := map[string]evidence.Ref{}
+	for _, o := range r.visit.s.Objects {
+		if uid := string(o.GetUID()); uid != "" {
+			uids[uid] = evidence.RefOf(o)
+		}
+		if hash := o.GetAnnotations()[configHash]; hash != "" {
+			uids[hash] = evidence.RefOf(o)
+		}
+	}
+	return uids
+}
+
+// query reads Events, but not those about pods that nobody asked about: they are the most.
+func (r *eventReader) query(ctx context.Context, q query) {
+	pods := map[string]bool{}
+	for _, pod := range r.pods {
+		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
+	}
+	list, more, err := r.visit.api.list(ctx, q, func(o evidence.Object) bool {
+		about := o.(*corev1.Event).InvolvedObject
+		return about.Kind != "Pod" || pods[string(about.UID)]
+	})
+	if err != nil {
+		r.visit.gap(evidence.Events, within(q.namespace), r.visit.api.why(ctx, err, "list", "Event", q.namespace))
+	}
+	if err == nil || len(list) > 0 {
+		r.visit.has("Event")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, list...)
+	if more && q.onePage {
+		r.more = append(r.more, q.namespace)
+	}
+}
+
+// nodes reads the Events about the pods' nodes, each by its name while they are few.
+func (r *eventReader) nodes(ctx context.Context) {
+	var names []string
+	if r.visit.about.Kind == "Node" {
+		names = append(names, r.visit.about.Name)
+	}
+	for _, pod := range r.pods {
+		if pod.Spec.NodeName != "" {
+			names = append(names, pod.Spec.NodeName)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	ofNodes := fields.OneTermEqualSelector("involvedObject.kind", "Node")
+	if len(names) > fetchOne {
+		r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: ofNodes.String()})
+		return
+	}
+	var group sync.WaitGroup
+	for _, name := range names {
+		group.Go(func() {
+			selector := fields.AndSelectors(ofNodes, fields.OneTermEqualSelector("involvedObject.name", name))
+			r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: selector.String()})
+		})
+	}
+	group.Wait()
+}

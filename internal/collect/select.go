@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// workloadKinds are the kinds of controllers of pods that can be asked about.
+var workloadKinds = map[string]bool{
+	"Deployment": true, "ReplicaSet": true, "StatefulSet": true, "DaemonSet": true, "Job": true, "CronJob": true,
+	"ReplicationController": true,
+}
+
+// Select narrows a frozen snapshot to what a selection asks about: it sets the subject and what rules look at. Of a
+// pod that is named, that is the pod; of anything larger, that thing and the pods of it that are in trouble. A
+// selection that names nothing leaves the question as it was recorded. Every source ends with it, so that the same
+// question to the same evidence is the same question.
+func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, error) {
+	if asksNothing(sel) {
+		return s, nil
+	}
+	belongs, err := labels.Parse(sel.Label)
+	if err != nil {
+		return nil, fmt.Errorf("label selector %q: %w", sel.Label, err)
+	}
+	ref, err := locate(s, subjectOf(sel))
+	if err != nil {
+		return nil, err
+	}
+	narrowed := *s
+	narrowed.Subject, narrowed.Asked = ref, []evidence.Ref{ref}
+	if pod, ok := s.Object(ref).(*corev1.Pod); ok {
+		return &narrowed, checkContainer(pod, sel.Container)
+	}
+	for _, pod := range evidence.List[*corev1.Pod](s) {
+		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(ref, evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
+			narrowed.Asked = append(narrowed.Asked, evidence.RefOf(pod))
+		}
+	}
+	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
+	return &narrowed, nil
+}
+
+// asksNothing tells whether a selection leaves open what it is about.
+func asksNothing(sel evidence.Selection) bool {
+	return sel.Ref.Kind == "" && sel.Namespace == "" && sel.Label == "" && !sel.AllNamespaces
+}
+
+// subjectOf returns what a selection is about: the thing it names, else the namespace, else the cluster.
+func subjectOf(sel evidence.Selection) evidence.Ref {
+	switch {
+	case sel.Ref.Kind != "":
+		ref := sel.Ref.Object()
+		if resources[ref.Kind].cluster {
+			ref.Namespace = ""
+		} else if ref.Namespace == "" {
+			ref.Namespace = sel.Namespace
+		}
+		return ref
+	case sel.AllNamespaces || sel.Namespace == "":
+		return evidence.Cluster
+	}
+	return evidence.RefTo("Namespace", "", sel.Namespace)
+}
+
+// locate finds the thing in the snapshot, in whatever namespace when none is given. A namespace and the cluster need
+// not be objects.
+func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
+	if ref.Kind == "" || ref.Kind == "Namespace" || s.Object(ref) != nil {
+		return ref, nil
+	}
+	var names []string
+	var elsewhere []evidence.Ref
+	for _, o := range s.Objects {
+		at := evidence.RefOf(o)
+		if at.Kind != ref.Kind {
+			continue
+		}
+		if at.Name == ref.Name {
+			elsewhere = append(elsewhere, at)
+		}
+		if ref.Namespace == "" || ref.Namespace == at.Namespace {
+			names = append(names, at.Name)
+		}
+	}
+	if ref.Namespace == "" && len(elsewhere) == 1 {
+		return elsewhere[0], nil
+	}
+	return ref, unknown(ref, names, elsewhere)
+}
+
+// othersIn returns what belongs to the question beside the subject and its pods: the controllers below a workload;
+// in a namespace or the cluster those that cannot create their pods, and the nodes that are not ready.
+func othersIn(s *evidence.Snapshot, subject evidence.Ref, belongs labels.Selector) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, o := range s.Objects {
+		ref := evidence.RefOf(o)
+		if !s.Covers(subject, ref) || !belongs.Matches(labels.Set(o.GetLabels())) {
+			continue
+		}
+		node, isNode := o.(*corev1.Node)
+		all := subject.Kind == "" || subject.Kind == "Namespace"
+		switch {
+		case workloadKinds[ref.Kind] && (workloadKinds[subject.Kind] || all && starved(s, o)):
+			refs = append(refs, ref)
+		case isNode && all && !ready(node):
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// starved tells whether a controller cannot create the pods that it wants.
+func starved(s *evidence.Snapshot, o evidence.Object) bool {
+	if rs, ok := o.(*appsv1.ReplicaSet); ok && rs.Spec.Replicas != nil && rs.Status.Replicas >= *rs.Spec.Replicas {
+		return false
+	}
+	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool {
+		return e.Reason == failedCreate
+	})
+}
+
+// ready tells whether a node's kubelet reports that it is.
+func ready(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func checkContainer(pod *corev1.Pod, name string) error {
+	var names []string
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			names = append(names, list[i].Name)
+		}
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		names = append(names, pod.Spec.EphemeralContainers[i].Name)
+	}
+	if name == "" || slices.Contains(names, name) {
+		return nil
+	}
+	return fmt.Errorf("pod %s has no container %s, it has %s", pod.Name, name, joined(names))
+}

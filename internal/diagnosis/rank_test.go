@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// world is two nodes with two pods each: enough for every way in which things cover each other.
+func world() *evidence.Snapshot {
+	s := &evidence.Snapshot{Taken: noon}
+	for n := range 2 {
+		node := fmt.Sprintf("n%d", n)
+		s.Objects = append(s.Objects, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}})
+		for p := range 2 {
+			s.Objects = append(s.Objects, &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprintf("%s-p%d", node, p)},
+				Spec:       corev1.PodSpec{NodeName: node},
+			})
+		}
+	}
+	return s.Freeze()
+}
+
+// findings draws up to twenty findings with any scope, thing, time, confidence and effects.
+func findings(t *rapid.T) []Finding {
+	effect := rapid.SampledFrom(effects)
+	draw := rapid.Custom(func(t *rapid.T) Finding {
+		scope := rapid.SampledFrom([]Scope{Attempt, Container, Pod, Node, Cluster}).Draw(t, "scope")
+		node := rapid.IntRange(0, 1).Draw(t, "node")
+		pod := evidence.RefTo("Pod", "shop", fmt.Sprintf("n%d-p%d", node, rapid.IntRange(0, 1).Draw(t, "pod")))
+		about := map[Scope]evidence.Ref{
+			Attempt: pod.InContainer("app").InAttempt(rapid.IntRange(0, 2).Draw(t, "attempt")), Container: pod.InContainer("app"),
+			Pod: pod, Node: evidence.RefTo("Node", "", fmt.Sprintf("n%d", node)), Cluster: evidence.Cluster,
+		}[scope]
+		return Finding{
+			Rule: &Rule{
+				ID: fmt.Sprintf("AAA%03d", rapid.IntRange(0, 99).Draw(t, "id")), Scope: scope,
+				Effect: effect.Draw(t, "effect"), CausedBy: rapid.SliceOfN(effect, 0, 12).Draw(t, "causedBy"),
+			},
+			About: about, At: noon.Add(time.Duration(rapid.IntRange(-90, 0).Draw(t, "at")) * time.Second),
+			Confidence: rapid.SampledFrom([]Confidence{Possible, Likely, Certain}).Draw(t, "confidence"),
+		}
+	})
+	fs := rapid.SliceOfN(draw, 0, 20).Draw(t, "findings")
+	for i := range fs {
+		fs[i].Message = fmt.Sprint(i) // tells findings apart
+	}
+	return fs
+}
+
+func flatten(causes []Cause) []string {
+	var messages []string
+	for i := range causes {
+		messages = append(messages, causes[i].Message)
+		messages = append(messages, flatten(causes[i].Leads)...)
+	}
+	return messages
+}
+
+func TestRankPlacesEveryFindingOnce(t *testing.T) {
+	s := world()
+	rapid.Check(t, func(t *rapid.T) {
+		fs := findings(t)
+		got := flatten(Rank(s, fs)) // it ends, so there is no cycle
+		slices.Sort(got)
+		var want []string
+		for i := range fs {
+			want = append(want, fs[i].Message)
+		}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("findings placed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRankDoesNotDependOnTheOrderOfFindings(t *testing.T) {
+	s := world()
+	rapid.Check(t, func(t *rapid.T) {
+		fs := findings(t)
+		want := shape(Rank(s, fs), "")
+		rand.New(rand.NewPCG(uint64(len(fs)), 7)).Shuffle(len(fs), func(i, j int) { fs[i], fs[j] = fs[j], fs[i] })
+		if diff := cmp.Diff(want, shape(Rank(s, fs), "")); diff != "" {
+			t.Fatalf("ranking depends on the order of findings:\n%s", diff)
+		}
+	})
+}
+
+func shape(causes []Cause, indent string) string {
+	text := ""
+	for i := range causes {
+		text += indent + causes[i].Rule.ID + " " + causes[i].About.String() + " " + causes[i].Message + "\n" + shape(causes[i].Leads, indent+" ")
+	}
+	return text
+}
+
+func TestEveryLinkIsOneThatMayCause(t *testing.T) {
+	s := world()
+	rapid.Check(t, func(t *rapid.T) {
+		var check func(c Cause)
+		check = func(c Cause) {
+			for _, lead := range c.Leads {
+				if !slices.Contains(lead.Rule.CausedBy, c.Rule.Effect) || !s.Covers(c.About, lead.About) || earlier(c.Finding, lead.Finding) >= 0 {
+					t.Fatalf("%s may not explain %s", c.About, lead.About)
+				}
+				check(lead)
+			}
+		}
+		for _, c := range Rank(s, findings(t)) {
+			check(c)
+		}
+	})
+}
+
+func TestRankPrefersTheCloserExplainer(t *testing.T) {
+	s := world()
+	pod := evidence.RefTo("Pod", "shop", "n0-p0")
+	order := &Rule{ID: "AAA001", Scope: Attempt, Effect: LivenessFailed}
+	deleted := &Rule{ID: "AAA002", Scope: Pod, Effect: PodDeleted}
+	killed := &Rule{ID: "AAA003", Scope: Attempt, Effect: Killed, CausedBy: []Effect{LivenessFailed, PodDeleted}}
+	run := pod.InContainer("app").InAttempt(1)
+	causes := Rank(s, []Finding{
+		{Rule: killed, About: run, At: noon, Confidence: Certain, Message: "killed"},
+		{Rule: deleted, About: pod, At: noon, Confidence: Certain, Message: "deleted"},
+		{Rule: order, About: run, At: noon, Confidence: Certain, Message: "ordered"},
+	})
+	want := "AAA001 pod/n0-p0[app]#1 ordered\n AAA003 pod/n0-p0[app]#1 killed\nAAA002 pod/n0-p0 deleted\n"
+	if got := shape(causes, ""); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestABrokenRuleIsASkip(t *testing.T) {
+	panics := &Rule{ID: "AAA001", Scope: Pod, Needs: evidence.Status, Run: func(*Pass) { panic("index out of range") }}
+	claims := &Rule{ID: "AAA002", Scope: Pod, Needs: evidence.Status, Run: func(p *Pass) {
+		p.Report(Finding{Message: "m", Confidence: Certain, Facts: []evidence.Fact{{Source: evidence.FromLog, Text: "oom-kill"}}})
+	}}
+	s := world()
+	s.Has = evidence.Status
+	result := Run(s, []*Rule{panics, claims})
+	if len(result.Findings) != 0 || len(result.Skipped) != 8 {
+		t.Fatalf("%d findings and %d skips, want 0 and 8", len(result.Findings), len(result.Skipped))
+	}
+	for _, skip := range result.Skipped {
+		if skip.Missing != 0 || skip.Why == "" {
+			t.Errorf("skip %+v does not say that the rule is broken", skip)
+		}
+	}
+}
+
+func TestMissingEvidenceIsASkip(t *testing.T) {
+	r := &Rule{ID: "AAA001", Scope: Pod, Needs: evidence.Status | evidence.Events, Run: func(*Pass) { panic("must not run") }}
+	s := world()
+	s.Has = evidence.Status
+	s.Gaps = []evidence.Gap{{Kind: evidence.Events, Why: "forbidden: cannot list events"}}
+	for _, skip := range Run(s, []*Rule{r}).Skipped {
+		if skip.Missing != evidence.Events || skip.Why != "forbidden: cannot list events" {
+			t.Errorf("skip is %s, %q", skip.Missing, skip.Why)
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import "regexp"
+
+// The words are those of the API's not-found error, of kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables)
+// and of pkg/volume/configmap and pkg/volume/secret (MakePayload).
+var (
+	objectWords = regexp.MustCompile(`(configmap|secret) "([^"]+)" not found`)
+	envKeyWords = regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)`)
+	volKeyWords = regexp.MustCompile(`references non-existent (config|secret) key: ([-._a-zA-Z0-9]+)`)
+	mountWords  = regexp.MustCompile(`^MountVolume\.SetUp failed for volume "([^"]+)"`)
+)
+
+var kinds = map[string]string{"configmap": "ConfigMap", "config": "ConfigMap", "secret": "Secret"}
+
+// missingInMessage returns everything that a volume's error names; a projected volume may miss several things.
+func missingInMessage(message string) []missing {
+	var all []missing
+	for _, found := range objectWords.FindAllStringSubmatch(message, -1) {
+		all = append(all, missing{kind: kinds[found[1]], name: found[2]})
+	}
+	for _, found := range volKeyWords.FindAllStringSubmatch(message, -1) {
+		all = append(all, missing{kind: kinds[found[1]], key: found[2]})
+	}
+	return all
+}

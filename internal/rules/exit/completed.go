@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// CompletedUnderAlways recognises a program that finishes its work in a pod that is meant to run for ever.
+var CompletedUnderAlways = &diagnosis.Rule{
+	ID:    "EXT004",
+	Title: "Process finishes although the pod is to run for ever",
+	Doc: `
+The main process ended with exit code 0, by itself, and the container's restart policy is Always: the kubelet starts it
+again and again, and each time it finishes the back-off grows. Nothing crashed; the program is one that ends, run by a
+workload that is for programs that do not.
+
+**How it is told from its look-alikes.** A program that handles SIGTERM well ends with exit code 0 when a probe failed or
+the pod was deleted: then a Killing Event of the kubelet lies within its life. Under OnFailure or Never exit code 0 is a
+proper end and no finding at all.
+
+**What to do.** A task belongs into a Job or CronJob. A server that ends at once usually went to the background (daemon
+mode) or lacks an argument: its main process must stay in the foreground.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Attempt,
+	Needs:  evidence.Status | evidence.Spec,
+	Also:   evidence.Events,
+	Effect: diagnosis.ProcessCompleted,
+	CausedBy: []diagnosis.Effect{
+		diagnosis.ConfigChanged, diagnosis.RolledOut,
+	},
+	Run: func(p *diagnosis.Pass) {
+		a := p.Attempt()
+		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) {
+			return
+		}
+		policy := p.CiteSpec("restartPolicy", corev1.ContainerRestartPolicyAlways)
+		if c := p.Spec(); c == nil || c.RestartPolicy == nil {
+			if p.PodSpec().RestartPolicy != corev1.RestartPolicyAlways {
+				return
+			}
+			policy.About, policy.Where = a.Of.Object(), "spec.restartPolicy"
+		}
+		f := diagnosis.Finding{
+			At: a.Finished, Confidence: diagnosis.Certain,
+			Message: fmt.Sprintf("%s finished with exit code 0%s, and its restart policy Always starts it again", who(a), lived(a)),
+			Facts:   []evidence.Fact{a.Fact(), policy},
+			Fixes: []diagnosis.Fix{
+				{Title: "Run it as a Job or CronJob if it is a task that ends"},
+				{Title: "Keep the main process in the foreground if it is a server: look for a daemon option or a missing argument"},
+			},
+		}
+		if p.Lacks(evidence.Events) != 0 {
+			f.Confidence = diagnosis.Possible
+		}
+		p.Report(f)
+	},
+}

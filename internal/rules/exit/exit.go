@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package exit holds the rules about how a process ended: by its own doing, in answer to an order, by a stranger's
+// signal, or unseen. For each end exactly one of them fires; who gave the order is for other families to say.
+package exit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// Rules are the rules of this family in order of id.
+var Rules = []*diagnosis.Rule{
+	ApplicationError,
+	GoPanic,
+	NotRunnable,
+	CompletedUnderAlways,
+	GraceExpired,
+	Sigterm,
+	ForeignSignal,
+	EndUnseen,
+}
+
+// orders are the effects by which a container is ordered to stop, or stopped.
+var orders = []diagnosis.Effect{
+	diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.HookFailed, diagnosis.PodDeleted, diagnosis.Evicted,
+	diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed, diagnosis.ConfigChanged,
+}
+
+// unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports
+// exit code 255 then), the kubelet's is ContainerStatusUnknown where the runtime lost the container.
+func unseen(a evidence.Attempt) bool {
+	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown"
+}
+
+// unrunnable tells whether the container was created and its process could not be run at all.
+func unrunnable(a evidence.Attempt) bool {
+	return a.Reason == "StartError" || a.Reason == "ContainerCannotRun"
+}
+
+// byItself tells whether the attempt ended by its own doing, as far as its status can tell: with an error code, and not
+// by SIGKILL or SIGTERM.
+func byItself(a evidence.Attempt) bool {
+	return a.ExitCode != 0 && a.ExitCode != 137 && a.ExitCode != 143 && !unseen(a) && !unrunnable(a)
+}
+
+// signals names the signals that a process gets for a fault of its own, by exit code (128 + signal(7)).
+var signals = map[int]string{
+	129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 132: "SIGILL, an illegal instruction", 133: "SIGTRAP", 134: "SIGABRT, an abort",
+	135: "SIGBUS, a bus error", 136: "SIGFPE, an arithmetic fault", 139: "SIGSEGV, a segmentation fault", 141: "SIGPIPE, a broken pipe",
+	152: "SIGXCPU, its CPU time limit", 153: "SIGXFSZ, its file size limit", 159: "SIGSYS, a forbidden system call",
+}
+
+// codeText says an exit code in words.
+func codeText(code int) string {
+	if name, ok := signals[code]; ok {
+		return fmt.Sprintf("by %s (exit code %d)", name, code)
+	}
+	return fmt.Sprintf("with exit code %d", code)
+}
+
+// who names the container, and says so where it is an init container or a sidecar.
+func who(a evidence.Attempt) string {
+	switch {
+	case a.Sidecar:
+		return "sidecar container " + a.Of.Container
+	case a.Init:
+		return "init container " + a.Of.Container
+	}
+	return "container " + a.Of.Container
+}
+
+// lived says how long the attempt lived, where that is known and telling.
+func lived(a evidence.Attempt) string {
+	if a.Started.IsZero() || a.Finished.IsZero() {
+		return ""
+	}
+	return " after " + a.Finished.Sub(a.Started).Round(time.Second).String()
+}
+
+// blockFacts returns the lines of an error block as facts, at most n, headline first.
+func blockFacts(a evidence.Attempt, b signature.Block, n int) []evidence.Fact {
+	var facts []evidence.Fact
+	for _, line := range b.Lines {
+		if len(facts) < n && line != "" {
+			facts = append(facts, a.LineFact(line, b.At))
+		}
+	}
+	return facts
+}
+
+// logCommand is how a person reads the log of the attempt.
+func logCommand(a evidence.Attempt, current int) string {
+	command := fmt.Sprintf("kubectl -n %s logs %s -c %s", a.Of.Namespace, a.Of.Name, a.Of.Container)
+	if a.Of.Attempt != current {
+		command += " --previous"
+	}
+	return command
+}

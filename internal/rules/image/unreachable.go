@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Unreachable recognises a node that gets no answer from the registry.
+var Unreachable = &diagnosis.Rule{
+	ID:    "IMG003",
+	Title: "Registry cannot be reached from the node",
+	Doc: `
+The node's runtime got no useful answer from the registry: the host name did not resolve, the connection was refused,
+reset or timed out, or the registry answered with a server error. The node asks, not the pod: the node's resolver,
+routes, proxy and firewall count; CoreDNS, Services and NetworkPolicies do not.
+
+**How it is told from its look-alikes.** By the words of the pull error. A failed look-up of the registry's host says
+"no such host", which is not the registry's "not found": the image may well exist (IMG001 is for those that do not).
+"Failed to authorize" with a network error behind it means that the token server is down, not that the credentials are
+wrong (IMG002). Certificates that are not trusted are not this rule's business: there was an answer.
+
+**What to do.** See whether other pods of the node, and other nodes, fail on the same registry. One registry on all
+nodes: it is down, or misspelt. All registries on one node: look at the node's network and resolver.
+
+The strings are those of Go's net package as containerd passes them on, recorded from Kubernetes 1.37 with containerd
+2.4; the reason RegistryUnavailable is in kubernetes pkg/kubelet/images/image_manager.go, evalCRIPullErr.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Container,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Events,
+	Effect:   diagnosis.ImageUnavailable,
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		f, ok := failedPull(p)
+		if !ok || f.why != unreachable {
+			return
+		}
+		node := p.NodeName()
+		f.report(p,
+			fmt.Sprintf("node %s gets no answer from registry %s for image %s of container %s: %s",
+				node, registry(f.image), f.image, p.About().Container, failure(f.text)),
+			diagnosis.Fix{
+				Title:   fmt.Sprintf("Check whether other nodes reach %s; if so repair the network of node %s, else the registry or its name", registry(f.image), node),
+				Command: "kubectl get events -A --field-selector type=Warning,reason=Failed",
+			})
+	},
+}
+
+var (
+	lookup = regexp.MustCompile(`lookup (\S+?)(?: on (\S+?))?:`)
+	dial   = regexp.MustCompile(`dial tcp (\S+?):? `)
+)
+
+// failure says in plain words what happened to the connection.
+func failure(text string) string {
+	if m := lookup.FindStringSubmatch(text); m != nil {
+		if m[2] != "" {
+			return fmt.Sprintf("the name %s does not resolve at the node's resolver %s", m[1], m[2])
+		}
+		return fmt.Sprintf("the name %s does not resolve", m[1])
+	}
+	to := "the connection"
+	if m := dial.FindStringSubmatch(text); m != nil {
+		to = "the connection to " + m[1]
+	}
+	for _, f := range []struct{ part, says string }{
+		{"connection refused", "was refused"},
+		{"connection reset", "was reset"},
+		{"no route to host", "found no route"},
+		{"network is unreachable", "found no route"},
+		{"timeout", "timed out"},
+	} {
+		if strings.Contains(text, f.part) {
+			return to + " " + f.says
+		}
+	}
+	return "it answers with a server error"
+}

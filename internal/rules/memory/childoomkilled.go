@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ChildOOMKilled recognises a container in which the kernel killed another process than the main one for memory.
+var ChildOOMKilled = &diagnosis.Rule{
+	ID:    "MEM002",
+	Title: "A child process exceeded the container's memory limit",
+	Doc: `
+The kernel killed a process in the container at its memory limit, and that was not the main process: that one went on and
+ended later with an exit code of its own, usually because it missed its child. The runtime reports the reason OOMKilled with
+an exit code other than 137.
+
+**How it is told from its look-alikes.** With exit code 137 the main process itself was killed. With 0 or 143 the label
+proves little: the runtime takes it from a counter that only rises, so a child that was killed and survived long before
+colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain.
+
+**What to do.** The limit holds for all processes of the container together: give the workers less to do at once, or raise
+the limit. The log around the end tells which child was lost.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Attempt,
+	Needs:    evidence.Status | evidence.Spec,
+	Effect:   diagnosis.OutOfMemory,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		a, c := p.Attempt(), p.Spec()
+		if a.Reason != "OOMKilled" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 || c == nil || c.Resources.Limits.Memory().IsZero() {
+			return
+		}
+		limit := c.Resources.Limits.Memory()
+		p.Report(diagnosis.Finding{
+			Confidence: diagnosis.Likely,
+			Message: fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit of %s, and the main process ended with exit code %d",
+				a.Of.Container, limit, a.ExitCode),
+			Facts: []evidence.Fact{a.Fact(), p.CiteSpec("resources.limits.memory", limit)},
+			Fixes: []diagnosis.Fix{raise(p, limit)},
+		})
+	},
+}
