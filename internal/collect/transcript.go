@@ -15,7 +15,8 @@ import (
 
 	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -93,16 +94,14 @@ func addDocument(s *evidence.Snapshot, data []byte) error {
 
 // addObject adds an object of a kind that rules know. Others are left out, and a Secret is not even decoded.
 func addObject(s *evidence.Snapshot, data []byte) error {
-	var head struct {
-		Kind string `json:"kind"`
-	}
-	if err := DecodeYAML(data, &head); err != nil || head.Kind == "Secret" {
+	var head metav1.TypeMeta
+	if err := DecodeYAML(data, &head); err != nil {
 		return err
 	}
-	o, err := DecodeObject(data)
-	if runtime.IsNotRegisteredError(err) {
+	if kind := schema.FromAPIVersionAndKind(head.APIVersion, head.Kind); kind.Kind == "Secret" || !objectScheme.Recognizes(kind) {
 		return nil
 	}
+	o, err := DecodeObject(data)
 	if err != nil {
 		return err
 	}
