@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
+	"bench":     {},
 	"cli":       {"collect", "diagnosis", "evidence", "report", "rules", "signature"},
 	"cmd":       {"cli"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
