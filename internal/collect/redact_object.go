@@ -9,7 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -19,7 +19,7 @@ import (
 // Secret. Of objects it does not know it redacts the metadata. The object must not be shared with a cache.
 func RedactObject(obj runtime.Object) int {
 	spans := 0
-	if m, err := meta.Accessor(obj); err == nil {
+	if m, err := apimeta.Accessor(obj); err == nil {
 		spans += redactMeta(m)
 	}
 	switch o := obj.(type) {
