@@ -49,7 +49,7 @@ func nearest(name string, names []string) []string {
 	for _, n := range names {
 		d := distance(name, n)
 		if parts := strings.Split(n, "-"); len(parts) > strings.Count(name, "-")+1 {
-			d = min(d, 1+distance(name, strings.Join(parts[:strings.Count(name, "-")+1], "-")))
+			d = min(d, distance(name, strings.Join(parts[:strings.Count(name, "-")+1], "-")))
 		}
 		switch {
 		case strings.HasPrefix(n, name) || strings.HasPrefix(name, n):
