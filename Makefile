@@ -58,8 +58,8 @@ generate: ## Write what is generated from the source: docs/rules
 rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache pressure'
 	@$(GO) run ./internal/rules/gen rule '$(ID)' '$(FAMILY)' '$(TITLE)'
 
-bench: ## Run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
+bench: build ## Measure against kubectl and plain lists, on the cluster of KUBECONFIG (made for the lab)
+	$(GO) run ./bench -inquest $(BIN)/inquest
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
 	cd lab && $(GO) run . up

@@ -279,12 +279,13 @@ func moment(at, taken time.Time) string {
 	return at.Format(layout) + " " + ago(taken.Sub(at))
 }
 
-// ago tells an age in the words of kubectl.
+// ago tells an age in the words of kubectl. The evidence is stamped in whole seconds, so what happened in its last
+// second seems to lie ahead of it.
 func ago(d time.Duration) string {
-	if d < 0 {
+	if d <= -2*time.Second {
 		return "in " + duration.HumanDuration(-d)
 	}
-	return duration.HumanDuration(d) + " ago"
+	return duration.HumanDuration(max(d, 0)) + " ago"
 }
 
 // fixes prints what can be done: the best in the short form, all alternatives in the wide one.
