@@ -129,7 +129,7 @@ var farewells = []string{"exiting", "exited", "exit ", "exit code", "shutting do
 	"process exited", "command failed with exit code", "command failed", "application startup failed",
 	"application run failed", "startup failed", "failed to start", "start failed", "worker failed to boot", "main process exited", "reason: worker failed",
 	"elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
-	"error occurred during initialization of vm", "could not create the java virtual machine", "a fatal exception has occurred"}
+	"could not create the java virtual machine", "a fatal exception has occurred"}
 
 // alwaysFarewell begin messages that say nothing, whatever follows.
 var alwaysFarewell = []string{"npm err", "npm error", "make: ***", "the hostoptions.backgroundserviceexceptionbehavior"}

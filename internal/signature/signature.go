@@ -87,7 +87,7 @@ func candidates(log string, lines []line) []candidate {
 		var c candidate
 		if f := beginning(active, lines, i); f != nil {
 			c = f.trace(lines, i)
-		} else if l.level >= warning && !l.usage {
+		} else if l.suspicious() {
 			c = message(active, lines, i)
 		} else {
 			continue
