@@ -65,7 +65,7 @@ func TestHostile(t *testing.T) {
 
 func TestCarriageReturns(t *testing.T) {
 	for log, want := range map[string]string{
-		"ready\r\nERROR: no such printer\r\n":                           "ERROR: no such printer",
+		"ready\r\nERROR: no such printer\r\n":                            "ERROR: no such printer",
 		"fetching 10%\rfetching 100%\rerror: checksum of model is wrong": "error: checksum of model is wrong",
 	} {
 		if b, _ := Find(log); b.Headline != want {
