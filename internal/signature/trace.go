@@ -96,13 +96,13 @@ func (c *candidate) grow(lines []line, belongs func(*candidate, []line, int) boo
 		switch {
 		case lines[i].used:
 			return
-		case belongs(c, lines, i):
-			c.own = append(append(c.own, blank...), i)
-			foreign, blank = 0, nil
 		case lines[i].blank():
 			if blank = append(blank, i); len(blank) > maxForeign {
 				return
 			}
+		case belongs(c, lines, i):
+			c.own = append(append(c.own, blank...), i)
+			foreign, blank = 0, nil
 		default:
 			foreign++
 		}
