@@ -85,9 +85,6 @@ type visit struct {
 }
 
 func (v *visit) add(objects ...evidence.Object) {
-	for _, o := range objects {
-		mask(o)
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.s.Objects = append(v.s.Objects, objects...)

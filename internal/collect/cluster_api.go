@@ -28,9 +28,10 @@ type limits struct {
 	object time.Duration // for one request for objects, or one page of them
 	log    time.Duration // for the log of one attempt, which the API server passes on from a kubelet
 	visit  time.Duration // for everything
+	lag    time.Duration // how long to wait for the status of a pod to catch up with its log
 }
 
-var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second}
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, lag: 500 * time.Millisecond}
 
 // Limits of number.
 const (
@@ -136,7 +137,7 @@ func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into r
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.object)
 	defer cancel()
-	request := a.rest.Get().AbsPath(at).MaxRetries(2)
+	request := a.rest.Get().AbsPath(at).MaxRetries(1)
 	for name, value := range map[string]string{
 		"labelSelector": opts.LabelSelector, "fieldSelector": opts.FieldSelector, "continue": opts.Continue,
 	} {
@@ -161,7 +162,7 @@ func (a *api) get(ctx context.Context, ref evidence.Ref) (evidence.Object, error
 		return nil, err
 	}
 	o := into.(evidence.Object)
-	strip(o)
+	mask(o)
 	return o, nil
 }
 
@@ -188,7 +189,7 @@ func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool
 		err = apimeta.EachListItem(page, func(item runtime.Object) error {
 			o := item.(evidence.Object)
 			if keep == nil || keep(o) {
-				strip(o)
+				mask(o)
 				kept = append(kept, o.DeepCopyObject().(evidence.Object))
 			}
 			return nil
@@ -201,20 +202,6 @@ func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool
 			return kept, true, fmt.Errorf("there are more than %d", mostKept)
 		}
 		more = true
-	}
-}
-
-// strip takes away what no rule reads and what must not be kept.
-func strip(o evidence.Object) {
-	o.SetManagedFields(nil)
-	delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	if cm, ok := o.(*corev1.ConfigMap); ok {
-		for key := range cm.Data {
-			cm.Data[key] = ""
-		}
-		for key := range cm.BinaryData {
-			cm.BinaryData[key] = nil
-		}
 	}
 }
 

@@ -71,7 +71,8 @@ func (r *eventReader) finish(ctx context.Context) {
 	uids := r.uids()
 	var group sync.WaitGroup
 	for uid, ref := range uids {
-		if slices.Contains(r.more, ref.Namespace) && ref.Kind != "ConfigMap" && ref.Kind != "PodMetrics" {
+		hasEvents := ref.Kind == "Pod" || ref.Kind == "PersistentVolumeClaim" || workloadKinds[ref.Kind]
+		if hasEvents && slices.Contains(r.more, ref.Namespace) {
 			selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
 			group.Go(func() { r.query(ctx, query{kind: "Event", namespace: ref.Namespace, fields: selector}) })
 		}
@@ -81,7 +82,6 @@ func (r *eventReader) finish(ctx context.Context) {
 		e := o.(*corev1.Event)
 		about := evidence.RefTo("Node", "", e.InvolvedObject.Name)
 		if _, known := uids[string(e.InvolvedObject.UID)]; known || e.InvolvedObject.Kind == "Node" && r.visit.asked[about] {
-			mask(e)
 			r.visit.s.Events = append(r.visit.s.Events, e)
 		}
 	}

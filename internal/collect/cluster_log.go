@@ -53,7 +53,7 @@ func (r *logReader) one(ctx context.Context, a evidence.Attempt) {
 	}
 	log, err := r.attempt(ctx, a)
 	if err == nil {
-		log.Text, log.Masked = maskText(log.Text)
+		log.Text, log.Masked = Redact(log.Text)
 		r.visit.mu.Lock()
 		defer r.visit.mu.Unlock()
 		r.visit.s.Logs = append(r.visit.s.Logs, log)

@@ -37,7 +37,8 @@ func (v *visit) logs(ctx context.Context, pods []*corev1.Pod) {
 	}
 	v.progress(fmt.Sprintf("reading %d logs", len(attempts)))
 	gone := v.readLogs(ctx, pods, attempts)
-	for _, wait := range statusLag {
+	// The kubelet can be ahead of what it has reported. Two rounds are enough unless it is overloaded.
+	for _, wait := range []time.Duration{0, v.api.limits.lag} {
 		fresh := v.refresh(ctx, gone, wait)
 		if len(fresh) == 0 {
 			break
@@ -51,10 +52,6 @@ func (v *visit) logs(ctx context.Context, pods []*corev1.Pod) {
 		v.gap(evidence.Logs, a.Of, errGone.Error())
 	}
 }
-
-// statusLag is how long to wait before the status of a pod is read again whose log was not that of the run in the
-// status: the kubelet is ahead of what it has reported. Two rounds are enough unless it is overloaded.
-var statusLag = []time.Duration{0, 500 * time.Millisecond}
 
 // refresh reads pods again whose containers were replaced between the reading of their status and of their log: the
 // newest death is another one by now. A pod that is being deleted has none to come.
@@ -75,7 +72,6 @@ func (v *visit) refresh(ctx context.Context, gone []evidence.Attempt, wait time.
 	for i, ref := range refs {
 		group.Go(func() {
 			if o, err := v.api.get(ctx, ref); err == nil && o.GetDeletionTimestamp() == nil {
-				mask(o)
 				fresh[i] = o.(*corev1.Pod)
 			}
 		})

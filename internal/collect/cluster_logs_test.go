@@ -219,14 +219,21 @@ func TestClusterSickNode(t *testing.T) {
 	}
 	cluster.Logs = append(cluster.Logs, logOf("web-7-a", 3, 20*time.Second))
 	server := apitest.New(t, cluster)
-	server.Hang("/pods/sick-")
-	s := mustAsk(t, server, evidence.Selection{Namespace: "shop", Ref: evidence.RefTo("Node", "", "n2")})
+	for i := range 6 {
+		server.Hang(fmt.Sprintf("/sick-%d/log?", i))
+	}
+	impatient := patient
+	impatient.log = time.Second
+	s, err := askWithin(t, impatient, server, named("Node", "n2"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	late, untried := 0, 0
 	for _, g := range gapsOf(s) {
 		switch {
 		case strings.Contains(g, "not tried: the log before it on node n2 failed with time-out"):
 			untried++
-		case strings.HasSuffix(g, "time-out after 300ms: no log came from node n2"):
+		case strings.HasSuffix(g, "time-out after 1s: no log came from node n2"):
 			late++
 		}
 	}
@@ -236,7 +243,9 @@ func TestClusterSickNode(t *testing.T) {
 	if s.Has&evidence.Logs != 0 {
 		t.Error("it has logs, but none could be read")
 	}
-	s = mustAsk(t, server, evidence.Selection{Namespace: "shop"})
+	if s, err = askWithin(t, impatient, server, evidence.Selection{Namespace: "shop"}); err != nil {
+		t.Fatal(err)
+	}
 	if len(s.Logs) != 1 || s.Has&evidence.Logs == 0 {
 		t.Errorf("logs %v, gaps %q", s.Logs, gapsOf(s))
 	}

@@ -51,41 +51,42 @@ func TestWritePagesRemovesThoseOfNoRule(t *testing.T) {
 // under want/ the files that are new or changed.
 func TestStart(t *testing.T) {
 	for _, name := range []string{"testdata/listed.txtar", "testdata/family.txtar"} {
-		t.Run(path.Base(name), func(t *testing.T) {
-			archive, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			before, want := map[string]string{}, map[string]string{}
-			for _, f := range archive.Files {
-				if after, ok := strings.CutPrefix(f.Name, "want/"); ok {
-					want[after] = string(f.Data)
-				} else {
-					before[f.Name] = strings.ReplaceAll(string(f.Data), "\n| ", "\n-- ")
-				}
-			}
-			project := folder(t, before)
-			id, rest, _ := strings.Cut(strings.TrimSpace(string(archive.Comment)), " ")
-			family, title, _ := strings.Cut(rest, " ")
-			if err := start(project, draft{id, family, title}); err != nil {
-				t.Fatal(err)
-			}
-			got := read(t, project.FS())
-			for name, text := range got {
-				if before[name] == text {
-					delete(got, name)
-					continue
-				}
-				got[name] = strings.ReplaceAll(text, "\n-- ", "\n| ") // a fixture is an archive itself
-			}
-			if *update {
-				rewrite(t, name, archive, got)
-				return
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("files differ (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(path.Base(name), func(t *testing.T) { testStart(t, name) })
+	}
+}
+
+func testStart(t *testing.T, name string) {
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, want := map[string]string{}, map[string]string{}
+	for _, f := range archive.Files {
+		if after, ok := strings.CutPrefix(f.Name, "want/"); ok {
+			want[after] = string(f.Data)
+		} else {
+			before[f.Name] = string(f.Data)
+		}
+	}
+	project := folder(t, before)
+	id, rest, _ := strings.Cut(strings.TrimSpace(string(archive.Comment)), " ")
+	family, title, _ := strings.Cut(rest, " ")
+	if err := start(project, draft{id, family, title}); err != nil {
+		t.Fatal(err)
+	}
+	got := read(t, project.FS())
+	for name, text := range got {
+		got[name] = strings.ReplaceAll(text, "\n-- ", "\n| ") // a fixture is an archive itself
+		if before[name] == text {
+			delete(got, name)
+		}
+	}
+	if *update {
+		rewrite(t, name, archive, got)
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files differ (-want +got):\n%s", diff)
 	}
 }
 

@@ -69,12 +69,22 @@ func (a api) do(ctx context.Context, method, path string, object, result any) er
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(data))
+		return fmt.Errorf("%s %s: %s%s", method, path, resp.Status, reason(data))
 	}
 	if result == nil {
 		return nil
 	}
 	return json.Unmarshal(data, result)
+}
+
+// reason is the message of a Status object, the API's form of an error. Other
+// answers have none: theirs may be many lines.
+func reason(answer []byte) string {
+	var status struct{ Message string }
+	if json.Unmarshal(answer, &status) != nil || status.Message == "" {
+		return ""
+	}
+	return ": " + status.Message
 }
 
 func (a api) ready(ctx context.Context) error {
@@ -132,6 +142,9 @@ func until(ctx context.Context, limit time.Duration, condition func(context.Cont
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return errors.New("interrupted")
+			}
 			return err
 		case <-tick.C:
 		}

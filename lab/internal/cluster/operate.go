@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/kubeinquest/inquest/lab/internal/machine"
 )
@@ -59,23 +58,7 @@ func (l Lab) StartNode(ctx context.Context, name string, change func(*NodeOption
 	if err := l.saveOptions(o); err != nil {
 		return err
 	}
-	return l.waitBoot(ctx, client, name, before.Status.NodeInfo.BootID)
-}
-
-// waitBoot waits until the node is ready with another boot id than before: the
-// condition alone may be what it said before its power was cut.
-func (l Lab) waitBoot(ctx context.Context, client api, name, before string) error {
-	err := until(ctx, time.Minute, l.alive(name, func(ctx context.Context) error {
-		n, err := client.node(ctx, name)
-		if err == nil && (n.condition() != "True" || n.Status.NodeInfo.BootID == before) {
-			err = errNotYet
-		}
-		return err
-	}))
-	if err != nil {
-		return fmt.Errorf("wait for node %s to be ready: %w", name, err)
-	}
-	return nil
+	return l.waitNode(ctx, client, name, before.Status.NodeInfo.BootID)
 }
 
 // Partition pulls a machine's network cable; Heal puts it back.

@@ -18,17 +18,28 @@ import (
 )
 
 // Up brings the lab up and writes a line with the time for each step. A lab
-// that is up already stays as it is; one that is broken is started again from
-// nothing.
+// whose machines are up keeps them, whatever the options; one of which only a
+// part is up is started again from nothing.
 func (l Lab) Up(ctx context.Context, o Options, out io.Writer) error {
 	start := time.Now()
 	say := func(format string, args ...any) {
 		fmt.Fprintf(out, "%5.1f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 	}
-	if l.isUp() {
-		say("the lab is already up")
-		return nil
+	if running, ok := l.running(); ok {
+		o = running
+		say("machines %s are up already", strings.Join(o.Machines(), ", "))
+	} else if err := l.startAnew(ctx, o, say); err != nil {
+		return err
 	}
+	if err := l.waitReady(ctx, o, say); err != nil {
+		return err
+	}
+	say("up: export KUBECONFIG=%s", l.Kubeconfig())
+	return nil
+}
+
+// startAnew starts all machines after it has cleared away what there was.
+func (l Lab) startAnew(ctx context.Context, o Options, say func(string, ...any)) error {
 	if problem := l.Inspect().Problem(); problem != "" {
 		return errors.New(problem)
 	}
@@ -42,9 +53,11 @@ func (l Lab) Up(ctx context.Context, o Options, out io.Writer) error {
 		return err
 	}
 	say("certificates and network are made")
-	if err := l.startMachines(ctx, o, say); err != nil {
-		return err
-	}
+	return l.startMachines(ctx, o, say)
+}
+
+// waitReady returns when pods can be created and will run.
+func (l Lab) waitReady(ctx context.Context, o Options, say func(string, ...any)) error {
 	client, err := l.newAPI()
 	if err != nil {
 		return err
@@ -57,7 +70,7 @@ func (l Lab) Up(ctx context.Context, o Options, out io.Writer) error {
 		return err
 	}
 	for _, n := range o.Nodes {
-		if err := l.waitNode(ctx, client, n.Name); err != nil {
+		if err := l.waitNode(ctx, client, n.Name, ""); err != nil {
 			return err
 		}
 		say("node %s is ready", n.Name)
@@ -65,7 +78,6 @@ func (l Lab) Up(ctx context.Context, o Options, out io.Writer) error {
 	if err := until(ctx, time.Minute, client.defaultAccount); err != nil {
 		return fmt.Errorf("wait for the default service account: %w", err)
 	}
-	say("up; export KUBECONFIG=%s", l.Kubeconfig())
 	return nil
 }
 
@@ -74,18 +86,18 @@ func (l Lab) keeps() bool {
 	return exists(filepath.Join(l.State, keepMarker))
 }
 
-// isUp reports whether every machine of the lab that was started last is up.
-func (l Lab) isUp() bool {
+// running returns the options of the lab if every machine it has is up.
+func (l Lab) running() (Options, bool) {
 	o, err := l.loadOptions()
 	if err != nil {
-		return false
+		return o, false
 	}
 	for _, name := range o.Machines() {
 		if machine.Pid(l.State, name) == 0 {
-			return false
+			return o, false
 		}
 	}
-	return true
+	return o, true
 }
 
 func (l Lab) prepare(ctx context.Context, o Options) error {
@@ -174,10 +186,12 @@ func (l Lab) alive(name string, condition func(context.Context) error) func(cont
 	}
 }
 
-func (l Lab) waitNode(ctx context.Context, client api, name string) error {
+// waitNode waits until the node is ready and has another boot id than before:
+// the condition alone may be what it said before its power was cut.
+func (l Lab) waitNode(ctx context.Context, client api, name, before string) error {
 	err := until(ctx, time.Minute, l.alive(name, func(ctx context.Context) error {
 		n, err := client.node(ctx, name)
-		if err == nil && n.condition() != "True" {
+		if err == nil && (n.condition() != "True" || n.Status.NodeInfo.BootID == before) {
 			err = errNotYet
 		}
 		return err

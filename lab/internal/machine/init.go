@@ -31,6 +31,9 @@ const (
 // Init is the life of a machine's pid 1. It returns only when the machine
 // cannot be set up, or when the process that started it died before it was.
 func Init(args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%s is not for people", InitCommand)
+	}
 	result := os.NewFile(resultFd, "result")
 	spec, err := enter(args)
 	if err == nil {
@@ -53,9 +56,6 @@ func Init(args []string) error {
 // enter waits until the host has put this process where it belongs.
 func enter(args []string) (Spec, error) {
 	var s Spec
-	if len(args) == 0 {
-		return s, fmt.Errorf("%s is not for people", InitCommand)
-	}
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	again := len(args) == 2 && args[1] == own
 	if !again {

@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,39 +30,45 @@ type tally struct {
 
 func main() {
 	t := &tally{said: map[string]*strings.Builder{}, blamed: map[string]bool{}, out: os.Stdout}
-	if err := t.run(os.Args[1:]); err != nil {
+	if err := t.run(os.Args[1:], os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d passed, %d failed\n", t.passed, t.failed)
+	fmt.Println(t)
 }
 
-func (t *tally) run(files []string) error {
+// String returns the closing line.
+func (t *tally) String() string { return fmt.Sprintf("%d passed, %d failed", t.passed, t.failed) }
+
+func (t *tally) run(files []string, stdin io.Reader) error {
 	if len(files) == 0 {
-		return t.read(os.Stdin)
+		return t.read(stdin)
 	}
 	t.out = io.Discard
 	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		if err := t.read(f); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
-		if err := f.Close(); err != nil {
+		if err := t.count(name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (t *tally) count(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.read(f), f.Close())
+}
+
 func (t *tally) read(r io.Reader) error {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
-		t.line(line)
-		if err == io.EOF {
+		if err := t.line(line); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -71,49 +78,57 @@ func (t *tally) read(r io.Reader) error {
 }
 
 // line takes one line; what is no event is passed on.
-func (t *tally) line(line string) {
+func (t *tally) line(line string) error {
 	var e event
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &e) != nil || e.Action == "" {
-		fmt.Fprint(t.out, line)
-		return
+		return t.show(line)
 	}
-	key := e.Package + " " + e.Test
 	switch e.Action {
 	case "build-output":
-		fmt.Fprint(t.out, e.Output)
+		return t.show(e.Output)
 	case "output":
-		t.output(key, e)
+		return t.output(e)
 	case "pass":
 		if e.Test != "" {
 			t.passed++
 		}
-		delete(t.said, key)
+		delete(t.said, e.key())
 	case "fail":
-		t.fail(key, e)
+		return t.fail(e)
 	}
+	return nil
 }
 
-func (t *tally) output(key string, e event) {
-	if e.Test == "" {
-		if e.Output != "PASS\n" {
-			fmt.Fprint(t.out, e.Output)
-		}
-		return
+func (t *tally) show(text string) error {
+	_, err := io.WriteString(t.out, text)
+	return err
+}
+
+func (e event) key() string { return e.Package + " " + e.Test }
+
+// output keeps what a test says, and shows what its package says of itself.
+func (t *tally) output(e event) error {
+	switch {
+	case e.Test == "" && e.Output == "PASS\n":
+		return nil
+	case e.Test == "":
+		return t.show(e.Output)
+	case t.said[e.key()] == nil:
+		t.said[e.key()] = &strings.Builder{}
 	}
-	if t.said[key] == nil {
-		t.said[key] = &strings.Builder{}
-	}
-	t.said[key].WriteString(e.Output)
+	t.said[e.key()].WriteString(e.Output)
+	return nil
 }
 
 // fail counts a failed test; a package counts where none of its tests is to blame: it does not build, or it ended.
-func (t *tally) fail(key string, e event) {
+func (t *tally) fail(e event) error {
 	if e.Test == "" && t.blamed[e.Package] {
-		return
+		return nil
 	}
 	t.failed++
 	t.blamed[e.Package] = true
-	if said := t.said[key]; said != nil {
-		fmt.Fprint(t.out, said)
+	if said := t.said[e.key()]; said != nil {
+		return t.show(said.String())
 	}
+	return nil
 }
