@@ -41,12 +41,8 @@ func Apply(ctx context.Context, c Cluster, f Fault) error {
 
 // begin creates the namespace and what the manifest holds.
 func begin(ctx context.Context, c Cluster, f Fault) error {
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}
-	if _, err := c.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := until(ctx, c, all(namespace, serviceAccount), defaultLimit); err != nil {
 		return fmt.Errorf("create namespace %s: %w", c.Namespace, err)
-	}
-	if err := until(ctx, c, serviceAccount, defaultLimit); err != nil {
-		return fmt.Errorf("wait for the service account of namespace %s: %w", c.Namespace, err)
 	}
 	if f.Prepare != nil {
 		if err := f.Prepare(ctx, c); err != nil {
@@ -85,6 +81,19 @@ func (c Cluster) create(ctx context.Context, object *unstructured.Unstructured) 
 	return nil
 }
 
+// namespace creates the namespace, once an earlier one of that name is gone, and holds when it is there.
+func namespace(ctx context.Context, c Cluster) (bool, error) {
+	ns, err := c.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}
+		ns, err = c.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+	}
+	if err != nil {
+		return false, err
+	}
+	return ns.DeletionTimestamp == nil, nil
+}
+
 // serviceAccount: without it no pod is admitted to a namespace.
 func serviceAccount(ctx context.Context, c Cluster) (bool, error) {
 	_, err := c.CoreV1().ServiceAccounts(c.Namespace).Get(ctx, "default", metav1.GetOptions{})
@@ -105,26 +114,25 @@ func Clear(ctx context.Context, c Cluster, f Fault) error {
 	return nil
 }
 
-// release takes the finalizers off the namespace's pods and ends them without grace, so that nothing keeps it.
+// release takes the finalizers off the namespace's pods and ends them with a grace period of one second, also those
+// that are being deleted with a longer one, so that nothing keeps the namespace.
 func release(ctx context.Context, c Cluster) error {
-	pods, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+	pods := c.CoreV1().Pods(c.Namespace)
+	list, err := pods.List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		if len(pod.Finalizers) > 0 {
-			_, err := c.CoreV1().Pods(c.Namespace).Patch(ctx, pod.Name, types.MergePatchType,
-				[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
-			errs = append(errs, ignoreMissing(err))
+	for i := range list.Items {
+		if len(list.Items[i].Finalizers) == 0 {
+			continue
 		}
-		if pod.DeletionTimestamp != nil {
-			now := int64(0)
-			err := c.CoreV1().Pods(c.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
-			errs = append(errs, ignoreMissing(err))
-		}
+		patch := []byte(`{"metadata":{"finalizers":null}}`)
+		_, err := pods.Patch(ctx, list.Items[i].Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		errs = append(errs, ignoreMissing(err))
 	}
+	soon := int64(1)
+	errs = append(errs, pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, metav1.ListOptions{}))
 	return errors.Join(errs...)
 }
 

@@ -86,7 +86,6 @@ func (a *ask) selections(p *program, args []string) ([]evidence.Selection, error
 		NoLogs: a.noLogs, LogBytes: a.logBytes,
 	}
 	if len(refs) == 0 {
-		common.AllNamespaces = a.all || namespace == ""
 		return []evidence.Selection{common}, nil
 	}
 	var list []evidence.Selection

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,9 @@ import (
 // maxManifest bounds a manifest file; a Helm chart rendered whole is rarely above one.
 const maxManifest = 16 << 20
 
+// maxNamed bounds the questions that manifests ask: each is a visit to the cluster.
+const maxNamed = 100
+
 // A named is what a manifest is read for.
 type named struct {
 	Kind     string            `json:"kind"`
@@ -32,29 +36,47 @@ func (p *program) manifest(file, namespace string) ([]evidence.Ref, error) {
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read manifest: %w", err)
 		}
 		defer f.Close()
 		r = f
 	}
-	documents := utilyaml.NewYAMLReader(bufio.NewReader(io.LimitReader(r, maxManifest)))
+	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest %s: %w", file, err)
+	}
+	if len(data) > maxManifest {
+		return nil, fmt.Errorf("manifest %s has more than %d bytes: name what is asked about, or its namespace with -n", file, maxManifest)
+	}
+	refs, err := namedIn(data, namespace)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read manifest %s: %w", file, err)
+	case len(refs) == 0:
+		return nil, fmt.Errorf("manifest %s names no pod, workload, node or namespace", file)
+	case len(refs) > maxNamed:
+		return nil, fmt.Errorf("manifest %s names more than %d things: name some of them, or their namespace with -n", file, maxNamed)
+	}
+	return refs, nil
+}
+
+// namedIn reads documents up to one more thing than may be asked about.
+func namedIn(data []byte, namespace string) ([]evidence.Ref, error) {
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
 	var refs []evidence.Ref
-	for {
-		data, err := documents.Read()
+	for len(refs) <= maxNamed {
+		doc, err := documents.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		var n named
-		if err == nil {
-			err = collect.DecodeYAML(data, &n)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("read manifest %s: %w", file, err)
+			return nil, err
+		}
+		var n named
+		if err := collect.DecodeYAML(doc, &n); err != nil {
+			return nil, err
 		}
 		refs = append(refs, n.refs(namespace)...)
-	}
-	if len(refs) == 0 {
-		return nil, fmt.Errorf("manifest %s names no pod, workload, node or namespace", file)
 	}
 	return refs, nil
 }

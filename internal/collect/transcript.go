@@ -13,9 +13,9 @@ import (
 	"io/fs"
 	"time"
 
-	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -44,6 +44,9 @@ func (t Transcript) Snapshot(_ context.Context, sel evidence.Selection) (*eviden
 		}
 		if err == nil {
 			err = addDocument(s, data)
+		}
+		if n := len(s.Objects) + len(s.Events); n > maxEntries {
+			return nil, fmt.Errorf("more than %d objects: ask kubectl for fewer, or use inquest collect", maxEntries)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("this is neither a bundle nor what kubectl get -o yaml prints: %w", err)
@@ -93,16 +96,14 @@ func addDocument(s *evidence.Snapshot, data []byte) error {
 
 // addObject adds an object of a kind that rules know. Others are left out, and a Secret is not even decoded.
 func addObject(s *evidence.Snapshot, data []byte) error {
-	var head struct {
-		Kind string `json:"kind"`
-	}
-	if err := DecodeYAML(data, &head); err != nil || head.Kind == "Secret" {
+	var head metav1.TypeMeta
+	if err := DecodeYAML(data, &head); err != nil {
 		return err
 	}
-	o, err := DecodeObject(data)
-	if runtime.IsNotRegisteredError(err) {
+	if kind := schema.FromAPIVersionAndKind(head.APIVersion, head.Kind); kind.Kind == "Secret" || !objectScheme.Recognizes(kind) {
 		return nil
 	}
+	o, err := DecodeObject(data)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,11 @@ func ReadSource(r io.Reader) (diagnosis.Source, error) {
 	if len(data) > maxPasted {
 		return nil, fmt.Errorf("more than %d bytes, which is what a bundle may have", maxPasted)
 	}
-	if !isArchive(data) {
+	switch {
+	case isArchive(data):
+	case len(data) > maxFileBytes:
+		return nil, fmt.Errorf("text of %d bytes, more than the %d that are read: ask kubectl for fewer objects, or use inquest collect", len(data), maxFileBytes)
+	default:
 		return Transcript{Text: data}, nil
 	}
 	fsys, err := readBytes(data)
@@ -152,10 +157,5 @@ func isArchive(data []byte) bool {
 		len(data) > 262 && bytes.HasPrefix(data[257:], []byte("ustar")) {
 		return true
 	}
-	for _, f := range txtar.Parse(data).Files {
-		if f.Name == "meta.yaml" {
-			return true
-		}
-	}
-	return false
+	return bytes.HasPrefix(data, []byte("-- meta.yaml --\n")) || bytes.Contains(data, []byte("\n-- meta.yaml --\n"))
 }

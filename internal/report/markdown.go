@@ -83,7 +83,11 @@ func (m *markdown) fact(mark string, f *Fact, about Thing) {
 	if !f.At.IsZero() {
 		at = " " + moment(f.At, m.taken)
 	}
-	m.line("%s%s%s: %s (%s)", mark, f.Source, at, EscapeMarkdown(clip(f.Text, wideText)), EscapeMarkdown(f.place(about, m.home)))
+	place := f.place(about, m.home)
+	if place != "" {
+		place = " (" + place + ")"
+	}
+	m.line("%s%s%s: %s%s", mark, f.Source, at, EscapeMarkdown(clip(f.Text, wideText)), EscapeMarkdown(place))
 }
 
 func (m *markdown) fix(indent string, f *Fix) {

@@ -212,10 +212,15 @@ func home(subject Thing) string {
 	return subject.Namespace
 }
 
-// place says where a fact can be seen again, to a reader of what is said of a thing.
+// place says where a fact can be seen again, to a reader of what is said of a thing. That an Event is among the events
+// and a line in the log goes without saying.
 func (f *Fact) place(about Thing, home string) string {
-	if f.About.Kind == about.Kind && f.About.Name == about.Name && f.About.Namespace == about.Namespace || f.About.Kind == "" {
-		return f.Where
+	where := f.Where
+	if where == "events" || where == "log" {
+		where = ""
 	}
-	return strings.TrimSpace(f.About.within(home) + " " + f.Where)
+	if f.About.Kind == about.Kind && f.About.Name == about.Name && f.About.Namespace == about.Namespace || f.About.Kind == "" {
+		return where
+	}
+	return strings.TrimSpace(f.About.within(home) + " " + where)
 }

@@ -68,7 +68,7 @@ func (t *text) report(r *Report) {
 	}
 	t.undetermined(r.Undetermined)
 	t.notChecked(r)
-	t.hint(groups)
+	t.hint(groups, brief)
 }
 
 // head says what was asked, when, and what came of it.
@@ -135,13 +135,16 @@ func (t *text) cause(n int, g *group, brief bool) {
 // claim prints one finding: its rule, how sure it is, the thing and the sentence. Below a finding about the same thing
 // it is not named again.
 func (t *text) claim(first string, c *Cause, below Thing) {
-	name := " " + c.About.within(t.home)
+	name, run := " "+c.About.within(t.home), restart(c.About)
 	if sameContainer(c.About, below) {
 		name = ""
+		if run == restart(below) {
+			run = ""
+		}
 	}
 	spans := []span{
 		{Escape(c.Rule), bold}, {" ", plain}, {c.Confidence, confidenceStyle(c.Confidence)},
-		{Escape(name), bold}, {restart(c.About), dim}, {": " + Escape(c.Message), plain},
+		{Escape(name), bold}, {run, dim}, {": " + Escape(c.Message), plain},
 	}
 	if findings, pods := reach(c); findings > 1 {
 		spans = append(spans, span{fmt.Sprintf(" (explains %s in %s)", Plural(findings, "finding"), Plural(pods, "pod")), dim})
@@ -276,12 +279,13 @@ func moment(at, taken time.Time) string {
 	return at.Format(layout) + " " + ago(taken.Sub(at))
 }
 
-// ago tells an age in the words of kubectl.
+// ago tells an age in the words of kubectl. The evidence is stamped in whole seconds, so what happened in its last
+// second seems to lie ahead of it.
 func ago(d time.Duration) string {
-	if d < 0 {
+	if d <= -2*time.Second {
 		return "in " + duration.HumanDuration(-d)
 	}
-	return duration.HumanDuration(d) + " ago"
+	return duration.HumanDuration(max(d, 0)) + " ago"
 }
 
 // fixes prints what can be done: the best in the short form, all alternatives in the wide one.

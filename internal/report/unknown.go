@@ -149,8 +149,12 @@ func (x *reason) phrase(rules, things int) (what, why, of string) {
 }
 
 // hint says where the rest is.
-func (t *text) hint(groups []group) {
+func (t *text) hint(groups []group, brief bool) {
 	var parts []string
+	if brief && groups[0].About.Kind != "" {
+		first := groups[0].About
+		parts = append(parts, t.Inquest+" why "+quote(first.typeName())+namespaceFlag(first))
+	}
 	if len(groups) > 0 {
 		parts = append(parts, t.Inquest+" explain "+Escape(groups[0].Rule))
 	}
@@ -159,8 +163,15 @@ func (t *text) hint(groups []group) {
 	}
 	if len(parts) > 0 {
 		t.WriteByte('\n')
-		t.para("", span{"more: " + strings.Join(parts, ", "), dim})
+		t.para("", span{"more: " + Escape(strings.Join(parts, ", ")), dim})
 	}
+}
+
+func namespaceFlag(t Thing) string {
+	if t.Namespace == "" {
+		return ""
+	}
+	return " -n " + quote(t.Namespace)
 }
 
 // Lacks lists the evidence that could not be had, each reason once, a line each.

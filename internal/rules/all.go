@@ -8,10 +8,11 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
-	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
+	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 )
 
 // All returns every rule, family by family.
@@ -22,5 +23,6 @@ func All() []*diagnosis.Rule {
 		exit.Rules,
 		memory.Rules,
 		probe.Rules,
+		scheduling.Rules,
 	)
 }

@@ -116,7 +116,7 @@ func normal(l *line) bool {
 	if l.used || l.usage || l.blank() || l.level != info && (l.level != unknown || l.indented()) {
 		return false
 	}
-	return !strings.HasPrefix(l.body, "+ ") && !hasAny(strings.ToLower(clip(l.body, 200)), aftermath)
+	return !strings.HasPrefix(l.body, "+ ") && complaint(l.body) == unknown && !hasAny(strings.ToLower(clip(l.body, 200)), aftermath)
 }
 
 // aftermath are the words of lines that follow a failure, or come between its repetitions.
@@ -129,7 +129,7 @@ var farewells = []string{"exiting", "exited", "exit ", "exit code", "shutting do
 	"process exited", "command failed with exit code", "command failed", "application startup failed",
 	"application run failed", "startup failed", "failed to start", "start failed", "worker failed to boot", "main process exited", "reason: worker failed",
 	"elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
-	"could not create the java virtual machine", "a fatal exception has occurred"}
+	"error occurred during initialization of vm", "could not create the java virtual machine", "a fatal exception has occurred"}
 
 // alwaysFarewell begin messages that say nothing, whatever follows.
 var alwaysFarewell = []string{"npm err", "npm error", "make: ***", "the hostoptions.backgroundserviceexceptionbehavior"}

@@ -67,7 +67,7 @@ func levelPrefix(body string, stamped bool) (level, string) {
 	if lv, rest := klog(body); lv != unknown {
 		return lv, rest
 	}
-	open := body[0] == '[' || body[0] == '<' || body[0] == '('
+	open := begins(body, "[", "<", "(")
 	if open {
 		n := 0
 		_, n = stampAt(body[1:])
@@ -84,17 +84,27 @@ func levelPrefix(body string, stamped bool) (level, string) {
 			end++
 		}
 		if lv := levelNamed(body[i:end]); lv != unknown && marked(body, i, end, words == 0, stamped, open) {
-			return lv, strings.TrimLeft(body[end:], "]>):-| \t")
+			return lv, afterLevel(body, i, end)
 		}
-		if end-i > 1 && !within(body, i) {
+		if end-i > 1 && !within(body, i) && (i == 0 || body[i-1] != '.') { // a.b.C counts as one
 			words++
 		}
-		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_' || body[end] == '.') {
+		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_') {
 			end++
 		}
 		i = end
 	}
 	return unknown, ""
+}
+
+// afterLevel is the text after the level body[i:end], and after the bracket that it stands in.
+func afterLevel(body string, i, end int) string {
+	if within(body, i) {
+		if n := strings.IndexByte(body[end:min(len(body), end+60)], ']'); n >= 0 {
+			end += n
+		}
+	}
+	return strings.TrimLeft(body[end:], "]>):-| \t")
 }
 
 // marked says whether body[i:end], the name of a level, is meant as one.
@@ -106,11 +116,15 @@ func marked(body string, i, end int, first, stamped, open bool) bool {
 	if end < len(body) {
 		after = body[end]
 	}
-	if !strings.ContainsRune(" \t[<(:|-", rune(before)) || !strings.ContainsRune(" \t]>):|-[,", rune(after)) {
+	if strings.IndexByte(" \t[<(:|-.", before) < 0 || strings.IndexByte(" \t]>):|-[,/", after) < 0 {
 		return false
 	}
 	capital := strings.ToUpper(body[i:end]) == body[i:end]
 	switch {
+	case before == '.': // Monolog: "production.ERROR: text"
+		return capital && stamped && after == ':'
+	case before == '\t' && after == '\t':
+		return true
 	case after == ']' || after == '>' || after == '|' || within(body, i):
 		return stamped || open
 	case first && !stamped && i == 0:

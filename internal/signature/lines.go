@@ -48,17 +48,29 @@ func Parse(s string) (at time.Time, text string) {
 	return at, text
 }
 
-// split cuts the end of a log into lines. The second result is the number of lines before them.
-func split(log string) ([]line, int) {
+// window is the end of a log, at most maxLog bytes and a line, and the number of lines before it.
+func window(log string) (string, int) {
 	log = strings.TrimRight(log, "\r\n")
-	start := 0
-	if len(log) > maxLog {
-		start = strings.LastIndexByte(log[:len(log)-maxLog], '\n') + 1
+	if len(log) <= maxLog {
+		return log, 0
 	}
+	cut := len(log) - maxLog
+	start := strings.LastIndexByte(log[:cut], '\n') + 1
 	skipped := strings.Count(log[:start], "\n")
-	log = log[start:]
+	if cut-start <= maxMatch {
+		return log[start:], skipped
+	}
+	long, rest := log[start:start+maxMatch], ""
+	if end := strings.IndexByte(log[cut:], '\n'); end >= 0 {
+		rest = log[cut+end:]
+	}
+	return long + rest, skipped
+}
+
+// split cuts a log into lines.
+func split(log string) []line {
 	if log == "" {
-		return nil, skipped
+		return nil
 	}
 	lines := make([]line, 0, strings.Count(log, "\n")+1)
 	for more := true; more; {
@@ -67,7 +79,7 @@ func split(log string) ([]line, int) {
 		lines = append(lines, newLine(s))
 	}
 	markUsage(lines)
-	return lines, skipped
+	return lines
 }
 
 // markUsage marks the lines of a usage text, which programs print after a bad flag.
@@ -87,6 +99,7 @@ func newLine(s string) line {
 	s = strings.TrimSuffix(clip(s, maxMatch), "\r")
 	_, text := Parse(s)
 	body := plain(text)
+	body = body[strings.LastIndexByte(body, '\r')+1:] // what a terminal would show of a progress bar
 	body = body[redisHead(body):]
 	stamp := stampLen(body)
 	if stamp > 0 {

@@ -19,6 +19,8 @@ func message(active []*form, lines []line, i int) candidate {
 	case next == len(lines):
 	case l.level >= claim && pythonBegins(lines, next):
 		c.takeTraceback(lines, next)
+	case strings.HasPrefix(l.body, "Task exception ") && next+1 < len(lines) && pythonBegins(lines, next+1):
+		c.takeTraceback(lines, next+1)
 	case l.level >= claim && frameWithin(lines, next, 0), exceptionHead(l.body) > 0 && frameWithin(lines, next, maxForeign):
 		c.grow(lines, atBelongs)
 		stackKind(&c, lines)
@@ -29,6 +31,7 @@ func message(active []*form, lines []line, i int) candidate {
 			c.own = append(c.own, next)
 			next++
 		}
+		c.takeCauses(lines, next)
 	}
 	if l.level == claim && c.kind == Message && shellError(l.body) {
 		c.kind = Shell
@@ -42,6 +45,15 @@ func (c *candidate) takeTraceback(lines []line, i int) {
 	t.grow(lines, pythonBelongs)
 	pythonHead(&t, lines)
 	c.kind, c.own, c.head = PythonTraceback, append(c.own, t.own...), t.head
+}
+
+// takeCauses adds the list with which Rust's anyhow and eyre end an error: "Caused by:" and indented lines.
+func (c *candidate) takeCauses(lines []line, i int) {
+	if i+1 < len(lines) && lines[i].blank() && lines[i+1].body == "Caused by:" {
+		for i++; i < len(lines) && len(c.own) < maxLines && (lines[i].body == "Caused by:" || lines[i].indented()); i++ {
+			c.own = append(c.own, i)
+		}
+	}
 }
 
 // hangs says whether line i continues the message. A program that stamps its lines does not stamp the further lines
@@ -120,6 +132,11 @@ func (c *candidate) describe(lines []line, b *Block) {
 // describeMessage fills in what a log line says; a stack trace inside a structured line is read as if it stood alone.
 func (c *candidate) describeMessage(lines []line, b *Block) {
 	b.Headline = c.message(lines)
+	for k, i := range c.own[:len(c.own)-1] {
+		if lines[i].body == "Caused by:" && k > 0 {
+			b.Headline += ": " + strings.TrimLeft(lines[c.last()].body, " 0123456789:")
+		}
+	}
 	e, _ := structured(lines[c.head].body)
 	if e.stack == "" {
 		return
@@ -138,7 +155,7 @@ func (c *candidate) message(lines []line) string {
 		return lines[c.head].body
 	}
 	if e, ok := structured(lines[c.head].body); ok {
-		return e.text()
+		return first(e.text(), lines[c.head].body)
 	}
 	return headline(lines, c)
 }
@@ -166,10 +183,14 @@ func headline(lines []line, c *candidate) string {
 	if netName.MatchString(rest) && len(c.own) > 1 { // .NET's console logger has the message on the next line
 		return lines[c.own[1]].body
 	}
-	if name := pythonName.FindString(rest); name != "" && strings.HasPrefix(l.body, "ERROR:"+name) {
+	rest = strings.TrimLeft(brackets.ReplaceAllString(rest, ""), " ")
+	if _, n := stampAt(rest); n > 0 { // Cassandra has the time behind the level
+		rest = strings.TrimLeft(rest[n:], " ")
+	}
+	if name := pythonName.FindString(rest); name != "" && strings.Contains(clip(l.body, 80), ":"+name) {
 		rest = rest[len(name):]
 	}
-	for _, r := range []*regexp.Regexp{nginxHead, springName, brackets, loggerDash} {
+	for _, r := range []*regexp.Regexp{nginxHead, springName, loggerDash} {
 		if n := len(r.FindString(rest)); n < len(rest) {
 			rest = rest[n:]
 		}
@@ -180,6 +201,7 @@ func headline(lines []line, c *candidate) string {
 			return e.text()
 		}
 	}
+	rest, _, _ = strings.Cut(rest, ` {"exception":"[object]`) // Monolog
 	return klogText(rest)
 }
 

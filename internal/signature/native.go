@@ -26,7 +26,7 @@ func signalBegins(lines []line, i int) bool {
 	}
 	for _, s := range signalNames {
 		rest, ok := strings.CutPrefix(body, s)
-		if ok && (rest == "" || len(rest) > 1 && (rest[0] == ' ' && (rest[1] == ' ' || rest[1] == '(') || rest[0] == ':')) {
+		if ok && (rest == "" || len(rest) > 1 && rest[0] == ' ' && (rest[1] == ' ' || rest[1] == '(')) {
 			return true
 		}
 	}
@@ -44,8 +44,7 @@ func signalKind(c *candidate, lines []line) {
 // execBegins takes the word of a shell or a runtime that could not execute the program at all.
 func execBegins(lines []line, i int) bool {
 	body := strings.ToLower(clip(lines[i].body, maxLine))
-	return strings.Contains(body, "exec user process caused") || strings.HasPrefix(body, "exec ") && hasReason(body) ||
-		strings.Contains(body, `exec: "`) && strings.Contains(body, "executable file not found")
+	return strings.Contains(body, "exec user process caused") || strings.HasPrefix(body, "exec ") && hasReason(body)
 }
 
 // reasons are the ends of lines with which shells and tools say what went wrong: strerror(3) and a few of their own.
@@ -69,7 +68,7 @@ var shellLine = regexp.MustCompile(`^[\w./+-]+: (?:line )?\d+: `)
 // shellError says whether a line is the complaint of a shell or a tool: its name, a colon, and a reason at the end.
 func shellError(body string) bool {
 	name, rest, ok := strings.Cut(body, ": ")
-	if !ok || name == "" || strings.ContainsAny(name, " \t\"'(){}=,;") || len(name) > 200 {
+	if !ok || name == "" || strings.ContainsAny(name, " \t\"'(){}=,;") || len(name) > 200 || !strings.Contains(name, "/") && strings.ToLower(name) != name {
 		return false
 	}
 	return hasReason(strings.ToLower(clip(rest, maxLine))) || shellLine.MatchString(body)

@@ -74,10 +74,14 @@ func lastText(c *candidate, lines []line) int {
 	return c.first()
 }
 
-// pythonHead falls back on the last line when the log ends before the exception.
+// pythonHead falls back on the last line when the log ends before the exception. An interrupt is how a signal to stop
+// shows itself, and not the reason.
 func pythonHead(c *candidate, lines []line) {
 	if c.head == c.first() {
 		c.head = c.last()
+	}
+	if begins(pythonBody(c, lines, c.head), "KeyboardInterrupt", "SystemExit", "asyncio.exceptions.CancelledError") {
+		c.level = warning
 	}
 }
 

@@ -52,7 +52,8 @@ type Block struct {
 // nothing that reads as an error, or only errors that much normal operation followed. Only the last 512 KiB are
 // looked at. Time is linear in the length of the log.
 func Find(log string) (Block, bool) {
-	lines, skipped := split(log)
+	log, skipped := window(log)
+	lines := split(log)
 	best := choose(lines, candidates(log, lines))
 	if best == nil {
 		return Block{}, false
@@ -113,7 +114,7 @@ func (c *candidate) block(lines []line) Block {
 	if next := c.head + 1; strings.HasSuffix(b.Headline, ":") && slices.Contains(c.own, next) && !isFrame(lines[next].body) {
 		b.Headline += " " + strings.TrimSpace(lines[next].body)
 	}
-	b.Headline = oneLine(b.Headline)
+	b.Headline = first(oneLine(b.Headline), oneLine(lines[c.head].body))
 	b.Location = oneLine(b.Location)
 	return b
 }
@@ -144,6 +145,11 @@ func (l *line) time() time.Time {
 		return e.time()
 	}
 	body := plain(l.text)
-	at, _ := stampAt(strings.TrimPrefix(body[redisHead(body):], "["))
-	return at
+	_, rest := levelPrefix(l.body, l.stamped)
+	for _, s := range []string{strings.TrimPrefix(body[redisHead(body):], "["), brackets.ReplaceAllString(body, ""), brackets.ReplaceAllString(rest, "")} {
+		if at, n := stampAt(strings.TrimLeft(s, " ")); n > 0 {
+			return at
+		}
+	}
+	return time.Time{}
 }

@@ -122,6 +122,10 @@ func javaThread(c *candidate, lines []line) {
 	}
 }
 
+func dotNetBegins(lines []line, i int) bool {
+	return begins(lines[i].body, "Unhandled exception. ", "Unhandled Exception: ", "Process terminated. ", "Fatal error. ")
+}
+
 // dotNetHead takes the innermost exception.
 func dotNetHead(c *candidate, lines []line) {
 	for _, i := range c.own {

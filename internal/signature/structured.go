@@ -122,7 +122,7 @@ func severity(raw string) level {
 // errText is the error that the line carries, "" when it says that there is none.
 func (e *entry) errText() string {
 	s, _, _ := strings.Cut(unquote(e.err), "\n")
-	if strings.HasPrefix(s, "Traceback (most recent") {
+	if begins(s, "Traceback (most recent", "[object] ") { // Monolog's is an object in a string
 		return ""
 	}
 	switch strings.ToLower(s) {

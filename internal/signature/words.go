@@ -7,7 +7,7 @@ import "strings"
 // openers are the ways in which a line without a level begins when it reports an error.
 var openers = []string{
 	"error ", "error:", "errors:", "fatal ", "fatal:", "failed ", "failed:", "failure:", "could not ", "couldn't ", "cannot ", "can't ", "can not ",
-	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ", "syntax error",
+	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ", "syntax error", "exception in ", "exception ignored ", "task exception ",
 }
 
 // trouble holds the words of trouble, in lower case.
@@ -19,7 +19,7 @@ var trouble = set(`abort aborted aborting bad broken cannot conflict corrupt cor
 
 // afterNot are the words that are trouble after "not", and afterNo those after "no".
 var (
-	afterNot = set("found set defined exist exists allowed permitted supported available reachable valid recognized enough specified provided implemented writable readable executable configured installed resolve open connect")
+	afterNot = set("found set defined exist exists allowed permitted supported available reachable valid recognized enough specified provided implemented writable readable executable configured installed resolve open connect find read write load start parse match")
 	afterNo  = set("such space route module manifest")
 )
 
@@ -79,6 +79,10 @@ func phrase(prev, word string) bool {
 		return word == "of"
 	case "too":
 		return word == "many"
+	case "must":
+		return true
+	case "could":
+		return word == "not"
 	case "can", "couldn":
 		return word == "t"
 	}
@@ -94,7 +98,7 @@ func opens(body string) bool {
 	if exceptionHead(body) > 0 {
 		return true
 	}
-	body = strings.TrimLeft(body, "#*!>- ")
+	body = strings.TrimLeft(body, "#*!>- │✗✘✖❌")
 	for range 3 {
 		for _, o := range openers {
 			if len(body) >= len(o) && strings.EqualFold(body[:len(o)], o) {
@@ -124,6 +128,9 @@ func exceptionHead(s string) int {
 	short := name[strings.LastIndexAny(name, ".:$")+1:]
 	if short == "" || short[0] < 'A' || short[0] > 'Z' || n < len(s) && s[n] != ':' {
 		return 0
+	}
+	if strings.Contains(name, "::") { // PG::ConnectionBad
+		return n
 	}
 	for _, suffix := range []string{"Error", "Exception", "Throwable", "Interrupt", "Exit", "Warning", "Failure", "Fault"} {
 		if strings.HasSuffix(short, suffix) && len(short) > 4 {

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package scheduling holds the rules about pods that no node takes: for want of room, for a taint, for a label.
+package scheduling
+
+import "github.com/kubeinquest/inquest/internal/diagnosis"
+
+// Rules are the rules of this family in order of id.
+var Rules = []*diagnosis.Rule{
+	TooLarge,
+	Untolerated,
+	NoMatch,
+}

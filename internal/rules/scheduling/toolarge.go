@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scheduling
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// TooLarge recognises a pod that finds no node with enough room.
+var TooLarge = &diagnosis.Rule{
+	ID:    "SCH001",
+	Title: "No node has room for what the pod requests",
+	Doc: `
+The scheduler found no node where the pod's requests fit beside the requests of the pods that are there. Requests count,
+not use: a node may be idle and full. The pod stays Pending without a node until room appears.
+
+**How it is told from its look-alikes.** The condition PodScheduled says "Insufficient cpu" (memory, ephemeral-storage, an
+extended resource) or "Too many pods". The scheduler names each node's first obstacle and asks for room after taints
+and affinity, so nodes that lack room would do otherwise: this finding stands even where more nodes have a taint (SCH002)
+or do not match the selector (SCH003), and tells of them. A pod that a kubelet turned away with OutOfmemory had a node.
+
+**What to do.** Where the request is larger than the largest node's allocatable, no waiting helps: lower the request or
+add larger nodes. Otherwise the nodes are full: add one, or remove requests that nobody uses. An extended resource that no
+node offers at all usually means that its device plugin does not run.
+
+The words are written in kubernetes pkg/scheduler/framework/plugins/noderesources/fit.go; recorded from Kubernetes 1.37.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Node,
+	Effect:   diagnosis.NotScheduled,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		v, ok := read(p)
+		if !ok || v.decides(p) != room {
+			return
+		}
+		var lacks []string
+		var facts []evidence.Fact
+		for _, r := range v.reasons {
+			if r.kind == room {
+				text, cited := lack(p, v, r)
+				lacks, facts = append(lacks, text), append(facts, cited...)
+			}
+		}
+		v.report(p, room, fmt.Sprintf("pod %s fits on no node: %s", p.About().Name, strings.Join(lacks, "; ")), facts, diagnosis.Fix{
+			Title:   "Lower the requests to what the pod needs, or add room: a node, or a larger one",
+			Command: "kubectl describe nodes",
+		})
+	},
+}
+
+// lack says how much of a resource is asked for and how much there is, and cites both.
+func lack(p *diagnosis.Pass, v verdict, r reason) (string, []evidence.Fact) {
+	name, ok := strings.CutPrefix(r.text, "Insufficient ")
+	if !ok {
+		return fmt.Sprintf("%d of %d nodes run as many pods as they may", r.nodes, v.nodes), nil
+	}
+	asked, facts := requested(p, corev1.ResourceName(name))
+	node, most := largest(p.Nodes(), corev1.ResourceName(name))
+	switch {
+	case node == nil:
+		return fmt.Sprintf("it requests %s, and %d of %d nodes have less left", amount(asked, name), r.nodes, v.nodes), facts
+	case most.IsZero():
+		return fmt.Sprintf("it requests %s, which no node offers", amount(asked, name)), facts
+	}
+	facts = append(facts, evidence.Fact{
+		Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node),
+		Where: "status.allocatable" + field(name), Text: name + " " + most.String(),
+	})
+	if asked.Cmp(most) > 0 {
+		return fmt.Sprintf("it requests %s, more than any node has: the largest, %s, has %s", amount(asked, name), node.Name, human(most, name)), facts
+	}
+	return fmt.Sprintf("it requests %s, and %d of %d nodes have less left: others' requests fill them", amount(asked, name), r.nodes, v.nodes), facts
+}
+
+// largest returns the node with the most of a resource for pods; nil without nodes.
+func largest(nodes []*corev1.Node, name corev1.ResourceName) (node *corev1.Node, most resource.Quantity) {
+	for _, n := range nodes {
+		if q := n.Status.Allocatable[name]; node == nil || q.Cmp(most) > 0 {
+			node, most = n, q
+		}
+	}
+	return node, most
+}
+
+// amount names so much of a resource: "200Gi of memory", "1 nvidia.com/gpu".
+func amount(q resource.Quantity, name string) string {
+	if name == "memory" || name == "ephemeral-storage" {
+		return human(q, name) + " of " + name
+	}
+	return human(q, name) + " " + name
+}
+
+// human writes bytes with one decimal; anything else as the API does.
+func human(q resource.Quantity, name string) string {
+	if name != "memory" && name != "ephemeral-storage" {
+		return q.String()
+	}
+	value := float64(q.Value())
+	for _, unit := range []string{"", "Ki", "Mi"} {
+		if value < 1024 {
+			return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + unit
+		}
+		value /= 1024
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + "Gi"
+}
