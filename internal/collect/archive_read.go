@@ -31,7 +31,7 @@ func readFolder(in *intake, name string) error {
 }
 
 func readSubfolder(in *intake, root *os.Root, dir string) error {
-	entries, err := list(root, dir)
+	entries, err := listFolder(root, dir)
 	if err != nil {
 		return fmt.Errorf("entry %q: %w", dir, plainCause(err))
 	}
@@ -55,8 +55,8 @@ func readSubfolder(in *intake, root *os.Root, dir string) error {
 	return nil
 }
 
-// list reads a folder, but never more of it than decides that it is too large.
-func list(root *os.Root, dir string) ([]fs.DirEntry, error) {
+// listFolder reads a folder, but never more of it than decides that it is too large.
+func listFolder(root *os.Root, dir string) ([]fs.DirEntry, error) {
 	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package collect
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -21,11 +22,17 @@ type Cluster struct {
 	Config   *rest.Config
 	Now      func() time.Time   // nil: time.Now
 	Progress func(doing string) // is told what is being read; may be nil
+
+	limits limits // zero: the usual ones
 }
 
 // Snapshot reads what bears on the selection.
 func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
-	api, err := newAPI(c.Config)
+	within := c.limits
+	if within == (limits{}) {
+		within = usualLimits
+	}
+	api, err := newAPI(c.Config, within)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +46,11 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 	if asksNothing(sel) {
 		sel.AllNamespaces = true
 	}
-	v := &visit{api: api, sel: sel, progress: progress, asked: map[evidence.Ref]bool{}}
-	v.s.Taken = now().UTC().Truncate(time.Second)
-	visiting, cancel := context.WithTimeout(ctx, visitLimit)
-	defer cancel()
-	pods, err := v.subject(visiting)
-	if err == nil {
-		v.around(visiting, pods)
-		err = ctx.Err()
+	taken := now().UTC().Truncate(time.Second)
+	v, err := api.visit(ctx, sel, taken, progress)
+	if isTimeout(err) && ctx.Err() == nil && c.Config.ExecProvider != nil {
+		// A program that gets the credentials may have had to wait for a person; the client has them now.
+		v, err = api.visit(ctx, sel, taken, progress)
 	}
 	if err != nil {
 		return nil, api.explain(err)
@@ -54,10 +58,25 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 	return Select(v.snapshot(), sel)
 }
 
+// visit reads everything for one question, within the limit for that.
+func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
+	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}}
+	v.s.Taken = taken
+	visiting, cancel := context.WithTimeout(ctx, a.limits.visit)
+	defer cancel()
+	pods, err := v.subject(visiting)
+	if err != nil {
+		return nil, err
+	}
+	v.around(visiting, pods)
+	return v, ctx.Err()
+}
+
 // A visit is what one question has read of a cluster so far. Its methods may be called from many goroutines.
 type visit struct {
 	api      *api
 	sel      evidence.Selection
+	about    evidence.Ref
 	progress func(string)
 
 	mu    sync.Mutex
@@ -66,9 +85,6 @@ type visit struct {
 }
 
 func (v *visit) add(objects ...evidence.Object) {
-	for _, o := range objects {
-		mask(o)
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.s.Objects = append(v.s.Objects, objects...)
@@ -115,11 +131,14 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	v.s.Has = evidence.Spec | evidence.Status
 	var group sync.WaitGroup
 	events := &eventReader{visit: v, pods: pods}
+	found := slices.Clone(v.s.Objects)
+	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
 	for _, read := range []func(context.Context, []*corev1.Pod){
-		v.logs, v.owners, v.nodes, v.references, v.volumes, v.namespaces, v.usage,
+		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage,
 	} {
 		group.Go(func() { read(ctx, pods) })
 	}
+	group.Go(func() { v.owners(ctx, found) })
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
 	events.finish(ctx)

@@ -17,21 +17,29 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// The limits of one visit. A diagnosis is a short burst of small requests, and its answer is due within ten seconds
-// whatever happens to the cluster meanwhile.
+// Limits of time. A diagnosis is a short burst of small requests, and its answer is due within ten seconds whatever
+// happens to the cluster meanwhile.
+type limits struct {
+	object time.Duration // for one request for objects, or one page of them
+	log    time.Duration // for the log of one attempt, which the API server passes on from a kubelet
+	visit  time.Duration // for everything
+	lag    time.Duration // how long to wait for the status of a pod to catch up with its log
+}
+
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, lag: 500 * time.Millisecond}
+
+// Limits of number.
 const (
-	objectLimit = 3 * time.Second  // for one request for objects, or one page of them
-	logLimit    = 4 * time.Second  // for one request for a log, which the API server passes on to a kubelet
-	visitLimit  = 9 * time.Second  // for everything
-	loginLimit  = 60 * time.Second // for the first request where a program asks a person to log in
-	pageSize    = 500              // objects in one page of a list, as kubectl has it
-	underWay    = 8                // requests for objects at the same time
-	requestRate = 50               // requests a second; client-go's default of 5 is for controllers
-	burst       = 100              // requests before that rate counts
+	pageSize    = 500    // objects in one page of a list, as kubectl has it
+	underWay    = 8      // requests for objects at the same time
+	requestRate = 50     // requests a second; client-go's default of 5 is for controllers
+	burst       = 100    // requests before that rate counts
+	mostKept    = 20_000 // objects kept of one list
 )
 
 // A resource says where a kind is served. Secrets are not among them: they are never read.
@@ -86,13 +94,15 @@ func (r resource) path(namespace, name string) string {
 type api struct {
 	rest        *rest.RESTClient
 	slots       chan struct{}
+	limits      limits
+	pace        flowcontrol.RateLimiter
 	host        string
 	certificate []byte // the client's, to tell when it has expired
 }
 
-func newAPI(config *rest.Config) (*api, error) {
+func newAPI(config *rest.Config, within limits) (*api, error) {
 	c := rest.CopyConfig(config)
-	c.QPS, c.Burst, c.RateLimiter = requestRate, burst, nil
+	c.QPS, c.RateLimiter = -1, nil // see pace
 	c.APIPath, c.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	c.ContentType = runtime.ContentTypeProtobuf
 	c.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -108,20 +118,26 @@ func newAPI(config *rest.Config) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
-	return &api{rest: client, slots: make(chan struct{}, underWay), host: c.Host, certificate: c.CertData}, nil
+	return &api{
+		rest: client, limits: within, slots: make(chan struct{}, underWay),
+		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData,
+	}, nil
 }
 
-// do reads what is at a path into an object, within a limit of its own.
-func (a *api) do(ctx context.Context, limit time.Duration, at string, opts metav1.ListOptions, into runtime.Object) error {
+// do reads what is at a path into an object. The limit of a request counts from when its turn has come.
+func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into runtime.Object) error {
 	select {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return errLate
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	if err := a.pace.Wait(ctx); err != nil {
+		return errLate
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.object)
 	defer cancel()
-	request := a.rest.Get().AbsPath(at)
+	request := a.rest.Get().AbsPath(at).MaxRetries(1)
 	for name, value := range map[string]string{
 		"labelSelector": opts.LabelSelector, "fieldSelector": opts.FieldSelector, "continue": opts.Continue,
 	} {
@@ -137,20 +153,16 @@ func (a *api) do(ctx context.Context, limit time.Duration, at string, opts metav
 
 // get reads one object.
 func (a *api) get(ctx context.Context, ref evidence.Ref) (evidence.Object, error) {
-	return a.getWithin(ctx, objectLimit, ref)
-}
-
-func (a *api) getWithin(ctx context.Context, limit time.Duration, ref evidence.Ref) (evidence.Object, error) {
 	r := resources[ref.Kind]
 	into, err := objectScheme.New(schema.GroupVersionKind{Group: r.group, Version: r.version, Kind: ref.Kind})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.do(ctx, limit, r.path(ref.Namespace, ref.Name), metav1.ListOptions{}, into); err != nil {
+	if err := a.do(ctx, r.path(ref.Namespace, ref.Name), metav1.ListOptions{}, into); err != nil {
 		return nil, err
 	}
 	o := into.(evidence.Object)
-	strip(o)
+	mask(o)
 	return o, nil
 }
 
@@ -171,42 +183,34 @@ func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool
 		if err != nil {
 			return kept, more, err
 		}
-		if err := a.do(ctx, objectLimit, r.path(q.namespace, ""), opts, page); err != nil {
+		if err := a.do(ctx, r.path(q.namespace, ""), opts, page); err != nil {
 			return kept, more, err
 		}
 		err = apimeta.EachListItem(page, func(item runtime.Object) error {
 			o := item.(evidence.Object)
 			if keep == nil || keep(o) {
-				strip(o)
+				mask(o)
 				kept = append(kept, o.DeepCopyObject().(evidence.Object))
 			}
 			return nil
 		})
 		opts.Continue = page.(metav1.ListInterface).GetContinue()
-		if err != nil || opts.Continue == "" || q.onePage {
+		switch {
+		case err != nil || opts.Continue == "" || q.onePage:
 			return kept, opts.Continue != "", err
+		case len(kept) > mostKept:
+			return kept, true, fmt.Errorf("there are more than %d", mostKept)
 		}
 		more = true
 	}
 }
 
-// strip takes away what no rule reads and what must not be kept.
-func strip(o evidence.Object) {
-	o.SetManagedFields(nil)
-	delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	if cm, ok := o.(*corev1.ConfigMap); ok {
-		for key := range cm.Data {
-			cm.Data[key] = ""
-		}
-		for key := range cm.BinaryData {
-			cm.BinaryData[key] = nil
-		}
-	}
-}
-
 // log opens the log of a container: of the run before when previous is set, else of the newest one.
 func (a *api) log(ctx context.Context, of evidence.Ref, previous bool, lines int64) (io.ReadCloser, error) {
-	return a.rest.Get().AbsPath(resources["Pod"].path(of.Namespace, of.Name), "log").
+	if err := a.pace.Wait(ctx); err != nil {
+		return nil, errLate
+	}
+	return a.rest.Get().AbsPath(resources["Pod"].path(of.Namespace, of.Name), "log").MaxRetries(1).
 		Param("container", of.Container).
 		Param("previous", strconv.FormatBool(previous)).
 		Param("timestamps", "true").

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -39,44 +40,50 @@ func (v *visit) fetchMixed(ctx context.Context, refs []evidence.Ref) []evidence.
 	return found
 }
 
-// owners reads the controllers of the pods, and theirs, up to the top.
-func (v *visit) owners(ctx context.Context, pods []*corev1.Pod) {
-	level := make([]evidence.Object, 0, len(pods))
-	for _, pod := range pods {
-		level = append(level, pod)
-	}
+// owners reads the controllers of everything read so far, and theirs, up to the top.
+func (v *visit) owners(ctx context.Context, level []evidence.Object) {
 	for len(level) > 0 {
 		var refs []evidence.Ref
 		for _, o := range level {
-			// A static pod is owned by its node, which is read anyway; kinds of others are not known here.
-			if c := metav1.GetControllerOf(o); c != nil && c.Kind != "Node" {
-				refs = append(refs, evidence.RefTo(c.Kind, o.GetNamespace(), c.Name))
+			c := metav1.GetControllerOf(o)
+			if c == nil || c.Kind == "Node" { // that of a static pod
+				continue
+			}
+			ref := evidence.RefTo(c.Kind, o.GetNamespace(), c.Name)
+			if version, _ := schema.ParseGroupVersion(c.APIVersion); workloadKinds[c.Kind] && version.Group == resources[c.Kind].group {
+				refs = append(refs, ref)
+			} else if len(v.once([]evidence.Ref{ref})) > 0 {
+				v.gap(evidence.Changes, ref, "it is a "+c.Kind+" of "+c.APIVersion+", which is not read")
 			}
 		}
 		level = v.fetchMixed(ctx, refs)
 	}
 }
 
-// nodes reads the nodes that the pods are on with their leases; all nodes when a pod is on none, because then the
-// question is why not.
+// nodes reads the nodes that the pods are on with their leases. It reads all nodes when a pod is on none, because then
+// the question is why not; and those that are not ready when the question is about everything.
 func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	unscheduled := false
+	wanted := map[string]bool{}
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" {
+			wanted[name] = true
 			refs = append(refs, evidence.RefTo("Node", "", name), evidence.RefTo("Lease", corev1.NamespaceNodeLease, name))
 		}
 		unscheduled = unscheduled || pod.Spec.NodeName == "" && pod.Status.Phase == corev1.PodPending
 	}
-	if unscheduled {
-		v.listAll(ctx, query{kind: "Node"})
+	if unscheduled || v.about.Kind == "" {
+		v.listAll(ctx, query{kind: "Node"}, func(o evidence.Object) bool {
+			return unscheduled || wanted[o.GetName()] || !ready(o.(*corev1.Node))
+		})
 	}
 	v.fetchMixed(ctx, refs)
 }
 
-// listAll reads all that a query matches.
-func (v *visit) listAll(ctx context.Context, q query) []evidence.Object {
-	objects, _, err := v.api.list(ctx, q, nil)
+// listAll reads what a query matches and keep takes.
+func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object) bool) {
+	objects, _, err := v.api.list(ctx, q, keep)
 	if err != nil {
 		v.gap(resources[q.kind].kind, within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
 	}
@@ -89,7 +96,6 @@ func (v *visit) listAll(ctx context.Context, q query) []evidence.Object {
 	}
 	v.once(refs)
 	v.add(objects...)
-	return objects
 }
 
 // references reads what the pods' specs name: ConfigMaps (their keys), the service account, the priority class and
@@ -162,7 +168,7 @@ func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
 	var group sync.WaitGroup
 	for _, namespace := range names {
 		for _, kind := range []string{"ResourceQuota", "LimitRange"} {
-			group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}) })
+			group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
 		}
 	}
 	group.Wait()

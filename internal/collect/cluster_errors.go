@@ -31,6 +31,9 @@ func isUnserved(err error) bool {
 	return details == nil || details.Name == ""
 }
 
+// errLate is a look that was not begun in time.
+var errLate = errors.New("not read in time")
+
 // why says how a look failed, in the words of a gap.
 func (a *api) why(visiting context.Context, err error, verb, kind, namespace string) string {
 	r := resources[kind]
@@ -47,17 +50,17 @@ func (a *api) why(visiting context.Context, err error, verb, kind, namespace str
 	case isUnserved(err) && r.group == "metrics.k8s.io":
 		return "metrics.k8s.io is not served (no metrics-server)"
 	}
-	return "cannot " + what + ": " + reason(visiting, err)
+	return "cannot " + what + ": " + a.reason(visiting, err)
 }
 
 // reason says in a few words what went wrong between us and the API server.
-func reason(visiting context.Context, err error) string {
+func (a *api) reason(visiting context.Context, err error) string {
 	var status apierrors.APIStatus
 	switch {
-	case visiting.Err() != nil:
-		return "not read within " + visitLimit.String()
+	case visiting.Err() != nil || errors.Is(err, errLate):
+		return "not read within " + a.limits.visit.String()
 	case isTimeout(err):
-		return "time-out after " + objectLimit.String()
+		return "time-out after " + a.limits.object.String()
 	case errors.As(err, &status):
 		return flatten(status.Status().Message)
 	}
@@ -122,7 +125,7 @@ func (a *api) explain(err error) error {
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("the API server at %s does not accept these credentials%s: log in again", a.host, a.expired())
 	case isTimeout(err):
-		return fmt.Errorf("the API server at %s does not answer: time-out after %s", a.host, objectLimit)
+		return fmt.Errorf("the API server at %s does not answer: time-out after %s", a.host, a.limits.object)
 	}
 	text := flatten(look.err.Error())
 	if known, ok := networkReason(text); ok {

@@ -29,24 +29,37 @@ type eventReader struct {
 	more []string // namespaces with more than one page of Events, of which only the first was read
 }
 
-// read lists the Events of the pods' namespaces and nodes, while the objects are being read. Those of nodes are in
-// the namespace default, because a node has none.
+// read lists the Events of the namespaces and nodes in question, while the objects are being read. Those of nodes are
+// in the namespace default, because a node has none.
 func (r *eventReader) read(ctx context.Context) {
-	namespaces := namespacesOf(r.pods)
-	if len(namespaces) > fetchOne {
-		r.query(ctx, query{kind: "Event"})
-		return
-	}
+	namespaces := r.namespaces()
 	var group sync.WaitGroup
 	for _, namespace := range namespaces {
 		group.Go(func() {
-			r.query(ctx, query{kind: "Event", namespace: namespace, onePage: len(r.pods) == 1})
+			r.query(ctx, query{kind: "Event", namespace: namespace, onePage: r.visit.about.Kind == "Pod"})
 		})
 	}
-	if !slices.Contains(namespaces, metav1.NamespaceDefault) {
+	if !slices.Contains(namespaces, metav1.NamespaceDefault) && !slices.Contains(namespaces, "") {
 		group.Go(func() { r.nodes(ctx) })
 	}
 	group.Wait()
+}
+
+// namespaces returns where the Events in question are; "" stands for all namespaces.
+func (r *eventReader) namespaces() []string {
+	about := r.visit.about
+	switch about.Kind {
+	case "":
+		return []string{""}
+	case "Namespace":
+		return []string{about.Name}
+	case "Node":
+		if names := namespacesOf(r.pods); len(names) <= fetchOne {
+			return names
+		}
+		return []string{""}
+	}
+	return []string{about.Namespace}
 }
 
 // finish reads what read left out because it did not know the owners yet, and joins all Events with the objects.
@@ -54,10 +67,12 @@ func (r *eventReader) finish(ctx context.Context) {
 	if slices.Contains(r.more, metav1.NamespaceDefault) {
 		r.nodes(ctx)
 	}
+	r.starved(ctx)
 	uids := r.uids()
 	var group sync.WaitGroup
 	for uid, ref := range uids {
-		if slices.Contains(r.more, ref.Namespace) && ref.Kind != "ConfigMap" && ref.Kind != "PodMetrics" {
+		hasEvents := ref.Kind == "Pod" || ref.Kind == "PersistentVolumeClaim" || workloadKinds[ref.Kind]
+		if hasEvents && slices.Contains(r.more, ref.Namespace) {
 			selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
 			group.Go(func() { r.query(ctx, query{kind: "Event", namespace: ref.Namespace, fields: selector}) })
 		}
@@ -67,10 +82,27 @@ func (r *eventReader) finish(ctx context.Context) {
 		e := o.(*corev1.Event)
 		about := evidence.RefTo("Node", "", e.InvolvedObject.Name)
 		if _, known := uids[string(e.InvolvedObject.UID)]; known || e.InvolvedObject.Kind == "Node" && r.visit.asked[about] {
-			mask(e)
 			r.visit.s.Events = append(r.visit.s.Events, e)
 		}
 	}
+}
+
+// failedCreate is the Event of a controller that cannot create a pod: there is no pod then that shows the trouble.
+const failedCreate = "FailedCreate"
+
+// starved reads the controllers that cannot create pods, where the question is about all that is in trouble.
+func (r *eventReader) starved(ctx context.Context) {
+	if kind := r.visit.about.Kind; kind != "" && kind != "Namespace" {
+		return
+	}
+	var refs []evidence.Ref
+	for _, o := range r.list {
+		e := o.(*corev1.Event)
+		if about := e.InvolvedObject; e.Reason == failedCreate && workloadKinds[about.Kind] {
+			refs = append(refs, evidence.RefTo(about.Kind, about.Namespace, about.Name))
+		}
+	}
+	r.visit.owners(ctx, r.visit.fetchMixed(ctx, refs))
 }
 
 // uids returns the objects that were found by the UIDs that Events may know them by.
@@ -114,6 +146,9 @@ func (r *eventReader) query(ctx context.Context, q query) {
 // nodes reads the Events about the pods' nodes, each by its name while they are few.
 func (r *eventReader) nodes(ctx context.Context) {
 	var names []string
+	if r.visit.about.Kind == "Node" {
+		names = append(names, r.visit.about.Name)
+	}
 	for _, pod := range r.pods {
 		if pod.Spec.NodeName != "" {
 			names = append(names, pod.Spec.NodeName)

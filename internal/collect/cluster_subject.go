@@ -21,7 +21,7 @@ const healthySiblings = 20
 
 // subject reads what is asked about and returns the pods to look at: the named one, or those in trouble.
 func (v *visit) subject(ctx context.Context) ([]*corev1.Pod, error) {
-	ref := subjectOf(v.sel)
+	ref := v.about
 	v.progress("reading " + evidence.Describe(ref))
 	switch {
 	case ref.Kind == "Pod":
@@ -42,6 +42,7 @@ func (v *visit) first(ctx context.Context, ref evidence.Ref) (evidence.Object, e
 	o, err := v.api.get(ctx, ref)
 	switch {
 	case err == nil:
+		v.has(ref.Kind)
 		v.add(o)
 		return o, nil
 	case isAbsent(err):

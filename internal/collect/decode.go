@@ -34,7 +34,7 @@ func DecodeYAML(doc []byte, into any) error {
 	if len(doc) > maxDocumentBytes {
 		return fmt.Errorf("document of %d bytes, more than the %d that are read", len(doc), maxDocumentBytes)
 	}
-	if n := marks(doc); n > maxDocumentMarks {
+	if n := countMarks(doc); n > maxDocumentMarks {
 		return fmt.Errorf("document of about %d values, more than the %d that are read", n, maxDocumentMarks)
 	}
 	if !json.Valid(doc) {
@@ -46,14 +46,14 @@ func DecodeYAML(doc []byte, into any) error {
 			return oneLine(err)
 		}
 	}
-	if depth(doc) > maxNesting {
+	if jsonDepth(doc) > maxNesting {
 		return fmt.Errorf("document more than %d levels deep", maxNesting)
 	}
 	return oneLine(utiljson.Unmarshal(doc, into))
 }
 
-// marks counts the bytes without which no value can follow another.
-func marks(doc []byte) int {
+// countMarks counts the bytes without which no value can follow another.
+func countMarks(doc []byte) int {
 	n := 0
 	for _, c := range doc {
 		switch c {
@@ -112,8 +112,8 @@ func isAnchorRune(r rune) bool {
 	return r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
-// depth returns how deeply arrays and objects nest in valid JSON.
-func depth(doc []byte) int {
+// jsonDepth returns how deeply arrays and objects nest in valid JSON.
+func jsonDepth(doc []byte) int {
 	deepest, now := 0, 0
 	for i := 0; i < len(doc); i++ {
 		switch doc[i] {

@@ -92,7 +92,7 @@ func TestDecodeYAMLRefuses(t *testing.T) {
 func TestDecodeYAMLBoundedMemory(t *testing.T) {
 	for _, one := range []string{"a,", "[],", "{},", "2001-01-01,", "1_,"} {
 		var got any
-		doc := "[" + strings.Repeat(one, (maxDocumentMarks-1)/marks([]byte(one))) + "]"
+		doc := "[" + strings.Repeat(one, (maxDocumentMarks-1)/countMarks([]byte(one))) + "]"
 		grown := allocated(func() {
 			if err := DecodeYAML([]byte(doc), &got); err != nil {
 				t.Errorf("%s: %v", one, err)

@@ -38,7 +38,8 @@ func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref) error {
 func joined(names []string) string { return strings.Join(names, ", ") }
 
 // nearest returns up to three names that the given one may have been meant to be, the most alike first: those that
-// begin with it, as a pod's name does with its workload's, then those that few changes away.
+// begin with it, as a pod's name does with its workload's, then those that are, or begin with, something a few letters
+// different.
 func nearest(name string, names []string) []string {
 	type candidate struct {
 		name  string
@@ -46,7 +47,11 @@ func nearest(name string, names []string) []string {
 	}
 	var list []candidate
 	for _, n := range names {
-		switch d := distance(name, n); {
+		d := distance(name, n)
+		if parts := strings.Split(n, "-"); len(parts) > strings.Count(name, "-")+1 {
+			d = min(d, distance(name, strings.Join(parts[:strings.Count(name, "-")+1], "-")))
+		}
+		switch {
 		case strings.HasPrefix(n, name) || strings.HasPrefix(name, n):
 			list = append(list, candidate{n, 0})
 		case d <= 1+len(name)/4:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -44,7 +45,7 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 			narrowed.Asked = append(narrowed.Asked, evidence.RefOf(pod))
 		}
 	}
-	narrowed.Asked = distinct(append(narrowed.Asked, controllersIn(s, ref)...))
+	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
 	return &narrowed, nil
 }
 
@@ -96,15 +97,42 @@ func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
 	return ref, unknown(ref, names, elsewhere)
 }
 
-// controllersIn returns the controllers that belong to the question beside its subject: those below a workload.
-func controllersIn(s *evidence.Snapshot, subject evidence.Ref) []evidence.Ref {
+// othersIn returns what belongs to the question beside the subject and its pods: the controllers below a workload;
+// in a namespace or the cluster those that cannot create their pods, and the nodes that are not ready.
+func othersIn(s *evidence.Snapshot, subject evidence.Ref, belongs labels.Selector) []evidence.Ref {
 	var refs []evidence.Ref
 	for _, o := range s.Objects {
-		if ref := evidence.RefOf(o); workloadKinds[subject.Kind] && workloadKinds[ref.Kind] && s.Covers(subject, ref) {
+		ref := evidence.RefOf(o)
+		if !s.Covers(subject, ref) || !belongs.Matches(labels.Set(o.GetLabels())) {
+			continue
+		}
+		node, isNode := o.(*corev1.Node)
+		all := subject.Kind == "" || subject.Kind == "Namespace"
+		switch {
+		case workloadKinds[ref.Kind] && (workloadKinds[subject.Kind] || all && starved(s, o)):
+			refs = append(refs, ref)
+		case isNode && all && !ready(node):
 			refs = append(refs, ref)
 		}
 	}
 	return refs
+}
+
+// starved tells whether a controller cannot create the pods that it wants.
+func starved(s *evidence.Snapshot, o evidence.Object) bool {
+	if rs, ok := o.(*appsv1.ReplicaSet); ok && rs.Spec.Replicas != nil && rs.Status.Replicas >= *rs.Spec.Replicas {
+		return false
+	}
+	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool {
+		return e.Reason == failedCreate
+	})
+}
+
+// ready tells whether a node's kubelet reports that it is.
+func ready(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func checkContainer(pod *corev1.Pod, name string) error {

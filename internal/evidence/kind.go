@@ -51,7 +51,7 @@ func (k Kind) String() string {
 // stays readable.
 func ParseKind(s string) Kind {
 	var k Kind
-	for _, want := range strings.Split(s, ",") {
+	for want := range strings.SplitSeq(s, ",") {
 		for i, name := range kindNames {
 			if name == strings.TrimSpace(want) {
 				k |= 1 << i

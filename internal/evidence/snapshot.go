@@ -50,7 +50,7 @@ type Snapshot struct {
 // and Events are dropped.
 func (s *Snapshot) Freeze() *Snapshot {
 	s.Taken = s.Taken.UTC()
-	sortBy(s.Objects, func(o Object) Ref { return RefOf(o) })
+	sortBy(s.Objects, RefOf)
 	s.Objects = slices.CompactFunc(s.Objects, func(a, b Object) bool { return RefOf(a) == RefOf(b) })
 	sortBy(s.Logs, func(l Log) Ref { return l.Of })
 	slices.SortFunc(s.Events, func(a, b *corev1.Event) int {

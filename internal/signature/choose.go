@@ -9,51 +9,62 @@ import (
 
 // How much normal operation may follow a block that is the reason, in lines. A crash may be followed by the words of
 // a supervisor, an error by those of an orderly shutdown; neither is followed by a page of business as usual.
-var patience = map[level]int{warning: 3, doubt: 5, failure: 20, fatal: 20, crash: 50}
+var patience = map[level]int{warning: 3, doubt: 5, failure: mostPatience, fatal: mostPatience, crash: mostPatience}
 
 const (
-	mostPatience = 50
+	mostPatience = 20
 	together     = 10 * time.Second // errors further apart are not one failure
 	mostTogether = 8                // errors looked back over to find the first of a failure
 )
 
-// choose returns the candidate that explains the end, nil when none does.
+// choose returns the candidate that explains the end, nil when none does: the gravest, where one that only announces
+// the end weighs less than any that says more.
 func choose(lines []line, found []candidate) *candidate {
+	const says = int(crash) + 1
 	calm, from := calmAfter(lines)
 	stop := stopLine(lines, from)
-	var pool []*candidate
-	best, parting := unknown, true
-	for k := range found {
+	var pool []*candidate // the last one first, all of weight best
+	best := 0
+	for k := len(found) - 1; k >= 0; k-- {
 		c := &found[k]
-		if c.last() < from || calm[c.last()-from] > patience[c.level.tier()] || c.first() > stop && c.level < crash {
+		weight := int(c.level.tier()) + says
+		if weight < best || weight == best && len(pool) > mostTogether {
 			continue
 		}
-		bye := farewell(c, lines)
-		switch lv := c.level.tier(); {
-		case bye && !parting, bye == parting && lv < best:
-		case bye == parting && lv == best:
+		if c.last() < from || calm[c.last()] > patience[c.level.tier()] || excused(c, stop, len(lines)) {
+			continue
+		}
+		if farewell(c, lines) {
+			weight -= says
+		}
+		switch {
+		case weight > best:
+			pool, best = []*candidate{c}, weight
+		case weight == best:
 			pool = append(pool, c)
-		default:
-			pool, best, parting = append(pool[:0], c), lv, bye
 		}
 	}
-	if len(pool) == 0 {
+	if pool == nil {
 		return nil
 	}
-	return earliest(lines, pool, func(a, b *candidate) int { return calm[a.last()-from] - calm[b.last()-from] })
+	return earliest(lines, pool, calm)
 }
 
-// earliest walks back from the last candidate over those that came with it, and returns the first. A message that
-// is repeated counts as one, and its last occurrence stands for it.
-func earliest(lines []line, pool []*candidate, calmBetween func(a, b *candidate) int) *candidate {
-	k := len(pool) - 1
-	best := pool[k]
+// excused says whether a candidate cannot be the reason because of a signal to stop at line stop: what follows such a
+// signal follows from it, and mere signs of trouble do not explain an end that was ordered.
+func excused(c *candidate, stop, end int) bool {
+	return stop < end && (c.first() > stop && c.level < crash || c.level < claim)
+}
+
+// earliest walks back from the last candidate over those that came with it, with nothing normal between, and returns
+// the first. A message that is repeated counts as one, and its last occurrence stands for it.
+func earliest(lines []line, pool []*candidate, calm []int) *candidate {
+	best := pool[0]
 	seen := map[string]bool{pattern(best, lines): true}
-	for range mostTogether {
-		if k == 0 || calmBetween(pool[k-1], pool[k]) > 1 || apart(lines, pool[k-1], pool[k]) {
+	for k := 1; k < min(len(pool), mostTogether); k++ {
+		if calm[pool[k].last()] != calm[pool[k-1].last()] || apart(lines, pool[k], pool[k-1]) {
 			break
 		}
-		k--
 		if p := pattern(pool[k], lines); !seen[p] {
 			seen[p] = true
 			best = pool[k]
@@ -70,13 +81,9 @@ func apart(lines []line, a, b *candidate) bool {
 
 // pattern is what a message has in common with its repetitions: the text without the numbers.
 func pattern(c *candidate, lines []line) string {
-	l := &lines[c.head]
-	text := l.body
-	if e, ok := structured(l.body); ok {
-		text = e.text()
-	}
+	text := clip(c.message(lines), 200)
 	var b strings.Builder
-	for i := range len(clip(text, 200)) {
+	for i := range len(text) {
 		if !digit(text[i]) {
 			b.WriteByte(text[i])
 		} else if i == 0 || !digit(text[i-1]) {
@@ -86,50 +93,27 @@ func pattern(c *candidate, lines []line) string {
 	return b.String()
 }
 
-// calmAfter counts, for each line from the one returned on, the lines of normal operation after it. Lines before
-// that one have more after them than any candidate may have.
+// calmAfter counts, for each line from line from on, the lines of normal operation after it. Lines before that have
+// more after them than any candidate may have.
 func calmAfter(lines []line) (calm []int, from int) {
-	usage := usageLines(lines)
+	calm = make([]int, len(lines))
 	n := 0
-	from = len(lines)
-	for from > 0 && n <= mostPatience {
+	for from = len(lines); from > 0 && n <= mostPatience; {
 		from--
-		if normal(&lines[from]) && !usage[from] {
-			n++
-		}
-	}
-	calm = make([]int, len(lines)-from)
-	n = 0
-	for i := len(lines) - 1; i >= from; i-- {
-		calm[i-from] = n
-		if normal(&lines[i]) && !usage[i] {
+		calm[from] = n
+		if normal(&lines[from]) {
 			n++
 		}
 	}
 	return calm, from
 }
 
-// usageLines marks the lines of a usage text, which programs print after a bad flag.
-func usageLines(lines []line) []bool {
-	marked := make([]bool, len(lines))
-	in := false
-	for i := range lines {
-		l := &lines[i]
-		if l.stamped || l.level == info || l.used {
-			in = false
-		}
-		in = in || begins(l.body, "Usage", "usage:", "USAGE")
-		marked[i] = in
-	}
-	return marked
-}
-
 // normal says whether a line shows that the process went on with its work.
 func normal(l *line) bool {
-	if l.used || l.blank() || l.level != info && (l.level != unknown || l.indented()) {
+	if l.used || l.usage || l.blank() || l.level != info && (l.level != unknown || l.indented()) {
 		return false
 	}
-	return !hasAny(strings.ToLower(clip(l.body, 200)), aftermath)
+	return !strings.HasPrefix(l.body, "+ ") && complaint(l.body) == unknown && !hasAny(strings.ToLower(clip(l.body, 200)), aftermath)
 }
 
 // aftermath are the words of lines that follow a failure, or come between its repetitions.
@@ -139,25 +123,25 @@ var aftermath = []string{"shutting down", "shutdown", "shut down", "stopping", "
 
 // farewells begin the messages that announce the end and do not say why.
 var farewells = []string{"exiting", "exited", "exit ", "exit code", "shutting down", "shutdown", "giving up", "terminating", "aborting", "stopping",
-	"process exited", "command failed with exit code", "command failed", "npm err", "npm error", "application startup failed",
+	"process exited", "command failed with exit code", "command failed", "application startup failed",
 	"application run failed", "startup failed", "failed to start", "start failed", "worker failed to boot", "main process exited", "reason: worker failed",
-	"make: ***", "elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
+	"elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
 	"could not create the java virtual machine", "a fatal exception has occurred"}
+
+// alwaysFarewell begin messages that say nothing, whatever follows.
+var alwaysFarewell = []string{"npm err", "npm error", "make: ***", "the hostoptions.backgroundserviceexceptionbehavior"}
 
 // farewell says whether a candidate only announces the end.
 func farewell(c *candidate, lines []line) bool {
 	if c.kind != Message && c.kind != Tail {
 		return false
 	}
-	l := &lines[c.head]
-	text := l.body
-	if e, ok := structured(l.body); ok {
-		text = e.text()
-	} else if _, rest := levelPrefix(l.body, true); rest != "" {
+	text := c.message(lines)
+	if lv, rest := levelPrefix(text, true); lv != unknown {
 		text = rest
 	}
 	text = strings.ToLower(strings.TrimLeft(clip(text, 200), " -*!["))
-	if begins(text, "npm err", "npm error") {
+	if begins(text, alwaysFarewell...) {
 		return true
 	}
 	return len(text) <= 80 && begins(text, farewells...) && (!strings.Contains(text, ": ") || strings.Contains(text, "exit code"))

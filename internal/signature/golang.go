@@ -39,6 +39,12 @@ func goroutineWithin(lines []line, i int) bool {
 	return false
 }
 
+// goEntry says whether two lines are one frame. The stacks that loggers print have no arguments after the function.
+func goEntry(call, file string) bool {
+	return strings.HasPrefix(file, "\t") && strings.Contains(file, ".go:") && strings.IndexByte(call, '.') > 0 &&
+		(goCall(call) || !strings.ContainsAny(call, " \t:"))
+}
+
 // goCall says whether a line is the call in a Go frame: main.(*Server).handle(0xc000010000, {0x1, 0x2}).
 func goCall(body string) bool {
 	open := strings.IndexByte(body, '(')
@@ -76,12 +82,6 @@ func goFatal(c *candidate, lines []line) {
 	}
 }
 
-// goHeadline is the first panic of nested ones: the later ones were raised again by deferred calls.
-func goHeadline(s string) string {
-	s, _, _ = strings.Cut(s, " [recovered")
-	return s
-}
-
 // standard are the first path elements of Go's standard library.
 var standard = set(`archive bufio bytes cmp compress container context crypto database debug embed encoding errors expvar flag fmt
 	go hash html image index io iter log maps math mime net os path plugin reflect regexp runtime slices sort strconv strings
@@ -94,7 +94,7 @@ func goFrame(lines []string) string {
 	lines = firstStack(lines)
 	for i := 0; i+1 < len(lines); i++ {
 		call, file := lines[i], lines[i+1]
-		if !goCall(call) || standardCall(call) || !strings.HasPrefix(file, "\t") || strings.IndexByte(file, ':') < 0 {
+		if !goEntry(call, file) || standardCall(call) {
 			continue
 		}
 		file, _, _ = strings.Cut(strings.TrimSpace(file), " +0x")

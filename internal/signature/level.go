@@ -23,7 +23,7 @@ const (
 // zerolog, Serilog and the .NET console.
 var levelWords = map[string]level{
 	"trace": info, "trc": info, "trce": info, "debug": info, "dbg": info, "debu": info, "dbug": info, "verbose": info, "fine": info,
-	"info": info, "inf": info, "information": info, "notice": info, "log": info, "ok": info, "success": info,
+	"info": info, "inf": info, "information": info, "notice": info, "log": info,
 	"detail": detail, "hint": detail, "context": detail, "statement": detail,
 	"warn": warning, "warning": warning, "wrn": warning,
 	"error": failure, "err": failure, "erro": failure, "eror": failure, "fail": failure, "severe": failure, "alert": failure,
@@ -49,7 +49,13 @@ func levelOf(body string, stamped bool) level {
 	if e, ok := structured(body); ok {
 		return e.severity()
 	}
+	if strings.HasPrefix(body, "+ ") { // the trace of a shell
+		return info
+	}
 	if lv, _ := levelPrefix(body, stamped); lv != unknown {
+		if lv == failure && strings.Contains(body, ", client: ") { // nginx: the fault of one request
+			return warning
+		}
 		return lv
 	}
 	return complaint(body)
@@ -61,7 +67,7 @@ func levelPrefix(body string, stamped bool) (level, string) {
 	if lv, rest := klog(body); lv != unknown {
 		return lv, rest
 	}
-	open := body[0] == '[' || body[0] == '<' || body[0] == '('
+	open := begins(body, "[", "<", "(")
 	if open {
 		n := 0
 		_, n = stampAt(body[1:])
@@ -77,13 +83,13 @@ func levelPrefix(body string, stamped bool) (level, string) {
 		for end < len(body) && letter(body[end]) {
 			end++
 		}
-		if lv := levelNamed(body[i:end]); lv != unknown && marked(body, i, end, words == 0, stamped, open) {
-			return lv, strings.TrimLeft(body[end:], "]>):-| \t")
+		if lv := levelNamed(body[i:end]); lv != unknown && marked(lv, body, i, end, words == 0, stamped, open) {
+			return lv, afterLevel(body, i, end)
 		}
-		if end-i > 1 && !within(body, i) {
+		if end-i > 1 && !within(body, i) && (i == 0 || body[i-1] != '.') { // a.b.C counts as one
 			words++
 		}
-		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_' || body[end] == '.') {
+		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_') {
 			end++
 		}
 		i = end
@@ -91,8 +97,18 @@ func levelPrefix(body string, stamped bool) (level, string) {
 	return unknown, ""
 }
 
+// afterLevel is the text after the level body[i:end], and after the bracket that it stands in.
+func afterLevel(body string, i, end int) string {
+	if within(body, i) {
+		if n := strings.IndexByte(body[end:min(len(body), end+60)], ']'); n >= 0 {
+			end += n
+		}
+	}
+	return strings.TrimLeft(body[end:], "]>):-|= \t")
+}
+
 // marked says whether body[i:end], the name of a level, is meant as one.
-func marked(body string, i, end int, first, stamped, open bool) bool {
+func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
 	before, after := byte(' '), byte(' ')
 	if i > 0 {
 		before = body[i-1]
@@ -100,11 +116,17 @@ func marked(body string, i, end int, first, stamped, open bool) bool {
 	if end < len(body) {
 		after = body[end]
 	}
-	if !strings.ContainsRune(" \t[<(:|-", rune(before)) || !strings.ContainsRune(" \t]>):|-[,", rune(after)) {
+	if strings.IndexByte(" \t[<(:|-.", before) < 0 || strings.IndexByte(" \t]>):|-[,/", after) < 0 {
 		return false
 	}
 	capital := strings.ToUpper(body[i:end]) == body[i:end]
 	switch {
+	case !capital && (lv == detail || end-i == len("log") && strings.EqualFold(body[i:end], "log")):
+		return false // PostgreSQL's levels are common words
+	case before == '.': // Monolog: "production.ERROR: text"
+		return capital && stamped && after == ':'
+	case before == '\t' && after == '\t':
+		return true
 	case after == ']' || after == '>' || after == '|' || within(body, i):
 		return stamped || open
 	case first && !stamped && i == 0:
@@ -112,7 +134,17 @@ func marked(body string, i, end int, first, stamped, open bool) bool {
 	case first && after == ':':
 		return true
 	}
-	return capital && (stamped || first)
+	return capital && (stamped || first || clocked(body[:i]))
+}
+
+// clocked says whether a time of day is in the text before a level: "postgresql 18:01:02.12 ERROR ==> text".
+func clocked(head string) bool {
+	for k := range head {
+		if shaped(head[k:], "dd:dd:dd") {
+			return true
+		}
+	}
+	return false
 }
 
 // within says whether position i of a line is inside square brackets.

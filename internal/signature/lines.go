@@ -24,6 +24,7 @@ type line struct {
 	level level
 
 	stamped bool // carries a time stamp of its own
+	usage   bool // part of a command's usage text, which speaks of errors that might be
 	used    bool // part of a block
 }
 
@@ -47,17 +48,29 @@ func Parse(s string) (at time.Time, text string) {
 	return at, text
 }
 
-// split cuts the end of a log into lines. The second result is the number of lines before them.
-func split(log string) ([]line, int) {
+// window is the end of a log, at most maxLog bytes and a line, and the number of lines before it.
+func window(log string) (string, int) {
 	log = strings.TrimRight(log, "\r\n")
-	start := 0
-	if len(log) > maxLog {
-		start = strings.LastIndexByte(log[:len(log)-maxLog], '\n') + 1
+	if len(log) <= maxLog {
+		return log, 0
 	}
+	cut := len(log) - maxLog
+	start := strings.LastIndexByte(log[:cut], '\n') + 1
 	skipped := strings.Count(log[:start], "\n")
-	log = log[start:]
+	if cut-start <= maxMatch {
+		return log[start:], skipped
+	}
+	long, rest := log[start:start+maxMatch], ""
+	if end := strings.IndexByte(log[cut:], '\n'); end >= 0 {
+		rest = log[cut+end:]
+	}
+	return long + rest, skipped
+}
+
+// split cuts a log into lines.
+func split(log string) []line {
 	if log == "" {
-		return nil, skipped
+		return nil
 	}
 	lines := make([]line, 0, strings.Count(log, "\n")+1)
 	for more := true; more; {
@@ -65,13 +78,29 @@ func split(log string) ([]line, int) {
 		s, log, more = strings.Cut(log, "\n")
 		lines = append(lines, newLine(s))
 	}
-	return lines, skipped
+	markUsage(lines)
+	return lines
+}
+
+// markUsage marks the lines of a usage text, which programs print after a bad flag.
+func markUsage(lines []line) {
+	in := false
+	for i := range lines {
+		l := &lines[i]
+		if l.stamped || l.labelled() || l.level == claim && !l.indented() {
+			in = false
+		}
+		in = in || begins(l.body, "Usage", "usage:", "USAGE")
+		l.usage = in
+	}
 }
 
 func newLine(s string) line {
 	s = strings.TrimSuffix(clip(s, maxMatch), "\r")
 	_, text := Parse(s)
 	body := plain(text)
+	body = body[strings.LastIndexByte(body, '\r')+1:] // what a terminal would show of a progress bar
+	body = body[redisHead(body):]
 	stamp := stampLen(body)
 	if stamp > 0 {
 		body = strings.TrimPrefix(body[stamp:], " ")
@@ -124,9 +153,13 @@ func plain(s string) string {
 	}
 }
 
+// valid makes text valid UTF-8 of at most maxLine bytes.
+func valid(s string) string {
+	return clip(strings.ToValidUTF8(clip(s, maxLine), "\uFFFD"), maxLine)
+}
+
 // oneLine makes text fit for a headline: valid, without control characters or runs of blanks, not too long.
 func oneLine(s string) string {
-	s = strings.ToValidUTF8(clip(s, maxLine), "\uFFFD")
-	fields := strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	fields := strings.FieldsFunc(valid(s), func(r rune) bool { return r <= ' ' || r == 0x7f })
 	return clip(strings.Join(fields, " "), 512)
 }

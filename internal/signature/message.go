@@ -7,13 +7,15 @@ import (
 	"strings"
 )
 
+// suspicious says whether a line may be the reason by itself. A warning is none unless it speaks of trouble.
+func (l *line) suspicious() bool {
+	return !l.usage && (l.level > warning || l.level == warning && complaint(l.body) != unknown)
+}
+
 // message returns the block of a line that carries a level, or speaks of trouble, with the lines that hang under it.
-func message(lines []line, i int) (candidate, bool) {
+func message(active []*form, lines []line, i int) candidate {
 	l := &lines[i]
 	c := candidate{kind: Message, level: l.level, own: []int{i}, head: i}
-	if l.level < warning {
-		return c, false
-	}
 	if l.level <= doubt {
 		c.kind = Tail
 	}
@@ -22,21 +24,24 @@ func message(lines []line, i int) (candidate, bool) {
 	case next == len(lines):
 	case l.level >= claim && pythonBegins(lines, next):
 		c.takeTraceback(lines, next)
-	case l.level >= claim && frameWithin(lines, next, ahead/4):
+	case strings.HasPrefix(l.body, "Task exception ") && next+1 < len(lines) && pythonBegins(lines, next+1):
+		c.takeTraceback(lines, next+1)
+	case l.level >= claim && frameWithin(lines, next, 0), exceptionHead(l.body) > 0 && frameWithin(lines, next, maxForeign):
 		c.grow(lines, atBelongs)
 		stackKind(&c, lines)
 	case goroutine(lines[next].body):
 		c.grow(lines, goBelongs)
 	default:
-		for next < len(lines) && len(c.own) < maxLines && hangs(lines, next) {
+		for next < len(lines) && len(c.own) < maxLines && c.hangs(lines, next) && beginning(active, lines, next) == nil {
 			c.own = append(c.own, next)
 			next++
 		}
+		c.takeCauses(lines, next)
 	}
-	if c.kind == Message && shellError(l.body) {
+	if l.level == claim && c.kind == Message && shellError(l.body) {
 		c.kind = Shell
 	}
-	return c, true
+	return c
 }
 
 // takeTraceback adds the traceback that begins at line i: the line before announced it.
@@ -47,14 +52,35 @@ func (c *candidate) takeTraceback(lines []line, i int) {
 	c.kind, c.own, c.head = PythonTraceback, append(c.own, t.own...), t.head
 }
 
-// hangs says whether line i continues the line before it.
-func hangs(lines []line, i int) bool {
-	l := &lines[i]
-	if l.used || l.stamped && l.level != detail {
-		return false
+// takeCauses adds the list with which Rust's anyhow and eyre end an error: "Caused by:" and indented lines.
+func (c *candidate) takeCauses(lines []line, i int) {
+	if i+1 < len(lines) && lines[i].blank() && lines[i+1].body == "Caused by:" {
+		for i++; i < len(lines) && len(c.own) < maxLines && (lines[i].body == "Caused by:" || lines[i].indented()); i++ {
+			c.own = append(c.own, i)
+		}
 	}
-	return l.level == detail || l.indented() && !l.blank() || begins(l.body, "Caused by: ", "** (", "}") ||
-		goCall(l.body) && i+1 < len(lines) && strings.HasPrefix(lines[i+1].body, "\t")
+}
+
+// hangs says whether line i continues the message. A program that stamps its lines does not stamp the further lines
+// of a message.
+func (c *candidate) hangs(lines []line, i int) bool {
+	l, head := &lines[i], &lines[c.head]
+	switch {
+	case l.used || l.blank():
+		return false
+	case l.level == detail:
+		return true
+	case l.stamped:
+		return false
+	case l.indented() || begins(l.body, "Caused by: ", "** (", "}"):
+		return true
+	case i+1 < len(lines) && goEntry(l.body, lines[i+1].body):
+		return true
+	}
+	if strings.HasSuffix(lines[i-1].body, ":") && !l.labelled() {
+		return true
+	}
+	return head.stamped && head.labelled() && i-c.head <= ahead/4 && (l.level == unknown || l.level == doubt)
 }
 
 // describe writes the headline and the location of a candidate.
@@ -66,7 +92,7 @@ func (c *candidate) describe(lines []line, b *Block) {
 	b.Headline = strings.TrimSpace(lines[c.head].body)
 	switch c.kind {
 	case GoPanic, GoFatal:
-		b.Headline, _, _ = strings.Cut(b.Headline, " [recovered")
+		b.Headline, _, _ = strings.Cut(b.Headline, " [recovered") // what is nested below was raised again
 		b.Location = goFrame(bodies)
 	case PythonTraceback:
 		b.Headline = pythonHeadline(c, lines)
@@ -75,6 +101,9 @@ func (c *candidate) describe(lines []line, b *Block) {
 		b.Location = javaFrame(bodies)
 	case NodeError:
 		b.Headline = strings.TrimSuffix(strings.TrimPrefix(b.Headline, "[cause]: "), " {")
+		if _, reason, ok := strings.Cut(b.Headline, "was not handled with .catch(). "); ok {
+			b.Headline = strings.TrimSuffix(reason, "]")
+		}
 		b.Location = nodeFrame(bodies)
 	case DotNet:
 		b.Headline = strings.TrimPrefix(b.Headline, "---> ")
@@ -107,12 +136,13 @@ func (c *candidate) describe(lines []line, b *Block) {
 
 // describeMessage fills in what a log line says; a stack trace inside a structured line is read as if it stood alone.
 func (c *candidate) describeMessage(lines []line, b *Block) {
-	e, ok := structured(lines[c.head].body)
-	if !ok {
-		b.Headline = headline(lines, c)
-		return
+	b.Headline = c.message(lines)
+	for k, i := range c.own[:len(c.own)-1] {
+		if lines[i].body == "Caused by:" && k > 0 {
+			b.Headline += ": " + strings.TrimLeft(lines[c.last()].body, " 0123456789:")
+		}
 	}
-	b.Headline = e.text()
+	e, _ := structured(lines[c.head].body)
 	if e.stack == "" {
 		return
 	}
@@ -122,6 +152,17 @@ func (c *candidate) describeMessage(lines []line, b *Block) {
 	} else {
 		b.Location = goFrame(strings.Split(stack, "\n"))
 	}
+}
+
+// message is what the line says, without the dress of its logger.
+func (c *candidate) message(lines []line) string {
+	if c.kind != Message && c.kind != Tail && c.kind != Shell {
+		return lines[c.head].body
+	}
+	if e, ok := structured(lines[c.head].body); ok {
+		return first(e.text(), lines[c.head].body)
+	}
+	return headline(lines, c)
 }
 
 var (
@@ -138,7 +179,7 @@ var (
 func headline(lines []line, c *candidate) string {
 	l := &lines[c.head]
 	lv, rest := levelPrefix(l.body, l.stamped || len(l.raw) != len(l.text))
-	if lv == unknown || rest == "" || l.level <= claim {
+	if lv == unknown || rest == "" || l.level == doubt || l.level == claim {
 		return strings.TrimSpace(l.body)
 	}
 	if exceptionHead(l.body) > 0 || begins(strings.ToLower(l.body[:min(len(l.body), 8)]), "error: ", "fatal: ") && !l.stamped {
@@ -147,10 +188,14 @@ func headline(lines []line, c *candidate) string {
 	if netName.MatchString(rest) && len(c.own) > 1 { // .NET's console logger has the message on the next line
 		return lines[c.own[1]].body
 	}
-	if name := pythonName.FindString(rest); name != "" && strings.HasPrefix(l.body, "ERROR:"+name) {
+	rest = strings.TrimLeft(brackets.ReplaceAllString(rest, ""), " ")
+	if _, n := stampAt(rest); n > 0 { // Cassandra has the time behind the level
+		rest = strings.TrimLeft(rest[n:], " ")
+	}
+	if name := pythonName.FindString(rest); name != "" && strings.Contains(clip(l.body, 80), ":"+name) {
 		rest = rest[len(name):]
 	}
-	for _, r := range []*regexp.Regexp{nginxHead, springName, brackets, loggerDash} {
+	for _, r := range []*regexp.Regexp{nginxHead, springName, loggerDash} {
 		if n := len(r.FindString(rest)); n < len(rest) {
 			rest = rest[n:]
 		}
@@ -161,6 +206,7 @@ func headline(lines []line, c *candidate) string {
 			return e.text()
 		}
 	}
+	rest, _, _ = strings.Cut(rest, ` {"exception":"[object]`) // Monolog
 	return klogText(rest)
 }
 

@@ -11,10 +11,11 @@ import (
 var aborts = []string{"double free or corruption", "free(): ", "malloc(): ", "malloc_consolidate(): ", "corrupted size vs. prev_size",
 	"munmap_chunk(): ", "realloc(): ", "*** stack smashing detected ***", "*** buffer overflow detected ***", "terminate called ",
 	"terminating due to uncaught exception", "terminating with uncaught exception", "pure virtual method called", "Assertion `",
-	"Assertion failed: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot", "Kernel pid terminated"}
+	"Assertion failed: ", "Fatal Python error: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot"}
 
 func abortBelongs(c *candidate, lines []line, i int) bool {
-	return i == c.last()+1 && strings.HasPrefix(lines[i].body, "  what():")
+	return i == c.last()+1 && strings.HasPrefix(lines[i].body, "  what():") ||
+		begins(lines[c.first()].body, "Fatal Python error: ") && begins(lines[i].body, "Python runtime state", "Current thread ", "  File ")
 }
 
 // signalBegins takes what a shell prints for a child that a signal ended, with or without the shell's name and line.
@@ -24,28 +25,32 @@ func signalBegins(lines []line, i int) bool {
 		_, body, _ = strings.Cut(body[at+2:], ": ")
 		body = strings.TrimLeft(body, "0123456789 ")
 	}
-	for _, s := range signalNames {
+	for _, s := range signals {
 		rest, ok := strings.CutPrefix(body, s)
-		if ok && (rest == "" || len(rest) > 1 && (rest[0] == ' ' && (rest[1] == ' ' || rest[1] == '(') || rest[0] == ':')) {
+		if ok && (rest == "" || len(rest) > 1 && rest[0] == ' ' && (rest[1] == ' ' || rest[1] == '(')) {
 			return true
 		}
 	}
 	return false
 }
 
-var signalNames = []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Killed"}
+var signals = []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Trace/breakpoint trap", "Killed"}
 
+// signalKind tells what a process did itself, and has said more about, from what came over it.
 func signalKind(c *candidate, lines []line) {
-	if strings.Contains(lines[c.head].body, ": line ") {
+	body := lines[c.head].body
+	if strings.Contains(body, ": line ") {
 		c.kind = Shell
+	}
+	if hasAny(body, []string{"Aborted", "Illegal instruction", "Trace/breakpoint trap"}) {
+		c.level = claim
 	}
 }
 
 // execBegins takes the word of a shell or a runtime that could not execute the program at all.
 func execBegins(lines []line, i int) bool {
 	body := strings.ToLower(clip(lines[i].body, maxLine))
-	return strings.Contains(body, "exec user process caused") || strings.HasPrefix(body, "exec ") && hasReason(body) ||
-		strings.Contains(body, `exec: "`) && strings.Contains(body, "executable file not found")
+	return strings.Contains(body, "exec user process caused") || strings.HasPrefix(body, "exec ") && hasReason(body)
 }
 
 // reasons are the ends of lines with which shells and tools say what went wrong: strerror(3) and a few of their own.
@@ -69,7 +74,7 @@ var shellLine = regexp.MustCompile(`^[\w./+-]+: (?:line )?\d+: `)
 // shellError says whether a line is the complaint of a shell or a tool: its name, a colon, and a reason at the end.
 func shellError(body string) bool {
 	name, rest, ok := strings.Cut(body, ": ")
-	if !ok || name == "" || strings.ContainsAny(name, " \t\"'(){}=,;") || len(name) > 200 {
+	if !ok || name == "" || strings.ContainsAny(name, " \t\"'(){}=,;") || len(name) > 200 || !strings.Contains(name, "/") && strings.ToLower(name) != name {
 		return false
 	}
 	return hasReason(strings.ToLower(clip(rest, maxLine))) || shellLine.MatchString(body)
@@ -144,6 +149,13 @@ func phpFrame(lines []string) string {
 	return ""
 }
 
+var undefinedBehaviour = regexp.MustCompile(`^\S+:\d+:\d+: runtime error: `)
+
+func sanitizerBegins(lines []line, i int) bool {
+	body := lines[i].body
+	return strings.HasPrefix(body, "==") && hasAny(body, []string{"ERROR: ", "WARNING: "}) || undefinedBehaviour.MatchString(body)
+}
+
 func sanitizerBelongs(_ *candidate, lines []line, i int) bool {
 	l := &lines[i]
 	return l.indented() || begins(l.body, "SUMMARY: ", "==", "READ of ", "WRITE of ", "freed by ", "previously allocated", "0x", "Shadow", "=>", "Direct leak")
@@ -184,6 +196,9 @@ func springHead(c *candidate, lines []line) {
 func redisBelongs(c *candidate, lines []line, i int) bool {
 	return i == c.last()+1 && i-c.first() <= 3 && !lines[i].stamped
 }
+
+// nextBelongs takes one line more.
+func nextBelongs(c *candidate, _ []line, i int) bool { return i == c.first()+1 }
 
 func lastHead(c *candidate, _ []line) { c.head = c.last() }
 

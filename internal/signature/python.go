@@ -38,6 +38,9 @@ func pythonBody(c *candidate, lines []line, i int) string {
 	if !found {
 		return lines[i].body
 	}
+	if margin, ok := strings.CutSuffix(head, "+ Exception Group "); ok {
+		head = margin + "| "
+	}
 	return strings.TrimPrefix(lines[i].body, head)
 }
 
@@ -54,7 +57,7 @@ func pythonBelongs(c *candidate, lines []line, i int) bool {
 	if chained {
 		return true
 	}
-	if begins(body, "Traceback (most recent") {
+	if strings.Contains(body, "Traceback (most recent") {
 		if last := pythonBody(c, lines, lastText(c, lines)); begins(last, pythonChains...) {
 			c.head = c.first()
 			return true
@@ -62,7 +65,7 @@ func pythonBelongs(c *candidate, lines []line, i int) bool {
 		return false
 	}
 	// the rest of a message of several lines
-	return i == c.last()+1 && i-c.head <= 8 && (begins(body, " ", "\t") || lines[i].level == unknown && !lines[i].stamped && body != "")
+	return i == c.last()+1 && (begins(body, " ", "\t") && i-c.head <= ahead || i-c.head <= 3 && lines[i].level == unknown && !lines[i].stamped && body != "")
 }
 
 func lastText(c *candidate, lines []line) int {
@@ -74,10 +77,14 @@ func lastText(c *candidate, lines []line) int {
 	return c.first()
 }
 
-// pythonHead falls back on the last line when the log ends before the exception.
+// pythonHead falls back on the last line when the log ends before the exception. An interrupt is how a signal to stop
+// shows itself, and not the reason.
 func pythonHead(c *candidate, lines []line) {
 	if c.head == c.first() {
 		c.head = c.last()
+	}
+	if begins(pythonBody(c, lines, c.head), "KeyboardInterrupt", "SystemExit", "asyncio.exceptions.CancelledError") {
+		c.level = warning
 	}
 }
 

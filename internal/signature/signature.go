@@ -10,6 +10,7 @@
 package signature
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,7 +52,8 @@ type Block struct {
 // nothing that reads as an error, or only errors that much normal operation followed. Only the last 512 KiB are
 // looked at. Time is linear in the length of the log.
 func Find(log string) (Block, bool) {
-	lines, skipped := split(log)
+	log, skipped := window(log)
+	lines := split(log)
 	best := choose(lines, candidates(log, lines))
 	if best == nil {
 		return Block{}, false
@@ -82,11 +84,13 @@ func candidates(log string, lines []line) []candidate {
 		if l.used || l.body == "" {
 			continue
 		}
-		c, ok := trace(active, lines, i)
-		if !ok {
-			if c, ok = message(lines, i); !ok {
-				continue
-			}
+		var c candidate
+		if f := beginning(active, lines, i); f != nil {
+			c = f.trace(lines, i)
+		} else if l.suspicious() {
+			c = message(active, lines, i)
+		} else {
+			continue
 		}
 		for _, j := range c.own {
 			lines[j].used = true
@@ -100,14 +104,17 @@ func candidates(log string, lines []line) []candidate {
 func (c *candidate) block(lines []line) Block {
 	b := Block{Kind: c.kind, First: c.first(), Last: c.last()}
 	for _, i := range keep(c.own, c.head) {
-		b.Lines = append(b.Lines, strings.ToValidUTF8(clip(lines[i].text, maxLine-2), "\uFFFD"))
+		b.Lines = append(b.Lines, valid(lines[i].text))
 	}
 	b.At = lines[c.head].time()
 	if b.At.IsZero() {
 		b.At = lines[c.first()].time()
 	}
 	c.describe(lines, &b)
-	b.Headline = oneLine(b.Headline)
+	if next := c.head + 1; strings.HasSuffix(b.Headline, ":") && slices.Contains(c.own, next) && !isFrame(lines[next].body) {
+		b.Headline += " " + strings.TrimSpace(lines[next].body)
+	}
+	b.Headline = first(oneLine(b.Headline), oneLine(lines[c.head].body))
 	b.Location = oneLine(b.Location)
 	return b
 }
@@ -137,6 +144,12 @@ func (l *line) time() time.Time {
 	if e, ok := structured(l.body); ok {
 		return e.time()
 	}
-	at, _ := stampAt(strings.TrimPrefix(plain(l.text), "["))
-	return at
+	body := plain(l.text)
+	_, rest := levelPrefix(l.body, l.stamped)
+	for _, s := range []string{strings.TrimPrefix(body[redisHead(body):], "["), brackets.ReplaceAllString(body, ""), brackets.ReplaceAllString(rest, "")} {
+		if at, n := stampAt(strings.TrimLeft(s, " ")); n > 0 {
+			return at
+		}
+	}
+	return time.Time{}
 }

@@ -54,17 +54,21 @@ func atBelongs(c *candidate, lines []line, i int) bool {
 	if l.indented() && i == c.last()+1 {
 		return true
 	}
-	return frameWithin(lines, i, ahead/4)
+	return frameWithin(lines, i, 0)
 }
 
-// frameWithin says whether line i belongs to a head: the next n lines lead to a frame.
-func frameWithin(lines []line, i, n int) bool {
-	for j := i; j < min(len(lines), i+n); j++ {
+// frameWithin says whether line i belongs to a head: the next few lines lead to a frame, with at most so many foreign
+// ones between.
+func frameWithin(lines []line, i, foreign int) bool {
+	for j := i; j < min(len(lines), i+ahead/4); j++ {
 		l := &lines[j]
 		if isFrame(l.body) {
 			return true
 		}
-		if l.stamped || l.used || l.level == info || l.level == warning || j > i && exceptionHead(l.body) > 0 && isFrame(lines[j-1].body) {
+		if l.stamped || l.used || l.level == info || l.level == warning {
+			foreign--
+		}
+		if foreign < 0 {
 			return false
 		}
 	}
@@ -118,6 +122,10 @@ func javaThread(c *candidate, lines []line) {
 	}
 }
 
+func dotNetBegins(lines []line, i int) bool {
+	return begins(lines[i].body, "Unhandled exception. ", "Unhandled Exception: ", "Process terminated. ", "Fatal error. ")
+}
+
 // dotNetHead takes the innermost exception.
 func dotNetHead(c *candidate, lines []line) {
 	for _, i := range c.own {
@@ -141,6 +149,11 @@ func nodeBegins(lines []line, i int) bool {
 		}
 	}
 	return false
+}
+
+// nodeBelongs takes the source, the caret and what follows it, which may be no error but any value that was thrown.
+func nodeBelongs(c *candidate, lines []line, i int) bool {
+	return i-c.first() <= 5 && !lines[i].stamped && !lines[i].blank() && !begins(lines[i].body, "(Use `node") || atBelongs(c, lines, i)
 }
 
 // nodeHead takes the cause, or the first line that names an error, or what follows the caret.
@@ -206,7 +219,7 @@ func lastSection(lines []string, separator string, place func(string) string) st
 func nodeFrame(lines []string) string {
 	for _, s := range lines {
 		m := nodeAt.FindStringSubmatch(s)
-		if m == nil || hasAny(m[2], []string{"node:", "internal/", "node_modules/", "<anonymous>"}) || strings.HasPrefix(m[2], "events.js") {
+		if m == nil || hasAny(m[2], []string{"node:", "internal/", "node_modules/", "<anonymous>", "ext:"}) || strings.HasPrefix(m[2], "events.js") {
 			continue
 		}
 		if m[1] == "" {

@@ -104,6 +104,18 @@ func stampAt(s string) (time.Time, int) {
 	return time.Time{}, 0
 }
 
+// redisHead is the length of the process and role that Redis and Valkey write first: "1:M 23 Nov 2026 18:01:02.123 # text".
+func redisHead(s string) int {
+	n := 0
+	for n < len(s) && n < 8 && digit(s[n]) {
+		n++
+	}
+	if n > 0 && len(s) > n+6 && s[n] == ':' && letter(s[n+1]) && s[n+2] == ' ' && shaped(s[n+3:], "dd aaa dddd") {
+		return n + 3
+	}
+	return 0
+}
+
 // fraction is the length of ".123" or ",123" at the start of s.
 func fraction(s string) int {
 	if len(s) < 2 || s[0] != '.' && s[0] != ',' {

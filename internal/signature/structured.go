@@ -40,6 +40,9 @@ func structured(body string) (entry, bool) {
 	var e entry
 	if strings.HasPrefix(body, "{") {
 		jsonFields(body, func(key, raw string) { e.take(key, raw, 0) })
+		if e.stack == "" && strings.Contains(e.err, `\n`) {
+			e.stack = e.err
+		}
 		return e, e.level != "" || e.msg != ""
 	}
 	if strings.Contains(body, "level=") || strings.Contains(body, "lvl=") || strings.Contains(body, "severity=") {
@@ -118,7 +121,10 @@ func severity(raw string) level {
 
 // errText is the error that the line carries, "" when it says that there is none.
 func (e *entry) errText() string {
-	s := unquote(e.err)
+	s, _, _ := strings.Cut(unquote(e.err), "\n")
+	if begins(s, "Traceback (most recent", "[object] ") { // Monolog's is an object in a string
+		return ""
+	}
 	switch strings.ToLower(s) {
 	case "null", "nil", "<nil>", "none", "false", "true", "0", "{}":
 		return ""

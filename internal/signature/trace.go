@@ -20,23 +20,24 @@ var forms = []form{
 	{GoFatal, crash, []string{"fatal error: ", "SIGQUIT: quit", "SIGABRT: abort", "runtime: "}, goFatalBegins, goBelongs, goFatal},
 	{GoPanic, failure, []string{"panic serving ", "panic recovered", "ecovered from panic", "Observed a panic"}, nil, goBelongs, nil},
 	{PythonTraceback, crash, []string{"Traceback (most recent call last)", `  File "`}, pythonBegins, pythonBelongs, pythonHead},
-	{JavaException, crash, []string{"Exception in thread ", "Exception: java."}, prefix("Exception"), atBelongs, javaThread},
+	{JavaException, crash, []string{`Exception in thread "`, "Exception: java."}, prefix(`Exception in thread "`, "Exception: java."), atBelongs, javaThread},
 	{JavaException, crash, []string{"Terminating due to java.lang.", "Aborting due to java.lang."}, nil, nil, nil},
+	{JavaException, crash, []string{"Error occurred during initialization of VM"}, nil, nextBelongs, lastHead},
 	{Abort, crash, []string{"# A fatal error has been detected by the Java"}, nil, hashBelongs, hashHead},
 	{JavaException, crash, []string{"# There is insufficient memory for the Java"}, nil, hashBelongs, nil},
 	{NodeError, crash, []string{"FATAL ERROR: "}, prefix("FATAL ERROR: "), nil, nil},
-	{NodeError, crash, []string{"js:", "ts:", "node:"}, nodeBegins, atBelongs, nodeHead},
+	{NodeError, crash, []string{"js:", "ts:", "node:"}, nodeBegins, nodeBelongs, nodeHead},
 	{NodeError, crash, []string{"error: Uncaught "}, prefix("error: Uncaught "), atBelongs, nil},
-	{DotNet, crash, []string{"Unhandled exception. ", "Unhandled Exception: ", "Process terminated. ", "Fatal error. "}, nil, atBelongs, dotNetHead},
+	{DotNet, crash, []string{"Unhandled exception. ", "Unhandled Exception: ", "Process terminated. ", "Fatal error. "}, dotNetBegins, atBelongs, dotNetHead},
 	{Ruby, crash, []string{":in `", ":in '"}, rubyBegins, rubyBelongs, nil},
 	{Rust, crash, []string{"panicked at ", "has overflowed its stack"}, prefix("thread '"), rustBelongs, rustHead},
 	{PHP, crash, []string{"PHP Fatal error: ", "PHP Parse error: "}, nil, phpBelongs, nil},
 	{PHP, crash, []string{"Fatal error: ", "Parse error: "}, phpBegins, phpBelongs, nil},
-	{Sanitizer, crash, []string{"Sanitizer: ", ": runtime error: "}, nil, sanitizerBelongs, nil},
+	{Sanitizer, crash, []string{"Sanitizer: ", ": runtime error: "}, sanitizerBegins, sanitizerBelongs, nil},
 	{Message, crash, []string{"APPLICATION FAILED TO START"}, nil, springBelongs, springHead},
 	{Message, crash, []string{"*** FATAL CONFIG FILE ERROR"}, nil, redisBelongs, lastHead},
 	{Abort, crash, aborts, nil, abortBelongs, nil},
-	{Abort, crash, []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Killed"}, signalBegins, nil, signalKind},
+	{Abort, crash, signals, signalBegins, nil, signalKind},
 	{Shell, crash, []string{"exec "}, execBegins, nil, nil},
 	{NodeError, failure, []string{" at ", "\tat "}, frameBegins, atBelongs, stackKind},
 }
@@ -55,23 +56,33 @@ func occurring(log string) []*form {
 	return active
 }
 
-// trace returns the block of a runtime that begins at line i.
-func trace(active []*form, lines []line, i int) (candidate, bool) {
+// beginning returns the form of the block that begins at line i, nil when none does.
+func beginning(active []*form, lines []line, i int) *form {
 	body := lines[i].body
-	for _, f := range active {
-		if !hasAny(body, f.literal) || f.begins != nil && !f.begins(lines, i) {
-			continue
-		}
-		c := candidate{kind: f.kind, level: f.level, own: []int{i}, head: i}
-		if f.belongs != nil {
-			c.grow(lines, f.belongs)
-		}
-		if f.complete != nil {
-			f.complete(&c, lines)
-		}
-		return c, true
+	if lines[i].level == info {
+		return nil
 	}
-	return candidate{}, false
+	for _, f := range active {
+		if hasAny(body, f.literal) && (f.begins == nil || f.begins(lines, i)) {
+			if _, ok := structured(body); ok {
+				return nil // the block is inside a field
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// trace returns the block of this form that begins at line i.
+func (f *form) trace(lines []line, i int) candidate {
+	c := candidate{kind: f.kind, level: f.level, own: []int{i}, head: i}
+	if f.belongs != nil {
+		c.grow(lines, f.belongs)
+	}
+	if f.complete != nil {
+		f.complete(&c, lines)
+	}
+	return c
 }
 
 // maxForeign is how many lines of other origin may come between two of a block: other threads write too.
@@ -85,13 +96,13 @@ func (c *candidate) grow(lines []line, belongs func(*candidate, []line, int) boo
 		switch {
 		case lines[i].used:
 			return
-		case belongs(c, lines, i):
-			c.own = append(append(c.own, blank...), i)
-			foreign, blank = 0, nil
 		case lines[i].blank():
 			if blank = append(blank, i); len(blank) > maxForeign {
 				return
 			}
+		case belongs(c, lines, i):
+			c.own = append(append(c.own, blank...), i)
+			foreign, blank = 0, nil
 		default:
 			foreign++
 		}

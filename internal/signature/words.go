@@ -2,31 +2,35 @@
 
 package signature
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // openers are the ways in which a line without a level begins when it reports an error.
 var openers = []string{
 	"error ", "error:", "errors:", "fatal ", "fatal:", "failed ", "failed:", "failure:", "could not ", "couldn't ", "cannot ", "can't ", "can not ",
-	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ",
+	"unable to ", "exception:", "uncaught ", "unhandled ", "panic:", "abort:", "aborting:", "invalid ", "missing ", "unknown ", "syntax error", "exception in ", "exception ignored ", "task exception ",
 }
 
 // trouble holds the words of trouble, in lower case.
-var trouble = set(`abort aborted aborting bad broken cannot conflict corrupt corrupted crash crashed denied died
+var trouble = set(`abort aborted aborting bad broken busy cannot conflict corrupt corrupted crash crashed denied died
 	error errors exceeded exception exhausted expired fail failed failing fails failure failures fatal forbidden illegal
 	incompatible inaccessible insufficient invalid killed malformed mismatch missing mandatory panic refused rejected required
 	timeout unable unauthorized unavailable undefined unexpected unhandled uncaught unknown unreachable unrecognized
-	unresolved unsupported violation wrong abnormal abnormally deadlock eacces eaddrinuse econnrefused enoent erofs`)
+	unbound unresolved unsupported violation wrong abnormal abnormally deadlock eacces eaddrinuse econnrefused enoent erofs`)
 
 // afterNot are the words that are trouble after "not", and afterNo those after "no".
 var (
-	afterNot = set("found set defined exist exists allowed permitted supported available reachable valid recognized enough specified provided implemented writable readable executable configured installed resolve open connect")
+	afterNot = set("found set defined exist exists allowed permitted supported available reachable valid recognized enough specified provided implemented writable readable executable configured installed resolve open connect find read write load start parse match")
 	afterNo  = set("such space route module manifest")
 )
 
 // negated are the words that, before or after a word of trouble, make it harmless: "0 errors", "errors=0".
 var (
-	harmlessBefore = set("no 0 without zero non ignore ignored ignoring on if handle handled handles any recovered expected")
+	harmlessBefore = set("no 0 without zero non ignore ignored ignoring on if handle handled handles any recovered expected t")
 	harmlessAfter  = set("0 nil null none false handler handlers log logs page pages reporting rate count handling budget code messages ignored recovered")
+	nouns          = set("error errors exception exceptions panic failure failures")
 )
 
 func set(words string) map[string]bool {
@@ -42,18 +46,30 @@ func set(words string) map[string]bool {
 func complaint(body string) level {
 	found := false
 	var prev, prev2 string
-	words(body, func(word, next string) bool {
-		found = phrase(prev, word) || troubled(word) && !harmlessBefore[prev] && !harmlessBefore[prev2] && !harmlessAfter[next]
+	words(body, func(word, rest string) bool {
+		found = phrase(prev, word) || troubled(word) && !harmlessBefore[prev] && !harmlessBefore[prev2] && !calmed(word, rest)
 		prev, prev2 = word, prev
 		return !found
 	})
 	switch {
+	case !found && perlDeath.MatchString(body):
+		return doubt
 	case !found:
 		return unknown
 	case opens(body), shellError(body):
 		return claim
 	}
 	return doubt
+}
+
+// perlDeath is how Perl ends the message of die, whatever it is.
+var perlDeath = regexp.MustCompile(` at \S+ line \d+\.$`)
+
+// calmed says whether what follows a word of trouble makes it harmless: "errors=0", "failed jobs: 0".
+func calmed(word, rest string) bool {
+	next, rest := nextWord(rest)
+	after, _ := nextWord(rest)
+	return next == "0" || after == "0" || nouns[word] && harmlessAfter[next]
 }
 
 // phrase says whether two words in a row tell of trouble that neither tells alone.
@@ -71,6 +87,14 @@ func phrase(prev, word string) bool {
 		return word == "of"
 	case "too":
 		return word == "many"
+	case "must":
+		return true
+	case "read":
+		return word == "only"
+	case "could":
+		return word == "not"
+	case "can", "couldn":
+		return word == "t"
 	}
 	return false
 }
@@ -84,6 +108,7 @@ func opens(body string) bool {
 	if exceptionHead(body) > 0 {
 		return true
 	}
+	body = strings.TrimLeft(body, "#*!>- │✗✘✖❌")
 	for range 3 {
 		for _, o := range openers {
 			if len(body) >= len(o) && strings.EqualFold(body[:len(o)], o) {
@@ -114,6 +139,9 @@ func exceptionHead(s string) int {
 	if short == "" || short[0] < 'A' || short[0] > 'Z' || n < len(s) && s[n] != ':' {
 		return 0
 	}
+	if strings.Contains(name, "::") { // PG::ConnectionBad
+		return n
+	}
 	for _, suffix := range []string{"Error", "Exception", "Throwable", "Interrupt", "Exit", "Warning", "Failure", "Fault"} {
 		if strings.HasSuffix(short, suffix) && len(short) > 4 {
 			return n
@@ -122,16 +150,12 @@ func exceptionHead(s string) int {
 	return 0
 }
 
-// words cuts a line, or its first 2 KiB, into its words in lower case.
-func words(s string, f func(word, next string) bool) {
-	low := strings.ToLower(clip(s, maxLine))
-	word, rest := nextWord(low)
-	for word != "" {
-		next, more := nextWord(rest)
-		if !f(word, next) {
-			return
-		}
-		word, rest = next, more
+// words calls f with each word of a line, or of its first 2 KiB, in lower case, and with what follows it, until f
+// says no.
+func words(s string, f func(word, rest string) bool) {
+	word, rest := nextWord(strings.ToLower(clip(s, maxLine)))
+	for word != "" && f(word, rest) {
+		word, rest = nextWord(rest)
 	}
 }
 

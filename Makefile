@@ -1,0 +1,88 @@
+# Every target runs without a terminal. "make" alone lists them.
+
+GO      ?= go
+BIN     := $(CURDIR)/bin
+# What is passed on to go test: make test TESTFLAGS='-run Rank -v'
+TESTFLAGS ?=
+# make install PREFIX=/usr/local installs there; without it, where go install does.
+INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
+# The recorded incident that make demo diagnoses.
+EXAMPLE ?= $(firstword $(sort $(patsubst %/meta.yaml,%,$(wildcard examples/*/meta.yaml)) $(wildcard examples/*.zip examples/*.tar.gz examples/*.txtar)))
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.DEFAULT_GOAL := help
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench cross clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
+
+build: ## Build inquest into bin/
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or where go install does
+	@mkdir -p '$(INSTALL)'
+	$(GO) build -trimpath -o '$(INSTALL)/inquest' ./cmd/inquest
+	ln -sf inquest '$(INSTALL)/kubectl-inquest'
+	ln -sf inquest '$(INSTALL)/kubectl_complete-inquest'
+
+demo: ## Diagnose a recorded incident: no cluster needed
+	@test -n '$(EXAMPLE)' || { echo 'no recorded incident in examples/; restore that folder' >&2; exit 1; }
+	$(GO) run ./cmd/inquest why --from $(EXAMPLE)
+	@echo
+	@if kubectl --request-timeout=2s get --raw /livez >/dev/null 2>&1 </dev/null; then \
+		echo 'A cluster answers. Ask it:  go run ./cmd/inquest why -A'; \
+	else \
+		echo 'No cluster answers here. With a kubeconfig:  go run ./cmd/inquest why -A'; \
+	fi
+
+test: ## Run the tests, with the race detector where there is a C compiler: no network, no root
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then \
+		exec $(GO) test -race $(TESTFLAGS) ./...; \
+	else \
+		echo 'no C compiler found: the tests run without the race detector' >&2; \
+		exec $(GO) test $(TESTFLAGS) ./...; \
+	fi
+
+lint: $(BIN)/golangci-lint ## Check format, go vet and golangci-lint, which is built once (minutes)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	test -z "$$unformatted" || { echo "not formatted; run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
+	$(GO) vet -tags e2e ./...
+	$(BIN)/golangci-lint run ./...
+
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+generate: ## Write what is generated from the source: docs/rules
+	$(GO) generate ./...
+
+rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache pressure'
+	@$(GO) run ./internal/rules/gen rule '$(ID)' '$(FAMILY)' '$(TITLE)'
+
+bench: build ## Measure against kubectl and plain lists, on the cluster of KUBECONFIG (made for the lab)
+	$(GO) run ./bench -inquest $(BIN)/inquest
+
+e2e: ## Produce real faults in the lab and diagnose them (root)
+	cd lab && $(GO) run . up
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
+		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e/...
+
+lab-up: ## Bring up a real Kubernetes in network namespaces (root)
+	cd lab && $(GO) run . up
+
+lab-down: ## Take the lab down; nothing stays behind but the cache of its binaries
+	cd lab && $(GO) run . down
+
+lab-kubeconfig: ## Print the path of the lab's kubeconfig
+	@cd lab && $(GO) run . kubeconfig
+
+cross: ## Build inquest for every platform into dist/, and discard it
+	@rm -rf dist
+	@for p in $(PLATFORMS); do \
+		echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -o dist/$$p/ ./cmd/... || exit 1; \
+	done
+	@rm -rf dist
+
+clean: ## Remove bin/ and dist/
+	rm -rf bin dist

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ask holds the flags that say what is asked about and where the evidence comes from.
+type ask struct {
+	config    *genericclioptions.ConfigFlags
+	all       bool
+	label     string
+	container string
+	files     []string
+	from      string
+	noLogs    bool
+	logBytes  int64
+}
+
+func newAsk() *ask {
+	config := genericclioptions.NewConfigFlags(true)
+	config.CacheDir = nil // nothing is discovered, so nothing is cached
+	return &ask{config: config}
+}
+
+func (a *ask) bind(flags *pflag.FlagSet) {
+	a.config.AddFlags(flags)
+	flags.BoolVarP(&a.all, "all-namespaces", "A", false, "ask about everything in trouble in every namespace")
+	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
+	flags.StringVarP(&a.container, "container", "c", "", "only this container")
+	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests name; - reads standard input")
+	flags.StringVar(&a.from, "from", "", "take the evidence from a bundle (folder, zip, tar.gz, txtar) and not from a cluster; - reads a bundle or the output of kubectl get -o yaml from standard input")
+	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
+	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
+}
+
+// Validate tells which flags and arguments contradict each other.
+func (a *ask) Validate(args []string) error {
+	named := len(args) > 0 || len(a.files) > 0
+	if len(args) == 1 {
+		if k, ok := kindOf(args[0]); ok && k.name == "Pod" {
+			named = len(a.files) > 0
+		}
+	}
+	switch {
+	case named && a.all:
+		return errors.New("a thing cannot be named across all namespaces: give its namespace with -n instead of -A")
+	case named && a.label != "":
+		return errors.New("give either names or a selector, not both")
+	case a.logBytes < 1:
+		return fmt.Errorf("--log-bytes %d reads nothing: give at least 1, or --no-logs", a.logBytes)
+	}
+	if _, err := labels.Parse(a.label); err != nil {
+		return fmt.Errorf("selector %q: %w", a.label, err)
+	}
+	return nil
+}
+
+// selections returns the questions, each of which gets a report of its own.
+func (a *ask) selections(p *program, args []string) ([]evidence.Selection, error) {
+	namespace, err := a.namespace()
+	if err != nil {
+		return nil, err
+	}
+	refs, err := refsOf(args, namespace)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range a.files {
+		more, err := p.manifest(file, namespace)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, more...)
+	}
+	common := evidence.Selection{
+		Namespace: namespace, AllNamespaces: a.all, Label: a.label, Container: a.container,
+		NoLogs: a.noLogs, LogBytes: a.logBytes,
+	}
+	if len(refs) == 0 {
+		return []evidence.Selection{common}, nil
+	}
+	var list []evidence.Selection
+	for _, ref := range refs {
+		common.Ref = ref
+		list = append(list, common)
+	}
+	return list, nil
+}
+
+// namespace returns the namespace that names are looked up in: that of -n, else that of the kubeconfig's context. The
+// evidence of a bundle has nothing to do with a kubeconfig, so there it is "", which means any.
+func (a *ask) namespace() (string, error) {
+	switch {
+	case a.all:
+		return "", nil
+	case a.from != "":
+		return *a.config.Namespace, nil
+	}
+	if err := a.checkKubeconfig(); err != nil {
+		return "", err
+	}
+	namespace, _, err := a.config.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return "", fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	return namespace, nil
+}
+
+// kubectl returns how a command for the same cluster begins. Secrets given as flags are left out.
+func (a *ask) kubectl() []string {
+	command := []string{"kubectl"}
+	if a.from != "" {
+		return command
+	}
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{
+		{"--kubeconfig", a.config.KubeConfig},
+		{"--context", a.config.Context},
+		{"--cluster", a.config.ClusterName},
+		{"--user", a.config.AuthInfoName},
+		{"--server", a.config.APIServer},
+		{"--as", a.config.Impersonate},
+	} {
+		if f.value != nil && *f.value != "" {
+			command = append(command, f.name, *f.value)
+		}
+	}
+	return command
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+func (p *program) explain() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [RULE]",
+		Short: "Print what a rule recognises and how, or list the rules",
+		Example: p.examples(`  %[1]s explain
+  %[1]s explain MEM001`),
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return p.runExplain(args) },
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, r := range p.rules {
+				ids = append(ids, r.ID+"\t"+r.Title)
+			}
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func (p *program) runExplain(args []string) error {
+	if len(args) == 0 {
+		for _, r := range p.rules {
+			if _, err := fmt.Fprintf(p.Out, "%s  %s\n", r.ID, r.Title); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var ids []string
+	for _, r := range p.rules {
+		if strings.EqualFold(r.ID, args[0]) {
+			_, err := io.WriteString(p.Out, report.Explain(r, columns(p.Out)))
+			return err
+		}
+		ids = append(ids, r.ID)
+	}
+	if near, ok := nearest(strings.ToUpper(args[0]), ids); ok {
+		return fmt.Errorf("unknown rule %q, did you mean %s?", args[0], near)
+	}
+	return fmt.Errorf("unknown rule %q, %q lists them", args[0], p.name+" explain")
+}

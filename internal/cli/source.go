@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	// Credentials of cloud providers and of exec plugins, as kubectl takes them.
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+)
+
+// source returns where the evidence comes from. This is the one place where the sources are known.
+func (a *ask) source(p *program, progress func(string)) (diagnosis.Source, error) {
+	switch a.from {
+	case "":
+		config, err := a.restConfig()
+		if err != nil {
+			return nil, err
+		}
+		return collect.Cluster{Config: config, Progress: progress}, nil
+	case "-":
+		source, err := collect.ReadSource(p.In)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		return source, nil
+	}
+	fsys, err := collect.OpenArchive(a.from)
+	if err != nil {
+		return nil, err
+	}
+	return collect.Bundle{FS: fsys}, nil
+}
+
+// checkKubeconfig tells whether there is a cluster to ask, and what to do when there is none.
+func (a *ask) checkKubeconfig() error {
+	raw, err := a.config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	if len(raw.Clusters) == 0 && *a.config.APIServer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return errors.New("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or a bundle with --from")
+	}
+	name := *a.config.Context
+	if name == "" || raw.Contexts[name] != nil {
+		return nil
+	}
+	if near, ok := nearest(name, slices.Sorted(maps.Keys(raw.Contexts))); ok {
+		return fmt.Errorf("there is no context %q in the kubeconfig, did you mean %q?", name, near)
+	}
+	return fmt.Errorf("there is no context %q in the kubeconfig: kubectl config get-contexts shows what there is", name)
+}
+
+// restConfig returns how to reach the cluster that the flags and the kubeconfig name, or the cluster that the program
+// runs in.
+func (a *ask) restConfig() (*rest.Config, error) {
+	if err := a.checkKubeconfig(); err != nil {
+		return nil, err
+	}
+	config, err := a.config.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	return config, nil
+}

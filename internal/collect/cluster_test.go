@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/collect/apitest"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+func TestClusterReadsWhatSurroundsAPod(t *testing.T) {
+	server := apitest.New(t, shop())
+	s := mustAsk(t, server, pod("web-7-a"))
+	want := []string{
+		"configmap/conf in namespace shop", "deployment/web in namespace shop", "lease/n1 in namespace kube-node-lease",
+		"limitrange/limits in namespace shop", "node/n1", "pod/web-7-a in namespace shop",
+		"podmetrics/web-7-a in namespace shop", "replicaset/web-7 in namespace shop",
+		"resourcequota/quota in namespace shop", "serviceaccount/default in namespace shop",
+		"event e5", "event e1", "event e3", "log pod/web-7-a[app]#3",
+	}
+	if diff := cmp.Diff(want, holds(s)); diff != "" {
+		t.Errorf("what was read (-want +got):\n%s", diff)
+	}
+	if got := gapsOf(s); len(got) > 0 {
+		t.Errorf("gaps: %q", got)
+	}
+	wantHas := evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Usage | evidence.Node
+	if s.Has != wantHas {
+		t.Errorf("has %s, want %s", s.Has, wantHas)
+	}
+	if got := names(s.Asked); got != "pod/web-7-a" || s.Subject != s.Asked[0] {
+		t.Errorf("asked %s, subject %s", got, s.Subject)
+	}
+	if !s.Taken.Equal(now) {
+		t.Errorf("taken %s, want whole seconds", s.Taken)
+	}
+	if got := s.Attempts(s.Subject)[0].Log.Text; !strings.Contains(got, "line of attempt 3") {
+		t.Errorf("log of the attempt: %q", got)
+	}
+}
+
+func TestClusterKeepsNoSecrets(t *testing.T) {
+	server := apitest.New(t, shop())
+	s := mustAsk(t, server, pod("web-7-a"))
+	conf, _ := evidence.Get[*corev1.ConfigMap](s, "shop", "conf")
+	if diff := cmp.Diff(map[string]string{"mode": ""}, conf.Data); diff != "" {
+		t.Errorf("ConfigMap (-want +got):\n%s", diff)
+	}
+	for _, o := range s.Objects {
+		if len(o.GetManagedFields()) > 0 || o.GetAnnotations()[corev1.LastAppliedConfigAnnotation] != "" {
+			t.Errorf("%s keeps managed fields or its last applied configuration", evidence.RefOf(o))
+		}
+	}
+	for _, r := range server.Requests() {
+		if !strings.HasPrefix(r, "GET ") || strings.Contains(r, "secret") || strings.Contains(r, "proxy") {
+			t.Errorf("request %s", r)
+		}
+	}
+}
+
+func TestClusterNeedsFewRequests(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		sel  evidence.Selection
+		most int
+	}{
+		{"pod", pod("web-7-a"), 13},
+		{"workload", named("Deployment", "web"), 14},
+		{"node", named("Node", "n1"), 14},
+		{"namespace", evidence.Selection{Namespace: "shop"}, 13},
+		{"everything", evidence.Selection{AllNamespaces: true}, 13},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := apitest.New(t, shop())
+			mustAsk(t, server, test.sel)
+			requests := server.Requests()
+			if len(requests) > test.most {
+				t.Errorf("%d requests, want at most %d:\n%s", len(requests), test.most, strings.Join(requests, "\n"))
+			}
+			slices.Sort(requests)
+			if len(slices.Compact(requests)) != len(server.Requests()) {
+				t.Errorf("something is read twice:\n%s", strings.Join(server.Requests(), "\n"))
+			}
+		})
+	}
+}
+
+func TestClusterRoundTrip(t *testing.T) {
+	server := apitest.New(t, shop())
+	for _, sel := range []evidence.Selection{pod("web-7-a"), named("Deployment", "web"), {AllNamespaces: true}} {
+		s := mustAsk(t, server, sel)
+		files, err := Files(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bundle := fstest.MapFS{}
+		for name, data := range files {
+			bundle[name] = &fstest.MapFile{Data: data}
+		}
+		got, err := Bundle{FS: bundle}.Snapshot(t.Context(), evidence.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s, got, cmpopts.IgnoreUnexported(evidence.Snapshot{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("read(write(snapshot)) of %s (-want +got):\n%s", s.Subject, diff)
+		}
+	}
+}
+
+func TestClusterSaysWhatItCouldNotRead(t *testing.T) {
+	const forbidden, broken = http.StatusForbidden, http.StatusInternalServerError
+	for _, test := range []struct {
+		name    string
+		part    string
+		status  int
+		message string
+		want    string
+		lacks   evidence.Kind // the kinds that the snapshot does not have
+	}{
+		{"events", "/namespaces/shop/events", forbidden, "", "events of namespace/shop: forbidden: cannot list events in namespace shop", 0},
+		{"all events", "/events", forbidden, "", "events of namespace/shop: forbidden: cannot list events in namespace shop", evidence.Events},
+		{"node", "/nodes/n1", forbidden, "", "node of node/n1: forbidden: cannot get nodes", evidence.Node},
+		{"lease", "/leases/", forbidden, "", "node of lease/n1: forbidden: cannot get leases in namespace kube-node-lease", 0},
+		{"owner", "/replicasets/", broken, "etcd is\nslow", "changes of replicaset/web-7: cannot get replicasets in namespace shop: etcd is slow", 0},
+		{"config", "/configmaps/", forbidden, "", "changes of configmap/conf: forbidden: cannot get configmaps in namespace shop", 0},
+		{"quota", "/resourcequotas", forbidden, "", "changes of namespace/shop: forbidden: cannot list resourcequotas in namespace shop", 0},
+		{"no metrics-server", "/metrics.k8s.io", http.StatusNotFound, "the server could not find the requested resource", "usage of podmetrics/web-7-a: metrics.k8s.io is not served (no metrics-server)", evidence.Usage},
+		{"metrics", "/metrics.k8s.io", forbidden, "", "usage of podmetrics/web-7-a: forbidden: cannot get pods.metrics.k8s.io in namespace shop", evidence.Usage},
+		{"log", "/log?", forbidden, "", "logs of pod/web-7-a[app]#3: forbidden: cannot get pods/log in namespace shop", evidence.Logs},
+		{"kubelet refuses", "/log?", broken, `Get "https://10.0.0.1:10250/containerLogs/shop": dial tcp 10.0.0.1:10250: connect: connection refused`, "logs of pod/web-7-a[app]#3: connection refused: the API server cannot reach the kubelet of node n1", evidence.Logs},
+		{"no route", "/log?", broken, `Get "https://10.0.0.1:10250/x": dial tcp 10.0.0.1:10250: connect: no route to host`, "logs of pod/web-7-a[app]#3: no route to host: the API server cannot reach the kubelet of node n1", evidence.Logs},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := apitest.New(t, shop())
+			server.Fail(test.part, test.status, test.message)
+			s := mustAsk(t, server, pod("web-7-a"))
+			if got := gapsOf(s); !slices.Contains(got, test.want) {
+				t.Errorf("gaps %q, want %q", got, test.want)
+			}
+			all := evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Usage | evidence.Node
+			if s.Has != all&^test.lacks {
+				t.Errorf("has %s, want %s", s.Has, all&^test.lacks)
+			}
+			if s.Lacks(evidence.Spec|evidence.Status, s.Subject) != 0 {
+				t.Errorf("the pod itself is lacking, by gaps %q", gapsOf(s))
+			}
+		})
+	}
+}
+
+func TestClusterNotesWhatIsAbsent(t *testing.T) {
+	cluster := shop()
+	cluster.Objects = slices.DeleteFunc(cluster.Objects, func(o evidence.Object) bool { return o.GetName() == "conf" })
+	s := mustAsk(t, apitest.New(t, cluster), pod("web-7-a"))
+	if got := names(s.Absent); got != "configmap/conf" {
+		t.Errorf("absent %s", got)
+	}
+}
+
+func TestClusterGoneMidWay(t *testing.T) {
+	server := apitest.New(t, shop())
+	for _, part := range []string{"/apis/", "/nodes", "/events", "/configmaps", "/serviceaccounts", "/log?", "/resourcequotas", "/limitranges"} {
+		server.Cut(part)
+	}
+	s := mustAsk(t, server, pod("web-7-a"))
+	if s.Has != evidence.Spec|evidence.Status {
+		t.Errorf("has %s", s.Has)
+	}
+	if n := len(gapsOf(s)); n < 8 {
+		t.Errorf("%d gaps: %q", n, gapsOf(s))
+	}
+}
+
+func TestClusterHangs(t *testing.T) {
+	server := apitest.New(t, shop())
+	server.Hang("/events")
+	server.Hang("/replicasets")
+	impatient := patient
+	impatient.object = time.Second
+	s, err := askWithin(t, impatient, server, pod("web-7-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"events of namespace/shop: cannot list events in namespace shop: time-out after 1s",
+		"changes of replicaset/web-7: cannot get replicasets in namespace shop: time-out after 1s",
+	} {
+		if !slices.Contains(gapsOf(s), want) {
+			t.Errorf("gaps %q, want %q", gapsOf(s), want)
+		}
+	}
+}
+
+func TestClusterFrozen(t *testing.T) {
+	server := apitest.New(t, shop())
+	server.Hang("")
+	impatient := patient
+	impatient.object = 100 * time.Millisecond
+	_, err := askWithin(t, impatient, server, pod("web-7-a"))
+	if err == nil || err.Error() != "the API server at "+server.URL+" does not answer: time-out after 100ms" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The limit for everything holds although each single request has time left.
+func TestClusterAnswersInTime(t *testing.T) {
+	server := apitest.New(t, shop())
+	server.Hang("/events")
+	server.Hang("/log?")
+	impatient := patient
+	impatient.visit = 2 * time.Second
+	s, err := askWithin(t, impatient, server, pod("web-7-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"events of namespace/shop: cannot list events in namespace shop: not read within 2s",
+		"logs of pod/web-7-a[app]#3: cannot get pods/log in namespace shop: not read within 2s",
+	} {
+		if !slices.Contains(gapsOf(s), want) {
+			t.Errorf("gaps %q, want %q", gapsOf(s), want)
+		}
+	}
+}
+
+func TestClusterErrors(t *testing.T) {
+	refused := apitest.New(t, shop())
+	for _, test := range []struct {
+		name  string
+		fault func(*apitest.Server)
+		sel   evidence.Selection
+		want  string
+	}{
+		{"unknown pod", nil, pod("web"), "there is no pod web in namespace shop, near names are web-7-a, web-7-b"},
+		{"misspelt", nil, pod("wbe-7-a"), "there is no pod wbe-7-a in namespace shop, near names are web-7-a"},
+		{"misspelt workload", nil, named("Deployment", "wep"), "there is no deployment wep in namespace shop, near names are web"},
+		{"nothing like it", nil, pod("database"), "there is no pod database in namespace shop: kubectl get pods -n shop shows what there is"},
+		{"elsewhere", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "", "web-7-a"), Namespace: "default"}, "there is no pod web-7-a in namespace default, but there is one in shop: name it with -n"},
+		{"unknown node", nil, named("Node", "n2"), "there is no node n2, near names are n1"},
+		{"unknown namespace", nil, evidence.Selection{Namespace: "shpo"}, "there is no namespace shpo, near names are shop"},
+		{"unknown container", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "shop", "web-7-a"), Container: "ap"}, "pod web-7-a has no container ap, it has app"},
+		{"unknown kind", nil, named("Rollout", "web"), "cannot look at a Rollout: name a pod, a workload, a node or a namespace"},
+		{"forbidden", func(s *apitest.Server) { s.Fail("/pods/", http.StatusForbidden, "") }, pod("web-7-a"), "forbidden: this user cannot get pods in namespace shop: ask for a role that can, such as view"},
+		{"forbidden list", func(s *apitest.Server) { s.Fail("/pods", http.StatusForbidden, "") }, evidence.Selection{AllNamespaces: true}, "forbidden: this user cannot list pods: ask for a role that can, such as view"},
+		{"unauthorized", func(s *apitest.Server) { s.Fail("", http.StatusUnauthorized, "") }, pod("web-7-a"), "the API server at URL does not accept these credentials: log in again"},
+		{"gone", func(s *apitest.Server) { s.URL = refused.URL; refused.Stop() }, pod("web-7-a"), "cannot reach the API server at URL: connection refused: see that it runs, and the kubeconfig names it"},
+		{"broken", func(s *apitest.Server) { s.Fail("", http.StatusInternalServerError, "no leader\nhere") }, pod("web-7-a"), "cannot get pods in namespace shop: no leader here"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := apitest.New(t, shop())
+			if test.fault != nil {
+				test.fault(server)
+			}
+			_, err := ask(t, server, test.sel)
+			if err == nil || strings.ReplaceAll(err.Error(), server.URL, "URL") != test.want {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}

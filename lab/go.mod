@@ -1,0 +1,3 @@
+module github.com/kubeinquest/inquest/lab
+
+go 1.26.0
