@@ -47,7 +47,7 @@ func nodes() []Fault {
 	return []Fault{{
 		Name: "power-cut", About: "the node loses its power and boots again",
 		Ready: ready(),
-		Act:   inTurn(lab("node", "stop", n2), node(n2, corev1.ConditionUnknown), lab("node", "start", n2)),
+		Act:   inTurn(lab("node", "stop", n2), lab("node", "start", n2)),
 		So:    all(node(n2, corev1.ConditionTrue), restarted(1), ready()),
 		Undo:  bringBack("start"),
 		Ask:   "pod/power-cut", Want: []string{"NOD002", "EXT008"}, NeedsNodes: true, Alone: true, Within: 5 * time.Minute,
@@ -59,10 +59,13 @@ func nodes() []Fault {
 	}}
 }
 
-// bringBack makes the node whole and waits until it is ready, for the sake of what comes next.
+// bringBack makes the node whole, unless it is, and waits until it is ready, for the sake of what comes next.
 func bringBack(how string) Action {
 	return func(ctx context.Context, c Cluster) error {
-		err := lab("node", how, n2)(ctx, c)
+		well, err := node(n2, corev1.ConditionTrue)(ctx, c)
+		if err == nil && !well {
+			err = lab("node", how, n2)(ctx, c)
+		}
 		return errors.Join(err, until(ctx, c, node(n2, corev1.ConditionTrue), defaultLimit))
 	}
 }

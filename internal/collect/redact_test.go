@@ -42,7 +42,7 @@ var tokenCanaries = []canary{
 	{"https://gl~pat-abcDEF123456ghiJKL78@gitlab.example.com/a.git", "https://[masked]@gitlab.example.com/a.git"},
 	{"slack xo~xb-123456789012-abcdefghij", "slack [masked]"},
 	{"post https://hooks.slack.com/ser~vices/T00000000/B00000000/XXXXabcd1234XXXX failed: 404", "post https://hooks.slack.com/services/[masked] failed: 404"},
-	{"//packages.example.com/:_authToken=np~m_abcdefghijklmnopqrstuvwxyz0123456789", "//packages.example.com/:_authToken=[masked]"},
+	{"//npm.example/:_authToken=np~m_abcdefghijklmnopqrstuvwxyz0123456789", "//npm.example/:_authToken=[masked]"},
 	{"stripe sk~_live_4eC39HqLyjWDarjtT1zdp7dc declined", "stripe [masked] declined"},
 	{"openai sk~-proj-abcDEFghiJKL0123456789mnop", "openai [masked]"},
 	{"SG~.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr", "[masked]"},

@@ -17,33 +17,37 @@ const (
 	mostTogether = 8                // errors looked back over to find the first of a failure
 )
 
-// choose returns the candidate that explains the end, nil when none does.
+// choose returns the candidate that explains the end, nil when none does: the gravest, where one that only announces
+// the end weighs less than any that says more.
 func choose(lines []line, found []candidate) *candidate {
+	const says = int(crash) + 1
 	calm, from := calmAfter(lines)
 	stop := stopLine(lines, from)
-	fresh := func(c *candidate) bool {
-		return c.last() >= from && calm[c.last()-from] <= patience[c.level.tier()] && !excused(c, stop, len(lines))
-	}
-	var pool []*candidate // the last one first, all of one tier
-	parting := true       // the pool holds nothing but farewells
+	var pool []*candidate // the last one first, all of weight best
+	best := 0
 	for k := len(found) - 1; k >= 0; k-- {
 		c := &found[k]
-		better := len(pool) == 0 || c.level.tier() > pool[0].level.tier()
-		if !parting && !better && (c.level.tier() < pool[0].level.tier() || len(pool) > mostTogether) || !fresh(c) {
+		weight := int(c.level.tier()) + says
+		if weight < best || weight == best && len(pool) > mostTogether {
 			continue
 		}
-		switch bye := farewell(c, lines); {
-		case bye && !parting, bye && !better && c.level.tier() < pool[0].level.tier():
-		case bye == parting && !better:
+		if c.last() < from || calm[c.last()] > patience[c.level.tier()] || excused(c, stop, len(lines)) {
+			continue
+		}
+		if farewell(c, lines) {
+			weight -= says
+		}
+		switch {
+		case weight > best:
+			pool, best = []*candidate{c}, weight
+		case weight == best:
 			pool = append(pool, c)
-		default:
-			pool, parting = []*candidate{c}, bye
 		}
 	}
-	if len(pool) == 0 {
+	if pool == nil {
 		return nil
 	}
-	return earliest(lines, pool, func(a, b *candidate) bool { return calm[a.last()-from] == calm[b.last()-from] })
+	return earliest(lines, pool, calm)
 }
 
 // excused says whether a candidate cannot be the reason because of a signal to stop at line stop: what follows such a
@@ -54,11 +58,11 @@ func excused(c *candidate, stop, end int) bool {
 
 // earliest walks back from the last candidate over those that came with it, with nothing normal between, and returns
 // the first. A message that is repeated counts as one, and its last occurrence stands for it.
-func earliest(lines []line, pool []*candidate, adjoin func(a, b *candidate) bool) *candidate {
+func earliest(lines []line, pool []*candidate, calm []int) *candidate {
 	best := pool[0]
 	seen := map[string]bool{pattern(best, lines): true}
 	for k := 1; k < min(len(pool), mostTogether); k++ {
-		if !adjoin(pool[k], pool[k-1]) || apart(lines, pool[k], pool[k-1]) {
+		if calm[pool[k].last()] != calm[pool[k-1].last()] || apart(lines, pool[k], pool[k-1]) {
 			break
 		}
 		if p := pattern(pool[k], lines); !seen[p] {
@@ -89,22 +93,15 @@ func pattern(c *candidate, lines []line) string {
 	return b.String()
 }
 
-// calmAfter counts, for each line from the one returned on, the lines of normal operation after it. Lines before
-// that one have more after them than any candidate may have.
+// calmAfter counts, for each line from line from on, the lines of normal operation after it. Lines before that have
+// more after them than any candidate may have.
 func calmAfter(lines []line) (calm []int, from int) {
+	calm = make([]int, len(lines))
 	n := 0
-	from = len(lines)
-	for from > 0 && n <= mostPatience {
+	for from = len(lines); from > 0 && n <= mostPatience; {
 		from--
+		calm[from] = n
 		if normal(&lines[from]) {
-			n++
-		}
-	}
-	calm = make([]int, len(lines)-from)
-	n = 0
-	for i := len(lines) - 1; i >= from; i-- {
-		calm[i-from] = n
-		if normal(&lines[i]) {
 			n++
 		}
 	}
@@ -129,7 +126,7 @@ var farewells = []string{"exiting", "exited", "exit ", "exit code", "shutting do
 	"process exited", "command failed with exit code", "command failed", "application startup failed",
 	"application run failed", "startup failed", "failed to start", "start failed", "worker failed to boot", "main process exited", "reason: worker failed",
 	"elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
-	"error occurred during initialization of vm", "could not create the java virtual machine", "a fatal exception has occurred"}
+	"could not create the java virtual machine", "a fatal exception has occurred"}
 
 // alwaysFarewell begin messages that say nothing, whatever follows.
 var alwaysFarewell = []string{"npm err", "npm error", "make: ***", "the hostoptions.backgroundserviceexceptionbehavior"}

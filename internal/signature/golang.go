@@ -82,12 +82,6 @@ func goFatal(c *candidate, lines []line) {
 	}
 }
 
-// goHeadline is the first panic of nested ones: the later ones were raised again by deferred calls.
-func goHeadline(s string) string {
-	s, _, _ = strings.Cut(s, " [recovered")
-	return s
-}
-
 // standard are the first path elements of Go's standard library.
 var standard = set(`archive bufio bytes cmp compress container context crypto database debug embed encoding errors expvar flag fmt
 	go hash html image index io iter log maps math mime net os path plugin reflect regexp runtime slices sort strconv strings

@@ -23,7 +23,7 @@ const (
 // zerolog, Serilog and the .NET console.
 var levelWords = map[string]level{
 	"trace": info, "trc": info, "trce": info, "debug": info, "dbg": info, "debu": info, "dbug": info, "verbose": info, "fine": info,
-	"info": info, "inf": info, "information": info, "notice": info, "log": info, "ok": info, "success": info,
+	"info": info, "inf": info, "information": info, "notice": info, "log": info,
 	"detail": detail, "hint": detail, "context": detail, "statement": detail,
 	"warn": warning, "warning": warning, "wrn": warning,
 	"error": failure, "err": failure, "erro": failure, "eror": failure, "fail": failure, "severe": failure, "alert": failure,
@@ -83,7 +83,7 @@ func levelPrefix(body string, stamped bool) (level, string) {
 		for end < len(body) && letter(body[end]) {
 			end++
 		}
-		if lv := levelNamed(body[i:end]); lv != unknown && marked(body, i, end, words == 0, stamped, open) {
+		if lv := levelNamed(body[i:end]); lv != unknown && marked(lv, body, i, end, words == 0, stamped, open) {
 			return lv, afterLevel(body, i, end)
 		}
 		if end-i > 1 && !within(body, i) && (i == 0 || body[i-1] != '.') { // a.b.C counts as one
@@ -104,11 +104,11 @@ func afterLevel(body string, i, end int) string {
 			end += n
 		}
 	}
-	return strings.TrimLeft(body[end:], "]>):-| \t")
+	return strings.TrimLeft(body[end:], "]>):-|= \t")
 }
 
 // marked says whether body[i:end], the name of a level, is meant as one.
-func marked(body string, i, end int, first, stamped, open bool) bool {
+func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
 	before, after := byte(' '), byte(' ')
 	if i > 0 {
 		before = body[i-1]
@@ -121,6 +121,8 @@ func marked(body string, i, end int, first, stamped, open bool) bool {
 	}
 	capital := strings.ToUpper(body[i:end]) == body[i:end]
 	switch {
+	case !capital && (lv == detail || end-i == len("log") && strings.EqualFold(body[i:end], "log")):
+		return false // PostgreSQL's levels are common words
 	case before == '.': // Monolog: "production.ERROR: text"
 		return capital && stamped && after == ':'
 	case before == '\t' && after == '\t':
@@ -132,7 +134,17 @@ func marked(body string, i, end int, first, stamped, open bool) bool {
 	case first && after == ':':
 		return true
 	}
-	return capital && (stamped || first)
+	return capital && (stamped || first || clocked(body[:i]))
+}
+
+// clocked says whether a time of day is in the text before a level: "postgresql 18:01:02.12 ERROR ==> text".
+func clocked(head string) bool {
+	for k := range head {
+		if shaped(head[k:], "dd:dd:dd") {
+			return true
+		}
+	}
+	return false
 }
 
 // within says whether position i of a line is inside square brackets.

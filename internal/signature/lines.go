@@ -153,9 +153,13 @@ func plain(s string) string {
 	}
 }
 
+// valid makes text valid UTF-8 of at most maxLine bytes.
+func valid(s string) string {
+	return clip(strings.ToValidUTF8(clip(s, maxLine), "\uFFFD"), maxLine)
+}
+
 // oneLine makes text fit for a headline: valid, without control characters or runs of blanks, not too long.
 func oneLine(s string) string {
-	s = strings.ToValidUTF8(clip(s, maxLine), "\uFFFD")
-	fields := strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	fields := strings.FieldsFunc(valid(s), func(r rune) bool { return r <= ' ' || r == 0x7f })
 	return clip(strings.Join(fields, " "), 512)
 }

@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+// suspicious says whether a line may be the reason by itself. A warning is none unless it speaks of trouble.
+func (l *line) suspicious() bool {
+	return !l.usage && (l.level > warning || l.level == warning && complaint(l.body) != unknown)
+}
+
 // message returns the block of a line that carries a level, or speaks of trouble, with the lines that hang under it.
 func message(active []*form, lines []line, i int) candidate {
 	l := &lines[i]
@@ -87,7 +92,7 @@ func (c *candidate) describe(lines []line, b *Block) {
 	b.Headline = strings.TrimSpace(lines[c.head].body)
 	switch c.kind {
 	case GoPanic, GoFatal:
-		b.Headline, _, _ = strings.Cut(b.Headline, " [recovered")
+		b.Headline, _, _ = strings.Cut(b.Headline, " [recovered") // what is nested below was raised again
 		b.Location = goFrame(bodies)
 	case PythonTraceback:
 		b.Headline = pythonHeadline(c, lines)
@@ -174,7 +179,7 @@ var (
 func headline(lines []line, c *candidate) string {
 	l := &lines[c.head]
 	lv, rest := levelPrefix(l.body, l.stamped || len(l.raw) != len(l.text))
-	if lv == unknown || rest == "" || l.level <= claim {
+	if lv == unknown || rest == "" || l.level == doubt || l.level == claim {
 		return strings.TrimSpace(l.body)
 	}
 	if exceptionHead(l.body) > 0 || begins(strings.ToLower(l.body[:min(len(l.body), 8)]), "error: ", "fatal: ") && !l.stamped {

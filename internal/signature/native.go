@@ -11,10 +11,11 @@ import (
 var aborts = []string{"double free or corruption", "free(): ", "malloc(): ", "malloc_consolidate(): ", "corrupted size vs. prev_size",
 	"munmap_chunk(): ", "realloc(): ", "*** stack smashing detected ***", "*** buffer overflow detected ***", "terminate called ",
 	"terminating due to uncaught exception", "terminating with uncaught exception", "pure virtual method called", "Assertion `",
-	"Assertion failed: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot"}
+	"Assertion failed: ", "Fatal Python error: ", "memory allocation of ", "fatal runtime error: ", "init terminating in do_boot"}
 
 func abortBelongs(c *candidate, lines []line, i int) bool {
-	return i == c.last()+1 && strings.HasPrefix(lines[i].body, "  what():")
+	return i == c.last()+1 && strings.HasPrefix(lines[i].body, "  what():") ||
+		begins(lines[c.first()].body, "Fatal Python error: ") && begins(lines[i].body, "Python runtime state", "Current thread ", "  File ")
 }
 
 // signalBegins takes what a shell prints for a child that a signal ended, with or without the shell's name and line.
@@ -24,7 +25,7 @@ func signalBegins(lines []line, i int) bool {
 		_, body, _ = strings.Cut(body[at+2:], ": ")
 		body = strings.TrimLeft(body, "0123456789 ")
 	}
-	for _, s := range signalNames {
+	for _, s := range signals {
 		rest, ok := strings.CutPrefix(body, s)
 		if ok && (rest == "" || len(rest) > 1 && rest[0] == ' ' && (rest[1] == ' ' || rest[1] == '(')) {
 			return true
@@ -33,11 +34,16 @@ func signalBegins(lines []line, i int) bool {
 	return false
 }
 
-var signalNames = []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Killed"}
+var signals = []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Trace/breakpoint trap", "Killed"}
 
+// signalKind tells what a process did itself, and has said more about, from what came over it.
 func signalKind(c *candidate, lines []line) {
-	if strings.Contains(lines[c.head].body, ": line ") {
+	body := lines[c.head].body
+	if strings.Contains(body, ": line ") {
 		c.kind = Shell
+	}
+	if hasAny(body, []string{"Aborted", "Illegal instruction", "Trace/breakpoint trap"}) {
+		c.level = claim
 	}
 }
 
@@ -190,6 +196,9 @@ func springHead(c *candidate, lines []line) {
 func redisBelongs(c *candidate, lines []line, i int) bool {
 	return i == c.last()+1 && i-c.first() <= 3 && !lines[i].stamped
 }
+
+// nextBelongs takes one line more.
+func nextBelongs(c *candidate, _ []line, i int) bool { return i == c.first()+1 }
 
 func lastHead(c *candidate, _ []line) { c.head = c.last() }
 

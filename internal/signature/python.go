@@ -38,6 +38,9 @@ func pythonBody(c *candidate, lines []line, i int) string {
 	if !found {
 		return lines[i].body
 	}
+	if margin, ok := strings.CutSuffix(head, "+ Exception Group "); ok {
+		head = margin + "| "
+	}
 	return strings.TrimPrefix(lines[i].body, head)
 }
 
@@ -54,7 +57,7 @@ func pythonBelongs(c *candidate, lines []line, i int) bool {
 	if chained {
 		return true
 	}
-	if begins(body, "Traceback (most recent") {
+	if strings.Contains(body, "Traceback (most recent") {
 		if last := pythonBody(c, lines, lastText(c, lines)); begins(last, pythonChains...) {
 			c.head = c.first()
 			return true

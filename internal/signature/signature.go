@@ -87,7 +87,7 @@ func candidates(log string, lines []line) []candidate {
 		var c candidate
 		if f := beginning(active, lines, i); f != nil {
 			c = f.trace(lines, i)
-		} else if l.level >= warning && !l.usage {
+		} else if l.suspicious() {
 			c = message(active, lines, i)
 		} else {
 			continue
@@ -104,7 +104,7 @@ func candidates(log string, lines []line) []candidate {
 func (c *candidate) block(lines []line) Block {
 	b := Block{Kind: c.kind, First: c.first(), Last: c.last()}
 	for _, i := range keep(c.own, c.head) {
-		b.Lines = append(b.Lines, strings.ToValidUTF8(clip(lines[i].text, maxLine-2), "\uFFFD"))
+		b.Lines = append(b.Lines, valid(lines[i].text))
 	}
 	b.At = lines[c.head].time()
 	if b.At.IsZero() {

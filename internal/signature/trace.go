@@ -22,6 +22,7 @@ var forms = []form{
 	{PythonTraceback, crash, []string{"Traceback (most recent call last)", `  File "`}, pythonBegins, pythonBelongs, pythonHead},
 	{JavaException, crash, []string{`Exception in thread "`, "Exception: java."}, prefix(`Exception in thread "`, "Exception: java."), atBelongs, javaThread},
 	{JavaException, crash, []string{"Terminating due to java.lang.", "Aborting due to java.lang."}, nil, nil, nil},
+	{JavaException, crash, []string{"Error occurred during initialization of VM"}, nil, nextBelongs, lastHead},
 	{Abort, crash, []string{"# A fatal error has been detected by the Java"}, nil, hashBelongs, hashHead},
 	{JavaException, crash, []string{"# There is insufficient memory for the Java"}, nil, hashBelongs, nil},
 	{NodeError, crash, []string{"FATAL ERROR: "}, prefix("FATAL ERROR: "), nil, nil},
@@ -36,7 +37,7 @@ var forms = []form{
 	{Message, crash, []string{"APPLICATION FAILED TO START"}, nil, springBelongs, springHead},
 	{Message, crash, []string{"*** FATAL CONFIG FILE ERROR"}, nil, redisBelongs, lastHead},
 	{Abort, crash, aborts, nil, abortBelongs, nil},
-	{Abort, crash, []string{"Segmentation fault", "Aborted", "Illegal instruction", "Bus error", "Floating point exception", "Killed"}, signalBegins, nil, signalKind},
+	{Abort, crash, signals, signalBegins, nil, signalKind},
 	{Shell, crash, []string{"exec "}, execBegins, nil, nil},
 	{NodeError, failure, []string{" at ", "\tat "}, frameBegins, atBelongs, stackKind},
 }
@@ -95,13 +96,13 @@ func (c *candidate) grow(lines []line, belongs func(*candidate, []line, int) boo
 		switch {
 		case lines[i].used:
 			return
-		case belongs(c, lines, i):
-			c.own = append(append(c.own, blank...), i)
-			foreign, blank = 0, nil
 		case lines[i].blank():
 			if blank = append(blank, i); len(blank) > maxForeign {
 				return
 			}
+		case belongs(c, lines, i):
+			c.own = append(append(c.own, blank...), i)
+			foreign, blank = 0, nil
 		default:
 			foreign++
 		}

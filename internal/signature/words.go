@@ -2,7 +2,10 @@
 
 package signature
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // openers are the ways in which a line without a level begins when it reports an error.
 var openers = []string{
@@ -11,11 +14,11 @@ var openers = []string{
 }
 
 // trouble holds the words of trouble, in lower case.
-var trouble = set(`abort aborted aborting bad broken cannot conflict corrupt corrupted crash crashed denied died
+var trouble = set(`abort aborted aborting bad broken busy cannot conflict corrupt corrupted crash crashed denied died
 	error errors exceeded exception exhausted expired fail failed failing fails failure failures fatal forbidden illegal
 	incompatible inaccessible insufficient invalid killed malformed mismatch missing mandatory panic refused rejected required
 	timeout unable unauthorized unavailable undefined unexpected unhandled uncaught unknown unreachable unrecognized
-	unresolved unsupported violation wrong abnormal abnormally deadlock eacces eaddrinuse econnrefused enoent erofs`)
+	unbound unresolved unsupported violation wrong abnormal abnormally deadlock eacces eaddrinuse econnrefused enoent erofs`)
 
 // afterNot are the words that are trouble after "not", and afterNo those after "no".
 var (
@@ -25,7 +28,7 @@ var (
 
 // negated are the words that, before or after a word of trouble, make it harmless: "0 errors", "errors=0".
 var (
-	harmlessBefore = set("no 0 without zero non ignore ignored ignoring on if handle handled handles any recovered expected")
+	harmlessBefore = set("no 0 without zero non ignore ignored ignoring on if handle handled handles any recovered expected t")
 	harmlessAfter  = set("0 nil null none false handler handlers log logs page pages reporting rate count handling budget code messages ignored recovered")
 	nouns          = set("error errors exception exceptions panic failure failures")
 )
@@ -49,6 +52,8 @@ func complaint(body string) level {
 		return !found
 	})
 	switch {
+	case !found && perlDeath.MatchString(body):
+		return doubt
 	case !found:
 		return unknown
 	case opens(body), shellError(body):
@@ -56,6 +61,9 @@ func complaint(body string) level {
 	}
 	return doubt
 }
+
+// perlDeath is how Perl ends the message of die, whatever it is.
+var perlDeath = regexp.MustCompile(` at \S+ line \d+\.$`)
 
 // calmed says whether what follows a word of trouble makes it harmless: "errors=0", "failed jobs: 0".
 func calmed(word, rest string) bool {
@@ -81,6 +89,8 @@ func phrase(prev, word string) bool {
 		return word == "many"
 	case "must":
 		return true
+	case "read":
+		return word == "only"
 	case "could":
 		return word == "not"
 	case "can", "couldn":

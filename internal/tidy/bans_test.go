@@ -3,6 +3,7 @@
 package tidy
 
 import (
+	"bytes"
 	"go/ast"
 	"go/token"
 	"path"
@@ -81,28 +82,57 @@ func bannedCalls(f *goFile) []string {
 	return problems
 }
 
-// later matches notes for later; hosts and machines match what belongs to one machine. The patterns are written so
-// that this file does not match itself.
-var (
-	later    = regexp.MustCompile(`\b(TO[D]O|FIX[M]E|HA[C]K|X[X]X)\b`)
-	machines = regexp.MustCompile(`/wor[k]/(main|shared|steering)|/roo[t]/(team|wt|\.cache|lab|go/)|/tm[p]/bash_jobs|/far[m]/|\.librar[y]/`)
-	hosts    = regexp.MustCompile(`(proxy|sum)\.golan[g]\.org|registry\.npmj[s]\.org|deb\.debia[n]\.org|(files\.)?pyth[o]nhosted\.org|pyp[i]\.org`)
-)
+// A stain is text that does not belong into the project. Its pattern is looked for only where its hint is, which keeps
+// large recordings cheap, and both are written so that this file does not match itself.
+type stain struct {
+	hints    []string
+	pattern  *regexp.Regexp
+	recorded bool // may stand in testdata: what a recorded log says is not the project's word
+	remedy   string
+}
 
-// plainText checks every file that is not binary, line by line. What a recorded log says is not the project's word, so
-// testdata may hold notes for later.
+var stains = []stain{
+	{
+		[]string{"TO" + "DO", "FIX" + "ME", "HA" + "CK", "XX" + "X"}, regexp.MustCompile(`\b(TO[D]O|FIX[M]E|HA[C]K|X[X]X)\b`), true,
+		"a note for later; do it now, or write an issue",
+	},
+	{
+		[]string{"/ro" + "ot/", "/wo" + "rk/", "/bash" + "_jobs", "/fa" + "rm/", ".lib" + "rary/"},
+		regexp.MustCompile(`/wor[k]/(main|shared|steering)|/roo[t]/(team|wt|\.cache|lab|go/)|/tm[p]/bash_jobs|/far[m]/|\.librar[y]/`), false,
+		"a path of one machine; take it from a flag, the environment or os.UserCacheDir",
+	},
+	{
+		[]string{"gol" + "ang.org", "npm" + "js.org", "deb" + "ian.org", "pythonho" + "sted.org", "pyp" + "i.org"},
+		regexp.MustCompile(`(proxy|sum)\.golan[g]\.org|registry\.npmj[s]\.org|deb\.debia[n]\.org|pythonhoste[d]\.org|pyp[i]\.org`), true,
+		"the host of a package registry; leave it to the tool's own settings",
+	},
+}
+
+// plainText checks every file that is not binary.
 func plainText(t *tree) []string {
 	var problems []string
 	for _, x := range t.texts {
-		for i, line := range strings.Split(string(x.data), "\n") {
-			switch {
-			case later.MatchString(line) && !x.isTestdata() && path.Ext(x.name) != ".sum":
-				problems = append(problems, x.problem(i+1, "a note for later; do it now, or write an issue"))
-			case machines.MatchString(line):
-				problems = append(problems, x.problem(i+1, "a path of one machine; take it from a flag, the environment or os.UserCacheDir"))
-			case hosts.MatchString(line):
-				problems = append(problems, x.problem(i+1, "the host of a package registry; leave it to the tool's own settings"))
+		if path.Ext(x.name) == ".sum" {
+			continue
+		}
+		for _, s := range stains {
+			if !s.recorded || !x.isTestdata() {
+				problems = append(problems, s.on(x)...)
 			}
+		}
+	}
+	return problems
+}
+
+// on returns where the file is stained.
+func (s stain) on(x text) []string {
+	if !slices.ContainsFunc(s.hints, func(hint string) bool { return bytes.Contains(x.data, []byte(hint)) }) {
+		return nil
+	}
+	var problems []string
+	for i, line := range strings.Split(string(x.data), "\n") {
+		if s.pattern.MatchString(line) {
+			problems = append(problems, x.problem(i+1, "%s", s.remedy))
 		}
 	}
 	return problems

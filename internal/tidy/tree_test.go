@@ -29,7 +29,7 @@ type text struct {
 	data []byte
 }
 
-// A goFile is a parsed Go file. Its module is the folder of the go.mod that governs it, "." for the root.
+// A goFile is a parsed Go file. Its module is "." or the folder of another go.mod.
 type goFile struct {
 	text
 	fset      *token.FileSet
@@ -86,14 +86,16 @@ func (t *tree) parse() error {
 	return nil
 }
 
-// moduleOf returns the innermost folder with a go.mod above the file.
+// moduleOf returns the outermost folder with a go.mod above the file, the root apart: what lies below lab is measured
+// as one.
 func (t *tree) moduleOf(name string) string {
+	module := "."
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if slices.Contains(t.modules, dir) {
-			return dir
+			module = dir
 		}
 	}
-	return "."
+	return module
 }
 
 // length returns how many lines the file has.

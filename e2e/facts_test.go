@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubeinquest/inquest/e2e/faults"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// An output is what the cluster itself says at one moment of the things that faults happen to.
+type output struct {
+	objects map[string]map[string]any // by Kind/name
+	events  []string                  // "Kind/name Reason: message"
+	logs    map[string]string         // by pod/container: the last run's and the current one's
+}
+
+// shown are the kinds that facts are about, where a cluster keeps them.
+var shown = []struct {
+	kind       string
+	resource   schema.GroupVersionResource
+	namespaced bool
+}{
+	{"Pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
+	{"ConfigMap", schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, true},
+	{"Deployment", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
+	{"ReplicaSet", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}, true},
+	{"Job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
+	{"Node", schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, false},
+}
+
+func look(ctx context.Context, c faults.Cluster) (output, error) {
+	o := output{objects: map[string]map[string]any{}, logs: map[string]string{}}
+	for _, s := range shown {
+		namespace := ""
+		if s.namespaced {
+			namespace = c.Namespace
+		}
+		list, err := c.Objects.Resource(s.resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return o, fmt.Errorf("list %s: %w", s.resource.Resource, err)
+		}
+		for _, item := range list.Items {
+			o.objects[s.kind+"/"+item.GetName()] = item.Object
+		}
+	}
+	for _, namespace := range []string{c.Namespace, metav1.NamespaceDefault} { // those of nodes are in default
+		list, err := c.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return o, fmt.Errorf("list events: %w", err)
+		}
+		for _, e := range list.Items {
+			o.events = append(o.events, e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+" "+e.Reason+": "+e.Message)
+		}
+	}
+	return o, o.readLogs(ctx, c)
+}
+
+func (o output) readLogs(ctx context.Context, c faults.Cluster) error {
+	pods, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list pods: %w", err)
+	}
+	for i := range pods.Items {
+		for _, container := range slices.Concat(pods.Items[i].Spec.InitContainers, pods.Items[i].Spec.Containers) {
+			key := pods.Items[i].Name + "/" + container.Name
+			for _, previous := range []bool{true, false} {
+				options := &corev1.PodLogOptions{Container: container.Name, Previous: previous}
+				data, err := c.CoreV1().Pods(c.Namespace).GetLogs(pods.Items[i].Name, options).DoRaw(ctx)
+				if err != nil && !apierrors.IsBadRequest(err) && !apierrors.IsNotFound(err) {
+					return fmt.Errorf("read the log of %s: %w", key, err)
+				}
+				o.logs[key] += string(data)
+			}
+		}
+	}
+	return nil
+}
+
+var times = regexp.MustCompile(` \(x\d+\)$`) // how often an Event was seen, behind its message
+
+// has tells whether the output says what a fact says, at the place that it names.
+func (o output) has(f report.Fact) bool {
+	switch f.Source {
+	case "event":
+		line := f.About.Kind + "/" + f.About.Name + " " + times.ReplaceAllString(f.Text, "")
+		return slices.Contains(o.events, line)
+	case "log":
+		return slices.Contains(strings.Split(o.logs[f.About.Name+"/"+f.About.Container], "\n"), f.Text)
+	}
+	return says(o.objects[f.About.Kind+"/"+f.About.Name], f.Where, f.Text)
+}
+
+// unseen returns the facts of a report that none of the outputs has.
+func unseen(r report.Report, outputs ...output) []string {
+	var missing []string
+	for _, f := range facts(r.Causes) {
+		if !slices.ContainsFunc(outputs, func(o output) bool { return o.has(f) }) {
+			missing = append(missing, fmt.Sprintf("%s %s of %s/%s: %s", f.Source, f.Where, f.About.Kind, f.About.Name, f.Text))
+		}
+	}
+	return missing
+}
+
+// facts returns what causes and what follows from them cite, for and against.
+func facts(causes []report.Cause) []report.Fact {
+	var all []report.Fact
+	for _, c := range causes {
+		all = slices.Concat(all, c.Facts, c.Against, facts(c.Leads))
+	}
+	return all
+}
