@@ -36,6 +36,7 @@ The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded f
 	Needs:  evidence.Events,
 	Also:   evidence.Node,
 	Effect: diagnosis.NodeRestarted,
+	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		for _, e := range slices.Backward(p.NodeEvents("Rebooted")) {
 			f := diagnosis.Finding{
