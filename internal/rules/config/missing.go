@@ -44,10 +44,7 @@ func missingFor(p *diagnosis.Pass) []missing {
 }
 
 func first(spec *corev1.PodSpec) string {
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		return c.Name
-	}
-	return ""
+	return slices.Concat(spec.InitContainers, spec.Containers)[0].Name
 }
 
 // mounted tells whether the pod is past its volumes: its sandbox is made when all of them are mounted.

@@ -3,7 +3,6 @@
 package eviction
 
 import (
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +28,7 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 	if st.Reason != evicted {
 		return eviction{}, false
 	}
-	e := eviction{message: strings.TrimSpace(st.Message)}
+	e := eviction{message: st.Message}
 	e.facts = []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(),
 		Where: "status", Text: "reason " + st.Reason + ", message " + e.message,

@@ -70,7 +70,7 @@ func kept(p *diagnosis.Pass, d deletion, overdue time.Duration) {
 	}
 	if len(finalizers) > 0 {
 		f.Facts = append(f.Facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.finalizers", Text: fmt.Sprintf("finalizers %v", finalizers),
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.finalizers", Text: "finalizers " + strings.Join(finalizers, " "),
 		})
 		list := strings.Join(finalizers, ", ")
 		f.Message = fmt.Sprintf("pod %s was to be gone %s ago; its containers have ended, and finalizer %s keeps it", name, age(overdue), list)
