@@ -104,7 +104,7 @@ func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object)
 func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 	var refs, maps, awaited []evidence.Ref
 	for _, pod := range pods {
-		for _, ref := range evidence.ReferredBy(pod) {
+		for _, ref := range referredBy(pod) {
 			switch {
 			case ref.Kind != "ConfigMap" || ref.Name == rootCA && mounted(pod):
 			case starting(pod):
@@ -154,7 +154,7 @@ func mounted(pod *corev1.Pod) bool {
 func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
 	var claims, refs []evidence.Ref
 	for _, pod := range pods {
-		for _, ref := range evidence.ReferredBy(pod) {
+		for _, ref := range referredBy(pod) {
 			if ref.Kind == "PersistentVolumeClaim" {
 				claims = append(claims, ref)
 			}
