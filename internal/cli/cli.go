@@ -84,8 +84,9 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "inquest",
 		Short: "Say why a container died or a pod does not start, with the proof",
-		Long: `Inquest says why a container died or a pod does not start: who ended it, on what evidence, what follows
-from what, what could not be checked, and what to do about it. It only reads.`,
+		Long: `Inquest says why a container died or a pod does not start: who ended it, on what
+evidence, what follows from what, what could not be checked, and what to do
+about it. It only reads.`,
 		Example: p.examples(`  # Why does this pod restart or not start?
   %[1]s why web-0 -n shop
   # All that is in trouble in every namespace
@@ -101,6 +102,7 @@ from what, what could not be checked, and what to do about it. It only reads.`,
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(p.why(), p.collect(), p.explain(), p.version())
 	return root
 }

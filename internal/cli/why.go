@@ -55,8 +55,10 @@ func (p *program) why() *cobra.Command {
 		Short: "Say why containers died or pods do not start",
 		Long: `Say why containers died or pods do not start.
 
-A name without a type is that of a pod. A workload, a node or a namespace stands for its pods. Without names, everything
-that is in trouble in the namespace is looked at.`,
+A name without a type is that of a pod. A workload, a node or a namespace stands
+for its pods. Without names, everything in the namespace that is in trouble is
+looked at. The flags of "kubectl options" that say which cluster to ask and as
+whom work here too.`,
 		Example: p.examples(`  %[1]s why web-0
   %[1]s why deploy/web -n shop -c app
   %[1]s why -A -o name
