@@ -74,9 +74,10 @@ func called(path string, args []string) (name string, rest []string) {
 	return "inquest", args
 }
 
-// oneLine joins what an error of many lines says: a message is one line.
+// oneLine joins what an error of many lines says, each thing once: a message is one line.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(slices.Compact(lines), "; ")
 }
 
 // root is the command without a command: it prints help.

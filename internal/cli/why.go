@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -94,7 +95,8 @@ func (o *whyOptions) run(ctx context.Context, p *program, args []string) error {
 	return err
 }
 
-// answer prints the reports of the questions and tells whether there are causes.
+// answer prints the reports of the questions and tells whether there are causes. A question without an answer does not
+// keep the others from theirs.
 func (o *whyOptions) answer(ctx context.Context, p *program, selections []evidence.Selection) (found bool, err error) {
 	ctx, source, done, err := o.begin(ctx, p)
 	if err != nil {
@@ -102,15 +104,23 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 	}
 	defer done()
 	var reports []report.Report
+	var failed []error
 	for _, sel := range selections {
 		d, err := diagnosis.Diagnose(ctx, source, sel, p.rules)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return false, o.late(ctx, err)
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
 		}
 		found = found || len(d.Causes) > 0
 		reports = append(reports, report.New(d))
 	}
 	done()
+	if len(reports) == 0 {
+		return false, errors.Join(failed...)
+	}
 	shown, err := o.render(p, reports)
 	if err != nil {
 		return false, err
@@ -118,7 +128,7 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 	if _, err := io.WriteString(p.Out, shown); err != nil {
 		return false, fmt.Errorf("write the report: %w", err)
 	}
-	return found, nil
+	return found, errors.Join(failed...)
 }
 
 // follow answers once, and again at every further death of the pod.
