@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"bench":     {},
 	"cli":       {"collect", "diagnosis", "evidence", "report", "rules", "signature"},
 	"cmd":       {"cli"},
+	"bench":     {"cli", "collect", "diagnosis", "evidence", "report", "rules"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
 }
 
