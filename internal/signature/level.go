@@ -69,8 +69,7 @@ func levelPrefix(body string, stamped bool) (level, string) {
 	}
 	open := begins(body, "[", "<", "(")
 	if open {
-		n := 0
-		_, n = stampAt(body[1:])
+		_, n := stampAt(body[1:])
 		stamped = stamped || n > 0
 	}
 	words := 0
@@ -79,23 +78,28 @@ func levelPrefix(body string, stamped bool) (level, string) {
 			i++
 			continue
 		}
-		end := i + 1
-		for end < len(body) && letter(body[end]) {
-			end++
-		}
+		end := endOf(body, i, letter)
 		if lv := levelNamed(body[i:end]); lv != unknown && marked(lv, body, i, end, words == 0, stamped, open) {
 			return lv, afterLevel(body, i, end)
 		}
 		if end-i > 1 && !within(body, i) && (i == 0 || body[i-1] != '.') { // a.b.C counts as one
 			words++
 		}
-		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_') {
-			end++
-		}
-		i = end
+		i = endOf(body, end, wordByte)
 	}
 	return unknown, ""
 }
+
+// endOf is where the bytes of a sort end that begin at i.
+func endOf(s string, i int, sort func(byte) bool) int {
+	for i < len(s) && sort(s[i]) {
+		i++
+	}
+	return i
+}
+
+// wordByte says whether a byte belongs to a word.
+func wordByte(c byte) bool { return letter(c) || digit(c) || c == '_' }
 
 // afterLevel is the text after the level body[i:end], and after the bracket that it stands in.
 func afterLevel(body string, i, end int) string {
@@ -109,13 +113,7 @@ func afterLevel(body string, i, end int) string {
 
 // marked says whether body[i:end], the name of a level, is meant as one.
 func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
-	before, after := byte(' '), byte(' ')
-	if i > 0 {
-		before = body[i-1]
-	}
-	if end < len(body) {
-		after = body[end]
-	}
+	before, after := around(body, i, end)
 	if strings.IndexByte(" \t[<(:|-.", before) < 0 || strings.IndexByte(" \t]>):|-[,/", after) < 0 {
 		return false
 	}
@@ -135,6 +133,18 @@ func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
 		return true
 	}
 	return capital && (stamped || first || clocked(body[:i]))
+}
+
+// around is what stands before and after body[i:end]: blanks at the ends of a line.
+func around(body string, i, end int) (before, after byte) {
+	before, after = ' ', ' '
+	if i > 0 {
+		before = body[i-1]
+	}
+	if end < len(body) {
+		after = body[end]
+	}
+	return before, after
 }
 
 // clocked says whether a time of day is in the text before a level: "postgresql 18:01:02.12 ERROR ==> text".

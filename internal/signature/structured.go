@@ -102,8 +102,8 @@ func severity(raw string) level {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		if len(s) == 1 && strings.Contains("IWEF", s) { // MongoDB
-			return map[string]level{"I": info, "W": warning, "E": failure, "F": fatal}[s]
+		if lv, ok := map[string]level{"I": info, "W": warning, "E": failure, "F": fatal}[s]; ok { // MongoDB
+			return lv
 		}
 		if s, _, _ = strings.Cut(s, " "); s == "" {
 			return unknown
