@@ -28,7 +28,6 @@ var mayImport = map[string][]string{
 	"bench":     {},
 	"cli":       {"collect", "diagnosis", "evidence", "report", "rules", "signature"},
 	"cmd":       {"cli"},
-	"bench":     {"cli", "collect", "diagnosis", "evidence", "report", "rules"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
 }
 
