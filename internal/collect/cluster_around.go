@@ -103,7 +103,7 @@ func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object)
 func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	for _, pod := range pods {
-		for _, ref := range evidence.ReferredBy(pod) {
+		for _, ref := range referredBy(pod) {
 			if ref.Kind == "ConfigMap" && !(ref.Name == rootCA && mounted(pod)) {
 				refs = append(refs, ref)
 			}
@@ -136,7 +136,7 @@ func mounted(pod *corev1.Pod) bool {
 func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
 	var claims, refs []evidence.Ref
 	for _, pod := range pods {
-		for _, ref := range evidence.ReferredBy(pod) {
+		for _, ref := range referredBy(pod) {
 			if ref.Kind == "PersistentVolumeClaim" {
 				claims = append(claims, ref)
 			}

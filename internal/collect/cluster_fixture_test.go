@@ -194,7 +194,7 @@ func shop() *evidence.Snapshot {
 func holds(s *evidence.Snapshot) []string {
 	var list []string
 	for _, o := range s.Objects {
-		list = append(list, evidence.Describe(evidence.RefOf(o)))
+		list = append(list, describe(evidence.RefOf(o)))
 	}
 	for _, e := range s.Events {
 		list = append(list, "event "+e.Name)

@@ -22,7 +22,7 @@ const healthySiblings = 20
 // subject reads what is asked about and returns the pods to look at: the named one, or those in trouble.
 func (v *visit) subject(ctx context.Context) ([]*corev1.Pod, error) {
 	ref := v.about
-	v.progress("reading " + evidence.Describe(ref))
+	v.progress("reading " + describe(ref))
 	switch {
 	case ref.Kind == "Pod":
 		return v.named(ctx, ref)

@@ -200,18 +200,6 @@ func (p *Pass) Usage() (metricsv1.ContainerMetrics, bool) {
 	return m.Containers[i], true
 }
 
-// Host returns what the node agent saw of the thing, oldest first.
-func (p *Pass) Host() []evidence.Fact {
-	p.used |= evidence.Host
-	var facts []evidence.Fact
-	for _, f := range p.snapshot.Facts {
-		if f.Kind == evidence.Host && p.snapshot.Covers(f.About, p.about) {
-			facts = append(facts, f)
-		}
-	}
-	return facts
-}
-
 // Keys returns the keys of a ConfigMap and whether it exists. Unknown is true when nobody looked.
 func (p *Pass) Keys(name string) (keys []string, exists, unknown bool) {
 	p.used |= evidence.Spec
@@ -242,13 +230,6 @@ func (p *Pass) Workload() (evidence.Ref, *corev1.PodTemplateSpec) {
 		return top, &o.Spec.Template
 	}
 	return top, nil
-}
-
-// Object returns an object that the rule knows how to name; T is its pointer type. The kind of evidence it belongs
-// to is the caller's to say.
-func Object[T evidence.Object](p *Pass, kind evidence.Kind, namespace, name string) (T, bool) {
-	p.used |= kind
-	return evidence.Get[T](p.snapshot, namespace, name)
 }
 
 // Report adds a finding. What it leaves out is filled in: the rule, the thing, and the time of its first fact.

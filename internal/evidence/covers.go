@@ -10,8 +10,7 @@ import (
 )
 
 // Covers tells whether trouble with a can reach b: the cluster everything, a namespace what is in it, a node its pods,
-// an owner what it owns, a pod its containers, a container its runs, and a run its container; a ConfigMap, Secret or
-// claim the pods that refer to it.
+// an owner what it owns, a pod its containers, a container its runs, and a run its container.
 func (s *Snapshot) Covers(a, b Ref) bool {
 	switch {
 	case a == b || a.Kind == "":
@@ -26,7 +25,7 @@ func (s *Snapshot) Covers(a, b Ref) bool {
 	case a.Kind == "Namespace":
 		return a.Name == b.Namespace
 	}
-	return s.owns(a, b) || s.serves(a, b)
+	return s.owns(a, b) || s.runs(a, b)
 }
 
 func (s *Snapshot) owns(a, b Ref) bool {
@@ -43,85 +42,10 @@ func (s *Snapshot) owns(a, b Ref) bool {
 	return false
 }
 
-// serves tells whether a is the node of pod b or something that its spec refers to.
-func (s *Snapshot) serves(a, b Ref) bool {
+// runs tells whether a is the node of pod b.
+func (s *Snapshot) runs(a, b Ref) bool {
 	pod, ok := s.Object(b).(*corev1.Pod)
-	if !ok {
-		return false
-	}
-	if a.Kind == "Node" {
-		return pod.Spec.NodeName == a.Name
-	}
-	return slices.Contains(ReferredBy(pod), a)
-}
-
-// ReferredBy returns the ConfigMaps, Secrets and claims that a pod's spec refers to, sorted, each once. Optional
-// references are left out: nothing fails when those are missing.
-func ReferredBy(pod *corev1.Pod) []Ref {
-	var refs []Ref
-	add := func(kind, name string, optional *bool) {
-		if name != "" && (optional == nil || !*optional) {
-			refs = append(refs, RefTo(kind, pod.Namespace, name))
-		}
-	}
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			referredByEnv(&list[i], add)
-		}
-	}
-	for i := range pod.Spec.Volumes {
-		referredByVolume(&pod.Spec.Volumes[i], add)
-	}
-	for _, s := range pod.Spec.ImagePullSecrets {
-		add("Secret", s.Name, nil)
-	}
-	slices.SortFunc(refs, Ref.Compare)
-	return slices.Compact(refs)
-}
-
-func referredByEnv(c *corev1.Container, add func(kind, name string, optional *bool)) {
-	for _, from := range c.EnvFrom {
-		if r := from.ConfigMapRef; r != nil {
-			add("ConfigMap", r.Name, r.Optional)
-		}
-		if r := from.SecretRef; r != nil {
-			add("Secret", r.Name, r.Optional)
-		}
-	}
-	for _, env := range c.Env {
-		if env.ValueFrom == nil {
-			continue
-		}
-		if r := env.ValueFrom.ConfigMapKeyRef; r != nil {
-			add("ConfigMap", r.Name, r.Optional)
-		}
-		if r := env.ValueFrom.SecretKeyRef; r != nil {
-			add("Secret", r.Name, r.Optional)
-		}
-	}
-}
-
-func referredByVolume(v *corev1.Volume, add func(kind, name string, optional *bool)) {
-	if v.ConfigMap != nil {
-		add("ConfigMap", v.ConfigMap.Name, v.ConfigMap.Optional)
-	}
-	if v.Secret != nil {
-		add("Secret", v.Secret.SecretName, v.Secret.Optional)
-	}
-	if v.PersistentVolumeClaim != nil {
-		add("PersistentVolumeClaim", v.PersistentVolumeClaim.ClaimName, nil)
-	}
-	if v.Projected == nil {
-		return
-	}
-	for _, src := range v.Projected.Sources {
-		if src.ConfigMap != nil {
-			add("ConfigMap", src.ConfigMap.Name, src.ConfigMap.Optional)
-		}
-		if src.Secret != nil {
-			add("Secret", src.Secret.Name, src.Secret.Optional)
-		}
-	}
+	return ok && a.Kind == "Node" && pod.Spec.NodeName == a.Name
 }
 
 // Timeline returns every fact that bears on the thing, oldest first: its own, its owners', its node's, the cluster's.

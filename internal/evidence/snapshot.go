@@ -251,11 +251,3 @@ func (s *Snapshot) TopOwner(of Ref) Ref {
 	}
 	return top
 }
-
-// Describe returns the name of a thing with its namespace, for messages about things in several namespaces.
-func Describe(ref Ref) string {
-	if ref.Namespace == "" {
-		return ref.String()
-	}
-	return fmt.Sprintf("%s in namespace %s", ref, ref.Namespace)
-}
