@@ -119,13 +119,13 @@ func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
 	}
 	capital := strings.ToUpper(body[i:end]) == body[i:end]
 	switch {
-	case !capital && (lv == detail || end-i == len("log") && strings.EqualFold(body[i:end], "log")):
+	case !capital && (lv == detail || strings.EqualFold(body[i:end], "log")):
 		return false // PostgreSQL's levels are common words
 	case before == '.': // Monolog: "production.ERROR: text"
 		return capital && stamped && after == ':'
 	case before == '\t' && after == '\t':
 		return true
-	case after == ']' || after == '>' || after == '|' || within(body, i):
+	case strings.IndexByte("]>|", after) >= 0 || within(body, i):
 		return stamped || open
 	case first && !stamped && i == 0:
 		return after == ':' || capital
