@@ -54,7 +54,7 @@ func (r *eventReader) namespaces() []string {
 	case "Namespace":
 		return []string{about.Name}
 	case "Node":
-		if names := namespacesOf(r.pods); len(names) <= fetchOne {
+		if names := namespacesOf(r.pods); len(names) <= fewThings {
 			return names
 		}
 		return []string{""}
@@ -157,7 +157,7 @@ func (r *eventReader) nodes(ctx context.Context) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	ofNodes := fields.OneTermEqualSelector("involvedObject.kind", "Node")
-	if len(names) > fetchOne {
+	if len(names) > fewThings {
 		r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: ofNodes.String()})
 		return
 	}

@@ -126,7 +126,7 @@ func TestNearest(t *testing.T) {
 		"something":    "",
 		"worker-x-1-2": "worker-x-1",
 	} {
-		if got := strings.Join(nearest(name, names), " "); got != want {
+		if got := strings.Join(Nearest(name, names), " "); got != want {
 			t.Errorf("nearest to %s: %s, want %s", name, got, want)
 		}
 	}

@@ -63,7 +63,9 @@ func (t *text) report(r *Report) {
 	brief := !t.Wide && len(groups) > shortCauses
 	t.more = brief
 	for i := range groups {
-		t.WriteByte('\n')
+		if i == 0 || !brief {
+			t.WriteByte('\n')
+		}
 		t.cause(i+1, &groups[i], brief)
 	}
 	t.undetermined(r.Undetermined)
