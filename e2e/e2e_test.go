@@ -193,7 +193,7 @@ func found(t *testing.T, r report.Report, f faults.Fault) {
 		t.Fatalf("no cause, expected %s; undetermined: %v", f.Want, r.Undetermined)
 	}
 	first := r.Causes[0]
-	t.Logf("%s %s: %s", first.Rule, first.Confidence, first.Message)
+	t.Logf("%s %s: %s; gaps: %v", first.Rule, first.Confidence, first.Message, r.Gaps)
 	if !slices.Contains(f.Want, first.Rule) {
 		t.Errorf("the first cause is %s, expected %s", first.Rule, strings.Join(f.Want, " or "))
 	}

@@ -47,6 +47,11 @@ func inTurn(actions ...Action) Action {
 	}
 }
 
+// await does nothing until the check holds.
+func await(check Check) Action {
+	return func(ctx context.Context, c Cluster) error { return until(ctx, c, check, defaultLimit) }
+}
+
 // deletePod deletes the namespace's only pod and leaves the rest to the kubelet.
 func deletePod(ctx context.Context, c Cluster) error {
 	list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})

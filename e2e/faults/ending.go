@@ -18,6 +18,12 @@ func eviction() []Fault {
 	}, {
 		Name: "ephemeral-limit", About: "the container writes more than its ephemeral-storage limit",
 		So: failed("Evicted"), Ask: "pod/ephemeral-limit", Want: []string{"EVC002"},
+	}, {
+		Name: "node-memory", About: "a pod takes the memory of its node, which has 2 GiB and evicts below 1 GiB",
+		Prepare: reboot("--memory", "2G", "--kubelet", `{"evictionHard":{"memory.available":"1Gi"}}`),
+		So:      failed("Evicted"),
+		Undo:    reboot("--memory", "0M", "--kubelet", "{}"),
+		Ask:     "pod/node-memory", Want: []string{"EVC001"}, NeedsNodes: true, Alone: true,
 	}}
 }
 
@@ -57,6 +63,15 @@ func nodes() []Fault {
 		Undo: bringBack("heal"),
 		Ask:  "pod/node-partition", Want: []string{"NOD001"}, NeedsNodes: true, Alone: true, Within: 5 * time.Minute,
 	}}
+}
+
+// reboot starts the node again with other settings and waits until it is ready.
+func reboot(settings ...string) Action {
+	return inTurn(
+		lab("node", "stop", n2),
+		lab(append([]string{"node", "start", n2}, settings...)...),
+		await(node(n2, corev1.ConditionTrue)),
+	)
 }
 
 // bringBack makes the node whole, unless it is, and waits until it is ready, for the sake of what comes next.

@@ -46,6 +46,9 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 	if asksNothing(sel) {
 		sel.AllNamespaces = true
 	}
+	if _, err := selectorIn(sel); err != nil {
+		return nil, err
+	}
 	taken := now().UTC().Truncate(time.Second)
 	v, err := api.visit(ctx, sel, taken, progress)
 	if isTimeout(err) && ctx.Err() == nil && c.Config.ExecProvider != nil {
@@ -215,7 +218,11 @@ func (v *visit) fetchSingle(ctx context.Context, ref evidence.Ref) []evidence.Ob
 			v.absent(ref)
 		}
 	default:
-		v.gap(resources[ref.Kind].kind, ref, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
+		about := ref
+		if ref.Kind == "PodMetrics" {
+			about.Kind = "Pod"
+		}
+		v.gap(resources[ref.Kind].kind, about, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 )
 
 func TestClassify(t *testing.T) {
@@ -197,7 +197,7 @@ func newObject(t *testing.T, kind string) runtime.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	obj, err := scheme.Scheme.New(gv.WithKind(name))
+	obj, err := clientscheme.Scheme.New(gv.WithKind(name))
 	if err != nil {
 		t.Fatal(err)
 	}

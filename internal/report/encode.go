@@ -52,7 +52,7 @@ func YAML(reports []Report) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the report as YAML: %w", err)
 	}
-	return []byte(replaceHidden(string(b), shown)), nil
+	return []byte(replaceHidden(string(b), func(r rune) string { return Escape(string(r)) })), nil
 }
 
 func document(reports []Report) any {
@@ -64,7 +64,7 @@ func document(reports []Report) any {
 
 // replaceHidden replaces what encoders let through and terminals act on. Newlines and tabs are the encoder's own.
 func replaceHidden(s string, with func(rune) string) string {
-	acts := func(r rune) bool { return hidden(r) && r != '\n' && r != unicode.ReplacementChar }
+	acts := func(r rune) bool { return !isVisible(r) && r != '\n' && r != unicode.ReplacementChar }
 	if !strings.ContainsFunc(s, acts) {
 		return s
 	}

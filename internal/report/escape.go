@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -110,7 +111,7 @@ var markdownSyntax = strings.NewReplacer(
 
 // EscapeMarkdown makes text from a cluster safe inside one line of Markdown, a table cell included: it shows as Escape
 // shows it, with no markup, HTML, link, image, formula, list or heading of its own. It is not for code spans or fenced
-// blocks, where backslashes show. Sites that search the finished page for @names and addresses still find them.
+// blocks, where backslashes show.
 func EscapeMarkdown(s string) string {
 	s = strings.Trim(Escape(s), " ")
 	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
@@ -123,5 +124,9 @@ func EscapeMarkdown(s string) string {
 	case digits > 0 && digits < len(s) && (s[digits] == '.' || s[digits] == ')'):
 		start, s = s[:digits]+`\`+s[digits:digits+1], s[digits+1:]
 	}
-	return start + markdownSyntax.Replace(s)
+	return mention.ReplaceAllString(start+markdownSyntax.Replace(s), "$1@<!-- -->")
 }
+
+// mention matches where GitHub and GitLab look for the name of a user or a team. They do so in the text that they have
+// made of the Markdown, so that no escape but an empty comment keeps the two apart.
+var mention = regexp.MustCompile(`(^|[^\pL\pN_])@\b`)

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	pythonFile   = regexp.MustCompile(`^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$`)
+	pythonFile   = regexp.MustCompile(`^([^"]+)", line (\d+)(?:, in (.+))?$`)
 	pythonRaised = regexp.MustCompile(`^[A-Za-z_][\w.]*(?:: |:?$)`)
 )
 
@@ -108,7 +108,7 @@ func pythonFrame(lines []string) string {
 		if !found {
 			continue
 		}
-		m := pythonFile.FindStringSubmatch(`File "` + file)
+		m := pythonFile.FindStringSubmatch(file)
 		switch {
 		case m == nil || hasAny(m[1], []string{"-packages/", "/lib/python", "<frozen"}):
 		case m[3] == "":

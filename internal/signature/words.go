@@ -160,7 +160,15 @@ func words(s string, f func(word, rest string) bool) {
 }
 
 func nextWord(s string) (word, rest string) {
-	i := endOf(s, 0, func(c byte) bool { return !wordByte(c) })
-	end := endOf(s, i, wordByte)
+	i := 0
+	for i < len(s) && !inWord(s[i]) {
+		i++
+	}
+	end := i
+	for end < len(s) && inWord(s[end]) {
+		end++
+	}
 	return s[i:end], s[end:]
 }
+
+func inWord(c byte) bool { return letter(c) || digit(c) || c == '_' }
