@@ -113,8 +113,8 @@ func FuzzDecodeYAML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		var pod corev1.Pod
-		var any any
-		for _, err := range []error{DecodeYAML(doc, &pod), DecodeYAML(doc, &any)} {
+		var whatever any
+		for _, err := range []error{DecodeYAML(doc, &pod), DecodeYAML(doc, &whatever)} {
 			if err != nil && strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %q is not one line", err)
 			}

@@ -62,11 +62,7 @@ func hostileFolders() []hostileFolder {
 func TestOpenArchiveRefusesHostileFolders(t *testing.T) {
 	for _, tt := range hostileFolders() {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "case")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
+			dir := t.TempDir()
 			if err := tt.plant(t, dir); err != nil {
 				t.Fatal(err)
 			}

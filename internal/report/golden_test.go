@@ -52,7 +52,6 @@ var (
 	liveness = &diagnosis.Rule{ID: "PRB001", Title: "Killed by a failed liveness probe", Effect: diagnosis.LivenessFailed}
 	grace    = &diagnosis.Rule{ID: "EXT004", Title: "Ended by SIGKILL after its grace period", Effect: diagnosis.Killed}
 	limit    = &diagnosis.Rule{ID: "MEM001", Title: "Container exceeded its memory limit", Effect: diagnosis.OutOfMemory}
-	panicked = &diagnosis.Rule{ID: "EXT002", Title: "Go program panicked", Effect: diagnosis.ProcessFailed}
 	waiting  = &diagnosis.Rule{ID: "EVC001", Title: "Evicted under node pressure", Effect: diagnosis.Evicted}
 )
 

@@ -101,7 +101,7 @@ func (m *markdown) fix(indent string, f *Fix) {
 		fence += "`"
 	}
 	m.line("%s  %ssh", indent, fence)
-	for _, line := range strings.Split(command, "\n") {
+	for line := range strings.SplitSeq(command, "\n") {
 		m.line("%s  %s", indent, line)
 	}
 	m.line("%s  %s", indent, fence)

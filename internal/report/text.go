@@ -317,7 +317,7 @@ func (t *text) command(indent, command string) {
 	if command == "" {
 		return
 	}
-	for _, line := range strings.Split(strings.TrimSpace(EscapeLines(command)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(EscapeLines(command)), "\n") {
 		for _, part := range continued(line, t.width-length(indent)) {
 			t.WriteString(indent + part + "\n")
 		}

@@ -126,7 +126,7 @@ func (m *missing) weigh(p *diagnosis.Pass) {
 	}
 }
 
-func (m missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
+func (m *missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
 	what := fmt.Sprintf("%s does not exist in namespace %s", m.object(), p.About().Namespace)
 	if m.key != "" {
 		what = fmt.Sprintf("%s in namespace %s has no key %s", m.object(), p.About().Namespace, m.key)
@@ -146,4 +146,4 @@ func (m missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
 }
 
 // object names the thing that is missing or lacks the key: "ConfigMap shop-settings".
-func (m missing) object() string { return strings.TrimSpace(m.kind + " " + m.name) }
+func (m *missing) object() string { return strings.TrimSpace(m.kind + " " + m.name) }
