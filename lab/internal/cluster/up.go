@@ -62,7 +62,7 @@ func (l Lab) waitReady(ctx context.Context, o Options, say func(string, ...any))
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, time.Minute, l.alive(controlPlane, client.ready)); err != nil {
+	if err := until(ctx, patience, l.alive(controlPlane, client.ready)); err != nil {
 		return fmt.Errorf("wait for the API server: %w", err)
 	}
 	say("API server answers")
@@ -75,7 +75,7 @@ func (l Lab) waitReady(ctx context.Context, o Options, say func(string, ...any))
 		}
 		say("node %s is ready", n.Name)
 	}
-	if err := until(ctx, time.Minute, client.defaultAccount); err != nil {
+	if err := until(ctx, patience, client.defaultAccount); err != nil {
 		return fmt.Errorf("wait for the default service account: %w", err)
 	}
 	return nil
@@ -189,7 +189,7 @@ func (l Lab) alive(name string, condition func(context.Context) error) func(cont
 // waitNode waits until the node is ready and has another boot id than before:
 // the condition alone may be what it said before its power was cut.
 func (l Lab) waitNode(ctx context.Context, client api, name, before string) error {
-	err := until(ctx, time.Minute, l.alive(name, func(ctx context.Context) error {
+	err := until(ctx, patience, l.alive(name, func(ctx context.Context) error {
 		n, err := client.node(ctx, name)
 		if err == nil && (n.condition() != "True" || n.Status.NodeInfo.BootID == before) {
 			err = errNotYet
@@ -206,6 +206,10 @@ func (l Lab) waitNode(ctx context.Context, client api, name, before string) erro
 func (a api) defaultAccount(ctx context.Context) error {
 	return a.do(ctx, "GET", "/api/v1/namespaces/default/serviceaccounts/default", nil, nil)
 }
+
+// patience is how long each wait of a bring-up lasts; a machine under heavy load
+// needs several times the usual few seconds.
+const patience = 3 * time.Minute
 
 const optionsFile = "lab.json"
 
