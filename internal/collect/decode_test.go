@@ -90,7 +90,7 @@ func TestDecodeYAMLRefuses(t *testing.T) {
 
 // The densest documents that are let through stay within 200 MiB of garbage, which is less in use at any time.
 func TestDecodeYAMLBoundedMemory(t *testing.T) {
-	for _, one := range []string{"a,", "[],", "{},", "2001-01-01,", "1_,"} {
+	for _, one := range []string{"a,", "[],", "2001-01-01,"} {
 		var got any
 		doc := "[" + strings.Repeat(one, (maxDocumentMarks-1)/countMarks([]byte(one))) + "]"
 		grown := allocated(func() {
