@@ -2,7 +2,10 @@
 
 package collect
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // A nameClass says what a name tells about its value.
 type nameClass uint8
@@ -85,7 +88,7 @@ func classify(name string) nameClass {
 }
 
 func endsStrong(word []byte) bool {
-	if len(word) < len("token") || bytes.IndexByte([]byte("detny"), word[len(word)-1]) < 0 {
+	if len(word) < len("token") || strings.IndexByte("detny", word[len(word)-1]) < 0 {
 		return false
 	}
 	for _, end := range strongEnds {
@@ -98,7 +101,7 @@ func endsStrong(word []byte) bool {
 
 // splitName appends the words of a name to buf in lower case with "_" between them.
 func splitName(name string, buf []byte) []byte {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		if !isAlnum(c) {
 			c = '_'

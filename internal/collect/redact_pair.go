@@ -200,15 +200,7 @@ func (r *redactor) url(i int) int {
 	for end < len(s) && end-from < maxLook && !isBlank(s[end]) && !isQuote(s[end]) && s[end] != '<' && s[end] != '>' {
 		end++
 	}
-	colon := strings.IndexByte(s[from:end], ':')
-	host := end
-	if j := strings.IndexAny(s[from:end], "/?#"); j >= 0 {
-		host = from + j
-	}
-	at := strings.LastIndexByte(s[from:host], '@')
-	if at < 0 && colon >= 0 && from+colon < host && !isPort(s[from+colon+1:host]) {
-		at = strings.LastIndexByte(s[from:end], '@') // a slash in the password
-	}
+	colon, at := login(s[from:end])
 	if at < 0 || i == 0 || !isAlnum(s[i-1]) || strings.HasPrefix(s[from+at:], "@sha256:") {
 		return from
 	}
@@ -219,11 +211,30 @@ func (r *redactor) url(i int) int {
 		return from
 	}
 	password := s[from+colon+1 : from+at]
-	if len(password) < 2 || isReference(password) || strings.Trim(password, "*") == "" || strings.Trim(password, "x") == "" {
+	if len(password) < 2 || isReference(password) || isBlotted(password) {
 		return from
 	}
 	r.mask(from+colon+1, from+at)
 	return from + at
+}
+
+// isBlotted says whether somebody has masked a password already, as "***" or "xxx".
+func isBlotted(password string) bool {
+	return strings.Trim(password, "*") == "" || strings.Trim(password, "x") == ""
+}
+
+// login finds the first colon of what follows the slashes of a URL, and the "@" before its host; -1 where there is none.
+func login(s string) (colon, at int) {
+	colon = strings.IndexByte(s, ':')
+	host := len(s)
+	if j := strings.IndexAny(s, "/?#"); j >= 0 {
+		host = j
+	}
+	at = strings.LastIndexByte(s[:host], '@')
+	if at < 0 && colon >= 0 && colon < host && !isPort(s[colon+1:host]) {
+		at = strings.LastIndexByte(s, '@') // a slash in the password
+	}
+	return colon, at
 }
 
 // isPort says whether what follows the colon after a host is a port, or part of an IPv6 address.

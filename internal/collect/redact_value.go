@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 )
@@ -77,7 +78,7 @@ func valueEnd(s string, i, limit int) int {
 
 // marks are the bytes that may end a value.
 var marks = func() (set [256]bool) {
-	for c := range len(set) {
+	for c := range set {
 		set[c] = isBlank(byte(c)) || strings.IndexByte("\"'`<>\\()[]{},;&|", byte(c)) >= 0
 	}
 	return set
@@ -110,7 +111,7 @@ var plainWords = wordSet(`
 
 func wordSet(list string) map[string]bool {
 	set := make(map[string]bool)
-	for _, w := range strings.Fields(list) {
+	for w := range strings.FieldsSeq(list) {
 		set[w] = true
 	}
 	return set
@@ -229,7 +230,7 @@ func looksRandom(v string) bool {
 	}
 	var kinds [3]int
 	changes, last := 0, -1
-	for i := 0; i < len(v); i++ {
+	for i := range len(v) {
 		kind := 0
 		switch c := v[i]; {
 		case isDigit(c):
@@ -265,5 +266,5 @@ func isBasic(v string) bool {
 			return false
 		}
 	}
-	return strings.IndexByte(string(text), ':') > 0
+	return bytes.IndexByte(text, ':') > 0
 }

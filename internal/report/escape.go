@@ -67,7 +67,7 @@ func escape(s, tab, newline string) string {
 
 // isPlain says whether s is printable ASCII, as most text is.
 func isPlain(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false
 		}

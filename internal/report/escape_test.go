@@ -203,7 +203,7 @@ func checkMarkdown(t *testing.T, in string) {
 	t.Helper()
 	out := EscapeMarkdown(in)
 	escaped := false
-	for i := 0; i < len(out); i++ {
+	for i := range len(out) {
 		c := out[i]
 		switch {
 		case escaped:
