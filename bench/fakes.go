@@ -163,7 +163,7 @@ func (f *fakes) crashing(ctx context.Context) (string, error) {
 	err = wait.PollUntilContextTimeout(ctx, time.Second, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		pod, err := pods.Get(ctx, name, metav1.GetOptions{})
 		if err != nil || len(pod.Status.ContainerStatuses) == 0 {
-			return false, nil
+			return false, err
 		}
 		st := pod.Status.ContainerStatuses[0]
 		return st.RestartCount >= 2 && st.State.Waiting != nil, nil

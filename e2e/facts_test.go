@@ -39,6 +39,7 @@ var shown = []struct {
 	{"ReplicaSet", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}, true},
 	{"Job", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, true},
 	{"Node", schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, false},
+	{"Lease", schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, true},
 }
 
 func look(ctx context.Context, c faults.Cluster) (output, error) {
@@ -47,6 +48,9 @@ func look(ctx context.Context, c faults.Cluster) (output, error) {
 		namespace := ""
 		if s.namespaced {
 			namespace = c.Namespace
+		}
+		if s.kind == "Lease" {
+			namespace = corev1.NamespaceNodeLease
 		}
 		list, err := c.Objects.Resource(s.resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {

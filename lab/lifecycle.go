@@ -60,7 +60,7 @@ func (p *program) up(ctx context.Context, args []string) error {
 
 func (u upFlags) options() (cluster.Options, error) {
 	o := cluster.Options{NodeMonitorGrace: u.grace}
-	for _, name := range strings.Split(u.nodes, ",") {
+	for name := range strings.SplitSeq(u.nodes, ",") {
 		disk, err := sizeFor(u.disk, name)
 		if err != nil {
 			return o, err
@@ -83,7 +83,7 @@ func sizeFor(text, node string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	for _, item := range strings.Split(text, ",") {
+	for item := range strings.SplitSeq(text, ",") {
 		name, size, named := strings.Cut(item, "=")
 		if !named {
 			return parseSize(item)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-func lab(t *testing.T, args ...string) (status int, stdout, stderr string) {
+func lab(t *testing.T, args ...string) (status int, stderr string) {
 	t.Helper()
 	var out, notice bytes.Buffer
 	status = run(t.Context(), args, &out, &notice)
-	return status, out.String(), notice.String()
+	return status, notice.String()
 }
 
 func TestCommandsWithoutALab(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCommandsWithoutALab(t *testing.T) {
 		{"status", 1, "not everything is up"},
 		{"machine-init", 1, "not for people"},
 	} {
-		status, _, stderr := lab(t, strings.Fields(c.args)...)
+		status, stderr := lab(t, strings.Fields(c.args)...)
 		if status != c.status || !strings.Contains(stderr, c.want) {
 			t.Errorf("lab %s: status %d, %q", c.args, status, stderr)
 		}
@@ -52,7 +52,7 @@ func TestCommandsWithoutALab(t *testing.T) {
 }
 
 func TestHelpHidesWhatIsNotForPeople(t *testing.T) {
-	_, _, stderr := lab(t)
+	_, stderr := lab(t)
 	for _, hidden := range []string{"machine-init", "lab registry"} {
 		if strings.Contains(stderr, hidden) {
 			t.Errorf("help shows %s", hidden)

@@ -169,12 +169,12 @@ func (c Cluster) describe(ctx context.Context) string {
 	var lines []string
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		line := fmt.Sprintf("pod/%s is %s %s", pod.Name, pod.Status.Phase, pod.Status.Reason)
+		said := []string{fmt.Sprintf("pod/%s is %s %s", pod.Name, pod.Status.Phase, pod.Status.Reason)}
 		for _, st := range statuses(pod) {
-			line += fmt.Sprintf(", %s restarted %d times, state %s, before %s", st.Name, st.RestartCount,
-				st.State.String(), st.LastTerminationState.String())
+			said = append(said, fmt.Sprintf("%s restarted %d times, state %s, before %s", st.Name, st.RestartCount,
+				st.State.String(), st.LastTerminationState.String()))
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(said, ", "))
 	}
 	return strings.Join(lines, "; ")
 }

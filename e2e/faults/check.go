@@ -128,10 +128,10 @@ func event(reason, part string) Check {
 	}
 }
 
-// node holds when the node's Ready condition has that status.
-func node(name string, status corev1.ConditionStatus) Check {
+// node holds when the Ready condition of the node that faults run on has that status.
+func node(status corev1.ConditionStatus) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
-		n, err := c.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		n, err := c.CoreV1().Nodes().Get(ctx, n2, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}

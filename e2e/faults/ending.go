@@ -54,12 +54,12 @@ func nodes() []Fault {
 		Name: "power-cut", About: "the node loses its power and boots again",
 		Ready: ready(),
 		Act:   inTurn(lab("node", "stop", n2), lab("node", "start", n2)),
-		So:    all(node(n2, corev1.ConditionTrue), restarted(1), ready()),
+		So:    all(node(corev1.ConditionTrue), restarted(1), ready()),
 		Undo:  bringBack("start"),
 		Ask:   "pod/power-cut", Want: []string{"NOD002", "EXT008"}, NeedsNodes: true, Alone: true, Within: 5 * time.Minute,
 	}, {
 		Name: "node-partition", About: "the node is cut off from the API server",
-		Ready: ready(), Act: lab("node", "partition", n2), So: node(n2, corev1.ConditionUnknown),
+		Ready: ready(), Act: lab("node", "partition", n2), So: node(corev1.ConditionUnknown),
 		Undo: bringBack("heal"),
 		Ask:  "pod/node-partition", Want: []string{"NOD001"}, NeedsNodes: true, Alone: true, Within: 5 * time.Minute,
 	}}
@@ -77,10 +77,10 @@ func reboot(settings ...string) Action {
 // bringBack makes the node whole, unless it is, and waits until it is ready, for the sake of what comes next.
 func bringBack(how string) Action {
 	return func(ctx context.Context, c Cluster) error {
-		well, err := node(n2, corev1.ConditionTrue)(ctx, c)
+		well, err := node(corev1.ConditionTrue)(ctx, c)
 		if err == nil && !well {
 			err = lab("node", how, n2)(ctx, c)
 		}
-		return errors.Join(err, until(ctx, c, node(n2, corev1.ConditionTrue), defaultLimit))
+		return errors.Join(err, until(ctx, c, node(corev1.ConditionTrue), defaultLimit))
 	}
 }

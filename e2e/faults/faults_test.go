@@ -16,26 +16,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("fault %s is there twice", f.Name)
 		}
 		named[f.Name+".yaml"], named[f.Name] = true, true
-		manifest, err := f.Manifest()
-		if err != nil {
-			t.Error(err)
-		}
-		if f.About == "" || f.So == nil || (f.Ready != nil && f.Act == nil) {
-			t.Errorf("fault %s: it needs a line about it, a way to know that it is so, and no wait without an action", f.Name)
-		}
-		if f.NeedsNodes && strings.Contains(manifest, "nodeSelector") != strings.Contains(manifest, n2) {
-			t.Errorf("fault %s: its pod must run on %s", f.Name, n2)
-		}
-		kind, name, _ := strings.Cut(f.Ask, "/")
-		if !slices.Contains([]string{"pod", "deploy", "job"}, kind) || !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
-			!strings.Contains(manifest, "name: "+name+"\n") {
-			t.Errorf("fault %s: its manifest has no %s", f.Name, f.Ask)
-		}
-		for _, id := range f.Want {
-			if !regexp.MustCompile(`^[A-Z]{3}\d{3}$`).MatchString(id) {
-				t.Errorf("fault %s: %q is no rule id", f.Name, id)
-			}
-		}
+		t.Run(f.Name, func(t *testing.T) { testFault(t, f) })
 	}
 	entries, err := files.ReadDir("manifests")
 	if err != nil {
@@ -44,6 +25,31 @@ func TestFaults(t *testing.T) {
 	for _, e := range entries {
 		if !named[e.Name()] {
 			t.Errorf("manifest %s belongs to no fault", e.Name())
+		}
+	}
+}
+
+var ruleID = regexp.MustCompile(`^[A-Z]{3}\d{3}$`)
+
+func testFault(t *testing.T, f Fault) {
+	manifest, err := f.Manifest()
+	if err != nil {
+		t.Error(err)
+	}
+	if f.About == "" || f.So == nil || (f.Ready != nil && f.Act == nil) {
+		t.Error("it needs a line about it, a way to know that it is so, and no wait without an action")
+	}
+	if f.NeedsNodes && strings.Contains(manifest, "nodeSelector") != strings.Contains(manifest, n2) {
+		t.Errorf("its pod must run on %s", n2)
+	}
+	kind, name, _ := strings.Cut(f.Ask, "/")
+	if !slices.Contains([]string{"pod", "deploy", "job"}, kind) || !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
+		!strings.Contains(manifest, "name: "+name+"\n") {
+		t.Errorf("its manifest has no %s", f.Ask)
+	}
+	for _, id := range f.Want {
+		if !ruleID.MatchString(id) {
+			t.Errorf("%q is no rule id", id)
 		}
 	}
 }

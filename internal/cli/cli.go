@@ -74,9 +74,10 @@ func called(path string, args []string) (name string, rest []string) {
 	return "inquest", args
 }
 
-// oneLine joins what an error of many lines says: a message is one line.
+// oneLine joins what an error of many lines says, each thing once: a message is one line.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(slices.Compact(lines), "; ")
 }
 
 // root is the command without a command: it prints help.
@@ -84,8 +85,9 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "inquest",
 		Short: "Say why a container died or a pod does not start, with the proof",
-		Long: `Inquest says why a container died or a pod does not start: who ended it, on what evidence, what follows
-from what, what could not be checked, and what to do about it. It only reads.`,
+		Long: `Inquest says why a container died or a pod does not start: who ended it, on what
+evidence, what follows from what, what could not be checked, and what to do
+about it. It only reads.`,
 		Example: p.examples(`  # Why does this pod restart or not start?
   %[1]s why web-0 -n shop
   # All that is in trouble in every namespace
@@ -101,6 +103,7 @@ from what, what could not be checked, and what to do about it. It only reads.`,
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.AddCommand(p.why(), p.collect(), p.explain(), p.version())
 	return root
 }

@@ -41,8 +41,9 @@ func (p *program) collect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect [TYPE/NAME | TYPE NAME | NAME ...] -o FILE",
 		Short: "Save the evidence as a bundle that anybody can diagnose",
-		Long: `Save the evidence that "why" looks at as a bundle: objects, Events, the logs of runs that ended. Secrets are not
-read, and what looks like a password or a token is masked.`,
+		Long: `Save the evidence that "why" looks at as a bundle: objects, Events, the logs of
+runs that ended. Secrets are not read, and what looks like a password or a token
+is masked. The selection and the connection are given as for "why".`,
 		Example: p.examples(`  %[1]s collect web-0 -n shop -o case.zip
   %[1]s why --from case.zip`),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -131,8 +131,6 @@ func (a *ask) client() (*rest.RESTClient, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	config = rest.CopyConfig(config)
-	config.Timeout = 0 // a watch has no end, and a completion brings its own
 	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	client, err := rest.RESTClientFor(config)

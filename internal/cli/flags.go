@@ -5,10 +5,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/kubeinquest/inquest/internal/collect"
 )
 
 // flagError says what was probably meant by a flag that there is not.
@@ -26,37 +27,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w, see %q", err, cmd.CommandPath()+" --help")
 }
 
-// nearest returns the candidate that a word was most probably meant to be: one that it begins, or one at most two
-// letters, and a third of it, away.
+// nearest returns what a word was most probably meant to be.
 func nearest(word string, candidates []string) (string, bool) {
-	best, within := "", min(2, len(word)/3)+1
-	for _, c := range candidates {
-		if len(word) > 2 && strings.HasPrefix(c, word) {
-			return c, true
-		}
-		if d := distance(word, c); d < within {
-			best, within = c, d
-		}
+	near := collect.Nearest(word, candidates)
+	if len(near) == 0 {
+		return "", false
 	}
-	return best, best != ""
-}
-
-// distance counts the letters to insert, delete or replace to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost = 1 + min(corner, row[j], row[j+1])
-			}
-			corner, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return near[0], true
 }

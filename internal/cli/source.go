@@ -69,5 +69,6 @@ func (a *ask) restConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
 	}
+	config.Timeout = 0 // --request-timeout holds for the whole answer, and a watch has no end
 	return config, nil
 }

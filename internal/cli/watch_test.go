@@ -23,8 +23,8 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// crashed returns a pod whose container ended n times, the last time with that exit code.
-func crashed(n, code int32) *corev1.Pod {
+// crashed returns a pod whose container ended n times, each time with exit code 1.
+func crashed(n int32) *corev1.Pod {
 	end := metav1.NewTime(time.Date(2026, 8, 24, 10, 0, int(n), 0, time.UTC))
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
@@ -34,7 +34,7 @@ func crashed(n, code int32) *corev1.Pod {
 			Name: "app", RestartCount: n,
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: end}},
 			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-				ExitCode: code, Reason: "Error", StartedAt: end, FinishedAt: end,
+				ExitCode: 1, Reason: "Error", StartedAt: end, FinishedAt: end,
 			}},
 		}}},
 	}
@@ -42,15 +42,15 @@ func crashed(n, code int32) *corev1.Pod {
 
 func TestDeathWatch(t *testing.T) {
 	d := &deathWatch{container: "app"}
-	other := crashed(3, 1)
+	other := crashed(3)
 	other.Status.ContainerStatuses[0].Name = "side"
-	reborn := crashed(1, 1)
+	reborn := crashed(1)
 	reborn.UID = types.UID("2")
 	for i, c := range []struct {
 		pod  *corev1.Pod
 		want bool
 	}{
-		{crashed(1, 1), true}, {crashed(1, 1), false}, {crashed(2, 1), true}, {crashed(2, 1), false}, {other, false}, {reborn, true},
+		{crashed(1), true}, {crashed(1), false}, {crashed(2), true}, {crashed(2), false}, {other, false}, {reborn, true},
 	} {
 		if got := d.fresh(c.pod); got != c.want {
 			t.Errorf("step %d: fresh is %v, want %v", i, got, c.want)
@@ -114,7 +114,7 @@ func apiServer(t *testing.T, pod *corev1.Pod, states <-chan *corev1.Pod) (kubeco
 // TestWatch follows a pod through a death and an interrupt.
 func TestWatch(t *testing.T) {
 	states := make(chan *corev1.Pod)
-	kubeconfig := apiServer(t, crashed(1, 1), states)
+	kubeconfig := apiServer(t, crashed(1), states)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out, in := io.Pipe()
@@ -136,8 +136,8 @@ func TestWatch(t *testing.T) {
 	}
 	next("kind: Report")
 	go func() {
-		states <- crashed(1, 1) // nothing new
-		states <- crashed(2, 1)
+		states <- crashed(1) // nothing new
+		states <- crashed(2)
 	}()
 	next("---")
 	next("kind: Report")
@@ -153,7 +153,7 @@ func TestWatch(t *testing.T) {
 
 // TestCluster checks that a pod in a cluster is diagnosed, and that what was forbidden is said.
 func TestCluster(t *testing.T) {
-	kubeconfig := apiServer(t, crashed(1, 1), nil)
+	kubeconfig := apiServer(t, crashed(1), nil)
 	var stdout, stderr strings.Builder
 	status := Main(t.Context(), []string{"why", "web-0", "--kubeconfig", kubeconfig, "--exit-code"}, nil, &stdout, &stderr)
 	if status != statusFound {
@@ -174,7 +174,7 @@ func TestTimeout(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()
 	var stdout, stderr strings.Builder
-	args := []string{"why", "web-0", "--kubeconfig", apiServer(t, crashed(1, 1), nil), "--server", server.URL, "--request-timeout", "50ms"}
+	args := []string{"why", "web-0", "--kubeconfig", apiServer(t, crashed(1), nil), "--server", server.URL, "--request-timeout", "50ms"}
 	if status := Main(t.Context(), args, nil, &stdout, &stderr); status != statusFailed {
 		t.Errorf("exit status is %d, want %d", status, statusFailed)
 	}

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,8 +56,10 @@ func (p *program) why() *cobra.Command {
 		Short: "Say why containers died or pods do not start",
 		Long: `Say why containers died or pods do not start.
 
-A name without a type is that of a pod. A workload, a node or a namespace stands for its pods. Without names, everything
-that is in trouble in the namespace is looked at.`,
+A name without a type is that of a pod. A workload, a node or a namespace stands
+for its pods. Without names, everything in the namespace that is in trouble is
+looked at. The flags of "kubectl options" that say which cluster to ask and as
+whom work here too.`,
 		Example: p.examples(`  %[1]s why web-0
   %[1]s why deploy/web -n shop -c app
   %[1]s why -A -o name
@@ -92,7 +95,8 @@ func (o *whyOptions) run(ctx context.Context, p *program, args []string) error {
 	return err
 }
 
-// answer prints the reports of the questions and tells whether there are causes.
+// answer prints the reports of the questions and tells whether there are causes. A question without an answer does not
+// keep the others from theirs.
 func (o *whyOptions) answer(ctx context.Context, p *program, selections []evidence.Selection) (found bool, err error) {
 	ctx, source, done, err := o.begin(ctx, p)
 	if err != nil {
@@ -100,15 +104,23 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 	}
 	defer done()
 	var reports []report.Report
+	var failed []error
 	for _, sel := range selections {
 		d, err := diagnosis.Diagnose(ctx, source, sel, p.rules)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return false, o.late(ctx, err)
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
 		}
 		found = found || len(d.Causes) > 0
 		reports = append(reports, report.New(d))
 	}
 	done()
+	if len(reports) == 0 {
+		return false, errors.Join(failed...)
+	}
 	shown, err := o.render(p, reports)
 	if err != nil {
 		return false, err
@@ -116,7 +128,7 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 	if _, err := io.WriteString(p.Out, shown); err != nil {
 		return false, fmt.Errorf("write the report: %w", err)
 	}
-	return found, nil
+	return found, errors.Join(failed...)
 }
 
 // follow answers once, and again at every further death of the pod.

@@ -196,10 +196,10 @@ func unwrap(fsys fs.FS) (fs.FS, error) {
 	if err != nil || len(top) != 1 || !top[0].IsDir() {
 		return fsys, err
 	}
-	if _, err := fs.Stat(fsys, top[0].Name()+"/meta.yaml"); err != nil {
-		return fsys, nil
+	if _, err := fs.Stat(fsys, top[0].Name()+"/meta.yaml"); err == nil {
+		return fs.Sub(fsys, top[0].Name())
 	}
-	return fs.Sub(fsys, top[0].Name())
+	return fsys, nil
 }
 
 // entryError names an entry in quotes and in brief: the name is as hostile as the rest.
@@ -209,8 +209,7 @@ func entryError(name, why string) error {
 
 // plainCause drops operation and path from an error of the os package, which the caller has named already.
 func plainCause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err

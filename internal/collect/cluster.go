@@ -46,6 +46,9 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 	if asksNothing(sel) {
 		sel.AllNamespaces = true
 	}
+	if _, err := selectorIn(sel); err != nil {
+		return nil, err
+	}
 	taken := now().UTC().Truncate(time.Second)
 	v, err := api.visit(ctx, sel, taken, progress)
 	if isTimeout(err) && ctx.Err() == nil && c.Config.ExecProvider != nil {
@@ -156,11 +159,15 @@ func (v *visit) snapshot() *evidence.Snapshot {
 	return v.s.Freeze()
 }
 
-// fetchOne is how many things of one kind in one namespace are read one by one; of more the kind is listed. It is
-// also the number of namespaces above which a list of all namespaces is read.
-const fetchOne = 20
+// How many things of one kind are read one by one, of more the kind is listed; and how many namespaces are listed one
+// by one, of more all are.
+const (
+	fewThings     = 20
+	fewNamespaces = 3
+)
 
-// fetch reads the named things, which are all of one kind, unless somebody has. What does not exist is noted as absent.
+// fetch reads the named things, which are all of one kind, unless somebody has. What does not exist is noted as
+// absent. ConfigMaps are not listed, because a list brings all their values.
 func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Object {
 	var found []evidence.Object
 	var mu sync.Mutex
@@ -169,12 +176,13 @@ func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Objec
 		defer mu.Unlock()
 		found = append(found, objects...)
 	}
+	refs = v.once(refs)
 	var group sync.WaitGroup
-	for namespace, refs := range byNamespace(v.once(refs)) {
-		if len(refs) > fetchOne && refs[0].Kind != "ConfigMap" || namespace == "" && !resources[refs[0].Kind].cluster {
+	if len(refs) > fewThings && refs[0].Kind != "ConfigMap" {
+		for namespace, refs := range byNamespace(refs) {
 			group.Go(func() { take(v.fetchList(ctx, namespace, refs)...) })
-			continue
 		}
+	} else {
 		for _, ref := range refs {
 			group.Go(func() { take(v.fetchSingle(ctx, ref)...) })
 		}
@@ -185,14 +193,14 @@ func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Objec
 	return found
 }
 
-// byNamespace sorts the things into one heap a namespace; into a single one, of all namespaces, when there are too
-// many of those to list each. ConfigMaps are not listed, because a list brings all their values.
+// byNamespace sorts the things into one heap a namespace; into a single one, of all namespaces, when there are more of
+// those than are listed one by one.
 func byNamespace(refs []evidence.Ref) map[string][]evidence.Ref {
 	heaps := map[string][]evidence.Ref{}
 	for _, ref := range refs {
 		heaps[ref.Namespace] = append(heaps[ref.Namespace], ref)
 	}
-	if len(heaps) > fetchOne && refs[0].Kind != "ConfigMap" {
+	if len(heaps) > fewNamespaces {
 		return map[string][]evidence.Ref{"": refs}
 	}
 	return heaps
@@ -210,7 +218,11 @@ func (v *visit) fetchSingle(ctx context.Context, ref evidence.Ref) []evidence.Ob
 			v.absent(ref)
 		}
 	default:
-		v.gap(resources[ref.Kind].kind, ref, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
+		about := ref
+		if ref.Kind == "PodMetrics" {
+			about.Kind = "Pod"
+		}
+		v.gap(resources[ref.Kind].kind, about, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
 	}
 	return nil
 }

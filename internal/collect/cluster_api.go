@@ -36,9 +36,9 @@ var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9
 // Limits of number.
 const (
 	pageSize    = 500    // objects in one page of a list, as kubectl has it
-	underWay    = 8      // requests for objects at the same time
-	requestRate = 50     // requests a second; client-go's default of 5 is for controllers
-	burst       = 100    // requests before that rate counts
+	underWay    = 12     // requests for objects at the same time
+	requestRate = 100    // requests a second; client-go's default of 5 is for controllers
+	burst       = 200    // requests before that rate counts
 	mostKept    = 20_000 // objects kept of one list
 )
 

@@ -4,6 +4,7 @@ package collect
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -99,13 +100,17 @@ func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object)
 }
 
 // references reads what the pods' specs name: ConfigMaps (their keys), the service account, the priority class and
-// the runtime class. Secrets are never read.
+// the runtime class. Secrets are never read. When there are many ConfigMaps, only those that a pod may wait for are.
 func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
-	var refs []evidence.Ref
+	var refs, maps, awaited []evidence.Ref
 	for _, pod := range pods {
 		for _, ref := range referredBy(pod) {
-			if ref.Kind == "ConfigMap" && !(ref.Name == rootCA && mounted(pod)) {
-				refs = append(refs, ref)
+			switch {
+			case ref.Kind != "ConfigMap" || ref.Name == rootCA && mounted(pod):
+			case starting(pod):
+				awaited = append(awaited, ref)
+			default:
+				maps = append(maps, ref)
 			}
 		}
 		if name := pod.Spec.ServiceAccountName; name != "" {
@@ -118,7 +123,20 @@ func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 			refs = append(refs, evidence.RefTo("RuntimeClass", "", *name))
 		}
 	}
-	v.fetchMixed(ctx, refs)
+	if all := distinct(append(maps, awaited...)); len(all) <= fewThings {
+		awaited = all
+	}
+	v.fetchMixed(ctx, append(refs, awaited...))
+}
+
+// starting tells whether a pod waits for something before one of its containers can be made.
+func starting(pod *corev1.Pod) bool {
+	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := st.State.Waiting; w != nil && w.Reason == "CreateContainerConfigError" {
+			return true
+		}
+	}
+	return !mounted(pod)
 }
 
 // mounted tells whether the kubelet has got past mounting the pod's volumes, which it does before it makes the
@@ -162,7 +180,7 @@ func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
 // namespaces reads what limits the pods of each namespace.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
 	names := namespacesOf(pods)
-	if len(names) > fetchOne {
+	if len(names) > fewNamespaces {
 		names = []string{""}
 	}
 	var group sync.WaitGroup

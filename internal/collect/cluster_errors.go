@@ -81,7 +81,7 @@ func isTimeout(err error) bool {
 func networkReason(text string) (string, bool) {
 	for _, known := range []string{
 		"connection refused", "no route to host", "network is unreachable", "connection reset by peer",
-		"no such host", "TLS handshake timeout", "i/o timeout", "certificate has expired", "unexpected EOF",
+		"no such host", "TLS handshake timeout", "i/o timeout", "certificate has expired", "unexpected EOF", "EOF",
 	} {
 		if strings.Contains(text, known) {
 			return known, true
@@ -127,11 +127,25 @@ func (a *api) explain(err error) error {
 	case isTimeout(err):
 		return fmt.Errorf("the API server at %s does not answer: time-out after %s", a.host, a.limits.object)
 	}
-	text := flatten(look.err.Error())
-	if known, ok := networkReason(text); ok {
-		return fmt.Errorf("cannot reach the API server at %s: %s: see that it runs, and the kubeconfig names it", a.host, known)
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return fmt.Errorf("cannot %s: %s", what, flatten(status.Status().Message))
 	}
-	return fmt.Errorf("cannot %s: %s", what, text)
+	return a.unreachable(flatten(look.err.Error()))
+}
+
+// unreachable makes one line of an error that came from no API server.
+func (a *api) unreachable(text string) error {
+	if _, text, ok := strings.Cut(text, "getting credentials: "); ok {
+		return fmt.Errorf("cannot get the credentials for the API server at %s: %s", a.host, text)
+	}
+	if _, text, ok := strings.Cut(text, "x509: "); ok {
+		return fmt.Errorf("cannot trust the API server at %s: %s: see the cluster's certificate-authority in the kubeconfig", a.host, text)
+	}
+	if known, ok := networkReason(text); ok {
+		text = known
+	}
+	return fmt.Errorf("cannot reach the API server at %s: %s: see that it runs, and the kubeconfig names it", a.host, text)
 }
 
 // expired says since when the client certificate is no longer valid, or "".

@@ -54,7 +54,7 @@ func (r *eventReader) namespaces() []string {
 	case "Namespace":
 		return []string{about.Name}
 	case "Node":
-		if names := namespacesOf(r.pods); len(names) <= fetchOne {
+		if names := namespacesOf(r.pods); len(names) <= fewThings {
 			return names
 		}
 		return []string{""}
@@ -70,7 +70,8 @@ func (r *eventReader) finish(ctx context.Context) {
 	r.starved(ctx)
 	uids := r.uids()
 	var group sync.WaitGroup
-	for uid, ref := range uids {
+	for uid, o := range uids {
+		ref := evidence.RefOf(o)
 		hasEvents := ref.Kind == "Pod" || ref.Kind == "PersistentVolumeClaim" || workloadKinds[ref.Kind]
 		if hasEvents && slices.Contains(r.more, ref.Namespace) {
 			selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
@@ -80,8 +81,11 @@ func (r *eventReader) finish(ctx context.Context) {
 	group.Wait()
 	for _, o := range r.list {
 		e := o.(*corev1.Event)
-		about := evidence.RefTo("Node", "", e.InvolvedObject.Name)
-		if _, known := uids[string(e.InvolvedObject.UID)]; known || e.InvolvedObject.Kind == "Node" && r.visit.asked[about] {
+		about, known := uids[string(e.InvolvedObject.UID)]
+		if known {
+			e.InvolvedObject.UID = about.GetUID()
+		}
+		if known || e.InvolvedObject.Kind == "Node" && r.visit.asked[evidence.RefTo("Node", "", e.InvolvedObject.Name)] {
 			r.visit.s.Events = append(r.visit.s.Events, e)
 		}
 	}
@@ -106,14 +110,14 @@ func (r *eventReader) starved(ctx context.Context) {
 }
 
 // uids returns the objects that were found by the UIDs that Events may know them by.
-func (r *eventReader) uids() map[string]evidence.Ref {
-	uids := map[string]evidence.Ref{}
+func (r *eventReader) uids() map[string]evidence.Object {
+	uids := map[string]evidence.Object{}
 	for _, o := range r.visit.s.Objects {
 		if uid := string(o.GetUID()); uid != "" {
-			uids[uid] = evidence.RefOf(o)
+			uids[uid] = o
 		}
 		if hash := o.GetAnnotations()[configHash]; hash != "" {
-			uids[hash] = evidence.RefOf(o)
+			uids[hash] = o
 		}
 	}
 	return uids
@@ -157,7 +161,7 @@ func (r *eventReader) nodes(ctx context.Context) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	ofNodes := fields.OneTermEqualSelector("involvedObject.kind", "Node")
-	if len(names) > fetchOne {
+	if len(names) > fewThings {
 		r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: ofNodes.String()})
 		return
 	}

@@ -138,14 +138,14 @@ func event(namespace, name, kind, about, reason string) *corev1.Event {
 	}
 }
 
-// logOf is a log with a line in the middle of each of the last ten seconds of a run that ended that long ago.
-func logOf(name string, attempt int, ago time.Duration) evidence.Log {
+// logOf is a log of the pod web-7-a with a line in the middle of each of the last ten seconds of a run that ended that long ago.
+func logOf(attempt int, ago time.Duration) evidence.Log {
 	var text strings.Builder
 	for i := 10; i > 0; i-- {
 		at := now.Add(-ago - time.Duration(i)*time.Second).Add(500 * time.Millisecond)
 		fmt.Fprintf(&text, "%s line of attempt %d\n", at.Format(time.RFC3339Nano), attempt)
 	}
-	return evidence.Log{Of: evidence.RefTo("Pod", "shop", name).InContainer("app").InAttempt(attempt), Text: text.String()}
+	return evidence.Log{Of: evidence.RefTo("Pod", "shop", "web-7-a").InContainer("app").InAttempt(attempt), Text: text.String()}
 }
 
 func node(name string, status corev1.ConditionStatus) *corev1.Node {
@@ -186,7 +186,7 @@ func shop() *evidence.Snapshot {
 			event("default", "e5", "Node", "n1", "NodeHasDiskPressure"),
 			event("default", "e6", "Node", "n2", "NodeNotReady"),
 		},
-		Logs: []evidence.Log{logOf("web-7-a", 3, 20*time.Second)},
+		Logs: []evidence.Log{logOf(3, 20*time.Second)},
 	}
 }
 

@@ -60,7 +60,7 @@ func (v *visit) refresh(ctx context.Context, gone []evidence.Attempt, wait time.
 	for _, a := range gone {
 		refs = append(refs, a.Of.Object())
 	}
-	if refs = distinct(refs); len(refs) == 0 || len(refs) > fetchOne {
+	if refs = distinct(refs); len(refs) == 0 || len(refs) > fewThings {
 		return nil
 	}
 	select {

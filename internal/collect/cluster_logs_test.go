@@ -45,8 +45,8 @@ func TestClusterChoosesTheLog(t *testing.T) {
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 	notStarted := exit(128, time.Minute)
 	notStarted.Reason, notStarted.StartedAt = "StartError", metav1.Unix(0, 0)
-	third := logOf("web-7-a", 3, 20*time.Second)
-	second := logOf("web-7-a", 2, 20*time.Second)
+	third := logOf(3, 20*time.Second)
+	second := logOf(2, 20*time.Second)
 	empty := evidence.Log{Of: third.Of}
 	for _, test := range []struct {
 		name     string
@@ -94,7 +94,7 @@ func TestClusterChoosesTheLog(t *testing.T) {
 func TestClusterTellsRunsApart(t *testing.T) {
 	status := corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: exit(3, 20*time.Second)}}
 	for _, test := range []struct{ name, plain string }{
-		{"the next run has printed", logOf("web-7-a", 4, 0).Text},
+		{"the next run has printed", logOf(4, 0).Text},
 		{"the next run has printed nothing yet", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestClusterTellsRunsApart(t *testing.T) {
 				return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 			}
 			server.Answer("previous=false", serve(test.plain))
-			server.Answer("previous=true", serve(logOf("web-7-a", 3, 20*time.Second).Text))
+			server.Answer("previous=true", serve(logOf(3, 20*time.Second).Text))
 			s := mustAsk(t, server, pod("web-7-a"))
 			if len(s.Logs) != 1 || !strings.Contains(s.Logs[0].Text, "line of attempt 3") || s.Logs[0].Of.Attempt != 3 {
 				t.Errorf("logs %v, gaps %q", s.Logs, gapsOf(s))
@@ -115,7 +115,7 @@ func TestClusterTellsRunsApart(t *testing.T) {
 // The kubelet has removed the run in the status because there is a newer death: the pod is read again.
 func TestClusterFollowsTheNewestDeath(t *testing.T) {
 	server := apitest.New(t, shop())
-	newer := with(corev1.ContainerStatus{RestartCount: 4, State: corev1.ContainerState{Terminated: exit(3, 0)}}, logOf("web-7-a", 4, 0))
+	newer := with(corev1.ContainerStatus{RestartCount: 4, State: corev1.ContainerState{Terminated: exit(3, 0)}}, logOf(4, 0))
 	server.Answer("previous=true", func(w http.ResponseWriter, _ *http.Request) {
 		server.Load(newer)
 		_, _ = io.WriteString(w, "unable to retrieve container logs for containerd://0a1b2c")
@@ -157,7 +157,7 @@ func TestClusterReadsTheEndOfALog(t *testing.T) {
 	for i := range 900 {
 		wide.WriteString(now.Add(-25*time.Second).Format(time.RFC3339Nano) + fmt.Sprintf(" wide %d ", i) + strings.Repeat("y", 16<<10) + "\n")
 	}
-	of := logOf("web-7-a", 3, 0).Of
+	of := logOf(3, 0).Of
 	for _, test := range []struct {
 		name, text string
 		bytes      int64
@@ -217,7 +217,7 @@ func TestClusterSickNode(t *testing.T) {
 		p.Spec.NodeName = "n2"
 		cluster.Objects = append(cluster.Objects, p)
 	}
-	cluster.Logs = append(cluster.Logs, logOf("web-7-a", 3, 20*time.Second))
+	cluster.Logs = append(cluster.Logs, logOf(3, 20*time.Second))
 	server := apitest.New(t, cluster)
 	for i := range 6 {
 		server.Hang(fmt.Sprintf("/sick-%d/log?", i))

@@ -209,7 +209,7 @@ func (v *visit) notFound(ctx context.Context, ref evidence.Ref) error {
 		names = append(names, o.GetName())
 		return false
 	})
-	if near := nearest(ref.Name, names); err == nil && len(near) == 0 && ref.Namespace != "" {
+	if near := Nearest(ref.Name, names); err == nil && len(near) == 0 && ref.Namespace != "" {
 		q := query{kind: ref.Kind, fields: fields.OneTermEqualSelector("metadata.name", ref.Name).String(), onePage: true}
 		_, _, _ = v.api.list(ctx, q, func(o evidence.Object) bool { // who may not look elsewhere is told nothing of it
 			elsewhere = append(elsewhere, evidence.RefOf(o))

@@ -3,6 +3,12 @@
 package collect
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -134,8 +140,8 @@ func TestClusterSaysWhatItCouldNotRead(t *testing.T) {
 		{"owner", "/replicasets/", broken, "etcd is\nslow", "changes of replicaset/web-7: cannot get replicasets in namespace shop: etcd is slow", 0},
 		{"config", "/configmaps/", forbidden, "", "changes of configmap/conf: forbidden: cannot get configmaps in namespace shop", 0},
 		{"quota", "/resourcequotas", forbidden, "", "changes of namespace/shop: forbidden: cannot list resourcequotas in namespace shop", 0},
-		{"no metrics-server", "/metrics.k8s.io", http.StatusNotFound, "the server could not find the requested resource", "usage of podmetrics/web-7-a: metrics.k8s.io is not served (no metrics-server)", evidence.Usage},
-		{"metrics", "/metrics.k8s.io", forbidden, "", "usage of podmetrics/web-7-a: forbidden: cannot get pods.metrics.k8s.io in namespace shop", evidence.Usage},
+		{"no metrics-server", "/metrics.k8s.io", http.StatusNotFound, "the server could not find the requested resource", "usage of pod/web-7-a: metrics.k8s.io is not served (no metrics-server)", evidence.Usage},
+		{"metrics", "/metrics.k8s.io", forbidden, "", "usage of pod/web-7-a: forbidden: cannot get pods.metrics.k8s.io in namespace shop", evidence.Usage},
 		{"log", "/log?", forbidden, "", "logs of pod/web-7-a[app]#3: forbidden: cannot get pods/log in namespace shop", evidence.Logs},
 		{"kubelet refuses", "/log?", broken, `Get "https://10.0.0.1:10250/containerLogs/shop": dial tcp 10.0.0.1:10250: connect: connection refused`, "logs of pod/web-7-a[app]#3: connection refused: the API server cannot reach the kubelet of node n1", evidence.Logs},
 		{"no route", "/log?", broken, `Get "https://10.0.0.1:10250/x": dial tcp 10.0.0.1:10250: connect: no route to host`, "logs of pod/web-7-a[app]#3: no route to host: the API server cannot reach the kubelet of node n1", evidence.Logs},
@@ -249,6 +255,7 @@ func TestClusterErrors(t *testing.T) {
 		{"unknown node", nil, named("Node", "n2"), "there is no node n2, near names are n1"},
 		{"unknown namespace", nil, evidence.Selection{Namespace: "shpo"}, "there is no namespace shpo, near names are shop"},
 		{"unknown container", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "shop", "web-7-a"), Container: "ap"}, "pod web-7-a has no container ap, it has app"},
+		{"bad selector", nil, evidence.Selection{Label: "a b"}, `label selector "a b": unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt`},
 		{"unknown kind", nil, named("Rollout", "web"), "cannot look at a Rollout: name a pod, a workload, a node or a namespace"},
 		{"forbidden", func(s *apitest.Server) { s.Fail("/pods/", http.StatusForbidden, "") }, pod("web-7-a"), "forbidden: this user cannot get pods in namespace shop: ask for a role that can, such as view"},
 		{"forbidden list", func(s *apitest.Server) { s.Fail("/pods", http.StatusForbidden, "") }, evidence.Selection{AllNamespaces: true}, "forbidden: this user cannot list pods: ask for a role that can, such as view"},
@@ -266,5 +273,43 @@ func TestClusterErrors(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	a := &api{host: "https://10.0.0.1"}
+	for text, want := range map[string]string{
+		`Get "https://10.0.0.1": getting credentials: exec: executable cloud-login not found`:                          "cannot get the credentials for the API server at https://10.0.0.1: exec: executable cloud-login not found",
+		`Get "https://10.0.0.1": tls: failed to verify certificate: x509: certificate has expired or is not yet valid`: "cannot trust the API server at https://10.0.0.1: certificate has expired or is not yet valid: see the cluster's certificate-authority in the kubeconfig",
+		`Get "https://x": EOF`:                              "cannot reach the API server at https://10.0.0.1: EOF: see that it runs, and the kubeconfig names it",
+		`Get "https://x": dial tcp: lookup x: no such host`: "cannot reach the API server at https://10.0.0.1: no such host: see that it runs, and the kubeconfig names it",
+	} {
+		if got := a.unreachable(text).Error(); got != want {
+			t.Errorf("%s\n got %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+func TestExpiredCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		until time.Time
+		want  string
+	}{
+		{time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC), " (the client certificate expired at 2025-01-02T03:04:05Z)"},
+		{time.Now().Add(time.Hour), ""},
+	} {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: test.until}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &api{certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+		if got := a.expired(); got != test.want {
+			t.Errorf("expired() = %q, want %q", got, test.want)
+		}
 	}
 }

@@ -165,16 +165,6 @@ func gzipped(t testing.TB, data []byte) []byte {
 	return buf.Bytes()
 }
 
-// paxFlood returns a gzipped tar of about one million bytes of header for each entry, and no content.
-func paxFlood(t testing.TB, n int) []byte {
-	var headers []*tar.Header
-	for i := range n {
-		pax := map[string]string{"x.y": strings.Repeat("a", 1_000_000)}
-		headers = append(headers, &tar.Header{Name: fmt.Sprint(i), Typeflag: tar.TypeReg, PAXRecords: pax, Format: tar.FormatPAX})
-	}
-	return gzipped(t, tarOf(t, 0, headers...))
-}
-
 func manyNames(n int) []string {
 	names := make([]string, n)
 	for i := range names {
@@ -224,7 +214,7 @@ func hostileZips(t testing.TB) []hostile {
 		{"zip packed claim", zipClaims(t, 1, 10<<30), "claims bytes that belong to other entries"},
 		{"zip false size", zipClaims(t, 100, 1), "entry"},
 		{"zip shared bytes", zipRepeat(t, 500, 1000), "claims bytes that belong to other entries"},
-		{"zip ratio", zipBomb(t, 2, 8<<20), "unpacks to more than 200 times the size of the archive"},
+		{"zip ratio", zipBomb(t, 2, 1<<20), "unpacks to more than 200 times the size of the archive"},
 		{"zip too many", zipNames(t, manyNames(maxEntries+1)...), "more than 10000 entries"},
 		{"zip only folders", zipNames(t, "a/", "b/"), "no files in it"},
 		{"zip empty", zipNames(t), "no files in it"},
@@ -246,8 +236,7 @@ func hostileTars(t testing.TB) []hostile {
 		{"tar cut off", tarOf(t, 0, &tar.Header{Name: "a", Size: 4096}), "unexpected EOF"},
 		{"tar twice", tarOf(t, 0, &tar.Header{Name: "a"}, &tar.Header{Name: "./a"}), "name appears twice"},
 		{"tgz parent", gzipped(t, tarName(t, "../x")), outside},
-		{"tgz ratio", gzipped(t, tarOf(t, 8<<20, &tar.Header{Name: "a", Size: 8 << 20}, &tar.Header{Name: "b", Size: 8 << 20})), "unpacks to more than 200 times"},
-		{"tgz header flood", paxFlood(t, 140), "unpacks to more than the 82468864 bytes a bundle may have"},
+		{"tgz ratio", gzipped(t, tarOf(t, 1<<20, &tar.Header{Name: "a", Size: 1 << 20}, &tar.Header{Name: "b", Size: 1 << 20})), "unpacks to more than 200 times"},
 		{"tgz no tar", gzipped(t, bytes.Repeat([]byte("hello "), 200)), "invalid tar header"},
 		{"gzip cut off", []byte("\x1f\x8b\x08"), "unexpected EOF"},
 		{"gzip of gzip", gzipped(t, gzipped(t, tarName(t, "a"))), "EOF"},
@@ -277,9 +266,9 @@ func TestOpenArchiveRefusesHostileFiles(t *testing.T) {
 	}
 }
 
-// A list of contents may promise millions of entries: it is not even parsed.
+// A list of contents may promise any number of entries: it is not even parsed.
 func TestOpenArchiveBoundsZipDirectory(t *testing.T) {
-	data := zipRepeat(t, 1_000_000, 1)
+	data := zipRepeat(t, 300_000, 1)
 	grown := allocated(func() {
 		if _, err := readArchive(bytes.NewReader(data), int64(len(data))); err == nil || err.Error() != "more than 10000 entries" {
 			t.Errorf("error %v", err)
@@ -287,6 +276,16 @@ func TestOpenArchiveBoundsZipDirectory(t *testing.T) {
 	})
 	if grown > maxTotalBytes {
 		t.Errorf("allocated %d MiB", grown>>20)
+	}
+}
+
+// A gzipped tar may consist of headers alone: what they unpack to is bounded too.
+func TestReadTarBoundsHeaders(t *testing.T) {
+	pax := map[string]string{"x.y": strings.Repeat("a", 100_000)}
+	data := tarOf(t, 0, &tar.Header{Name: "a", PAXRecords: pax}, &tar.Header{Name: "b", PAXRecords: pax})
+	err := readTar(newIntake(1), &cappedReader{r: bytes.NewReader(data), left: 150_000})
+	if err == nil || err.Error() != "unpacks to more than the 82468864 bytes a bundle may have" {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -25,7 +25,7 @@ func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref) error {
 		}
 		return fmt.Errorf("%s, but there is one in %s: name it with -n", text, joined(in))
 	}
-	if near := nearest(ref.Name, names); len(near) > 0 {
+	if near := Nearest(ref.Name, names); len(near) > 0 {
 		return fmt.Errorf("%s, near names are %s", text, joined(near))
 	}
 	list := "kubectl get " + strings.ToLower(ref.Kind) + "s"
@@ -37,10 +37,10 @@ func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref) error {
 
 func joined(names []string) string { return strings.Join(names, ", ") }
 
-// nearest returns up to three names that the given one may have been meant to be, the most alike first: those that
+// Nearest returns up to three names that the given one may have been meant to be, the most alike first: those that
 // begin with it, as a pod's name does with its workload's, then those that are, or begin with, something a few letters
 // different.
-func nearest(name string, names []string) []string {
+func Nearest(name string, names []string) []string {
 	type candidate struct {
 		name  string
 		score int

@@ -9,7 +9,9 @@ const masked = "[masked]"
 
 const (
 	// maxLook bounds how far ahead or back is looked to decide about one place, so that the time is linear in the text.
-	maxLook = 512
+	maxLook = 256
+	// maxWeak is how much of a value is looked at to tell whether it is random.
+	maxWeak = 128
 	// maxPasses bounds how often a text is gone over again after something in it was masked.
 	maxPasses = 4
 )
@@ -94,15 +96,23 @@ func (r *redactor) word(i int) int {
 	return end
 }
 
-// clients are programs that take a password after a short flag, with or without a blank between.
-var clients = map[string]string{
-	"mysql": "-p", "mysqladmin": "-p", "mysqldump": "-p", "mariadb": "-p", "cli": "-a ", "curl": "-u ",
+// passwordFlag returns the flag after which a client program takes a password, with a blank where one comes between.
+func passwordFlag(program string) string {
+	switch program {
+	case "mysql", "mysqladmin", "mysqldump", "mariadb":
+		return "-p"
+	case "cli": // redis-cli
+		return "-a "
+	case "curl":
+		return "-u "
+	}
+	return ""
 }
 
-// command masks the password on the command line of one of the clients.
+// command masks the password on the command line of a client program.
 func (r *redactor) command(start, end int) {
 	word := r.in[start:end]
-	flag := clients[word]
+	flag := passwordFlag(word)
 	if flag == "" || word == "cli" && !strings.HasSuffix(r.in[:start], "redis-") {
 		return
 	}

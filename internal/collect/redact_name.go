@@ -8,87 +8,92 @@ import "bytes"
 type nameClass uint8
 
 const (
-	ordinary nameClass = iota
-	weak               // secret when the value looks random: key, session, signature
-	bare               // secret after "=" and in quotes: pass, pwd
-	strong             // secret whatever it looks like: password, token, api key
-	header             // an Authorization header: scheme, then secret
-	cookie             // a chain of name=secret
+	ordinary  nameClass = iota
+	weak                // secret when the value looks random: key, session, signature
+	bare                // secret after "=" and in quotes: pass, pwd
+	strong              // secret whatever it looks like: password, token, api key
+	header              // an Authorization header: scheme, then secret
+	cookie              // a chain of name=secret
+	qualifier           // not decided by this word
+	partial             // decided together with the word before
 )
 
 // maxName is how much of a name is looked at: its end, which is what tells.
 const maxName = 64
 
-// strongWords are last words of names that make the value a secret. They also count as the end of a word, so that
-// mysqlpassword and authtoken are known.
-var strongWords = []string{
+// lastWords are last words of names that tell what the value is. The qualifiers among them leave the word before them
+// in charge: password_base64, TOKEN_DEFAULT, client-key-data. The partial ones need that word too: api_key.
+var lastWords = map[string]nameClass{
+	"authorization": header, "cookie": cookie, "pass": bare, "pwd": bare,
+
+	"auth": weak, "credential": weak, "credentials": weak, "creds": weak, "cred": weak, "session": weak, "sessionid": weak,
+	"sid": weak, "sig": weak, "signature": weak, "jwt": weak, "bearer": weak, "csrf": weak, "xsrf": weak, "otp": weak,
+	"salt": weak, "seed": weak, "license": weak, "dockerconfigjson": weak, "dockercfg": weak,
+
+	"key": partial, "id": partial, "hash": partial,
+
+	"value": qualifier, "val": qualifier, "data": qualifier, "base": qualifier, "b": qualifier, "encoded": qualifier,
+	"plain": qualifier, "plaintext": qualifier, "text": qualifier, "string": qualifier, "default": qualifier,
+	"current": qualifier, "old": qualifier, "new": qualifier, "previous": qualifier, "raw": qualifier,
+	"prod": qualifier, "production": qualifier, "staging": qualifier, "dev": qualifier, "test": qualifier,
+}
+
+// strongEnds are ends of last words that make the value a secret: token, authtoken, mysqlpassword.
+var strongEnds = []string{
 	"password", "passwd", "passphrase", "passcode", "passwort", "secret", "token",
 	"apikey", "secretkey", "accesskey", "privatekey", "masterkey", "encryptionkey", "signingkey", "accountkey", "authkey",
 }
 
-// strongPairs are the last two words of names whose last word alone says too little.
-var strongPairs = map[string]bool{
-	"api_key": true, "access_key": true, "secret_key": true, "private_key": true, "encryption_key": true,
-	"signing_key": true, "master_key": true, "account_key": true, "auth_key": true, "ssh_key": true, "client_key": true,
-	"shared_key": true, "storage_key": true, "service_key": true, "subscription_key": true, "consumer_key": true,
-	"session_key": true, "hmac_key": true, "aes_key": true, "jwt_key": true, "deploy_key": true, "webhook_key": true,
-	"app_key": true, "application_key": true, "write_key": true, "ingestion_key": true, "integration_key": true,
-	"secret_id": true, "password_hash": true,
-}
-
-// weakWords are last words of names of values that are secret when they look random.
-var weakWords = map[string]bool{
-	"key": true, "auth": true, "credential": true, "credentials": true, "creds": true, "cred": true, "session": true,
-	"sessionid": true, "sid": true, "sig": true, "signature": true, "jwt": true, "bearer": true, "csrf": true,
-	"xsrf": true, "otp": true, "salt": true, "seed": true, "license": true, "dockerconfigjson": true, "dockercfg": true,
-}
-
-// qualifiers are last words that leave the one before them in charge: password_base64, TOKEN_DEFAULT, client-key-data.
-var qualifiers = map[string]bool{
-	"value": true, "val": true, "data": true, "base": true, "b": true, "encoded": true, "plain": true, "plaintext": true,
-	"text": true, "string": true, "default": true, "current": true, "old": true, "new": true, "previous": true, "raw": true,
-	"prod": true, "production": true, "staging": true, "dev": true, "test": true,
+// pairs are the last two words of names whose last word alone says too little.
+var pairs = map[string]nameClass{
+	"api_key": strong, "access_key": strong, "secret_key": strong, "private_key": strong, "encryption_key": strong,
+	"signing_key": strong, "master_key": strong, "account_key": strong, "auth_key": strong, "ssh_key": strong,
+	"client_key": strong, "shared_key": strong, "storage_key": strong, "service_key": strong, "subscription_key": strong,
+	"consumer_key": strong, "session_key": strong, "hmac_key": strong, "aes_key": strong, "jwt_key": strong,
+	"deploy_key": strong, "webhook_key": strong, "app_key": strong, "application_key": strong, "write_key": strong,
+	"ingestion_key": strong, "integration_key": strong, "secret_id": strong, "password_hash": strong, "session_id": weak,
 }
 
 // classify tells from the last words of a name what its value is. "db.password" is a secret, "token-ttl",
 // "secretName" and "max_tokens" are not.
 func classify(name string) nameClass {
-	if len(name) < 3 {
+	if len(name) < 3 || isDigit(name[0]) && isDigit(name[len(name)-1]) {
 		return ordinary
 	}
 	var buf [2 * maxName]byte
 	words := splitName(name[max(0, len(name)-maxName):], buf[:0])
-	last, before := popWord(words)
-	for len(last) > 0 && (isDigit(last[0]) || qualifiers[string(last)]) {
-		words = before
-		last, before = popWord(words)
-	}
-	second, _ := popWord(before)
-	switch string(last) {
-	case "":
-		return ordinary
-	case "authorization":
-		return header
-	case "cookie":
-		return cookie
-	case "pass", "pwd":
-		if len(second) > 0 {
-			return strong
+	for len(words) > 0 {
+		i := bytes.LastIndexByte(words, '_') + 1
+		last, before := words[i:], words[:max(0, i-1)]
+		kind := lastWords[string(last)]
+		switch {
+		case kind == qualifier || isDigit(last[0]):
+			words = before
+			continue
+		case kind == partial:
+			i = bytes.LastIndexByte(before, '_') + 1
+			kind = pairs[string(words[i:])]
+			if kind == ordinary && string(last) == "key" {
+				kind = weak
+			}
+		case kind == ordinary && endsStrong(last):
+			kind = strong
 		}
-		return bare
-	}
-	for _, w := range strongWords {
-		if bytes.HasSuffix(last, []byte(w)) {
-			return strong
-		}
-	}
-	switch {
-	case len(second) > 0 && strongPairs[string(words[len(words)-len(last)-len(second)-1:])]:
-		return strong
-	case weakWords[string(last)], string(last) == "id" && string(second) == "session":
-		return weak
+		return kind
 	}
 	return ordinary
+}
+
+func endsStrong(word []byte) bool {
+	if len(word) < len("token") || bytes.IndexByte([]byte("detny"), word[len(word)-1]) < 0 {
+		return false
+	}
+	for _, end := range strongEnds {
+		if len(word) >= len(end) && string(word[len(word)-len(end):]) == end {
+			return true
+		}
+	}
+	return false
 }
 
 // splitName appends the words of a name to buf in lower case with "_" between them.
@@ -124,13 +129,4 @@ func wordStarts(name string, i int) bool {
 		return true
 	}
 	return upper && i+1 < len(name) && 'a' <= name[i+1] && name[i+1] <= 'z'
-}
-
-// popWord returns the last word, and the words before it.
-func popWord(words []byte) (last, before []byte) {
-	i := bytes.LastIndexByte(words, '_')
-	if i < 0 {
-		return words, nil
-	}
-	return words[i+1:], words[:i]
 }

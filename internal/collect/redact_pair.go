@@ -96,7 +96,7 @@ func (r *redactor) value(from int, sep byte, name string, kind nameClass) int {
 	s := r.in
 	limit := len(s)
 	if kind == weak {
-		limit = maxLook
+		limit = maxWeak
 	}
 	if hasScheme(s[from:]) {
 		return from

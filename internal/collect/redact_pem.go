@@ -26,12 +26,10 @@ func maskPrivateKeys(s string) (string, int) {
 		begin, end := keyMark(lines[i], keyBegin), keyMark(lines[i], keyEnd)
 		switch {
 		case begin >= 0:
-			if maskInline(&lines[i], begin) {
-				spans++
-				continue
+			n, inline := maskInline(&lines[i], begin)
+			if !inline {
+				i, n = maskBelow(lines, i, begin)
 			}
-			var n int
-			i, n = maskBelow(lines, i, begin)
 			spans += n
 		case end >= 0:
 			spans += maskAbove(lines, i, end)
@@ -59,21 +57,24 @@ func keyMark(line, mark string) int {
 	}
 }
 
-// maskInline masks a key that goes on behind its first mark on the same line.
-func maskInline(line *string, begin int) bool {
+// maskInline masks a key that goes on behind its first mark on the same line, and says whether this one does.
+func maskInline(line *string, begin int) (spans int, inline bool) {
 	from := begin + len(keyBegin)
 	from += strings.Index((*line)[from:], keyDash) + len(keyDash)
 	body := strings.TrimRight((*line)[from:], "\r\n")
+	if strings.HasPrefix(body, masked) {
+		return 0, true
+	}
 	if i := strings.Index(body, keyEnd); i >= 0 {
 		body = body[:i]
 	} else {
 		body = body[:len(body)-len(strings.TrimLeft(body, setBase64+`\ `))]
 	}
 	if longestRun(body) < 20 {
-		return false
+		return 0, false
 	}
 	*line = (*line)[:from] + masked + (*line)[from+len(body):]
-	return true
+	return 1, true
 }
 
 // longestRun returns the length of the longest run of base64 in the text.

@@ -70,19 +70,25 @@ func byFirst(list []tokenShape) *[128][]tokenShape {
 // tokenAt returns the span of the token of a known shape that starts at i, or an empty span.
 func tokenAt(s string, i int) (from, to int) {
 	for _, sh := range shapes[s[i]&0x7f] {
-		rest, ok := strings.CutPrefix(s[i:], sh.prefix)
-		if !ok {
+		if i+1 >= len(s) || s[i+1] != sh.prefix[1] || !strings.HasPrefix(s[i:], sh.prefix) {
 			continue
 		}
-		n := 0
-		for n < len(rest) && strings.IndexByte(sh.set, rest[n]) >= 0 {
-			n++
-		}
-		if n >= sh.min && (sh.is == nil || sh.is(rest[:n])) {
-			return i + sh.keep, i + len(sh.prefix) + n
+		from, to = i+sh.keep, i+len(sh.prefix)
+		n := runOf(s[to:min(len(s), to+maxLook)], sh.set)
+		if n >= sh.min && (sh.is == nil || sh.is(s[to:to+n])) {
+			return from, to + n + runOf(s[to+n:], sh.set)
 		}
 	}
 	return i, i
+}
+
+// runOf returns how many bytes of the set s starts with.
+func runOf(s, set string) int {
+	n := 0
+	for n < len(s) && strings.IndexByte(set, s[n]) >= 0 {
+		n++
+	}
+	return n
 }
 
 func exactly16(rest string) bool { return len(rest) == 16 }
@@ -97,8 +103,11 @@ func hasDigitAndCase(rest string) bool {
 }
 
 // isJWT says whether dots part what follows "eyJ" into header, payload and signature, or into the first two of them
-// where the line was cut.
+// where the line was cut. A header of the length that is looked at holds certificates.
 func isJWT(rest string) bool {
+	if len(rest) == maxLook {
+		return true
+	}
 	_, payload, ok := strings.Cut(rest, ".")
 	return ok && len(payload) >= 10 && (strings.HasPrefix(payload, "eyJ") || len(payload) >= 40 || strings.Count(payload, ".") > 1)
 }

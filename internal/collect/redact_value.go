@@ -52,6 +52,9 @@ func valueEnd(s string, i, limit int) int {
 	end, open := min(len(s), i+limit), 0
 	for ; i < end; i++ {
 		c := s[i]
+		if !marks[c] {
+			continue
+		}
 		switch {
 		case isBlank(c), isQuote(c), c == '<':
 			return i
@@ -71,6 +74,14 @@ func valueEnd(s string, i, limit int) int {
 	}
 	return i
 }
+
+// marks are the bytes that may end a value.
+var marks = func() (set [256]bool) {
+	for c := range len(set) {
+		set[c] = isBlank(byte(c)) || strings.IndexByte("\"'`<>\\()[]{},;&|", byte(c)) >= 0
+	}
+	return set
+}()
 
 // endsHere says whether nothing that belongs to the same word is at i.
 func endsHere(s string, i int) bool {

@@ -27,9 +27,9 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	if asksNothing(sel) {
 		return s, nil
 	}
-	belongs, err := labels.Parse(sel.Label)
+	belongs, err := selectorIn(sel)
 	if err != nil {
-		return nil, fmt.Errorf("label selector %q: %w", sel.Label, err)
+		return nil, err
 	}
 	ref, err := locate(s, subjectOf(sel))
 	if err != nil {
@@ -47,6 +47,15 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	}
 	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
 	return &narrowed, nil
+}
+
+// selectorIn returns the label selector of a selection; without one it takes everything.
+func selectorIn(sel evidence.Selection) (labels.Selector, error) {
+	belongs, err := labels.Parse(sel.Label)
+	if err != nil {
+		return nil, fmt.Errorf("label selector %q: %w", sel.Label, err)
+	}
+	return belongs, nil
 }
 
 // asksNothing tells whether a selection leaves open what it is about.

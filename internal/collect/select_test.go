@@ -126,7 +126,7 @@ func TestNearest(t *testing.T) {
 		"something":    "",
 		"worker-x-1-2": "worker-x-1",
 	} {
-		if got := strings.Join(nearest(name, names), " "); got != want {
+		if got := strings.Join(Nearest(name, names), " "); got != want {
 			t.Errorf("nearest to %s: %s, want %s", name, got, want)
 		}
 	}
@@ -162,8 +162,8 @@ func TestClusterStaticPodEvents(t *testing.T) {
 	p.OwnerReferences = nil
 	cluster.Events[0].InvolvedObject.UID = "0a1b2c"
 	s := mustAsk(t, apitest.New(t, cluster), pod("web-7-a"))
-	if !slices.Contains(holds(s), "event e1") {
-		t.Errorf("holds %q", holds(s))
+	if about := s.EventsAbout(s.Subject); len(about) != 1 || about[0].Reason != "BackOff" {
+		t.Errorf("Events about the pod: %v; holds %q", about, holds(s))
 	}
 }
 

@@ -87,18 +87,16 @@ func (p *Pass) CiteNodeCondition(kind corev1.NodeConditionType) (evidence.Fact, 
 // controller that has a pod template. It is nil for a pod that nothing would make again.
 func (p *Pass) PatchContainer(fields map[string]any) *Patch {
 	fields["name"] = p.about.Container
-	return p.patchTemplate(map[string]any{p.list(): []any{fields}})
+	return p.PatchPodSpec(map[string]any{p.list(): []any{fields}})
 }
 
 // PatchPodSpec returns a patch that merges fields into the pod spec of that controller, or nil.
-func (p *Pass) PatchPodSpec(fields map[string]any) *Patch { return p.patchTemplate(fields) }
-
-func (p *Pass) patchTemplate(podSpec map[string]any) *Patch {
+func (p *Pass) PatchPodSpec(fields map[string]any) *Patch {
 	target, template := p.Workload()
 	if template == nil {
 		return nil
 	}
-	data, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": podSpec}}})
+	data, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": fields}}})
 	if err != nil {
 		return nil // cannot happen: rules build these of strings and numbers
 	}

@@ -173,3 +173,20 @@ func TestMissingEvidenceIsASkip(t *testing.T) {
 		}
 	}
 }
+
+func TestAChangeIsACauseOnlyOfWhatFollows(t *testing.T) {
+	restarted := &Rule{ID: "AAA001", Scope: Node, Needs: evidence.Node, Effect: NodeRestarted, Change: true, Run: func(p *Pass) {
+		p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Facts: []evidence.Fact{{Source: evidence.FromStatus}}})
+	}}
+	lost := &Rule{ID: "AAA002", Scope: Pod, Needs: evidence.Status, Effect: EndLost, CausedBy: []Effect{NodeRestarted}, Run: func(p *Pass) {
+		if p.About().Name == "n0-p0" {
+			p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Facts: []evidence.Fact{{Source: evidence.FromStatus}}})
+		}
+	}}
+	s := world()
+	s.Has = evidence.Status | evidence.Node
+	want := "AAA001 node/n0 m\n AAA002 pod/n0-p0 m\n"
+	if got := shape(Examine(s, []*Rule{restarted, lost}).Causes, ""); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

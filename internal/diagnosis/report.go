@@ -5,6 +5,7 @@ package diagnosis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -40,7 +41,7 @@ func Diagnose(ctx context.Context, src Source, sel evidence.Selection, rules []*
 func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	result := Run(s, rules)
 	report := &Report{
-		Taken: s.Taken, Subject: s.Subject, Causes: Rank(s, result.Findings),
+		Taken: s.Taken, Subject: s.Subject, Causes: telling(Rank(s, result.Findings)),
 		Undetermined: undetermined(s, result), Skipped: result.Skipped, Gaps: s.Gaps,
 	}
 	for _, ref := range asked(s) {
@@ -49,6 +50,12 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 		}
 	}
 	return report
+}
+
+// telling leaves out changes that nothing followed from: that a node was restarted an hour ago is no cause of what
+// happened since.
+func telling(causes []Cause) []Cause {
+	return slices.DeleteFunc(causes, func(c Cause) bool { return c.Rule.Change && len(c.Leads) == 0 })
 }
 
 // undetermined lists every death that no finding explains at least as likely.
@@ -62,10 +69,11 @@ func undetermined(s *evidence.Snapshot, result Result) []Undetermined {
 	var list []Undetermined
 	for _, t := range targets(s)[Attempt] {
 		if a := t.attempt; !explained[a.Of] {
-			u := Undetermined{About: a.Of, At: a.Finished, SettledBy: settledBy(s, a)}
-			u.Message = fmt.Sprintf("container %s ended with exit code %d, reason %s, and nothing that could be read says who ended it",
-				a.Of.Container, a.ExitCode, a.Reason)
-			list = append(list, u)
+			list = append(list, Undetermined{
+				About: a.Of, At: a.Finished, SettledBy: settledBy(s, a),
+				Message: fmt.Sprintf("container %s ended with exit code %d, reason %s, and nothing that could be read says who ended it",
+					a.Of.Container, a.ExitCode, a.Reason),
+			})
 		}
 	}
 	return list

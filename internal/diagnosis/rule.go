@@ -46,6 +46,7 @@ type Rule struct {
 	Also     evidence.Kind // these sharpen the answer where they can be had
 	Effect   Effect        // the kind of thing this rule sees happen
 	CausedBy []Effect      // the kinds of thing that can bring it about
+	Change   bool          // not trouble by itself: reported only where something follows from it
 	Run      func(*Pass)   // reads memory only: it cannot fail
 }
 

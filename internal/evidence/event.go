@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"time"
@@ -44,7 +45,7 @@ func EventOf(e *corev1.Event) Event {
 		ev.Reporter = e.Source.Component
 	}
 	if ev.First.IsZero() {
-		ev.First = firstTime(e.EventTime.Time, e.CreationTimestamp.Time)
+		ev.First = cmp.Or(e.EventTime.Time, e.CreationTimestamp.Time)
 	}
 	if ev.Last.IsZero() {
 		ev.Last = ev.First
@@ -54,15 +55,6 @@ func EventOf(e *corev1.Event) Event {
 	}
 	ev.Count = max(ev.Count, 1)
 	return ev
-}
-
-func firstTime(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return time.Time{}
 }
 
 // Fact returns the Event as an observation, in the Event's own words.

@@ -26,18 +26,26 @@ func (f *Fix) command(kubectl []string) string {
 	if len(kubectl) > 0 {
 		begin = quoted(kubectl)
 	}
+	if f.Patch != nil {
+		return begin + " " + f.patch()
+	}
+	if rest, ok := strings.CutPrefix(f.Command, "kubectl "); ok {
+		return begin + " " + rest
+	}
+	return f.Command
+}
+
+// patch returns what follows kubectl to apply the patch, or "" when there is none.
+func (f *Fix) patch() string {
 	if f.Patch == nil {
-		if rest, ok := strings.CutPrefix(f.Command, "kubectl "); ok {
-			return begin + " " + rest
-		}
-		return f.Command
+		return ""
 	}
 	var args []string
 	if ns := f.Patch.Target.Namespace; ns != "" {
 		args = append(args, "-n", ns)
 	}
 	args = append(args, "patch", f.Patch.Target.typeName(), "--type", f.Patch.Type)
-	return begin + " " + quoted(args) + " --patch=" + quote(f.Patch.Data)
+	return quoted(args) + " --patch=" + quote(f.Patch.Data)
 }
 
 func quoted(args []string) string {

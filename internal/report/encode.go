@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"sigs.k8s.io/yaml"
 )
@@ -14,6 +16,16 @@ import (
 // JSON returns the reports for programs: one as a Report, any other number as a ReportList. What a terminal could
 // take for a command is written as \u escapes, so that the text read back is what the cluster said.
 func JSON(reports []Report) ([]byte, error) {
+	return encode(reports, func(r rune) string {
+		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
+			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+		}
+		return fmt.Sprintf(`\u%04x`, r)
+	})
+}
+
+// encode writes JSON, with what its encoder lets through and terminals act on as escape says.
+func encode(reports []Report, escape func(rune) string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -21,13 +33,18 @@ func JSON(reports []Report) ([]byte, error) {
 	if err := e.Encode(document(reports)); err != nil {
 		return nil, fmt.Errorf("write the report as JSON: %w", err)
 	}
-	return replaceUnsafe(b.Bytes(), func(r rune) string { return fmt.Sprintf(`\u%04x`, r) }), nil
+	return []byte(replaceHidden(b.String(), escape)), nil
 }
 
-// YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what a terminal could take for a
-// command is shown as <U+202E>.
+// YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what its encoder lets through
+// and a terminal could take for a command is shown as Escape shows it.
 func YAML(reports []Report) ([]byte, error) {
-	js, err := JSON(reports)
+	js, err := encode(reports, func(r rune) string {
+		if r > 0xffff { // a YAML reader takes no surrogates, and these as they are
+			return string(r)
+		}
+		return fmt.Sprintf(`\u%04x`, r)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +52,7 @@ func YAML(reports []Report) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the report as YAML: %w", err)
 	}
-	return replaceUnsafe(b, func(r rune) string { return fmt.Sprintf("<U+%04X>", r) }), nil
+	return []byte(replaceHidden(string(b), func(r rune) string { return Escape(string(r)) })), nil
 }
 
 func document(reports []Report) any {
@@ -45,29 +62,19 @@ func document(reports []Report) any {
 	return List{APIVersion: APIVersion, Kind: "ReportList", Items: reports}
 }
 
-// replaceUnsafe replaces the runes that encoders let through and terminals act on.
-func replaceUnsafe(b []byte, with func(rune) string) []byte {
-	if !bytes.ContainsFunc(b, hidden) {
-		return b
+// replaceHidden replaces what encoders let through and terminals act on. Newlines and tabs are the encoder's own.
+func replaceHidden(s string, with func(rune) string) string {
+	acts := func(r rune) bool { return !isVisible(r) && r != '\n' && r != unicode.ReplacementChar }
+	if !strings.ContainsFunc(s, acts) {
+		return s
 	}
-	var out strings.Builder
-	for _, r := range string(b) {
-		if hidden(r) {
-			out.WriteString(with(r))
+	var b strings.Builder
+	for _, r := range s {
+		if acts(r) {
+			b.WriteString(with(r))
 		} else {
-			out.WriteRune(r)
+			b.WriteRune(r)
 		}
 	}
-	return []byte(out.String())
-}
-
-// hidden tells DEL, the C1 controls and what reorders or hides text (Unicode Bidi_Control and the invisible format
-// characters).
-func hidden(r rune) bool {
-	switch {
-	case r >= 0x7f && r <= 0x9f, r == 0xad, r == 0x61c, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e,
-		r >= 0x2060 && r <= 0x206f, r == 0xfeff:
-		return true
-	}
-	return false
+	return b.String()
 }

@@ -28,7 +28,7 @@ func Explain(r *diagnosis.Rule, width int) string {
 		}
 	}
 	fenced := false
-	for _, line := range strings.Split(strings.TrimSpace(r.Doc), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(r.Doc), "\n") {
 		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
 		fenced = fenced != fence
 		switch {

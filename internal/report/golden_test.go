@@ -52,7 +52,6 @@ var (
 	liveness = &diagnosis.Rule{ID: "PRB001", Title: "Killed by a failed liveness probe", Effect: diagnosis.LivenessFailed}
 	grace    = &diagnosis.Rule{ID: "EXT004", Title: "Ended by SIGKILL after its grace period", Effect: diagnosis.Killed}
 	limit    = &diagnosis.Rule{ID: "MEM001", Title: "Container exceeded its memory limit", Effect: diagnosis.OutOfMemory}
-	panicked = &diagnosis.Rule{ID: "EXT002", Title: "Go program panicked", Effect: diagnosis.ProcessFailed}
 	waiting  = &diagnosis.Rule{ID: "EVC001", Title: "Evicted under node pressure", Effect: diagnosis.Evicted}
 )
 
@@ -159,7 +158,19 @@ func quiet() *diagnosis.Report {
 	return &diagnosis.Report{Taken: taken, Subject: pod("web-0"), Asked: 1, Gaps: []evidence.Gap{{Kind: evidence.Host, Why: "no node agent"}}}
 }
 
+// crowd is a report of the whole cluster with more causes than the short form tells in full.
+func crowd() *diagnosis.Report {
+	r := &diagnosis.Report{Taken: taken, Asked: 40, Causes: []diagnosis.Cause{nodeCause()}}
+	for _, name := range []string{"api", "cart", "db", "front", "mail", "pay", "queue", "search"} {
+		c := memoryCause(name)
+		c.Fixes[0].Patch.Target.Name = name
+		r.Causes = append(r.Causes, c)
+	}
+	return r
+}
+
 func TestText(t *testing.T) {
+	golden(t, "crowd.txt", Text([]Report{New(crowd())}, Options{Inquest: "kubectl inquest"}))
 	golden(t, "fleet.txt", Text([]Report{New(fleet())}, Options{}))
 	golden(t, "fleet-wide.txt", Text([]Report{New(fleet())}, Options{Wide: true, Width: 100, Kubectl: []string{"kubectl", "--context", "prod"}}))
 	golden(t, "quiet.txt", Text([]Report{New(quiet()), New(quiet())}, Options{}))

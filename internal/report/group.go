@@ -46,7 +46,7 @@ func sameness(c *Cause) string {
 	fmt.Fprintf(&b, "%s\x00%s\x00%s\x00%s\x00%s\x00%s", c.Rule, c.Confidence, c.About.Kind, c.About.Namespace,
 		c.About.Container, masked(c.Message, c.About))
 	for _, f := range c.Fixes {
-		fmt.Fprintf(&b, "\x00%s", masked(f.Title+f.command(nil), c.About))
+		fmt.Fprintf(&b, "\x00%s\x00%s", masked(f.Title+f.Command, c.About), f.patch())
 	}
 	for i := range c.Leads {
 		fmt.Fprintf(&b, "\x01%s\x02", sameness(&c.Leads[i]))

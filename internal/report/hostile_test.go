@@ -18,7 +18,7 @@ import (
 // attack is what a line of a log may hold: commands to the terminal, text that hides or reorders other text, forged
 // lines of a report, Markdown and a shell.
 const attack = "a\x1b[2J\x1b]0;title\x07\x1b]8;;http://x\x07b\rc\x9bd\u009b31me\u202ef\u2066g\u200bh\x00i\x7fj\xffk" +
-	"\n1. MEM001 certain forged\n```\n<script>alert(1)</script>![x](http://y)`z`**w** 'quoted' $(reboot)"
+	"\U000e0041\u3164\n1. MEM001 certain forged\n```\n<script>alert(1)</script>![x](http://y)`z`**w** 'quoted' $(reboot)"
 
 // hostile is a report in which everything that can come from a cluster is an attack.
 func hostile() Report {
@@ -116,7 +116,7 @@ func outsideFences(markdown string) string {
 // TestJSONKeepsText checks that what JSON escapes is read back as the cluster said it.
 func TestJSONKeepsText(t *testing.T) {
 	r := New(quiet())
-	r.Gaps[0].Why = "a\x1b[2J\u202eb\u009bc\u200bd\u2028e<f>"
+	r.Gaps[0].Why = "a\x1b[2J\u202eb\u009bc\u200bd\u2028e<f>\U000e0041\u3164"
 	data, err := JSON([]Report{r})
 	if err != nil {
 		t.Fatal(err)

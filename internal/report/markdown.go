@@ -51,7 +51,7 @@ func (m *markdown) report(r *Report) {
 		m.line("\n**Not checked**\n")
 		for _, x := range list {
 			what, why, things := x.phrase(len(x.rules), len(x.things))
-			m.line("- %s: %s%s", EscapeMarkdown(what), EscapeMarkdown(why), EscapeMarkdown(things))
+			m.line("- %s: %s", EscapeMarkdown(what), EscapeMarkdown(why+things))
 		}
 	}
 }
@@ -85,9 +85,9 @@ func (m *markdown) fact(mark string, f *Fact, about Thing) {
 	}
 	place := f.place(about, m.home)
 	if place != "" {
-		place = " (" + place + ")"
+		place = " " + EscapeMarkdown("("+place+")")
 	}
-	m.line("%s%s%s: %s%s", mark, f.Source, at, EscapeMarkdown(clip(f.Text, wideText)), EscapeMarkdown(place))
+	m.line("%s%s%s: %s%s", mark, f.Source, at, EscapeMarkdown(clip(f.Text, wideText)), place)
 }
 
 func (m *markdown) fix(indent string, f *Fix) {
@@ -101,7 +101,7 @@ func (m *markdown) fix(indent string, f *Fix) {
 		fence += "`"
 	}
 	m.line("%s  %ssh", indent, fence)
-	for _, line := range strings.Split(command, "\n") {
+	for line := range strings.SplitSeq(command, "\n") {
 		m.line("%s  %s", indent, line)
 	}
 	m.line("%s  %s", indent, fence)

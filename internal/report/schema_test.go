@@ -66,9 +66,13 @@ func TestOutputIsValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for form, data := range map[string][]byte{"JSON": js, "YAML": ym} {
-			var v any
-			if err := yaml.Unmarshal(data, &v); err != nil {
+		fromYAML, err := yaml.YAMLToJSON(ym)
+		if err != nil {
+			t.Fatalf("%s as YAML: %v", name, err)
+		}
+		for form, data := range map[string][]byte{"JSON": js, "YAML": fromYAML} {
+			v, err := validator.UnmarshalJSON(bytes.NewReader(data))
+			if err != nil {
 				t.Errorf("%s as %s: %v", name, form, err)
 			}
 			if err := valid.Validate(v); err != nil {

@@ -63,7 +63,9 @@ func (t *text) report(r *Report) {
 	brief := !t.Wide && len(groups) > shortCauses
 	t.more = brief
 	for i := range groups {
-		t.WriteByte('\n')
+		if i == 0 || !brief {
+			t.WriteByte('\n')
+		}
 		t.cause(i+1, &groups[i], brief)
 	}
 	t.undetermined(r.Undetermined)
@@ -315,7 +317,7 @@ func (t *text) command(indent, command string) {
 	if command == "" {
 		return
 	}
-	for _, line := range strings.Split(strings.TrimSpace(EscapeLines(command)), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(EscapeLines(command)), "\n") {
 		for _, part := range continued(line, t.width-length(indent)) {
 			t.WriteString(indent + part + "\n")
 		}

@@ -8,9 +8,13 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
+	"github.com/kubeinquest/inquest/internal/rules/initial"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
+	"github.com/kubeinquest/inquest/internal/rules/node"
+	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 )
@@ -19,9 +23,13 @@ import (
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		config.Rules,
-		image.Rules,
+		eviction.Rules,
 		exit.Rules,
+		image.Rules,
+		initial.Rules,
 		memory.Rules,
+		node.Rules,
+		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
 	)

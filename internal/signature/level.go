@@ -67,74 +67,93 @@ func levelPrefix(body string, stamped bool) (level, string) {
 	if lv, rest := klog(body); lv != unknown {
 		return lv, rest
 	}
-	open := begins(body, "[", "<", "(")
-	if open {
-		n := 0
-		_, n = stampAt(body[1:])
-		stamped = stamped || n > 0
+	n := name{body: body, bracket: begins(body, "[", "<", "("), stamped: stamped}
+	if n.bracket && !stamped {
+		_, length := stampAt(body[1:])
+		n.stamped = length > 0
 	}
-	words := 0
-	for i := 0; i < min(len(body), 120) && words < 3; {
-		if !letter(body[i]) || i > 0 && (digit(body[i-1]) || body[i-1] == '_') {
-			i++
-			continue
+	for n.next() && n.start < 120 && n.words < 3 {
+		if lv := levelNamed(body[n.start:n.end]); lv != unknown && n.marks(lv) {
+			return lv, n.after()
 		}
-		end := i + 1
-		for end < len(body) && letter(body[end]) {
-			end++
+		if n.end-n.start > 1 && !n.within() && n.before() != '.' { // a.b.C counts as one
+			n.words++
 		}
-		if lv := levelNamed(body[i:end]); lv != unknown && marked(lv, body, i, end, words == 0, stamped, open) {
-			return lv, afterLevel(body, i, end)
-		}
-		if end-i > 1 && !within(body, i) && (i == 0 || body[i-1] != '.') { // a.b.C counts as one
-			words++
-		}
-		for end < len(body) && (letter(body[end]) || digit(body[end]) || body[end] == '_') {
-			end++
-		}
-		i = end
 	}
 	return unknown, ""
 }
 
-// afterLevel is the text after the level body[i:end], and after the bracket that it stands in.
-func afterLevel(body string, i, end int) string {
-	if within(body, i) {
-		if n := strings.IndexByte(body[end:min(len(body), end+60)], ']'); n >= 0 {
-			end += n
-		}
-	}
-	return strings.TrimLeft(body[end:], "]>):-|= \t")
+// A name goes over the words of a line that may be the name of its level: the letters with which identifiers begin.
+type name struct {
+	body       string
+	start, end int  // of the word
+	tail       int  // end of the identifier that it begins
+	words      int  // words passed, outside brackets
+	bracket    bool // the line begins with a bracket
+	stamped    bool // the line has a time stamp before
 }
 
-// marked says whether body[i:end], the name of a level, is meant as one.
-func marked(lv level, body string, i, end int, first, stamped, open bool) bool {
-	before, after := byte(' '), byte(' ')
-	if i > 0 {
-		before = body[i-1]
+func (n *name) next() bool {
+	for at := n.tail; at < len(n.body); at = n.tail {
+		n.start = at
+		for at < len(n.body) && letter(n.body[at]) {
+			at++
+		}
+		n.end = at
+		for at < len(n.body) && inWord(n.body[at]) {
+			at++
+		}
+		n.tail = max(at, n.start+1)
+		if n.end > n.start {
+			return true
+		}
 	}
-	if end < len(body) {
-		after = body[end]
+	return false
+}
+
+func (n *name) before() byte {
+	if n.start == 0 {
+		return ' '
+	}
+	return n.body[n.start-1]
+}
+
+// within says whether the word is inside square brackets.
+func (n *name) within() bool {
+	return strings.LastIndexByte(n.body[:n.start], '[') > strings.LastIndexByte(n.body[:n.start], ']')
+}
+
+// after is the text after the word, and after the bracket that it stands in.
+func (n *name) after() string {
+	end := n.end
+	if n.within() {
+		end += max(0, strings.IndexByte(n.body[end:min(len(n.body), end+60)], ']'))
+	}
+	return strings.TrimLeft(n.body[end:], "]>):-|= \t")
+}
+
+// marks says whether the word, the name of level lv, is meant as one.
+func (n *name) marks(lv level) bool {
+	before, after := n.before(), byte(' ')
+	if n.end < len(n.body) {
+		after = n.body[n.end]
 	}
 	if strings.IndexByte(" \t[<(:|-.", before) < 0 || strings.IndexByte(" \t]>):|-[,/", after) < 0 {
 		return false
 	}
-	capital := strings.ToUpper(body[i:end]) == body[i:end]
+	word := n.body[n.start:n.end]
+	capital := strings.ToUpper(word) == word
 	switch {
-	case !capital && (lv == detail || end-i == len("log") && strings.EqualFold(body[i:end], "log")):
+	case !capital && (lv == detail || strings.EqualFold(word, "log")):
 		return false // PostgreSQL's levels are common words
 	case before == '.': // Monolog: "production.ERROR: text"
-		return capital && stamped && after == ':'
+		return capital && n.stamped && after == ':'
 	case before == '\t' && after == '\t':
 		return true
-	case after == ']' || after == '>' || after == '|' || within(body, i):
-		return stamped || open
-	case first && !stamped && i == 0:
-		return after == ':' || capital
-	case first && after == ':':
-		return true
+	case strings.IndexByte("]>|", after) >= 0 || n.within():
+		return n.stamped || n.bracket
 	}
-	return capital && (stamped || first || clocked(body[:i]))
+	return n.words == 0 && (capital || after == ':') || capital && (n.stamped || clocked(n.body[:n.start]))
 }
 
 // clocked says whether a time of day is in the text before a level: "postgresql 18:01:02.12 ERROR ==> text".
@@ -145,11 +164,6 @@ func clocked(head string) bool {
 		}
 	}
 	return false
-}
-
-// within says whether position i of a line is inside square brackets.
-func within(body string, i int) bool {
-	return strings.LastIndexByte(body[:i], '[') > strings.LastIndexByte(body[:i], ']')
 }
 
 // klog reads the head that Kubernetes' programs write, "E1123 18:01:02.123456       1 main.go:42] text", and glog's

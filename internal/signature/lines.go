@@ -105,16 +105,23 @@ func newLine(s string) line {
 	if stamp > 0 {
 		body = strings.TrimPrefix(body[stamp:], " ")
 	}
-	l := line{raw: s, text: text, body: body, stamped: stamp > 0}
-	if l.body == "" {
-		return l
+	l := line{raw: s, text: text, body: body, stamped: stamp > 0 || ownStamp(len(s)-len(text))}
+	if l.body != "" {
+		l.level = levelOf(l.body, l.stamped)
 	}
-	l.level = levelOf(l.body, stamp > 0 || len(text) < len(s))
 	return l
 }
 
+// ownStamp says whether what Parse took off, of n bytes, must be the program's own time stamp: the kubelet always
+// writes nine digits of a second.
+func ownStamp(n int) bool {
+	return n > 0 && n != len("2006-01-02T15:04:05.000000000Z ") && n != len("2006-01-02T15:04:05.000000000+00:00 ")
+}
+
 // blank says whether the line shows nothing.
-func (l *line) blank() bool { return strings.TrimSpace(l.body) == "" }
+func (l *line) blank() bool { return strings.TrimLeftFunc(l.body, unseen) == "" }
+
+func unseen(r rune) bool { return r <= ' ' || r == 0x7f }
 
 // indented says whether the line hangs under the one before it.
 func (l *line) indented() bool { return l.text != "" && (l.text[0] == ' ' || l.text[0] == '\t') }
@@ -160,6 +167,6 @@ func valid(s string) string {
 
 // oneLine makes text fit for a headline: valid, without control characters or runs of blanks, not too long.
 func oneLine(s string) string {
-	fields := strings.FieldsFunc(valid(s), func(r rune) bool { return r <= ' ' || r == 0x7f })
+	fields := strings.FieldsFunc(valid(s), unseen)
 	return clip(strings.Join(fields, " "), 512)
 }

@@ -178,7 +178,7 @@ var (
 // headline is the message of a plain line: without its level, its logger's name and its place in the source.
 func headline(lines []line, c *candidate) string {
 	l := &lines[c.head]
-	lv, rest := levelPrefix(l.body, l.stamped || len(l.raw) != len(l.text))
+	lv, rest := levelPrefix(l.body, l.stamped)
 	if lv == unknown || rest == "" || l.level == doubt || l.level == claim {
 		return strings.TrimSpace(l.body)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	pythonFile   = regexp.MustCompile(`^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$`)
+	pythonFile   = regexp.MustCompile(`^([^"]+)", line (\d+)(?:, in (.+))?$`)
 	pythonRaised = regexp.MustCompile(`^[A-Za-z_][\w.]*(?:: |:?$)`)
 )
 
@@ -18,7 +18,7 @@ var pythonChains = []string{"During handling of the above exception", "The above
 // pythonBegins takes a traceback, or the report of a syntax error, which has no such head.
 func pythonBegins(lines []line, i int) bool {
 	body := lines[i].body
-	if at := strings.Index(body, "Traceback (most recent call last)"); at >= 0 {
+	if strings.Contains(body, "Traceback (most recent call last)") {
 		return i+1 == len(lines) || !strings.HasPrefix(lines[i+1].body, "\t")
 	}
 	if !strings.HasPrefix(body, `  File "`) || strings.Contains(body, ", in ") {
@@ -104,10 +104,11 @@ func pythonFrame(lines []string) string {
 		if strings.Contains(s, "Traceback (most recent") {
 			frame = ""
 		}
-		if strings.Index(s, `File "`) < 0 {
+		_, file, found := strings.Cut(s, `File "`)
+		if !found {
 			continue
 		}
-		m := pythonFile.FindStringSubmatch(s[strings.Index(s, `File "`):])
+		m := pythonFile.FindStringSubmatch(file)
 		switch {
 		case m == nil || hasAny(m[1], []string{"-packages/", "/lib/python", "<frozen"}):
 		case m[3] == "":

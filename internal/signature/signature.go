@@ -102,6 +102,9 @@ func candidates(log string, lines []line) []candidate {
 
 // block turns a candidate into what the caller sees.
 func (c *candidate) block(lines []line) Block {
+	if lines[c.head].blank() { // control characters only
+		c.head = c.first()
+	}
 	b := Block{Kind: c.kind, First: c.first(), Last: c.last()}
 	for _, i := range keep(c.own, c.head) {
 		b.Lines = append(b.Lines, valid(lines[i].text))

@@ -75,19 +75,48 @@ func show(b Block, ok bool) string {
 	return s.String() + "\n"
 }
 
-func FuzzFind(f *testing.F) {
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
+// TestTimestamps checks that the answer is the same with the time stamps of `kubectl logs --timestamps` as without.
+func TestTimestamps(t *testing.T) {
+	for name, log := range logs(t) {
+		_, text := Parse(log)
+		if n := len(log) - len(text); n > 0 && !ownStamp(n) || name == "choice.txtar/far-apart.log" {
+			continue // has them, or is about the times of its lines
+		}
+		stamped := strings.ReplaceAll("\n"+strings.TrimSuffix(log, "\n"), "\n", "\n2026-11-23T18:01:02.123456789Z ")[1:]
+		want, _ := Find(log)
+		got, _ := Find(stamped)
+		got.At, want.At = time.Time{}, time.Time{}
+		got.Lines, want.Lines = nil, nil
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s differs with time stamps (-without +with):\n%s", name, diff)
+		}
 	}
+}
+
+// logs are the logs in testdata.
+func logs(tb testing.TB) map[string]string {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		tb.Fatalf("no archives in testdata: %v", err)
+	}
+	found := map[string]string{}
 	for _, path := range archives {
 		archive, err := txtar.ParseFile(path)
 		if err != nil {
-			f.Fatal(err)
+			tb.Fatal(err)
 		}
-		for _, file := range archive.Files {
-			f.Add(string(file.Data))
+		for _, f := range archive.Files {
+			if strings.HasSuffix(f.Name, ".log") {
+				found[filepath.Base(path)+"/"+f.Name] = string(f.Data)
+			}
 		}
+	}
+	return found
+}
+
+func FuzzFind(f *testing.F) {
+	for _, log := range logs(f) {
+		f.Add(log)
 	}
 	f.Fuzz(func(t *testing.T, log string) {
 		b, ok := Find(log)
@@ -97,6 +126,7 @@ func FuzzFind(f *testing.F) {
 		}
 		if ok {
 			bounded(t, b, log)
+			Dependencies(b)
 		}
 	})
 }

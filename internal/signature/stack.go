@@ -162,7 +162,7 @@ func nodeHead(c *candidate, lines []line) {
 	for _, i := range c.own {
 		t := strings.TrimSpace(lines[i].body)
 		switch {
-		case t == "":
+		case lines[i].blank():
 		case strings.HasPrefix(t, "[cause]: "):
 			c.head = i
 			return

@@ -102,8 +102,8 @@ func severity(raw string) level {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		if len(s) == 1 && strings.Contains("IWEF", s) { // MongoDB
-			return map[string]level{"I": info, "W": warning, "E": failure, "F": fatal}[s]
+		if lv := oneLetter[s]; lv != unknown {
+			return lv
 		}
 		if s, _, _ = strings.Cut(s, " "); s == "" {
 			return unknown
@@ -118,6 +118,9 @@ func severity(raw string) level {
 	}
 	return info
 }
+
+// oneLetter are the levels of MongoDB.
+var oneLetter = map[string]level{"D": info, "I": info, "W": warning, "E": failure, "F": fatal}
 
 // errText is the error that the line carries, "" when it says that there is none.
 func (e *entry) errText() string {

@@ -35,7 +35,7 @@ var (
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		m[w] = true
 	}
 	return m
@@ -160,14 +160,15 @@ func words(s string, f func(word, rest string) bool) {
 }
 
 func nextWord(s string) (word, rest string) {
-	part := func(c byte) bool { return letter(c) || digit(c) || c == '_' }
 	i := 0
-	for i < len(s) && !part(s[i]) {
+	for i < len(s) && !inWord(s[i]) {
 		i++
 	}
 	end := i
-	for end < len(s) && part(s[end]) {
+	for end < len(s) && inWord(s[end]) {
 		end++
 	}
 	return s[i:end], s[end:]
 }
+
+func inWord(c byte) bool { return letter(c) || digit(c) || c == '_' }

@@ -22,7 +22,7 @@ func burn(args []string) error {
 	runtime.GOMAXPROCS(*n + 1)
 	for range *n {
 		go func() {
-			for {
+			for n := 0; ; n++ {
 			}
 		}()
 	}

@@ -57,7 +57,8 @@ func serve(args []string) error {
 		say(os.Stderr, "FATAL: lost connection to message broker")
 		os.Exit(1)
 	})
-	err = http.Serve(listener, s.routes())
+	server := &http.Server{Handler: s.routes(), ReadHeaderTimeout: time.Minute}
+	err = server.Serve(listener)
 	if *deaf > 0 {
 		forever()
 	}

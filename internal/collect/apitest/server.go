@@ -167,7 +167,7 @@ type place struct {
 	log     bool
 }
 
-// parse reads /api/v1/… or /apis/<group>/<version>/…
+// parse reads /api/v1/… or /apis/<group>/<version>/… paths.
 func (s *Server) parse(urlPath string) (place, bool) {
 	parts := strings.Split(strings.Trim(urlPath, "/"), "/")
 	p := place{}

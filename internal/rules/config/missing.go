@@ -44,10 +44,7 @@ func missingFor(p *diagnosis.Pass) []missing {
 }
 
 func first(spec *corev1.PodSpec) string {
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		return c.Name
-	}
-	return ""
+	return slices.Concat(spec.InitContainers, spec.Containers)[0].Name
 }
 
 // mounted tells whether the pod is past its volumes: its sandbox is made when all of them are mounted.
@@ -129,7 +126,7 @@ func (m *missing) weigh(p *diagnosis.Pass) {
 	}
 }
 
-func (m missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
+func (m *missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
 	what := fmt.Sprintf("%s does not exist in namespace %s", m.object(), p.About().Namespace)
 	if m.key != "" {
 		what = fmt.Sprintf("%s in namespace %s has no key %s", m.object(), p.About().Namespace, m.key)
@@ -149,4 +146,4 @@ func (m missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
 }
 
 // object names the thing that is missing or lacks the key: "ConfigMap shop-settings".
-func (m missing) object() string { return strings.TrimSpace(m.kind + " " + m.name) }
+func (m *missing) object() string { return strings.TrimSpace(m.kind + " " + m.name) }

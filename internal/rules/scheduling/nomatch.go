@@ -68,13 +68,13 @@ func asks(p *diagnosis.Pass) (facts []evidence.Fact, keys []string) {
 		}
 	}
 	for _, key := range sortedKeys(spec.NodeSelector) {
-		cite("nodeSelector"+field(key), key+" "+spec.NodeSelector[key], key)
+		cite("nodeSelector."+key, key+" "+spec.NodeSelector[key], key)
 	}
 	for i, term := range required(spec) {
 		for j, e := range term.MatchExpressions {
 			text := fmt.Sprintf("key %s, operator %s", e.Key, e.Operator)
 			if len(e.Values) > 0 {
-				text += fmt.Sprintf(", values %v", e.Values)
+				text += ", values " + strings.Join(e.Values, " ")
 			}
 			cite(fmt.Sprintf("affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[%d].matchExpressions[%d]", i, j),
 				text, e.Key)

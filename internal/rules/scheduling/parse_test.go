@@ -35,3 +35,13 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add("0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint(s). preemption: none")
+	f.Add("0/99999999999999999999 nodes are available: 99999999999999999999 x, , .")
+	f.Fuzz(func(t *testing.T, message string) {
+		if v, ok := parse(message); ok && len(v.reasons) == 0 {
+			t.Errorf("parse(%q) found nothing and says that it did", message)
+		}
+	})
+}

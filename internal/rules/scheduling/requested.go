@@ -3,8 +3,6 @@
 package scheduling
 
 import (
-	"strings"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -22,7 +20,7 @@ func requested(p *diagnosis.Pass, name corev1.ResourceName) (resource.Quantity, 
 	cite := func(path string, q resource.Quantity) {
 		facts = append(facts, evidence.Fact{
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(),
-			Where: "spec." + path + field(string(name)), Text: string(name) + " " + q.String(),
+			Where: "spec." + path + "." + string(name), Text: string(name) + " " + q.String(),
 		})
 	}
 	if spec.Resources != nil {
@@ -63,12 +61,4 @@ func larger(a, b resource.Quantity) resource.Quantity {
 		return a.DeepCopy()
 	}
 	return b.DeepCopy()
-}
-
-// field is the last step of a path: in brackets where the name has dots of its own.
-func field(name string) string {
-	if strings.ContainsAny(name, "./") {
-		return "[" + name + "]"
-	}
-	return "." + name
 }

@@ -74,7 +74,7 @@ func lack(p *diagnosis.Pass, v verdict, r reason) (string, []evidence.Fact) {
 	}
 	facts = append(facts, evidence.Fact{
 		Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node),
-		Where: "status.allocatable" + field(name), Text: name + " " + most.String(),
+		Where: "status.allocatable." + name, Text: name + " " + most.String(),
 	})
 	if asked.Cmp(most) > 0 {
 		return fmt.Sprintf("it requests %s, more than any node has: the largest, %s, has %s", amount(asked, name), node.Name, human(most, name)), facts

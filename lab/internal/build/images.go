@@ -6,6 +6,7 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -77,7 +78,7 @@ func (c *Cache) makeImages(ctx context.Context, dir, debian string) error {
 func images(app, alien, busybox []byte) []image.Image {
 	program := image.File{Path: "/app", Mode: 0o755, Data: app}
 	tools := []image.File{program, {Path: "/bin/busybox", Mode: 0o755, Data: busybox}}
-	for _, name := range strings.Fields(busyboxNames) {
+	for name := range strings.FieldsSeq(busyboxNames) {
 		tools = append(tools, image.File{Path: "/bin/" + name, Link: "busybox"})
 	}
 	tools = append(tools, brokenScripts...)
@@ -95,8 +96,8 @@ func (c *Cache) buildApp(ctx context.Context, dir string) ([]byte, error) {
 	if err := c.run(ctx, c.Source, nil, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./app"); err != nil {
 		return nil, err
 	}
-	defer os.Remove(file)
-	return os.ReadFile(file)
+	program, err := os.ReadFile(file)
+	return program, errors.Join(err, os.Remove(file))
 }
 
 // foreign turns a program into one of another architecture as far as the

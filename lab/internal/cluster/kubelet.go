@@ -5,6 +5,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -65,9 +66,7 @@ func kubeletConfig(o NodeOptions, cgroup string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for key, value := range overrides {
-		config[key] = value
-	}
+	maps.Copy(config, overrides)
 	data, err := json.MarshalIndent(config, "", " ")
 	return string(data) + "\n", err
 }

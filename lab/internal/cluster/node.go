@@ -73,7 +73,7 @@ func (l Lab) nodeFiles(o NodeOptions, cgroup string) ([]machine.File, error) {
 		{Path: fmt.Sprintf("/etc/containerd/certs.d/%s:%d/hosts.toml", registryName, registryPort+1), Data: plainHTTP(registryPort + 1)},
 		{Path: "/etc/cni/net.d/10-lab.conflist", Data: cniConfig(podSubnet(o.number()))},
 		{Path: "/etc/resolv.conf", Data: "nameserver " + controlIP + "\n"},
-		{Path: "/etc/machine-id", Data: machine.MachineID(o.Name) + "\n"},
+		{Path: "/etc/machine-id", Data: machine.ID(o.Name) + "\n"},
 	}
 	for _, plugin := range []string{"bridge", "host-local", "loopback", "portmap"} {
 		files = append(files, machine.File{

@@ -18,7 +18,7 @@ import (
 
 // StopNode cuts a node's power: everything on it ends at once, its disk stays.
 func (l Lab) StopNode(name string) error {
-	if _, err := l.options(name); err != nil {
+	if err := l.known(name); err != nil {
 		return err
 	}
 	return machine.Stop(l.State, name)
@@ -81,24 +81,24 @@ func (l Lab) plug(ctx context.Context, name string, in bool) error {
 // errDown is what commands say that need a lab.
 var errDown = errors.New("the lab is not up: bring it up with lab up")
 
-// options returns those of a node.
-func (l Lab) options(name string) (NodeOptions, error) {
+// known makes sure that the lab is up and has the node.
+func (l Lab) known(name string) error {
 	o, err := l.loadOptions()
 	if err != nil {
-		return NodeOptions{}, errDown
+		return errDown
 	}
 	for _, n := range o.Nodes {
 		if n.Name == name {
-			return n, nil
+			return nil
 		}
 	}
-	return NodeOptions{}, fmt.Errorf("there is no node %q, only %s", name, strings.Join(o.Machines()[1:], ", "))
+	return fmt.Errorf("there is no node %q, only %s", name, strings.Join(o.Machines()[1:], ", "))
 }
 
 // Kill sends a signal to the first process of a container, from outside the
 // container and without telling kubelet, and returns the process's number.
 func (l Lab) Kill(node, namespace, pod, container string, signal syscall.Signal) (int, error) {
-	if _, err := l.options(node); err != nil {
+	if err := l.known(node); err != nil {
 		return 0, err
 	}
 	pid, err := machine.ContainerPid(l.State, node, namespace, pod, container)

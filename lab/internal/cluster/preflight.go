@@ -102,7 +102,7 @@ func fileSystem(dir string) int64 {
 		}
 		dir = parent
 	}
-	return int64(fs.Type)
+	return fs.Type
 }
 
 func takenNetworks() []string {

@@ -50,7 +50,7 @@ func Hierarchies(mountinfo io.Reader) ([]Hierarchy, error) {
 // cgroupOptions keeps of a mount's options those that say which hierarchy it is.
 func cgroupOptions(super string) string {
 	var options []string
-	for _, o := range strings.Split(super, ",") {
+	for o := range strings.SplitSeq(super, ",") {
 		switch {
 		case slices.Contains([]string{"rw", "ro", "xattr", "clone_children", "noprefix", "all"}, o), strings.HasPrefix(o, "release_agent="):
 		case strings.HasPrefix(o, "name="):
@@ -131,17 +131,22 @@ func limitMemory(hierarchies []Hierarchy, group string, bytes int64) error {
 func processes(dir string) []int {
 	var pids []int
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "cgroup.procs" {
-			return nil // a group that went away meanwhile is what is wanted
-		}
-		data, _ := os.ReadFile(path)
-		for _, field := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
-				pids = append(pids, pid)
-			}
+		if err == nil && d.Name() == "cgroup.procs" { // a group that went away meanwhile is what is wanted
+			pids = append(pids, pidsIn(path)...)
 		}
 		return nil
 	})
+	return pids
+}
+
+func pidsIn(path string) []int {
+	var pids []int
+	data, _ := os.ReadFile(path)
+	for field := range strings.FieldsSeq(string(data)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
 	return pids
 }
 

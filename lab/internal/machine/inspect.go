@@ -152,7 +152,7 @@ func firstProcess(node, cgroup string) int {
 		if err != nil {
 			continue
 		}
-		for _, line := range strings.Split(string(status), "\n") {
+		for line := range strings.SplitSeq(string(status), "\n") {
 			fields := strings.Fields(line)
 			if len(fields) > 2 && fields[0] == "NSpid:" && fields[len(fields)-1] == "1" {
 				return pid

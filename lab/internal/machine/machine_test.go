@@ -78,8 +78,8 @@ func TestMemInfo(t *testing.T) {
 	}
 }
 
-func TestMachineID(t *testing.T) {
-	if a, b := MachineID("n1"), MachineID("n2"); len(a) != 32 || a == b || a != MachineID("n1") {
+func TestID(t *testing.T) {
+	if a, b := ID("n1"), ID("n2"); len(a) != 32 || a == b || a != ID("n1") {
 		t.Errorf("n1 is %s, n2 is %s", a, b)
 	}
 }

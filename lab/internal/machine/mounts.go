@@ -133,7 +133,7 @@ func mountSys(hierarchies []Hierarchy) error {
 		if err := mount("cgroup", h.Dir, "cgroup", 0, h.Options); err != nil {
 			return err
 		}
-		for _, name := range strings.Split(h.Options, ",") {
+		for name := range strings.SplitSeq(h.Options, ",") {
 			if !strings.Contains(h.Options, ",") || strings.HasPrefix(h.Options, "none,") {
 				continue
 			}
@@ -186,8 +186,8 @@ func mountData(s Spec, dir string) error {
 	return nil
 }
 
-// MachineID is what stands in /etc/machine-id: the same at every start.
-func MachineID(name string) string {
+// ID is what stands in /etc/machine-id: the same at every start.
+func ID(name string) string {
 	sum := sha256.Sum256([]byte("inquest lab " + name))
 	return hex.EncodeToString(sum[:16])
 }

@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -175,14 +176,18 @@ func Stop(state, name string) error {
 // both would stay until the kernel has given up on the connections that the
 // machine's programs left open.
 func unplug(link string) error {
-	if _, err := os.Stat("/sys/class/net/" + link); err != nil {
+	if !plugged(link) {
 		return nil
 	}
-	err := command(context.Background(), "", "ip", "link", "del", link)
-	if _, gone := os.Stat("/sys/class/net/" + link); gone != nil {
-		return nil // the kernel was faster
+	if err := command(context.Background(), "", "ip", "link", "del", link); err != nil && plugged(link) {
+		return err // else the kernel was faster
 	}
-	return err
+	return nil
+}
+
+func plugged(link string) bool {
+	_, err := os.Stat("/sys/class/net/" + link)
+	return err == nil
 }
 
 // Pid returns the machine's first process as the host sees it, 0 when the
@@ -224,7 +229,7 @@ func statFields(pid int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 20 {
 		return nil, fmt.Errorf("/proc/%d/stat is cut short", pid)
 	}

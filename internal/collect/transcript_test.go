@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// printed is what kubectl get pods,events,nodes,secrets -o yaml prints, in short.
+const printed = `apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop}, spec: {containers: [{name: app, image: web}]}}
+- {apiVersion: v1, kind: Event, metadata: {name: e1, namespace: shop}, involvedObject: {kind: Pod, name: web-0, namespace: shop}, reason: Killing}
+- {apiVersion: v1, kind: Node, metadata: {name: n1}}
+- {apiVersion: v1, kind: Secret, metadata: {name: s, namespace: shop}, data: {password: aHVudGVyMg==}}
+- {apiVersion: example.com/v1, kind: Gizmo, metadata: {name: g}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+`
+
+func noon() time.Time { return time.Date(2026, 8, 24, 12, 0, 0, 5, time.UTC) }
+
+func TestTranscript(t *testing.T) {
+	s, err := Transcript{Text: []byte(printed), Now: noon}.Snapshot(t.Context(), evidence.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := evidence.Spec | evidence.Status | evidence.Events | evidence.Node; s.Has != want {
+		t.Errorf("has %s, want %s", s.Has, want)
+	}
+	var names []string
+	for _, o := range s.Objects {
+		names = append(names, evidence.RefOf(o).String())
+	}
+	if got := strings.Join(names, " "); got != "deployment/web node/n1 pod/web-0" {
+		t.Errorf("objects are %s", got)
+	}
+	if len(s.EventsAbout(evidence.RefTo("Pod", "shop", "web-0"))) != 1 {
+		t.Errorf("the Event is not about the pod: %v", s.Events)
+	}
+	if !s.Taken.Equal(noon().Truncate(time.Second)) {
+		t.Errorf("taken %s", s.Taken)
+	}
+}
+
+func TestReadSource(t *testing.T) {
+	bundle := "-- meta.yaml --\nformat: 1\ntaken: 2026-08-24T10:00:00Z\nhas: [spec]\n"
+	var zip bytes.Buffer
+	if err := WriteZip(&zip, map[string][]byte{"meta.yaml": []byte("format: 1\n")}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text   string
+		bundle bool
+	}{
+		"yaml": {printed, false}, "txtar": {bundle, true}, "txtar with a note": {"a note\n" + bundle, true},
+		"zip": {zip.String(), true}, "empty": {"", false},
+	} {
+		source, err := ReadSource(strings.NewReader(c.text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, isBundle := source.(Bundle); isBundle != c.bundle {
+			t.Errorf("%s is taken for a %T", name, source)
+		}
+	}
+	if _, err := ReadSource(strings.NewReader(strings.Repeat("# long\n", maxFileBytes/6))); err == nil {
+		t.Error("text of any length is read")
+	}
+}
+
+func TestTranscriptBounds(t *testing.T) {
+	many := strings.Repeat("apiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n", maxEntries+1)
+	for name, text := range map[string]string{
+		"objects": many, "no kind": "a: b", "no object": "- a", "no text": "", "wrong type": "apiVersion: v1\nkind: Pod\nspec: 3",
+	} {
+		if _, err := (Transcript{Text: []byte(text)}).Snapshot(t.Context(), evidence.Selection{}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+}
+
+func FuzzTranscript(f *testing.F) {
+	f.Add([]byte(printed))
+	f.Add([]byte(`{"kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}, null]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Transcript{Text: text, Now: noon}.Snapshot(t.Context(), evidence.Selection{})
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error has several lines: %q", err)
+			}
+			return
+		}
+		for _, pod := range evidence.List[*corev1.Pod](s) {
+			s.Deaths(evidence.RefOf(pod))
+		}
+	})
+}

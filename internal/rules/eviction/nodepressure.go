@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eviction
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// NodePressure recognises a pod that its kubelet evicted, or turned away, because the node ran low.
+var NodePressure = &diagnosis.Rule{
+	ID:    "EVC001",
+	Title: "Pod was evicted because its node ran low on a resource",
+	Doc: `
+The node had less memory, disk space, inodes or process ids left than the kubelet's eviction threshold, and the kubelet
+ended this pod to reclaim some. It takes pods that use more than they request first, then by priority, then by how much
+more they use; a pod without requests always uses more. The pod is Failed for good; its controller makes a new one. A pod
+that arrives while the pressure lasts is turned away with the same reason.
+
+**How it is told from its look-alikes.** The pod's status has the reason Evicted and "The node was low on resource", and
+the condition DisruptionTarget has TerminationByKubelet. A pod that exceeded a limit of its own local storage is Evicted
+too (EVC002), in other words and without the condition. An OOM kill ends one process and leaves the pod; an eviction
+through the API (a drain) deletes the pod and leaves no such status.
+
+**What to do.** Find what took the resource; that need not be the pod that paid for it. Request what the pod really uses
+so that it is not among the first. For disk pressure look at logs, emptyDir volumes and images.
+
+The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded from Kubernetes 1.37.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Events | evidence.Node,
+	Effect:   diagnosis.Evicted,
+	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.StorageFull},
+	Run: func(p *diagnosis.Pass) {
+		e, ok := read(p)
+		low, condition := lowOn.FindStringSubmatch(e.message), hadCondition.FindStringSubmatch(e.message)
+		if !ok || low == nil && condition == nil {
+			return
+		}
+		for _, kind := range []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
+			if f, ok := p.CiteNodeCondition(kind); ok && strings.HasPrefix(f.Text, "status True") {
+				e.facts = append(e.facts, f)
+			}
+		}
+		f := diagnosis.Finding{At: e.at, Confidence: diagnosis.Certain, Facts: e.facts}
+		if low == nil {
+			f.Message = fmt.Sprintf("pod %s was turned away by node %s, which was under pressure: %s", p.About().Name, p.NodeName(), condition[1])
+		} else {
+			f.Message = fmt.Sprintf("pod %s was evicted because node %s ran low on %s%s", p.About().Name, p.NodeName(), low[1], figures(e.message))
+			f.Fixes = request(p, e.message)
+		}
+		f.Fixes = append(f.Fixes, diagnosis.Fix{
+			Title:   fmt.Sprintf("Find what fills node %s, and move or limit it", p.NodeName()),
+			Command: "kubectl describe node " + p.NodeName(),
+		})
+		p.Report(f)
+	},
+}
+
+var (
+	lowOn        = regexp.MustCompile(`^The node was low on resource: (\S+)\.`)
+	hadCondition = regexp.MustCompile(`The node had condition: \[([^\]]+)\]`)
+	threshold    = regexp.MustCompile(`Threshold quantity: ([^\s,]+), available: (\S+)\.`)
+	consumer     = regexp.MustCompile(`Container (\S+) was using ([^\s,]+), request is ([^\s,]+), has larger consumption of (\S+)\.`)
+)
+
+// figures repeats how low the node was and which containers used more than they request. The kubelet leaves both out
+// where it has no measurements.
+func figures(message string) string {
+	var text string
+	if m := threshold.FindStringSubmatch(message); m != nil {
+		text = fmt.Sprintf(" (%s left, threshold %s)", mebibytes(m[2]), mebibytes(m[1]))
+	}
+	for _, m := range consumer.FindAllStringSubmatch(message, -1) {
+		asked := "requests " + m[3]
+		if m[3] == "0" {
+			asked = "requests none"
+		}
+		text += fmt.Sprintf("; container %s used %s and %s", m[1], mebibytes(m[2]), asked)
+	}
+	return text
+}
+
+const mib = 1 << 20
+
+// mebibytes writes a large quantity in whole MiB, and any other, as a count of inodes, as it is.
+func mebibytes(quantity string) string {
+	q, err := resource.ParseQuantity(quantity)
+	if err != nil || q.Value() < 10*mib {
+		return quantity
+	}
+	return fmt.Sprintf("%dMi", (q.Value()+mib-1)/mib)
+}
+
+// request proposes that the containers request the memory they used: a pod that stays within its requests is evicted
+// last. For storage the kubelet's figure leaves out the emptyDir volumes, so nothing can be proposed.
+func request(p *diagnosis.Pass, message string) []diagnosis.Fix {
+	var fixes []diagnosis.Fix
+	for _, m := range consumer.FindAllStringSubmatch(message, -1) {
+		if m[4] != string(corev1.ResourceMemory) {
+			continue
+		}
+		to := mebibytes(m[2])
+		list := "containers"
+		for _, c := range p.PodSpec().InitContainers {
+			if c.Name == m[1] {
+				list = "initContainers"
+			}
+		}
+		fields := map[string]any{"name": m[1], "resources": map[string]any{"requests": map[string]any{m[4]: to}}}
+		fix := diagnosis.Fix{
+			Title: fmt.Sprintf("Let container %s request the %s of memory that it uses, so that it is not evicted first", m[1], to),
+			Patch: p.PatchPodSpec(map[string]any{list: []any{fields}}),
+		}
+		if fix.Patch != nil {
+			fix.Risk = diagnosis.Restart
+		}
+		fixes = append(fixes, fix)
+	}
+	return fixes
+}
