@@ -70,7 +70,7 @@ func reboot(settings ...string) Action {
 	return inTurn(
 		lab("node", "stop", n2),
 		lab(append([]string{"node", "start", n2}, settings...)...),
-		await(node(n2, corev1.ConditionTrue)),
+		await(node(corev1.ConditionTrue)),
 	)
 }
 
