@@ -10,7 +10,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -184,20 +183,6 @@ func (p *Pass) Lease() *coordinationv1.Lease {
 func (p *Pass) Nodes() []*corev1.Node {
 	p.used |= evidence.Node
 	return evidence.List[*corev1.Node](p.snapshot)
-}
-
-// Usage returns the latest usage of the pass's container, and whether there is any.
-func (p *Pass) Usage() (metricsv1.ContainerMetrics, bool) {
-	p.used |= evidence.Usage
-	m, ok := evidence.Get[*metricsv1.PodMetrics](p.snapshot, p.about.Namespace, p.about.Name)
-	if !ok {
-		return metricsv1.ContainerMetrics{}, false
-	}
-	i := slices.IndexFunc(m.Containers, func(c metricsv1.ContainerMetrics) bool { return c.Name == p.about.Container })
-	if i < 0 {
-		return metricsv1.ContainerMetrics{}, false
-	}
-	return m.Containers[i], true
 }
 
 // Keys returns the keys of a ConfigMap and whether it exists. Unknown is true when nobody looked.

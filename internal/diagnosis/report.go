@@ -40,9 +40,10 @@ func Diagnose(ctx context.Context, src Source, sel evidence.Selection, rules []*
 // Examine answers from evidence that is already at hand.
 func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	result := Run(s, rules)
+	causes := telling(Rank(s, result.Findings))
 	report := &Report{
-		Taken: s.Taken, Subject: s.Subject, Causes: telling(Rank(s, result.Findings)),
-		Undetermined: undetermined(s, result), Skipped: result.Skipped, Gaps: s.Gaps,
+		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, causes),
+		Skipped: result.Skipped, Gaps: s.Gaps,
 	}
 	for _, ref := range asked(s) {
 		if ref.Kind == "Pod" {
@@ -58,14 +59,19 @@ func telling(causes []Cause) []Cause {
 	return slices.DeleteFunc(causes, func(c Cause) bool { return c.Rule.Change && len(c.Leads) == 0 })
 }
 
-// undetermined lists every death that no finding explains at least as likely.
-func undetermined(s *evidence.Snapshot, result Result) []Undetermined {
+// undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
+// finding follows from.
+func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	explained := map[evidence.Ref]bool{}
-	for i := range result.Findings {
-		if f := &result.Findings[i]; f.Confidence >= Likely {
-			explained[f.About] = true
+	var walk func(causes []Cause, likely bool)
+	walk = func(causes []Cause, likely bool) {
+		for i := range causes {
+			sure := likely || causes[i].Confidence >= Likely
+			explained[causes[i].About] = explained[causes[i].About] || sure
+			walk(causes[i].Leads, sure)
 		}
 	}
+	walk(causes, false)
 	var list []Undetermined
 	for _, t := range targets(s)[Attempt] {
 		if a := t.attempt; !explained[a.Of] {

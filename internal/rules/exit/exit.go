@@ -28,7 +28,7 @@ var Rules = []*diagnosis.Rule{
 // orders are the effects by which a container is ordered to stop, or stopped.
 var orders = []diagnosis.Effect{
 	diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.HookFailed, diagnosis.PodDeleted, diagnosis.Evicted,
-	diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed, diagnosis.ConfigChanged,
+	diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed, diagnosis.ConfigChanged, diagnosis.StuckTerminating,
 }
 
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports

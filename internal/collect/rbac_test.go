@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// TestTheRoleGrantsWhatIsRead compares the role that is shipped with what a visit may ask for.
+func TestTheRoleGrantsWhatIsRead(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/rbac/reader.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(data, &role); err != nil {
+		t.Fatal(err)
+	}
+	var granted []string
+	for _, rule := range role.Rules {
+		for _, name := range rule.Resources {
+			granted = append(granted, rule.APIGroups[0]+"/"+name+" "+strings.Join(rule.Verbs, ","))
+		}
+	}
+	only := map[string]string{"Log": "get", "ConfigMap": "get", "ResourceQuota": "list", "LimitRange": "list"}
+	var read []string
+	for kind, r := range resources {
+		verbs := only[kind]
+		if verbs == "" {
+			verbs = "get,list"
+		}
+		read = append(read, r.group+"/"+r.plural+" "+verbs)
+	}
+	slices.Sort(granted)
+	slices.Sort(read)
+	if diff := cmp.Diff(read, granted); diff != "" {
+		t.Errorf("deploy/rbac/reader.yaml grants other than is read (-read +granted):\n%s", diff)
+	}
+}
