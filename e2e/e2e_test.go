@@ -141,22 +141,30 @@ const attempts = 5
 // examine asks the program, and the cluster itself for all that the program cites.
 func examine(t *testing.T, c faults.Cluster, f faults.Fault) report.Report {
 	var missing []string
+	var r report.Report
 	for range attempts {
 		before, err := look(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := why(t, f.Ask, c.Namespace)
+		r = why(t, f.Ask, c.Namespace)
 		after, err := look(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if missing = unseen(r, before, after); len(missing) == 0 {
+		if missing = unseen(r, before, after); len(missing) == 0 && !lostLog(r) {
 			return r
 		}
 	}
-	t.Fatalf("facts that the cluster does not tell:\n%s", strings.Join(missing, "\n"))
-	return report.Report{}
+	if len(missing) > 0 {
+		t.Fatalf("facts that the cluster does not tell:\n%s", strings.Join(missing, "\n"))
+	}
+	return r
+}
+
+// lostLog tells whether the log of a run was gone when it was asked for: in a crash loop the next question may find it.
+func lostLog(r report.Report) bool {
+	return slices.ContainsFunc(r.Gaps, func(g report.Gap) bool { return g.Kind == "logs" })
 }
 
 // why runs the program as a person would.

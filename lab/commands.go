@@ -42,6 +42,12 @@ var commands = []command{
 		{name: "thaw", args: "MACHINE UNIT", summary: "let it go on", run: (*program).unitThaw},
 	}},
 	{name: "kill", args: "NODE NAMESPACE/POD CONTAINER [--signal N]", summary: "signal a container's first process, as a stranger would", run: (*program).kill},
+	{name: "fault", sub: []command{
+		{name: "list", summary: "list the faults that can be made, with what a diagnosis must find", run: (*program).faultList},
+		{name: "apply", args: "NAME", summary: "make one and wait until it is established", run: (*program).faultApply},
+		{name: "clear", args: "NAME", summary: "take it back", run: (*program).faultClear},
+	}},
+	{name: "record", args: "NAME OUT", summary: "make a fault, save the evidence as a bundle, take it back", run: (*program).record},
 	{name: "exec", args: "MACHINE -- COMMAND", summary: "run a command on a node, or on cp", run: (*program).exec},
 	{name: "logs", args: "[MACHINE/]COMPONENT", summary: "print the log of a component, or audit", run: (*program).logs},
 	{name: "build", summary: "build what is missing, and no more", run: (*program).build},

@@ -81,15 +81,21 @@ func (c Cluster) create(ctx context.Context, object *unstructured.Unstructured) 
 	return nil
 }
 
+// made marks the namespaces of faults, so that no other is ever deleted.
+const made = "kubeinquest.io/fault"
+
 // namespace creates the namespace, once an earlier one of that name is gone, and holds when it is there.
 func namespace(ctx context.Context, c Cluster) (bool, error) {
 	ns, err := c.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}
+		ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace, Labels: map[string]string{made: "true"}}}
 		ns, err = c.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
 	}
 	if err != nil {
 		return false, err
+	}
+	if ns.Labels[made] == "" {
+		return false, fmt.Errorf("namespace %s is there already and is not a fault's: give another", c.Namespace)
 	}
 	return ns.DeletionTimestamp == nil, nil
 }
@@ -100,14 +106,18 @@ func serviceAccount(ctx context.Context, c Cluster) (bool, error) {
 	return err == nil, ignoreMissing(err)
 }
 
-// Clear undoes the fault, node and all, and deletes its namespace. It does not wait for the namespace to be gone.
+// Clear undoes the fault, node and all, and deletes its namespace if a fault made it. It does not wait for the
+// namespace to be gone.
 func Clear(ctx context.Context, c Cluster, f Fault) error {
 	var errs []error
 	if f.Undo != nil {
 		errs = append(errs, f.Undo(ctx, c))
 	}
-	errs = append(errs, release(ctx, c))
-	err := c.CoreV1().Namespaces().Delete(ctx, c.Namespace, metav1.DeleteOptions{})
+	ns, err := c.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
+	if err == nil && ns.Labels[made] != "" {
+		errs = append(errs, release(ctx, c))
+		err = c.CoreV1().Namespaces().Delete(ctx, c.Namespace, metav1.DeleteOptions{})
+	}
 	if err := errors.Join(append(errs, ignoreMissing(err))...); err != nil {
 		return fmt.Errorf("clear fault %s: %w", f.Name, err)
 	}
