@@ -201,7 +201,7 @@ func checkEscaped(t *testing.T, in string) {
 // checkMarkdown checks that nothing is left that Markdown acts on.
 func checkMarkdown(t *testing.T, in string) {
 	t.Helper()
-	out := EscapeMarkdown(in)
+	out := strings.ReplaceAll(EscapeMarkdown(in), "@<!-- -->", "@") // what keeps a mention from being one is ours
 	escaped := false
 	for i := range len(out) {
 		c := out[i]
