@@ -7,7 +7,7 @@ TESTFLAGS ?=
 # make install PREFIX=/usr/local installs there; without it, where go install does.
 INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
 # The recorded incident that make demo diagnoses.
-EXAMPLE ?= $(firstword $(sort $(patsubst %/meta.yaml,%,$(wildcard examples/*/meta.yaml)) $(wildcard examples/*.zip examples/*.tar.gz examples/*.txtar)))
+EXAMPLE ?= examples/liveness-kill
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
