@@ -88,7 +88,7 @@ func (o output) readLogs(ctx context.Context, c faults.Cluster) error {
 				request := c.CoreV1().Pods(c.Namespace).GetLogs(pods.Items[i].Name, options).Timeout(logLimit)
 				data, err := request.DoRaw(ctx)
 				if err == nil { // without a log no fact can be from it
-					o.logs[key] += string(data)
+					o.logs[key] += string(data) + "\n" // the last line may have no end
 				}
 			}
 		}

@@ -81,7 +81,13 @@ func earlier(a, b Finding) int {
 }
 
 func explains(s *evidence.Snapshot, a, b *Finding) bool {
-	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && s.Covers(a.About, b.About)
+	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && s.Covers(a.About, b.About) && !spared(s, a, b)
+}
+
+// spared tells whether the run that b is about began only after the node restart a, which ended other runs.
+func spared(s *evidence.Snapshot, a, b *Finding) bool {
+	runs := s.Attempts(b.About)
+	return a.Rule.Effect == NodeRestarted && b.Rule.Scope == Attempt && len(runs) > 0 && runs[0].Started.After(a.At)
 }
 
 // stronger prefers the surer explainer, then the one closer to what it explains, then the later one: of two orders to

@@ -174,6 +174,27 @@ func TestMissingEvidenceIsASkip(t *testing.T) {
 	}
 }
 
+func TestARestartDoesNotExplainTheEndOfALaterRun(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.PodSpec{NodeName: "n0"}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, StartedAt: metav1.NewTime(noon), FinishedAt: metav1.NewTime(noon.Add(time.Minute))},
+	}}}
+	s := (&evidence.Snapshot{Taken: noon.Add(time.Hour), Objects: []evidence.Object{pod}}).Freeze()
+	run := s.Attempts(evidence.RefOf(pod))[0]
+	restarted := &Rule{ID: "AAA001", Scope: Node, Effect: NodeRestarted}
+	killed := &Rule{ID: "AAA002", Scope: Attempt, Effect: Killed, CausedBy: []Effect{NodeRestarted}}
+	for _, c := range []struct {
+		after time.Duration // of the run's start
+		want  bool
+	}{{-time.Second, false}, {0, true}, {time.Second, true}} {
+		a := Finding{Rule: restarted, About: evidence.RefTo("Node", "", "n0"), At: run.Started.Add(c.after)}
+		b := Finding{Rule: killed, About: run.Of, At: run.Finished}
+		if got := explains(s, &a, &b); got != c.want {
+			t.Errorf("a restart %s after the run began explains its end: %v", c.after, got)
+		}
+	}
+}
+
 func TestAChangeIsACauseOnlyOfWhatFollows(t *testing.T) {
 	restarted := &Rule{ID: "AAA001", Scope: Node, Needs: evidence.Node, Effect: NodeRestarted, Change: true, Run: func(p *Pass) {
 		p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Facts: []evidence.Fact{{Source: evidence.FromStatus}}})

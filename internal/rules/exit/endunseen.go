@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -44,11 +45,19 @@ the node ended it, and that finding is the cause; otherwise who ended it stays o
 			Fixes:   []diagnosis.Fix{{Title: "Look at when the node, the runtime and the kubelet last started", Command: fmt.Sprintf("kubectl describe node %s", p.NodeName())}},
 		}
 		for _, e := range p.NodeEvents("Rebooted") {
-			if e.Last.After(a.Started) {
+			if e.Last.After(began(p, a)) {
 				f.Confidence = diagnosis.Likely
 				f.Facts = append(f.Facts, e.Fact())
 			}
 		}
 		p.Report(f)
 	},
+}
+
+// began is when a run began at the earliest: when its pod did where its own start was lost.
+func began(p *diagnosis.Pass, a evidence.Attempt) time.Time {
+	if start := p.PodStatus().StartTime; a.Started.IsZero() && start != nil {
+		return start.Time
+	}
+	return a.Started
 }
