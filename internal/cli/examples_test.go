@@ -35,7 +35,7 @@ func TestExamples(t *testing.T) {
 		if diff := cmp.Diff(string(want), out.String()); diff != "" {
 			t.Errorf("%s: report differs (-want +got):\n%s", dir, diff)
 		}
-		if strings.Contains(string(readme), string(want)) {
+		if bytes.Contains(readme, want) {
 			shown++
 		}
 	}
