@@ -24,9 +24,6 @@ import (
 	"github.com/kubeinquest/inquest/e2e/faults"
 )
 
-// mostRequests is how many requests a question about one pod may make.
-const mostRequests = 15
-
 // reader is the person who asks in TestFootprint, and who does nothing else.
 const reader = "inquest-e2e-reader"
 
@@ -58,8 +55,8 @@ func TestFootprint(t *testing.T) {
 		own := during(requests, begun[i], begun[i+1])
 		t.Logf("%s: %d requests", strings.Join(q, " "), len(own))
 		harmless(t, q, own, "get", "list")
-		if i == 0 && len(own) > mostRequests {
-			t.Errorf("%d requests, expected at most %d:\n%s", len(own), mostRequests, strings.Join(lines(own), "\n"))
+		if i == 0 && len(own) > most {
+			t.Errorf("%d requests, expected at most %d:\n%s", len(own), most, strings.Join(lines(own), "\n"))
 		}
 	}
 	harmless(t, []string{"why", "--watch"}, during(requests, begun[len(questions)], time.Now()), "get", "list", "watch")
@@ -108,8 +105,8 @@ func follow(t *testing.T, c faults.Cluster, kubeconfig, pod string) {
 	}
 }
 
-// A request is what the audit log keeps of one (audit.k8s.io/v1, Event).
-type request struct {
+// An entry is what the audit log keeps of a request (audit.k8s.io/v1, Event).
+type entry struct {
 	AuditID                  string
 	Verb, RequestURI         string
 	User                     struct{ Username string }
@@ -122,8 +119,8 @@ type request struct {
 const settled = 2 * time.Second
 
 // audited returns the reader's requests since a time.
-func audited(t *testing.T, since time.Time) []request {
-	var found []request
+func audited(t *testing.T, since time.Time) []entry {
+	var found []entry
 	var changed time.Time
 	until(t, "the audit log settles", func(ctx context.Context) (bool, error) {
 		now, err := readAudit(ctx, since)
@@ -135,7 +132,7 @@ func audited(t *testing.T, since time.Time) []request {
 	return found
 }
 
-func readAudit(ctx context.Context, since time.Time) ([]request, error) {
+func readAudit(ctx context.Context, since time.Time) ([]entry, error) {
 	cmd := exec.CommandContext(ctx, lab, "logs", "cp/audit")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -145,10 +142,10 @@ func readAudit(ctx context.Context, since time.Time) ([]request, error) {
 		return nil, fmt.Errorf("lab logs cp/audit: %w", err)
 	}
 	seen := map[string]bool{} // a log that is sent piece by piece has two entries
-	var list []request
+	var list []entry
 	entries := bufio.NewScanner(out)
 	for entries.Buffer(nil, 1<<20); entries.Scan(); {
-		var r request
+		var r entry
 		if !bytes.Contains(entries.Bytes(), []byte(reader)) || json.Unmarshal(entries.Bytes(), &r) != nil {
 			continue // the last entry may be half written
 		}
@@ -161,8 +158,8 @@ func readAudit(ctx context.Context, since time.Time) ([]request, error) {
 }
 
 // during returns the requests that came after one time and before the other.
-func during(requests []request, from, to time.Time) []request {
-	var list []request
+func during(requests []entry, from, to time.Time) []entry {
+	var list []entry
 	for _, r := range requests {
 		if r.RequestReceivedTimestamp.After(from) && r.RequestReceivedTimestamp.Before(to) {
 			list = append(list, r)
@@ -172,7 +169,7 @@ func during(requests []request, from, to time.Time) []request {
 }
 
 // harmless checks that the requests for a question only read, read nothing secret, open nothing, and were all granted.
-func harmless(t *testing.T, question []string, requests []request, verbs ...string) {
+func harmless(t *testing.T, question []string, requests []entry, verbs ...string) {
 	if len(requests) == 0 {
 		t.Errorf("%s: the audit log has no request for it", strings.Join(question, " "))
 	}
@@ -181,12 +178,12 @@ func harmless(t *testing.T, question []string, requests []request, verbs ...stri
 		opens := r.ObjectRef.Subresource != "" && (what != "pods" || r.ObjectRef.Subresource != "log")
 		refused := r.ResponseStatus.Code == 401 || r.ResponseStatus.Code == 403
 		if !slices.Contains(verbs, r.Verb) || what == "" || what == "secrets" || opens || refused {
-			t.Errorf("%s: it asked %s", strings.Join(question, " "), lines([]request{r}))
+			t.Errorf("%s: it asked %s", strings.Join(question, " "), lines([]entry{r}))
 		}
 	}
 }
 
-func lines(requests []request) []string {
+func lines(requests []entry) []string {
 	var all []string
 	for _, r := range requests {
 		all = append(all, fmt.Sprintf("%s %s: %d", r.Verb, r.RequestURI, r.ResponseStatus.Code))
