@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,13 +14,17 @@ import (
 // pkg/kubelet/kubelet.go).
 const settledAfter = 10 * time.Minute
 
-// expected says why the end of attempt a needs no explaining, or "".
+// expected says why the end of attempt a needs no explaining, or "". A main container that ended with exit code 0 under
+// OnFailure and was started again had been ended by an order: a kubelet does not restart what completed.
 func expected(pod *corev1.Pod, a Attempt, taken time.Time) string {
 	st := ContainerStatus(pod, a.Of.Container)
 	switch {
 	case !a.Ended() || st == nil:
 		return ""
-	case a.ExitCode == 0 && a.Reason == "Completed" && !a.Sidecar && (a.Init || mayComplete(pod, a.Of.Container)):
+	case strings.HasPrefix(a.Where, "status.ephemeral"):
+		return "a debugging session"
+	case a.ExitCode == 0 && a.Reason == "Completed" && !a.Sidecar &&
+		(a.Init || a.Of.Attempt == int(st.RestartCount) && st.State.Terminated != nil && mayComplete(pod, a.Of.Container)):
 		return "completed"
 	case a.Sidecar && endedAfterMain(pod, a):
 		return "stopped because the pod's main containers had completed"
