@@ -5,8 +5,11 @@ package diagnosis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -60,7 +63,7 @@ func telling(causes []Cause) []Cause {
 }
 
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
-// finding follows from.
+// finding follows from; and every pod in trouble that nothing else is about, so that silence is not taken for health.
 func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	explained := map[evidence.Ref]bool{}
 	var walk func(causes []Cause, likely bool)
@@ -82,7 +85,25 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 			})
 		}
 	}
+	for _, t := range targets(s)[Pod] {
+		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
+		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
+		if pod := s.Object(t.about).(*corev1.Pod); !told && evidence.Troubled(pod, s.Taken) {
+			list = append(list, Undetermined{About: t.about, Message: unrecognised(pod)})
+		}
+	}
 	return list
+}
+
+// unrecognised says what is wrong with a pod that no finding is about.
+func unrecognised(pod *corev1.Pod) string {
+	state := string(pod.Status.Phase)
+	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := st.State.Waiting; w != nil {
+			state += fmt.Sprintf(", container %s waits with %s", st.Name, w.Reason)
+		}
+	}
+	return fmt.Sprintf("pod %s is not as it should be (%s), and no rule recognises why", pod.Name, state)
 }
 
 // settledBy names the evidence that would settle a death, by what it could tell.

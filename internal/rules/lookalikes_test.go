@@ -3,13 +3,14 @@
 package rules_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -91,7 +92,7 @@ func chains(s *evidence.Snapshot) []string {
 		list = append(list, write(c))
 	}
 	for _, u := range r.Undetermined {
-		list = append(list, "undetermined "+u.About.Container)
+		list = append(list, "undetermined "+cmp.Or(u.About.Container, u.About.Name))
 	}
 	for _, skip := range r.Skipped {
 		if skip.Missing == 0 {
@@ -278,6 +279,20 @@ func TestLookalikes(t *testing.T) {
 			}), ""),
 			[]string{"EVC001 certain > EXT005 likely"},
 		},
+		"pod that no rule recognises": {
+			snapshot(with(app(nil), func(p *corev1.Pod) {
+				p.Status.Phase = corev1.PodPending
+				p.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "app"}
+				p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "x509: unknown authority"}
+			}), ""),
+			[]string{"undetermined web"},
+		},
+		"pod that waits at a gate": {
+			snapshot(with(app(nil), func(p *corev1.Pod) {
+				p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}}
+			}), ""),
+			[]string{"undetermined web"},
+		},
 		"end unseen long before the node restarted": {
 			func() *evidence.Snapshot {
 				e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 500, 500, 1)
@@ -294,7 +309,7 @@ func TestLookalikes(t *testing.T) {
 			got := chains(test.s)
 			slices.Sort(got)
 			slices.Sort(test.want)
-			if diff := cmp.Diff(test.want, got); diff != "" {
+			if diff := gocmp.Diff(test.want, got); diff != "" {
 				t.Errorf("causes differ (-want +got):\n%s", diff)
 			}
 		})
