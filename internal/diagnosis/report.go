@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,13 +98,13 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 
 // unrecognised says what is wrong with a pod that no finding is about.
 func unrecognised(pod *corev1.Pod) string {
-	state := string(pod.Status.Phase)
+	state := []string{string(pod.Status.Phase)}
 	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if w := st.State.Waiting; w != nil {
-			state += fmt.Sprintf(", container %s waits with %s", st.Name, w.Reason)
+			state = append(state, fmt.Sprintf("container %s waits with %s", st.Name, w.Reason))
 		}
 	}
-	return fmt.Sprintf("pod %s is not as it should be (%s), and no rule recognises why", pod.Name, state)
+	return fmt.Sprintf("pod %s is not as it should be (%s), and no rule recognises why", pod.Name, strings.Join(state, ", "))
 }
 
 // settledBy names the evidence that would settle a death, by what it could tell.
