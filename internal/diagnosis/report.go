@@ -29,7 +29,7 @@ type Report struct {
 	Causes       []Cause
 	Undetermined []Undetermined
 	Skipped      []Skip
-	Gaps         []evidence.Gap
+	Gaps         []evidence.Gap // what the snapshot lacks, and what its logs do
 }
 
 // Diagnose is the whole program.
@@ -47,7 +47,7 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	causes := telling(Rank(s, result.Findings))
 	report := &Report{
 		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, causes),
-		Skipped: result.Skipped, Gaps: s.Gaps,
+		Skipped: result.Skipped, Gaps: slices.Concat(s.Gaps, cutLogs(s)),
 	}
 	for _, ref := range asked(s) {
 		if ref.Kind == "Pod" {
@@ -55,6 +55,17 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 		}
 	}
 	return report
+}
+
+// cutLogs names the logs of which only a part was read. The rules had a log, so that is no gap of the snapshot.
+func cutLogs(s *evidence.Snapshot) []evidence.Gap {
+	var gaps []evidence.Gap
+	for _, l := range s.Logs {
+		if l.Missing != "" {
+			gaps = append(gaps, evidence.Gap{Kind: evidence.Logs, About: l.Of, Why: l.Missing + " was not read"})
+		}
+	}
+	return gaps
 }
 
 // telling leaves out changes that nothing followed from: that a node was restarted an hour ago is no cause of what
