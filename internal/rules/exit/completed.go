@@ -37,7 +37,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) {
+		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) {
 			return
 		}
 		policy := p.CiteSpec("restartPolicy", corev1.ContainerRestartPolicyAlways)

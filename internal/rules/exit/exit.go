@@ -64,7 +64,7 @@ func podEnded(p *diagnosis.Pass, a evidence.Attempt) bool {
 
 // withPod reports an end by a signal for which no order was recorded, where the end of the pod accounts for it.
 func withPod(p *diagnosis.Pass, a evidence.Attempt) {
-	if podEnded(p, a) {
+	if podEnded(p, a) && !unseen(a) && !unrunnable(a) {
 		p.Report(diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact()},
 			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),

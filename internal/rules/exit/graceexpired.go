@@ -36,10 +36,10 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		order, ordered := p.Order()
-		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" && !unseen(a) {
+		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || unseen(a) {
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || unseen(a) || unrunnable(a) {
 			return
 		}
 		f := diagnosis.Finding{

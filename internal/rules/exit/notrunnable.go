@@ -36,7 +36,7 @@ error" build the image for the node's architecture.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Logs | evidence.Spec | evidence.Node,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Node,
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -45,7 +45,7 @@ error" build the image for the node's architecture.
 		complaint := a.Message
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
-			if !notRun(a, block, found) {
+			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
 				return
 			}
 			f.Confidence, complaint = diagnosis.Likely, block.Headline
@@ -74,7 +74,7 @@ error" build the image for the node's architecture.
 // notRun tells whether exit code and log say that a command could not be run inside a container that had started. A
 // log that gives another reason speaks for a program that uses the shell's codes for its own.
 func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
-	if found && cannotExec(block.Headline) {
+	if found && cannotExec(block.Headline) && byItself(a) {
 		return true
 	}
 	complaint := strings.HasSuffix(block.Headline, "not found") || strings.HasSuffix(block.Headline, "ermission denied") ||

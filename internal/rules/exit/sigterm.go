@@ -36,7 +36,7 @@ finding is likely instead of certain.
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		order, ordered := p.Order()
-		if !ordered && a.ExitCode == 143 && !unseen(a) {
+		if !ordered && a.ExitCode == 143 {
 			withPod(p, a)
 		}
 		if !ordered || a.ExitCode == 137 || unseen(a) || unrunnable(a) {
