@@ -64,10 +64,10 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 	$(GO) run ./bench -inquest $(BIN)/inquest
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
-	cd lab && $(GO) run . up
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) && \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
-		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e/...
+		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)
 	cd lab && $(GO) run . up
