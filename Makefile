@@ -7,7 +7,7 @@ TESTFLAGS ?=
 # make install PREFIX=/usr/local installs there; without it, where go install does.
 INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
 # The recorded incident that make demo diagnoses.
-EXAMPLE ?= examples/liveness-kill
+EXAMPLE   ?= examples/liveness-kill
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
@@ -26,7 +26,6 @@ install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or whe
 	ln -sf inquest '$(INSTALL)/kubectl_complete-inquest'
 
 demo: ## Diagnose a recorded incident: no cluster needed
-	@test -n '$(EXAMPLE)' || { echo 'no recorded incident in examples/; restore that folder' >&2; exit 1; }
 	$(GO) run ./cmd/inquest why --from $(EXAMPLE)
 	@echo
 	@if kubectl --request-timeout=2s get --raw /livez >/dev/null 2>&1 </dev/null; then \
@@ -36,12 +35,13 @@ demo: ## Diagnose a recorded incident: no cluster needed
 	fi
 
 test: ## Run the tests, with the race detector where there is a C compiler: no network, no root
-	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then \
-		exec $(GO) test -race $(TESTFLAGS) ./...; \
-	else \
-		echo 'no C compiler found: the tests run without the race detector' >&2; \
-		exec $(GO) test $(TESTFLAGS) ./...; \
-	fi
+	@race=-race; status=0; \
+	if [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
+		race=; echo 'no C compiler found: the tests run without the race detector' >&2; \
+	fi; \
+	$(GO) test $$race $(TESTFLAGS) ./... || status=1; \
+	cd lab && $(GO) test $(TESTFLAGS) ./... || status=1; \
+	exit $$status
 
 lint: $(BIN)/golangci-lint ## Check format, go vet and golangci-lint, which is built once (minutes)
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -64,10 +64,10 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 	$(GO) run ./bench -inquest $(BIN)/inquest
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
-	cd lab && $(GO) run . up
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) && \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
-		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e/...
+		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)
 	cd lab && $(GO) run . up

@@ -105,6 +105,9 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
+	if inLab() {
+		t.Run("requests", checkRequests)
+	}
 }
 
 // try makes a fault, asks about it, and takes it back.
@@ -169,7 +172,7 @@ func lostLog(r report.Report) bool {
 
 // why runs the program as a person would.
 func why(t *testing.T, ask, namespace string) report.Report {
-	cmd := exec.CommandContext(t.Context(), inquest, "why", ask, "-n", namespace, "-o", "json")
+	cmd := exec.CommandContext(t.Context(), inquest, "why", ask, "-n", namespace, "-o", "json", "--kubeconfig", credentials(t, ask))
 	var out, notes bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &notes
 	if err := cmd.Run(); err != nil {

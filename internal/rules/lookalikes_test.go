@@ -108,215 +108,217 @@ func with(pod *corev1.Pod, change func(*corev1.Pod)) *corev1.Pod {
 	return pod
 }
 
+// lookalikes are what is easily taken for something else, each with the chains of findings that are right.
+var lookalikes = map[string]struct {
+	s    *evidence.Snapshot
+	want []string
+}{
+	"killed by the liveness probe": {
+		snapshot(app(death(143, "Error", 100, 490)), "", event("Killing", liveness, 489, 489, 1)),
+		[]string{"PRB001 certain > EXT006 certain"},
+	},
+	"crash of the run after one that the probe ended in the second before": {
+		snapshot(app(death(1, "Error", 101, 300)), "", event("Killing", liveness, 100, 100, 1)),
+		[]string{"EXT001 certain"},
+	},
+	"crash of the run that began in the second of the order to end the one before": {
+		snapshot(app(death(1, "Error", 100, 300)), "", event("Killing", liveness, 100, 100, 1)),
+		[]string{"EXT001 certain"},
+	},
+	"a program that finished between two kills by its probe": {
+		snapshot(app(death(0, "Completed", 200, 300)), "", event("Killing", liveness, 100, 400, 2)),
+		[]string{"EXT004 certain"},
+	},
+	"a command that is gone after a restart by the probe": {
+		snapshot(app(death(128, "StartError", -1, 300)), "", event("Killing", liveness, 250, 250, 1)),
+		[]string{"EXT003 certain"},
+	},
+	"an order that somebody else than the kubelet wrote": {
+		func() *evidence.Snapshot {
+			e := event("Killing", liveness, 280, 280, 1)
+			e.Source, e.ReportingController = corev1.EventSource{Component: "mallory"}, "mallory"
+			return snapshot(app(death(1, "Error", 100, 300)), "", e)
+		}(),
+		[]string{"EXT001 certain"},
+	},
+	"an order of the kubelet of another node": {
+		func() *evidence.Snapshot {
+			e := event("Killing", liveness, 280, 280, 1)
+			e.Source.Host = "n2"
+			return snapshot(app(death(1, "Error", 100, 300)), "", e)
+		}(),
+		[]string{"EXT001 certain"},
+	},
+	"an order for a probe that the container does not have": {
+		snapshot(with(app(death(1, "Error", 100, 300)), func(p *corev1.Pod) { p.Spec.Containers[0].LivenessProbe = nil }), "",
+			event("Killing", liveness, 280, 280, 1)),
+		[]string{"EXT001 certain"},
+	},
+	"an order for another container of the pod, without a field path": {
+		func() *evidence.Snapshot {
+			e := event("Killing", "Container proxy failed liveness probe, will be restarted", 280, 280, 1)
+			e.InvolvedObject.FieldPath = ""
+			return snapshot(app(death(1, "Error", 100, 300)), "", e)
+		}(),
+		[]string{"EXT001 certain"},
+	},
+	"Go program that gets SIGTERM after a panic that it recovered": {
+		snapshot(app(death(2, "Error", 100, 300)), "http: panic serving 10.0.0.1:1: boom\ngoroutine 7 [running]:\nmain.f()\n\t/app/main.go:3 +0x1\n",
+			event("Killing", liveness, 299, 299, 1)),
+		[]string{"PRB001 certain > EXT006 certain"},
+	},
+	"Go program that panics while it ends on an order": {
+		snapshot(app(death(2, "Error", 100, 300)), "panic: close of closed channel\n\ngoroutine 7 [running]:\nmain.f()\n\t/app/main.go:3 +0x1\n",
+			event("Killing", liveness, 299, 299, 1)),
+		[]string{"PRB001 certain > EXT006 certain"},
+	},
+	"memory label of an earlier child on a kill after the grace period": {
+		snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 270, 270, 1)),
+		[]string{"PRB001 certain > EXT005 certain", "MEM001 possible"},
+	},
+	"out of memory while the probe's order waits": {
+		snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 295, 295, 1)),
+		[]string{"MEM001 certain"},
+	},
+	"memory label on an end that the probe ordered": {
+		snapshot(app(death(1, "OOMKilled", 100, 300)), "", event("Killing", liveness, 299, 299, 1)),
+		[]string{"PRB001 certain > EXT006 certain", "MEM002 possible"},
+	},
+	"out of memory with a limit of the pod": {
+		snapshot(with(app(death(137, "OOMKilled", 100, 300)), func(p *corev1.Pod) {
+			p.Spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("96Mi")}}
+			p.Spec.Containers = append(p.Spec.Containers, *p.Spec.Containers[0].DeepCopy())
+			p.Spec.Containers[1].Name = "cache"
+		}), ""),
+		[]string{"MEM001 likely"},
+	},
+	"end of a debugging session": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[0].RestartCount = 0
+			p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger"}}}
+			st := corev1.ContainerStatus{Name: "debugger"}
+			st.State.Terminated = death(0, "Completed", 100, 200)
+			bad := corev1.ContainerStatus{Name: "shell"}
+			bad.State.Terminated = death(130, "Error", 100, 200)
+			p.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{st, bad}
+		}), ""),
+		[]string{},
+	},
+	"killed by its probe with exit code 0 under OnFailure": {
+		snapshot(with(app(death(0, "Completed", 100, 490)), func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure }), "",
+			event("Killing", liveness, 489, 489, 1)),
+		[]string{"PRB001 certain > EXT006 certain"},
+	},
+	"a task that completed after a failure": {
+		snapshot(with(app(death(1, "Error", 100, 200)), func(p *corev1.Pod) {
+			p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(0, "Completed", 300, 400)}
+			p.Status.Phase = corev1.PodSucceeded
+		}), ""),
+		[]string{"EXT001 certain"},
+	},
+	"two containers whose names and codes run together": {
+		snapshot(with(app(death(137, "Error", 100, 200)), func(p *corev1.Pod) {
+			p.Spec.Containers = append(p.Spec.Containers, *p.Spec.Containers[0].DeepCopy())
+			p.Spec.Containers[1].Name = "app1"
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, *p.Status.ContainerStatuses[0].DeepCopy())
+			p.Status.ContainerStatuses[1].Name = "app1"
+			p.Status.ContainerStatuses[1].LastTerminationState.Terminated = death(37, "Error", 100, 200)
+		}), ""),
+		[]string{"EXT001 certain", "EXT007 possible", "undetermined app"},
+	},
+	"init container that completed at the second try, and another at work": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{Name: "one"}, {Name: "two"}}
+			one := corev1.ContainerStatus{Name: "one", RestartCount: 1}
+			one.State.Terminated, one.LastTerminationState.Terminated = death(0, "Completed", 300, 400), death(1, "Error", 100, 200)
+			two := corev1.ContainerStatus{Name: "two"}
+			two.State.Running = &corev1.ContainerStateRunning{StartedAt: at(590)}
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{one, two}
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
+			p.Status.ContainerStatuses[0].RestartCount = 0
+		}), ""),
+		[]string{"EXT001 certain"},
+	},
+	"readiness of a container that has only begun": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[0].RestartCount, p.Status.ContainerStatuses[0].Ready = 0, false
+			p.Status.ContainerStatuses[0].State.Running.StartedAt = at(590)
+		}), "", event("Unhealthy", "Readiness probe failed: no", 592, 592, 1)),
+		[]string{},
+	},
+	"readiness that does not come": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status.ContainerStatuses[0].RestartCount, p.Status.ContainerStatuses[0].Ready = 0, false
+		}), "", event("Unhealthy", "Readiness probe failed: no", 502, 592, 9)),
+		[]string{"PRB003 likely"},
+	},
+	"ended by itself in a pod that was deleted, and no order is recorded": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			due, grace := at(620), int64(30)
+			p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &due, &grace
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(1, "Error", 100, 592)}
+			p.Status.ContainerStatuses[0].RestartCount = 0
+		}), ""),
+		[]string{"DEL001 certain > EXT001 likely"},
+	},
+	"finished in a pod that was deleted, and no order is recorded": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			due, grace := at(620), int64(30)
+			p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &due, &grace
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(0, "Completed", 100, 592)}
+			p.Status.ContainerStatuses[0].RestartCount = 0
+		}), ""),
+		[]string{"DEL001 certain > EXT004 likely"},
+	},
+	"evicted, and no order is recorded": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. "
+			p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(137, "Error", 100, 592)}
+			p.Status.ContainerStatuses[0].RestartCount = 0
+		}), ""),
+		[]string{"EVC001 certain > EXT005 likely"},
+	},
+	"pod that no rule recognises": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodPending
+			p.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "app"}
+			p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "x509: unknown authority"}
+		}), ""),
+		[]string{"undetermined web"},
+	},
+	"pod that waits at a gate": {
+		snapshot(with(app(nil), func(p *corev1.Pod) {
+			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}}
+		}), ""),
+		[]string{"undetermined web"},
+	},
+	"restart of the node that somebody else than the kubelet wrote": {
+		func() *evidence.Snapshot {
+			e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 200, 200, 1)
+			e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "n1"}
+			e.Namespace, e.Source, e.ReportingController = "default", corev1.EventSource{Component: "mallory"}, "mallory"
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+			s := &evidence.Snapshot{Taken: taken, Objects: []evidence.Object{app(death(255, "Unknown", 100, 200)), node}, Events: []*corev1.Event{e}}
+			s.Has = evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node
+			return s.Freeze()
+		}(),
+		[]string{"EXT008 possible", "undetermined app"},
+	},
+	"end unseen long before the node restarted": {
+		func() *evidence.Snapshot {
+			e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 500, 500, 1)
+			e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "n1"}
+			e.Namespace = "default"
+			s := snapshot(app(death(255, "Unknown", 100, 200)), "", e)
+			return s
+		}(),
+		[]string{"EXT008 possible", "undetermined app"},
+	},
+}
+
 func TestLookalikes(t *testing.T) {
-	tests := map[string]struct {
-		s    *evidence.Snapshot
-		want []string
-	}{
-		"killed by the liveness probe": {
-			snapshot(app(death(143, "Error", 100, 490)), "", event("Killing", liveness, 489, 489, 1)),
-			[]string{"PRB001 certain > EXT006 certain"},
-		},
-		"crash of the run after one that the probe ended in the second before": {
-			snapshot(app(death(1, "Error", 101, 300)), "", event("Killing", liveness, 100, 100, 1)),
-			[]string{"EXT001 certain"},
-		},
-		"crash of the run that began in the second of the order to end the one before": {
-			snapshot(app(death(1, "Error", 100, 300)), "", event("Killing", liveness, 100, 100, 1)),
-			[]string{"EXT001 certain"},
-		},
-		"a program that finished between two kills by its probe": {
-			snapshot(app(death(0, "Completed", 200, 300)), "", event("Killing", liveness, 100, 400, 2)),
-			[]string{"EXT004 certain"},
-		},
-		"a command that is gone after a restart by the probe": {
-			snapshot(app(death(128, "StartError", -1, 300)), "", event("Killing", liveness, 250, 250, 1)),
-			[]string{"EXT003 certain"},
-		},
-		"an order that somebody else than the kubelet wrote": {
-			func() *evidence.Snapshot {
-				e := event("Killing", liveness, 280, 280, 1)
-				e.Source, e.ReportingController = corev1.EventSource{Component: "mallory"}, "mallory"
-				return snapshot(app(death(1, "Error", 100, 300)), "", e)
-			}(),
-			[]string{"EXT001 certain"},
-		},
-		"an order of the kubelet of another node": {
-			func() *evidence.Snapshot {
-				e := event("Killing", liveness, 280, 280, 1)
-				e.Source.Host = "n2"
-				return snapshot(app(death(1, "Error", 100, 300)), "", e)
-			}(),
-			[]string{"EXT001 certain"},
-		},
-		"an order for a probe that the container does not have": {
-			snapshot(with(app(death(1, "Error", 100, 300)), func(p *corev1.Pod) { p.Spec.Containers[0].LivenessProbe = nil }), "",
-				event("Killing", liveness, 280, 280, 1)),
-			[]string{"EXT001 certain"},
-		},
-		"an order for another container of the pod, without a field path": {
-			func() *evidence.Snapshot {
-				e := event("Killing", "Container proxy failed liveness probe, will be restarted", 280, 280, 1)
-				e.InvolvedObject.FieldPath = ""
-				return snapshot(app(death(1, "Error", 100, 300)), "", e)
-			}(),
-			[]string{"EXT001 certain"},
-		},
-		"Go program that gets SIGTERM after a panic that it recovered": {
-			snapshot(app(death(2, "Error", 100, 300)), "http: panic serving 10.0.0.1:1: boom\ngoroutine 7 [running]:\nmain.f()\n\t/app/main.go:3 +0x1\n",
-				event("Killing", liveness, 299, 299, 1)),
-			[]string{"PRB001 certain > EXT006 certain"},
-		},
-		"Go program that panics while it ends on an order": {
-			snapshot(app(death(2, "Error", 100, 300)), "panic: close of closed channel\n\ngoroutine 7 [running]:\nmain.f()\n\t/app/main.go:3 +0x1\n",
-				event("Killing", liveness, 299, 299, 1)),
-			[]string{"PRB001 certain > EXT006 certain"},
-		},
-		"memory label of an earlier child on a kill after the grace period": {
-			snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 270, 270, 1)),
-			[]string{"PRB001 certain > EXT005 certain", "MEM001 possible"},
-		},
-		"out of memory while the probe's order waits": {
-			snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 295, 295, 1)),
-			[]string{"MEM001 certain"},
-		},
-		"memory label on an end that the probe ordered": {
-			snapshot(app(death(1, "OOMKilled", 100, 300)), "", event("Killing", liveness, 299, 299, 1)),
-			[]string{"PRB001 certain > EXT006 certain", "MEM002 possible"},
-		},
-		"out of memory with a limit of the pod": {
-			snapshot(with(app(death(137, "OOMKilled", 100, 300)), func(p *corev1.Pod) {
-				p.Spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("96Mi")}}
-				p.Spec.Containers = append(p.Spec.Containers, *p.Spec.Containers[0].DeepCopy())
-				p.Spec.Containers[1].Name = "cache"
-			}), ""),
-			[]string{"MEM001 likely"},
-		},
-		"end of a debugging session": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status.ContainerStatuses[0].RestartCount = 0
-				p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger"}}}
-				st := corev1.ContainerStatus{Name: "debugger"}
-				st.State.Terminated = death(0, "Completed", 100, 200)
-				bad := corev1.ContainerStatus{Name: "shell"}
-				bad.State.Terminated = death(130, "Error", 100, 200)
-				p.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{st, bad}
-			}), ""),
-			[]string{},
-		},
-		"killed by its probe with exit code 0 under OnFailure": {
-			snapshot(with(app(death(0, "Completed", 100, 490)), func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure }), "",
-				event("Killing", liveness, 489, 489, 1)),
-			[]string{"PRB001 certain > EXT006 certain"},
-		},
-		"a task that completed after a failure": {
-			snapshot(with(app(death(1, "Error", 100, 200)), func(p *corev1.Pod) {
-				p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(0, "Completed", 300, 400)}
-				p.Status.Phase = corev1.PodSucceeded
-			}), ""),
-			[]string{"EXT001 certain"},
-		},
-		"two containers whose names and codes run together": {
-			snapshot(with(app(death(137, "Error", 100, 200)), func(p *corev1.Pod) {
-				p.Spec.Containers = append(p.Spec.Containers, *p.Spec.Containers[0].DeepCopy())
-				p.Spec.Containers[1].Name = "app1"
-				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, *p.Status.ContainerStatuses[0].DeepCopy())
-				p.Status.ContainerStatuses[1].Name = "app1"
-				p.Status.ContainerStatuses[1].LastTerminationState.Terminated = death(37, "Error", 100, 200)
-			}), ""),
-			[]string{"EXT001 certain", "EXT007 possible", "undetermined app"},
-		},
-		"init container that completed at the second try, and another at work": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Spec.InitContainers = []corev1.Container{{Name: "one"}, {Name: "two"}}
-				one := corev1.ContainerStatus{Name: "one", RestartCount: 1}
-				one.State.Terminated, one.LastTerminationState.Terminated = death(0, "Completed", 300, 400), death(1, "Error", 100, 200)
-				two := corev1.ContainerStatus{Name: "two"}
-				two.State.Running = &corev1.ContainerStateRunning{StartedAt: at(590)}
-				p.Status.InitContainerStatuses = []corev1.ContainerStatus{one, two}
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
-				p.Status.ContainerStatuses[0].RestartCount = 0
-			}), ""),
-			[]string{"EXT001 certain"},
-		},
-		"readiness of a container that has only begun": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status.ContainerStatuses[0].RestartCount, p.Status.ContainerStatuses[0].Ready = 0, false
-				p.Status.ContainerStatuses[0].State.Running.StartedAt = at(590)
-			}), "", event("Unhealthy", "Readiness probe failed: no", 592, 592, 1)),
-			[]string{},
-		},
-		"readiness that does not come": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status.ContainerStatuses[0].RestartCount, p.Status.ContainerStatuses[0].Ready = 0, false
-			}), "", event("Unhealthy", "Readiness probe failed: no", 502, 592, 9)),
-			[]string{"PRB003 likely"},
-		},
-		"ended by itself in a pod that was deleted, and no order is recorded": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				due, grace := at(620), int64(30)
-				p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &due, &grace
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(1, "Error", 100, 592)}
-				p.Status.ContainerStatuses[0].RestartCount = 0
-			}), ""),
-			[]string{"DEL001 certain > EXT001 likely"},
-		},
-		"finished in a pod that was deleted, and no order is recorded": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				due, grace := at(620), int64(30)
-				p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &due, &grace
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(0, "Completed", 100, 592)}
-				p.Status.ContainerStatuses[0].RestartCount = 0
-			}), ""),
-			[]string{"DEL001 certain > EXT004 likely"},
-		},
-		"evicted, and no order is recorded": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. "
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: death(137, "Error", 100, 592)}
-				p.Status.ContainerStatuses[0].RestartCount = 0
-			}), ""),
-			[]string{"EVC001 certain > EXT005 likely"},
-		},
-		"pod that no rule recognises": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status.Phase = corev1.PodPending
-				p.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "app"}
-				p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "x509: unknown authority"}
-			}), ""),
-			[]string{"undetermined web"},
-		},
-		"pod that waits at a gate": {
-			snapshot(with(app(nil), func(p *corev1.Pod) {
-				p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}}
-			}), ""),
-			[]string{"undetermined web"},
-		},
-		"restart of the node that somebody else than the kubelet wrote": {
-			func() *evidence.Snapshot {
-				e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 200, 200, 1)
-				e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "n1"}
-				e.Namespace, e.Source, e.ReportingController = "default", corev1.EventSource{Component: "mallory"}, "mallory"
-				node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
-				s := &evidence.Snapshot{Taken: taken, Objects: []evidence.Object{app(death(255, "Unknown", 100, 200)), node}, Events: []*corev1.Event{e}}
-				s.Has = evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node
-				return s.Freeze()
-			}(),
-			[]string{"EXT008 possible", "undetermined app"},
-		},
-		"end unseen long before the node restarted": {
-			func() *evidence.Snapshot {
-				e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 500, 500, 1)
-				e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "n1"}
-				e.Namespace = "default"
-				s := snapshot(app(death(255, "Unknown", 100, 200)), "", e)
-				return s
-			}(),
-			[]string{"EXT008 possible", "undetermined app"},
-		},
-	}
-	for name, test := range tests {
+	for name, test := range lookalikes {
 		t.Run(name, func(t *testing.T) {
 			got := chains(test.s)
 			slices.Sort(got)

@@ -81,12 +81,9 @@ func readiness(node *corev1.Node) (corev1.NodeCondition, bool) {
 	return corev1.NodeCondition{}, false
 }
 
-// leaseTime is how long a lease holds that the kubelet renews every 10 s (KubeletConfiguration
-// nodeLeaseDurationSeconds).
-const leaseTime = 40 * time.Second
-
 // silence says since when the node's kubelet is silent, by its lease: it renews that every 10 s and its status only every
-// 5 min unless something changes (nodeStatusReportFrequency).
+// 5 min unless something changes (nodeStatusReportFrequency). A renewal counts as life only when it came after the node
+// controller gave up: the one before may be younger than a lease.
 func silence(p *diagnosis.Pass, ready corev1.NodeCondition) (string, []evidence.Fact) {
 	l := p.Lease()
 	if l == nil || l.Spec.RenewTime == nil {
@@ -97,7 +94,7 @@ func silence(p *diagnosis.Pass, ready corev1.NodeCondition) (string, []evidence.
 		Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(l), At: renewed,
 		Where: "spec.renewTime", Text: "renewTime " + renewed.Format(metav1.RFC3339Micro),
 	}}
-	if p.Now().Sub(renewed) < leaseTime {
+	if renewed.After(ready.LastTransitionTime.Time) {
 		return "does not get its status through, though its kubelet still renews the lease", facts
 	}
 	return "has not reported since " + renewed.Format(time.RFC3339), facts
