@@ -19,6 +19,7 @@ func lab(t *testing.T, args ...string) (status int, stderr string) {
 
 func TestCommandsWithoutALab(t *testing.T) {
 	t.Setenv("INQUEST_LAB_CACHE", t.TempDir())
+	t.Setenv("KUBECONFIG", "")
 	for _, c := range []struct {
 		args   string
 		status int
@@ -38,6 +39,10 @@ func TestCommandsWithoutALab(t *testing.T) {
 		{"exec", 1, "name a machine"},
 		{"logs kubelet", 1, `there is no log of "kubelet"`},
 		{"kubeconfig", 1, "there is no lab"},
+		{"fault", 2, "lab fault apply NAME"},
+		{"fault apply nonsense", 1, "there is no fault nonsense, expected one of app-error"},
+		{"fault clear oom-limit", 1, "bring the lab up with lab up, or set KUBECONFIG"},
+		{"record oom-limit", 2, "usage: lab record NAME OUT"},
 		{"up --nodes n1,x", 1, `node "x": a node's name is n1 to n9`},
 		{"up --node-disk 1T", 1, `size "1T": expected a number with M or G`},
 		{"up --frobnicate", 2, "flag provided but not defined"},
@@ -105,5 +110,16 @@ func TestLockKeepsASecondLabOut(t *testing.T) {
 	}
 	if err := locked.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestFaultList(t *testing.T) {
+	t.Setenv("INQUEST_LAB_CACHE", t.TempDir())
+	var out bytes.Buffer
+	status := run(t.Context(), []string{"fault", "list"}, &out, &out)
+	for _, want := range []string{"oom-limit", "MEM001", "nothing is wrong"} {
+		if status != 0 || !strings.Contains(out.String(), want) {
+			t.Errorf("lab fault list: status %d, without %s", status, want)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (b Bundle) Snapshot(_ context.Context, sel evidence.Selection) (*evidence.S
 		return nil, err
 	}
 	m.annotate(s.Logs)
-	return Select(s.Freeze(), sel)
+	return selectRecorded(s.Freeze(), sel)
 }
 
 func (b Bundle) meta() (meta, error) {

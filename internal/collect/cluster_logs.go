@@ -54,7 +54,7 @@ func (v *visit) logs(ctx context.Context, pods []*corev1.Pod) {
 }
 
 // refresh reads pods again whose containers were replaced between the reading of their status and of their log: the
-// newest death is another one by now. A pod that is being deleted has none to come.
+// newest death is another one by now. A pod that is being deleted or has ended, as by eviction, has none to come.
 func (v *visit) refresh(ctx context.Context, gone []evidence.Attempt, wait time.Duration) []*corev1.Pod {
 	var refs []evidence.Ref
 	for _, a := range gone {
@@ -71,14 +71,20 @@ func (v *visit) refresh(ctx context.Context, gone []evidence.Attempt, wait time.
 	var group sync.WaitGroup
 	for i, ref := range refs {
 		group.Go(func() {
-			if o, err := v.api.get(ctx, ref); err == nil && o.GetDeletionTimestamp() == nil {
-				fresh[i] = o.(*corev1.Pod)
+			o, err := v.api.get(ctx, ref)
+			if pod, ok := o.(*corev1.Pod); ok && err == nil && pod.DeletionTimestamp == nil && !over(pod) {
+				fresh[i] = pod
 			}
 		})
 	}
 	group.Wait()
 	fresh = slices.DeleteFunc(fresh, func(pod *corev1.Pod) bool { return pod == nil || !v.replace(pod) })
 	return fresh
+}
+
+// over tells whether a pod starts no container again.
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 }
 
 // replace puts a newer reading of a pod in place of the older, if it is the same pod.

@@ -216,5 +216,10 @@ func (v *visit) notFound(ctx context.Context, ref evidence.Ref) error {
 			return false
 		})
 	}
-	return unknown(ref, names, elsewhere)
+	if err == nil && len(names) == 0 && len(elsewhere) == 0 && ref.Namespace != "" {
+		if err := v.namespaceExists(ctx, ref.Namespace); err != nil {
+			return err
+		}
+	}
+	return unknown(ref, names, elsewhere, listing(ref))
 }

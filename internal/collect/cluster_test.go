@@ -253,6 +253,7 @@ func TestClusterErrors(t *testing.T) {
 		{"nothing like it", nil, pod("database"), "there is no pod database in namespace shop: kubectl get pods -n shop shows what there is"},
 		{"elsewhere", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "", "web-7-a"), Namespace: "default"}, "there is no pod web-7-a in namespace default, but there is one in shop: name it with -n"},
 		{"unknown node", nil, named("Node", "n2"), "there is no node n2, near names are n1"},
+		{"unknown pod and namespace", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "shpo", "cart")}, "there is no namespace shpo, near names are shop"},
 		{"unknown namespace", nil, evidence.Selection{Namespace: "shpo"}, "there is no namespace shpo, near names are shop"},
 		{"unknown container", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "shop", "web-7-a"), Container: "ap"}, "pod web-7-a has no container ap, it has app"},
 		{"bad selector", nil, evidence.Selection{Label: "a b"}, `label selector "a b": unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt`},

@@ -12,8 +12,8 @@ import (
 )
 
 // unknown is the error for a thing that is not there, with what may have been meant: near names, or the same name in
-// other namespaces.
-func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref) error {
+// other namespaces. If nothing comes near, remedy says how to see what there is.
+func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref, remedy string) error {
 	text := fmt.Sprintf("there is no %s %s", strings.ToLower(ref.Kind), ref.Name)
 	if ref.Namespace != "" {
 		text += " in namespace " + ref.Namespace
@@ -28,11 +28,31 @@ func unknown(ref evidence.Ref, names []string, elsewhere []evidence.Ref) error {
 	if near := Nearest(ref.Name, names); len(near) > 0 {
 		return fmt.Errorf("%s, near names are %s", text, joined(near))
 	}
-	list := "kubectl get " + strings.ToLower(ref.Kind) + "s"
+	return fmt.Errorf("%s: %s", text, remedy)
+}
+
+// listing tells how to see what of a kind there is in a cluster.
+func listing(ref evidence.Ref) string {
+	list := "kubectl get " + resources[ref.Kind].plural
 	if ref.Namespace != "" {
 		list += " -n " + ref.Namespace
 	}
-	return fmt.Errorf("%s: %s shows what there is", text, list)
+	return list + " shows what there is"
+}
+
+// mostNamed is how many names are listed where one of them was expected.
+const mostNamed = 5
+
+// holding tells what of a kind recorded evidence holds.
+func holding(names []string) string {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	switch {
+	case len(names) == 0:
+		return "this evidence holds none"
+	case len(names) > mostNamed:
+		return fmt.Sprintf("this evidence holds %s and %d more", joined(names[:mostNamed]), len(names)-mostNamed)
+	}
+	return "this evidence holds " + joined(names)
 }
 
 func joined(names []string) string { return strings.Join(names, ", ") }

@@ -49,6 +49,24 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	return &narrowed, nil
 }
 
+// selectRecorded is Select for evidence from files. There a namespace that nothing is known of is not a quiet one, unless
+// the whole cluster was looked at.
+func selectRecorded(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, error) {
+	about := subjectOf(sel)
+	if about.Kind != "Namespace" || s.Subject == about {
+		return Select(s, sel)
+	}
+	names := []string{s.Subject.Namespace}
+	for _, o := range s.Objects {
+		names = append(names, o.GetNamespace())
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" || name == corev1.NamespaceNodeLease })
+	if !slices.Contains(names, about.Name) && (s.Subject.Kind != "" || len(Nearest(about.Name, names)) > 0) {
+		return nil, unknown(about, names, nil, holding(names))
+	}
+	return Select(s, sel)
+}
+
 // selectorIn returns the label selector of a selection; without one it takes everything.
 func selectorIn(sel evidence.Selection) (labels.Selector, error) {
 	belongs, err := labels.Parse(sel.Label)
@@ -103,7 +121,7 @@ func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
 	if ref.Namespace == "" && len(elsewhere) == 1 {
 		return elsewhere[0], nil
 	}
-	return ref, unknown(ref, names, elsewhere)
+	return ref, unknown(ref, names, elsewhere, holding(names))
 }
 
 // othersIn returns what belongs to the question beside the subject and its pods: the controllers below a workload;

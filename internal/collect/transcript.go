@@ -58,7 +58,7 @@ func (t Transcript) Snapshot(_ context.Context, sel evidence.Selection) (*eviden
 	if s.Freeze(); len(s.Objects) == 1 {
 		s.Subject = evidence.RefOf(s.Objects[0])
 	}
-	return Select(s, sel)
+	return selectRecorded(s, sel)
 }
 
 // addDocument adds an object, or those of a list of any kind.

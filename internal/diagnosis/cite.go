@@ -5,6 +5,7 @@ package diagnosis
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,12 +33,9 @@ func (p *Pass) CiteSpec(path string, value any) evidence.Fact {
 
 // list returns the name of the list that holds the pass's container.
 func (p *Pass) list() string {
-	if pod := p.pod(); pod != nil {
-		for i := range pod.Spec.InitContainers {
-			if pod.Spec.InitContainers[i].Name == p.about.Container {
-				return "initContainers"
-			}
-		}
+	isIt := func(c corev1.Container) bool { return c.Name == p.about.Container }
+	if pod := p.pod(); pod != nil && slices.ContainsFunc(pod.Spec.InitContainers, isIt) {
+		return "initContainers"
 	}
 	return "containers"
 }

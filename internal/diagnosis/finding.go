@@ -109,7 +109,8 @@ type Skip struct {
 	Why     string
 }
 
-// An Undetermined is a death that no finding explains well enough, and what would settle it.
+// An Undetermined is a death that no finding explains well enough, and what would settle it; or a pod in trouble that no
+// rule recognises.
 type Undetermined struct {
 	About     evidence.Ref
 	At        time.Time

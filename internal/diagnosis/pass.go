@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -189,12 +190,7 @@ func (p *Pass) Nodes() []*corev1.Node {
 func (p *Pass) Keys(name string) (keys []string, exists, unknown bool) {
 	p.used |= evidence.Spec
 	if cm, ok := evidence.Get[*corev1.ConfigMap](p.snapshot, p.about.Namespace, name); ok {
-		for key := range cm.Data {
-			keys = append(keys, key)
-		}
-		for key := range cm.BinaryData {
-			keys = append(keys, key)
-		}
+		keys = slices.AppendSeq(slices.Collect(maps.Keys(cm.Data)), maps.Keys(cm.BinaryData))
 		slices.Sort(keys)
 		return keys, true, false
 	}

@@ -5,8 +5,12 @@ package diagnosis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -25,7 +29,7 @@ type Report struct {
 	Causes       []Cause
 	Undetermined []Undetermined
 	Skipped      []Skip
-	Gaps         []evidence.Gap
+	Gaps         []evidence.Gap // what the snapshot lacks, and what its logs do
 }
 
 // Diagnose is the whole program.
@@ -43,7 +47,7 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	causes := telling(Rank(s, result.Findings))
 	report := &Report{
 		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, causes),
-		Skipped: result.Skipped, Gaps: s.Gaps,
+		Skipped: result.Skipped, Gaps: slices.Concat(s.Gaps, cutLogs(s)),
 	}
 	for _, ref := range asked(s) {
 		if ref.Kind == "Pod" {
@@ -53,6 +57,17 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	return report
 }
 
+// cutLogs names the logs of which only a part was read. The rules had a log, so that is no gap of the snapshot.
+func cutLogs(s *evidence.Snapshot) []evidence.Gap {
+	var gaps []evidence.Gap
+	for _, l := range s.Logs {
+		if l.Missing != "" {
+			gaps = append(gaps, evidence.Gap{Kind: evidence.Logs, About: l.Of, Why: l.Missing + " was not read"})
+		}
+	}
+	return gaps
+}
+
 // telling leaves out changes that nothing followed from: that a node was restarted an hour ago is no cause of what
 // happened since.
 func telling(causes []Cause) []Cause {
@@ -60,7 +75,7 @@ func telling(causes []Cause) []Cause {
 }
 
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
-// finding follows from.
+// finding follows from; and every pod in trouble that nothing else is about, so that silence is not taken for health.
 func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	explained := map[evidence.Ref]bool{}
 	var walk func(causes []Cause, likely bool)
@@ -82,7 +97,25 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 			})
 		}
 	}
+	for _, t := range targets(s)[Pod] {
+		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
+		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
+		if pod := s.Object(t.about).(*corev1.Pod); !told && evidence.Troubled(pod, s.Taken) {
+			list = append(list, Undetermined{About: t.about, Message: unrecognised(pod)})
+		}
+	}
 	return list
+}
+
+// unrecognised says what is wrong with a pod that no finding is about.
+func unrecognised(pod *corev1.Pod) string {
+	state := []string{string(pod.Status.Phase)}
+	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := st.State.Waiting; w != nil {
+			state = append(state, fmt.Sprintf("container %s waits with %s", st.Name, w.Reason))
+		}
+	}
+	return fmt.Sprintf("pod %s is not as it should be (%s), and no rule recognises why", pod.Name, strings.Join(state, ", "))
 }
 
 // settledBy names the evidence that would settle a death, by what it could tell.

@@ -103,10 +103,8 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 
 func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
 	t[Pod] = append(t[Pod], target{about: ref})
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			t[Container] = append(t[Container], target{about: ref.InContainer(list[i].Name)})
-		}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
 	}
 	for _, a := range s.Deaths(ref) {
 		t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})

@@ -36,13 +36,10 @@ func EventOf(e *corev1.Event) Event {
 		UID:   string(e.InvolvedObject.UID),
 		Type:  e.Type, Reason: e.Reason, Message: e.Message,
 		First: e.FirstTimestamp.Time, Last: e.LastTimestamp.Time, Count: int(e.Count),
-		Reporter: e.ReportingController, ReportingHost: e.Source.Host,
+		Reporter: cmp.Or(e.ReportingController, e.Source.Component), ReportingHost: e.Source.Host,
 	}
 	if m := containerPath.FindStringSubmatch(e.InvolvedObject.FieldPath); m != nil {
 		ev.About = ev.About.InContainer(m[1])
-	}
-	if ev.Reporter == "" {
-		ev.Reporter = e.Source.Component
 	}
 	if ev.First.IsZero() {
 		ev.First = cmp.Or(e.EventTime.Time, e.CreationTimestamp.Time)

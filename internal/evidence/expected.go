@@ -3,6 +3,8 @@
 package evidence
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,13 +15,17 @@ import (
 // pkg/kubelet/kubelet.go).
 const settledAfter = 10 * time.Minute
 
-// expected says why the end of attempt a needs no explaining, or "".
+// expected says why the end of attempt a needs no explaining, or "". A main container that ended with exit code 0 under
+// OnFailure and was started again had been ended by an order: a kubelet does not restart what completed.
 func expected(pod *corev1.Pod, a Attempt, taken time.Time) string {
 	st := ContainerStatus(pod, a.Of.Container)
 	switch {
 	case !a.Ended() || st == nil:
 		return ""
-	case a.ExitCode == 0 && a.Reason == "Completed" && !a.Sidecar && (a.Init || mayComplete(pod, a.Of.Container)):
+	case strings.HasPrefix(a.Where, "status.ephemeral"):
+		return "a debugging session"
+	case a.ExitCode == 0 && a.Reason == "Completed" && !a.Sidecar &&
+		(a.Init || a.Of.Attempt == int(st.RestartCount) && st.State.Terminated != nil && mayComplete(pod, a.Of.Container)):
 		return "completed"
 	case a.Sidecar && endedAfterMain(pod, a):
 		return "stopped because the pod's main containers had completed"
@@ -53,26 +59,18 @@ func endedAfterMain(pod *corev1.Pod, a Attempt) bool {
 // ContainerSpec returns the container of that name from any of a pod's lists, or nil. Ephemeral containers are not
 // returned: they have no probes, resources or restarts.
 func ContainerSpec(pod *corev1.Pod, name string) *corev1.Container {
-	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
+	all := slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers)
+	if i := slices.IndexFunc(all, func(c corev1.Container) bool { return c.Name == name }); i >= 0 {
+		return &all[i]
 	}
 	return nil
 }
 
 // ContainerStatus returns the status of the container of that name from any of a pod's lists, or nil.
 func ContainerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, list := range [][]corev1.ContainerStatus{
-		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
-	} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
+	all := slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses)
+	if i := slices.IndexFunc(all, func(st corev1.ContainerStatus) bool { return st.Name == name }); i >= 0 {
+		return &all[i]
 	}
 	return nil
 }
@@ -82,7 +80,8 @@ func ContainerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 const pendingTooLong = time.Minute
 
 // Troubled tells whether a pod is worth diagnosing when nobody asked for it by name: it waits abnormally, has ended
-// badly, restarted, is pending too long, is not ready, or is stuck terminating. A pod that ends in order is not.
+// badly, restarted, is pending too long, is not ready though it had time to start, or is stuck terminating. A pod that
+// ends in order is not.
 func Troubled(pod *corev1.Pod, taken time.Time) bool {
 	if pod.DeletionTimestamp != nil {
 		return taken.After(pod.DeletionTimestamp.Add(settleGrace))
@@ -102,7 +101,8 @@ func Troubled(pod *corev1.Pod, taken time.Time) bool {
 			return true
 		}
 	}
-	return badlyWaiting(pod) || pod.Status.Phase == corev1.PodRunning && condition(pod, corev1.PodReady) == corev1.ConditionFalse
+	return badlyWaiting(pod) || pod.Status.Phase == corev1.PodRunning && condition(pod, corev1.PodReady) == corev1.ConditionFalse &&
+		taken.Sub(pod.CreationTimestamp.Time) > pendingTooLong
 }
 
 // settleGrace is how far past its grace period a deletion may be before it counts as stuck: the kubelet needs a few
@@ -120,12 +120,9 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionSt
 
 // badlyWaiting tells whether a container waits for any reason but a normal start.
 func badlyWaiting(pod *corev1.Pod) bool {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for i := range list {
-			w := list[i].State.Waiting
-			if w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
-				return true
-			}
+	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := st.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
+			return true
 		}
 	}
 	return false

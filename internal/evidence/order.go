@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +40,6 @@ var killing = []struct {
 	{"failed liveness probe", ByLiveness},
 	{"failed startup probe", ByStartup},
 	{"definition changed", ByDefinition},
-	{"FailedPostStartHook", ByPostStart},
 	{"PostStartHook", ByPostStart},
 	{"sandbox changed", BySandbox},
 	{"Stopping container", ByStop},
@@ -58,50 +58,64 @@ const recorderBurst = 25
 // Where the recorder has dropped or merged it, an order is inferred from other Killing Events or from a failing probe.
 func (s *Snapshot) OrderFor(a Attempt) (Order, bool) {
 	pod, ok := Get[*Pod](s, a.Of.Namespace, a.Of.Name)
-	if !ok || !a.Ended() {
+	if !ok || !a.Ended() || a.Started.IsZero() { // what never started was never ordered to stop
 		return Order{}, false
 	}
-	best := s.orderWithin(a)
+	best := s.orderWithin(pod, a)
 	if best.By == "" && a.endsLikeAnOrder() {
-		best = s.inferOrder(a)
+		best = s.inferOrder(pod, a)
 	}
 	best.Grace = graceOf(pod, a.Of.Container, best.By)
 	return best, best.By != ""
 }
 
 // orderWithin looks for a Killing Event within the life of the attempt. Repeated Events are merged and keep their
-// first and last time only.
-func (s *Snapshot) orderWithin(a Attempt) Order {
+// first and last time only. A probe fails some time after the start: its order of the second in which this run began
+// ended the run before.
+func (s *Snapshot) orderWithin(pod *Pod, a Attempt) Order {
 	var best Order
 	for _, e := range s.EventsAbout(a.Of) {
-		if e.Reason != "Killing" {
+		by := ordererOf(e.Message)
+		if e.Reason != "Killing" || !s.believes(pod, a.Of, e) {
 			continue
 		}
 		for _, at := range []time.Time{e.First, e.Last} {
-			if within(at, a) && at.After(best.Event.Last) {
+			if within(at, a) && at.After(best.Event.Last) && (at.After(a.Started) || !by.isProbe()) {
 				e.Last = at
-				best = Order{By: ordererOf(e.Message), Event: e}
+				best = Order{By: by, Event: e}
 			}
 		}
 	}
 	return best
 }
 
+// believes tells whether an Event can be the kubelet's word about the container. Whoever edits a namespace can write
+// Events: one of another reporter or node, about a probe that the spec does not have, or, without a field path, about
+// another container is not.
+func (s *Snapshot) believes(pod *Pod, of Ref, e Event) bool {
+	c, by := ContainerSpec(pod, of.Container), ordererOf(e.Message)
+	stranger := e.Reporter != "" && e.Reporter != "kubelet" || e.ReportingHost != "" && e.ReportingHost != pod.Spec.NodeName
+	other := e.About.Container == "" && !slices.Contains(strings.Fields(e.Message), of.Container)
+	noProbe := s.Has&Spec != 0 && c != nil && (by == ByLiveness && c.LivenessProbe == nil || by == ByStartup && c.StartupProbe == nil)
+	return !stranger && !other && !noProbe
+}
+
 // inferOrder says which probe has been ending the container, where the order of this attempt itself is not recorded:
-// the recorder has dropped Events, or it has merged the order into a series that goes on past the end.
-func (s *Snapshot) inferOrder(a Attempt) Order {
+// the recorder has dropped Events, or it has merged the order into a series that goes on past the end. The two orders of
+// a series of two are both known.
+func (s *Snapshot) inferOrder(pod *Pod, a Attempt) Order {
 	var best Order
 	drops := s.dropsEvents(a.Of)
 	for _, e := range s.EventsAbout(a.Of) {
 		by := Orderer("")
-		spans := e.Count > 1 && e.First.Before(a.Finished) && e.Last.After(a.Started)
+		spans := e.Count > 2 && e.First.Before(a.Finished) && e.Last.After(a.Started)
 		switch {
-		case e.Reason == "Killing" && (drops || spans):
+		case e.Reason == "Killing" && (drops || spans) && s.believes(pod, a.Of, e):
 			by = ordererOf(e.Message)
 		case e.Reason == "Unhealthy" && drops && within(e.Last, a):
 			by = proberOf(e.Message)
 		}
-		if (by == ByLiveness || by == ByStartup) && e.First.Before(a.Finished) {
+		if by.isProbe() && e.First.Before(a.Finished) {
 			best = Order{By: by, Event: e, Inferred: true}
 		}
 	}
@@ -110,14 +124,11 @@ func (s *Snapshot) inferOrder(a Attempt) Order {
 
 // proberOf says whose failure an Unhealthy Event tells of, where that can end a container.
 func proberOf(message string) Orderer {
-	switch {
-	case strings.HasPrefix(message, "Liveness probe"):
-		return ByLiveness
-	case strings.HasPrefix(message, "Startup probe"):
-		return ByStartup
-	}
-	return ""
+	sort, _, _ := strings.Cut(message, " probe")
+	return map[string]Orderer{"Liveness": ByLiveness, "Startup": ByStartup}[sort]
 }
+
+func (o Orderer) isProbe() bool { return o == ByLiveness || o == ByStartup }
 
 // endsLikeAnOrder tells whether the exit code is one that an order brings about: SIGTERM honoured, SIGKILL after the
 // grace period, or an exit without error in answer to SIGTERM.
@@ -136,8 +147,10 @@ func (s *Snapshot) dropsEvents(of Ref) bool {
 	return n >= recorderBurst
 }
 
+// within tells whether something of that second belongs to the run. What came before its start belongs to the run
+// before: the kubelet restarts a container in the second after it ordered its end.
 func within(at time.Time, a Attempt) bool {
-	return !at.Before(a.Started.Add(-clockSlack)) && (a.Finished.IsZero() || !at.After(a.Finished.Add(clockSlack)))
+	return !at.Before(a.Started) && (a.Finished.IsZero() || !at.After(a.Finished.Add(clockSlack)))
 }
 
 func ordererOf(message string) Orderer {
@@ -164,7 +177,7 @@ func graceOf(pod *Pod, container string, by Orderer) time.Duration {
 		if by == ByStartup {
 			probe = c.StartupProbe
 		}
-		if (by == ByStartup || by == ByLiveness) && probe != nil && probe.TerminationGracePeriodSeconds != nil {
+		if by.isProbe() && probe != nil && probe.TerminationGracePeriodSeconds != nil {
 			seconds = *probe.TerminationGracePeriodSeconds
 		}
 	}

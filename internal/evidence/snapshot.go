@@ -186,7 +186,7 @@ func (s *Snapshot) Deaths(pod Ref) []Attempt {
 			continue
 		}
 		order, _ := s.OrderFor(a)
-		if like := fmt.Sprint(a.Of.Container, a.ExitCode, a.Reason, order.By); !seen[like] {
+		if like := fmt.Sprintf("%q %d %q %s", a.Of.Container, a.ExitCode, a.Reason, order.By); !seen[like] {
 			seen[like] = true
 			deaths = append(deaths, a)
 		}

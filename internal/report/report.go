@@ -30,7 +30,7 @@ type Report struct {
 	Subject      Thing          `json:"subject,omitzero"` // what was asked about; absent: the whole cluster
 	Pods         int            `json:"pods"`             // how many pods were looked at
 	Causes       []Cause        `json:"causes"`           // surest first
-	Undetermined []Undetermined `json:"undetermined"`     // deaths that no finding explains well enough
+	Undetermined []Undetermined `json:"undetermined"`     // deaths that no finding explains well enough, and pods in trouble that none is about
 	Skipped      []Skip         `json:"skipped"`          // rules that could not be applied
 	Gaps         []Gap          `json:"gaps"`             // evidence that could not be had
 }
@@ -90,7 +90,8 @@ type Patch struct {
 	Data   string `json:"data"`                                       // JSON
 }
 
-// An Undetermined is a death without an explanation, and the evidence that would settle it.
+// An Undetermined is a death without an explanation, and the evidence that would settle it; or a pod in trouble that no
+// rule recognises.
 type Undetermined struct {
 	About     Thing     `json:"about"`
 	At        time.Time `json:"at,omitzero"`

@@ -5,6 +5,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,13 @@ func verdict(r *Report) string {
 		if len(parts) == 0 {
 			parts = append(parts, "no cause found")
 		}
-		parts = append(parts, Plural(n, "death")+" undetermined")
+		pods := len(slices.DeleteFunc(slices.Clone(r.Undetermined), func(u Undetermined) bool { return u.About.Container != "" }))
+		if n > pods {
+			parts = append(parts, Plural(n-pods, "death")+" undetermined")
+		}
+		if pods > 0 {
+			parts = append(parts, Plural(pods, "pod")+" in trouble that no rule recognises")
+		}
 	}
 	if len(parts) == 0 {
 		return "no trouble found, " + looked

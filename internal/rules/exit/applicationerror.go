@@ -22,7 +22,7 @@ fault of its own (SIGSEGV, SIGABRT, SIGBUS …), and nobody had ordered it to st
 the kubelet within its life means that it was ordered, and another rule says by whom. 137 and 143 are SIGKILL and SIGTERM
 and never the program's own. 126 and 127 are the shell's for a command it could not run, 128 with the reason StartError
 is the runtime's. Exit code 2 with a Go panic in the log has a rule of its own. Where Events have expired or may not be
-read, an order cannot be ruled out, and the finding is only likely.
+read, or the pod was deleted or evicted before the end, an order cannot be ruled out, and the finding is only likely.
 
 **What to do.** Read the error block, which is quoted with its line and time; the first line of it is in the message.
 The code and the log are the program's: its documentation says what they mean.
@@ -34,7 +34,7 @@ The code and the log are the program's: its documentation says what they mean.
 	Effect: diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut,
-		diagnosis.StorageFull, diagnosis.LeaseLost, diagnosis.OutOfMemory,
+		diagnosis.StorageFull, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
@@ -46,7 +46,7 @@ The code and the log are the program's: its documentation says what they mean.
 			At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()},
 			Message: fmt.Sprintf("%s ended by itself %s%s", who(a), codeText(a.ExitCode), lived(a)),
 		}
-		if p.Lacks(evidence.Events) != 0 {
+		if p.Lacks(evidence.Events) != 0 || podEnded(p, a) {
 			f.Confidence = diagnosis.Likely
 		}
 		switch {

@@ -33,11 +33,11 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	Also:   evidence.Events,
 	Effect: diagnosis.ProcessCompleted,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.ConfigChanged, diagnosis.RolledOut,
+		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) {
+		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) {
 			return
 		}
 		policy := p.CiteSpec("restartPolicy", corev1.ContainerRestartPolicyAlways)
@@ -56,7 +56,10 @@ mode) or lacks an argument: its main process must stay in the foreground.
 				{Title: "Keep the main process in the foreground if it is a server: look for a daemon option or a missing argument"},
 			},
 		}
-		if p.Lacks(evidence.Events) != 0 {
+		switch {
+		case podEnded(p, a):
+			f.Confidence = diagnosis.Likely
+		case p.Lacks(evidence.Events) != 0:
 			f.Confidence = diagnosis.Possible
 		}
 		p.Report(f)

@@ -45,7 +45,7 @@ the node ended it, and that finding is the cause; otherwise who ended it stays o
 			Fixes:   []diagnosis.Fix{{Title: "Look at when the node, the runtime and the kubelet last started", Command: fmt.Sprintf("kubectl describe node %s", p.NodeName())}},
 		}
 		for _, e := range p.NodeEvents("Rebooted") {
-			if e.Last.After(began(p, a)) {
+			if e.Last.After(began(p, a)) && (a.Finished.IsZero() || e.Last.Before(a.Finished.Add(back))) {
 				f.Confidence = diagnosis.Likely
 				f.Facts = append(f.Facts, e.Fact())
 			}
@@ -61,3 +61,6 @@ func began(p *diagnosis.Pass, a evidence.Attempt) time.Time {
 	}
 	return a.Started
 }
+
+// back is by how much a node's kubelet may report the restart later than its runtime writes the end of what ran before.
+const back = time.Minute

@@ -48,6 +48,30 @@ func byItself(a evidence.Attempt) bool {
 	return a.ExitCode != 0 && a.ExitCode != 137 && a.ExitCode != 143 && !unseen(a) && !unrunnable(a)
 }
 
+// podEnded tells whether the pod had been evicted, or its deletion asked for, when the attempt ended: the end is the
+// kubelet's doing then, or comes with it, whether its order was recorded or not.
+func podEnded(p *diagnosis.Pass, a evidence.Attempt) bool {
+	meta, st := p.PodMeta(), p.Status()
+	if meta.DeletionTimestamp != nil {
+		var grace time.Duration
+		if s := meta.DeletionGracePeriodSeconds; s != nil {
+			grace = time.Duration(*s) * time.Second
+		}
+		return !a.Finished.Before(meta.DeletionTimestamp.Add(-grace - 2*time.Second)) // whole seconds, two clocks
+	}
+	return p.PodStatus().Reason == "Evicted" && st != nil && st.State.Terminated != nil && a.Of.Attempt == int(st.RestartCount)
+}
+
+// withPod reports an end by a signal for which no order was recorded, where the end of the pod accounts for it.
+func withPod(p *diagnosis.Pass, a evidence.Attempt) {
+	if podEnded(p, a) && !unseen(a) && !unrunnable(a) {
+		p.Report(diagnosis.Finding{
+			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact()},
+			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),
+		})
+	}
+}
+
 // signals names the signals that a process gets for a fault of its own, by exit code (128 + signal(7)).
 var signals = map[int]string{
 	129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 132: "SIGILL, an illegal instruction", 133: "SIGTRAP", 134: "SIGABRT, an abort",

@@ -32,7 +32,7 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || unseen(a) {
+		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) {
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]

@@ -21,26 +21,27 @@ func dopanic_m).
 
 **How it is told from its look-alikes.** Exit code 2 alone is also a shell's or a flag parser's complaint about wrong
 usage, and what a Go program returns that gets SIGTERM as process 1 and does not handle it: then there is no panic in the
-log. A panic that was recovered (net/http does so for its handlers) prints a trace too, but the process lives on, so a
+log, or there was one that it recovered from; a Killing Event within its life means that it was ordered, and another rule
+says by whom. A panic that was recovered (net/http does so for its handlers) prints a trace too, but the process lives on, so a
 trace without exit code 2 is not this.
 
 **What to do.** The first frame outside the runtime is the place in the code. The status proves that the process ended with
-exit code 2; what the panic says is the log's word.
+exit code 2; that a panic brought it about, and what it says, is the log's word, so the finding is likely.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Logs,
+	Also:     evidence.Events | evidence.Logs,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		block, found := signature.Find(p.Log().Text)
-		if !found || !isGoPanic(a, block) {
+		if _, ordered := p.Order(); ordered || !found || !isGoPanic(a, block) {
 			return
 		}
 		f := diagnosis.Finding{
-			At: a.Finished, Confidence: diagnosis.Certain,
+			At: a.Finished, Confidence: diagnosis.Likely,
 			Message: fmt.Sprintf("%s ended by itself with exit code 2%s: %s", who(a), lived(a), block.Headline),
 			Facts:   append([]evidence.Fact{a.Fact()}, blockFacts(a, block, 6)...),
 			Fixes: []diagnosis.Fix{{

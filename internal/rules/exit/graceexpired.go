@@ -21,20 +21,25 @@ is the cause; this finding only says how the end came.
 
 **How it is told from its look-alikes.** The kubelet's Killing Event carries the time of the order, and the status the time
 of the end: what lies between is the grace period (terminationGracePeriodSeconds of the probe, else of the pod, 30 s by
-default). A kill by the kernel has the reason OOMKilled. A SIGKILL without any order of the kubelet came from elsewhere.
+default). Where the order was not recorded, and the pod was evicted or deleted before the end, it was the pod's end, and the
+finding is likely. A kill by the kernel has the reason OOMKilled. A SIGKILL without any order of the kubelet came from elsewhere.
 
 **What to do.** Remedy the cause. That the process ignores SIGTERM costs a grace period at every restart and deletion and
 loses requests: handle SIGTERM, start the program with exec so that it and not a shell is process 1, or add an init.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Events,
+	Needs:    evidence.Status,
+	Also:     evidence.Events,
 	Effect:   diagnosis.Killed,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		order, ordered := p.Order()
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" || unseen(a) {
+		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
+			withPod(p, a)
+		}
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || unseen(a) || unrunnable(a) {
 			return
 		}
 		f := diagnosis.Finding{

@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -35,7 +36,7 @@ error" build the image for the node's architecture.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Logs | evidence.Spec | evidence.Node,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Node,
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -44,7 +45,7 @@ error" build the image for the node's architecture.
 		complaint := a.Message
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
-			if !notRun(a, block, found) {
+			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
 				return
 			}
 			f.Confidence, complaint = diagnosis.Likely, block.Headline
@@ -55,6 +56,10 @@ error" build the image for the node's architecture.
 		}
 		why, fix := explain(complaint, a.ExitCode)
 		f.Message = fmt.Sprintf("%s could not run its command: %s", who(a), why)
+		if unrunnable(a) && !aboutCommand(complaint) {
+			f.Message = fmt.Sprintf("%s could not be started, and not for its command: %s", who(a), runtimeSays(complaint))
+			fix = "Mend what the runtime names: a mount, a security profile, a device, or the node's cgroups"
+		}
 		if c := p.Spec(); c != nil && len(c.Command) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
@@ -69,7 +74,7 @@ error" build the image for the node's architecture.
 // notRun tells whether exit code and log say that a command could not be run inside a container that had started. A
 // log that gives another reason speaks for a program that uses the shell's codes for its own.
 func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
-	if found && cannotExec(block.Headline) {
+	if found && cannotExec(block.Headline) && byItself(a) {
 		return true
 	}
 	complaint := strings.HasSuffix(block.Headline, "not found") || strings.HasSuffix(block.Headline, "ermission denied") ||
@@ -114,4 +119,22 @@ func explain(complaint string, code int) (why, fix string) {
 		return "exit code 127, the shell's for a command that is not found", "Correct command or args, or add the program to the image"
 	}
 	return what, "Compare command and args of the container with what the image holds"
+}
+
+// aboutCommand tells whether the runtime's message is about the program and not about what it makes ready before: mounts,
+// security profiles, devices, cgroups. Their errors end in the same words.
+func aboutCommand(message string) bool {
+	return execError.MatchString(message) || strings.Contains(message, "exec format error") || strings.Contains(strings.ToLower(message), "oom-killed")
+}
+
+var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process`)
+
+// runtimeSays leaves out the layers that a runtime's message passed through.
+func runtimeSays(message string) string {
+	for _, layer := range []string{"container init: ", "container process: ", "create failed: "} {
+		if _, rest, ok := strings.Cut(message, layer); ok {
+			return rest
+		}
+	}
+	return message
 }

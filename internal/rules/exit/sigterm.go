@@ -22,18 +22,23 @@ any code of its own. It is never the cause: who gave the order is, and another f
 **How it is told from its look-alikes.** A Killing Event of the kubelet lies within the life of the attempt. Without one,
 exit code 143 means that somebody else sent SIGTERM, and any other code that the process ended by itself. The kubelet's
 recorder drops Events beyond 25 about one pod, so in a long crash loop the order itself is often not recorded: where
-earlier orders or failing probes of the same life are, the finding is likely instead of certain.
+earlier orders or failing probes of the same life are, or where the pod was evicted or deleted before the end, the
+finding is likely instead of certain.
 
 **What to do.** Nothing here: remedy the cause.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Events,
+	Needs:    evidence.Status,
+	Also:     evidence.Events,
 	Effect:   diagnosis.Terminated,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		order, ordered := p.Order()
+		if !ordered && a.ExitCode == 143 {
+			withPod(p, a)
+		}
 		if !ordered || a.ExitCode == 137 || unseen(a) || unrunnable(a) {
 			return
 		}

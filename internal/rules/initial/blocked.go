@@ -69,6 +69,9 @@ const (
 
 // trouble says what the init container does instead of completing, and how sure that is; 0 when it gets on.
 func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fact, sure diagnosis.Confidence, what string) {
+	if t := st.State.Terminated; t != nil && t.ExitCode == 0 {
+		return nil, 0, ""
+	}
 	for _, a := range p.Attempts() {
 		if a.Ended() && a.Expected == "" {
 			facts = []evidence.Fact{a.Fact()}

@@ -20,7 +20,7 @@ an exit code other than 137.
 
 **How it is told from its look-alikes.** With exit code 137 the main process itself was killed. With 0 or 143 the label
 proves little: the runtime takes it from a counter that only rises, so a child that was killed and survived long before
-colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain.
+colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain, and only possible where the kubelet had ordered the container to stop.
 
 **What to do.** The limit holds for all processes of the container together: give the workers less to do at once, or raise
 the limit. The log around the end tells which child was lost.
@@ -28,6 +28,7 @@ the limit. The log around the end tells which child was lost.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Events,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -36,12 +37,17 @@ the limit. The log around the end tells which child was lost.
 			return
 		}
 		limit := c.Resources.Limits.Memory()
-		p.Report(diagnosis.Finding{
+		f := diagnosis.Finding{
 			Confidence: diagnosis.Likely,
 			Message: fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit of %s, and the main process ended with exit code %d",
 				a.Of.Container, limit, a.ExitCode),
 			Facts: []evidence.Fact{a.Fact(), p.CiteSpec("resources.limits.memory", limit)},
 			Fixes: []diagnosis.Fix{raise(p, limit)},
-		})
+		}
+		if order, ordered := p.Order(); ordered {
+			f.Confidence = diagnosis.Possible
+			f.Against = append(f.Against, order.Event.Fact())
+		}
+		p.Report(f)
 	},
 }

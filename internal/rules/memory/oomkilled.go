@@ -23,7 +23,9 @@ SIGKILL. The runtime saw the kill in the container's cgroup and reports exit cod
 a stranger's kill -9 end with it too, and then the reason is Error. OOMKilled with another exit code is left to other
 rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. Without a memory limit
 the container cannot have exceeded one: then the node or the pod ran out. A SystemOOM Event of the node in the same run
-speaks against the container's own limit, and the finding is only likely.
+speaks against the container's own limit, and so does a memory limit of the pod that several containers share: the
+finding is only likely then. The label comes from a counter that a child's earlier kill raises, too: where the kubelet
+ordered the container to stop and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
 **What to do.** Compare the limit with what the program needs at its peak. Raise the limit if the need is real; look for
 a leak if each run takes about the same time to die. A runtime with a heap of its own (JVM, Node.js) needs a heap setting
@@ -52,6 +54,17 @@ below the limit.
 				f.Confidence = diagnosis.Likely
 				f.Against = append(f.Against, e.Fact())
 			}
+		}
+		if shared := p.PodSpec().Resources; shared != nil && !shared.Limits.Memory().IsZero() && len(p.PodSpec().Containers) > 1 {
+			f.Confidence = diagnosis.Likely
+			f.Against = append(f.Against, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: a.Of.Object(),
+				Where: "spec.resources.limits.memory", Text: "memory " + shared.Limits.Memory().String(),
+			})
+		}
+		if order, ordered := p.Order(); ordered && order.GraceExpired(a) {
+			f.Confidence = diagnosis.Possible
+			f.Against = append(f.Against, order.Event.Fact())
 		}
 		p.Report(f)
 	},

@@ -4,6 +4,7 @@ package pod
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,9 @@ func ended(p *diagnosis.Pass, d deletion) (names []string, first time.Time) {
 		if !a.Ended() || a.Expected != "" || a.Finished.Before(from) {
 			continue
 		}
-		names = append(names, a.Of.Container)
+		if !slices.Contains(names, a.Of.Container) {
+			names = append(names, a.Of.Container)
+		}
 		if first.IsZero() || a.Finished.Before(first) {
 			first = a.Finished
 		}

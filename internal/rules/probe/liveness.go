@@ -55,7 +55,7 @@ the program's own word. A liveness probe must not depend on other services.
 func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
 	a := p.Attempt()
 	order, ordered := p.Order()
-	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 {
+	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
 		return
 	}
 	f := diagnosis.Finding{
@@ -64,7 +64,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		Facts:   []evidence.Fact{order.Event.Fact()},
 	}
 	failed := ""
-	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by]); ok {
+	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok {
 		failed = how(e.Message, probe)
 		f.Message += ": " + failed
 		if e.Message != order.Event.Message {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -70,11 +71,12 @@ func budget(probe *corev1.Probe) string {
 	return fmt.Sprintf("%d failures every %ds", max(probe.FailureThreshold, 1), max(probe.PeriodSeconds, 1))
 }
 
-// failures returns the newest Unhealthy Event of one sort of probe, and the Killing Event is not among them.
-func failures(p *diagnosis.Pass, sort string) (evidence.Event, bool) {
+// failures returns the newest Unhealthy Event of one sort of probe that had begun by the time given: the run after may
+// fail its probe in another way.
+func failures(p *diagnosis.Pass, sort string, by time.Time) (evidence.Event, bool) {
 	var newest evidence.Event
 	for _, e := range p.Events("Unhealthy") {
-		if strings.HasPrefix(e.Message, sort+" probe") {
+		if strings.HasPrefix(e.Message, sort+" probe") && !e.First.After(by) {
 			newest = e
 		}
 	}

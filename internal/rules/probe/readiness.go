@@ -4,6 +4,9 @@ package probe
 
 import (
 	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -20,7 +23,8 @@ restarted for it: a failing readiness probe never ends a container.
 **How it is told from its look-alikes.** The container is running now and its status says ready false; an Unhealthy Event
 "Readiness probe failed" lies within the present run. A container that is not ready because it crashed, waits or is being
 restarted has another cause. One whose startup probe has not succeeded is not ready either: then started is false, and the
-readiness probe has not run.
+readiness probe has not run. A container that has only begun is not ready either, as in any rollout: it gets its
+initialDelaySeconds and the time of failureThreshold failures first.
 
 **What to do.** Ask the probe's own question by hand, and look at what the program waits for. A time-out means slow; a
 refused connection means another port, or not listening yet.
@@ -40,12 +44,12 @@ refused connection means another port, or not listening yet.
 		if st == nil || st.State.Running == nil || st.Ready || st.Started != nil && !*st.Started || p.PodMeta().DeletionTimestamp != nil {
 			return
 		}
-		e, failing := failures(p, "Readiness")
-		if !failing || e.Last.Before(st.State.Running.StartedAt.Time) {
+		c, began := p.Spec(), st.State.Running.StartedAt.Time
+		if c == nil || c.ReadinessProbe == nil || p.Now().Sub(began) < patience(c.ReadinessProbe) {
 			return
 		}
-		c := p.Spec()
-		if c == nil {
+		e, failing := failures(p, "Readiness", p.Now())
+		if !failing || e.Last.Before(began) {
 			return
 		}
 		failed := how(e.Message, c.ReadinessProbe)
@@ -66,4 +70,9 @@ refused connection means another port, or not listening yet.
 		}
 		p.Report(f)
 	},
+}
+
+// patience is how long a container that begins may fail its readiness probe before that is a fault.
+func patience(probe *corev1.Probe) time.Duration {
+	return time.Duration(probe.InitialDelaySeconds+max(probe.PeriodSeconds, 1)*max(probe.FailureThreshold, 1)) * time.Second
 }

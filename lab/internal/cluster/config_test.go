@@ -75,10 +75,10 @@ func TestCNIConfigIsJSON(t *testing.T) {
 
 // decide is what the API server makes of a policy: the first rule that
 // matches, see https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/.
-func decide(policy map[string]any, user, group, verb string) string {
+func decide(policy map[string]any, user, group, verb string, lease bool) string {
 	for _, r := range policy["rules"].([]any) {
 		rule := r.(map[string]any)
-		if rule["resources"] != nil || rule["nonResourceURLs"] != nil {
+		if rule["resources"] != nil && !lease || rule["nonResourceURLs"] != nil {
 			continue
 		}
 		matches := func(field, value string) bool {
@@ -94,17 +94,24 @@ func decide(policy map[string]any, user, group, verb string) string {
 
 func TestAuditPolicyCountsWhatPeopleRead(t *testing.T) {
 	policy := auditPolicy()
-	for _, c := range []struct{ user, group, verb, want string }{
-		{"lab-admin", "system:masters", "list", "Metadata"},
-		{"bob", "dev", "get", "Metadata"},
-		{"system:serviceaccount:default:inquest", "system:serviceaccounts:default", "get", "Metadata"},
-		{"system:node:n1", "system:nodes", "watch", "None"},
-		{"system:node:n1", "system:nodes", "patch", "Metadata"},
-		{"system:kube-scheduler", "", "list", "None"},
-		{"system:serviceaccount:kube-system:job-controller", "system:serviceaccounts:kube-system", "list", "None"},
+	for _, c := range []struct {
+		user, group, verb string
+		lease             bool
+		want              string
+	}{
+		{"lab-admin", "system:masters", "list", false, "Metadata"},
+		{"bob", "dev", "get", false, "Metadata"},
+		{"bob", "dev", "get", true, "Metadata"},
+		{"system:serviceaccount:default:inquest", "system:serviceaccounts:default", "get", false, "Metadata"},
+		{"system:node:n1", "system:nodes", "watch", false, "None"},
+		{"system:node:n1", "system:nodes", "patch", false, "Metadata"},
+		{"system:node:n1", "system:nodes", "update", true, "None"},
+		{"system:kube-scheduler", "", "list", false, "None"},
+		{"system:kube-scheduler", "", "update", true, "None"},
+		{"system:serviceaccount:kube-system:job-controller", "system:serviceaccounts:kube-system", "list", false, "None"},
 	} {
-		if got := decide(policy, c.user, c.group, c.verb); got != c.want {
-			t.Errorf("%s by %s: %s, want %s", c.verb, c.user, got, c.want)
+		if got := decide(policy, c.user, c.group, c.verb, c.lease); got != c.want {
+			t.Errorf("%s by %s, lease %v: %s, want %s", c.verb, c.user, c.lease, got, c.want)
 		}
 	}
 }

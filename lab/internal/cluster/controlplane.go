@@ -146,7 +146,8 @@ func metricsServerArgs() []string {
 
 // auditPolicy records every request of people and tools, reads included, so
 // that a test can count what a program asked for by its user agent. Of the
-// cluster's own programs only the writes are kept: their reads are many.
+// cluster's own programs only the writes are kept, and not those of leases: the
+// others are many.
 func auditPolicy() map[string]any {
 	reads := []string{"get", "list", "watch"}
 	programs := strings.Fields("kube-controller-manager kube-scheduler kube-proxy apiserver")
@@ -157,15 +158,18 @@ func auditPolicy() map[string]any {
 		more["level"] = "None"
 		return more
 	}
+	own := []string{"system:nodes", "system:serviceaccounts:kube-system"}
+	leases := []any{map[string]any{"group": "coordination.k8s.io"}}
 	return map[string]any{
 		"apiVersion": "audit.k8s.io/v1",
 		"kind":       "Policy",
 		"omitStages": []string{"RequestReceived"},
 		"rules": []any{
-			none(map[string]any{"resources": []any{map[string]any{"group": "coordination.k8s.io"}}}),
 			none(map[string]any{"nonResourceURLs": []string{"/healthz*", "/livez*", "/readyz*"}}),
+			none(map[string]any{"resources": leases, "users": programs}),
+			none(map[string]any{"resources": leases, "userGroups": own}),
 			none(map[string]any{"verbs": reads, "users": programs}),
-			none(map[string]any{"verbs": reads, "userGroups": []string{"system:nodes", "system:serviceaccounts:kube-system"}}),
+			none(map[string]any{"verbs": reads, "userGroups": own}),
 			map[string]any{"level": "Metadata"},
 		},
 	}
