@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,13 +120,27 @@ func servers(t *testing.T, namespace, pod string) {
 		trouble{kubeconfig: admin, args: append(question, flags...), status: 1, says: []string{"API server at http://127.0.0.1:"}}.try(t)
 	})
 	for _, silent := range []bool{true, false} {
-		for _, n := range breaks {
-			t.Run(fmt.Sprintf("silent %v after %d", silent, n), func(t *testing.T) {
+		t.Run(fmt.Sprintf("goes away, silent %v", silent), func(t *testing.T) {
+			failed, partial := 0, 0
+			for _, n := range breaks {
 				s := &badServer{silent: silent}
 				s.left.Store(n)
 				a := ask(t, admin, append(question, s.serve(t)...)...)
-				t.Log(a.status, a.notes, a.out)
-			})
-		}
+				switch {
+				case a.status != 0 && strings.Contains(a.notes, "API server at https://127.0.0.1:"):
+					failed++
+				case a.status == 0 && strings.Contains(a.out, "EXT001") && lost.MatchString(a.out):
+					partial++
+				case a.status != 0 || !strings.Contains(a.out, "EXT001"):
+					t.Errorf("after %d bytes: exit status %d, %s%s", n, a.status, a.notes, a.out)
+				}
+			}
+			if failed == 0 || partial == 0 {
+				t.Errorf("%d errors and %d answers with gaps, expected both: the breaks are at the wrong places", failed, partial)
+			}
+		})
 	}
 }
+
+// lost is how the gaps tell of a server that is gone.
+var lost = regexp.MustCompile(`time-out|refused|EOF|reset`)

@@ -137,11 +137,19 @@ func (a *ask) kubectl() []string {
 		{"--cluster", a.config.ClusterName},
 		{"--user", a.config.AuthInfoName},
 		{"--server", a.config.APIServer},
+		{"--tls-server-name", a.config.TLSServerName},
+		{"--certificate-authority", a.config.CAFile},
 		{"--as", a.config.Impersonate},
 	} {
 		if f.value != nil && *f.value != "" {
 			command = append(command, f.name, *f.value)
 		}
+	}
+	for _, group := range *a.config.ImpersonateGroup {
+		command = append(command, "--as-group", group)
+	}
+	if *a.config.Insecure {
+		command = append(command, "--insecure-skip-tls-verify")
 	}
 	return command
 }

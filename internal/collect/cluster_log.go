@@ -187,6 +187,9 @@ func (r *logReader) why(visiting context.Context, of evidence.Ref, err error) (t
 		if text, ok := networkReason(status.Status().Message); ok {
 			return fmt.Sprintf("%s: the API server cannot reach the kubelet of node %s", text, r.node), true
 		}
+		if strings.Contains(status.Status().Message, "could not find the requested resource") {
+			return fmt.Sprintf("the kubelet of node %s does not know the pod, as when it has just started", r.node), false
+		}
 	}
 	return r.visit.api.why(visiting, err, "get", "Log", of.Namespace), false
 }

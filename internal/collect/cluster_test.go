@@ -144,6 +144,7 @@ func TestClusterSaysWhatItCouldNotRead(t *testing.T) {
 		{"metrics", "/metrics.k8s.io", forbidden, "", "usage of pod/web-7-a: forbidden: cannot get pods.metrics.k8s.io in namespace shop", evidence.Usage},
 		{"log", "/log?", forbidden, "", "logs of pod/web-7-a[app]#3: forbidden: cannot get pods/log in namespace shop", evidence.Logs},
 		{"kubelet refuses", "/log?", broken, `Get "https://10.0.0.1:10250/containerLogs/shop": dial tcp 10.0.0.1:10250: connect: connection refused`, "logs of pod/web-7-a[app]#3: connection refused: the API server cannot reach the kubelet of node n1", evidence.Logs},
+		{"kubelet has just started", "/log?", http.StatusNotFound, "the server could not find the requested resource ( pods/log web-7-a)", "logs of pod/web-7-a[app]#3: the kubelet of node n1 does not know the pod, as when it has just started", evidence.Logs},
 		{"no route", "/log?", broken, `Get "https://10.0.0.1:10250/x": dial tcp 10.0.0.1:10250: connect: no route to host`, "logs of pod/web-7-a[app]#3: no route to host: the API server cannot reach the kubelet of node n1", evidence.Logs},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,21 +100,11 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
 		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
 		if pod := s.Object(t.about).(*corev1.Pod); !told && evidence.Troubled(pod, s.Taken) {
-			list = append(list, Undetermined{About: t.about, Message: unrecognised(pod)})
+			message := fmt.Sprintf("pod %s (%s) is not as it should be, and no rule recognises why", pod.Name, pod.Status.Phase)
+			list = append(list, Undetermined{About: t.about, Message: message})
 		}
 	}
 	return list
-}
-
-// unrecognised says what is wrong with a pod that no finding is about.
-func unrecognised(pod *corev1.Pod) string {
-	state := []string{string(pod.Status.Phase)}
-	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if w := st.State.Waiting; w != nil {
-			state = append(state, fmt.Sprintf("container %s waits with %s", st.Name, w.Reason))
-		}
-	}
-	return fmt.Sprintf("pod %s is not as it should be (%s), and no rule recognises why", pod.Name, strings.Join(state, ", "))
 }
 
 // settledBy names the evidence that would settle a death, by what it could tell.

@@ -19,6 +19,22 @@ func quote(arg string) string {
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
+var (
+	singleQuoted = regexp.MustCompile(`'[^']*'`)
+	plainWords   = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+, -]*$`)
+	elsewhere    = regexp.MustCompile(`(^| )(-s|--(server|kubeconfig|token|as|context|cluster|user|password|client|certificate|insecure|tls)\b)`)
+)
+
+// harmless returns a rule's command, or "" where a name in it would make a shell run something else, or kubectl ask
+// another cluster. An API server gives objects no such names, but a bundle may, and image names are anyone's.
+func harmless(command string) string {
+	bare := singleQuoted.ReplaceAllString(command, "")
+	if !plainWords.MatchString(bare) || elsewhere.MatchString(bare) {
+		return ""
+	}
+	return command
+}
+
 // command returns what a person types to carry out a fix, or "" when there is nothing to type. kubectl is how the
 // command begins: with the flags that name the cluster that was asked.
 func (f *Fix) command(kubectl []string) string {

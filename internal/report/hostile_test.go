@@ -213,3 +213,19 @@ func TestCommand(t *testing.T) {
 		t.Errorf("continued lines (-want +got):\n%s", diff)
 	}
 }
+
+// TestHarmless wants no command to be shown that means something else to a shell or to kubectl than the rule meant.
+func TestHarmless(t *testing.T) {
+	for command, shown := range map[string]bool{
+		"": true, "kubectl -n shop logs web-0 -c app --previous --tail=50": true,
+		`kubectl patch -n shop pod/web --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]'`:                           true,
+		"kubectl create secret docker-registry NAME -n a --docker-server=r:5000 --docker-username=USER --docker-password=PASSWORD": true,
+		"kubectl -n shop logs web; reboot # -c app": false, "kubectl describe node n1`id`": false, "kubectl -n $(id) logs web": false,
+		"kubectl -n a logs b\nid": false, "kubectl logs x' ; id": false, "kubectl logs web --server=http://evil": false, "kubectl logs x > /etc/passwd": false,
+		"kubectl describe node n1 && id": false, "kubectl describe node \"n1\"": false, "kubectl logs web -s http://evil": false,
+	} {
+		if got := harmless(command); (got == command) != shown || got != "" && got != command {
+			t.Errorf("harmless(%q) = %q", command, got)
+		}
+	}
+}

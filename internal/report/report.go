@@ -157,7 +157,7 @@ func newFact(f *evidence.Fact) Fact {
 }
 
 func newFix(f *diagnosis.Fix) Fix {
-	fix := Fix{Title: f.Title, Risk: f.Risk.String(), Command: f.Command}
+	fix := Fix{Title: f.Title, Risk: f.Risk.String(), Command: harmless(f.Command)}
 	if f.Patch != nil {
 		fix.Patch = &Patch{Target: thing(f.Patch.Target), Type: string(f.Patch.Type), Data: f.Patch.Data}
 	}

@@ -293,6 +293,18 @@ var lookalikes = map[string]struct {
 		}), ""),
 		[]string{"undetermined web"},
 	},
+	"restart of the node that somebody else than the kubelet wrote": {
+		func() *evidence.Snapshot {
+			e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 200, 200, 1)
+			e.InvolvedObject = corev1.ObjectReference{Kind: "Node", Name: "n1"}
+			e.Namespace, e.Source, e.ReportingController = "default", corev1.EventSource{Component: "mallory"}, "mallory"
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+			s := &evidence.Snapshot{Taken: taken, Objects: []evidence.Object{app(death(255, "Unknown", 100, 200)), node}, Events: []*corev1.Event{e}}
+			s.Has = evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node
+			return s.Freeze()
+		}(),
+		[]string{"EXT008 possible", "undetermined app"},
+	},
 	"end unseen long before the node restarted": {
 		func() *evidence.Snapshot {
 			e := event("Rebooted", "Node n1 has been rebooted, boot id: b", 500, 500, 1)

@@ -53,8 +53,8 @@ The code and the log are the program's: its documentation says what they mean.
 		case found:
 			f.Message += ": " + block.Headline
 			f.Facts = append(f.Facts, blockFacts(a, block, 6)...)
-		case a.Message != "":
-			f.Message += ": " + a.Message
+		case gist(a.Message) != "":
+			f.Message += ": " + gist(a.Message)
 		}
 		f.Fixes = []diagnosis.Fix{{
 			Title:   "Read the whole log of the attempt and mend what its error block names",

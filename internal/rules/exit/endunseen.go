@@ -45,7 +45,7 @@ the node ended it, and that finding is the cause; otherwise who ended it stays o
 			Fixes:   []diagnosis.Fix{{Title: "Look at when the node, the runtime and the kubelet last started", Command: fmt.Sprintf("kubectl describe node %s", p.NodeName())}},
 		}
 		for _, e := range p.NodeEvents("Rebooted") {
-			if e.Last.After(began(p, a)) && (a.Finished.IsZero() || e.Last.Before(a.Finished.Add(back))) {
+			if (e.Reporter == "" || e.Reporter == "kubelet") && e.Last.After(began(p, a)) && (a.Finished.IsZero() || e.Last.Before(a.Finished.Add(back))) {
 				f.Confidence = diagnosis.Likely
 				f.Facts = append(f.Facts, e.Fact())
 			}

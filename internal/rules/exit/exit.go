@@ -6,6 +6,8 @@ package exit
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -104,6 +106,21 @@ func lived(a evidence.Attempt) string {
 		return ""
 	}
 	return " after " + a.Finished.Sub(a.Started).Round(time.Second).String()
+}
+
+// gist returns the line of a termination message that says most, "" for an empty one. A message can be the end of a log: that is what the
+// kubelet makes of it with the policy FallbackToLogsOnError.
+func gist(message string) string {
+	if block, found := signature.Find(message); found {
+		return block.Headline
+	}
+	lines := strings.FieldsFunc(message, func(r rune) bool { return r == '\n' || r == '\r' })
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line != "" {
+			return line
+		}
+	}
+	return ""
 }
 
 // blockFacts returns the lines of an error block as facts, at most n, headline first.

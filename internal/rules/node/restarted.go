@@ -39,6 +39,9 @@ The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded f
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		for _, e := range slices.Backward(p.NodeEvents("Rebooted")) {
+			if e.Reporter != "" && e.Reporter != "kubelet" {
+				continue // whoever may write Events can write this one
+			}
 			f := diagnosis.Finding{
 				At: e.Last, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
 				Message: fmt.Sprintf("node %s restarted, and everything that ran on it ended", p.About().Name),
