@@ -83,7 +83,9 @@ func (s *badServer) pass(client net.Conn) {
 		return
 	}
 	s.keep(server)
-	go io.Copy(server, client)
+	go func() {
+		_, _ = io.Copy(server, client) // until either has gone
+	}()
 	buffer := make([]byte, 512)
 	for {
 		n, err := server.Read(buffer)

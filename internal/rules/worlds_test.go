@@ -141,18 +141,7 @@ func TestAnyWorld(t *testing.T) {
 				t.Errorf("%s: %s: %s", skip.Rule.ID, skip.About, skip.Why)
 			}
 		}
-		told, ends := map[evidence.Ref]bool{}, map[evidence.Ref]string{}
-		for i := range result.Findings {
-			f := &result.Findings[i]
-			told[f.About] = true
-			proven(t, f)
-			if strings.HasPrefix(f.Rule.ID, "EXT") {
-				if other := ends[f.About]; other != "" {
-					t.Errorf("%s ended in two ways, %s and %s", f.About, other, f.Rule.ID)
-				}
-				ends[f.About] = f.Rule.ID
-			}
-		}
+		told := toldOf(t, result.Findings)
 		r := diagnosis.Examine(s, rules.All())
 		for _, u := range r.Undetermined {
 			told[u.About] = true
@@ -168,6 +157,24 @@ func TestAnyWorld(t *testing.T) {
 			t.Errorf("the report is not the same twice, or not escaped: %s", diff)
 		}
 	})
+}
+
+// toldOf returns what the findings are about, and checks each: it is proven, and no end is told in two ways.
+func toldOf(t *rapid.T, findings []diagnosis.Finding) map[evidence.Ref]bool {
+	told, ends := map[evidence.Ref]bool{}, map[evidence.Ref]string{}
+	for i := range findings {
+		f := &findings[i]
+		told[f.About] = true
+		proven(t, f)
+		if !strings.HasPrefix(f.Rule.ID, "EXT") {
+			continue
+		}
+		if other := ends[f.About]; other != "" {
+			t.Errorf("%s ended in two ways, %s and %s", f.About, other, f.Rule.ID)
+		}
+		ends[f.About] = f.Rule.ID
+	}
+	return told
 }
 
 func proven(t *rapid.T, f *diagnosis.Finding) {
