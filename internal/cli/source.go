@@ -12,6 +12,7 @@ import (
 	// Credentials of cloud providers and of exec plugins, as kubectl takes them.
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -37,7 +38,7 @@ func (a *ask) source(p *program, progress func(string)) (diagnosis.Source, error
 	if err != nil {
 		return nil, err
 	}
-	return collect.Bundle{FS: fsys}, nil
+	return collect.Bundle{FS: fsys, Name: a.from}, nil
 }
 
 // checkKubeconfig tells whether there is a cluster to ask, and what to do when there is none.
@@ -47,6 +48,9 @@ func (a *ask) checkKubeconfig() error {
 		return fmt.Errorf("read the kubeconfig: %w", err)
 	}
 	if len(raw.Clusters) == 0 && *a.config.APIServer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		if path := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); path != "" {
+			return fmt.Errorf("KUBECONFIG names no cluster: there is none in %s; name a kubeconfig with --kubeconfig, or a bundle with --from", path)
+		}
 		return errors.New("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or a bundle with --from")
 	}
 	name := *a.config.Context
