@@ -50,7 +50,7 @@ func (a *ask) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
 	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests name; - reads standard input")
-	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar), not from a cluster; - reads one, or what kubectl get -o yaml prints, from standard input", a.setFrom)
+	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar) or from what kubectl get -o yaml printed, not from a cluster; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
 }
