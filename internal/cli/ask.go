@@ -5,7 +5,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,21 +31,37 @@ func newAsk() *ask {
 	return &ask{config: config}
 }
 
-// usualFlags are those of kubectl's connection flags that help shows. The others work too, and kubectl options lists
-// them.
-var usualFlags = []string{"context", "kubeconfig", "namespace", "request-timeout"}
+// usualFlags are those of kubectl's connection flags that help shows, with what it says. The others work too, and
+// kubectl options lists them.
+var usualFlags = map[string]string{
+	"namespace":       "the namespace of what is named; default is that of the context",
+	"context":         "the context of the kubeconfig to use",
+	"kubeconfig":      "the kubeconfig to use; default is KUBECONFIG, then ~/.kube/config",
+	"request-timeout": "how long the whole answer may take, in seconds or as 30s; 0 for as long as it takes",
+}
 
 func (a *ask) bind(flags *pflag.FlagSet) {
 	a.config.AddFlags(flags)
-	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(usualFlags, f.Name) })
-	flags.Lookup("request-timeout").Usage = "how long the whole answer may take, in seconds or as 30s; 0 for as long as it takes"
+	flags.VisitAll(func(f *pflag.Flag) {
+		usage, usual := usualFlags[f.Name]
+		f.Usage, f.Hidden = usage, !usual
+	})
 	flags.BoolVarP(&a.all, "all-namespaces", "A", false, "ask about everything in trouble in every namespace")
 	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
 	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests name; - reads standard input")
-	flags.StringVar(&a.from, "from", "", "take the evidence from a bundle (folder, zip, tar.gz, txtar), not from a cluster; - reads one, or what kubectl get -o yaml prints, from standard input")
+	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar) or from what kubectl get -o yaml printed, not from a cluster; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
+}
+
+// setFrom takes no empty name, which a script's variable without a value gives: that would ask the cluster instead.
+func (a *ask) setFrom(name string) error {
+	if name == "" {
+		return errors.New("name a bundle")
+	}
+	a.from = name
+	return nil
 }
 
 // Validate tells which flags and arguments contradict each other.

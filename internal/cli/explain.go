@@ -5,7 +5,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,12 @@ func (p *program) explain() *cobra.Command {
 		Short: "Print what a rule recognises and how, or list the rules",
 		Example: p.examples(`  %[1]s explain
   %[1]s explain MEM001`),
-		Args: cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("explain one rule at a time: %q or %q", args[0], args[1])
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error { return p.runExplain(args) },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var ids []string
@@ -47,8 +54,26 @@ func (p *program) runExplain(args []string) error {
 		}
 		ids = append(ids, r.ID)
 	}
+	if about := p.rulesAbout(args[0]); len(about) > 0 {
+		return fmt.Errorf("unknown rule %q, it is mentioned in %s", args[0], strings.Join(about, ", "))
+	}
 	if near, ok := nearest(strings.ToUpper(args[0]), ids); ok {
 		return fmt.Errorf("unknown rule %q, did you mean %s?", args[0], near)
 	}
 	return fmt.Errorf("unknown rule %q, %q lists them", args[0], p.name+" explain")
+}
+
+// rulesAbout returns the rules whose title or page has a word that begins so.
+func (p *program) rulesAbout(word string) []string {
+	if len(word) < 3 {
+		return nil
+	}
+	var ids []string
+	for _, r := range p.rules {
+		words := strings.FieldsFunc(strings.ToLower(r.Title+" "+r.Doc), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
+		if slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, strings.ToLower(word)) }) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
 }

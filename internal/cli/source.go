@@ -5,13 +5,16 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	// Credentials of cloud providers and of exec plugins, as kubectl takes them.
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -19,25 +22,38 @@ import (
 
 // source returns where the evidence comes from. This is the one place where the sources are known.
 func (a *ask) source(p *program, progress func(string)) (diagnosis.Source, error) {
-	switch a.from {
-	case "":
+	if a.from == "" {
 		config, err := a.restConfig()
 		if err != nil {
 			return nil, err
 		}
 		return collect.Cluster{Config: config, Progress: progress}, nil
-	case "-":
-		source, err := collect.ReadSource(p.In)
+	}
+	if a.from == "-" {
+		return piped(p.In, "standard input")
+	}
+	if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(a.from)) { // what kubectl printed into a file
+		f, err := os.Open(a.from)
 		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
+			return nil, fmt.Errorf("read the evidence: %w", err)
 		}
-		return source, nil
+		defer f.Close()
+		return piped(f, a.from)
 	}
 	fsys, err := collect.OpenArchive(a.from)
 	if err != nil {
 		return nil, err
 	}
-	return collect.Bundle{FS: fsys}, nil
+	return collect.Bundle{FS: fsys, Name: a.from}, nil
+}
+
+// piped reads evidence of any form.
+func piped(r io.Reader, name string) (diagnosis.Source, error) {
+	source, err := collect.ReadSource(r)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return source, nil
 }
 
 // checkKubeconfig tells whether there is a cluster to ask, and what to do when there is none.
@@ -47,6 +63,9 @@ func (a *ask) checkKubeconfig() error {
 		return fmt.Errorf("read the kubeconfig: %w", err)
 	}
 	if len(raw.Clusters) == 0 && *a.config.APIServer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		if path := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); path != "" {
+			return fmt.Errorf("KUBECONFIG names no cluster: there is none in %s; name a kubeconfig with --kubeconfig, or a bundle with --from", path)
+		}
 		return errors.New("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or a bundle with --from")
 	}
 	name := *a.config.Context

@@ -34,10 +34,24 @@ import (
 //	nodes/<node>/facts.jsonl                facts that have no object, one a line; _cluster for those without a node
 //
 // Other files are left alone, so that a bundle may carry notes.
-type Bundle struct{ FS fs.FS }
+type Bundle struct {
+	FS   fs.FS
+	Name string // for errors; may be empty
+}
 
 // Snapshot reads the bundle and narrows the question to the selection.
 func (b Bundle) Snapshot(_ context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
+	s, err := b.read()
+	if err != nil && b.Name != "" {
+		return nil, fmt.Errorf("read bundle %s: %w", b.Name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return selectRecorded(s.Freeze(), sel)
+}
+
+func (b Bundle) read() (*evidence.Snapshot, error) {
 	s := &evidence.Snapshot{}
 	m, err := b.meta()
 	if err != nil {
@@ -59,14 +73,14 @@ func (b Bundle) Snapshot(_ context.Context, sel evidence.Selection) (*evidence.S
 		return nil, err
 	}
 	m.annotate(s.Logs)
-	return selectRecorded(s.Freeze(), sel)
+	return s, nil
 }
 
 func (b Bundle) meta() (meta, error) {
 	var m meta
 	data, err := fs.ReadFile(b.FS, "meta.yaml")
 	if errors.Is(err, fs.ErrNotExist) {
-		return m, errors.New("this is not a bundle: it has no meta.yaml; inquest collect writes one")
+		return m, errors.New("this is not a bundle: it has no meta.yaml, which inquest collect writes")
 	}
 	if err != nil {
 		return m, fmt.Errorf("read meta.yaml: %w", err)
