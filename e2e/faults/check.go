@@ -79,6 +79,13 @@ func restarted(n int32) Check {
 	return anyStatus(func(st corev1.ContainerStatus) bool { return st.RestartCount >= n })
 }
 
+// runsFor tells whether a container has run for longer than that.
+func runsFor(d time.Duration) func(corev1.ContainerStatus) bool {
+	return func(st corev1.ContainerStatus) bool {
+		return st.State.Running != nil && time.Since(st.State.Running.StartedAt.Time) > d
+	}
+}
+
 // waiting holds when a container of the only pod waits for one of the reasons.
 func waiting(reasons ...string) Check {
 	return pod(func(p *corev1.Pod) bool { return waitsFor(p, reasons...) })

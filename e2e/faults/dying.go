@@ -3,6 +3,8 @@
 package faults
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -92,7 +94,8 @@ func probes() []Fault {
 			Ask: "pod/startup-slow", Want: []string{"PRB002"},
 		}, {
 			Name: "readiness-failing", About: "the readiness probe fails and nothing restarts",
-			So:  all(event("Unhealthy", "Readiness probe failed"), pod(func(p *corev1.Pod) bool { return !isReady(p) })),
+			So: all(event("Unhealthy", "Readiness probe failed"), pod(func(p *corev1.Pod) bool { return !isReady(p) }),
+				anyStatus(runsFor(10*time.Second))), // the probe may fail three times, once every 2 s
 			Ask: "pod/readiness-failing", Want: []string{"PRB003"},
 		},
 	}
