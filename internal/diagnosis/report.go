@@ -100,9 +100,8 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
 		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
 		if pod := s.Object(t.about).(*corev1.Pod); !told && evidence.Troubled(pod, s.Taken) {
-			list = append(list, Undetermined{
-				About: t.about, Message: fmt.Sprintf("pod %s (%s) is not as it should be, and no rule recognises why", pod.Name, pod.Status.Phase),
-			})
+			message := fmt.Sprintf("pod %s (%s) is not as it should be, and no rule recognises why", pod.Name, pod.Status.Phase)
+			list = append(list, Undetermined{About: t.about, Message: message})
 		}
 	}
 	return list
