@@ -103,6 +103,9 @@ func TestHostileInput(t *testing.T) {
 		refusesInput(t, nil, "why", "--from", file)
 	})
 	t.Run("endless pipe", func(t *testing.T) { refusesInput(t, endless{}, "why", "--from", "-") })
+	t.Run("endless archive", func(t *testing.T) {
+		refusesInput(t, io.MultiReader(strings.NewReader("PK"), endless{}), "why", "--from", "-")
+	})
 }
 
 // endless is a pipe that somebody forgot to end.

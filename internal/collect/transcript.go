@@ -124,23 +124,30 @@ func addObject(s *evidence.Snapshot, data []byte) error {
 // maxPasted bounds what is read from a pipe: as much as a bundle may be.
 const maxPasted = maxArchiveBytes
 
-// ReadSource reads evidence of any form, such as somebody pipes in: a bundle in an archive, or a Transcript.
+// ReadSource reads evidence of any form, such as somebody pipes in: a bundle in an archive, or a Transcript. What cannot
+// be an archive by its beginning is read no further than text may go.
 func ReadSource(r io.Reader) (diagnosis.Source, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxPasted+1))
+	data, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return nil, err
-	}
-	if len(data) > maxPasted {
-		return nil, fmt.Errorf("more than %d bytes, which is what a bundle may have", maxPasted)
 	}
 	switch {
 	case isArchive(data):
 	case len(data) > maxFileBytes:
-		return nil, fmt.Errorf("text of %d bytes, more than the %d that are read: ask kubectl for fewer objects, or use inquest collect", len(data), maxFileBytes)
+		return nil, fmt.Errorf("text of more than the %d bytes that are read: ask kubectl for fewer objects, or use inquest collect", maxFileBytes)
 	default:
 		return Transcript{Text: data}, nil
 	}
-	fsys, err := readBytes(data)
+	whole := make([]byte, maxPasted+1) // once: what is not filled costs no memory
+	n := copy(whole, data)
+	m, err := io.ReadFull(r, whole[n:])
+	if err == nil {
+		return nil, fmt.Errorf("more than %d bytes, which is what a bundle may have", maxPasted)
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	fsys, err := readBytes(whole[:n+m])
 	if err != nil {
 		return nil, err
 	}
