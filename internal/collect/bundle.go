@@ -195,6 +195,8 @@ type factLine struct {
 	At     time.Time `json:"at"`
 	Where  string    `json:"where"`
 	Text   string    `json:"text"`
+	Name   string    `json:"name,omitempty"`
+	Value  float64   `json:"value,omitempty"`
 }
 
 func readFacts(s *evidence.Snapshot, _ string, data []byte) error {
@@ -209,7 +211,7 @@ func readFacts(s *evidence.Snapshot, _ string, data []byte) error {
 			return err
 		}
 		s.Facts = append(s.Facts, evidence.Fact{
-			Kind: evidence.ParseKind(l.Kind), Source: source, About: l.About.ref(), At: l.At, Where: l.Where, Text: l.Text,
+			Kind: evidence.ParseKind(l.Kind), Source: source, About: l.About.ref(), At: l.At, Where: l.Where, Text: l.Text, Name: l.Name, Value: l.Value,
 		})
 	}
 	return nil
@@ -284,7 +286,7 @@ func eventFiles(s *evidence.Snapshot, files map[string][]byte) error {
 
 func factFiles(s *evidence.Snapshot, files map[string][]byte) error {
 	for _, f := range s.Facts {
-		line, err := json.Marshal(factLine{f.Kind.String(), f.Source.String(), metaRefOf(f.About), f.At, f.Where, f.Text})
+		line, err := json.Marshal(factLine{f.Kind.String(), f.Source.String(), metaRefOf(f.About), f.At, f.Where, f.Text, f.Name, f.Value})
 		if err != nil {
 			return fmt.Errorf("write fact %q: %w", f.Text, err)
 		}

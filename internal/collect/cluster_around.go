@@ -154,16 +154,7 @@ func mounted(pod *corev1.Pod) bool {
 func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
 	var claims, refs []evidence.Ref
 	for _, pod := range pods {
-		for _, ref := range referredBy(pod) {
-			if ref.Kind == "PersistentVolumeClaim" {
-				claims = append(claims, ref)
-			}
-		}
-		for i := range pod.Spec.Volumes {
-			if pod.Spec.Volumes[i].Ephemeral != nil { // the claim of such a volume is named after pod and volume
-				claims = append(claims, evidence.RefTo("PersistentVolumeClaim", pod.Namespace, pod.Name+"-"+pod.Spec.Volumes[i].Name))
-			}
-		}
+		claims = append(claims, evidence.ClaimsOf(pod)...)
 	}
 	for _, o := range v.fetchMixed(ctx, claims) {
 		claim := o.(*corev1.PersistentVolumeClaim)

@@ -18,6 +18,7 @@ type meta struct {
 	Taken   time.Time `json:"taken"`
 	Subject *metaRef  `json:"subject,omitempty"`
 	Asked   []metaRef `json:"asked,omitempty"`
+	Context []metaRef `json:"context,omitempty"`
 	Has     []string  `json:"has"`
 	Gaps    []metaGap `json:"gaps,omitempty"`
 	Absent  []metaRef `json:"absent,omitempty"`
@@ -78,7 +79,7 @@ func refsOf(list []metaRef) []evidence.Ref {
 }
 
 func metaOf(s *evidence.Snapshot) meta {
-	m := meta{Format: formatVersion, Taken: s.Taken, Has: kindNames(s.Has), Asked: metaRefsOf(s.Asked), Absent: metaRefsOf(s.Absent)}
+	m := meta{Format: formatVersion, Taken: s.Taken, Has: kindNames(s.Has), Asked: metaRefsOf(s.Asked), Absent: metaRefsOf(s.Absent), Context: metaRefsOf(s.Context)}
 	if s.Subject != evidence.Cluster {
 		subject := metaRefOf(s.Subject)
 		m.Subject = &subject
@@ -107,7 +108,7 @@ func (m meta) into(s *evidence.Snapshot) error {
 	if m.Taken.IsZero() {
 		return fmt.Errorf("there is no time in taken")
 	}
-	s.Taken, s.Asked, s.Absent = m.Taken, refsOf(m.Asked), refsOf(m.Absent)
+	s.Taken, s.Asked, s.Context, s.Absent = m.Taken, refsOf(m.Asked), refsOf(m.Context), refsOf(m.Absent)
 	if m.Subject != nil {
 		s.Subject = m.Subject.ref()
 	}

@@ -32,7 +32,7 @@ func lag(s Scope) time.Duration {
 	switch s {
 	case Node, Cluster:
 		return time.Minute
-	case Workload, Pod:
+	case Workload, Claim, Pod:
 		return 2 * time.Second
 	default:
 		return 0
@@ -40,7 +40,7 @@ func lag(s Scope) time.Duration {
 }
 
 // Rank links findings into causes. A finding explains another when its effect is among what can cause the other, its
-// thing covers the other's, and it comes first in a strict total order; so the links cannot form a cycle. Each
+// thing covers the other's or one that the other goes through, and it comes first in a strict total order; so the links cannot form a cycle. Each
 // finding hangs under its strongest explainer and one with none is a cause. There are no weights.
 func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 	fs := slices.Clone(findings)
@@ -81,7 +81,14 @@ func earlier(a, b Finding) int {
 }
 
 func explains(s *evidence.Snapshot, a, b *Finding) bool {
-	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && s.Covers(a.About, b.About) && !spared(s, a, b)
+	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && reaches(s, a, b) && !spared(s, a, b)
+}
+
+// reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else.
+func reaches(s *evidence.Snapshot, a, b *Finding) bool {
+	return s.Covers(a.About, b.About) || slices.ContainsFunc(b.Through, func(t evidence.Ref) bool {
+		return s.Covers(a.About, t) || s.Covers(t, a.About)
+	})
 }
 
 // spared tells whether the run that b is about began only after the node restart a, which ended other runs.

@@ -211,3 +211,31 @@ func TestAChangeIsACauseOnlyOfWhatFollows(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+func TestTroubleComesThroughOtherThings(t *testing.T) {
+	client, backend := evidence.RefTo("Pod", "shop", "n0-p0"), evidence.RefTo("Pod", "shop", "n1-p0")
+	finds := func(id string, of evidence.Ref, effect Effect, causedBy []Effect, through ...evidence.Ref) *Rule {
+		return &Rule{ID: id, Scope: Pod, Needs: evidence.Status, Effect: effect, CausedBy: causedBy, Run: func(p *Pass) {
+			if p.About() == of {
+				p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Through: through, Facts: []evidence.Fact{{Source: evidence.FromStatus}}})
+			}
+		}}
+	}
+	oom := finds("AAA001", backend, OutOfMemory, nil)
+	down := finds("AAA002", client, ProcessFailed, []Effect{OutOfMemory}, backend)
+	for name, c := range map[string]struct {
+		context []evidence.Ref
+		rules   []*Rule
+		want    string
+	}{
+		"linked":     {[]evidence.Ref{backend}, []*Rule{oom, down}, "AAA001 pod/n1-p0 m\n AAA002 pod/n0-p0 m\n"},
+		"unrelated":  {[]evidence.Ref{backend}, []*Rule{oom}, ""},
+		"not looked": {nil, []*Rule{oom, down}, "AAA002 pod/n0-p0 m\n"},
+	} {
+		s := world()
+		s.Has, s.Asked, s.Context = evidence.Status, []evidence.Ref{client}, c.context
+		if got := shape(Examine(s, c.rules).Causes, ""); got != c.want {
+			t.Errorf("%s: got\n%swant\n%s", name, got, c.want)
+		}
+	}
+}

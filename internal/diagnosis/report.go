@@ -43,7 +43,7 @@ func Diagnose(ctx context.Context, src Source, sel evidence.Selection, rules []*
 // Examine answers from evidence that is already at hand.
 func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	result := Run(s, rules)
-	causes := telling(Rank(s, result.Findings))
+	causes := telling(s, Rank(s, result.Findings))
 	report := &Report{
 		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, causes),
 		Skipped: result.Skipped, Gaps: slices.Concat(s.Gaps, cutLogs(s)),
@@ -67,10 +67,19 @@ func cutLogs(s *evidence.Snapshot) []evidence.Gap {
 	return gaps
 }
 
-// telling leaves out changes that nothing followed from: that a node was restarted an hour ago is no cause of what
-// happened since.
-func telling(causes []Cause) []Cause {
-	return slices.DeleteFunc(causes, func(c Cause) bool { return c.Rule.Change && len(c.Leads) == 0 })
+// telling leaves out changes that nothing followed from, as that a node was restarted an hour ago, and what is about
+// the context alone.
+func telling(s *evidence.Snapshot, causes []Cause) []Cause {
+	beside := besides(s)
+	return slices.DeleteFunc(causes, func(c Cause) bool {
+		return c.Rule.Change && len(c.Leads) == 0 || aside(s, beside, &c)
+	})
+}
+
+// aside tells whether neither the finding nor anything that follows from it bears on what was asked.
+func aside(s *evidence.Snapshot, beside []evidence.Ref, c *Cause) bool {
+	return slices.ContainsFunc(beside, func(ref evidence.Ref) bool { return s.Covers(ref, c.About) }) &&
+		!slices.ContainsFunc(c.Leads, func(lead Cause) bool { return !aside(s, beside, &lead) })
 }
 
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
@@ -87,8 +96,9 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	}
 	walk(causes, false)
 	var list []Undetermined
+	beside := besides(s)
 	for _, t := range targets(s)[Attempt] {
-		if a := t.attempt; !explained[a.Of] {
+		if a := t.attempt; !explained[a.Of] && !slices.Contains(beside, a.Of.Object()) {
 			list = append(list, Undetermined{
 				About: a.Of, At: a.Finished, SettledBy: settledBy(s, a),
 				Message: fmt.Sprintf("container %s ended with exit code %d, reason %s, and nothing that could be read says who ended it",
@@ -99,7 +109,7 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	for _, t := range targets(s)[Pod] {
 		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
 		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
-		if pod := s.Object(t.about).(*corev1.Pod); !told && evidence.Troubled(pod, s.Taken) {
+		if pod := s.Object(t.about).(*corev1.Pod); !told && !slices.Contains(beside, t.about) && evidence.Troubled(pod, s.Taken) {
 			message := fmt.Sprintf("pod %s (%s) is not as it should be, and no rule recognises why", pod.Name, pod.Status.Phase)
 			list = append(list, Undetermined{About: t.about, Message: message})
 		}

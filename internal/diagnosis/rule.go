@@ -29,6 +29,7 @@ const (
 	Attempt   Scope = iota // each end of a container's run that needs explaining
 	Container              // each container of each pod asked about
 	Pod
+	Claim    // each PersistentVolumeClaim asked about or used by a pod asked about
 	Workload // each controller asked about or above a pod asked about
 	Node     // each node asked about or that runs a pod asked about
 	Cluster  // once

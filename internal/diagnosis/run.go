@@ -78,12 +78,13 @@ type target struct {
 // targets returns what there is to look at in each scope, in a fixed order.
 func targets(s *evidence.Snapshot) map[Scope][]target {
 	t := map[Scope][]target{Cluster: {{about: evidence.Cluster}}}
-	var nodes, workloads []evidence.Ref
-	for _, ref := range asked(s) {
+	var nodes, workloads, claims []evidence.Ref
+	for _, ref := range slices.Concat(asked(s), besides(s)) {
 		switch ref.Kind {
 		case "Pod":
 			pod := s.Object(ref).(*corev1.Pod)
 			podTargets(s, t, ref, pod)
+			claims = append(claims, evidence.ClaimsOf(pod)...)
 			if pod.Spec.NodeName != "" {
 				nodes = append(nodes, evidence.RefTo("Node", "", pod.Spec.NodeName))
 			}
@@ -92,11 +93,14 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 			}
 		case "Node":
 			nodes = append(nodes, ref)
+		case "PersistentVolumeClaim":
+			claims = append(claims, ref)
 		default:
 			workloads = append(workloads, ref)
 		}
 	}
 	t[Node] = present(s, nodes)
+	t[Claim] = present(s, claims)
 	t[Workload] = present(s, workloads)
 	return t
 }
@@ -124,7 +128,18 @@ func asked(s *evidence.Snapshot) []evidence.Ref {
 	}
 	for _, o := range s.Objects {
 		switch ref := evidence.RefOf(o); ref.Kind {
-		case "Pod", "Node", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController":
+		case "Pod", "Node", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController", "PersistentVolumeClaim":
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// besides returns what is looked at beside what was asked about.
+func besides(s *evidence.Snapshot) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, ref := range s.Context {
+		if len(s.Asked) > 0 && s.Object(ref) != nil && !slices.Contains(s.Asked, ref) {
 			refs = append(refs, ref)
 		}
 	}

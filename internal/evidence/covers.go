@@ -10,7 +10,8 @@ import (
 )
 
 // Covers tells whether trouble with a can reach b: the cluster everything, a namespace what is in it, a node its pods,
-// an owner what it owns, a pod its containers, a container its runs, and a run its container.
+// an owner what it owns, a claim the
+// pods that use it, a pod its containers, a container its runs, and a run its container.
 func (s *Snapshot) Covers(a, b Ref) bool {
 	switch {
 	case a == b || a.Kind == "":
@@ -25,7 +26,7 @@ func (s *Snapshot) Covers(a, b Ref) bool {
 	case a.Kind == "Namespace":
 		return a.Name == b.Namespace
 	}
-	return s.owns(a, b) || s.runs(a, b)
+	return s.owns(a, b) || s.runs(a, b) || s.mounts(a, b)
 }
 
 func (s *Snapshot) owns(a, b Ref) bool {
@@ -46,6 +47,28 @@ func (s *Snapshot) owns(a, b Ref) bool {
 func (s *Snapshot) runs(a, b Ref) bool {
 	pod, ok := s.Object(b).(*corev1.Pod)
 	return ok && a.Kind == "Node" && pod.Spec.NodeName == a.Name
+}
+
+// mounts tells whether pod b uses claim a.
+func (s *Snapshot) mounts(a, b Ref) bool {
+	pod, ok := s.Object(b).(*corev1.Pod)
+	return ok && a.Kind == "PersistentVolumeClaim" && a.Namespace == b.Namespace && slices.Contains(ClaimsOf(pod), a)
+}
+
+// ClaimsOf returns the claims that a pod uses: those it names, and those made for its generic ephemeral volumes, which
+// are named after pod and volume.
+func ClaimsOf(pod *corev1.Pod) []Ref {
+	var claims []Ref
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			claims = append(claims, RefTo("PersistentVolumeClaim", pod.Namespace, v.PersistentVolumeClaim.ClaimName))
+		case v.Ephemeral != nil:
+			claims = append(claims, RefTo("PersistentVolumeClaim", pod.Namespace, pod.Name+"-"+v.Name))
+		}
+	}
+	return claims
 }
 
 // Timeline returns every fact that bears on the thing, oldest first: its own, its owners', its node's, the cluster's.

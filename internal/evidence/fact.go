@@ -52,6 +52,8 @@ type Fact struct {
 	At     time.Time // when it happened, not when it was collected; zero for what has no time, as a field of a spec
 	Where  string    // where to look again: a field path of About's object, "events", "log"
 	Text   string    // the observation in the words of the source: "exitCode 137, reason OOMKilled"
+	Name   string    // of a fact without an object: the metric or the sort of record, "oom-kill"; rules tell them by it
+	Value  float64   // of a metric, in its base unit: bytes, seconds, a ratio
 }
 
 // A Gap is evidence that could not be had, so that silence is never read as health.

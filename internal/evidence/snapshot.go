@@ -33,6 +33,7 @@ type Snapshot struct {
 	Taken   time.Time // the only clock rules have
 	Subject Ref       // what was asked: a pod, a workload, a node, a namespace; zero: the cluster
 	Asked   []Ref     // the pods, workloads and nodes that rules look at; empty: all. The rest is context
+	Context []Ref     // more that rules look at, as the pods behind a Service: told only where it explains what was asked
 	Has     Kind      // kinds that were looked for and could be read
 	Gaps    []Gap
 	Absent  []Ref // things that are referred to, were looked for and do not exist
@@ -59,7 +60,7 @@ func (s *Snapshot) Freeze() *Snapshot {
 	s.Events = slices.CompactFunc(s.Events, func(a, b *corev1.Event) bool {
 		return a.Namespace == b.Namespace && a.Name == b.Name
 	})
-	for _, refs := range []*[]Ref{&s.Asked, &s.Absent} {
+	for _, refs := range []*[]Ref{&s.Asked, &s.Context, &s.Absent} {
 		slices.SortFunc(*refs, Ref.Compare)
 		*refs = slices.Compact(*refs)
 	}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"reflect"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// kindOf says which kind of evidence it is to look at an object. What surrounds a pod counts as spec: that it could not
+// be read is a gap of its own, and no reason to skip a rule that looks at the pod.
+func kindOf(kind string) evidence.Kind {
+	switch kind {
+	case "Pod":
+		return evidence.Spec | evidence.Status
+	case "Node", "Lease":
+		return evidence.Node
+	case "PodMetrics", "NodeMetrics":
+		return evidence.Usage
+	}
+	return evidence.Spec
+}
+
+// Get returns an object of type T (a pointer type) by name, for a rule that looks beyond its own thing.
+func Get[T evidence.Object](p *Pass, namespace, name string) (T, bool) {
+	o, ok := evidence.Get[T](p.snapshot, namespace, name)
+	p.used |= kindOf(reflect.TypeFor[T]().Elem().Name())
+	return o, ok
+}
+
+// List returns all objects of type T (a pointer type) that are known, by namespace and name.
+func List[T evidence.Object](p *Pass) []T {
+	p.used |= kindOf(reflect.TypeFor[T]().Elem().Name())
+	return evidence.List[T](p.snapshot)
+}
+
+// Object returns the pass's own thing, or any other, or nil.
+func (p *Pass) Object(ref evidence.Ref) evidence.Object {
+	p.used |= kindOf(ref.Kind)
+	return p.snapshot.Object(ref)
+}
+
+// Absent tells whether a thing was looked for and does not exist. False may also mean that nobody looked.
+func (p *Pass) Absent(ref evidence.Ref) bool {
+	p.used |= kindOf(ref.Kind)
+	return p.snapshot.IsAbsent(ref)
+}
+
+// EventsOf returns the Events about another thing with one of the reasons (all without any), oldest first.
+func (p *Pass) EventsOf(ref evidence.Ref, reasons ...string) []evidence.Event {
+	p.used |= evidence.Events
+	return slices.DeleteFunc(slices.Clone(p.snapshot.EventsAbout(ref)), func(e evidence.Event) bool {
+		return len(reasons) > 0 && !slices.Contains(reasons, e.Reason)
+	})
+}
+
+// AttemptsOf returns the runs known of another pod or container, oldest first within a container, without their logs.
+func (p *Pass) AttemptsOf(ref evidence.Ref) []evidence.Attempt {
+	p.used |= evidence.Status
+	all := slices.Clone(p.snapshot.Attempts(ref))
+	for i := range all {
+		all[i].Log = evidence.Log{}
+	}
+	return all
+}
+
+// Owners returns the controllers of the thing that are known, the nearest first.
+func (p *Pass) Owners() []evidence.Ref {
+	p.used |= evidence.Spec
+	var owners []evidence.Ref
+	for ref := p.about.Object(); len(owners) < 8; { // deeper than any; a cycle ends here
+		owner, ok := p.snapshot.Owner(ref)
+		if !ok || p.snapshot.Object(owner) == nil || owner.Kind == "Node" {
+			break
+		}
+		owners = append(owners, owner)
+		ref = owner
+	}
+	return owners
+}
+
+// Siblings returns the other pods that the topmost controller of the pass's pod or workload has, well or not.
+func (p *Pass) Siblings() []*corev1.Pod {
+	p.used |= evidence.Spec | evidence.Status
+	top := p.snapshot.TopOwner(p.about)
+	return slices.DeleteFunc(evidence.List[*corev1.Pod](p.snapshot), func(pod *corev1.Pod) bool {
+		ref := evidence.RefOf(pod)
+		return ref == p.about.Object() || p.snapshot.TopOwner(ref) != top
+	})
+}
+
+// Facts returns the facts without an object of one kind and, where given, of one of the names, that bear on the thing,
+// oldest first: kernel records, kubelet lines, metrics. Those of a pod's node bear on the pod.
+func (p *Pass) Facts(kind evidence.Kind, names ...string) []evidence.Fact {
+	p.used |= kind
+	var list []evidence.Fact
+	for _, f := range p.snapshot.Facts {
+		named := len(names) == 0 || slices.Contains(names, f.Name)
+		if named && f.Kind == kind && (p.snapshot.Covers(f.About, p.about) || p.snapshot.Covers(p.about, f.About)) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
