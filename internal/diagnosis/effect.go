@@ -17,11 +17,15 @@ const (
 	ControlPlaneSlow Effect = "control plane slow"
 	LeaseLost        Effect = "lease lost"
 	NodeRestarted    Effect = "node restarted"
-	NodeLost         Effect = "node lost" // not ready: its kubelet does not report
+	NodeLost         Effect = "node lost"     // not ready: its kubelet does not report
+	KernelFailed     Effect = "kernel failed" // lockup, oops, hung task, broken file system
+	DeviceFailed     Effect = "device failed"
+	NodeSaturated    Effect = "node saturated"
 	NodePressure     Effect = "node pressure"
 	RuntimeFailed    Effect = "runtime failed"
 	NameUnresolved   Effect = "name unresolved"
 	NetworkFailed    Effect = "network failed"
+	CertExpired      Effect = "certificate expired"
 	DependencyDown   Effect = "dependency down"
 	StorageFull      Effect = "storage full"
 	Throttled        Effect = "throttled"
@@ -33,6 +37,8 @@ const (
 	ImageUnavailable Effect = "image unavailable"
 	Evicted          Effect = "evicted"
 	PodDeleted       Effect = "pod deleted"
+	DeadlinePassed   Effect = "deadline passed"
+	RestartIntended  Effect = "restart intended"
 	HookFailed       Effect = "hook failed"
 	StartupFailed    Effect = "startup probe failed"
 	LivenessFailed   Effect = "liveness probe failed"
@@ -46,14 +52,15 @@ const (
 	NotReady         Effect = "not ready"
 	InitBlocked      Effect = "init blocked" // main containers wait for an init container
 	StuckTerminating Effect = "stuck terminating"
+	Unavailable      Effect = "workload unavailable" // it has fewer pods, or fewer good ones, than it wants
 )
 
 var effects = []Effect{
-	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, NodePressure, RuntimeFailed,
-	NameUnresolved, NetworkFailed, DependencyDown, StorageFull, Throttled, NotAdmitted, NotScheduled, VolumeFailed,
-	SandboxFailed, ConfigMissing, ImageUnavailable, Evicted, PodDeleted, HookFailed, StartupFailed, LivenessFailed,
-	OutOfMemory, NotStarted, ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked,
-	StuckTerminating,
+	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, KernelFailed, DeviceFailed,
+	NodeSaturated, NodePressure, RuntimeFailed, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
+	Throttled, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
+	PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted,
+	ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,
 }
 
 func known(e Effect) bool { return slices.Contains(effects, e) }
