@@ -86,10 +86,8 @@ func (p *Pass) Owners() []evidence.Ref {
 // Siblings returns the other pods that the topmost controller of the pass's pod or workload has, well or not.
 func (p *Pass) Siblings() []*corev1.Pod {
 	p.used |= evidence.Spec | evidence.Status
-	top := p.snapshot.TopOwner(p.about)
-	return slices.DeleteFunc(evidence.List[*corev1.Pod](p.snapshot), func(pod *corev1.Pod) bool {
-		ref := evidence.RefOf(pod)
-		return ref == p.about.Object() || p.snapshot.TopOwner(ref) != top
+	return slices.DeleteFunc(slices.Clone(p.snapshot.PodsOf(p.snapshot.TopOwner(p.about))), func(pod *corev1.Pod) bool {
+		return evidence.RefOf(pod) == p.about.Object()
 	})
 }
 

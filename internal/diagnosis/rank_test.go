@@ -167,6 +167,7 @@ func TestMissingEvidenceIsASkip(t *testing.T) {
 	s := world()
 	s.Has = evidence.Status
 	s.Gaps = []evidence.Gap{{Kind: evidence.Events, Why: "forbidden: cannot list events"}}
+	s.Freeze()
 	for _, skip := range Run(s, []*Rule{r}).Skipped {
 		if skip.Missing != evidence.Events || skip.Why != "forbidden: cannot list events" {
 			t.Errorf("skip is %s, %q", skip.Missing, skip.Why)

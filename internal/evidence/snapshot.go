@@ -43,8 +43,11 @@ type Snapshot struct {
 	Facts   []Fact // facts that have no object: kernel log, CRI, usage
 
 	index    map[Ref]Object
+	kinds    map[string][]Object // by kind, in order
 	events   map[Ref][]Event
 	attempts map[Ref][]Attempt
+	families map[Ref][]*Pod // by topmost controller
+	gaps     map[Ref][]Gap  // by object
 }
 
 // Freeze puts the snapshot in its one order, derives attempts and what Events say, and returns it. Duplicate objects
@@ -73,6 +76,10 @@ func (s *Snapshot) Freeze() *Snapshot {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.About.Compare(b.About), cmp.Compare(a.Why, b.Why))
 	})
 	s.Gaps = slices.Compact(s.Gaps)
+	s.gaps = map[Ref][]Gap{}
+	for _, g := range s.Gaps {
+		s.gaps[g.About.Object()] = append(s.gaps[g.About.Object()], g)
+	}
 	return s
 }
 
@@ -81,9 +88,14 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 }
 
 func (s *Snapshot) indexObjects() {
-	s.index = make(map[Ref]Object, len(s.Objects))
+	s.index, s.kinds, s.families = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[Ref][]*Pod{}
 	for _, o := range s.Objects {
-		s.index[RefOf(o)] = o
+		ref := RefOf(o)
+		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
+	}
+	for _, pod := range List[*Pod](s) {
+		top := s.TopOwner(RefOf(pod))
+		s.families[top] = append(s.families[top], pod)
 	}
 }
 
@@ -148,7 +160,7 @@ func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
 // List returns all objects of type T (a pointer type), by namespace and name.
 func List[T Object](s *Snapshot) []T {
 	var list []T
-	for _, o := range s.Objects {
+	for _, o := range s.kinds[reflect.TypeFor[T]().Elem().Name()] {
 		if t, ok := o.(T); ok {
 			list = append(list, t)
 		}
@@ -160,7 +172,13 @@ func List[T Object](s *Snapshot) []T {
 func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
 
 // IsAbsent tells whether the thing was looked for and does not exist. False may also mean that nobody looked.
-func (s *Snapshot) IsAbsent(ref Ref) bool { return slices.Contains(s.Absent, ref) }
+func (s *Snapshot) IsAbsent(ref Ref) bool {
+	_, found := slices.BinarySearchFunc(s.Absent, ref, Ref.Compare)
+	return found
+}
+
+// PodsOf returns the pods whose topmost controller that is, by name.
+func (s *Snapshot) PodsOf(top Ref) []*Pod { return s.families[top] }
 
 // Attempts returns the runs known of a pod, or of one container of it, oldest first within a container.
 func (s *Snapshot) Attempts(of Ref) []Attempt {
@@ -218,9 +236,11 @@ func (s *Snapshot) EventsAbout(ref Ref) []Event {
 // Lacks returns which of the kinds k are missing for the thing named.
 func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
 	lacks := k &^ s.Has
-	for _, g := range s.Gaps {
-		if k&g.Kind != 0 && s.Covers(g.About, about) {
-			lacks |= k & g.Kind
+	for _, above := range s.Above(about) {
+		for _, g := range s.gaps[above] {
+			if s.Covers(g.About, about) {
+				lacks |= k & g.Kind
+			}
 		}
 	}
 	return lacks
