@@ -96,7 +96,7 @@ func controlled() []Fault {
 func doubles() []Fault {
 	return []Fault{{
 		Name: "two-ends", About: "one container runs out of memory and the other gives up",
-		So: all(died(137, "OOMKilled"), died(3, "Error")), Ask: "pod/two-ends", Want: []string{"MEM001"}, And: []string{"EXT001"},
+		So: all(died(137, "OOMKilled"), died(3, "Error")), Ask: "pod/two-ends", Want: []string{"MEM001", "EXT001"}, And: []string{"EXT001", "MEM001"},
 	}, {
 		Name: "two-starts", About: "one image is not there, and a ConfigMap of the other container is missing",
 		So:  all(waiting("ErrImagePull", "ImagePullBackOff"), waiting("CreateContainerConfigError")),

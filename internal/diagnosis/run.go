@@ -22,7 +22,7 @@ type Result struct {
 // reports an invalid finding is broken: that is a Skip with the reason, and the others go on.
 func Run(s *evidence.Snapshot, rules []*Rule) Result {
 	result := Result{Used: map[string]evidence.Kind{}}
-	things := targets(s)
+	things, memo := targets(s), map[memoKey]any{}
 	for _, r := range rules {
 		if r.Stage == Retired {
 			continue
@@ -32,7 +32,7 @@ func Run(s *evidence.Snapshot, rules []*Rule) Result {
 				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
 				continue
 			}
-			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt}
+			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt, memo: memo}
 			if err := p.run(); err != nil {
 				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
 				continue

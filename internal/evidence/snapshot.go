@@ -44,8 +44,10 @@ type Snapshot struct {
 
 	index    map[Ref]Object
 	kinds    map[string][]Object // by kind, in order
-	events   map[Ref][]Event
+	events   map[Ref][]Event     // by object
+	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
+	orders   map[Ref]Order
 	families map[Ref][]*Pod // by topmost controller
 	gaps     map[Ref][]Gap  // by object
 }
@@ -110,6 +112,27 @@ func (s *Snapshot) indexEvents() {
 			return cmp.Or(a.Last.Compare(b.Last), a.First.Compare(b.First), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 		})
 	}
+	s.bearing = make(map[Ref][]Event, len(s.events))
+	for ref := range s.events {
+		s.bearing[ref] = s.bearOn(ref)
+	}
+}
+
+// bearOn returns the Events about an object or a container, without those of an earlier object of the same name.
+func (s *Snapshot) bearOn(ref Ref) []Event {
+	uid := ""
+	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
+		uid = string(o.GetUID())
+	}
+	var list []Event
+	for _, e := range s.events[ref.Object()] {
+		sameObject := uid == "" || e.UID == "" || e.UID == uid
+		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
+		if sameObject && sameContainer {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 func (s *Snapshot) indexAttempts() {
@@ -117,12 +140,20 @@ func (s *Snapshot) indexAttempts() {
 	for _, l := range s.Logs {
 		logs[l.Of] = l
 	}
-	s.attempts = map[Ref][]Attempt{}
+	s.attempts, s.orders = map[Ref][]Attempt{}, map[Ref]Order{}
 	for _, pod := range List[*Pod](s) {
 		for _, a := range attemptsOf(pod) {
 			a.Expected = expected(pod, a, s.Taken)
 			a.Log = logs[a.Of]
 			s.attempts[RefOf(pod)] = append(s.attempts[RefOf(pod)], a)
+			of := a.Of
+			of.Attempt = NoAttempt
+			if _, done := s.bearing[of]; !done && len(s.events[of.Object()]) > 0 {
+				s.bearing[of] = s.bearOn(of)
+			}
+			if order := s.orderFor(pod, a); order.By != "" {
+				s.orders[a.Of] = order
+			}
 		}
 	}
 }
@@ -215,22 +246,15 @@ func (s *Snapshot) Deaths(pod Ref) []Attempt {
 }
 
 // EventsAbout returns the Events of an object, oldest first: for a container its own and those of the pod as a whole.
+// The caller does not change the list.
 // Events of an earlier object of the same name are left out by their UID; those of a node are not, because the
 // kubelet uses the node's name for it.
 func (s *Snapshot) EventsAbout(ref Ref) []Event {
-	uid := ""
-	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
-		uid = string(o.GetUID())
+	ref.Attempt = NoAttempt
+	if list, ready := s.bearing[ref]; ready {
+		return list
 	}
-	var list []Event
-	for _, e := range s.events[ref.Object()] {
-		sameObject := uid == "" || e.UID == "" || e.UID == uid
-		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
-		if sameObject && sameContainer {
-			list = append(list, e)
-		}
-	}
-	return list
+	return s.bearOn(ref)
 }
 
 // Lacks returns which of the kinds k are missing for the thing named.
