@@ -105,13 +105,20 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 	return t
 }
 
+// podTargets adds a pod and what is in it, or of that only one container.
 func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
+	only := ref.Container
+	ref = ref.Object()
 	t[Pod] = append(t[Pod], target{about: ref})
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
+		if only == "" || only == c.Name {
+			t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
+		}
 	}
 	for _, a := range s.Deaths(ref) {
-		t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+		if only == "" || only == a.Of.Container {
+			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+		}
 	}
 }
 
