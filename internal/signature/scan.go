@@ -20,10 +20,10 @@ type Count struct {
 type Tally struct {
 	Counts []Count // the one seen last comes first
 	Lines  int     // lines read
-	Passed int     // lines with a literal that were passed over, because so many have one
+	Passed int     // lines that were not looked at in full, because so many have a literal
 }
 
-// What Scan holds at a time, and the work that it does for patterns, in steps for each byte read.
+// What Scan holds at a time, and the work that it does for patterns, in steps for each byte read beyond the first mostSteps.
 const (
 	chunkSize   = 1 << 20
 	stepsOfByte = 16
@@ -35,7 +35,7 @@ func Scan(r io.Reader) (Tally, error) { return catalogue().Scan(r) }
 
 // Scan is Scan for the signatures of this matcher.
 func (m *Matcher) Scan(r io.Reader) (Tally, error) {
-	s := scanner{Matcher: m, counts: map[*Sig]*Count{}}
+	s := scanner{Matcher: m, counts: map[*Sig]*Count{}, steps: mostSteps}
 	buf := make([]byte, 0, chunkSize)
 	for {
 		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
@@ -112,6 +112,9 @@ func (s *scanner) line(text string, number int) {
 		}
 		c.Lines++
 		c.Last = hit
+	}
+	if s.steps <= 0 {
+		s.tally.Passed++
 	}
 }
 
