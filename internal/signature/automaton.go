@@ -2,51 +2,104 @@
 
 package signature
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
 // An automaton finds any of many literals in one pass over a text, after Aho and Corasick (1975), with the failure links
 // worked into one dense table: a step is a look into the class of the byte and one into the table, whatever the text is.
-// ASCII letters match in either case.
+// ASCII letters match in either case. Of a long literal the table has a part, the most telling one, and the rest is
+// compared where that part ends: a small table stays in the processor's cache.
 type automaton struct {
 	class [256]uint8 // bytes that no literal tells apart have one class; 0 is for those in no literal
 	shift uint8      // a row of next has 1<<shift entries, one a class
 	next  []uint16   // the state after state s and a byte of class c is next[s<<shift|c]; state 0 is the beginning
-	first uint16     // the states from here on are reached where a literal ends
-	ends  [][]uint16 // the literals that end there, by state less first
+	first uint16     // the states from here on are reached where the part of a literal ends
+	ends  [][]uint16 // the literals whose parts end there, by state less first
+
+	literals []string // in lower case
+	tails    []int    // how much of a literal is behind its part
 }
+
+// partSize is how much of a literal the table has at most, in bytes.
+const partSize = 8
 
 // newAutomaton builds the automaton of some literals, which are told by their index.
 func newAutomaton(literals []string) *automaton {
 	a := &automaton{}
-	classes := a.classify(literals)
+	for _, l := range literals {
+		a.literals = append(a.literals, strings.Map(func(r rune) rune { return rune(lower(byte(r))) }, l))
+	}
+	parts := a.parts()
+	classes := a.classify(parts)
 	a.shift = uint8(bits.Len(uint(classes - 1)))
 	t := &trie{classes: classes}
 	t.grow()
-	for id, l := range literals {
-		t.add(a, l, id)
+	for id, part := range parts {
+		t.add(a, part, id)
 	}
 	a.number(t, t.link())
 	return a
 }
 
-// classify gives each byte of the literals a class and returns how many there are.
-func (a *automaton) classify(literals []string) int {
-	n := uint8(1)
-	for _, l := range literals {
-		for i := range len(l) {
-			c := lower(l[i])
-			if a.class[c] > 0 {
-				continue
-			}
-			a.class[c] = n
-			if letter(c) {
-				a.class[c&^0x20] = n
-			}
-			n++
+// parts chooses the part of each literal that the fewest literals have, since what is common in them is common in logs,
+// and of these one that spans two words, then the one with the rarest letters.
+func (a *automaton) parts() []string {
+	common := map[string]int{}
+	for _, l := range a.literals {
+		for i := partSize; i <= len(l); i++ {
+			common[l[i-partSize:i]]++
 		}
+	}
+	parts := make([]string, len(a.literals))
+	a.tails = make([]int, len(a.literals))
+	for id, l := range a.literals {
+		end, least := len(l), 1<<30
+		for i := partSize; i <= len(l); i++ {
+			if cost := common[l[i-partSize:i]]*1000 + commonness(l[i-partSize:i]); cost < least {
+				end, least = i, cost
+			}
+		}
+		parts[id], a.tails[id] = l[max(0, end-partSize):end], len(l)-end
+	}
+	return parts
+}
+
+// commonness adds up the rank of the letters of a text in English, and makes much of a text that is within one word.
+func commonness(s string) int {
+	n := 0
+	if strings.IndexByte(s[1:len(s)-1], ' ') < 0 {
+		n = 500
+	}
+	for i := range len(s) {
+		if k := strings.IndexByte(letters, s[i]); k > 0 {
+			n += len(letters) - k
+		}
+	}
+	return n
+}
+
+// classify gives each byte of the literals a class and returns how many there are. Letters come first: they are most of a
+// text, and half of each row then is all that is needed of it.
+func (a *automaton) classify(literals []string) int {
+	used := strings.Join(literals, "")
+	n := uint8(1)
+	for _, c := range []byte(letters + used) {
+		if a.class[c] > 0 || strings.IndexByte(used, c) < 0 {
+			continue
+		}
+		a.class[c] = n
+		if letter(c) {
+			a.class[c&^0x20] = n
+		}
+		n++
 	}
 	return int(n)
 }
+
+// letters are those of English by how often they occur, the blank first.
+const letters = " etaoinsrhldcumfpgwybvkxjqz"
 
 func lower(c byte) byte {
 	if c >= 'A' && c <= 'Z' {
@@ -142,14 +195,37 @@ func find[T string | []byte](a *automaton, text T, s uint16) (uint16, int) {
 	return s, -1
 }
 
-// each calls f with every literal that ends in a text.
-func (a *automaton) each(text string, f func(literal int)) {
+// each calls f with every literal that is in a text, until f says no.
+func (a *automaton) each(text string, f func(literal int) bool) {
 	s, n := find(a, text, 0)
-	for n >= 0 {
+	for at := n; n >= 0; at += n {
 		for _, id := range a.ends[s-a.first] {
-			f(int(id))
+			if a.whole(text, at, int(id)) && !f(int(id)) {
+				return
+			}
 		}
-		text = text[n:]
-		s, n = find(a, text, s)
+		s, n = find(a, text[at:], s)
 	}
+}
+
+// whole says whether all of a literal is in a text where its part ends.
+func (a *automaton) whole(text string, at, id int) bool {
+	l := a.literals[id]
+	end := at + a.tails[id]
+	if end > len(text) || end < len(l) {
+		return false
+	}
+	for i, c := range []byte(text[end-len(l) : end]) {
+		if lower(c) != l[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// has says whether any literal is in a text.
+func (a *automaton) has(text string) bool {
+	found := false
+	a.each(text, func(int) bool { found = true; return false })
+	return found
 }

@@ -3,6 +3,7 @@
 package signature
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,9 +69,9 @@ func (m *Matcher) Hits(log string) []Hit {
 		cut := strings.LastIndexByte(log, '\n')
 		s := log[cut+1:]
 		steps -= len(s)
-		if _, n := find(m.words, clip(s, maxMatch), 0); n >= 0 {
-			l := newLine(s)
-			for _, sig := range m.line(l.body, &steps, func(s *Sig) bool { return of[s] < mostOfOne }) {
+		if m.words.has(clip(s, maxMatch)) {
+			l := bodyOf(s)
+			for _, sig := range m.line(l.body, mostHits, &steps, func(s *Sig) bool { return of[s] < mostOfOne }) {
 				of[sig]++
 				found = append(found, Hit{sig, valid(l.text), number, l.time()})
 			}
@@ -82,13 +83,14 @@ func (m *Matcher) Hits(log string) []Hit {
 	return found[:min(len(found), mostHits)]
 }
 
-// line returns the signatures that a line hits, the most telling first, of those that are wanted, and takes what it costs
-// from steps. What does not fit is not tried.
-func (m *Matcher) line(body string, steps *int, wanted func(*Sig) bool) []*Sig {
+// line returns the signatures that a line hits, at most so many, the most telling first, of those that are wanted, and
+// takes what it costs from steps. What does not fit is not tried.
+func (m *Matcher) line(body string, most int, steps *int, wanted func(*Sig) bool) []*Sig {
 	var found []*Sig
 	for _, s := range says(body) {
 		*steps -= len(s)
-		for _, sig := range m.candidates(s) {
+		for _, c := range m.candidates(s) {
+			sig := c.sig
 			if *steps <= 0 || slices.Contains(found, sig) || !wanted(sig) {
 				continue
 			}
@@ -98,7 +100,9 @@ func (m *Matcher) line(body string, steps *int, wanted func(*Sig) bool) []*Sig {
 					continue
 				}
 			}
-			found = append(found, sig)
+			if found = append(found, sig); len(found) == most {
+				return found
+			}
 		}
 	}
 	return found
@@ -106,28 +110,30 @@ func (m *Matcher) line(body string, steps *int, wanted func(*Sig) bool) []*Sig {
 
 // candidates are the signatures of which a literal is in a text: first those that are not general, then those with the
 // longer literal.
-func (m *Matcher) candidates(s string) []*Sig {
-	var found []*Sig
-	var length []int
-	m.words.each(s, func(literal int) {
-		sig := m.sigs[m.owner[literal]]
-		n := 0
-		for _, l := range sig.Literals {
-			n = max(n, len(l))
+func (m *Matcher) candidates(s string) []candidacy {
+	var found []candidacy
+	m.words.each(s, func(literal int) bool {
+		c := candidacy{m.sigs[m.owner[literal]], len(m.words.literals[literal])}
+		if c.sig.General {
+			c.weight -= maxLine
 		}
-		if sig.General {
-			n -= maxLine
+		if k := slices.IndexFunc(found, func(o candidacy) bool { return o.sig == c.sig }); k < 0 {
+			found = append(found, c)
+		} else {
+			found[k].weight = max(found[k].weight, c.weight)
 		}
-		if slices.Contains(found, sig) {
-			return
-		}
-		k := 0
-		for k < len(found) && (length[k] > n || length[k] == n && found[k].ID < sig.ID) {
-			k++
-		}
-		found, length = slices.Insert(found, k, sig), slices.Insert(length, k, n)
+		return true
+	})
+	slices.SortFunc(found, func(a, b candidacy) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), strings.Compare(a.sig.ID, b.sig.ID))
 	})
 	return found
+}
+
+// A candidacy is a signature with how telling the literal is that was found.
+type candidacy struct {
+	sig    *Sig
+	weight int
 }
 
 // says are the texts of a line in which it may say what is wrong: all of a plain line, the message, the error and the
@@ -151,7 +157,7 @@ func says(body string) []string {
 func (m *Matcher) best(b *Block) *Sig {
 	steps := mostSteps
 	for _, s := range append([]string{b.Headline}, b.Lines...) {
-		if found := m.line(plain(s), &steps, func(*Sig) bool { return true }); len(found) > 0 {
+		if found := m.line(plain(s), 1, &steps, func(*Sig) bool { return true }); len(found) > 0 {
 			return found[0]
 		}
 	}

@@ -157,14 +157,8 @@ func FuzzHits(f *testing.F) {
 		if len(log) > chunkSize || tally.Passed > 0 {
 			return
 		}
-		counted := map[*Sig]int{}
-		for _, c := range tally.Counts {
-			counted[c.Signature] = c.Last.Number
-		}
-		for _, h := range hits {
-			if last, ok := counted[h.Signature]; !ok || last < h.Number {
-				t.Errorf("%s hits line %d, Scan has %d %v", h.Signature.ID, h.Number, last, ok)
-			}
+		if len(hits) > 0 && (len(tally.Counts) == 0 || tally.Counts[0].Last.Number != hits[0].Number) {
+			t.Errorf("the last hit is in line %d, Scan has %+v", hits[0].Number, tally.Counts)
 		}
 	})
 }

@@ -29,8 +29,8 @@ const (
 	stepsOfByte = 16
 )
 
-// Scan reads a log of any length once, in constant memory and linear time, and counts what Hits would find in it. It
-// gives what was found before an error.
+// Scan reads a log of any length once, in constant memory and linear time, and counts what Hits would find in it, of each
+// line the most telling. It gives what was found before an error.
 func Scan(r io.Reader) (Tally, error) { return catalogue().Scan(r) }
 
 // Scan is Scan for the signatures of this matcher.
@@ -102,8 +102,7 @@ func (s *scanner) line(text string, number int) {
 		s.tally.Passed++
 		return
 	}
-	l := newLine(text)
-	for _, sig := range s.Matcher.line(l.body, &s.steps, func(*Sig) bool { return true }) {
+	for _, sig := range s.Matcher.line(bodyOf(text).body, 1, &s.steps, func(*Sig) bool { return true }) {
 		hit := Hit{Signature: sig, Line: text, Number: number}
 		c := s.counts[sig]
 		if c == nil {
@@ -135,7 +134,7 @@ func (s *scanner) result() Tally {
 
 // date fills in what is not needed for each of a million hits.
 func (h *Hit) date() {
-	l := newLine(h.Line)
+	l := bodyOf(h.Line)
 	h.Line, h.At = valid(l.text), l.time()
 }
 
