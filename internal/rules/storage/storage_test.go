@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import "github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
+
+func TestRules(t *testing.T) { ruletest.Run(t, Rules) }
