@@ -2,10 +2,6 @@
 
 package probe
 
-import (
-	"testing"
-
-	"github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
-)
+import "github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
 
 func TestRules(t *testing.T) { ruletest.Run(t, Rules) }

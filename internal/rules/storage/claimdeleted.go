@@ -3,7 +3,16 @@
 package storage
 
 import (
-%s)
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
 
 // ClaimDeleted recognises a claim that is being deleted while pods use it.
 var ClaimDeleted = &diagnosis.Rule{

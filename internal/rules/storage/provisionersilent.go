@@ -3,7 +3,13 @@
 package storage
 
 import (
-%s)
+	"fmt"
+
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
 
 // ProvisionerSilent recognises a claim whose provisioner does not answer.
 var ProvisionerSilent = &diagnosis.Rule{
