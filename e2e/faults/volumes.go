@@ -124,7 +124,7 @@ func unmounted() []Fault {
 // onDisk puts the volume into a directory of the node n2, named after the fault.
 func onDisk(pv *corev1.PersistentVolume) {
 	kind := corev1.HostPathDirectoryOrCreate
-	pv.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/" + pv.Labels[of], Type: &kind}}
+	pv.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/" + pv.Name, Type: &kind}}
 	onNode(n2)(pv)
 }
 
@@ -173,15 +173,12 @@ func noDriver(ctx context.Context, c Cluster) error {
 	return ignoreMissing(c.StorageV1().CSIDrivers().Delete(ctx, direct, metav1.DeleteOptions{}))
 }
 
-// of marks the volumes of a fault.
-const of = "kubeinquest.io/fault"
-
 // volume makes a PersistentVolume of class archive for one claim of the namespace; for claim "" one that any may have, of a
 // class that only this fault uses. It is a directory of whichever node, unless shaped otherwise.
 func volume(name, claim, size string, mode corev1.PersistentVolumeAccessMode, shape ...func(*corev1.PersistentVolume)) Action {
 	return func(ctx context.Context, c Cluster) error {
 		kind := corev1.HostPathDirectoryOrCreate
-		pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{of: name, made: c.Namespace}}}
+		pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{made: c.Namespace}}}
 		pv.Spec.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}
 		pv.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{mode}
 		pv.Spec.StorageClassName, pv.Spec.PersistentVolumeReclaimPolicy = "archive", corev1.PersistentVolumeReclaimRetain

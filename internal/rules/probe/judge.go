@@ -25,6 +25,7 @@ type failing struct {
 type advice struct {
 	text  string
 	fixes []diagnosis.Fix
+	sure  bool // a time-out whose remedy is not in the program
 }
 
 // judge says what a failing probe points to. It knows the spec only, so it never says more than that it points there.
@@ -58,8 +59,10 @@ func judge(p *diagnosis.Pass, f failing) advice {
 	if f.killed && f.probe.FailureThreshold == 1 {
 		a.fixes = append(a.fixes, moreTries(p, f, 3))
 	}
-	if a.fixes == nil || f.kind == status || f.kind == timedOut {
+	if a.fixes == nil || f.kind == timedOut && !a.sure {
 		a.fixes = append([]diagnosis.Fix{look}, a.fixes...)
+	} else if a.text != "" {
+		a.fixes = append(a.fixes, look)
 	}
 	return a
 }
@@ -91,6 +94,14 @@ func judgeStatus(p *diagnosis.Pass, f failing) advice {
 	case "400":
 		return advice{text: "from the first try on, as a port that speaks TLS answers a request in plain text, or a server that knows no such host name"}
 	}
+	return advice{}
+}
+
+// sinceStart says that the probe has never succeeded in this run, which goes without saying of a startup probe.
+func sinceStart(f failing) advice {
+	if f.field == "startupProbe" {
+		return advice{}
+	}
 	return advice{text: "from the first try on"}
 }
 
@@ -117,10 +128,10 @@ func judgeRefused(p *diagnosis.Pass, f failing) advice {
 	case f.killed && f.field == "livenessProbe" && p.Spec().StartupProbe == nil:
 		return advice{
 			text:  fmt.Sprintf("and it did not listen within the %s that the probe gives it to start", f.lived.Round(time.Second)),
-			fixes: []diagnosis.Fix{lookInto(p, f), startup(p, f)},
+			fixes: []diagnosis.Fix{startup(p, f)},
 		}
 	}
-	return advice{text: "from the first try on"}
+	return sinceStart(f)
 }
 
 // judgeTimeout tells a probe that waits for too short a time, and one that begins too early, from a program that hangs.
@@ -129,7 +140,7 @@ func judgeTimeout(p *diagnosis.Pass, f failing) advice {
 	startsWith := p.Spec().StartupProbe
 	switch {
 	case f.killed && f.always && f.field == "livenessProbe" && startsWith != nil && startsWith.TCPSocket != nil && f.probe.TCPSocket == nil:
-		a.text = "soon after each start: its startup probe only opens a connection, and passes before the program can answer"
+		a.sure, a.text = true, "soon after each start: its startup probe only opens a connection, and passes before the program can answer"
 		a.fixes = append(a.fixes, diagnosis.Fix{
 			Title: fmt.Sprintf("Let the startup probe of %s ask what its liveness probe asks (%s)", p.About().Container, target(f.probe)), Risk: diagnosis.Restart,
 			Patch: p.PatchContainer(map[string]any{"startupProbe": startsLike(f.probe, true)}),

@@ -55,11 +55,12 @@ func patience(probe *corev1.Probe) time.Duration {
 	return time.Duration(probe.InitialDelaySeconds+max(probe.PeriodSeconds, 1)*max(probe.FailureThreshold, 1)) * time.Second
 }
 
-// fromStart tells whether a run that was ended after that time can have failed the probe from its first try on: the last
-// try may take timeoutSeconds, and the kubelet looks once a period when the first is due.
+// fromStart tells whether a run that was ended after that time can have failed the probe from its first try on: that is
+// up to a period late, and a try that gets no answer takes timeoutSeconds, however soon the next one is due.
 func fromStart(probe *corev1.Probe, lived time.Duration) bool {
-	slack := time.Duration(max(probe.TimeoutSeconds, 1)+max(probe.PeriodSeconds, 1)+2) * time.Second
-	return lived <= patience(probe)+slack
+	period, timeout := max(probe.PeriodSeconds, 1), max(probe.TimeoutSeconds, 1)
+	longest := probe.InitialDelaySeconds + period + (max(probe.FailureThreshold, 1)-1)*max(period, timeout) + timeout
+	return lived <= time.Duration(longest)*time.Second
 }
 
 // failures returns the newest Unhealthy Event of one sort of probe that had begun by the time given: the run after may

@@ -2,6 +2,10 @@
 
 package probe
 
-import "github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
+import (
+	"testing"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
+)
 
 func TestRules(t *testing.T) { ruletest.Run(t, Rules) }

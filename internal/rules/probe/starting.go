@@ -20,7 +20,7 @@ liveness and readiness probes do not run. When failureThreshold failures are rea
 
 **How it is told from its look-alikes.** The status says started false while the container runs, and an Unhealthy Event "Startup
 probe failed" lies within this run. A slow start within the budget is in order, so the finding is possible at most, and nothing
-is said in the first minute. A run that the startup probe has ended is PRB002; a readiness probe fails only after the start.
+is said in the first half minute. A run that the startup probe has ended is PRB002; a readiness probe fails only after the start.
 
 **What to do.** If the program is known to need that long, wait. If the probe asks the wrong port or path, it will never succeed.
 `,
@@ -39,7 +39,7 @@ is said in the first minute. A run that the startup probe has ended is PRB002; a
 		}
 		began := st.State.Running.StartedAt.Time
 		e, failed := failures(p, "Startup", p.Now())
-		if age := p.Now().Sub(began); !failed || e.Last.Before(began) || age < time.Minute {
+		if age := p.Now().Sub(began); !failed || e.Last.Before(began) || age < tooLong {
 			return
 		}
 		f := failing{field: "startupProbe", probe: c.StartupProbe, verdict: how(e.Message, c.StartupProbe), always: true}

@@ -77,6 +77,9 @@ func markDefault(p *diagnosis.Pass, classes []*storagev1.StorageClass) diagnosis
 			Patch: &diagnosis.Patch{Target: evidence.RefOf(classes[0]), Type: diagnosis.Strategic, Data: mark},
 		}
 	}
+	if len(classes) == 0 {
+		return diagnosis.Fix{Title: "Create a StorageClass for the storage that is here, and mark it as the default: the claim gets it then", Command: "kubectl get storageclass"}
+	}
 	return diagnosis.Fix{
 		Title:   "Mark one of the StorageClasses as the default: the claim gets it then",
 		Command: "kubectl patch storageclass NAME -p '" + mark + "'",
