@@ -55,7 +55,7 @@ func moreProbes() []Fault {
 			So: all(event("FailedPreStopHook", ""), died(143, "Error")), Ask: "pod/prestop-fails", Want: []string{"DEL001"},
 		}, {
 			Name: "prestop-slow", About: "the preStop hook of a deleted pod takes longer than the grace period", Ready: ready(), Act: deletePod,
-			So: died(137, "Error"), Ask: "pod/prestop-slow", Want: []string{"DEL001"},
+			So: died(143, "Error"), Ask: "pod/prestop-slow", Want: []string{"DEL001"},
 		}, {
 			Name: "dependency-gone", About: "the liveness probe asks another service, which is gone", Ready: pods(3, isReady),
 			Act: inTurn(await(readyFor(10*time.Second)), patchDeployment("stock", `{"spec":{"replicas":0}}`)),

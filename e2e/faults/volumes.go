@@ -61,12 +61,12 @@ func bound() []Fault {
 		Ready: ready(), Act: deleteClaim("claim-deleted"), So: ready(), Undo: noVolumes, Ask: "pvc/claim-deleted", Want: []string{"STO008"},
 	}, {
 		Name: "volume-out-of-reach", About: "the volume is on a node that is gone", Prepare: volume("volume-out-of-reach", "orders-data", "1Gi", corev1.ReadWriteOnce, onNode("n7")),
-		So: event("FailedScheduling", "volume node affinity conflict"), Undo: noVolumes, Ask: "pod/volume-out-of-reach", Want: []string{"STO009"},
+		So: event("FailedScheduling", "PersistentVolume's node affinity"), Undo: noVolumes, Ask: "pod/volume-out-of-reach", Want: []string{"STO009"},
 	}, {
 		Name: "multi-attach", About: "the volume is attached to the node of another pod",
 		Prepare: volume("multi-attach", "orders-data", "1Gi", corev1.ReadWriteOnce, byDriver),
 		Ready:   attachment, Act: inTurn(attached(storagev1.VolumeAttachmentStatus{Attached: true}), removeGate("multi-attach")),
-		So: event("FailedAttachVolume", "Multi-Attach"), Undo: inTurn(noAttachments, noVolumes), Ask: "pod/multi-attach", Want: []string{"STO010"}, NeedsNodes: true,
+		So: event("FailedAttachVolume", "already used by pod"), Undo: inTurn(noAttachments, noVolumes), Ask: "pod/multi-attach", Want: []string{"STO010"}, NeedsNodes: true,
 	}, {
 		Name: "driver-missing", About: "the node has no CSI driver of that name",
 		Prepare: inTurn(driver, volume("driver-missing", "orders-data", "1Gi", corev1.ReadWriteOnce, byDriverWithoutAttach)),

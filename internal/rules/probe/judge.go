@@ -50,13 +50,18 @@ func judge(p *diagnosis.Pass, f failing) advice {
 		a = advice{text: "so it says nothing about the program", fixes: []diagnosis.Fix{{
 			Title: fmt.Sprintf("Ask with a command that the image of %s has, or over HTTP or TCP", p.About().Container),
 		}}}
+	case unreachable:
+		a = advice{fixes: []diagnosis.Fix{{
+			Title:   fmt.Sprintf("Look at the network plugin and the firewall of node %s: its kubelet finds no way to the pod", p.NodeName()),
+			Command: "kubectl get pods -n kube-system -o wide --field-selector spec.nodeName=" + p.NodeName(),
+		}}}
 	case noHealth:
 		a = advice{fixes: []diagnosis.Fix{{Title: "Register grpc.health.v1.Health in the server, or ask for the port alone with tcpSocket"}}}
 	}
 	if f.field == "startupProbe" && f.killed && a.fixes == nil {
 		a.fixes = []diagnosis.Fix{look, moreTries(p, f, 2*max(f.probe.FailureThreshold, 1))}
 	}
-	if f.killed && f.probe.FailureThreshold == 1 {
+	if f.killed && f.probe.FailureThreshold == 1 && f.field != "startupProbe" {
 		a.fixes = append(a.fixes, moreTries(p, f, 3))
 	}
 	if a.fixes == nil || f.kind == timedOut && !a.sure {

@@ -19,9 +19,10 @@ period that it shares with the program. The container ends all the same: the hoo
 why it was ordered.
 
 **How it is told from its look-alikes.** A FailedPreStopHook Event lies within the life of the attempt, which the kubelet ended by
-order. Without such an Event, a kill at the end of the grace period shows that either the program or the hook took too long: the
-finding is possible then, and only where there is a hook. A hook that ended in time and a program that honoured SIGTERM are in
-order.
+order. Without such an Event, an end by SIGTERM after the whole grace period shows that the hook took it, since SIGTERM is sent when the
+hook is done, or the period is over (the kubelet adds two seconds then). A kill at the end of the grace period may be the doing of
+the hook or of the program: the finding is possible then, and only where there is a hook. A hook that ended in time and a program
+that honoured SIGTERM are in order.
 
 **What to do.** Run the hook by hand, bound what it waits for, and give both together enough terminationGracePeriodSeconds.
 
@@ -54,11 +55,17 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (executePreStopHook,
 			return
 		}
 		if f.Confidence == 0 {
-			if !order.GraceExpired(a) || a.ExitCode != 137 {
+			honoured := a.ExitCode == 143 || a.ExitCode == 0
+			switch {
+			case honoured && !order.Inferred && order.Waited(a) >= order.Grace:
+				f.Confidence = diagnosis.Likely
+				f.Message = fmt.Sprintf("the preStop hook of container %s took its whole grace period of %s, and SIGTERM came only then", a.Of.Container, order.Grace)
+			case !honoured && a.ExitCode == 137 && order.GraceExpired(a):
+				f.Confidence = diagnosis.Possible
+				f.Message = fmt.Sprintf("the preStop hook of container %s may have taken its grace period of %s, so that it was killed", a.Of.Container, order.Grace)
+			default:
 				return
 			}
-			f.Confidence = diagnosis.Possible
-			f.Message = fmt.Sprintf("the preStop hook of container %s may have taken its grace period of %s, so that it was killed", a.Of.Container, order.Grace)
 		}
 		f.Message += " (" + asks(c.Lifecycle.PreStop) + ")"
 		f.Facts = append(f.Facts, p.CiteSpec("lifecycle.preStop", asks(c.Lifecycle.PreStop)), a.Fact())

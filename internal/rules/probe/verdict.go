@@ -47,9 +47,10 @@ var tells = []struct {
 	text  string
 	parts []string
 }{
+	{refused, false, "no connection to a gRPC server came about", []string{"failed to connect service"}},
 	{noCommand, true, "its command is not in the image", []string{"executable file not found", "oci runtime exec failed", "no such file or directory: unknown"}},
 	{timedOut, true, "it timed out", []string{"command timed out", "timed out after", "deadlineexceeded", "deadline exceeded"}},
-	{noPort, false, "the port that it names is not declared", []string{"strconv.atoi", "couldn't find port"}},
+	{noPort, false, "the port that it names is not declared", []string{"strconv.atoi", "couldn't find port"}}, // before about 1.36
 	{noHealth, false, "the server has no gRPC health service", []string{"does not implement the grpc health protocol", "unknown service grpc.health"}},
 	{unserving, false, "the server answers that it does not serve", []string{"service unhealthy (responded"}},
 	{wantsPlain, false, "the port does not speak TLS", []string{"server gave http response to https client", "first record does not look like a tls handshake"}},
@@ -68,6 +69,9 @@ func how(message string, probe *corev1.Probe) verdict {
 		return verdict{kind: status, text: "it was answered with HTTP status " + m[1], code: m[1]}
 	}
 	lower := strings.ToLower(answer)
+	if errored && !isExec && strings.Contains(lower, `port "`) && strings.Contains(lower, "not found") {
+		return verdict{kind: noPort, text: "the port that it names is not declared"}
+	}
 	if dialled(lower) && !isExec {
 		return verdict{kind: unreachable, text: "the pod could not be reached"}
 	}

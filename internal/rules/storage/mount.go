@@ -31,7 +31,10 @@ type failure struct {
 	volume string // as the message has it: the name in the pod, or that of the PersistentVolume
 }
 
-var quoted = regexp.MustCompile(`(?:for volume|^volume) "?([^" ]+)"?`)
+var (
+	quoted = regexp.MustCompile(`for volume "?([^" ]+)"?`)
+	moded  = regexp.MustCompile(`volume (\S+) has volumeMode`)
+)
 
 // failures returns what keeps the pod from its volumes now: the newest Event of each volume and sort, unless an
 // attachment has succeeded since, or the pod has got past mounting.
@@ -43,8 +46,10 @@ func failures(p *diagnosis.Pass, wanted ...sort) []failure {
 	seen, well := map[string]bool{}, map[string]bool{}
 	for _, e := range slices.Backward(p.Events(append(reasons, "SuccessfulAttachVolume")...)) {
 		f := failure{Event: e, sort: sortOf(e.Message)}
-		if m := quoted.FindStringSubmatch(e.Message); m != nil {
-			f.volume = m[1]
+		for _, words := range []*regexp.Regexp{quoted, moded} {
+			if m := words.FindStringSubmatch(e.Message); m != nil {
+				f.volume = m[1]
+			}
 		}
 		key := fmt.Sprint(f.volume, f.sort)
 		switch {

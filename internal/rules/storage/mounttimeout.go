@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // MountTimeout recognises a pod whose volumes are not there in time, where nothing says why.
@@ -30,7 +31,7 @@ The words are in kubernetes pkg/kubelet/volumemanager/volume_manager.go (WaitFor
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    mountEvidence,
+	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.VolumeFailed}, causes...),
 	Run: func(p *diagnosis.Pass) {

@@ -23,7 +23,7 @@ ContainerCreating until it is let go. Either a pod there still uses it, as the o
 does not answer, and nobody can say whether it still writes: then the controller waits for six minutes before it forces
 the volume off.
 
-**How it is told from its look-alikes.** The controller's Event says "Multi-Attach error". Which pod has the volume, and
+**How it is told from its look-alikes.** The controller's Event says "Multi-Attach error", or "Waiting for detach" in newer versions. Which pod has the volume, and
 whether that pod's node is ready, is looked up: a Deployment that keeps its old pod until the new one is ready waits for
 itself for ever, a dead node needs a decision, a pod that is ending needs a moment. Two pods on the same node share a
 ReadWriteOnce volume without trouble.

@@ -57,6 +57,11 @@ The errors are EROFS, EIO and ESTALE of errno(3).
 				f.Confidence, f.Facts = diagnosis.Likely, append(f.Facts, fact)
 			}
 		}
+		if c.NFS != nil {
+			f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("See that server %s still exports %s, and start the pod anew: what it has open there is gone", c.NFS.Server, c.NFS.Path)}}
+			p.Report(f)
+			return
+		}
 		f.Fixes = []diagnosis.Fix{{
 			Title:   fmt.Sprintf("Look at the kernel log of node %s for errors of the device, and save the data", p.NodeName()),
 			Command: fmt.Sprintf("kubectl debug node/%s -it --image=busybox -- dmesg", p.NodeName()),

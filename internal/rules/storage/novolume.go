@@ -58,7 +58,7 @@ What is compared is in kubernetes pkg/controller/volume/persistentvolume (checkV
 		said, told := w.newest("", "VolumeMismatch", "FailedBinding")
 		switch {
 		case len(why) > 0:
-			f.Message = fmt.Sprintf("no PersistentVolume fits claim %s: %s", w.Name, strings.Join(why[:min(len(why), 3)], ", "))
+			f.Message = fmt.Sprintf("no PersistentVolume fits claim %s: %s", w.Name, strings.Join(why[:min(len(why), 3)], "; "))
 		case told && !w.open:
 			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("no PersistentVolume fits claim %s: %s", w.Name, said.Message)

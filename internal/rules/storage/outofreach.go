@@ -21,8 +21,8 @@ var OutOfReach = &diagnosis.Rule{
 The claim is bound to a volume that exists in one place: on one node, or in one zone. No node there takes the pod that uses
 the claim: the node is gone, cordoned or full, or the pod itself asks to be elsewhere.
 
-**How it is told from its look-alikes.** The scheduler's word in the pod's condition PodScheduled is "volume node affinity
-conflict" (or "no available volume zone"). The node affinity of the volume is compared with the labels of all nodes, and the
+**How it is told from its look-alikes.** The scheduler's word in the pod's condition PodScheduled is "didn't match
+PersistentVolume's node affinity", before 1.36 or so "volume node affinity conflict" (or "no available volume zone"). The node affinity of the volume is compared with the labels of all nodes, and the
 finding says which node could use the volume and what keeps the pod from it. Of several claims of one pod, those whose
 volume is within reach of a node that is free are not the reason.
 
@@ -73,7 +73,8 @@ The words are those of kubernetes pkg/scheduler/framework/plugins (volumebinding
 // conflicts tells whether the scheduler said that a volume of the pod is elsewhere.
 func conflicts(pod *corev1.Pod) bool {
 	said := unscheduled(pod).Message
-	return strings.Contains(said, "volume node affinity conflict") || strings.Contains(said, "no available volume zone")
+	return strings.Contains(said, "volume node affinity conflict") || strings.Contains(said, "match PersistentVolume's node affinity") ||
+		strings.Contains(said, "no available volume zone")
 }
 
 // freeOn tells whether a node that could take a pod reaches the volume.

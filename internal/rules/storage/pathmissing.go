@@ -61,7 +61,7 @@ The checks are in kubernetes pkg/volume/hostpath (checkType) and pkg/volume/loca
 }
 
 var (
-	wrongKind = regexp.MustCompile(`type check failed: (\S+) is not (an? [a-z ]+)`)
+	wrongKind = regexp.MustCompile(`type check failed[:,] (\S+) is not (an? [a-z ]+)`)
 	noPath    = regexp.MustCompile(`"?(/[^" :]+)"?:? (?:does not exist|no such file)`)
 )
 

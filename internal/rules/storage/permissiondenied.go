@@ -5,8 +5,6 @@ package storage
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -84,10 +82,17 @@ func runsAs(p *diagnosis.Pass) (user string, nonRoot bool) {
 	return "the image's user", false
 }
 
-// groupFix proposes the group of the process, or one of the user's number.
+// groupFix proposes the group of the process, or one of its user's number.
 func groupFix(p *diagnosis.Pass) diagnosis.Fix {
 	group := int64(1000)
-	for _, id := range []*int64{podSecurity(p).RunAsUser, podSecurity(p).RunAsGroup} {
+	ids := []*int64{}
+	if sc := p.PodSpec().SecurityContext; sc != nil {
+		ids = append(ids, sc.RunAsUser, sc.RunAsGroup)
+	}
+	if sc := p.Spec().SecurityContext; sc != nil {
+		ids = append(ids, sc.RunAsUser, sc.RunAsGroup)
+	}
+	for _, id := range ids {
 		if id != nil && *id != 0 {
 			group = *id
 		}
@@ -96,11 +101,4 @@ func groupFix(p *diagnosis.Pass) diagnosis.Fix {
 		Title: fmt.Sprintf("Let the kubelet give the volume's files to group %d (fsGroup)", group), Risk: diagnosis.Restart,
 		Patch: p.PatchPodSpec(map[string]any{"securityContext": map[string]any{"fsGroup": group}}),
 	}
-}
-
-func podSecurity(p *diagnosis.Pass) *corev1.PodSecurityContext {
-	if sc := p.PodSpec().SecurityContext; sc != nil {
-		return sc
-	}
-	return &corev1.PodSecurityContext{}
 }

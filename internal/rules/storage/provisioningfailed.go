@@ -84,6 +84,7 @@ func reason(message string) string {
 			message = rest
 		}
 	}
+	message = strings.TrimSuffix(message, ".")
 	const most = 200
 	if len(message) > most {
 		return strings.ToValidUTF8(message[:most], "") + "…"

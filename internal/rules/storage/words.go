@@ -31,6 +31,7 @@ var words = []struct {
 	sort sort
 }{
 	{"Multi-Attach error", attached},
+	{"Waiting for detach", attached}, // since about 1.36
 	{"in the list of registered CSI drivers", driverless},
 	{"does not contain driver", driverless}, // of a CSINode
 	{"no CSIDriver object", driverless},
