@@ -90,11 +90,9 @@ func unmounted() []Fault {
 		}
 		return f
 	}
-	path := unmounted("hostpath-missing", "the node has no such directory", "FailedMount", "is not a directory", "STO015")
-	path.Ask = "deploy/hostpath-missing"
 	faults := []Fault{
 		unmounted("nfs-no-client", "the node has no program to mount NFS", "FailedMount", "nfs", "STO013"),
-		path,
+		unmounted("hostpath-missing", "the node has no such directory", "FailedMount", "is not a directory", "STO015"),
 		unmounted("local-path-missing", "the node does not have the path of the local volume", "FailedMount", "does not exist", "STO015", local),
 		unmounted("block-as-files", "the pod asks for a block volume as a file system", "FailedMount", "volumeMode Block", "STO016", local, block),
 		unmounted("block-unmapped", "there is no device at the path of the local volume", "FailedMapVolume", "", "STO016", local, block),

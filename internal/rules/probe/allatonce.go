@@ -52,7 +52,7 @@ or nothing else on the node fails. The finding is likely where liveness and read
 			}
 			facts = append(facts, e.Fact())
 		}
-		if len(pods) < 2 || last.Sub(first) > time.Minute {
+		if len(pods) < 2 || last.Sub(first) > time.Minute || len(p.Owners()) > 0 { // told of the topmost
 			return
 		}
 		f := diagnosis.Finding{

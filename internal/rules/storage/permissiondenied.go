@@ -5,6 +5,8 @@ package storage
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -22,7 +24,7 @@ path outside all volumes it is the image's files or the program's own; about a c
 exit code 126 shows. From the log alone the finding is possible; likely, where the spec has the process run as another user than
 root and gives the volume to no group (fsGroup).
 
-**What to do.** Set fsGroup to a group of the process: the kubelet gives it the files. It does not do so for hostPath and NFS: there
+**What to do.** Set fsGroup to a group of the process: the kubelet gives it the files. It does not do so for paths of the node and NFS: there
 change the owner on the node or the server, or run as the user that the files belong to.
 
 Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and the CSIDriver's fsGroupPolicy.
@@ -44,7 +46,7 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 		sc := p.PodSpec().SecurityContext
 		grouped := sc != nil && sc.FSGroup != nil
 		switch {
-		case c.HostPath != nil || c.NFS != nil:
+		case !managed(p, &c):
 			f.Fixes = []diagnosis.Fix{owner}
 		case nonRoot && !grouped:
 			f.Confidence = diagnosis.Likely
@@ -56,6 +58,17 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 		}
 		p.Report(f)
 	},
+}
+
+// managed tells whether the kubelet can give the volume to a group: not a path of the node or a share, whether the pod
+// names it or its claim is bound to one.
+func managed(p *diagnosis.Pass, c *complaint) bool {
+	ref, _ := c.claim(p)
+	if pvc, ok := p.Object(ref).(*corev1.PersistentVolumeClaim); ok {
+		pv, known := diagnosis.Get[*corev1.PersistentVolume](p, "", pvc.Spec.VolumeName)
+		return !known || pv.Spec.HostPath == nil && pv.Spec.NFS == nil
+	}
+	return c.HostPath == nil && c.NFS == nil
 }
 
 // runsAs says as whom the spec has the container run, and whether that is another user than root for sure.
