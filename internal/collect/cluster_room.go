@@ -10,7 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -81,7 +81,7 @@ func addRequests(sum corev1.ResourceList, spec *corev1.PodSpec) {
 // freest says which of the nodes that take pods has the most of a resource left.
 func (v *visit) freest(name corev1.ResourceName, taken map[string]corev1.ResourceList) (evidence.Fact, bool) {
 	var best *corev1.Node
-	var most resource.Quantity
+	var most apiresource.Quantity
 	for _, o := range v.s.Objects {
 		node, ok := o.(*corev1.Node)
 		if !ok || node.Spec.Unschedulable || !ready(node) {

@@ -182,7 +182,7 @@ func starved(s *evidence.Snapshot, o evidence.Object) bool {
 		return true
 	case has >= wants:
 		return false
-	case has == 0 && !o.GetCreationTimestamp().IsZero() && s.Taken.Sub(o.GetCreationTimestamp().Time) > slowToCreate && !mayWait(o):
+	case has == 0 && !o.GetCreationTimestamp().Time.IsZero() && s.Taken.Sub(o.GetCreationTimestamp().Time) > slowToCreate && !mayWait(o):
 		return true
 	}
 	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool { return refuses(e.Reason) })

@@ -31,7 +31,7 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go and pkg/k
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Status,
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeRestarted, diagnosis.DeviceFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {

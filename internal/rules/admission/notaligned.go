@@ -28,7 +28,7 @@ The words are written in kubernetes pkg/kubelet/cm/topologymanager/topology_mana
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Status,
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

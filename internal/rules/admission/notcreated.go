@@ -38,12 +38,12 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
 	Needs:    evidence.Spec,
-	Also:     evidence.Events,
+	Also:     evidence.Status | evidence.Events,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.NotAdmitted, diagnosis.ControlPlaneSlow, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		o := p.Object(p.About())
-		if o == nil || o.GetDeletionTimestamp() != nil || o.GetCreationTimestamp().IsZero() || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
+		if o == nil || o.GetDeletionTimestamp() != nil || o.GetCreationTimestamp().Time.IsZero() || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
 			return
 		}
 		has, wants, _ := count(o)

@@ -37,7 +37,7 @@ Kubernetes 1.37.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Workload,
 	Needs:  evidence.Spec,
-	Also:   evidence.Events,
+	Also:   evidence.Status | evidence.Events,
 	Effect: diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.NodeLost, diagnosis.NetworkFailed, diagnosis.NameUnresolved, diagnosis.CertExpired, diagnosis.DependencyDown, diagnosis.NotScheduled,

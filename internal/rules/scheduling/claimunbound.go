@@ -56,8 +56,11 @@ Kubernetes 1.37.
 		}
 		waits, facts := unbound(p)
 		message := fmt.Sprintf("pod %s waits for a claim that is bound to no volume", name)
-		if waits != "" {
+		switch {
+		case waits != "":
 			message = fmt.Sprintf("pod %s waits for the claim %s, which is bound to no volume", name, waits)
+		case bound(p):
+			message = fmt.Sprintf("pod %s waited for a claim that is bound by now, and its scheduler has not looked again yet", name)
 		}
 		v.report(p, claim, message, append(claims(p), facts...), diagnosis.Fix{
 			Title: "Look why the claim is not bound: its class, its Events, its provisioner", Command: "kubectl describe pvc -n " + p.About().Namespace + " " + waits,
@@ -87,4 +90,19 @@ func unbound(p *diagnosis.Pass) (string, []evidence.Fact) {
 		})
 	}
 	return first, facts
+}
+
+// bound tells whether every claim of the pod is known and bound.
+func bound(p *diagnosis.Pass) bool {
+	n := 0
+	for _, v := range p.PodSpec().Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
+		if n++; !ok || c.Status.Phase != corev1.ClaimBound {
+			return false
+		}
+	}
+	return n > 0
 }
