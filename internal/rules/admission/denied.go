@@ -50,6 +50,9 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 		m := deniedBy.FindStringSubmatch(r.said)
 		by := "admission webhook " + m[1]
 		said := flat(m[2])
+		if k := blocked.FindStringSubmatch(said); k != nil {
+			by, said = "policy "+k[1]+" of "+by, k[2]
+		}
 		if g := bracketed.FindStringSubmatch(said); g != nil {
 			by, said = "policy "+g[1]+" of "+by, g[2]
 		}
@@ -62,10 +65,11 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 	},
 }
 
-// Gatekeeper puts the name of the constraint in brackets before its message.
+// Gatekeeper puts the name of the constraint in brackets before its message, Kyverno that of the policy before the rules.
 var (
 	deniedBy     = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:? ?(.*)`)
 	policyDenied = regexp.MustCompile(`(?s)(ValidatingAdmissionPolicy|MutatingAdmissionPolicy) '([^']+)' (?:with binding '[^']+' )?denied request: (.*)`)
+	blocked      = regexp.MustCompile(`was blocked due to the following policies ([a-z0-9.-]+): (.+)`)
 	bracketed    = regexp.MustCompile(`^\[([a-zA-Z0-9.-]+)\] (.+)`)
 )
 

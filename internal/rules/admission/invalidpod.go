@@ -40,7 +40,7 @@ The words are written in kubernetes pkg/apis/core/validation/validation.go.
 		}
 		said := strings.TrimSpace(isInvalid.ReplaceAllString(r.said, ""))
 		workload, _ := p.Workload()
-		r.report(p, "they are invalid, "+said, nil, diagnosis.Fix{
+		r.report(p, "the API server finds them invalid by "+said, nil, diagnosis.Fix{
 			Title: "Correct the field", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload),
 		}, diagnosis.Fix{
 			Title: "If the template does not have that value, look what changes pods on the way", Command: "kubectl get mutatingwebhookconfigurations",

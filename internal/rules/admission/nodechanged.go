@@ -54,6 +54,9 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 		}
 		message := fmt.Sprintf("the kubelet turned pod %s away because %s %s", p.About().Name, where(p), does)
 		fixes := []diagnosis.Fix{{Title: "Give the node the labels that the pod asks for, or correct what it asks for", Command: "kubectl get node --show-labels " + p.NodeName()}, again(p)}
+		if strings.Contains(r.reason, "Taint") {
+			fixes[0] = diagnosis.Fix{Title: "Take the taint off the node, or let the pod tolerate it", Command: "kubectl describe node " + p.NodeName()}
+		}
 		if len(pinned(p)) > 0 {
 			message += "; its manifest names the node, so no scheduler looked for another"
 			fixes[0] = diagnosis.Fix{Title: "Leave nodeName out, so that the scheduler finds a node that matches"}

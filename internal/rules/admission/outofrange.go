@@ -57,7 +57,7 @@ Kubernetes 1.37.
 		for _, b := range bounds {
 			says = append(says, inWords(b))
 		}
-		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, ", and "), ranges(p, says), look)
+		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, "; it "), ranges(p, says), look)
 	},
 }
 
@@ -71,16 +71,16 @@ var (
 func inWords(said string) string {
 	if m := bound.FindStringSubmatch(said); m != nil {
 		least := map[string]string{"minimum": "at least", "maximum": "at most"}[m[1]]
-		has := fmt.Sprintf("where the %s is %s", m[5], m[6])
+		has := fmt.Sprintf("and the %s is %s", m[5], m[6])
 		if m[7] != "" {
-			has = fmt.Sprintf("where no %s is stated", m[7])
+			has = fmt.Sprintf("and no %s is stated", m[7])
 		}
 		return fmt.Sprintf("allows a %s %s %s of %s, %s", strings.ToLower(m[3]), least, m[4], m[2], has)
 	}
 	m := ratio.FindStringSubmatch(said)
-	has := "where one of them is not stated"
+	has := "and one of them is not stated"
 	if m[4] != "" {
-		has = "where it is " + strings.TrimSuffix(strings.TrimRight(m[4], "0"), ".") + " times"
+		has = "and it is " + strings.TrimSuffix(strings.TrimRight(m[4], "0"), ".") + " times"
 	}
 	return fmt.Sprintf("allows a %s a limit of %s of at most %s times its request, %s", strings.ToLower(m[2]), strings.TrimPrefix(m[1], "["), m[3], has)
 }

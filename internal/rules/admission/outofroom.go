@@ -69,7 +69,7 @@ func quantity(res, digits string) string {
 	case res == "cpu":
 		return resource.NewMilliQuantity(n, resource.DecimalSI).String()
 	case res == "memory", res == "ephemeral-storage", strings.HasPrefix(res, "hugepages-"):
-		return fmt.Sprintf("%.1fMi", float64(n)/(1<<20))
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<20)), ".0") + "Mi"
 	}
 	return digits
 }

@@ -60,7 +60,7 @@ The words are written in kubernetes apiserver pkg/admission/plugin/resourcequota
 			says = append(says, says1(name, asked[name], used[name], hard[name]))
 			raise = append(raise, fmt.Sprintf("%q:%q", name, enough(asked[name], used[name], hard[name], r.wants)))
 		}
-		r.report(p, fmt.Sprintf("quota %s %s", m[1], strings.Join(says, ", and ")), limitsNow(p, m[1], names(hard)), diagnosis.Fix{
+		r.report(p, fmt.Sprintf("quota %s has no room: %s", m[1], strings.Join(says, ", and ")), limitsNow(p, m[1], names(hard)), diagnosis.Fix{
 			Title: "Raise the quota so far that the pods fit",
 			Command: fmt.Sprintf(`kubectl patch resourcequota -n %s %s --type=merge -p '{"spec":{"hard":{%s}}}'`,
 				namespace, m[1], strings.Join(raise, ",")),
@@ -97,9 +97,9 @@ func names(m map[string]resource.Quantity) []string {
 // says1 tells of one resource.
 func says1(name string, asked, used, hard resource.Quantity) string {
 	if asked.Cmp(hard) > 0 {
-		return fmt.Sprintf("allows %s of %s in all, and one pod alone asks for %s", hard.String(), name, asked.String())
+		return fmt.Sprintf("it allows %s of %s in all, and each asks for %s", hard.String(), name, asked.String())
 	}
-	return fmt.Sprintf("allows %s of %s, of which %s are used, and a pod asks for %s", hard.String(), name, used.String(), asked.String())
+	return fmt.Sprintf("%s of %s of %s is used, and each asks for %s", used.String(), hard.String(), name, asked.String())
 }
 
 // enough returns the least limit with which all that is wanted fits; at least one pod.

@@ -48,13 +48,19 @@ pkg/admission/plugin/resourcequota/controller.go; recorded from Kubernetes 1.37.
 		}
 		missing := resourcesIn(m[2])
 		fixes := []diagnosis.Fix{}
+		who := []string{}
 		for _, c := range silent(p, missing) {
 			fixes = append(fixes, state(p, c, missing))
+			who = append(who, c.Name)
+		}
+		does := "the pod does not state " + map[bool]string{true: "it", false: "all of them"}[len(missing) == 1]
+		if len(who) > 0 {
+			does = "container " + strings.Join(who, " and ") + strings.TrimPrefix(does, "the pod")
 		}
 		fixes = append(fixes, diagnosis.Fix{
 			Title: "Or give the namespace a LimitRange with defaults", Command: "kubectl get limitrange,resourcequota -n " + p.About().Namespace + " -o yaml",
 		})
-		r.report(p, fmt.Sprintf("quota %s counts %s, and the pod does not state %s", m[1], strings.Join(missing, " and "), map[bool]string{true: "it", false: "them"}[len(missing) == 1]),
+		r.report(p, fmt.Sprintf("quota %s counts %s, and %s", m[1], strings.Join(missing, " and "), does),
 			nil, fixes...)
 	},
 }
@@ -98,16 +104,16 @@ func open(c corev1.Container, missing []string) []string {
 // state is the fix for one container: how much it needs only a person can say.
 func state(p *diagnosis.Pass, c corev1.Container, missing []string) diagnosis.Fix {
 	args := map[string][]string{}
+	var least []string
 	for _, name := range open(c, missing) {
 		kind, res, found := strings.Cut(name, ".")
 		if !found {
 			kind, res = "requests", name
 		}
-		value := "AMOUNT"
+		args[kind] = append(args[kind], res+"=AMOUNT")
 		if q, ok := c.Resources.Requests[corev1.ResourceName(res)]; ok {
-			value = q.String()
+			least = append(least, fmt.Sprintf("not below its request of %s", q.String()))
 		}
-		args[kind] = append(args[kind], res+"="+value)
 	}
 	flags := ""
 	for _, kind := range []string{"requests", "limits"} {
@@ -117,7 +123,7 @@ func state(p *diagnosis.Pass, c corev1.Container, missing []string) diagnosis.Fi
 	}
 	workload, _ := p.Workload()
 	return diagnosis.Fix{
-		Title: fmt.Sprintf("State %s of container %s; the limit must not be below the request", strings.Join(open(c, missing), " and "), c.Name), Risk: diagnosis.Restart,
+		Title: strings.Join(append([]string{fmt.Sprintf("State %s of container %s", strings.Join(open(c, missing), " and "), c.Name)}, least...), ", "), Risk: diagnosis.Restart,
 		Command: fmt.Sprintf("kubectl set resources -n %s %s -c %s%s", workload.Namespace, workload, c.Name, flags),
 	}
 }

@@ -138,7 +138,7 @@ var forbidden = regexp.MustCompile(`(?s)^(?:.*?[:\s])?([a-z][a-z.0-9]*|[A-Z][A-Z
 
 // prefixes are how controllers begin (kubernetes pkg/controller/controller_utils.go, statefulset/stateful_pod_control.go,
 // cronjob/cronjob_controllerv2.go, deployment/sync.go).
-var prefixes = regexp.MustCompile(`(?s)^(?:Error creating(?: job)?: |create (?:Pod|Claim) .*? failed error: |Failed to create new replica set "[^"]*": )`)
+var prefixes = regexp.MustCompile(`(?s)^(?:Error creating(?: job)?: |[Cc]reate (?:Pod|Claim) .*? failed error: |Failed to create new replica set "[^"]*": )`)
 
 // name works out what cannot be created and who wants it.
 func (r *refusal) name(p *diagnosis.Pass) {
@@ -156,6 +156,9 @@ func (r *refusal) name(p *diagnosis.Pass) {
 	}
 	if things == "" {
 		things = "pod"
+	}
+	if things != "pod" {
+		r.wants = 1
 	}
 	who := strings.ToLower(r.about.Kind) + " " + r.about.Name
 	switch {

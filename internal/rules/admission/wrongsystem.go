@@ -46,10 +46,11 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 		if os := p.PodSpec().OS; r.reason == known[0] && os != nil {
 			message = fmt.Sprintf("the kubelet of %s turned pod %s away: the pod is for %s, and the node runs something else", where(p), p.About().Name, os.Name)
 			facts = append(facts, p.CiteSpec("os.name", os.Name))
-			fixes = append(fixes, diagnosis.Fix{
-				Title: "Add a node selector for the operating system, so that the pod goes to such a node", Risk: diagnosis.Restart,
-				Patch: p.PatchPodSpec(map[string]any{"nodeSelector": map[string]any{corev1.LabelOSStable: string(os.Name)}}),
-			})
+			fix := diagnosis.Fix{Title: "Add a node selector for the operating system, so that the pod goes to such a node"}
+			if patch := p.PatchPodSpec(map[string]any{"nodeSelector": map[string]any{corev1.LabelOSStable: string(os.Name)}}); patch != nil {
+				fix.Risk, fix.Patch = diagnosis.Restart, patch
+			}
+			fixes = append(fixes, fix)
 		}
 		r.report(p, message, facts, append(fixes, diagnosis.Fix{
 			Title: "Look which nodes have that system", Command: "kubectl get nodes -L kubernetes.io/os,kubernetes.io/arch",
