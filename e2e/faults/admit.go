@@ -159,8 +159,8 @@ func placing() []Fault {
 		So: unplaced("affinity rules"), Ask: "deploy/contradictory-affinity", Want: []string{"SCH008"},
 	}, {
 		Name: "unwelcome", About: "pods on every node do not let this one beside them",
-		Ready: pods(3, func(p *corev1.Pod) bool { return p.Labels["app"] == "unwelcome" || isReady(p) }),
-		Act:   deletePods("app=unwelcome"), So: unplaced("existing pods anti-affinity rules"), Ask: "deploy/unwelcome", Want: []string{"SCH008"},
+		Ready: pods(2, isReady), Act: patchDeployment("unwelcome", `{"spec":{"replicas":1}}`),
+		So: unplaced("existing pods anti-affinity rules"), Ask: "deploy/unwelcome", Want: []string{"SCH008"},
 	}, {
 		Name: "spread-without-label", About: "no node has the label that the pods are spread by",
 		So: unplaced("missing required label"), Ask: "deploy/spread-without-label", Want: []string{"SCH009"},
@@ -303,12 +303,6 @@ func labelNode(key string, set bool) Action {
 				metav1.SetMetaDataLabel(&n.ObjectMeta, key, c.Namespace)
 			}
 		})
-	}
-}
-
-func deletePods(selector string) Action {
-	return func(ctx context.Context, c Cluster) error {
-		return c.CoreV1().Pods(c.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: selector})
 	}
 }
 

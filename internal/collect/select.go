@@ -182,8 +182,10 @@ func starved(s *evidence.Snapshot, o evidence.Object) bool {
 		return true
 	case has >= wants:
 		return false
-	case has == 0 && !o.GetCreationTimestamp().Time.IsZero() && s.Taken.Sub(o.GetCreationTimestamp().Time) > slowToCreate && !mayWait(o):
-		return true
+	case has == 0 && !mayWait(o) && !o.GetCreationTimestamp().Time.IsZero() && s.Taken.Sub(o.GetCreationTimestamp().Time) > slowToCreate:
+		return !slices.ContainsFunc(evidence.List[*corev1.Pod](s), func(p *corev1.Pod) bool {
+			return s.Covers(evidence.RefOf(o), evidence.RefOf(p))
+		})
 	}
 	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool { return refuses(e.Reason) })
 }

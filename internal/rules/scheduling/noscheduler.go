@@ -49,10 +49,6 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 			waits < unseenFor || seen || len(status.ContainerStatuses) > 0 || len(p.Events("FailedScheduling", "Scheduled")) > 0 {
 			return
 		}
-		sure := diagnosis.Likely
-		if p.Lacks(evidence.Events) != 0 {
-			sure = diagnosis.Possible
-		}
 		name, scheduler := p.About().Name, p.PodSpec().SchedulerName
 		facts := []evidence.Fact{{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: meta.CreationTimestamp.Time,
@@ -60,7 +56,7 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 		}}
 		if scheduler == "" || scheduler == corev1.DefaultSchedulerName {
 			p.Report(diagnosis.Finding{
-				Confidence: sure, Facts: facts,
+				Confidence: diagnosis.Likely, Facts: facts,
 				Message: fmt.Sprintf("no scheduler has looked at pod %s: the cluster's scheduler does not run or is stuck", name),
 				Fixes:   []diagnosis.Fix{{Title: "Look whether the scheduler runs", Command: "kubectl get pods,leases -n kube-system | grep -i scheduler"}},
 			})
@@ -72,7 +68,7 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 			patch = p.PatchPodSpec(map[string]any{"schedulerName": corev1.DefaultSchedulerName})
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: sure, Facts: facts,
+			Confidence: diagnosis.Likely, Facts: facts,
 			Message: fmt.Sprintf("no scheduler has looked at pod %s: none of the name %s runs", name, scheduler),
 			Fixes: []diagnosis.Fix{{
 				Title: "Let the cluster's own scheduler place the pods", Risk: map[bool]diagnosis.Risk{true: diagnosis.Restart}[patch != nil], Patch: patch,
