@@ -175,10 +175,10 @@ func placing() []Fault {
 		So: unplaced(""), Ask: "pod/gated", Want: []string{"SCH013"},
 	}, {
 		Name: "no-scheduler", About: "the pods name a scheduler that does not exist",
-		So: all(pods(1, pending), olderThan(35*time.Second)), Ask: "deploy/no-scheduler", Want: []string{"SCH014"}, Least: "likely",
+		So: all(pods(1, pending), olderThan(35*time.Second)), Ask: "pod/no-scheduler", Want: []string{"SCH014"}, Least: "likely",
 	}, {
 		Name: "device-claim-missing", About: "the pod's ResourceClaim does not exist",
-		So: unplaced("card"), Ask: "pod/device-claim-missing", Want: []string{"SCH017"},
+		So: all(pods(1, pending), olderThan(35*time.Second)), Ask: "pod/device-claim-missing", Want: []string{"SCH018"}, Least: "likely",
 	}, {
 		Name: "benign-scheduled-late", About: "no node matched the pod at first, and now it runs",
 		Ready: unplaced("didn't match"), Act: labelNode("kubeinquest.io/late", true), So: ready(), Undo: labelNode("kubeinquest.io/late", false),

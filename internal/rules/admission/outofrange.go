@@ -49,13 +49,12 @@ Kubernetes 1.37.
 			r.aboveDefault(p, c, res, value, look)
 			return
 		}
-		bounds := slices.Concat(bound.FindAllString(r.said, -1), ratio.FindAllString(r.said, -1))
-		if len(bounds) == 0 {
-			return
+		var says []string
+		for _, said := range slices.Concat(bound.FindAllString(r.said, -1), ratio.FindAllString(r.said, -1)) {
+			says = append(says, inWords(said))
 		}
-		says := make([]string, 0, len(bounds))
-		for _, b := range bounds {
-			says = append(says, inWords(b))
+		if len(says) == 0 {
+			return
 		}
 		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, "; it "), ranges(p, says), look)
 	},
@@ -89,20 +88,30 @@ func inWords(said string) string {
 func ranges(p *diagnosis.Pass, says []string) []evidence.Fact {
 	var facts []evidence.Fact
 	for _, l := range diagnosis.List[*corev1.LimitRange](p) {
-		for i, item := range l.Spec.Limits {
-			for field, list := range map[string]corev1.ResourceList{"min": item.Min, "max": item.Max, "maxLimitRequestRatio": item.MaxLimitRequestRatio} {
-				for res, q := range list {
-					named := slices.ContainsFunc(says, func(s string) bool {
-						return strings.Contains(s, " "+strings.ToLower(string(item.Type))+" ") && strings.Contains(s, q.String()) && strings.Contains(s, string(res))
-					})
-					if named && l.Namespace == p.About().Namespace {
-						facts = append(facts, rangeFact(l, fmt.Sprintf("spec.limits[%d].%s.%s", i, field, res), string(res), q))
-					}
-				}
+		for i := range l.Spec.Limits {
+			if l.Namespace == p.About().Namespace {
+				facts = append(facts, bounds(l, i, says)...)
 			}
 		}
 	}
 	slices.SortFunc(facts, func(a, b evidence.Fact) int { return strings.Compare(a.About.Name+a.Where, b.About.Name+b.Where) })
+	return facts
+}
+
+// bounds cites those of one item of a LimitRange.
+func bounds(l *corev1.LimitRange, i int, says []string) []evidence.Fact {
+	var facts []evidence.Fact
+	item := l.Spec.Limits[i]
+	for field, list := range map[string]corev1.ResourceList{"min": item.Min, "max": item.Max, "maxLimitRequestRatio": item.MaxLimitRequestRatio} {
+		for res, q := range list {
+			named := slices.ContainsFunc(says, func(s string) bool {
+				return strings.Contains(s, " "+strings.ToLower(string(item.Type))+" ") && strings.Contains(s, q.String()) && strings.Contains(s, string(res))
+			})
+			if named {
+				facts = append(facts, rangeFact(l, fmt.Sprintf("spec.limits[%d].%s.%s", i, field, res), string(res), q))
+			}
+		}
+	}
 	return facts
 }
 

@@ -5,6 +5,7 @@ package scheduling
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -55,16 +56,16 @@ Kubernetes 1.37.
 			return
 		}
 		waits, facts := unbound(p)
+		fix := diagnosis.Fix{Title: "Look why the claim is not bound: its class, its Events, its provisioner", Command: strings.TrimSpace("kubectl describe pvc -n " + p.About().Namespace + " " + waits)}
 		message := fmt.Sprintf("pod %s waits for a claim that is bound to no volume", name)
 		switch {
 		case waits != "":
 			message = fmt.Sprintf("pod %s waits for the claim %s, which is bound to no volume", name, waits)
 		case bound(p):
 			message = fmt.Sprintf("pod %s waited for a claim that is bound by now, and its scheduler has not looked again yet", name)
+			fix = diagnosis.Fix{Title: "Wait some minutes, or delete the pod so that it is looked at anew", Command: "kubectl delete pod -n " + p.About().Namespace + " " + name}
 		}
-		v.report(p, claim, message, append(claims(p), facts...), diagnosis.Fix{
-			Title: "Look why the claim is not bound: its class, its Events, its provisioner", Command: "kubectl describe pvc -n " + p.About().Namespace + " " + waits,
-		})
+		v.report(p, claim, message, append(claims(p), facts...), fix)
 	},
 }
 

@@ -58,7 +58,15 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodeunschedu
 		who := strings.TrimPrefix(closed.who(), "node ")
 		message := fmt.Sprintf("pod %s waits because the nodes that it could use are cordoned: %s", p.About().Name, who)
 		v.report(p, cordon, message, facts, diagnosis.Fix{
-			Title: "Uncordon " + closed.who() + ", if the maintenance is over", Command: "kubectl uncordon " + closed.first(),
+			Title: "Uncordon " + closed.who() + ", if the maintenance is over", Command: uncordon(closed.nodes),
 		})
 	},
+}
+
+// uncordon is the command for the first few of the nodes, or to find them.
+func uncordon(nodes []string) string {
+	if len(nodes) == 0 {
+		return "kubectl get nodes"
+	}
+	return "kubectl uncordon " + strings.Join(nodes[:min(len(nodes), mostTaints)], " ")
 }

@@ -44,20 +44,25 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/noderesource
 		}
 		var lacks []string
 		var facts []evidence.Fact
+		taken := false
 		for _, r := range v.of(device) {
 			text, cited := lackDevice(p, v, strings.TrimPrefix(r.text, "Insufficient "))
-			lacks, facts = append(lacks, text), append(facts, cited...)
+			lacks, facts, taken = append(lacks, text), append(facts, cited...), taken || strings.HasSuffix(text, othersHold)
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(v.of(device)[0].text, "Insufficient "), "/")
-		fixes := []diagnosis.Fix{{
-			Title: "Look whether the device plugin runs on the nodes that have the device", Command: "kubectl get pods -A -o wide | grep -i -e plugin -e " + name,
-		}, {Title: "Correct the name or the number in the request, or add a node with the device", Command: edit(p)}}
-		if strings.HasPrefix(name, "hugepages-") {
-			fixes = fixes[1:]
+		domain, _, _ := strings.Cut(strings.TrimPrefix(v.of(device)[0].text, "Insufficient "), "/")
+		look := diagnosis.Fix{Title: "Look whether the device plugin runs on the nodes that have the device", Command: "kubectl get pods -A -o wide | grep -i -e plugin -e " + domain}
+		fixes := []diagnosis.Fix{look, {Title: "Correct the name or the number in the request, or add a node with the device", Command: edit(p)}}
+		switch {
+		case strings.HasPrefix(domain, "hugepages-"):
+			fixes = []diagnosis.Fix{{Title: "Set huge pages aside on a node, at boot or by vm.nr_hugepages and a restart of its kubelet, or ask for none", Command: edit(p)}}
+		case taken:
+			fixes = []diagnosis.Fix{{Title: "End a pod that holds one, or add a node with the device", Command: "kubectl describe nodes"}, look}
 		}
 		v.report(p, device, fmt.Sprintf("pod %s gets no device: %s", p.About().Name, strings.Join(lacks, "; ")), facts, fixes...)
 	},
 }
+
+const othersHold = ", and other pods hold those that there are"
 
 // lackDevice says how many of a resource are asked for and how many there are, and cites both.
 func lackDevice(p *diagnosis.Pass, v verdict, name string) (string, []evidence.Fact) {
@@ -76,12 +81,14 @@ func lackDevice(p *diagnosis.Pass, v verdict, name string) (string, []evidence.F
 	}
 	facts = append(facts, allocatable(node, name))
 	switch {
+	case most.IsZero() && strings.HasPrefix(name, "hugepages-"):
+		return want + ", and no node has any set aside", facts
 	case most.IsZero():
 		return fmt.Sprintf("%s, and node %s reports none that is healthy", want, node.Name), facts
 	case asked.Cmp(most) > 0:
 		return fmt.Sprintf("%s, more than any node has: the most, %s, has %s", want, node.Name, most.String()), facts
 	}
-	return fmt.Sprintf("%s, and other pods hold those of %s", want, v.on(device)), facts
+	return want + othersHold, facts
 }
 
 // offers returns a node that reports the resource at all, be it with none left.

@@ -27,7 +27,7 @@ This one has been there for half a minute and longer and has neither a node nor 
 schedulerName asks for does not exist, or the cluster's own scheduler does not run.
 
 **How it is told from its look-alikes.** There is no condition PodScheduled and no Event of a scheduler. A pod that fits nowhere
-has both; a gated pod (SCH013) has the condition. With a schedulerName other than default-scheduler it is most likely that no
+has both; a gated pod (SCH013) has the condition; one with a ResourceClaim may wait for that (SCH018). With a schedulerName other than default-scheduler it is most likely that no
 such scheduler runs; with the default one the pods of the whole cluster that are without a node wait the same way.
 
 **What to do.** Correct schedulerName, or install that scheduler; otherwise look at the pods of kube-scheduler in kube-system,
@@ -42,14 +42,12 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		meta, status := p.PodMeta(), p.PodStatus()
-		waits := p.Now().Sub(meta.CreationTimestamp.Time)
-		_, seen := p.CitePodCondition(corev1.PodScheduled)
-		if p.NodeName() != "" || status.Phase != corev1.PodPending || meta.DeletionTimestamp != nil || meta.CreationTimestamp.IsZero() ||
-			waits < unseenFor || seen || len(status.ContainerStatuses) > 0 || len(p.Events("FailedScheduling", "Scheduled")) > 0 {
+		spec := p.PodSpec()
+		if !unseen(p) || len(spec.ResourceClaims) > 0 || spec.SchedulingGroup != nil {
 			return
 		}
-		name, scheduler := p.About().Name, p.PodSpec().SchedulerName
+		meta := p.PodMeta()
+		name, scheduler := p.About().Name, spec.SchedulerName
 		facts := []evidence.Fact{{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: meta.CreationTimestamp.Time,
 			Where: "status", Text: "phase Pending, without the condition PodScheduled",
@@ -63,18 +61,23 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 			return
 		}
 		facts = append(facts, p.CiteSpec("schedulerName", scheduler))
-		var patch *diagnosis.Patch
+		fix := diagnosis.Fix{Title: "Let the cluster's own scheduler place the pods", Command: edit(p)}
 		if _, template := p.Workload(); template != nil && template.Spec.SchedulerName == scheduler {
-			patch = p.PatchPodSpec(map[string]any{"schedulerName": corev1.DefaultSchedulerName})
+			fix.Risk, fix.Patch, fix.Command = diagnosis.Restart, p.PatchPodSpec(map[string]any{"schedulerName": corev1.DefaultSchedulerName}), ""
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts,
 			Message: fmt.Sprintf("no scheduler has looked at pod %s: none of the name %s runs", name, scheduler),
-			Fixes: []diagnosis.Fix{{
-				Title: "Let the cluster's own scheduler place the pods", Risk: map[bool]diagnosis.Risk{true: diagnosis.Restart}[patch != nil], Patch: patch,
-			}, {
-				Title: "Start the scheduler " + scheduler, Command: "kubectl get pods -A | grep -i " + strings.Split(scheduler, "/")[0],
-			}},
+			Fixes:   []diagnosis.Fix{fix, {Title: "Start the scheduler " + scheduler, Command: "kubectl get pods -A | grep -i " + strings.Split(scheduler, "/")[0]}},
 		})
 	},
+}
+
+// unseen tells whether the pod waits without a word from any scheduler.
+func unseen(p *diagnosis.Pass) bool {
+	meta, status := p.PodMeta(), p.PodStatus()
+	_, told := p.CitePodCondition(corev1.PodScheduled)
+	waits := !meta.CreationTimestamp.IsZero() && p.Now().Sub(meta.CreationTimestamp.Time) >= unseenFor
+	return waits && !told && p.NodeName() == "" && status.Phase == corev1.PodPending && meta.DeletionTimestamp == nil &&
+		len(status.ContainerStatuses) == 0 && len(p.Events("FailedScheduling", "Scheduled")) == 0
 }

@@ -67,6 +67,8 @@ func (o obstacle) fixes(p *diagnosis.Pass) []diagnosis.Fix {
 			Title:   "Look why the network plugin is not ready on " + o.who() + ": it takes the taint off",
 			Command: "kubectl get pods -n kube-system -o wide",
 		}}
+	case strings.HasPrefix(o.taint.Key, "node.kubernetes.io/") && len(o.nodes) == 0:
+		return []diagnosis.Fix{{Title: "Repair the nodes: the taint then goes by itself", Command: "kubectl get nodes"}}
 	case strings.HasPrefix(o.taint.Key, "node.kubernetes.io/"):
 		return []diagnosis.Fix{{Title: "Repair " + o.who() + ": the taint then goes by itself", Command: "kubectl describe node " + o.first()}}
 	}

@@ -25,4 +25,5 @@ var Rules = []*diagnosis.Rule{
 	NoScaleUp,
 	NoNode,
 	Unplaced,
+	DeviceClaim,
 }

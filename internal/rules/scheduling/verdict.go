@@ -40,6 +40,9 @@ const (
 // says is each kind as a reason why nodes were ruled out besides.
 var says = map[kind]string{
 	cordon: "a cordon", taint: "a taint", selector: "the pod's own node selector or affinity", room: "too little room",
+	port: "a host port that is taken", device: "too few devices", podCount: "the number of their pods",
+	volumeCount: "the number of their volumes", volumePlace: "a volume that is elsewhere", spread: "the topology spread",
+	apart: "anti-affinity to other pods", together: "affinity to other pods",
 }
 
 // A reason is why the scheduler ruled out some nodes.
@@ -92,53 +95,6 @@ func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis
 	}
 	last := events[len(events)-1]
 	return last.Message, append([]evidence.Fact{last.Fact()}, facts...), sure
-}
-
-// decides returns what has to change for the pod to find a node. A node that failed a late test has passed those before:
-// so of the late tests the one that most nodes failed decides, and at equal numbers the earlier one. Cordons, taints and
-// the pod's own selector come first and say nothing about the rest: they decide where no node got further. Between them
-// the labels of the nodes decide, if they are known: where no node matches, tolerating a taint would not help.
-func (v verdict) decides(p *diagnosis.Pass) kind {
-	n := map[kind]int{}
-	for _, r := range v.reasons {
-		n[r.kind] = max(n[r.kind], r.nodes, 1)
-		if r.kind == taint && ofControlPlane(r.text) {
-			n[taint] -= max(r.nodes, 1)
-		}
-	}
-	if most, nodes := mostOf(n, port, device, room, podCount, volumeUsed, volumeCount, claim, volumePlace, spread, apart, together, other, noNode); nodes > 0 {
-		return most
-	}
-	early, nodes := mostOf(n, cordon, taint, selector)
-	switch {
-	case nodes == 0:
-		return taint // those of the control plane alone
-	case n[selector] == 0 || len(p.Nodes()) == 0:
-		return early
-	case matching(p.PodSpec(), p.Nodes()) == 0:
-		return selector
-	case n[cordon] > n[taint]:
-		return cordon
-	case n[taint] > 0:
-		return taint
-	}
-	return selector
-}
-
-func mostOf(n map[kind]int, kinds ...kind) (kind, int) {
-	most := kinds[0]
-	for _, k := range kinds {
-		if n[k] > n[most] {
-			most = k
-		}
-	}
-	return most, n[most]
-}
-
-// ofControlPlane tells whether a taint reserves nodes for the control plane: hardly ever is such a node one that the pod
-// was meant for.
-func ofControlPlane(text string) bool {
-	return strings.Contains(text, "node-role.kubernetes.io/master") || strings.Contains(text, "node-role.kubernetes.io/control-plane")
 }
 
 // of returns the reasons of one kind.

@@ -4,6 +4,7 @@ package scheduling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +54,9 @@ volumerestrictions; recorded from Kubernetes 1.37.
 			message := fmt.Sprintf("the volume of pod %s cannot be reached from %s", name, v.on(volumePlace))
 			if place != "" {
 				message = fmt.Sprintf("volume %s of pod %s can be reached only from nodes with %s, and none of these takes it", more[0].About.Name, name, place)
+				if len(p.Nodes()) > 0 && !reachable(p, more[0].About.Name) {
+					message = strings.TrimSuffix(message, "none of these takes it") + "there is no such node"
+				}
 			}
 			fix := diagnosis.Fix{Title: "Bring back a node where the volume is, or make room there", Command: "kubectl get pv -o custom-columns=NAME:.metadata.name,CLAIM:.spec.claimRef.name,NODES:.spec.nodeAffinity"}
 			switch text := v.of(volumePlace)[0].text; {
@@ -99,4 +103,12 @@ func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 		})
 	}
 	return first, facts
+}
+
+// reachable tells whether the volume can be reached from one of the nodes that are known.
+func reachable(p *diagnosis.Pass, volume string) bool {
+	pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", volume)
+	return ok && slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool {
+		return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n) })
+	})
 }
