@@ -22,6 +22,9 @@ var forbidden = regexp.MustCompile(`(?s)^(?:.*?[:\s])?([a-z][a-z.0-9]*|[A-Z][A-Z
 // cronjob/cronjob_controllerv2.go, deployment/sync.go).
 var prefixes = regexp.MustCompile(`(?s)^(?:Error creating(?: job)?: |[Cc]reate (?:Pod|Claim) .*? failed error: |Failed to create new replica set "[^"]*": )`)
 
+// combined is how a recorder begins when Events of one reason differ in their words (client-go tools/record).
+const combined = "(combined from similar events): "
+
 // name works out what cannot be created and who wants it.
 func (r *refusal) name(p *diagnosis.Pass) {
 	r.about = p.About()
@@ -29,7 +32,7 @@ func (r *refusal) name(p *diagnosis.Pass) {
 		r.about = owners[len(owners)-1]
 	}
 	things := map[string]string{"Deployment": "pod", "CronJob": "Job"}[p.About().Kind]
-	r.said = prefixes.ReplaceAllString(strings.TrimSpace(r.said), "")
+	r.said = prefixes.ReplaceAllString(strings.TrimPrefix(strings.TrimSpace(r.said), combined), "")
 	if m := forbidden.FindStringSubmatch(r.said); m != nil {
 		things = map[string]string{"persistentvolumeclaims": "claim", "replicasets.apps": "ReplicaSet", "jobs.batch": "Job"}[strings.ToLower(m[1])]
 		if m[3] == "forbidden" {

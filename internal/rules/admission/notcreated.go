@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -48,13 +49,16 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 		}
 		has, wants, _ := count(o)
 		_, told := read(p)
-		if has > 0 || wants == 0 || told || len(p.Owners()) > 0 || p.About().Kind == "CronJob" || p.About().Kind == "Job" || hasPods(p, o) || below(p) {
+		if has > 0 || wants == 0 || told || len(p.Owners()) > 0 || betweenTries(o) || hasPods(p, o) || below(p) {
 			return
 		}
 		who := strings.ToLower(p.About().Kind) + " " + p.About().Name
 		f := diagnosis.Finding{Confidence: diagnosis.Possible, Facts: []evidence.Fact{counts(p, o)}}
-		f.Message = fmt.Sprintf("%s wants %d pods and has none, and nothing that could be read says why", who, wants)
+		f.Message = fmt.Sprintf("%s has none of the pods that it wants (%d), and nothing that could be read says why", who, wants)
 		again := fmt.Sprintf("kubectl rollout restart -n %s %s", p.About().Namespace, p.About())
+		if _, ok := o.(*batchv1.Job); ok {
+			again = fmt.Sprintf("kubectl describe -n %s %s", p.About().Namespace, p.About())
+		}
 		f.Fixes = []diagnosis.Fix{{Title: "Make the controller try again, and read the Events that it writes then", Command: again}}
 		switch d, _ := o.(*appsv1.Deployment); {
 		case d != nil && d.Spec.Paused:
@@ -64,14 +68,21 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 			f.Fixes = []diagnosis.Fix{{Title: "Resume the rollout", Command: fmt.Sprintf("kubectl rollout resume -n %s %s", p.About().Namespace, p.About())}}
 		case unseen(o):
 			f.Confidence = diagnosis.Likely
-			f.Message = fmt.Sprintf("no controller has looked at %s, which wants %d pods: the controller manager does not run or is stuck", who, wants)
+			f.Message = fmt.Sprintf("no controller has looked at %s, which has none of the pods that it wants (%d): the controller manager does not run or is stuck", who, wants)
 			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.observedGeneration", Text: "behind metadata.generation",
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: "no controller has written it for this generation",
 			})
 			f.Fixes = []diagnosis.Fix{{Title: "Look whether the controller manager runs", Command: "kubectl get pods,leases -n kube-system | grep -i controller-manager"}}
 		}
 		p.Report(f)
 	},
+}
+
+// betweenTries tells whether a controller may have no pod for the moment: a CronJob, or a Job that has had one.
+func betweenTries(o evidence.Object) bool {
+	j, ok := o.(*batchv1.Job)
+	_, timed := o.(*batchv1.CronJob)
+	return timed || ok && (j.Status.Failed > 0 || j.Status.Succeeded > 0)
 }
 
 // hasPods tells whether pods of the workload are known although its status has none.
@@ -107,6 +118,8 @@ func unseen(o evidence.Object) bool {
 		return o.Generation > o.Status.ObservedGeneration
 	case *appsv1.ReplicaSet:
 		return o.Generation > o.Status.ObservedGeneration
+	case *batchv1.Job:
+		return o.Status.StartTime == nil
 	}
 	return false
 }

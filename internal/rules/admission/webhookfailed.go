@@ -63,9 +63,13 @@ Kubernetes 1.37.
 				Title: fmt.Sprintf("Repair what is behind Service %s in namespace %s", service, namespace), Command: "kubectl get service,endpointslices,pods -n " + namespace,
 			}}, fixes...)
 		}
-		p.Report(diagnosis.Finding{
+		f := diagnosis.Finding{
 			About: r.about, Confidence: r.sure, Message: r.cannot() + message, Facts: r.facts, Fixes: fixes, Through: behind(p, namespace, service),
-		})
+		}
+		if len(f.Through) > 0 { // it goes on: what is wrong behind the webhook may be newer than the first refusal
+			f.At = p.Now()
+		}
+		p.Report(f)
 	},
 }
 
