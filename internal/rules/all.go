@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
@@ -23,6 +24,7 @@ import (
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		admission.Rules,
 		config.Rules,
 		eviction.Rules,
 		exit.Rules,
