@@ -130,7 +130,7 @@ func crowding() []Fault {
 		So: unplaced("Insufficient ephemeral-storage"), Ask: "deploy/storage-too-large", Want: []string{"SCH001"},
 	}, {
 		Name: "node-full", About: "the only node that matches has room for one of two pods",
-		So: unplaced("Insufficient cpu"), Ask: "deploy/node-full", Want: []string{"SCH001"}, NeedsNodes: true, Alone: true,
+		So: unplaced("Insufficient ephemeral-storage"), Ask: "deploy/node-full", Want: []string{"SCH001"}, NeedsNodes: true,
 	}, {
 		Name: "volumes-exhausted", About: "no node can attach one more volume",
 		Prepare: inTurn(createGlobal(volume+remote), attachable(`[{"name":"csi.lab.local","nodeID":"lab","topologyKeys":[],"allocatable":{"count":0}}]`)),
