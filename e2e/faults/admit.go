@@ -146,9 +146,6 @@ func placing() []Fault {
 		Prepare: createGlobal(volume + local), Undo: deleteGlobal(volume + local),
 		So: unplaced("node affinity"), Ask: "pod/volume-elsewhere", Want: []string{"SCH011"},
 	}, {
-		Name: "claim-missing", About: "the pod's claim does not exist",
-		So: unplaced(`persistentvolumeclaim "data" not found`), Ask: "pod/claim-missing", Want: []string{"SCH012"},
-	}, {
 		Name: "too-many-apart", About: "three pods may not share a node, and there are two nodes",
 		So: unplaced("pod anti-affinity rules"), Ask: "deploy/too-many-apart", Want: []string{"SCH008"},
 	}, {
