@@ -144,7 +144,7 @@ func placing() []Fault {
 	return []Fault{{
 		Name: "volume-elsewhere", About: "the volume is on a node that is gone",
 		Prepare: createGlobal(pinnedVolume + ofLostNode), Undo: deleteGlobal(pinnedVolume + ofLostNode),
-		So: unplaced("node affinity"), Ask: "pod/volume-elsewhere", Want: []string{"SCH011"},
+		So: unplaced("node affinity"), Ask: "pod/volume-elsewhere", Want: []string{"SCH011", "STO009"},
 	}, {
 		Name: "too-many-apart", About: "three pods may not share a node, and there are two nodes",
 		So: unplaced("pod anti-affinity rules"), Ask: "deploy/too-many-apart", Want: []string{"SCH008"},
