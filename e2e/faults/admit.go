@@ -63,19 +63,19 @@ func policed() []Fault {
 		So:      refused("violates PodSecurity"), Ask: "deploy/pod-security-hostpath", Want: []string{"ADM004"},
 	}, {
 		Name: "webhook-without-endpoints", About: "the webhook's Service has no pods",
-		Prepare: inTurn(createGlobal(webhook), await(refusesPods)), Undo: deleteGlobal(webhook),
+		Prepare: inTurn(createGlobal(gateWebhook), await(refusesPods)), Undo: deleteGlobal(gateWebhook),
 		So: refused("failed calling webhook"), Ask: "deploy/webhook-without-endpoints", Want: []string{"ADM008"},
 	}, {
 		Name: "webhook-crashing", About: "the webhook's own pods crash",
-		Prepare: inTurn(createGlobal(webhook), await(refusesPods)), Undo: deleteGlobal(webhook),
+		Prepare: inTurn(createGlobal(gateWebhook), await(refusesPods)), Undo: deleteGlobal(gateWebhook),
 		So: all(refused("no endpoints available"), event("BackOff", "gate")), Ask: "deploy/webhook-crashing", Want: []string{"EXT001", "ADM008"},
 	}, {
 		Name: "webhook-service-missing", About: "the webhook's Service does not exist",
-		Prepare: inTurn(createGlobal(webhook), await(refusesPods)), Undo: deleteGlobal(webhook),
+		Prepare: inTurn(createGlobal(gateWebhook), await(refusesPods)), Undo: deleteGlobal(gateWebhook),
 		So: event("FailedCreate", "not found"), Ask: "ds/webhook-service-missing", Want: []string{"ADM008"}, Least: "likely",
 	}, {
 		Name: "policy-denied", About: "a ValidatingAdmissionPolicy wants a label that the pods lack",
-		Prepare: inTurn(createGlobal(policy), await(refusesPods)), Undo: deleteGlobal(policy),
+		Prepare: inTurn(createGlobal(labelPolicy), await(refusesPods)), Undo: deleteGlobal(labelPolicy),
 		So: refused("denied request"), Ask: "deploy/policy-denied", Want: []string{"ADM009"},
 	}}
 }
@@ -130,11 +130,11 @@ func crowding() []Fault {
 		So: unplaced("Insufficient ephemeral-storage"), Ask: "deploy/storage-too-large", Want: []string{"SCH001"},
 	}, {
 		Name: "node-full", About: "the only node that matches has room for one of two pods",
-		So: unplaced("Insufficient cpu"), Ask: "deploy/node-full", Want: []string{"SCH001"}, NeedsNodes: true, Alone: true,
+		So: unplaced("Insufficient ephemeral-storage"), Ask: "deploy/node-full", Want: []string{"SCH001"}, NeedsNodes: true,
 	}, {
 		Name: "volumes-exhausted", About: "no node can attach one more volume",
-		Prepare: inTurn(createGlobal(anyVolume+remoteVolume), attachable(`[{"name":"csi.lab.local","nodeID":"lab","topologyKeys":[],"allocatable":{"count":0}}]`)),
-		Undo:    inTurn(deleteGlobal(anyVolume+remoteVolume), attachable("[]")),
+		Prepare: inTurn(createGlobal(pinnedVolume+ofDriver), attachable(`[{"name":"csi.lab.local","nodeID":"lab","topologyKeys":[],"allocatable":{"count":0}}]`)),
+		Undo:    inTurn(deleteGlobal(pinnedVolume+ofDriver), attachable("[]")),
 		So:      unplaced("max volume count"), Ask: "pod/volumes-exhausted", Want: []string{"SCH006"}, NeedsNodes: true,
 	}}
 }
@@ -143,8 +143,8 @@ func crowding() []Fault {
 func placing() []Fault {
 	return []Fault{{
 		Name: "volume-elsewhere", About: "the volume is on a node that is gone",
-		Prepare: createGlobal(anyVolume + localVolume), Undo: deleteGlobal(anyVolume + localVolume),
-		So: unplaced("node affinity"), Ask: "pod/volume-elsewhere", Want: []string{"SCH011"},
+		Prepare: createGlobal(pinnedVolume + ofLostNode), Undo: deleteGlobal(pinnedVolume + ofLostNode),
+		So: unplaced("node affinity"), Ask: "pod/volume-elsewhere", Want: []string{"SCH011", "STO009"},
 	}, {
 		Name: "too-many-apart", About: "three pods may not share a node, and there are two nodes",
 		So: unplaced("pod anti-affinity rules"), Ask: "deploy/too-many-apart", Want: []string{"SCH008"},
@@ -326,7 +326,7 @@ func deleteGlobal(manifest string) Action {
 
 // What belongs to no namespace. Each is bound to the fault's own.
 const (
-	webhook = `apiVersion: admissionregistration.k8s.io/v1
+	gateWebhook = `apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata: {name: NAMESPACE}
 webhooks:
@@ -340,7 +340,7 @@ webhooks:
   clientConfig: {service: {namespace: NAMESPACE, name: gate, path: /pods}}
   rules: [{apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}]
 `
-	policy = `apiVersion: admissionregistration.k8s.io/v1
+	labelPolicy = `apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata: {name: NAMESPACE}
 spec:
@@ -357,7 +357,7 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: NAMESPACE}
 spec: {policyName: NAMESPACE, validationActions: [Deny]}
 `
-	anyVolume = `apiVersion: v1
+	pinnedVolume = `apiVersion: v1
 kind: PersistentVolume
 metadata: {name: pv-NAMESPACE}
 spec:
@@ -365,9 +365,9 @@ spec:
   accessModes: [ReadWriteOnce]
   persistentVolumeReclaimPolicy: Retain
 `
-	remoteVolume = `  csi: {driver: csi.lab.local, volumeHandle: NAMESPACE}
+	ofDriver = `  csi: {driver: csi.lab.local, volumeHandle: NAMESPACE}
 `
-	localVolume = `  local: {path: /var/lib/data}
+	ofLostNode = `  local: {path: /var/lib/data}
   nodeAffinity:
     required:
       nodeSelectorTerms:

@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -21,8 +22,11 @@ var insufficient = regexp.MustCompile(`Insufficient ([a-z0-9./-]+)`)
 // roomTime bounds the reading of all pods of the cluster, which sharpens an answer and decides none.
 const roomTime = 2 * time.Second
 
+// mostRoom bounds of how many nodes it is noted how much they have left, those with the most first.
+const mostRoom = 50
+
 // room adds up what the pods of each node request, of the resources that a pod in question finds too little of, and notes
-// which node has the most left. The pods themselves are let go. Who may not see them all is told nothing of it.
+// what each node has left. The pods themselves are let go. Who may not see them all is told nothing of it.
 func (v *visit) room(ctx context.Context, pods []*corev1.Pod) {
 	wanted := lacking(pods)
 	if len(wanted) == 0 {
@@ -44,9 +48,7 @@ func (v *visit) room(ctx context.Context, pods []*corev1.Pod) {
 		return
 	}
 	for _, name := range wanted {
-		if f, ok := v.freest(corev1.ResourceName(name), taken); ok {
-			v.s.Facts = append(v.s.Facts, f)
-		}
+		v.s.Facts = append(v.s.Facts, v.free(corev1.ResourceName(name), taken)...)
 	}
 }
 
@@ -78,28 +80,37 @@ func addRequests(sum corev1.ResourceList, spec *corev1.PodSpec) {
 	}
 }
 
-// freest says which of the nodes that take pods has the most of a resource left.
-func (v *visit) freest(name corev1.ResourceName, taken map[string]corev1.ResourceList) (evidence.Fact, bool) {
-	var best *corev1.Node
-	var most apiresource.Quantity
+// free says of each node how much of a resource it has left.
+func (v *visit) free(name corev1.ResourceName, taken map[string]corev1.ResourceList) []evidence.Fact {
+	var facts []evidence.Fact
 	for _, o := range v.s.Objects {
 		node, ok := o.(*corev1.Node)
-		if !ok || node.Spec.Unschedulable || !ready(node) {
+		all, offers := corev1.ResourceList(nil), false
+		if ok {
+			all = node.Status.Allocatable
+			_, offers = all[name]
+		}
+		if !offers {
 			continue
 		}
-		free := node.Status.Allocatable[name].DeepCopy()
-		free.Sub(taken[node.Name][name])
-		if best == nil || free.Cmp(most) > 0 || free.Cmp(most) == 0 && node.Name < best.Name {
-			best, most = node, free
-		}
+		left, total := all[name].DeepCopy(), all[name]
+		left.Sub(taken[node.Name][name])
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Node, Source: evidence.FromStatus, At: v.s.Taken, Where: "node/" + node.Name,
+			Name: "free." + string(name), Value: left.AsApproximateFloat64(),
+			Text: fmt.Sprintf("the requests of its pods leave %s of %s %s", inMi(name, left), inMi(name, total), name),
+		})
 	}
-	if best == nil {
-		return evidence.Fact{}, false
+	slices.SortFunc(facts, func(a, b evidence.Fact) int {
+		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Where, b.Where))
+	})
+	return facts[:min(len(facts), mostRoom)]
+}
+
+// inMi writes bytes in a unit that people read; anything else as the API does.
+func inMi(name corev1.ResourceName, q apiresource.Quantity) string {
+	if name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage {
+		return fmt.Sprintf("%dMi", q.Value()>>20)
 	}
-	all := best.Status.Allocatable[name]
-	return evidence.Fact{
-		Kind: evidence.Node, Source: evidence.FromStatus, At: v.s.Taken, Where: "requests of the pods on node " + best.Name,
-		Name: "free." + string(name), Value: most.AsApproximateFloat64(),
-		Text: fmt.Sprintf("node %s has the most left, %s of %s", best.Name, most.String(), all.String()),
-	}, true
+	return q.String()
 }

@@ -212,26 +212,26 @@ func mayWait(o evidence.Object) bool {
 func replicas(o evidence.Object) (has, wants int32) {
 	switch o := o.(type) {
 	case *appsv1.Deployment:
-		return o.Status.Replicas, valueOr(o.Spec.Replicas, 1)
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
 	case *appsv1.ReplicaSet:
-		return o.Status.Replicas, valueOr(o.Spec.Replicas, 1)
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
 	case *appsv1.StatefulSet:
-		return o.Status.Replicas, valueOr(o.Spec.Replicas, 1)
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
 	case *corev1.ReplicationController:
-		return o.Status.Replicas, valueOr(o.Spec.Replicas, 1)
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
 	case *appsv1.DaemonSet:
 		return o.Status.CurrentNumberScheduled, o.Status.DesiredNumberScheduled
 	case *batchv1.Job:
-		return o.Status.Active, valueOr(o.Spec.Parallelism, 1)
+		return o.Status.Active, orOne(o.Spec.Parallelism)
 	case *batchv1.CronJob:
 		return 0, 1
 	}
 	return 0, 0
 }
 
-func valueOr(n *int32, otherwise int32) int32 {
+func orOne(n *int32) int32 {
 	if n == nil {
-		return otherwise
+		return 1
 	}
 	return *n
 }
@@ -247,7 +247,7 @@ func refusedIn(o evidence.Object) string {
 		}
 	case *appsv1.ReplicaSet:
 		for _, c := range o.Status.Conditions {
-			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && o.Status.Replicas < valueOr(o.Spec.Replicas, 1) {
+			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && o.Status.Replicas < orOne(o.Spec.Replicas) {
 				return c.Message
 			}
 		}

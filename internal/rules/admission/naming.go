@@ -25,8 +25,8 @@ var prefixes = regexp.MustCompile(`(?s)^(?:Error creating(?: job)?: |[Cc]reate (
 // combined is how a recorder begins when Events of one reason differ in their words (client-go tools/record).
 const combined = "(combined from similar events): "
 
-// name works out what cannot be created and who wants it.
-func (r *refusal) name(p *diagnosis.Pass) {
+// named works out what cannot be created and who wants it.
+func (r refusal) named(p *diagnosis.Pass) refusal {
 	r.about = p.About()
 	if owners := p.Owners(); len(owners) > 0 && p.About().Kind == "ReplicaSet" {
 		r.about = owners[len(owners)-1]
@@ -57,6 +57,7 @@ func (r *refusal) name(p *diagnosis.Pass) {
 		r.what = fmt.Sprintf("%d pods of %s", r.wants, who)
 	}
 	r.facts = slices.DeleteFunc(r.facts, func(f evidence.Fact) bool { return f.Text == "" })
+	return r
 }
 
 // cannot begins the sentence about the refusal.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -55,44 +53,13 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 		}
 		which := "a host port that it wants"
 		if len(ports) > 0 {
-			which = "host port " + strings.Join(ports, " or ") + ", which it wants,"
-		}
-		has := "another pod there has"
-		if name := holder(p); name != "" {
-			has = name + " has"
+			which = "host port " + strings.Join(ports, " or ") + ", which it wants"
 		}
 		fix := diagnosis.Fix{Title: "Use a Service instead of the host port"}
 		if len(pinned(p)) > 0 {
 			fix.Title += ", or leave nodeName out so that the scheduler finds a node where the port is free"
 		}
 		fix.Command = "kubectl get pods -A -o wide --field-selector spec.nodeName=" + p.NodeName()
-		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away because %s %s", where(p), p.About().Name, has, strings.TrimSuffix(which, ",")), facts, fix, again(p))
+		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away because another pod there has %s", where(p), p.About().Name, which), facts, fix, again(p))
 	},
-}
-
-// holder names a pod of the node that has one of the ports, where one is known.
-func holder(p *diagnosis.Pass) string {
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		if evidence.RefOf(pod) == p.About() || pod.Spec.NodeName != p.NodeName() || pod.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		for _, a := range hostPorts(pod.Spec.Containers) {
-			if slices.Contains(hostPorts(p.PodSpec().Containers), a) {
-				return "pod " + pod.Name
-			}
-		}
-	}
-	return ""
-}
-
-func hostPorts(containers []corev1.Container) []int32 {
-	var ports []int32
-	for i := range containers {
-		for _, o := range containers[i].Ports {
-			if o.HostPort != 0 {
-				ports = append(ports, o.HostPort)
-			}
-		}
-	}
-	return ports
 }

@@ -115,15 +115,15 @@ func state(p *diagnosis.Pass, c corev1.Container, missing []string) diagnosis.Fi
 			least = append(least, fmt.Sprintf("not below its request of %s", q.String()))
 		}
 	}
-	flags := ""
+	var flags []string
 	for _, kind := range []string{"requests", "limits"} {
 		if len(args[kind]) > 0 {
-			flags += " --" + kind + "=" + strings.Join(args[kind], ",")
+			flags = append(flags, "--"+kind+"="+strings.Join(args[kind], ","))
 		}
 	}
 	workload, _ := p.Workload()
 	return diagnosis.Fix{
 		Title: strings.Join(append([]string{fmt.Sprintf("State %s of container %s", strings.Join(open(c, missing), " and "), c.Name)}, least...), ", "), Risk: diagnosis.Restart,
-		Command: fmt.Sprintf("kubectl set resources -n %s %s -c %s%s", workload.Namespace, workload, c.Name, flags),
+		Command: fmt.Sprintf("kubectl set resources -n %s %s -c %s %s", workload.Namespace, workload, c.Name, strings.Join(flags, " ")),
 	}
 }

@@ -38,7 +38,7 @@ func read(p *diagnosis.Pass) (refusal, bool) {
 		r, ok = ofController(p, o)
 	}
 	if ok {
-		r.name(p)
+		r = r.named(p)
 	}
 	return r, ok && (o.GetDeletionTimestamp() == nil || strings.Contains(r.said, beingTerminated))
 }

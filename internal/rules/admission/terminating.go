@@ -40,12 +40,12 @@ The words are written in kubernetes apiserver pkg/admission/plugin/namespace/lif
 			return
 		}
 		name := p.About().Namespace
-		message := fmt.Sprintf("namespace %s is being deleted", name)
+		says := []string{fmt.Sprintf("namespace %s is being deleted", name)}
 		var facts []evidence.Fact
 		if ns, ok := diagnosis.Get[*corev1.Namespace](p, "", name); ok {
 			for _, c := range ns.Status.Conditions {
 				if c.Status == corev1.ConditionTrue {
-					message += "; " + strings.ToLower(c.Message[:min(1, len(c.Message))]) + c.Message[min(1, len(c.Message)):]
+					says = append(says, strings.ToLower(c.Message[:min(1, len(c.Message))])+c.Message[min(1, len(c.Message)):])
 					facts = append(facts, evidence.Fact{
 						Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(ns), At: c.LastTransitionTime.UTC(),
 						Where: "status.conditions[" + string(c.Type) + "]", Text: "reason " + c.Reason + ", message " + c.Message,
@@ -53,7 +53,7 @@ The words are written in kubernetes apiserver pkg/admission/plugin/namespace/lif
 				}
 			}
 		}
-		r.report(p, message, facts, diagnosis.Fix{
+		r.report(p, strings.Join(says, "; "), facts, diagnosis.Fix{
 			Title: "Look at what keeps the namespace, or deploy into another one", Command: "kubectl get namespace " + name + " -o yaml",
 		})
 	},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -66,8 +67,8 @@ Kubernetes 1.37.
 		f := diagnosis.Finding{
 			About: r.about, Confidence: r.sure, Message: r.cannot() + message, Facts: r.facts, Fixes: fixes, Through: behind(p, namespace, service),
 		}
-		if len(f.Through) > 0 { // it goes on: what is wrong behind the webhook may be newer than the first refusal
-			f.At = p.Now()
+		if len(f.Through) > 0 { // it goes on: what is wrong behind the webhook may be as new as a restart just now
+			f.At = p.Now().Add(settling)
 		}
 		p.Report(f)
 	},
@@ -77,6 +78,9 @@ var (
 	callFailed = regexp.MustCompile(`(?s)failed (?:calling|to call) (?:admission )?webhook "([^"]+)": (.+)`)
 	serviceURL = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b`)
 )
+
+// settling is by how much what is about a workload counts as older than what is about a run.
+const settling = 2 * time.Second
 
 // failures are how a call fails, by what net/http, crypto/x509 and the API server's proxy say, and what that means.
 var failures = []struct{ said, means string }{

@@ -4,6 +4,7 @@ package scheduling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,18 +75,29 @@ func lack(p *diagnosis.Pass, v verdict, r reason) (string, []evidence.Fact) {
 	}
 	text := fmt.Sprintf("%s, and %d of %d nodes have less left", want, r.nodes, v.nodes)
 	if free, ok := freest(p, name); ok {
-		return text + ", " + free.Text, append(facts, free)
+		return fmt.Sprintf("%s: %s has the most, as %s", text, strings.Replace(free.Where, "/", " ", 1), free.Text), append(facts, free)
 	}
 	return text + ": others' requests fill them", facts
 }
 
-// freest returns what is known of how much of a resource the requests of others leave, where they leave the most.
+// freest returns what is known of how much of a resource the requests of others leave, on the node that the pod could use
+// where they leave the most.
 func freest(p *diagnosis.Pass, name string) (evidence.Fact, bool) {
-	list := p.Facts(evidence.Node, "free."+name)
-	if len(list) == 0 {
-		return evidence.Fact{}, false
+	var best evidence.Fact
+	for _, f := range p.Facts(evidence.Node, "free."+name) {
+		node, ok := diagnosis.Get[*corev1.Node](p, "", strings.TrimPrefix(f.Where, "node/"))
+		if ok && usable(p.PodSpec(), node) && (best.Name == "" || f.Value > best.Value) {
+			best = f
+		}
 	}
-	return list[0], true
+	return best, best.Name != ""
+}
+
+// usable tells whether a pod may be put on a node, room aside.
+func usable(spec *corev1.PodSpec, node *corev1.Node) bool {
+	return matches(spec, node) && !node.Spec.Unschedulable && !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Effect != corev1.TaintEffectPreferNoSchedule && !tolerates(spec.Tolerations, t)
+	})
 }
 
 func allocatable(node *corev1.Node, name string) evidence.Fact {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -136,10 +137,14 @@ func (v verdict) report(p *diagnosis.Pass, k kind, message string, facts []evide
 
 // through reports trouble that comes through other things, as the nodes that the node controller has tainted.
 func (v verdict) through(p *diagnosis.Pass, k kind, message string, facts []evidence.Fact, things []evidence.Ref, fixes ...diagnosis.Fix) {
-	p.Report(diagnosis.Finding{
+	f := diagnosis.Finding{
 		Confidence: v.sure, Message: message + v.others(k), Through: things,
 		Facts: slices.Concat(v.facts, facts), Fixes: fixes,
-	})
+	}
+	if k == claim || k == volumePlace { // the API writes whole seconds, and what is wrong with a claim was so before
+		f.At = v.facts[0].At.Add(time.Second)
+	}
+	p.Report(f)
 }
 
 // edit returns the command that changes where the pass's pods are made.
