@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/create"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -16,6 +17,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 )
 
@@ -23,6 +25,7 @@ import (
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		config.Rules,
+		create.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
@@ -31,6 +34,7 @@ func All() []*diagnosis.Rule {
 		node.Rules,
 		pod.Rules,
 		probe.Rules,
+		sandbox.Rules,
 		scheduling.Rules,
 	)
 }

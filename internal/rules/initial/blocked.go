@@ -4,6 +4,8 @@ package initial
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +27,7 @@ native sidecar (restartPolicy Always) holds the rest up until it has started.
 waits for another reason, or has run for more than 5 minutes without a restart. PodInitializing alone is no fault: it is
 how every pod with init containers begins. Why the init container fails is another finding's to say (its exit, its image,
 its configuration), and this one hangs below it. One that only runs for long is likely to wait for something that does not
-come, but may be doing long work: that finding is possible, and likely after 10 minutes.
+come, but may be doing long work: that finding is possible, and likely after 10 minutes or if its log says what it waits for.
 
 **What to do.** Read the log of the init container, not that of the main one, which has none. A waiting loop names what
 it waits for: a Service, a database, a DNS name.
@@ -36,6 +38,7 @@ recorded from Kubernetes 1.37.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
 	Needs:  evidence.Spec | evidence.Status,
+	Also:   evidence.Logs,
 	Effect: diagnosis.InitBlocked,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.ProcessFailed, diagnosis.OutOfMemory, diagnosis.NotStarted, diagnosis.Killed, diagnosis.Terminated, diagnosis.EndLost,
@@ -79,11 +82,11 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 		}
 	}
 	if w := st.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
-		waiting, _ := p.CiteWaiting()
+		reason, _ := p.CiteWaiting()
 		if what == "" {
 			what = fmt.Sprintf("cannot be started (%s)", w.Reason)
 		}
-		return append(facts, waiting), diagnosis.Certain, what
+		return append(facts, reason), diagnosis.Certain, what
 	}
 	if len(facts) > 0 {
 		return facts, diagnosis.Certain, what
@@ -95,6 +98,10 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 			Where: "status.initContainerStatuses[" + st.Name + "].state.running", Text: "startedAt " + r.StartedAt.UTC().Format(time.RFC3339),
 		}}
 		what = fmt.Sprintf("has been running for %s without completing", ran.Round(time.Second))
+		if line := waitsFor(p.Log()); ran > hangs && line != "" {
+			facts = append(facts, evidence.Fact{Kind: evidence.Logs, Source: evidence.FromLog, About: p.About(), Where: "log", Text: line})
+			return facts, diagnosis.Likely, what + fmt.Sprintf(", and says %q", line)
+		}
 		switch {
 		case ran > longHangs:
 			return facts, diagnosis.Likely, what
@@ -103,6 +110,25 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 		}
 	}
 	return nil, 0, ""
+}
+
+// waiting is how a loop that waits for something speaks: in its own words, or in those of the tool that fails in it.
+var waiting = regexp.MustCompile(`(?i)waiting|not (yet )?(ready|available|up)|retry|bad address|could not resolve|can't resolve|no such host|name or service not known|connection refused|timed out`)
+
+// waitsFor returns the log's last line, without its time, where it says that the container waits.
+func waitsFor(log evidence.Log) string {
+	lines := strings.Split(strings.TrimSpace(log.Text), "\n")
+	last := lines[len(lines)-1]
+	if at, rest, ok := strings.Cut(last, " "); ok {
+		if _, err := time.Parse(time.RFC3339Nano, at); err == nil {
+			last = rest
+		}
+	}
+	if !waiting.MatchString(last) {
+		return ""
+	}
+	const most = 160
+	return strings.ToValidUTF8(last[:min(len(last), most)], "")
 }
 
 // readLog proposes to read the log where there is one: not of a container that never ran.

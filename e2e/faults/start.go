@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// starting are pods that do not get as far as to run their program.
+func starting() []Fault {
+	return slices.Concat(pulling(), configuring(), creating(), sandboxes())
+}
+
+// pulling are pods whose image their node does not get, each for another reason.
+func pulling() []Fault {
+	fault := func(name, about string, want ...string) Fault {
+		return Fault{Name: name, About: about, So: waiting("ImagePullBackOff"), Ask: "pod/" + name, Want: want, NeedsNodes: true}
+	}
+	secret := fault("pull-secret-missing", "the pull secret that the pod names does not exist", "CFG007")
+	secret.So, secret.Least = all(secret.So, event("FailedToRetrieveImagePullSecret", "")), "likely"
+	return []Fault{
+		fault("image-forbidden", "the registry answers 403", "IMG002"),
+		fault("image-basic-auth", "the registry wants a name and a password", "IMG002"),
+		secret,
+		fault("image-rate-limited", "the registry answers 429", "IMG006"),
+		fault("registry-broken", "the registry answers 500", "IMG003"),
+		fault("registry-no-route", "there is no way to the registry", "IMG003"),
+		fault("registry-untrusted", "the registry's certificate is signed by an authority that the node does not know", "IMG007"),
+		fault("registry-plain-http", "the registry speaks HTTP and the node HTTPS", "IMG007"),
+		fault("image-volume-missing", "the registry does not know the image of a volume", "IMG001"),
+		{
+			Name: "image-volume-subpath", About: "the image of a volume does not have the directory to mount",
+			So: waiting("CreateContainerError"), Ask: "pod/image-volume-subpath", Want: []string{"IMG016"}, NeedsNodes: true,
+		},
+	}
+}
+
+// configuring are pods that the kubelet cannot configure, or whose program misses what it should be given.
+func configuring() []Fault {
+	const reason = "CreateContainerConfigError"
+	fault := func(name, about string, so Check, want ...string) Fault {
+		return Fault{Name: name, About: about, So: so, Ask: "pod/" + name, Want: want}
+	}
+	named := fault("user-named", "the image's user is a name, and must not be root", waiting(reason), "CFG005")
+	named.NeedsNodes = true // the lab's image
+	token := fault("token-missing", "the program wants the token that its pod does not mount", looping(1, "Error"), "CFG012")
+	token.Least = "likely"
+	dropped := fault("capability-dropped", "the program wants a capability that its container drops", looping(1, "Error"), "CRT016")
+	dropped.Least = "likely"
+	return []Fault{
+		fault("user-root", "the image runs as root, and must not", waiting(reason), "CFG004"),
+		named,
+		{
+			Name: "account-missing", About: "the service account of a Deployment does not exist",
+			So: noPods("account-missing"), Ask: "deploy/account-missing", Want: []string{"CFG006"},
+		},
+		fault("subpath-file", "the subPath leads through a file", waiting(reason), "CFG008"),
+		fault("environment-large", "a variable is larger than the kernel takes", looping(128, "StartError"), "CFG010"),
+		token, dropped,
+		fault("sidecar-crashing", "a sidecar fails while the main container is well", sidecarFails, "EXT001", "INI002"),
+	}
+}
+
+// creating are pods whose container the runtime does not make or start.
+func creating() []Fault {
+	fault := func(name, about string, so Check, want ...string) Fault {
+		return Fault{Name: name, About: about, So: so, Ask: "pod/" + name, Want: want}
+	}
+	refused := anyStatus(func(st corev1.ContainerStatus) bool {
+		t := st.LastTerminationState.Terminated
+		return st.State.Waiting != nil && (t != nil && t.Reason == "StartError" || st.State.Waiting.Reason == "CreateContainerError")
+	})
+	return []Fault{
+		fault("mount-type", "the subPath of a ConfigMap names no key and is mounted on a file", refused, "CRT004"),
+		fault("mount-below-readonly", "a volume is mounted below a read-only one", refused, "CRT005"),
+		fault("seccomp-missing", "the seccomp profile is not on the node", refused, "CRT006"),
+		fault("apparmor-missing", "the node cannot enforce the AppArmor profile", failed("AppArmor"), "CRT006"),
+		fault("sysctl-forbidden", "the kubelet does not allow the sysctl", failed("SysctlForbidden"), "CRT008"),
+		fault("workdir-file", "the working directory is a file", refused, "CRT015"),
+	}
+}
+
+// sandboxes are pods whose sandbox cannot be made, or not be kept, or not be taken down.
+func sandboxes() []Fault {
+	onNode := func(name, about, part, want, do, undo string) Fault {
+		return Fault{
+			Name: name, About: about, Prepare: shell(do), Undo: shell(undo), So: event("FailedCreatePodSandBox", part),
+			Ask: "pod/" + name, Want: []string{want}, Least: "likely", NeedsNodes: true, Alone: true,
+		}
+	}
+	uninitialised := onNode("network-missing", "the node has no network configuration", "", "SBX002", hide(conflist), restore(conflist))
+	uninitialised.So = event("NetworkNotReady", "")
+	uninitialised.Want = []string{"SBX002", "NOD001"}
+	return []Fault{{
+		Name: "runtime-unknown", About: "the node's runtime does not know the handler of the runtime class",
+		Prepare: runtimeClass(true), Undo: runtimeClass(false), So: event("FailedCreatePodSandBox", "no runtime for"),
+		Ask: "pod/runtime-unknown", Want: []string{"SBX011"}, Least: "likely", NeedsNodes: true,
+	}, {
+		Name: "host-port-taken", About: "another pod of the node has the host port",
+		So: rejected("host-port-taken", "NodePorts"), Ask: "pod/host-port-taken", Want: []string{"SBX010"}, NeedsNodes: true,
+	},
+		uninitialised,
+		onNode("network-plugin-missing", "the program of the network plugin is not on the node", "failed to find plugin", "SBX003", hide(bridge), restore(bridge)),
+		onNode("addresses-exhausted", "the node's range has a single address, and another pod has it", "no IP addresses available", "SBX001",
+			narrow, restore(conflist)),
+		onNode("network-version", "the network configuration is of a version that the plugin does not know", "ersion", "SBX007",
+			keep(conflist)+"; sed -i 's/\"cniVersion\": \"1.0.0\"/\"cniVersion\": \"1.1.0\"/' "+conflist, restore(conflist)),
+		onNode("pause-image-missing", "the node has lost the image of the sandbox", "sandbox image", "SBX006",
+			"ctr -n k8s.io images tag --force lab.local/pause:1 lab.local/kept:1; ctr -n k8s.io images rm --sync lab.local/pause:1",
+			"ctr -n k8s.io images tag --force lab.local/kept:1 lab.local/pause:1; ctr -n k8s.io images label lab.local/pause:1 io.cri-containerd.pinned=pinned; ctr -n k8s.io images rm lab.local/kept:1"),
+		{
+			Name: "sandbox-killed", About: "the sandbox of a pod that runs is killed", Ready: ready(),
+			Act: shell("ctr -n k8s.io tasks kill -s 9 $(ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"==sandbox,labels.\"io.kubernetes.pod.namespace\"==NAMESPACE')"),
+			So:  all(event("SandboxChanged", ""), restarted(1)), Ask: "pod/sandbox-killed", Want: []string{"SBX008"}, Least: "likely", NeedsNodes: true,
+		}, {
+			Name: "sandbox-kept", About: "the network plugin cannot take the sandbox of a deleted pod down", Ready: ready(),
+			Act: inTurn(shell(hide(bridge)), deletePod), So: event("FailedKillPod", "KillPodSandboxError"), Undo: shell(restore(bridge)),
+			Ask: "pod/sandbox-kept", Want: []string{"SBX009"}, Least: "likely", NeedsNodes: true, Alone: true,
+		},
+	}
+}
+
+// Where a node has its network configuration and the program that this names.
+const (
+	conflist = "/etc/cni/net.d/10-lab.conflist"
+	bridge   = "/opt/cni/bin/bridge"
+)
+
+// narrow leaves one address in the node's range for new pods.
+const narrow = "cp " + conflist + " /etc/cni/kept; sed -i 's,\"subnet\": \"10.243.2.0/24\",\"subnet\": \"10.243.2.0/24\"\\, \"rangeStart\": \"10.243.2.201\"\\, \"rangeEnd\": \"10.243.2.201\",' " + conflist
+
+// hide, keep and restore move a file of a node away, copy it, and put it back; the last one also where there is nothing
+// to put back.
+func hide(file string) string    { return "mv " + file + " /etc/cni/kept" }
+func keep(file string) string    { return "cp " + file + " /etc/cni/kept" }
+func restore(file string) string { return "test ! -e /etc/cni/kept || mv -f /etc/cni/kept " + file }
+
+// shell runs a line on the node that faults run on.
+func shell(line string) Action { return lab("exec", n2, "--", "sh", "-c", line) }
+
+// runtimeClass makes or removes a runtime class whose handler no node has.
+func runtimeClass(wanted bool) Action {
+	return func(ctx context.Context, c Cluster) error {
+		classes := c.NodeV1().RuntimeClasses()
+		if !wanted {
+			return ignoreMissing(classes.Delete(ctx, "gvisor", metav1.DeleteOptions{}))
+		}
+		class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "gvisor"}, Handler: "runsc"}
+		_, err := classes.Create(ctx, class, metav1.CreateOptions{})
+		return err
+	}
+}
+
+// noPods holds when the deployment says that its pods cannot be made.
+func noPods(name string) Check {
+	return func(ctx context.Context, c Cluster) (bool, error) {
+		d, err := c.AppsV1().Deployments(c.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		for _, condition := range d.Status.Conditions {
+			if condition.Type == "ReplicaFailure" && condition.Status == corev1.ConditionTrue {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+}
+
+// rejected holds when the kubelet has turned the pod of that name away for that reason.
+func rejected(name, reason string) Check {
+	return func(ctx context.Context, c Cluster) (bool, error) {
+		p, err := c.CoreV1().Pods(c.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return false, ignoreMissing(err)
+		}
+		if p.Status.Phase == corev1.PodFailed && p.Status.Reason != reason {
+			return false, errors.New("it was turned away for " + p.Status.Reason)
+		}
+		return p.Status.Reason == reason, nil
+	}
+}
+
+// sidecarFails holds when a sidecar has restarted and the main container is ready.
+func sidecarFails(ctx context.Context, c Cluster) (bool, error) {
+	return pod(func(p *corev1.Pod) bool {
+		init, main := p.Status.InitContainerStatuses, p.Status.ContainerStatuses
+		return len(init) == 1 && len(main) == 1 && init[0].RestartCount > 0 && !init[0].Ready && main[0].Ready
+	})(ctx, c)
+}
