@@ -47,6 +47,8 @@ func configuring() []Fault {
 	fault := func(name, about string, so Check, want ...string) Fault {
 		return Fault{Name: name, About: about, So: so, Ask: "pod/" + name, Want: want}
 	}
+	large := fault("environment-large", "a variable is larger than the kernel takes", looping(1, "Error"), "CFG010")
+	large.Least = "likely"
 	named := fault("user-named", "the image's user is a name, and must not be root", waiting(reason), "CFG005")
 	named.NeedsNodes = true // the lab's image
 	token := fault("token-missing", "the program wants the token that its pod does not mount", looping(1, "Error"), "CFG012")
@@ -61,8 +63,7 @@ func configuring() []Fault {
 			So: noPods("account-missing"), Ask: "deploy/account-missing", Want: []string{"CFG006"},
 		},
 		fault("subpath-file", "the subPath leads through a file", waiting(reason), "CFG008"),
-		fault("environment-large", "a variable is larger than the kernel takes", looping(128, "StartError"), "CFG010"),
-		token, dropped,
+		large, token, dropped,
 		fault("sidecar-crashing", "a sidecar fails while the main container is well", sidecarFails, "EXT001", "INI002"),
 	}
 }

@@ -19,7 +19,8 @@ The kernel hands a new process its arguments and its environment on the stack, a
 string of more than 128 KiB. The container has more than that, so its program is never run. One variable with a whole file in
 it does it, envFrom over a large ConfigMap, or a namespace with thousands of Services: each puts seven variables into every pod.
 
-**How it is told from its look-alikes.** By "argument list too long" (E2BIG). A program that is missing or built for another
+**How it is told from its look-alikes.** By "argument list too long" (E2BIG), in the runtime's message, or in the one line that runc
+leaves in the container's log. A program that is missing or built for another
 processor fails at the same point with other words. Where a shell says so with exit code 126, it is the command that the
 shell tried; the finding is then only likely.
 
@@ -31,7 +32,7 @@ The limits are in execve(2); the variables of Services are made in kubernetes pk
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
 	Also:     evidence.Spec | evidence.Logs,
-	Effect:   diagnosis.NotStarted,
+	Effect:   diagnosis.ConfigMissing,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()

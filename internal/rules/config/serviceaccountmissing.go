@@ -33,7 +33,7 @@ The words are written in kubernetes plugin/pkg/admission/serviceaccount/admissio
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Spec,
 	Also:     evidence.Events,
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},

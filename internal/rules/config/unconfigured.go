@@ -28,7 +28,7 @@ The reason is in kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (Er
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Status,
 	Also:   evidence.Events,
 	Effect: diagnosis.ConfigMissing,
 	CausedBy: []diagnosis.Effect{

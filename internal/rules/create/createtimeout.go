@@ -32,7 +32,7 @@ daemon/names.go.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Status,
 	Also:   evidence.Events,
 	Effect: diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{

@@ -30,7 +30,7 @@ The reason is ErrKillContainer in kubernetes pkg/kubelet/container/sync_result.g
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Status,
 	Also:   evidence.Events,
 	Effect: diagnosis.StuckTerminating,
 	CausedBy: []diagnosis.Effect{

@@ -24,7 +24,7 @@ func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volum
 	if found == nil || c == nil {
 		return nil, nil
 	}
-	path := found[1] + found[2] + found[3]
+	path := "/" + strings.TrimLeft(found[1]+found[2]+found[3], "/")
 	for i := range c.VolumeMounts {
 		m := &c.VolumeMounts[i]
 		if at := strings.TrimRight(m.MountPath, "/"); at != path && !strings.HasSuffix(path, "/rootfs"+at) && !strings.HasSuffix(path, "/merged"+at) {
@@ -56,13 +56,13 @@ func configMapOf(v *corev1.Volume) string {
 	return v.ConfigMap.Name
 }
 
-// lastWords returns what follows the last colon but one: the call and the kernel's error.
+// lastWords returns what follows the last colon: the kernel's error.
 func lastWords(text string) string {
-	parts := strings.Split(said(text), ": ")
-	if len(parts) > 2 {
-		parts = parts[len(parts)-2:]
+	text = said(text)
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		return text[i+len(": "):]
 	}
-	return strings.Join(parts, ": ")
+	return text
 }
 
 // first tells whether the pass looks at the pod's first container, with which the trouble of the whole pod is told.

@@ -27,7 +27,7 @@ The string is the kernel's ENOSPC, passed on by containerd's snapshotters and sh
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Status,
 	Also:     evidence.Events,
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.StorageFull, diagnosis.NodePressure, diagnosis.KernelFailed},

@@ -57,8 +57,12 @@ The capabilities and what needs them are in capabilities(7).
 				fix.Risk = diagnosis.Restart
 			}
 		}
+		sure := diagnosis.Likely
+		if name == "" {
+			sure = diagnosis.Possible
+		}
 		p.Report(diagnosis.Finding{
-			At: a.Finished, Confidence: diagnosis.Likely,
+			At: a.Finished, Confidence: sure,
 			Facts:   []evidence.Fact{a.LineFact(strings.TrimSpace(line), a.Finished), a.Fact(), p.CiteSpec("securityContext.capabilities.drop", dropped)},
 			Message: fmt.Sprintf("container %s %s, which takes a capability that it drops", c.Name, need),
 			Fixes:   []diagnosis.Fix{fix},

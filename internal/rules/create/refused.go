@@ -30,7 +30,7 @@ pkg/kubelet/container/sync_result.go (RunContainerError); StartError is containe
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Status,
 	Also:   evidence.Events,
 	Effect: diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{

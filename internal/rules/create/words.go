@@ -92,7 +92,7 @@ var (
 	layers = []string{
 		"desc = ", "Error response from daemon: ", "failed to create containerd container: ", "failed to create containerd task: ", "create failed: ",
 		"start failed: ", "failed to apply OCI options: ", "failed to generate spec: ", "container process: ", "starting container process caused: ",
-		"container init: ", "container init caused: ", "container create failed: ",
+		"container init: ", "container init caused: ", "container create failed: ", "nvidia-container-cli: ",
 	}
 	source = regexp.MustCompile(`\w+_linux\.go:\d+: `)
 	spec   = regexp.MustCompile(`failed to generate container "[^"]*" spec: `)
@@ -107,8 +107,8 @@ func said(text string) string {
 			text = text[i+len(layer):]
 		}
 	}
-	text = strings.TrimSuffix(strings.TrimSpace(text), ": unknown")
-	text = strings.Trim(strings.ReplaceAll(text, `\"`, `"`), `".`)
+	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ": unknown")
+	text = strings.TrimRight(strings.ReplaceAll(text, `\"`, `"`), ".")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + " …"
 	}

@@ -33,6 +33,7 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Spec,
 	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.NodeLost, diagnosis.KernelFailed},
 	Change:   true,
@@ -51,7 +52,7 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 				}},
 			}
 			if others := changedTogether(p, e); others > 0 {
-				f.Message += fmt.Sprintf(", as were those of %d other pods there within %s", others, together)
+				f.Message += fmt.Sprintf(", as were those of %d other pods there within minutes", others)
 			}
 			p.Report(f)
 			return

@@ -58,7 +58,7 @@ The reason is ErrKillPodSandbox in kubernetes pkg/kubelet/container/sync_result.
 		if strings.Contains(e.Message, "network") || strings.Contains(e.Message, "cni") || pluginIn(e.Message) != "" {
 			what = "the network plugin" + pluginIn(e.Message)
 		}
-		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(e.Message[at+len("KillPodSandboxError"):]))
+		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(strings.Trim(e.Message[at+len("KillPodSandboxError"):], `":] `)))
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Repair %s on node %s; the kubelet then tries again by itself", what, p.NodeName()), Command: onNode(p)}}
 		p.Report(f)
 	},

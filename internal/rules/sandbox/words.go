@@ -64,9 +64,13 @@ func classify(text string) trouble {
 	text = strings.ToLower(text)
 	for _, w := range wordings {
 		for _, part := range w.parts {
-			if strings.Contains(text, part) {
-				return w.why
+			if !strings.Contains(text, part) {
+				continue
 			}
+			if w.why == late && plugin.MatchString(text) { // it is the plugin that waits for somebody
+				return down
+			}
+			return w.why
 		}
 	}
 	return other
@@ -96,7 +100,8 @@ func said(text string) string {
 			text = text[i+len(layer):]
 		}
 	}
-	text = strings.Trim(strings.ReplaceAll(text, `\"`, `"`), `".: ]`)
+	text = strings.TrimSuffix(strings.Join(strings.Fields(strings.ReplaceAll(text, `\"`, `"`)), " "), ": unknown")
+	text = strings.Trim(text, ".: ")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + " …"
 	}
