@@ -38,7 +38,7 @@ The limits are in execve(2); the variables of Services are made in kubernetes pk
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		if !tooLong(a.Message) {
-			line := lineWith(strings.ToLower(p.Log().Text), "argument list too long")
+			line := lineWith(p.Log().Text, "rgument list too long")
 			if line == "" || a.ExitCode == 0 {
 				return
 			}

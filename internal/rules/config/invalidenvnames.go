@@ -9,6 +9,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // InvalidEnvNames recognises keys of envFrom that the kubelet skipped.
@@ -61,10 +62,16 @@ The Event was written in kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironment
 
 var skippedWords = regexp.MustCompile(`Keys \[([^\]]+)\] from the EnvFrom (\w+) \S+?/(\S+) were skipped`)
 
+// untimed returns the line without the time that the runtime put before it.
+func untimed(line string) string {
+	_, text := signature.Parse(strings.TrimSpace(line))
+	return text
+}
+
 func lineWith(text, part string) string {
 	for _, line := range strings.Split(text, "\n") {
 		if strings.Contains(line, part) {
-			return strings.TrimSpace(line)
+			return untimed(line)
 		}
 	}
 	return ""

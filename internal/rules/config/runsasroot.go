@@ -92,16 +92,20 @@ func nonRoot(p *diagnosis.Pass) []evidence.Fact {
 
 // setUser proposes to give the user by number, as which only a person can say.
 func setUser(p *diagnosis.Pass) diagnosis.Fix {
-	workload, _ := p.Workload()
+	fix := diagnosis.Fix{
+		Title: fmt.Sprintf("Give container %s a user by number that its image can run as (runAsUser), or build the image with a numeric USER", p.About().Container),
+	}
+	workload, template := p.Workload()
+	if template == nil {
+		return fix
+	}
 	list := "containers"
 	for _, c := range p.PodSpec().InitContainers {
 		if c.Name == p.About().Container {
 			list = "initContainers"
 		}
 	}
-	return diagnosis.Fix{
-		Title: fmt.Sprintf("Give container %s a user by number that its image can run as (runAsUser), or build the image with a numeric USER", p.About().Container),
-		Command: fmt.Sprintf(`kubectl patch -n %s %s -p '{"spec":{"template":{"spec":{"%s":[{"name":"%s","securityContext":{"runAsUser":UID}}]}}}}'`,
-			workload.Namespace, workload, list, p.About().Container),
-	}
+	fix.Command = fmt.Sprintf(`kubectl patch -n %s %s -p '{"spec":{"template":{"spec":{"%s":[{"name":"%s","securityContext":{"runAsUser":UID}}]}}}}'`,
+		workload.Namespace, workload, list, p.About().Container)
+	return fix
 }

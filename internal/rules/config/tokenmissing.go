@@ -42,7 +42,7 @@ The path is fixed in kubernetes plugin/pkg/admission/serviceaccount/admission.go
 		if c == nil || line == "" || a.ExitCode == 0 || slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(tokenPath, m.MountPath) }) {
 			return
 		}
-		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.LineFact(strings.TrimSpace(line), a.Finished), a.Fact()}}
+		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.LineFact(untimed(line), a.Finished), a.Fact()}}
 		spec := p.PodSpec()
 		f.Message = fmt.Sprintf("container %s looks for its service account token, and pod %s does not mount one", c.Name, a.Of.Name)
 		if v := spec.AutomountServiceAccountToken; v != nil && !*v {

@@ -19,7 +19,8 @@ The image or the pod names a user, a group or a working directory, and the runti
 enter it as that user. A USER of the Dockerfile whose line in /etc/passwd was lost in a later stage, a workingDir of the spec
 that is misspelt, a directory that only root may enter and a pod that runs as another.
 
-**How it is told from its look-alikes.** By "unable to find user", "no users found" or "chdir to cwd" in the runtime's message. A
+**How it is told from its look-alikes.** By "unable to find user", "no users found", "chdir to cwd" or the
+directory that runc cannot make, in the runtime's message. A
 user that is there and not numeric is refused by the kubelet, and only with runAsNonRoot. A program that may not read a file
 runs first.
 
@@ -39,8 +40,8 @@ Kubernetes 1.37.
 			r.facts = append(r.facts, p.CiteSpec("workingDir", c.WorkingDir))
 		}
 		what, fix := "its user or group is not in the image", "Give the user by number in securityContext.runAsUser, or add it to the image"
-		if strings.Contains(r.text, "cwd") || strings.Contains(r.text, "chdir") || strings.Contains(r.text, "working directory") {
-			what, fix = "its working directory is not in the image, or it may not enter it", "Correct workingDir, or let the container's user enter that directory in the image"
+		if strings.Contains(r.text, "cwd") || strings.Contains(r.text, "chdir") || strings.Contains(r.text, "working directory") || strings.Contains(r.text, "init: mkdir") {
+			what, fix = "its working directory is not in the image, is none, or may not be entered", "Correct workingDir, or let the container's user enter that directory in the image"
 		}
 		return fmt.Sprintf("container %s could not be %s: %s: %s", p.About().Container, r.step(), what, said(r.text)), []diagnosis.Fix{{Title: fix}}
 	}),

@@ -35,8 +35,8 @@ The wordings are runc's (libcontainer/rootfs_linux.go), crun's, containerd's (pk
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.KernelFailed},
 	Run: on(mount, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
-		why := said(r.text)
-		message := fmt.Sprintf("container %s could not be %s for a mount: %s", p.About().Container, r.step(), why)
+		why := inner(r.text)
+		message := fmt.Sprintf("container %s could not be %s for a mount: %s", p.About().Container, r.step(), said(r.text))
 		fix := diagnosis.Fix{Title: "Look at the source of the mount on the node, and at what the place it is mounted on lies in"}
 		if m, v := mountIn(p, r.text); m != nil {
 			r.facts = append(r.facts, citeMount(p, m))

@@ -58,7 +58,7 @@ func configMapOf(v *corev1.Volume) string {
 
 // lastWords returns what follows the last colon: the kernel's error.
 func lastWords(text string) string {
-	text = said(text)
+	text = inner(text)
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		return text[i+len(": "):]
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // PermissionDropped recognises a process that fails at something that takes a capability which its spec drops.
@@ -63,7 +64,7 @@ The capabilities and what needs them are in capabilities(7).
 		}
 		p.Report(diagnosis.Finding{
 			At: a.Finished, Confidence: sure,
-			Facts:   []evidence.Fact{a.LineFact(strings.TrimSpace(line), a.Finished), a.Fact(), p.CiteSpec("securityContext.capabilities.drop", dropped)},
+			Facts:   []evidence.Fact{a.LineFact(untimed(line), a.Finished), a.Fact(), p.CiteSpec("securityContext.capabilities.drop", dropped)},
 			Message: fmt.Sprintf("container %s %s, which takes a capability that it drops", c.Name, need),
 			Fixes:   []diagnosis.Fix{fix},
 		})
@@ -74,6 +75,12 @@ The capabilities and what needs them are in capabilities(7).
 const early = time.Minute
 
 var notPermitted = regexp.MustCompile(`(?im)^.*operation not permitted.*$`)
+
+// untimed returns the line without the time that the runtime put before it.
+func untimed(line string) string {
+	_, text := signature.Parse(strings.TrimSpace(line))
+	return text
+}
 
 // drops returns the capabilities that the container gives up, if the one that is needed is among them and not taken
 // back; where nobody knows which is needed, any.

@@ -56,10 +56,10 @@ var wordings = []struct {
 	{cgroup, []string{"cgroup"}},
 	{identity, []string{
 		"unable to find user", "unable to find group", "no users found", "no groups found", "no matching entries in passwd", "no matching entries in group",
-		"unknown user", "chdir to cwd", "to cwd (", "chdir to `", "working directory",
+		"unknown user", "chdir to cwd", "to cwd (", "chdir to `", "working directory", "container init: mkdir ",
 	}},
 	{noRoom, []string{"no space left on device", "disk quota exceeded"}},
-	{mountType, []string{"a directory onto a file", "not a directory", "is a directory"}},
+	{mountType, []string{"a directory onto a file", "mounting", "mount `"}}, // with the type in question
 	{mount, []string{
 		"error mounting", "failed to mount", "bind source path does not exist", "create mountpoint", "mountpoint for", "failed to stat \"", "failed to mkdir",
 		"error creating mount", "` to `", "cannot stat ", "is mounted on", "invalid mount",
@@ -76,7 +76,9 @@ func classify(text string) trouble {
 	text = strings.ToLower(text)
 	for _, w := range wordings {
 		for _, part := range w.parts {
-			if strings.Contains(text, part) && (w.why == memory || w.why == arguments || w.why == volume || !execError.MatchString(text)) {
+			ofType := w.why != mountType || strings.Contains(text, "not a directory") || strings.Contains(text, "is a directory")
+			ofProgram := execError.MatchString(text) && w.why != memory && w.why != arguments && w.why != volume
+			if strings.Contains(text, part) && ofType && !ofProgram {
 				return w.why
 			}
 		}
@@ -101,6 +103,14 @@ var (
 // said returns what the runtime said last, cut to what fits a sentence.
 func said(text string) string {
 	const most = 240
+	if text = inner(text); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + " …"
+	}
+	return text
+}
+
+// inner returns what the runtime said last, without the layers that passed it on.
+func inner(text string) string {
 	text = spec.ReplaceAllString(source.ReplaceAllString(text, ""), "")
 	for _, layer := range layers {
 		if i := strings.LastIndex(text, layer); i >= 0 {
@@ -108,9 +118,5 @@ func said(text string) string {
 		}
 	}
 	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ": unknown")
-	text = strings.TrimRight(strings.ReplaceAll(text, `\"`, `"`), ".")
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + " …"
-	}
-	return text
+	return strings.TrimRight(strings.ReplaceAll(text, `\"`, `"`), ".")
 }

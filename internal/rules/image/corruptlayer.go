@@ -37,7 +37,7 @@ The strings are those of containerd (core/content, core/unpack), moby (layer, di
 		diagnosis.RolledOut,
 	},
 	Run: on(corrupt, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
-		return fmt.Sprintf("image %s of container %s arrives damaged on node %s: %s", f.image, p.About().Container, p.NodeName(), short(f.text)), []diagnosis.Fix{{
+		return fmt.Sprintf("image %s of %s arrives damaged on node %s: %s", f.image, f.of, p.NodeName(), short(f.text)), []diagnosis.Fix{{
 			Title:   fmt.Sprintf("Pull it on another node: if that works clean node %s and what lies between, else push the image again", p.NodeName()),
 			Command: "crictl pull " + f.image,
 		}}

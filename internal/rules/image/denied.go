@@ -45,7 +45,7 @@ distribution specification; the Event is written in kubernetes pkg/kubelet/kubel
 			return
 		}
 		host := registry(f.image)
-		message := fmt.Sprintf("registry %s refused image %s of container %s", host, f.image, p.About().Container)
+		message := fmt.Sprintf("registry %s refused image %s of %s", host, f.image, f.of)
 		if strings.Contains(f.text, "repository does not exist or") {
 			message += " or does not have its repository"
 		}

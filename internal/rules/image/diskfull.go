@@ -39,7 +39,7 @@ The string is the kernel's ENOSPC, passed on by the runtimes from unpacking (con
 		if pressure, ok := p.CiteNodeCondition("DiskPressure"); ok && strings.Contains(pressure.Text, "status True") {
 			f.facts = append(f.facts, pressure)
 		}
-		return fmt.Sprintf("the disk of node %s has no room for image %s of container %s", node, f.image, p.About().Container), []diagnosis.Fix{
+		return fmt.Sprintf("the disk of node %s has no room for image %s of %s", node, f.image, f.of), []diagnosis.Fix{
 			{Title: fmt.Sprintf("Free the image store of node %s of what nothing uses, and see what fills the disk", node), Command: "crictl rmi --prune && df -h && df -i"},
 		}
 	}),

@@ -42,12 +42,11 @@ the finding is then only likely.
 		if !ok || f.why != missing {
 			return
 		}
-		f.report(p,
-			fmt.Sprintf("image %s of container %s does not exist in registry %s", f.image, p.About().Container, registry(f.image)),
-			diagnosis.Fix{
-				Title:   fmt.Sprintf("Push the image, or give container %s one that exists", p.About().Container),
-				Command: setImage(p, f.image),
-			})
+		fix := diagnosis.Fix{Title: fmt.Sprintf("Push the image, or give %s one that exists", f.of)}
+		if c := p.Spec(); c.Image == f.image {
+			fix.Command = setImage(p, f.image)
+		}
+		f.report(p, fmt.Sprintf("image %s of %s does not exist in registry %s", f.image, f.of, registry(f.image)), fix)
 	},
 }
 

@@ -36,7 +36,7 @@ The wording is that of containerd client/pull.go and core/remotes/docker/schema1
 		if node := p.Node(); node != nil && node.Status.NodeInfo.ContainerRuntimeVersion != "" {
 			runtime += " (" + node.Status.NodeInfo.ContainerRuntimeVersion + ")"
 		}
-		return fmt.Sprintf("image %s of container %s is of the old Docker schema 1, which %s does not read", f.image, p.About().Container, runtime), []diagnosis.Fix{{
+		return fmt.Sprintf("image %s of %s is of the old Docker schema 1, which %s does not read", f.image, f.of, runtime), []diagnosis.Fix{{
 			Title:   "Build the image again, or copy it into the present format and refer to the copy",
 			Command: fmt.Sprintf("skopeo copy --format v2s2 docker://%s docker://REGISTRY/REPOSITORY:TAG", f.image),
 		}}

@@ -14,6 +14,7 @@ import (
 // A pull is the image that a container waits for in vain.
 type pull struct {
 	image, text string
+	of          string // "container app", "volume models"
 	why         trouble
 	sure        diagnosis.Confidence
 	facts       []evidence.Fact
@@ -28,7 +29,7 @@ func failedPull(p *diagnosis.Pass) (pull, bool) {
 	if !ok {
 		return pull{}, false
 	}
-	f := pull{image: c, text: waiting.Text, sure: diagnosis.Certain, began: began(p)}
+	f := pull{image: c, of: "container " + p.About().Container, text: waiting.Text, sure: diagnosis.Certain, began: began(p)}
 	f.facts = []evidence.Fact{waiting, p.CiteSpec("image", c)}
 	f.volume(p)
 	f.why = classify(f.text, f.image)
@@ -53,7 +54,7 @@ func (f *pull) volume(p *diagnosis.Pass) {
 	}
 	for _, v := range p.PodSpec().Volumes {
 		if v.Image != nil && strings.Contains(f.text, v.Image.Reference) {
-			f.image = v.Image.Reference
+			f.image, f.of = v.Image.Reference, "volume "+v.Name
 			f.facts[1] = evidence.Fact{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
 				Where: "spec.volumes[" + v.Name + "].image.reference", Text: "reference " + v.Image.Reference,

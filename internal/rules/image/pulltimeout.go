@@ -38,8 +38,8 @@ and the kubelet's configuration (runtimeRequestTimeout, image-pull-progress-dead
 		diagnosis.RolledOut,
 	},
 	Run: on(timedOut, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
-		return fmt.Sprintf("the pull of image %s of container %s from %s was given up on node %s because it did not get on",
-				f.image, p.About().Container, registry(f.image), p.NodeName()), []diagnosis.Fix{{
+		return fmt.Sprintf("the pull of image %s of %s from %s was given up on node %s because it did not get on",
+				f.image, f.of, registry(f.image), p.NodeName()), []diagnosis.Fix{{
 				Title:   fmt.Sprintf("Time a pull on node %s: another image that is slow too means its network or disk, else this image or its registry", p.NodeName()),
 				Command: "time crictl pull " + f.image,
 			}}

@@ -39,7 +39,7 @@ recorded from Kubernetes 1.37.
 		}}
 		if c := p.Spec(); c.Image == f.image && c.ImagePullPolicy == "Always" {
 			fix := diagnosis.Fix{
-				Title: fmt.Sprintf("Do not pull the image of container %s where the node has it", c.Name),
+				Title: fmt.Sprintf("Do not pull the image of %s where the node has it", f.of),
 				Patch: p.PatchContainer(map[string]any{"imagePullPolicy": "IfNotPresent"}),
 			}
 			if fix.Patch != nil {
@@ -48,6 +48,6 @@ recorded from Kubernetes 1.37.
 			f.facts = append(f.facts, p.CiteSpec("imagePullPolicy", "Always"))
 			fixes = append(fixes, fix)
 		}
-		return fmt.Sprintf("registry %s was asked too often and refuses image %s of container %s for now", registry(f.image), f.image, p.About().Container), fixes
+		return fmt.Sprintf("registry %s was asked too often and refuses image %s of %s for now", registry(f.image), f.image, f.of), fixes
 	}),
 }

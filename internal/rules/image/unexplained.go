@@ -39,8 +39,8 @@ The messages are written in kubernetes pkg/kubelet/images/image_manager.go.
 			Command: fmt.Sprintf("kubectl get events -n %s --field-selector involvedObject.name=%s,reason=Failed", about.Namespace, about.Name),
 		}}
 		if why := short(f.text); why != "" {
-			return fmt.Sprintf("image %s of container %s cannot be pulled: %s", f.image, about.Container, why), fix
+			return fmt.Sprintf("image %s of %s cannot be pulled: %s", f.image, f.of, why), fix
 		}
-		return fmt.Sprintf("image %s of container %s cannot be pulled, and what is recorded here does not say why", f.image, about.Container), fix
+		return fmt.Sprintf("image %s of %s cannot be pulled, and what is recorded here does not say why", f.image, f.of), fix
 	}),
 }

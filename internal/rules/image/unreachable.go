@@ -43,8 +43,11 @@ The strings are those of Go's net package as containerd passes them on, recorded
 		if !ok || f.why != unreachable {
 			return
 		}
-		node, host, container := p.NodeName(), registry(f.image), p.About().Container
-		message := fmt.Sprintf("node %s gets no answer from registry %s for image %s of container %s: %s", node, host, f.image, container, failure(f.text))
+		node, host := p.NodeName(), registry(f.image)
+		message := fmt.Sprintf("node %s gets no answer from registry %s for image %s of %s: %s", node, host, f.image, f.of, failure(f.text))
+		if strings.HasPrefix(failure(f.text), "it answers") {
+			message = fmt.Sprintf("registry %s answers node %s with a server error for image %s of %s", host, node, f.image, f.of)
+		}
 		if removed(p, &f) {
 			message += "; the node had the image before, and it was removed"
 		}

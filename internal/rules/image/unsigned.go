@@ -34,7 +34,7 @@ signature/policy_eval.go.
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(unsigned, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
-		return fmt.Sprintf("node %s does not accept the signature of image %s of container %s, or it has none", p.NodeName(), f.image, p.About().Container),
+		return fmt.Sprintf("node %s does not accept the signature of image %s of %s, or it has none", p.NodeName(), f.image, f.of),
 			[]diagnosis.Fix{{Title: fmt.Sprintf("Sign image %s with a key that the node's signature policy names, or correct that policy", f.image)}}
 	}),
 }

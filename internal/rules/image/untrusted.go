@@ -37,7 +37,7 @@ The strings are those of Go's crypto/x509, crypto/tls and net/http as the runtim
 	Run: on(untrusted, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
 		host := registry(f.image)
 		why, fix := distrust(f.text)
-		return fmt.Sprintf("node %s cannot pull image %s of container %s: %s", p.NodeName(), f.image, p.About().Container, fmt.Sprintf(why, host)),
+		return fmt.Sprintf("node %s cannot pull image %s of %s: %s", p.NodeName(), f.image, f.of, fmt.Sprintf(why, host)),
 			[]diagnosis.Fix{{Title: fmt.Sprintf(fix, host)}}
 	}),
 }

@@ -4,6 +4,7 @@ package image
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -52,8 +53,11 @@ The code is ErrImageVolumeMountFailed in cri-api pkg/errors; containerd writes i
 			}
 		}
 		_, why, _ := strings.Cut(waiting.Text, "ImageVolumeMountFailed")
-		f.Message = fmt.Sprintf("node %s cannot mount %s into container %s: %s", p.NodeName(), what, p.About().Container, short(strings.TrimLeft(why, ": ")))
+		f.Message = fmt.Sprintf("node %s cannot mount %s into container %s: %s", p.NodeName(), what, p.About().Container, short(storePath.ReplaceAllString(strings.TrimLeft(why, ": "), "")))
 		f.Fixes = []diagnosis.Fix{{Title: "Compare the subPath of the mount with the directories in the image, and the runtime's version with what image volumes need"}}
 		p.Report(f)
 	},
 }
+
+// storePath is where in the runtime's own store an image was to be mounted, which helps nobody.
+var storePath = regexp.MustCompile(` in "/[^"]+"`)

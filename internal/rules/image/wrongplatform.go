@@ -44,7 +44,7 @@ The strings are those of containerd core/images (errors of Manifest), moby distr
 				Where: "status.nodeInfo.architecture", Text: "architecture " + arch,
 			})
 		}
-		return fmt.Sprintf("image %s of container %s is in its registry, but not for %s", f.image, p.About().Container, has),
+		return fmt.Sprintf("image %s of %s is in its registry, but not for %s", f.image, f.of, has),
 			[]diagnosis.Fix{
 				{Title: "Build the image for that platform too", Command: "docker buildx build --platform linux/" + arch + " -t " + f.image + " --push ."},
 				{Title: "Keep the pod to nodes of an architecture that the image is built for, by a nodeSelector on kubernetes.io/arch"},

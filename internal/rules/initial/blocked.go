@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // Blocked recognises a pod whose main containers wait for an init container.
@@ -118,12 +119,7 @@ var waiting = regexp.MustCompile(`(?i)waiting|not (yet )?(ready|available|up)|re
 // waitsFor returns the log's last line, without its time, where it says that the container waits.
 func waitsFor(log evidence.Log) string {
 	lines := strings.Split(strings.TrimSpace(log.Text), "\n")
-	last := lines[len(lines)-1]
-	if at, rest, ok := strings.Cut(last, " "); ok {
-		if _, err := time.Parse(time.RFC3339Nano, at); err == nil {
-			last = rest
-		}
-	}
+	_, last := signature.Parse(lines[len(lines)-1])
 	if !waiting.MatchString(last) {
 		return ""
 	}

@@ -66,7 +66,10 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 			})
 		}
 		f.Message = fmt.Sprintf("pod %s is not ready although its main containers are: sidecar %s %s", p.About().Name, c.Name, what)
-		f.Fixes = readLog(p, st)
+		for _, fix := range readLog(p, st) {
+			fix.Title = fmt.Sprintf("Read the log of sidecar %s and remedy what keeps it from being ready", c.Name)
+			f.Fixes = append(f.Fixes, fix)
+		}
 		p.Report(f)
 	},
 }
