@@ -89,6 +89,9 @@ func pluginIn(text string) string {
 	return " " + all[len(all)-1][1] + all[len(all)-1][2]
 }
 
+// hexID is the id of a sandbox, which helps nobody.
+var hexID = regexp.MustCompile(` ?"[0-9a-f]{32,}"`)
+
 // said returns what was said last, without the layers that passed it on, cut to what fits a sentence.
 func said(text string) string {
 	const most = 200
@@ -101,7 +104,7 @@ func said(text string) string {
 		}
 	}
 	text = strings.TrimSuffix(strings.Join(strings.Fields(strings.ReplaceAll(text, `\"`, `"`)), " "), ": unknown")
-	text = strings.Trim(text, ".: ")
+	text = strings.Trim(hexID.ReplaceAllString(text, ""), ".: ")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + " …"
 	}
