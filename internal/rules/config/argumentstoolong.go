@@ -15,18 +15,20 @@ var ArgumentsTooLong = &diagnosis.Rule{
 	ID:    "CFG010",
 	Title: "Arguments and environment are too large to start with",
 	Doc: `
-The kernel hands a new process its arguments and its environment on the stack, a quarter of the stack limit (2 MiB as a rule) and no single
-string of more than 128 KiB. The container has more than that, so its program is never run. One variable with a whole file in
-it does it, envFrom over a large ConfigMap, or a namespace with thousands of Services: each puts seven variables into every pod.
+The kernel hands a new process its arguments and its environment on the stack, a quarter of the stack limit (2 MiB as a
+rule) and no single string of more than 128 KiB. The container has more than that, so its program is never run. One
+variable with a whole file in it does it, envFrom over a large ConfigMap, or a namespace with thousands of Services:
+each puts seven variables into every pod.
 
-**How it is told from its look-alikes.** By "argument list too long" (E2BIG), in the runtime's message, or in the one line that runc
-leaves in the container's log. A program that is missing or built for another
-processor fails at the same point with other words. Where a shell says so with exit code 126, it is the command that the
-shell tried; the finding is then only likely.
+**How it is told from its look-alikes.** By "argument list too long" (E2BIG), in the runtime's message, or in the one
+line that runc leaves in the container's log. A program that is missing or built for another processor fails at the same
+point with other words. Where a shell says so with exit code 126, it is the command that the shell tried; the finding is
+then only likely.
 
 **What to do.** Mount large values as files. Set enableServiceLinks to false unless the program reads those variables.
 
-The limits are in execve(2); the variables of Services are made in kubernetes pkg/kubelet/envvars. Recorded from Kubernetes 1.37.
+The limits are in execve(2); the variables of Services are made in kubernetes pkg/kubelet/envvars. Recorded from
+Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,

@@ -17,13 +17,14 @@ var InvalidEnvNames = &diagnosis.Rule{
 	ID:    "CFG009",
 	Title: "Keys that are no variable names were left out",
 	Doc: `
-envFrom makes a variable of every key of a ConfigMap or Secret, and the kubelet leaves out keys that cannot be the name of one: by
-older rules those with a dot at the beginning or a digit, a dash in some versions; since Kubernetes 1.30 and 1.34 nearly all
-are allowed. The container starts without them.
+envFrom makes a variable of every key of a ConfigMap or Secret, and the kubelet leaves out keys that cannot be the name
+of one: by older rules those with a dot at the beginning or a digit, a dash in some versions; since Kubernetes 1.30 and
+1.34 nearly all are allowed. The container starts without them.
 
-**How it is told from its look-alikes.** By the Event InvalidEnvironmentVariableNames. A key that a single variable refers to and
-that is not there holds the container up. That variables are missing is no trouble by itself, so it is told only where the
-container then fails; the finding is likely where its log speaks of one of the names, and possible otherwise.
+**How it is told from its look-alikes.** By the Event InvalidEnvironmentVariableNames. A key that a single variable
+refers to and that is not there holds the container up. That variables are missing is no trouble by itself, so it is
+told only where the container then fails; the finding is likely where its log speaks of one of the names, and possible
+otherwise.
 
 **What to do.** Rename the keys, or refer to each by an env entry of its own with a name that is allowed.
 
@@ -47,7 +48,7 @@ The Event was written in kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironment
 			return
 		}
 		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Possible, Facts: []evidence.Fact{e.Fact()}}
-		for _, key := range strings.Split(m[1], ", ") {
+		for key := range strings.SplitSeq(m[1], ", ") {
 			if log := p.Log(); strings.Contains(log.Text, key) {
 				f.Confidence = diagnosis.Likely
 				f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Logs, Source: evidence.FromLog, About: log.Of, Where: "log", Text: lineWith(log.Text, key)})
@@ -69,7 +70,7 @@ func untimed(line string) string {
 }
 
 func lineWith(text, part string) string {
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if strings.Contains(line, part) {
 			return untimed(line)
 		}

@@ -16,17 +16,17 @@ var PullSecretMissing = &diagnosis.Rule{
 	ID:    "CFG007",
 	Title: "Pull secret does not exist",
 	Doc: `
-The pod, or its service account, names a Secret with credentials for a registry, and the kubelet cannot read it: it is not in the
-pod's namespace, or is not of a type for this. The kubelet goes on without it and says so in an Event. That is no trouble
-by itself: an image that anybody may pull, or that the node has, starts all the same. So it is told only where a refused
-pull follows from it.
+The pod, or its service account, names a Secret with credentials for a registry, and the kubelet cannot read it: it is
+not in the pod's namespace, or is not of a type for this. The kubelet goes on without it and says so in an Event. That
+is no trouble by itself: an image that anybody may pull, or that the node has, starts all the same. So it is told only
+where a refused pull follows from it.
 
-**How it is told from its look-alikes.** By the Event FailedToRetrieveImagePullSecret. A secret that is there and holds old or wrong
-credentials gives no such Event, and the registry refuses all the same. A Secret that a container or a volume needs holds
-the pod up.
+**How it is told from its look-alikes.** By the Event FailedToRetrieveImagePullSecret. A secret that is there and holds
+old or wrong credentials gives no such Event, and the registry refuses all the same. A Secret that a container or a
+volume needs holds the pod up.
 
-**What to do.** Create the secret in the pod's own namespace (they are not shared), or correct its name in the pod or the service
-account.
+**What to do.** Create the secret in the pod's own namespace (they are not shared), or correct its name in the pod or
+the service account.
 
 The Event is written in kubernetes pkg/kubelet/kubelet.go (getPullSecretsForPod); recorded from Kubernetes 1.37.
 `,

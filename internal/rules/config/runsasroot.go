@@ -16,18 +16,19 @@ var RunsAsRoot = &diagnosis.Rule{
 	ID:    "CFG004",
 	Title: "Container would run as root and must not",
 	Doc: `
-The pod or the container says runAsNonRoot, and the container would run as user 0: the image has no USER, or root, and the pod
-names none; or runAsUser is 0 itself. The kubelet refuses to create it, and goes on refusing until image or pod change.
+The pod or the container says runAsNonRoot, and the container would run as user 0: the image has no USER, or root, and
+the pod names none; or runAsUser is 0 itself. The kubelet refuses to create it, and goes on refusing until image or pod
+change.
 
 **How it is told from its look-alikes.** By the kubelet's own words in CreateContainerConfigError. A user that is a name
 ("non-numeric user") cannot be judged, and is another rule's matter. A pod that a namespace's Pod Security level forbids
 is not created at all. A process that lacks a right ends by itself.
 
-**What to do.** Set runAsUser to a number that the image can run as, or build the image with a numeric USER. Files that belong
-to root in the image may need another owner then; ports below 1024 need another number.
+**What to do.** Set runAsUser to a number that the image can run as, or build the image with a numeric USER. Files that
+belong to root in the image may need another owner then; ports below 1024 need another number.
 
-The words are written in kubernetes pkg/kubelet/kuberuntime/security_context_others.go (verifyRunAsNonRoot); recorded from
-Kubernetes 1.37.
+The words are written in kubernetes pkg/kubelet/kuberuntime/security_context_others.go (verifyRunAsNonRoot); recorded
+from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

@@ -17,17 +17,17 @@ var SecretStore = &diagnosis.Rule{
 	ID:    "CFG011",
 	Title: "Secret store does not deliver",
 	Doc: `
-A volume of the pod takes its content from an outside store (Vault, a cloud's secret manager) through the secrets store CSI driver,
-and the driver cannot mount it: the SecretProviderClass does not exist in the namespace, the store refuses the pod's identity,
-or it has no object of that name. The whole pod waits in ContainerCreating.
+A volume of the pod takes its content from an outside store (Vault, a cloud's secret manager) through the secrets store
+CSI driver, and the driver cannot mount it: the SecretProviderClass does not exist in the namespace, the store refuses
+the pod's identity, or it has no object of that name. The whole pod waits in ContainerCreating.
 
-**How it is told from its look-alikes.** By "secrets store objects" or SecretProviderClass in the newest FailedMount Event while the
-pod has no sandbox. A Secret of the cluster that is missing says "secret ... not found": where an operator (External Secrets,
-Sealed Secrets) makes it, look at that operator. A driver that is not on the node says so ("not found in the list of
-registered CSI drivers").
+**How it is told from its look-alikes.** By "secrets store objects" or SecretProviderClass in the newest FailedMount
+Event while the pod has no sandbox. A Secret of the cluster that is missing says "secret ... not found": where an
+operator (External Secrets, Sealed Secrets) makes it, look at that operator. A driver that is not on the node says so
+("not found in the list of registered CSI drivers").
 
-**What to do.** Read the end of the message, which is the provider's: create or correct the SecretProviderClass, give the service
-account the right to read, or correct the object's name.
+**What to do.** Read the end of the message, which is the provider's: create or correct the SecretProviderClass, give
+the service account the right to read, or correct the object's name.
 
 The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-store/nodeserver.go.
 `,

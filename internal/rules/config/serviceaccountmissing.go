@@ -18,16 +18,17 @@ var ServiceAccountMissing = &diagnosis.Rule{
 	ID:    "CFG006",
 	Title: "ServiceAccount does not exist",
 	Doc: `
-The pod template names a service account that is not in the namespace, and the API server refuses every pod. There is no pod to
-look at: the controller's status and its Events have the refusal. It tries again, with pauses of up to a quarter of an hour.
+The pod template names a service account that is not in the namespace, and the API server refuses every pod. There is no
+pod to look at: the controller's status and its Events have the refusal. It tries again, with pauses of up to a quarter
+of an hour.
 
-**How it is told from its look-alikes.** By "error looking up service account" and "not found" in the FailedCreate Event or in the
-condition ReplicaFailure. A quota, a policy or Pod Security refuse in the same place with other words. The condition makes
-it certain; an Event alone, after which no pod was made, likely. A service account that is deleted later does not stop pods
-that exist, but new ones cannot get their token.
+**How it is told from its look-alikes.** By "error looking up service account" and "not found" in the FailedCreate Event
+or in the condition ReplicaFailure. A quota, a policy or Pod Security refuse in the same place with other words. The
+condition makes it certain; an Event alone, after which no pod was made, likely. A service account that is deleted later
+does not stop pods that exist, but new ones cannot get their token.
 
-**What to do.** Create the service account in that namespace, or correct serviceAccountName; where a chart makes both, see why it
-left one out. Then the controller goes on at its next try; kubectl rollout restart makes it try at once.
+**What to do.** Create the service account in that namespace, or correct serviceAccountName; where a chart makes both,
+see why it left one out. Then the controller goes on at its next try; kubectl rollout restart makes it try at once.
 
 The words are written in kubernetes plugin/pkg/admission/serviceaccount/admission.go; recorded from Kubernetes 1.37.
 `,

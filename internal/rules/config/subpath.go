@@ -15,17 +15,18 @@ var SubPath = &diagnosis.Rule{
 	ID:    "CFG008",
 	Title: "subPath of a mount cannot be prepared",
 	Doc: `
-The container mounts one path of a volume (subPath), and the kubelet cannot make that path ready: it is a link out of the volume,
-a file where a directory is asked for, a read-only or full volume in which it cannot be made; or its object changed while the
-container restarts, and what was mounted before is stale. The kubelet keeps the details to its own log, so that nobody learns
-about the node's files.
+The container mounts one path of a volume (subPath), and the kubelet cannot make that path ready: it is a link out of
+the volume, a file where a directory is asked for, a read-only or full volume in which it cannot be made; or its object
+changed while the container restarts, and what was mounted before is stale. The kubelet keeps the details to its own
+log, so that nobody learns about the node's files.
 
-**How it is told from its look-alikes.** By "subPath" in CreateContainerConfigError: the volume itself is there. A volume that is not
-has the Event FailedMount. A subPath that names no key of a ConfigMap makes an empty directory, and the runtime then fails to
-mount it onto a file. A ConfigMap mounted by subPath is never updated in a container that runs.
+**How it is told from its look-alikes.** By "subPath" in CreateContainerConfigError: the volume itself is there. A
+volume that is not has the Event FailedMount. A subPath that names no key of a ConfigMap makes an empty directory, and
+the runtime then fails to mount it onto a file. A ConfigMap mounted by subPath is never updated in a container that
+runs.
 
-**What to do.** Where the container has restarted, delete the pod: a new one mounts the volume afresh. Otherwise compare subPath with
-what is in the volume, and whether it may be written; the kubelet's log on the node has the error.
+**What to do.** Where the container has restarted, delete the pod: a new one mounts the volume afresh. Otherwise compare
+subPath with what is in the volume, and whether it may be written; the kubelet's log on the node has the error.
 
 The words are written in kubernetes pkg/kubelet/kubelet_pods.go (makeMounts); recorded from Kubernetes 1.37.
 `,

@@ -19,15 +19,16 @@ var TokenMissing = &diagnosis.Rule{
 	ID:    "CFG012",
 	Title: "Service account token is not mounted",
 	Doc: `
-The program talks to the API server and reads its token from the usual file, and the pod does not mount one: automounting is switched
-off in the pod or in its service account (good practice for programs that need no API), or a projected volume covers the
-directory. It ends at once, or goes on without rights.
+The program talks to the API server and reads its token from the usual file, and the pod does not mount one:
+automounting is switched off in the pod or in its service account (good practice for programs that need no API), or a
+projected volume covers the directory. It ends at once, or goes on without rights.
 
-**How it is told from its look-alikes.** The log says that the token's file is missing, and the spec shows no mount at that directory:
-two facts that agree, so the finding is likely. A token that is there and not accepted gives 401 (expired, or for another
-audience), one without rights 403 and "is forbidden".
+**How it is told from its look-alikes.** The log says that the token's file is missing, and the spec shows no mount at
+that directory: two facts that agree, so the finding is likely. A token that is there and not accepted gives 401
+(expired, or for another audience), one without rights 403 and "is forbidden".
 
-**What to do.** Mount it for this pod (automountServiceAccountToken: true), and give its service account only the rights it needs.
+**What to do.** Mount it for this pod (automountServiceAccountToken: true), and give its service account only the rights
+it needs.
 
 The path is fixed in kubernetes plugin/pkg/admission/serviceaccount/admission.go (DefaultAPITokenMountPath).
 `,

@@ -15,12 +15,13 @@ var Unconfigured = &diagnosis.Rule{
 	ID:    "CFG013",
 	Title: "Container cannot be configured",
 	Doc: `
-Before it asks the runtime for a container, the kubelet works out its environment, mounts and user. It could not, and waits with
-CreateContainerConfigError. Most such faults have a rule of their own; this one gives the kubelet's words for the rest.
+Before it asks the runtime for a container, the kubelet works out its environment, mounts and user. It could not, and
+waits with CreateContainerConfigError. Most such faults have a rule of their own; this one gives the kubelet's words for
+the rest.
 
-**How it is told from its look-alikes.** It is what remains. "services have not yet been read at least once" and "failed to sync ...
-cache: timed out" mean that the kubelet itself has not got from the API server what it needs: it has just started, or does not
-reach it; nothing is wrong with the pod. A runtime that refuses has CreateContainerError.
+**How it is told from its look-alikes.** It is what remains. "services have not yet been read at least once" and "failed
+to sync ... cache: timed out" mean that the kubelet itself has not got from the API server what it needs: it has just
+started, or does not reach it; nothing is wrong with the pod. A runtime that refuses has CreateContainerError.
 
 **What to do.** By the words. For those two wait a minute; where they stay, look at the kubelet of that node.
 

@@ -14,16 +14,16 @@ var AlreadyDead = &diagnosis.Rule{
 	ID:    "CRT010",
 	Title: "Process of the container died while it was started",
 	Doc: `
-The runtime made the container, and when it gave the word to run, its first process was dead already. Something killed it in
-between: the kernel for memory, a node under pressure, an agent that hooks into starting containers; or the runtime was
-stuck for so long that it was cleaned up.
+The runtime made the container, and when it gave the word to run, its first process was dead already. Something killed
+it in between: the kernel for memory, a node under pressure, an agent that hooks into starting containers; or the
+runtime was stuck for so long that it was cleaned up.
 
-**How it is told from its look-alikes.** By "container process is already dead" (runc) or "is not in 'created' state" (crun). The
-program of the image never ran, so its log is empty and no exit code is its own. A program that ends at once has a run with a
-code and a time.
+**How it is told from its look-alikes.** By "container process is already dead" (runc) or "is not in 'created' state"
+(crun). The program of the image never ran, so its log is empty and no exit code is its own. A program that ends at once
+has a run with a code and a time.
 
-**What to do.** Look at the kernel log of the node for that second, and at its memory. Raise a memory limit of a few MiB. Where it
-happens to many containers, it is the node.
+**What to do.** Look at the kernel log of the node for that second, and at its memory. Raise a memory limit of a few
+MiB. Where it happens to many containers, it is the node.
 
 The wording is runc's (libcontainer/container_linux.go, exec).
 `,

@@ -14,15 +14,16 @@ var Capability = &diagnosis.Rule{
 	ID:    "CRT007",
 	Title: "Capability cannot be given to the container",
 	Doc: `
-The container's spec adds a capability that the runtime does not know or that the node may not give: a misspelt name (the API
-takes any string), a capability that is newer than the kernel, or a node that runs in a container itself and has lost it.
+The container's spec adds a capability that the runtime does not know or that the node may not give: a misspelt name
+(the API takes any string), a capability that is newer than the kernel, or a node that runs in a container itself and
+has lost it.
 
-**How it is told from its look-alikes.** By "unable to apply caps", "unknown capability" or "invalid capability" in the runtime's
-message, before any process runs. A process that runs and lacks a capability ends by itself with "operation not permitted" in
-its log.
+**How it is told from its look-alikes.** By "unable to apply caps", "unknown capability" or "invalid capability" in the
+runtime's message, before any process runs. A process that runs and lacks a capability ends by itself with "operation
+not permitted" in its log.
 
-**What to do.** Spell the capability as capabilities(7) does, with or without CAP_. Where the node cannot give it, take it off the
-list, or use a node of another sort.
+**What to do.** Spell the capability as capabilities(7) does, with or without CAP_. Where the node cannot give it, take
+it off the list, or use a node of another sort.
 
 The wordings are runc's (libcontainer/capabilities) and containerd's (pkg/oci/spec_opts.go).
 `,

@@ -15,17 +15,17 @@ var Cgroup = &diagnosis.Rule{
 	ID:    "CRT009",
 	Title: "Cgroup of the container or pod cannot be made",
 	Doc: `
-The runtime or the kubelet cannot make the control group for the pod or the container, or cannot write its limits. Three faults
-do that: kubelet and runtime disagree on the driver (systemd or cgroupfs), the kernel has run out of cgroups because dead ones
-are not freed, or a limit has a value that the kernel does not take.
+The runtime or the kubelet cannot make the control group for the pod or the container, or cannot write its limits. Three
+faults do that: kubelet and runtime disagree on the driver (systemd or cgroupfs), the kernel has run out of cgroups
+because dead ones are not freed, or a limit has a value that the kernel does not take.
 
-**How it is told from its look-alikes.** By the word cgroup in the runtime's message or in the Event FailedCreatePodContainer. "no
-space left on device" about a cgroup is no disk: it is a controller that is full, or a cpuset without CPUs. A container whose
-memory limit is too small to start in is killed, and says so.
+**How it is told from its look-alikes.** By the word cgroup in the runtime's message or in the Event
+FailedCreatePodContainer. "no space left on device" about a cgroup is no disk: it is a controller that is full, or a
+cpuset without CPUs. A container whose memory limit is too small to start in is killed, and says so.
 
-**What to do.** "expected cgroupsPath to be of format": set the same cgroupDriver in the kubelet and the runtime. "no space left" or
-"cannot allocate memory" on mkdir: count /proc/cgroups, reboot the node, upgrade its kernel. "invalid argument": correct the
-limit.
+**What to do.** "expected cgroupsPath to be of format": set the same cgroupDriver in the kubelet and the runtime. "no
+space left" or "cannot allocate memory" on mkdir: count /proc/cgroups, reboot the node, upgrade its kernel. "invalid
+argument": correct the limit.
 
 The wordings are those of runc (opencontainers/cgroups) and kubernetes pkg/kubelet/cm.
 `,

@@ -15,13 +15,13 @@ var CommandMissing = &diagnosis.Rule{
 	ID:    "CRT003",
 	Title: "Command of the container is not in its image",
 	Doc: `
-The runtime looked for the program while it made the container, and did not find it or may not execute it. CRI-O with crun
-and docker find out at this point, so that there is no run and no exit code: only a container that waits with
+The runtime looked for the program while it made the container, and did not find it or may not execute it. CRI-O with
+crun and docker find out at this point, so that there is no run and no exit code: only a container that waits with
 CreateContainerError or RunContainerError. The image may also have no command at all.
 
-**How it is told from its look-alikes.** By the runtime's words about the executable. With containerd the container is made first
-and its start fails: that leaves a run with the reason StartError, and is told by the rule about that end. A mount or a
-profile that is missing has the same "no such file or directory", about another file.
+**How it is told from its look-alikes.** By the runtime's words about the executable. With containerd the container is
+made first and its start fails: that leaves a run with the reason StartError, and is told by the rule about that end. A
+mount or a profile that is missing has the same "no such file or directory", about another file.
 
 **What to do.** Compare command and args with what is in the image; they replace its ENTRYPOINT and CMD.
 

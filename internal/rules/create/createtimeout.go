@@ -20,8 +20,8 @@ runtimeRequestTimeout). The runtime goes on with the first request, and refuses 
 container is taken: "failed to reserve container name", "name is reserved", "already in use".
 
 **How it is told from its look-alikes.** By "context deadline exceeded" or a reserved name with CreateContainerError or
-RunContainerError. The reserved name is a consequence: nothing is wrong with the name. The same words for the sandbox are in
-the Event FailedCreatePodSandBox, before there is any container. A pull that is given up has ErrImagePull.
+RunContainerError. The reserved name is a consequence: nothing is wrong with the name. The same words for the sandbox
+are in the Event FailedCreatePodSandBox, before there is any container. A pull that is given up has ErrImagePull.
 
 **What to do.** Look at the node: a slow or saturated disk (many pods starting at once, large images being unpacked), a
 volume that hangs, a runtime that is stuck. Mostly it resolves itself when the first request ends; if it does not within

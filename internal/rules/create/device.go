@@ -17,15 +17,18 @@ var Device = &diagnosis.Rule{
 	ID:    "CRT013",
 	Title: "Device of the container cannot be set up",
 	Doc: `
-The pod was placed because the node has the device on offer, and the runtime cannot hand it over: the driver on the node does not
-answer or does not fit the libraries, the device file is gone, or the CDI specification that names it is missing.
+The pod was placed because the node has the device on offer, and the runtime cannot hand it over: the driver on the node
+does not answer or does not fit the libraries, the device file is gone, or the CDI specification that names it is
+missing.
 
-**How it is told from its look-alikes.** By nvidia-container-cli, CDI or the device file in the runtime's message. A node that has no
-such device to offer leaves the pod Pending with "Insufficient". A device plugin that refuses makes the kubelet turn the pod away
-with UnexpectedAdmissionError. A program that finds no GPU in a container that started was not given one.
+**How it is told from its look-alikes.** By nvidia-container-cli, CDI or the device file in the runtime's message. A
+node that has no such device to offer leaves the pod Pending with "Insufficient". A device plugin that refuses makes the
+kubelet turn the pod away with UnexpectedAdmissionError. A program that finds no GPU in a container that started was not
+given one.
 
-**What to do.** On that node run the driver's own tool (nvidia-smi). After an upgrade of the driver reboot the node or reload the
-module ("driver/library version mismatch"). Restart the device plugin there, so that it writes its CDI files again.
+**What to do.** On that node run the driver's own tool (nvidia-smi). After an upgrade of the driver reboot the node or
+reload the module ("driver/library version mismatch"). Restart the device plugin there, so that it writes its CDI files
+again.
 
 The wordings are those of the NVIDIA container toolkit (nvidia-container-cli), containerd internal/cri (CDI) and runc.
 `,

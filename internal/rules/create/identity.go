@@ -15,19 +15,19 @@ var Identity = &diagnosis.Rule{
 	ID:    "CRT015",
 	Title: "User or working directory is not in the image",
 	Doc: `
-The image or the pod names a user, a group or a working directory, and the runtime does not find it in the image, or may not
-enter it as that user. A USER of the Dockerfile whose line in /etc/passwd was lost in a later stage, a workingDir of the spec
-that is misspelt, a directory that only root may enter and a pod that runs as another.
+The image or the pod names a user, a group or a working directory, and the runtime does not find it in the image, or may
+not enter it as that user. A USER of the Dockerfile whose line in /etc/passwd was lost in a later stage, a workingDir of
+the spec that is misspelt, a directory that only root may enter and a pod that runs as another.
 
-**How it is told from its look-alikes.** By "unable to find user", "no users found", "chdir to cwd" or the
-directory that runc cannot make, in the runtime's message. A
-user that is there and not numeric is refused by the kubelet, and only with runAsNonRoot. A program that may not read a file
-runs first.
+**How it is told from its look-alikes.** By "unable to find user", "no users found", "chdir to cwd" or the directory
+that runc cannot make, in the runtime's message. A user that is there and not numeric is refused by the kubelet, and
+only with runAsNonRoot. A program that may not read a file runs first.
 
-**What to do.** Give the user by number (runAsUser), or add it to the image. Correct workingDir, or let the user enter it.
+**What to do.** Give the user by number (runAsUser), or add it to the image. Correct workingDir, or let the user enter
+it.
 
-The wordings are those of moby/sys/user, containerd pkg/oci/spec_opts.go and runc libcontainer/init_linux.go. Recorded from
-Kubernetes 1.37.
+The wordings are those of moby/sys/user, containerd pkg/oci/spec_opts.go and runc libcontainer/init_linux.go. Recorded
+from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

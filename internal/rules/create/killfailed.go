@@ -15,18 +15,19 @@ var KillFailed = &diagnosis.Rule{
 	ID:    "CRT011",
 	Title: "Runtime cannot kill the container",
 	Doc: `
-The kubelet wants the container to stop, and the runtime cannot end it: its process is in uninterruptible sleep (state D, in a
-system call on a network file system or a broken disk), or the runtime itself hangs. The pod stays Terminating, or keeps a
-container that should have been restarted.
+The kubelet wants the container to stop, and the runtime cannot end it: its process is in uninterruptible sleep (state
+D, in a system call on a network file system or a broken disk), or the runtime itself hangs. The pod stays Terminating,
+or keeps a container that should have been restarted.
 
-**How it is told from its look-alikes.** By KillContainerError in the Event FailedKillPod, or as the reason it waits for. A container
-that takes its grace period dies in the end. KillPodSandboxError in the same Event is about the pod's network or sandbox, not
-about a process. A finalizer holds the object, not the process.
+**How it is told from its look-alikes.** By KillContainerError in the Event FailedKillPod, or as the reason it waits
+for. A container that takes its grace period dies in the end. KillPodSandboxError in the same Event is about the pod's
+network or sandbox, not about a process. A finalizer holds the object, not the process.
 
-**What to do.** On the node look for processes in state D (ps -eo state,pid,wchan,cmd) and for hung_task in the kernel log. Mend
-the mount it waits for; if that cannot be done, reboot the node. Restart the runtime where no process is left.
+**What to do.** On the node look for processes in state D (ps -eo state,pid,wchan,cmd) and for hung_task in the kernel
+log. Mend the mount it waits for; if that cannot be done, reboot the node. Restart the runtime where no process is left.
 
-The reason is ErrKillContainer in kubernetes pkg/kubelet/container/sync_result.go; the Event is written in pkg/kubelet/kubelet.go.
+The reason is ErrKillContainer in kubernetes pkg/kubelet/container/sync_result.go; the Event is written in
+pkg/kubelet/kubelet.go.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,

@@ -15,18 +15,20 @@ var MountFailed = &diagnosis.Rule{
 	ID:    "CRT005",
 	Title: "Mount of the container cannot be made",
 	Doc: `
-The volume is there on the node, and the runtime cannot mount it into the container: the source vanished, a subPath is stale, the
-place to mount at cannot be made because it lies in a read-only mount, or the kernel refuses.
+The volume is there on the node, and the runtime cannot mount it into the container: the source vanished, a subPath is
+stale, the place to mount at cannot be made because it lies in a read-only mount, or the kernel refuses.
 
-**How it is told from its look-alikes.** By the runtime's words about a mount. A volume that the kubelet could not set up has the
-Event FailedMount, and no container is tried. "a directory onto a file" is a matter of type, and has a rule of its own. The
-message ends in the words of a missing command, but the file it names is the mount's.
+**How it is told from its look-alikes.** By the runtime's words about a mount. A volume that the kubelet could not set
+up has the Event FailedMount, and no container is tried. "a directory onto a file" is a matter of type, and has a rule
+of its own. The message ends in the words of a missing command, but the file it names is the mount's.
 
-**What to do.** By the last words. "no such file or directory": the source is gone; a ConfigMap that was changed while the
-container restarts leaves a subPath stale, and a new pod mends it. "read-only file system": do not mount below a ConfigMap, a
-Secret or a read-only volume, but beside it. "permission denied": SELinux, or a network file system that maps root away.
+**What to do.** By the last words. "no such file or directory": the source is gone; a ConfigMap that was changed while
+the container restarts leaves a subPath stale, and a new pod mends it. "read-only file system": do not mount below a
+ConfigMap, a Secret or a read-only volume, but beside it. "permission denied": SELinux, or a network file system that
+maps root away.
 
-The wordings are runc's (libcontainer/rootfs_linux.go), crun's, containerd's (pkg/oci/mounts.go) and moby's (daemon/volumes_unix.go).
+The wordings are runc's (libcontainer/rootfs_linux.go), crun's, containerd's (pkg/oci/mounts.go) and moby's
+(daemon/volumes_unix.go).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

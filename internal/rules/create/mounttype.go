@@ -15,20 +15,20 @@ var MountType = &diagnosis.Rule{
 	ID:    "CRT004",
 	Title: "Directory is mounted onto a file, or a file onto a directory",
 	Doc: `
-A bind mount needs a file on a file, or a directory on a directory. Here one side is the other type, and the runtime cannot start
-the container. The usual way to get there is a subPath that names a key which the ConfigMap or Secret does not have: the
-kubelet makes an empty directory in its place. The other is a hostPath without a type that was made as a directory because the
-file was not there, and a mountPath that is a file of the image.
+A bind mount needs a file on a file, or a directory on a directory. Here one side is the other type, and the runtime
+cannot start the container. The usual way to get there is a subPath that names a key which the ConfigMap or Secret does
+not have: the kubelet makes an empty directory in its place. The other is a hostPath without a type that was made as a
+directory because the file was not there, and a mountPath that is a file of the image.
 
-**How it is told from its look-alikes.** By "not a directory: Are you trying to mount a directory onto a file" (runc) or "Is a
-directory". A mount whose source is missing says "no such file or directory". The finding names the volume by the mount path
-in the message, and compares its subPath with the keys of the ConfigMap where they are known.
+**How it is told from its look-alikes.** By "not a directory: Are you trying to mount a directory onto a file" (runc) or
+"Is a directory". A mount whose source is missing says "no such file or directory". The finding names the volume by the
+mount path in the message, and compares its subPath with the keys of the ConfigMap where they are known.
 
-**What to do.** Correct the subPath, or mount the whole volume on a directory. Give a hostPath the type File, so that it fails
-early and plainly.
+**What to do.** Correct the subPath, or mount the whole volume on a directory. Give a hostPath the type File, so that it
+fails early and plainly.
 
-The sentence is runc's (libcontainer/rootfs_linux.go); the kubelet makes the missing subPath in pkg/kubelet/kubelet_pods.go
-(makeMounts). Recorded from Kubernetes 1.37 with runc.
+The sentence is runc's (libcontainer/rootfs_linux.go); the kubelet makes the missing subPath in
+pkg/kubelet/kubelet_pods.go (makeMounts). Recorded from Kubernetes 1.37 with runc.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

@@ -14,12 +14,12 @@ var NoRoom = &diagnosis.Rule{
 	ID:    "CRT014",
 	Title: "Node has no room to make the container",
 	Doc: `
-The image is there, and the runtime cannot make what belongs to the container: its writable layer, its state below /run, its log.
-The disk or the memory file system that holds it is full, or has no inodes left.
+The image is there, and the runtime cannot make what belongs to the container: its writable layer, its state below /run,
+its log. The disk or the memory file system that holds it is full, or has no inodes left.
 
-**How it is told from its look-alikes.** By "no space left on device" with CreateContainerError or StartError, about neither a
-cgroup, a mount nor a device. While the image is pulled the same words come with ErrImagePull. A container at work that
-fills a volume ends by itself.
+**How it is told from its look-alikes.** By "no space left on device" with CreateContainerError or StartError, about
+neither a cgroup, a mount nor a device. While the image is pulled the same words come with ErrImagePull. A container at
+work that fills a volume ends by itself.
 
 **What to do.** Look at the disks of that node, /run included, and at their inodes. Free what nothing uses.
 

@@ -21,16 +21,16 @@ var PermissionDropped = &diagnosis.Rule{
 	ID:    "CRT016",
 	Title: "Process lacks a capability that its container gave up",
 	Doc: `
-The container drops capabilities, or may not gain privileges, and its process ends soon after it began with "operation not
-permitted" in its log: changing owner or user at start (chown, setuid, su-exec, gosu), binding a port below 1024, setting a
-limit, mounting. Images that begin as root and step down need some of what "drop: ALL" takes.
+The container drops capabilities, or may not gain privileges, and its process ends soon after it began with "operation
+not permitted" in its log: changing owner or user at start (chown, setuid, su-exec, gosu), binding a port below 1024,
+setting a limit, mounting. Images that begin as root and step down need some of what "drop: ALL" takes.
 
-**How it is told from its look-alikes.** The error in the log is EPERM, "operation not permitted"; EACCES, "permission denied", is about
-owners and modes of files, and a capability only hides it. The spec drops ALL or the like, and the process ended by itself
-within its first minute. A log line alone proves little, so the finding is never certain.
+**How it is told from its look-alikes.** The error in the log is EPERM, "operation not permitted"; EACCES, "permission
+denied", is about owners and modes of files, and a capability only hides it. The spec drops ALL or the like, and the
+process ended by itself within its first minute. A log line alone proves little, so the finding is never certain.
 
-**What to do.** Add back the one capability that the message speaks of (CHOWN, SETUID and SETGID, NET_BIND_SERVICE), or use an image
-that runs as its user from the start.
+**What to do.** Add back the one capability that the message speaks of (CHOWN, SETUID and SETGID, NET_BIND_SERVICE), or
+use an image that runs as its user from the start.
 
 The capabilities and what needs them are in capabilities(7).
 `,

@@ -14,14 +14,16 @@ var RecursiveReadOnly = &diagnosis.Rule{
 	ID:    "CRT012",
 	Title: "Node cannot mount read-only all the way down",
 	Doc: `
-A volume mount asks for recursiveReadOnly Enabled, and the node cannot enforce it: its kernel is older than 5.12, its runtime does
-not know it (containerd 2.0, CRI-O 1.30, with runc 1.1 or crun 1.8.6), or the pod's runtime class does not. The container is
-not created; with IfPossible it would be, without the protection.
+A volume mount asks for recursiveReadOnly Enabled, and the node cannot enforce it: its kernel is older than 5.12, its
+runtime does not know it (containerd 2.0, CRI-O 1.30, with runc 1.1 or crun 1.8.6), or the pod's runtime class does not.
+The container is not created; with IfPossible it would be, without the protection.
 
-**How it is told from its look-alikes.** By RROUnsupported or "recursive read-only" in the message of CreateContainerConfigError or
-CreateContainerError. A file system that is read-only is another thing: then the container runs, and cannot write.
+**How it is told from its look-alikes.** By RROUnsupported or "recursive read-only" in the message of
+CreateContainerConfigError or CreateContainerError. A file system that is read-only is another thing: then the container
+runs, and cannot write.
 
-**What to do.** Use IfPossible where that is enough, or keep the pod to nodes that can (status.runtimeHandlers of a node says so).
+**What to do.** Use IfPossible where that is enough, or keep the pod to nodes that can (status.runtimeHandlers of a node
+says so).
 
 The code is ErrRROUnsupported in cri-api pkg/errors; the kubelet's own check is resolveRecursiveReadOnly in
 pkg/kubelet/kubelet_pods.go.

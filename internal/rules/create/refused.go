@@ -14,16 +14,16 @@ var Refused = &diagnosis.Rule{
 	ID:    "CRT002",
 	Title: "Runtime cannot create or start the container",
 	Doc: `
-The container has its image and its configuration, and the runtime failed to make it or to start its process. The finding
-gives the last part of the runtime's message, which names the step and the error of the kernel; what comes before are
-the layers that passed it on.
+The container has its image and its configuration, and the runtime failed to make it or to start its process. The
+finding gives the last part of the runtime's message, which names the step and the error of the kernel; what comes
+before are the layers that passed it on.
 
-**How it is told from its look-alikes.** It is what remains: a command that is not there, a mount, a security profile, a device, a
-cgroup, a full disk or a time-out has a rule of its own, and this one is silent. Of a program that was started and then
-ended by itself the runtime says nothing.
+**How it is told from its look-alikes.** It is what remains: a command that is not there, a mount, a security profile, a
+device, a cgroup, a full disk or a time-out has a rule of its own, and this one is silent. Of a program that was started
+and then ended by itself the runtime says nothing.
 
-**What to do.** Read the last part of the message. If other pods of the node start, it is about this container's spec; if
-none do, it is the node's runtime or kernel.
+**What to do.** Read the last part of the message. If other pods of the node start, it is about this container's spec;
+if none do, it is the node's runtime or kernel.
 
 The reasons are in kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (CreateContainerError) and
 pkg/kubelet/container/sync_result.go (RunContainerError); StartError is containerd's, ContainerCannotRun dockershim's.

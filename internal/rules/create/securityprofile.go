@@ -14,18 +14,21 @@ var SecurityProfile = &diagnosis.Rule{
 	ID:    "CRT006",
 	Title: "Security profile is not on the node",
 	Doc: `
-The container asks for a seccomp or AppArmor profile, or an SELinux label, and the node cannot apply it: the profile's file is not
-below the kubelet's seccomp directory, AppArmor has not loaded it, or the kernel does not have AppArmor at all. Profiles of the
-type Localhost must be put on every node by somebody (the Security Profiles Operator, a DaemonSet, the node image).
+The container asks for a seccomp or AppArmor profile, or an SELinux label, and the node cannot apply it: the profile's
+file is not below the kubelet's seccomp directory, AppArmor has not loaded it, or the kernel does not have AppArmor at
+all. Profiles of the type Localhost must be put on every node by somebody (the Security Profiles Operator, a DaemonSet,
+the node image).
 
-**How it is told from its look-alikes.** By the words seccomp, apparmor or selinux in the runtime's message, or by the pod's
-reason AppArmor when the kubelet itself turns the pod away. A profile that is applied and too strict lets the container start and
-makes its calls fail with "operation not permitted". The same pod starts on a node that has the profile.
+**How it is told from its look-alikes.** By the words seccomp, apparmor or selinux in the runtime's message, or by the
+pod's reason AppArmor when the kubelet itself turns the pod away. A profile that is applied and too strict lets the
+container start and makes its calls fail with "operation not permitted". The same pod starts on a node that has the
+profile.
 
 **What to do.** Put the profile on the node, keep the pod to nodes that have it, or use RuntimeDefault.
 
 The wordings are those of containerd (contrib/seccomp, contrib/apparmor), CRI-O (internal/config/seccomp), runc
-(libcontainer/apparmor) and kubernetes pkg/kubelet/lifecycle/handlers.go (Cannot enforce AppArmor). Recorded from Kubernetes 1.37.
+(libcontainer/apparmor) and kubernetes pkg/kubelet/lifecycle/handlers.go (Cannot enforce AppArmor). Recorded from
+Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

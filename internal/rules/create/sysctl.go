@@ -15,17 +15,19 @@ var Sysctl = &diagnosis.Rule{
 	ID:    "CRT008",
 	Title: "Node does not allow the sysctl",
 	Doc: `
-The pod's security context sets a kernel parameter that this node's kubelet does not allow. Only a few are safe by default; all
-others must be on the node's list (allowedUnsafeSysctls), and those of a namespace that the pod shares with the host never
-are. The pod is Failed at once with the reason SysctlForbidden, and its controller makes another one, again and again.
+The pod's security context sets a kernel parameter that this node's kubelet does not allow. Only a few are safe by
+default; all others must be on the node's list (allowedUnsafeSysctls), and those of a namespace that the pod shares with
+the host never are. The pod is Failed at once with the reason SysctlForbidden, and its controller makes another one,
+again and again.
 
-**How it is told from its look-alikes.** By the pod's reason. A sysctl that is allowed and that the kernel does not have makes the
-sandbox fail: then the Event FailedCreatePodSandBox has the word sysctl, and the pod stays Pending.
+**How it is told from its look-alikes.** By the pod's reason. A sysctl that is allowed and that the kernel does not have
+makes the sandbox fail: then the Event FailedCreatePodSandBox has the word sysctl, and the pod stays Pending.
 
-**What to do.** Allow it on the nodes that need it (kubelet --allowed-unsafe-sysctls) and keep the pod to them, set it on the node
-itself, or leave it out.
+**What to do.** Allow it on the nodes that need it (kubelet --allowed-unsafe-sysctls) and keep the pod to them, set it
+on the node itself, or leave it out.
 
-The reason is in kubernetes pkg/kubelet/sysctl/allowlist.go; older kubelets wrote "whitelisted". Recorded from Kubernetes 1.37.
+The reason is in kubernetes pkg/kubelet/sysctl/allowlist.go; older kubelets wrote "whitelisted". Recorded from
+Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,

@@ -17,8 +17,8 @@ var BadName = &diagnosis.Rule{
 	Doc: `
 The image field cannot be read as an image name, so nothing was asked of any registry. The container waits with the
 reason InvalidImageName. Common faults: capitals in the repository, a space, an empty tag after the colon, a template or
-variable that nobody filled in. CRI-O wants to know the registry, too: a short name without one is refused where the node
-names no default (unqualified-search registries) or more than one.
+variable that nobody filled in. CRI-O wants to know the registry, too: a short name without one is refused where the
+node names no default (unqualified-search registries) or more than one.
 
 **How it is told from its look-alikes.** The kubelet itself gives the reason InvalidImageName before it pulls. A name
 that is valid and wrong gets as far as the registry and fails there with ErrImagePull: IMG001 if it does not exist,

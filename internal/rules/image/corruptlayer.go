@@ -14,16 +14,16 @@ var CorruptLayer = &diagnosis.Rule{
 	ID:    "IMG014",
 	Title: "Layer of the image arrives damaged",
 	Doc: `
-The registry was reached and let the node have the image, but what arrived cannot be used: its digest or size is not what the
-manifest says, or it cannot be unpacked. A proxy or cache that serves a truncated layer, a push that broke off, or a damaged
-disk.
+The registry was reached and let the node have the image, but what arrived cannot be used: its digest or size is not
+what the manifest says, or it cannot be unpacked. A proxy or cache that serves a truncated layer, a push that broke off,
+or a damaged disk.
 
-**How it is told from its look-alikes.** By "unexpected commit digest", "failed size validation", "short read", "invalid tar header",
-"failed to register layer" and the like. Where the same error says "no space left on device" the disk is full (IMG011). An
-end of file while the manifest is asked for is the network (IMG003).
+**How it is told from its look-alikes.** By "unexpected commit digest", "failed size validation", "short read", "invalid
+tar header", "failed to register layer" and the like. Where the same error says "no space left on device" the disk is
+full (IMG011). An end of file while the manifest is asked for is the network (IMG003).
 
-**What to do.** Pull on another node. If that works remove the partial image on this one and look at its disk and proxy; if no
-node can, push the image again.
+**What to do.** Pull on another node. If that works remove the partial image on this one and look at its disk and proxy;
+if no node can, push the image again.
 
 The strings are those of containerd (core/content, core/unpack), moby (layer, distribution/xfer) and containers/image.
 `,

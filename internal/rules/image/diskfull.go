@@ -15,18 +15,20 @@ var DiskFull = &diagnosis.Rule{
 	ID:    "IMG011",
 	Title: "Node has no room for the image",
 	Doc: `
-The registry delivers, and the node cannot keep it: "no space left on device" while layers are stored or unpacked. The image
-store of that node is full, or out of inodes. Image garbage collection begins at 85 % by default and cannot free what is in use.
+The registry delivers, and the node cannot keep it: "no space left on device" while layers are stored or unpacked. The
+image store of that node is full, or out of inodes. Image garbage collection begins at 85 % by default and cannot free
+what is in use.
 
-**How it is told from its look-alikes.** By "no space left on device" or "disk quota exceeded" in the pull error. The same words
-from a container at work are about the container's volume, and from a mount about inotify or memory. Other nodes pull the
-image without trouble. A node under DiskPressure takes no new pods, and evicts: this is seen before that, or where image
-store and kubelet have disks of their own.
+**How it is told from its look-alikes.** By "no space left on device" or "disk quota exceeded" in the pull error. The
+same words from a container at work are about the container's volume, and from a mount about inotify or memory. Other
+nodes pull the image without trouble. A node under DiskPressure takes no new pods, and evicts: this is seen before that,
+or where image store and kubelet have disks of their own.
 
-**What to do.** Free the disk of that node: images that nothing uses (crictl rmi --prune), logs, stopped containers. Then see
-what grew, and whether the disk is large enough for the images of the pods it runs.
+**What to do.** Free the disk of that node: images that nothing uses (crictl rmi --prune), logs, stopped containers.
+Then see what grew, and whether the disk is large enough for the images of the pods it runs.
 
-The string is the kernel's ENOSPC, passed on by the runtimes from unpacking (containerd core/diff/apply, containers/storage).
+The string is the kernel's ENOSPC, passed on by the runtimes from unpacking (containerd core/diff/apply,
+containers/storage).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,

@@ -15,15 +15,16 @@ var InspectFailed = &diagnosis.Rule{
 	Title: "Runtime cannot read its image store",
 	Doc: `
 Before it pulls, the kubelet asks the runtime whether it has the image, and the runtime answers with an error: its image
-store on that node is damaged, is locked, or the runtime does not answer in time. The container waits with ImageInspectError;
-no registry was asked.
+store on that node is damaged, is locked, or the runtime does not answer in time. The container waits with
+ImageInspectError; no registry was asked.
 
-**How it is told from its look-alikes.** By the kubelet's own reason. A name that cannot be parsed is InvalidImageName (IMG004),
-also where CRI-O only finds out on inspection that a short name has no registry. A pull that failed is ErrImagePull. The same
-image works on other nodes: the damage is the node's.
+**How it is told from its look-alikes.** By the kubelet's own reason. A name that cannot be parsed is InvalidImageName
+(IMG004), also where CRI-O only finds out on inspection that a short name has no registry. A pull that failed is
+ErrImagePull. The same image works on other nodes: the damage is the node's.
 
-**What to do.** Look at the runtime on that node (its log, and whether its disk is full or read-only). Where the image is
-damaged remove it there (crictl rmi) and let it be pulled again; where more images are, restart the runtime, then replace the node.
+**What to do.** Look at the runtime on that node (its log, and whether its disk is full or read-only). Where the image
+is damaged remove it there (crictl rmi) and let it be pulled again; where more images are, restart the runtime, then
+replace the node.
 
 The reason is ErrImageInspect in kubernetes pkg/kubelet/images/types.go, the message is written in image_manager.go.
 `,

@@ -14,14 +14,14 @@ var Outdated = &diagnosis.Rule{
 	ID:    "IMG015",
 	Title: "Image is in a format that the runtime gave up",
 	Doc: `
-The image's manifest is of Docker's schema 1, which runtimes no longer read: containerd since 2.1 (and 2.0 unless told to),
-docker since 28, CRI-O long before. It was pulled without trouble until the node's runtime was upgraded.
+The image's manifest is of Docker's schema 1, which runtimes no longer read: containerd since 2.1 (and 2.0 unless told
+to), docker since 28, CRI-O long before. It was pulled without trouble until the node's runtime was upgraded.
 
-**How it is told from its look-alikes.** By "schema 1" or "is no longer supported since containerd" in the pull error. The registry
-has the image, and credentials are good. An artifact that is not an image at all has another media type.
+**How it is told from its look-alikes.** By "schema 1" or "is no longer supported since containerd" in the pull error.
+The registry has the image, and credentials are good. An artifact that is not an image at all has another media type.
 
-**What to do.** Build the image again, or copy it into the present format (skopeo copy --format v2s2, or docker pull and push
-with a docker before 28), and refer to the copy.
+**What to do.** Build the image again, or copy it into the present format (skopeo copy --format v2s2, or docker pull and
+push with a docker before 28), and refer to the copy.
 
 The wording is that of containerd client/pull.go and core/remotes/docker/schema1, and of moby distribution.
 `,

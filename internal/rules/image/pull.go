@@ -106,6 +106,6 @@ func on(why trouble, say func(*diagnosis.Pass, *pull) (message string, fixes []d
 	}
 }
 
-func (f pull) report(p *diagnosis.Pass, message string, fixes ...diagnosis.Fix) {
+func (f *pull) report(p *diagnosis.Pass, message string, fixes ...diagnosis.Fix) {
 	p.Report(diagnosis.Finding{At: f.began, Confidence: f.sure, Message: message, Facts: f.facts, Fixes: fixes})
 }

@@ -15,18 +15,20 @@ var PullTimeout = &diagnosis.Rule{
 	Title: "Pull was given up before it was done",
 	Doc: `
 The registry answers, the image exists, and the pull is still cancelled: no byte came for as long as the runtime waits
-(containerd image_pull_progress_timeout, 5 minutes; dockerd by the kubelet, 1 minute), or the call took longer than the kubelet
-allows. A large image over a thin line, a registry or proxy that stalls, or a disk that unpacks slowly.
+(containerd image_pull_progress_timeout, 5 minutes; dockerd by the kubelet, 1 minute), or the call took longer than the
+kubelet allows. A large image over a thin line, a registry or proxy that stalls, or a disk that unpacks slowly.
 
-**How it is told from its look-alikes.** By "context deadline exceeded" or "context canceled" with no network error before it. A
-connection that could not be made (dial, i/o timeout, TLS handshake) is IMG003: there nothing came at all. A slow pull that is
-still at work has no error.
+**How it is told from its look-alikes.** By "context deadline exceeded" or "context canceled" with no network error
+before it. A connection that could not be made (dial, i/o timeout, TLS handshake) is IMG003: there nothing came at all.
+A slow pull that is still at work has no error.
 
-**What to do.** See whether other images come quickly to this node: if so it is this image's size or its registry; if not the
-node's network or disk. Then make the image smaller, bring the registry nearer, or load large images on the nodes beforehand.
+**What to do.** See whether other images come quickly to this node: if so it is this image's size or its registry; if
+not the node's network or disk. Then make the image smaller, bring the registry nearer, or load large images on the
+nodes beforehand.
 
-Recorded wordings are those of gRPC and Go's context; the time-outs are in containerd plugins/cri (image_pull_progress_timeout)
-and the kubelet's configuration (runtimeRequestTimeout, image-pull-progress-deadline of old).
+Recorded wordings are those of gRPC and Go's context; the time-outs are in containerd plugins/cri
+(image_pull_progress_timeout) and the kubelet's configuration (runtimeRequestTimeout, image-pull-progress-deadline of
+old).
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,

@@ -15,16 +15,18 @@ var SlowPull = &diagnosis.Rule{
 	ID:    "IMG013",
 	Title: "Image is still being pulled",
 	Doc: `
-The kubelet has begun to pull the image and has not reported an end: neither that it was pulled nor that it failed. On a node
-that is new, or that never ran this image, a large image takes minutes, and by default a kubelet pulls one image at a
-time, so that a small one waits behind a large one. It explains why a pod is Pending; it never explains a restart.
+The kubelet has begun to pull the image and has not reported an end: neither that it was pulled nor that it failed. On a
+node that is new, or that never ran this image, a large image takes minutes, and by default a kubelet pulls one image at
+a time, so that a small one waits behind a large one. It explains why a pod is Pending; it never explains a restart.
 
-**How it is told from its look-alikes.** The newest Event of the container about its image is Pulling, more than 2 minutes old, and the
-container waits with ContainerCreating. A pull that failed has a Failed Event after it. A pod that waits for its volumes or
-its sandbox has no Pulling Event yet. A pull that is over says in its Pulled Event how long it took, and is no trouble any more.
+**How it is told from its look-alikes.** The newest Event of the container about its image is Pulling, more than 2
+minutes old, and the container waits with ContainerCreating. A pull that failed has a Failed Event after it. A pod that
+waits for its volumes or its sandbox has no Pulling Event yet. A pull that is over says in its Pulled Event how long it
+took, and is no trouble any more.
 
-**What to do.** Wait, if the image is large: the Pulled Event will tell how long it took, alone and with waiting. Let the kubelet
-pull in parallel (serializeImagePulls: false), make the image smaller, or keep it on nodes that are about to be used.
+**What to do.** Wait, if the image is large: the Pulled Event will tell how long it took, alone and with waiting. Let
+the kubelet pull in parallel (serializeImagePulls: false), make the image smaller, or keep it on nodes that are about to
+be used.
 
 The Events are written in kubernetes pkg/kubelet/images/image_manager.go (pullImage); recorded from Kubernetes 1.37.
 `,

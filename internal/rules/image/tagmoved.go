@@ -15,15 +15,17 @@ var TagMoved = &diagnosis.Rule{
 	ID:    "IMG017",
 	Title: "Pods of one template run different images",
 	Doc: `
-Two pods of the same ReplicaSet name the same tag and run different content: the tag was pushed again between two pulls. Nobody
-rolled anything out, and still one pod is of another version than its siblings. It comes up when a pod is replaced, or
-starts on a node that did not have the image yet.
+Two pods of the same ReplicaSet name the same tag and run different content: the tag was pushed again between two pulls.
+Nobody rolled anything out, and still one pod is of another version than its siblings. It comes up when a pod is
+replaced, or starts on a node that did not have the image yet.
 
-**How it is told from its look-alikes.** The digests in status.imageID differ while the image in the spec is the same and is no
-digest; the one pod is in trouble, and a sibling of the same template hash that runs other content is Ready. During a rollout
-the templates differ, and their hashes. By itself it is no trouble: it is told only where something follows from it.
+**How it is told from its look-alikes.** The digests in status.imageID differ while the image in the spec is the same
+and is no digest; the one pod is in trouble, and a sibling of the same template hash that runs other content is Ready.
+During a rollout the templates differ, and their hashes. By itself it is no trouble: it is told only where something
+follows from it.
 
-**What to do.** Refer to images by digest, or give every build a tag of its own. Compare the two digests to find the change.
+**What to do.** Refer to images by digest, or give every build a tag of its own. Compare the two digests to find the
+change.
 
 imageID is set by the kubelet from the runtime's image reference (kubernetes pkg/kubelet/kubelet_pods.go).
 `,

@@ -14,15 +14,16 @@ var Unexplained = &diagnosis.Rule{
 	ID:    "IMG018",
 	Title: "Image cannot be pulled",
 	Doc: `
-The kubelet cannot pull the image and tries again with growing pauses, up to five minutes. The finding gives the runtime's own
-words where there are any that no other rule recognises. Where there are none, the evidence was taken between two tries: a
-kubelet before 1.29 then says only "Back-off pulling image", and the Events that had the reason are not there.
+The kubelet cannot pull the image and tries again with growing pauses, up to five minutes. The finding gives the
+runtime's own words where there are any that no other rule recognises. Where there are none, the evidence was taken
+between two tries: a kubelet before 1.29 then says only "Back-off pulling image", and the Events that had the reason are
+not there.
 
-**How it is told from its look-alikes.** It is what remains: a pull whose error names a missing image, a refusal, the network, TLS,
-a rate limit, the platform, the disk or a damaged layer has a rule of its own, and this one is silent.
+**How it is told from its look-alikes.** It is what remains: a pull whose error names a missing image, a refusal, the
+network, TLS, a rate limit, the platform, the disk or a damaged layer has a rule of its own, and this one is silent.
 
-**What to do.** Where the reason is not recorded, look at the pod's Events, which are kept for an hour; or delete the pod, so
-that the next one tries at once. The commonest reason is a tag that does not exist.
+**What to do.** Where the reason is not recorded, look at the pod's Events, which are kept for an hour; or delete the
+pod, so that the next one tries at once. The commonest reason is a tag that does not exist.
 
 The messages are written in kubernetes pkg/kubelet/images/image_manager.go.
 `,

@@ -23,8 +23,9 @@ routes, proxy and firewall count; CoreDNS, Services and NetworkPolicies do not.
 **How it is told from its look-alikes.** By the words of the pull error. A failed look-up of the registry's host says
 "no such host", which is not the registry's "not found": the image may well exist (IMG001 is for those that do not).
 "Failed to authorize" with a network error behind it means that the token server is down, not that the credentials are
-wrong (IMG002). Certificates that are not trusted are IMG007: there was an answer. Where the container has run on this node
-before, and need not pull what is there, the image was there and is gone: garbage collection or a person removed it.
+wrong (IMG002). Certificates that are not trusted are IMG007: there was an answer. Where the container has run on this
+node before, and need not pull what is there, the image was there and is gone: garbage collection or a person removed
+it.
 
 **What to do.** See whether other pods of the node, and other nodes, fail on the same registry. One registry on all
 nodes: it is down, or misspelt. All registries on one node: look at the node's network and resolver.

@@ -15,16 +15,17 @@ var Untrusted = &diagnosis.Rule{
 	ID:    "IMG007",
 	Title: "Registry and node do not agree on TLS",
 	Doc: `
-The node's runtime reached something at the registry's address and could not agree with it on TLS: the certificate is signed
-by an authority that the node does not know, is expired, or is for another name; or one side speaks HTTPS and the other HTTP.
+The node's runtime reached something at the registry's address and could not agree with it on TLS: the certificate is
+signed by an authority that the node does not know, is expired, or is for another name; or one side speaks HTTPS and the
+other HTTP.
 
-**How it is told from its look-alikes.** By the words of Go's crypto/x509 and crypto/tls in the pull error. A handshake that
-timed out is the network's doing (IMG003). What the pod trusts does not count: the node pulls, with the node's trust store and
-the runtime's registry configuration, and an insecure-registry entry on one node does not help the next.
+**How it is told from its look-alikes.** By the words of Go's crypto/x509 and crypto/tls in the pull error. A handshake
+that timed out is the network's doing (IMG003). What the pod trusts does not count: the node pulls, with the node's
+trust store and the runtime's registry configuration, and an insecure-registry entry on one node does not help the next.
 
-**What to do.** For an unknown authority give the nodes its certificate (containerd: certs.d/HOST/hosts.toml with ca; CRI-O and
-dockerd: certs.d/HOST/ca.crt). For HTTP declare the registry with an http:// address there. For an expired certificate or
-a wrong name repair the registry.
+**What to do.** For an unknown authority give the nodes its certificate (containerd: certs.d/HOST/hosts.toml with ca;
+CRI-O and dockerd: certs.d/HOST/ca.crt). For HTTP declare the registry with an http:// address there. For an expired
+certificate or a wrong name repair the registry.
 
 The strings are those of Go's crypto/x509, crypto/tls and net/http as the runtimes pass them on.
 `,

@@ -17,15 +17,15 @@ var Volume = &diagnosis.Rule{
 	Title: "Image volume cannot be mounted",
 	Doc: `
 A volume of the pod is made of an image. The image was pulled, and the runtime cannot mount it into the container: its
-snapshotter does not support it, the subPath is not in the image or is a file, or the artifact has no layers to mount. The
-container waits with CreateContainerError.
+snapshotter does not support it, the subPath is not in the image or is a file, or the artifact has no layers to mount.
+The container waits with CreateContainerError.
 
-**How it is told from its look-alikes.** By ImageVolumeMountFailed at the beginning of the message, which the runtimes write for
-this alone. An image of a volume that cannot be pulled makes the container wait with ErrImagePull, as its own image would:
-IMG001 to IMG003 then name the volume's image. A runtime without image volumes says nothing of the kind.
+**How it is told from its look-alikes.** By ImageVolumeMountFailed at the beginning of the message, which the runtimes
+write for this alone. An image of a volume that cannot be pulled makes the container wait with ErrImagePull, as its own
+image would: IMG001 to IMG003 then name the volume's image. A runtime without image volumes says nothing of the kind.
 
-**What to do.** Compare subPath with the directories in the image; mount a directory, not a file. Push an artifact as an image
-with a layer. Otherwise look at the versions: containerd from 2.1, CRI-O from 1.31, Kubernetes 1.33.
+**What to do.** Compare subPath with the directories in the image; mount a directory, not a file. Push an artifact as an
+image with a layer. Otherwise look at the versions: containerd from 2.1, CRI-O from 1.31, Kubernetes 1.33.
 
 The code is ErrImageVolumeMountFailed in cri-api pkg/errors; containerd writes it in internal/cri/server
 (container_image_mount.go), CRI-O in server/container_create.go.

@@ -14,17 +14,17 @@ var WrongPlatform = &diagnosis.Rule{
 	ID:    "IMG009",
 	Title: "Image is not built for the platform of the node",
 	Doc: `
-The registry has the image, but none for the operating system and architecture of this node. A multi-platform image lists
-what it is built for, and the node's platform is not on the list; a rebuild on a developer's machine is often for that machine
-alone.
+The registry has the image, but none for the operating system and architecture of this node. A multi-platform image
+lists what it is built for, and the node's platform is not on the list; a rebuild on a developer's machine is often for
+that machine alone.
 
-**How it is told from its look-alikes.** By "no match for platform in manifest" (containerd), "no matching manifest for" (docker)
-or "no image found in image index" (CRI-O). containerd adds "not found", but the image exists: IMG001 is for those that do not.
-An image for another architecture without a list is pulled, and then its program cannot be run: "exec format error". The
-same image starts on nodes of the other architecture.
+**How it is told from its look-alikes.** By "no match for platform in manifest" (containerd), "no matching manifest for"
+(docker) or "no image found in image index" (CRI-O). containerd adds "not found", but the image exists: IMG001 is for
+those that do not. An image for another architecture without a list is pulled, and then its program cannot be run: "exec
+format error". The same image starts on nodes of the other architecture.
 
-**What to do.** Build it for the node's platform too (docker buildx build --platform), or keep the pod to nodes that it is
-built for.
+**What to do.** Build it for the node's platform too (docker buildx build --platform), or keep the pod to nodes that it
+is built for.
 
 The strings are those of containerd core/images (errors of Manifest), moby distribution/pull_v2.go and containers/image.
 `,

@@ -24,11 +24,12 @@ Init containers run one after the other, and each must complete before the next;
 PodInitializing until all have. One of them fails, cannot be started, or does not end, so the pod never gets further. A
 native sidecar (restartPolicy Always) holds the rest up until it has started.
 
-**How it is told from its look-alikes.** A main container waits with PodInitializing, and this init container has failed,
-waits for another reason, or has run for more than 5 minutes without a restart. PodInitializing alone is no fault: it is
-how every pod with init containers begins. Why the init container fails is another finding's to say (its exit, its image,
-its configuration), and this one hangs below it. One that only runs for long is likely to wait for something that does not
-come, but may be doing long work: that finding is possible, and likely after 10 minutes or if its log says what it waits for.
+**How it is told from its look-alikes.** A main container waits with PodInitializing, and this init container has
+failed, waits for another reason, or has run for more than 5 minutes without a restart. PodInitializing alone is no
+fault: it is how every pod with init containers begins. Why the init container fails is another finding's to say (its
+exit, its image, its configuration), and this one hangs below it. One that only runs for long is likely to wait for
+something that does not come, but may be doing long work: that finding is possible, and likely after 10 minutes or if
+its log says what it waits for.
 
 **What to do.** Read the log of the init container, not that of the main one, which has none. A waiting loop names what
 it waits for: a Service, a database, a DNS name.

@@ -17,14 +17,15 @@ var Sidecar = &diagnosis.Rule{
 	ID:    "INI002",
 	Title: "Sidecar keeps the pod from being ready",
 	Doc: `
-A native sidecar is an init container with restartPolicy Always. It is started before the main containers and counts for the pod's
-readiness like one of them. This one crashes again and again, or does not get ready, while the main containers run; so the pod
-gets no traffic for the sake of its proxy, its log shipper or its secrets agent.
+A native sidecar is an init container with restartPolicy Always. It is started before the main containers and counts for
+the pod's readiness like one of them. This one crashes again and again, or does not get ready, while the main containers
+run; so the pod gets no traffic for the sake of its proxy, its log shipper or its secrets agent.
 
-**How it is told from its look-alikes.** The main containers are all ready, the pod is not, and this sidecar has restarted, waits, or
-is not ready. A sidecar that has not started at all holds the main containers up in PodInitializing, which is another rule's
-matter. One that ends after the main containers of a Job did is ended by the kubelet, and its exit code does not count. Why
-it fails is another finding's to say (its exit, its probe, its image), and this one hangs below it.
+**How it is told from its look-alikes.** The main containers are all ready, the pod is not, and this sidecar has
+restarted, waits, or is not ready. A sidecar that has not started at all holds the main containers up in
+PodInitializing, which is another rule's matter. One that ends after the main containers of a Job did is ended by the
+kubelet, and its exit code does not count. Why it fails is another finding's to say (its exit, its probe, its image),
+and this one hangs below it.
 
 **What to do.** Read the log of the sidecar, not that of the main container.
 

@@ -15,17 +15,17 @@ var AddressesExhausted = &diagnosis.Rule{
 	ID:    "SBX001",
 	Title: "There is no free address for the pod",
 	Doc: `
-The network plugin cannot give the pod an address. With a range for each node (host-local, flannel, kindnet, GKE) it is this
-node's range that is used up: too many pods for its size, or addresses that were not given back after a crash. With addresses from
-the cloud's network (AWS, Azure) it is the node's interfaces or the whole subnet.
+The network plugin cannot give the pod an address. With a range for each node (host-local, flannel, kindnet, GKE) it is
+this node's range that is used up: too many pods for its size, or addresses that were not given back after a crash. With
+addresses from the cloud's network (AWS, Azure) it is the node's interfaces or the whole subnet.
 
-**How it is told from its look-alikes.** By the plugin's words in the newest FailedCreatePodSandBox Event while the pod has no
-sandbox. A plugin that cannot reach what hands out its addresses says so instead. A node that is full of pods is not chosen
-by the scheduler. Other nodes go on: if none does, the pool of the cluster or the subnet is empty.
+**How it is told from its look-alikes.** By the plugin's words in the newest FailedCreatePodSandBox Event while the pod
+has no sandbox. A plugin that cannot reach what hands out its addresses says so instead. A node that is full of pods is
+not chosen by the scheduler. Other nodes go on: if none does, the pool of the cluster or the subnet is empty.
 
-**What to do.** Compare the number of pods on that node with the size of the range in the message. Where there are fewer, addresses
-leaked: delete the files of pods that are gone (/var/lib/cni/networks with host-local), or restart the plugin. Where the range is
-really full, lower maxPods, or enlarge range or subnet (AWS: prefix delegation).
+**What to do.** Compare the number of pods on that node with the size of the range in the message. Where there are
+fewer, addresses leaked: delete the files of pods that are gone (/var/lib/cni/networks with host-local), or restart the
+plugin. Where the range is really full, lower maxPods, or enlarge range or subnet (AWS: prefix delegation).
 
 The wordings are those of containernetworking/plugins host-local, aws-vpc-cni, azure-vnet, calico and cilium.
 `,

@@ -18,17 +18,19 @@ var Changed = &diagnosis.Rule{
 	ID:    "SBX008",
 	Title: "Sandbox of a running pod was replaced",
 	Doc: `
-The kubelet found that the sandbox of a pod that ran is gone or changed, ended what was left of its containers and made all anew.
-Nothing is wrong with any of them. The runtime was restarted in a way that lost its sandboxes, the node was rebooted, somebody
-killed the pause process, or the cgroup driver was changed. Usually it is all pods of a node in the same minute.
+The kubelet found that the sandbox of a pod that ran is gone or changed, ended what was left of its containers and made
+all anew. Nothing is wrong with any of them. The runtime was restarted in a way that lost its sandboxes, the node was
+rebooted, somebody killed the pause process, or the cgroup driver was changed. Usually it is all pods of a node in the
+same minute.
 
-**How it is told from its look-alikes.** By the Event SandboxChanged, and containers that had run before it and ended at about that
-time. The same Event follows every failed try to make the first sandbox: then no container has ever run. A single container that
-restarts leaves its sandbox alone. It is told only where the end of a container follows from it.
+**How it is told from its look-alikes.** By the Event SandboxChanged, and containers that had run before it and ended at
+about that time. The same Event follows every failed try to make the first sandbox: then no container has ever run. A
+single container that restarts leaves its sandbox alone. It is told only where the end of a container follows from it.
 
 **What to do.** Find what happened on the node: its other pods, its boot time, the runtime's log of that minute.
 
-The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (SyncPod); recorded from Kubernetes 1.37.
+The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (SyncPod); recorded from Kubernetes
+1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,

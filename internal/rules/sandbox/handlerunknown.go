@@ -16,17 +16,19 @@ var HandlerUnknown = &diagnosis.Rule{
 	ID:    "SBX011",
 	Title: "Runtime on the node does not know the pod's runtime class",
 	Doc: `
-The pod's RuntimeClass names a handler (gVisor's runsc, kata, nvidia), and the runtime on this node has no such handler in its
-configuration. The class exists, so the pod was accepted and placed; only nodes with that runtime can run it.
+The pod's RuntimeClass names a handler (gVisor's runsc, kata, nvidia), and the runtime on this node has no such handler
+in its configuration. The class exists, so the pod was accepted and placed; only nodes with that runtime can run it.
 
-**How it is told from its look-alikes.** By "no runtime for ... is configured" (containerd) or "failed to find runtime handler" (CRI-O) in
-the newest FailedCreatePodSandBox Event. A class that does not exist keeps the pod from being made at all, or from being
-started with "RuntimeClass not found". A handler that is configured and whose program is missing fails later, in the shim.
+**How it is told from its look-alikes.** By "no runtime for ... is configured" (containerd) or "failed to find runtime
+handler" (CRI-O) in the newest FailedCreatePodSandBox Event. A class that does not exist keeps the pod from being made
+at all, or from being started with "RuntimeClass not found". A handler that is configured and whose program is missing
+fails later, in the shim.
 
 **What to do.** Install the handler on the node, or keep the class to nodes that have it (scheduling.nodeSelector in the
 RuntimeClass), or correct its handler.
 
-The words are those of containerd internal/cri/config (GetSandboxRuntime) and CRI-O internal/oci; recorded from Kubernetes 1.37.
+The words are those of containerd internal/cri/config (GetSandboxRuntime) and CRI-O internal/oci; recorded from
+Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,

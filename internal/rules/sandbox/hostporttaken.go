@@ -17,17 +17,19 @@ var HostPortTaken = &diagnosis.Rule{
 	ID:    "SBX010",
 	Title: "Port of the host is taken",
 	Doc: `
-The pod asks for a port of the node (hostPort), and it is taken there: by another pod that the scheduler did not choose the node
-for (nodeName in its spec, a static pod, hostNetwork), or by a program of the node itself, which the scheduler knows nothing of.
+The pod asks for a port of the node (hostPort), and it is taken there: by another pod that the scheduler did not choose
+the node for (nodeName in its spec, a static pod, hostNetwork), or by a program of the node itself, which the scheduler
+knows nothing of.
 
-**How it is told from its look-alikes.** By the kubelet's reason HostPortConflict or NodePorts, which is certain, or by "address already
-in use", "cannot open hostport" or "port is already allocated" in the newest FailedCreatePodSandBox Event. A pod that no node has a
-free port for stays unscheduled ("didn't have free ports"). A process that cannot bind in a container that runs ends by itself.
+**How it is told from its look-alikes.** By the kubelet's reason HostPortConflict or NodePorts, which is certain, or by
+"address already in use", "cannot open hostport" or "port is already allocated" in the newest FailedCreatePodSandBox
+Event. A pod that no node has a free port for stays unscheduled ("didn't have free ports"). A process that cannot bind
+in a container that runs ends by itself.
 
 **What to do.** Use a Service instead of a hostPort, or another port; or end what has it on the node (ss -ltnp).
 
-The reasons are in kubernetes pkg/kubelet/lifecycle/predicate.go (NodePorts) and in kubelets before 1.9 (HostPortConflict); the
-wordings are those of CRI-O's host port manager and of dockerd.
+The reasons are in kubernetes pkg/kubelet/lifecycle/predicate.go (NodePorts) and in kubelets before 1.9
+(HostPortConflict); the wordings are those of CRI-O's host port manager and of dockerd.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,

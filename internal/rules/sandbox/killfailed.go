@@ -16,18 +16,19 @@ var KillFailed = &diagnosis.Rule{
 	ID:    "SBX009",
 	Title: "Sandbox cannot be taken down",
 	Doc: `
-The pod is to end, or to get a new sandbox, and the runtime cannot take the old one down. Mostly the network plugin fails to give
-back what it gave (CNI DEL): its agent is down, its credentials expired, its program was removed. The pod stays Terminating, and its
-address stays taken.
+The pod is to end, or to get a new sandbox, and the runtime cannot take the old one down. Mostly the network plugin
+fails to give back what it gave (CNI DEL): its agent is down, its credentials expired, its program was removed. The pod
+stays Terminating, and its address stays taken.
 
-**How it is told from its look-alikes.** By KillPodSandboxError in the newest FailedKillPod Event, no more than a quarter of an hour
-old. KillContainerError in the same Event means that a process cannot be killed. A finalizer keeps the object although everything on
-the node is gone. A volume that cannot be unmounted gives no such Event.
+**How it is told from its look-alikes.** By KillPodSandboxError in the newest FailedKillPod Event, no more than a
+quarter of an hour old. KillContainerError in the same Event means that a process cannot be killed. A finalizer keeps
+the object although everything on the node is gone. A volume that cannot be unmounted gives no such Event.
 
-**What to do.** Repair the plugin on that node as for pods that cannot start: its pod, its credentials, its program. Deleting the pod by
-force frees the name and leaves the sandbox behind.
+**What to do.** Repair the plugin on that node as for pods that cannot start: its pod, its credentials, its program.
+Deleting the pod by force frees the name and leaves the sandbox behind.
 
-The reason is ErrKillPodSandbox in kubernetes pkg/kubelet/container/sync_result.go; "failed to destroy network" is containerd's.
+The reason is ErrKillPodSandbox in kubernetes pkg/kubelet/container/sync_result.go; "failed to destroy network" is
+containerd's.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Pod,

@@ -16,20 +16,20 @@ var NetworkNotReady = &diagnosis.Rule{
 	ID:    "SBX002",
 	Title: "Network plugin is not set up on the node",
 	Doc: `
-The runtime on the node finds no network configuration, so it can make no sandbox with an address of its own. The plugin's own pod
-writes it (below /etc/cni/net.d) when it starts on the node: it has not started yet, cannot start, was removed, or wrote
-somewhere else. Only pods with hostNetwork start, the plugin's among them.
+The runtime on the node finds no network configuration, so it can make no sandbox with an address of its own. The
+plugin's own pod writes it (below /etc/cni/net.d) when it starts on the node: it has not started yet, cannot start, was
+removed, or wrote somewhere else. Only pods with hostNetwork start, the plugin's among them.
 
-**How it is told from its look-alikes.** By "cni plugin not initialized", "cni config uninitialized" or "no networks found" in the
-Event NetworkNotReady or FailedCreatePodSandBox. Where the node's own condition Ready says the same, it is certain. A
-configuration whose program is missing, or that finds its agent down, gives other words. On a node that has just joined it is
-normal for a minute.
+**How it is told from its look-alikes.** By "cni plugin not initialized", "cni config uninitialized" or "no networks
+found" in the Event NetworkNotReady or FailedCreatePodSandBox. Where the node's own condition Ready says the same, it is
+certain. A configuration whose program is missing, or that finds its agent down, gives other words. On a node that has
+just joined it is normal for a minute.
 
-**What to do.** Look at the plugin's pod on that node, its init containers first. If there is none: the DaemonSet does not select the
-node, or does not tolerate its taints; or the cluster has no network plugin yet.
+**What to do.** Look at the plugin's pod on that node, its init containers first. If there is none: the DaemonSet does
+not select the node, or does not tolerate its taints; or the cluster has no network plugin yet.
 
-The words are those of containerd go-cni and ocicni; the Event is written in kubernetes pkg/kubelet/kubelet.go. Recorded from
-Kubernetes 1.37.
+The words are those of containerd go-cni and ocicni; the Event is written in kubernetes pkg/kubelet/kubelet.go. Recorded
+from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,

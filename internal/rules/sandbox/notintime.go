@@ -15,16 +15,16 @@ var NotInTime = &diagnosis.Rule{
 	ID:    "SBX005",
 	Title: "Runtime does not finish making the sandbox",
 	Doc: `
-The kubelet asked the runtime for a sandbox and had no answer within 4 minutes. The runtime goes on with that request, and refuses
-every new one because the name is taken: "failed to reserve sandbox name". Something below hangs: the network plugin, the disk,
-a mount, or the runtime itself.
+The kubelet asked the runtime for a sandbox and had no answer within 4 minutes. The runtime goes on with that request,
+and refuses every new one because the name is taken: "failed to reserve sandbox name". Something below hangs: the
+network plugin, the disk, a mount, or the runtime itself.
 
-**How it is told from its look-alikes.** By a reserved name or a deadline in the newest FailedCreatePodSandBox Event, with no word of
-the network plugin before it. The reserved name is a consequence: nothing is wrong with the name, and a pod of another name
-on that node mostly has the same trouble.
+**How it is told from its look-alikes.** By a reserved name or a deadline in the newest FailedCreatePodSandBox Event,
+with no word of the network plugin before it. The reserved name is a consequence: nothing is wrong with the name, and a
+pod of another name on that node mostly has the same trouble.
 
-**What to do.** Look at the node: its disk, its load, a plugin that does not return. It resolves itself when the first request
-ends; if it lasts, restart the runtime on that node, and then the node.
+**What to do.** Look at the node: its disk, its load, a plugin that does not return. It resolves itself when the first
+request ends; if it lasts, restart the runtime on that node, and then the node.
 
 The wordings are those of containerd internal/cri/server/sandbox_run.go and CRI-O server/sandbox_run_linux.go.
 `,

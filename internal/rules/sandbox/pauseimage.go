@@ -16,16 +16,16 @@ var PauseImage = &diagnosis.Rule{
 	ID:    "SBX006",
 	Title: "Pause image cannot be had",
 	Doc: `
-Every sandbox runs a tiny image of its own, which the runtime names (containerd sandbox image, CRI-O pause_image, dockershim
-pod-infra-container-image). The node does not have it and cannot pull it, so no pod starts there, whatever its own images.
-It is missing on new nodes without a way to the registry, and after a clean-up that removed it.
+Every sandbox runs a tiny image of its own, which the runtime names (containerd sandbox image, CRI-O pause_image,
+dockershim pod-infra-container-image). The node does not have it and cannot pull it, so no pod starts there, whatever
+its own images. It is missing on new nodes without a way to the registry, and after a clean-up that removed it.
 
-**How it is told from its look-alikes.** By the sandbox or pause image in the newest FailedCreatePodSandBox Event. The pod's own
-images are pulled later, with ErrImagePull on a container. What the pull failed on stands at the end of the message, and the
-node's network and the runtime's configuration count, no secret of the pod.
+**How it is told from its look-alikes.** By the sandbox or pause image in the newest FailedCreatePodSandBox Event. The
+pod's own images are pulled later, with ErrImagePull on a container. What the pull failed on stands at the end of the
+message, and the node's network and the runtime's configuration count, no secret of the pod.
 
-**What to do.** Let the node reach that registry, or set the runtime's sandbox image to one it can reach, or load it on the node.
-registry.k8s.io has taken the place of k8s.gcr.io: an old configuration may name the old one.
+**What to do.** Let the node reach that registry, or set the runtime's sandbox image to one it can reach, or load it on
+the node. registry.k8s.io has taken the place of k8s.gcr.io: an old configuration may name the old one.
 
 The wordings are those of containerd internal/cri/server/podsandbox and dockershim docker_sandbox.go.
 `,

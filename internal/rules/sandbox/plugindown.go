@@ -14,17 +14,17 @@ var PluginDown = &diagnosis.Rule{
 	ID:    "SBX012",
 	Title: "Agent of the network plugin does not answer on the node",
 	Doc: `
-The plugin's program asks an agent on the same node, or the API server, and gets no answer: a socket that is not there (cilium), a
-file that the agent writes when it is ready (calico's nodename, flannel's subnet.env, multus' readiness file), a local port
-(aws-node 50051), a port binding that the agent does not make (ovn-kubernetes). The agent's pod on this node is not running, is
-starting, or is itself cut off.
+The plugin's program asks an agent on the same node, or the API server, and gets no answer: a socket that is not there
+(cilium), a file that the agent writes when it is ready (calico's nodename, flannel's subnet.env, multus' readiness
+file), a local port (aws-node 50051), a port binding that the agent does not make (ovn-kubernetes). The agent's pod on
+this node is not running, is starting, or is itself cut off.
 
-**How it is told from its look-alikes.** By the socket, file or port in the newest FailedCreatePodSandBox Event. A node without any
-network configuration says "not initialized". Credentials that are not accepted say unauthorized. It is all pods of the node that
-are not on the host's network.
+**How it is told from its look-alikes.** By the socket, file or port in the newest FailedCreatePodSandBox Event. A node
+without any network configuration says "not initialized". Credentials that are not accepted say unauthorized. It is all
+pods of the node that are not on the host's network.
 
-**What to do.** Look at the plugin's pod on that node: why does it not run, and what does its log say? On a node that has just booted
-wait a minute.
+**What to do.** Look at the plugin's pod on that node: why does it not run, and what does its log say? On a node that
+has just booted wait a minute.
 
 The wordings are those of the plugins named.
 `,

@@ -15,15 +15,16 @@ var PluginMissing = &diagnosis.Rule{
 	ID:    "SBX003",
 	Title: "Program of the network plugin is not on the node",
 	Doc: `
-The network configuration on the node names a plugin, and its program is in none of the directories that the runtime looks into
-(/opt/cni/bin, /usr/lib/cni). The node image lacks it, an upgrade removed it (bridge, loopback and portmap come with the package
-containernetworking-plugins), or an old configuration is left from a plugin that was uninstalled.
+The network configuration on the node names a plugin, and its program is in none of the directories that the runtime
+looks into (/opt/cni/bin, /usr/lib/cni). The node image lacks it, an upgrade removed it (bridge, loopback and portmap
+come with the package containernetworking-plugins), or an old configuration is left from a plugin that was uninstalled.
 
-**How it is told from its look-alikes.** By "failed to find plugin" in the newest FailedCreatePodSandBox Event. Without any
-configuration the words are "not initialized". A plugin that runs and fails gives its own error. It is always all pods of the node
-that are not on the host's network.
+**How it is told from its look-alikes.** By "failed to find plugin" in the newest FailedCreatePodSandBox Event. Without
+any configuration the words are "not initialized". A plugin that runs and fails gives its own error. It is always all
+pods of the node that are not on the host's network.
 
-**What to do.** Install the program, or remove the file below /etc/cni/net.d that names it: of several the first by name counts.
+**What to do.** Install the program, or remove the file below /etc/cni/net.d that names it: of several the first by name
+counts.
 
 The words are those of containernetworking/cni pkg/invoke/find.go; recorded from Kubernetes 1.37.
 `,

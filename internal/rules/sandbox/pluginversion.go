@@ -14,15 +14,16 @@ var PluginVersion = &diagnosis.Rule{
 	ID:    "SBX007",
 	Title: "Network configuration and plugin do not agree on the version",
 	Doc: `
-The network configuration on the node is written for a version of CNI (cniVersion) that the plugin's program does not know, or has
-no version where the runtime wants one. One of them was upgraded without the other: a new configuration over old programs, a
-runtime that takes the newest version (containerd 1.6.0 to 1.6.3), or two plugins in one list.
+The network configuration on the node is written for a version of CNI (cniVersion) that the plugin's program does not
+know, or has no version where the runtime wants one. One of them was upgraded without the other: a new configuration
+over old programs, a runtime that takes the newest version (containerd 1.6.0 to 1.6.3), or two plugins in one list.
 
-**How it is told from its look-alikes.** By "incompatible CNI versions" and the two versions in the newest FailedCreatePodSandBox
-Event. A program that is not there at all is "failed to find plugin". All pods of the node that are not on the host's network are
-affected.
+**How it is told from its look-alikes.** By "incompatible CNI versions" and the two versions in the newest
+FailedCreatePodSandBox Event. A program that is not there at all is "failed to find plugin". All pods of the node that
+are not on the host's network are affected.
 
-**What to do.** Upgrade the programs below /opt/cni/bin, or set cniVersion in /etc/cni/net.d to one that all plugins of the list know.
+**What to do.** Upgrade the programs below /opt/cni/bin, or set cniVersion in /etc/cni/net.d to one that all plugins of
+the list know.
 
 The words are those of containernetworking/cni pkg/version.
 `,
