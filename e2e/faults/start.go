@@ -4,7 +4,6 @@ package faults
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,8 +58,9 @@ func configuring() []Fault {
 		fault("user-root", "the image runs as root, and must not", waiting(reason), "CFG004"),
 		named,
 		{
-			Name: "account-missing", About: "the service account of a Deployment does not exist",
-			So: noPods("account-missing"), Ask: "deploy/account-missing", Want: []string{"CFG006"},
+			Name: "account-deleted", About: "the service account of a pod is deleted before the pod gets to its node",
+			Ready: pod(func(*corev1.Pod) bool { return true }), Act: inTurn(deleteAccount("shop-runner"), openGate),
+			So: event("FailedMount", "failed to fetch token"), Ask: "pod/account-deleted", Want: []string{"CFG006"}, Least: "likely",
 		},
 		fault("subpath-file", "the subPath leads through a file", waiting(reason), "CFG008"),
 		large, token, dropped,
@@ -81,8 +81,6 @@ func creating() []Fault {
 		fault("mount-type", "the subPath of a ConfigMap names no key and is mounted on a file", refused, "CRT004"),
 		fault("mount-below-readonly", "a volume is mounted below a read-only one", refused, "CRT005"),
 		fault("seccomp-missing", "the seccomp profile is not on the node", refused, "CRT006"),
-		fault("apparmor-missing", "the node cannot enforce the AppArmor profile", failed("AppArmor"), "CRT006"),
-		fault("sysctl-forbidden", "the kubelet does not allow the sysctl", failed("SysctlForbidden"), "CRT008"),
 		fault("workdir-file", "the working directory is a file", refused, "CRT015"),
 	}
 }
@@ -102,9 +100,6 @@ func sandboxes() []Fault {
 		Name: "runtime-unknown", About: "the node's runtime does not know the handler of the runtime class",
 		Prepare: runtimeClass(true), Undo: runtimeClass(false), So: event("FailedCreatePodSandBox", "no runtime for"),
 		Ask: "pod/runtime-unknown", Want: []string{"SBX011"}, Least: "likely", NeedsNodes: true,
-	}, {
-		Name: "host-port-taken", About: "another pod of the node has the host port",
-		So: rejected("host-port-taken", "NodePorts"), Ask: "pod/host-port-taken", Want: []string{"SBX010"}, NeedsNodes: true,
 	},
 		uninitialised,
 		onNode("network-plugin-missing", "the program of the network plugin is not on the node", "failed to find plugin", "SBX003", hide(bridge), restore(bridge)),
@@ -158,34 +153,26 @@ func runtimeClass(wanted bool) Action {
 	}
 }
 
-// noPods holds when the deployment says that its pods cannot be made.
-func noPods(name string) Check {
-	return func(ctx context.Context, c Cluster) (bool, error) {
-		d, err := c.AppsV1().Deployments(c.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		for _, condition := range d.Status.Conditions {
-			if condition.Type == "ReplicaFailure" && condition.Status == corev1.ConditionTrue {
-				return true, nil
-			}
-		}
-		return false, nil
+// deleteAccount deletes a service account.
+func deleteAccount(name string) Action {
+	return func(ctx context.Context, c Cluster) error {
+		return c.CoreV1().ServiceAccounts(c.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
 	}
 }
 
-// rejected holds when the kubelet has turned the pod of that name away for that reason.
-func rejected(name, reason string) Check {
-	return func(ctx context.Context, c Cluster) (bool, error) {
-		p, err := c.CoreV1().Pods(c.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return false, ignoreMissing(err)
-		}
-		if p.Status.Phase == corev1.PodFailed && p.Status.Reason != reason {
-			return false, errors.New("it was turned away for " + p.Status.Reason)
-		}
-		return p.Status.Reason == reason, nil
+// openGate lets the scheduler place the namespace's only pod.
+func openGate(ctx context.Context, c Cluster) error {
+	list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
 	}
+	for i := range list.Items {
+		list.Items[i].Spec.SchedulingGates = nil
+		if _, err := c.CoreV1().Pods(c.Namespace).Update(ctx, &list.Items[i], metav1.UpdateOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sidecarFails holds when a sidecar has restarted and the main container is ready.

@@ -13,7 +13,7 @@ var Rules = []*diagnosis.Rule{
 	KeyMissing,
 	RunsAsRoot,
 	NamedUser,
-	ServiceAccountMissing,
+	AccountDeleted,
 	PullSecretMissing,
 	SubPath,
 	InvalidEnvNames,

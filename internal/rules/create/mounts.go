@@ -3,7 +3,6 @@
 package create
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -72,15 +71,6 @@ func first(p *diagnosis.Pass) bool {
 		return spec.InitContainers[0].Name == p.About().Container
 	}
 	return len(spec.Containers) > 0 && spec.Containers[0].Name == p.About().Container
-}
-
-// rejected cites why the kubelet turned the pod away.
-func rejected(p *diagnosis.Pass) evidence.Fact {
-	st := p.PodStatus()
-	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().Object(), Where: "status",
-		Text: fmt.Sprintf("phase %s, reason %s, message %s", st.Phase, st.Reason, st.Message),
-	}
 }
 
 // started tells whether the pod has its sandbox: a container ran, or the kubelet says so.

@@ -19,16 +19,15 @@ file is not below the kubelet's seccomp directory, AppArmor has not loaded it, o
 all. Profiles of the type Localhost must be put on every node by somebody (the Security Profiles Operator, a DaemonSet,
 the node image).
 
-**How it is told from its look-alikes.** By the words seccomp, apparmor or selinux in the runtime's message, or by the
-pod's reason AppArmor when the kubelet itself turns the pod away. A profile that is applied and too strict lets the
-container start and makes its calls fail with "operation not permitted". The same pod starts on a node that has the
-profile.
+**How it is told from its look-alikes.** By the words seccomp, apparmor or selinux in the runtime's message. A kernel
+without AppArmor makes the kubelet itself turn the pod away, with the reason AppArmor and before any container. A
+profile that is applied and too strict lets the container start and makes its calls fail with "operation not permitted".
+The same pod starts on a node that has the profile.
 
 **What to do.** Put the profile on the node, keep the pod to nodes that have it, or use RuntimeDefault.
 
-The wordings are those of containerd (contrib/seccomp, contrib/apparmor), CRI-O (internal/config/seccomp), runc
-(libcontainer/apparmor) and kubernetes pkg/kubelet/lifecycle/handlers.go (Cannot enforce AppArmor). Recorded from
-Kubernetes 1.37.
+The wordings are those of containerd (contrib/seccomp, contrib/apparmor), CRI-O (internal/config/seccomp) and runc
+(libcontainer/apparmor). Recorded from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
@@ -36,20 +35,13 @@ Kubernetes 1.37.
 	Also:     evidence.Events,
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
-	Run: func(p *diagnosis.Pass) {
-		if st := p.PodStatus(); st.Reason == "AppArmor" && first(p) {
-			r := refusal{about: p.About().Object(), sure: diagnosis.Certain, at: began(p), facts: []evidence.Fact{rejected(p)}}
-			r.report(p, fmt.Sprintf("node %s turned pod %s away for its AppArmor profile: %s", p.NodeName(), p.About().Name, lastWords(st.Message)), profileFix(p))
-			return
+	Run: on(profile, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
+		if asked, fact := asksFor(p); asked != "" {
+			r.facts = append(r.facts, fact)
 		}
-		on(profile, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
-			if asked, fact := asksFor(p); asked != "" {
-				r.facts = append(r.facts, fact)
-			}
-			return fmt.Sprintf("container %s could not be %s: node %s cannot apply its security profile: %s",
-				p.About().Container, r.step(), p.NodeName(), said(r.text)), []diagnosis.Fix{profileFix(p)}
-		})(p)
-	},
+		return fmt.Sprintf("container %s could not be %s: node %s cannot apply its security profile: %s",
+			p.About().Container, r.step(), p.NodeName(), said(r.text)), []diagnosis.Fix{profileFix(p)}
+	}),
 }
 
 func profileFix(p *diagnosis.Pass) diagnosis.Fix {

@@ -4,62 +4,49 @@ package create
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// Sysctl recognises a pod that the kubelet turns away for a sysctl.
+// Sysctl recognises a pod whose sysctl the kernel of its node does not take.
 var Sysctl = &diagnosis.Rule{
 	ID:    "CRT008",
-	Title: "Node does not allow the sysctl",
+	Title: "Kernel does not take the pod's sysctl",
 	Doc: `
-The pod's security context sets a kernel parameter that this node's kubelet does not allow. Only a few are safe by
-default; all others must be on the node's list (allowedUnsafeSysctls), and those of a namespace that the pod shares with
-the host never are. The pod is Failed at once with the reason SysctlForbidden, and its controller makes another one,
-again and again.
+The pod's security context sets a kernel parameter. The kubelet allows it, and the kernel of the node does not take it
+when the sandbox is made: it does not have the parameter (another version, a module that is not loaded), refuses the
+value, or has the parameter only once for the whole node. The pod stays Pending.
 
-**How it is told from its look-alikes.** By the pod's reason. A sysctl that is allowed and that the kernel does not have
-makes the sandbox fail: then the Event FailedCreatePodSandBox has the word sysctl, and the pod stays Pending.
+**How it is told from its look-alikes.** By the word sysctl in the newest FailedCreatePodSandBox Event while the pod has
+no sandbox. A sysctl that the kubelet does not allow makes it turn the pod away, which is then Failed with the reason
+SysctlForbidden. The network plugin may fail in the same Event, with its own name in the message.
 
-**What to do.** Allow it on the nodes that need it (kubelet --allowed-unsafe-sysctls) and keep the pod to them, set it
-on the node itself, or leave it out.
+**What to do.** Correct name and value against the kernel of the nodes (sysctl -a), load the module there, or keep the
+pod to nodes that have it.
 
-The reason is in kubernetes pkg/kubelet/sysctl/allowlist.go; older kubelets wrote "whitelisted". Recorded from
-Kubernetes 1.37.
+The wordings are those of runc libcontainer (sysctls are written by its init; config validation refuses those without a
+namespace).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    evidence.Spec | evidence.Status,
-	Also:     evidence.Events,
-	Effect:   diagnosis.NotAdmitted,
+	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Spec,
+	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		f := diagnosis.Finding{Confidence: diagnosis.Certain}
-		switch st := p.PodStatus(); {
-		case st.Reason == "SysctlForbidden":
-			f.Facts = []evidence.Fact{rejected(p)}
-			f.Message = fmt.Sprintf("node %s turned pod %s away: %s", p.NodeName(), p.About().Name, strings.ReplaceAll(st.Message, "Pod was rejected: ", ""))
-			if st.StartTime != nil {
-				f.At = st.StartTime.Time
-			}
-		case started(st):
+		e, ok := newest(p.Events("FailedCreatePodSandBox"))
+		if !ok || started(p.PodStatus()) || classify(e.Message) != kernel {
 			return
-		default:
-			e, ok := newest(p.Events("FailedCreatePodSandBox"))
-			if !ok || !strings.Contains(strings.ToLower(e.Message), "sysctl") {
-				return
-			}
-			f.At, f.Confidence, f.Facts = e.First, diagnosis.Likely, []evidence.Fact{e.Fact()}
-			f.Message = fmt.Sprintf("the sandbox of pod %s cannot be made on node %s for a sysctl: %s", p.About().Name, p.NodeName(), said(e.Message))
 		}
+		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
 		if sc := p.PodSpec().SecurityContext; sc != nil {
 			for _, s := range sc.Sysctls {
 				f.Facts = append(f.Facts, p.CiteSpec("securityContext.sysctls["+s.Name+"].value", s.Value))
 			}
 		}
-		f.Fixes = []diagnosis.Fix{{Title: "Allow the sysctl in the kubelet of the nodes that should run the pod, or leave it out of the pod's security context"}}
+		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be made on node %s for a sysctl: %s", p.About().Name, p.NodeName(), said(e.Message))
+		f.Fixes = []diagnosis.Fix{{Title: "Correct the sysctl in the pod's security context: the node's kernel does not have it, or not with that value"}}
 		p.Report(f)
 	},
 }

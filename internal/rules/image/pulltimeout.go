@@ -19,8 +19,9 @@ The registry answers, the image exists, and the pull is still cancelled: no byte
 kubelet allows. A large image over a thin line, a registry or proxy that stalls, or a disk that unpacks slowly.
 
 **How it is told from its look-alikes.** By "context deadline exceeded" or "context canceled" with no network error
-before it. A connection that could not be made (dial, i/o timeout, TLS handshake) is IMG003: there nothing came at all.
-A slow pull that is still at work has no error.
+before it. A connection that could not be made (dial, i/o timeout, TLS handshake), or a registry that does not even say
+whether it has the image ("failed to resolve"), is IMG003: there nothing came at all. A slow pull that is still at work
+has no error.
 
 **What to do.** See whether other images come quickly to this node: if so it is this image's size or its registry; if
 not the node's network or disk. Then make the image smaller, bring the registry nearer, or load large images on the

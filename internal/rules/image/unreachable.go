@@ -96,6 +96,7 @@ func failure(text string) string {
 		{"network is unreachable", "found no route"},
 		{"timeout", "timed out"},
 		{"request canceled while waiting", "timed out"},
+		{"context deadline exceeded", "brought no answer in time"},
 		{"EOF", "was closed at the other end"},
 		{"broken pipe", "was closed at the other end"},
 	} {

@@ -80,9 +80,13 @@ func classify(text, image string) trouble {
 	text = strings.ToLower(text)
 	for _, w := range wordings {
 		for _, part := range w.parts {
-			if strings.Contains(text, part) {
-				return w.why
+			if !strings.Contains(text, part) {
+				continue
 			}
+			if w.why == timedOut && strings.Contains(text, "failed to resolve") {
+				return unreachable // nothing came at all
+			}
+			return w.why
 		}
 	}
 	return other

@@ -17,38 +17,31 @@ var HostPortTaken = &diagnosis.Rule{
 	ID:    "SBX010",
 	Title: "Port of the host is taken",
 	Doc: `
-The pod asks for a port of the node (hostPort), and it is taken there: by another pod that the scheduler did not choose
-the node for (nodeName in its spec, a static pod, hostNetwork), or by a program of the node itself, which the scheduler
-knows nothing of.
+The pod asks for a port of the node (hostPort), and the runtime cannot take it there: a program of the node has it,
+which the scheduler knows nothing of, or another pod that is on the host's network or was put on the node without the
+scheduler.
 
-**How it is told from its look-alikes.** By the kubelet's reason HostPortConflict or NodePorts, which is certain, or by
-"address already in use", "cannot open hostport" or "port is already allocated" in the newest FailedCreatePodSandBox
-Event. A pod that no node has a free port for stays unscheduled ("didn't have free ports"). A process that cannot bind
-in a container that runs ends by itself.
+**How it is told from its look-alikes.** By "cannot open hostport", "address already in use" or "port is already
+allocated" in the newest FailedCreatePodSandBox Event while the pod has no sandbox. A pod whose port the kubelet knows
+to be another pod's is turned away with the reason NodePorts. A pod that no node has a free port for stays unscheduled.
+A process that cannot bind in a container that runs ends by itself.
 
 **What to do.** Use a Service instead of a hostPort, or another port; or end what has it on the node (ss -ltnp).
 
-The reasons are in kubernetes pkg/kubelet/lifecycle/predicate.go (NodePorts) and in kubelets before 1.9
-(HostPortConflict); the wordings are those of CRI-O's host port manager and of dockerd.
+The wordings are those of CRI-O's host port manager, of the plugin portmap and of dockerd.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Spec,
+	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Spec,
 	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		f := diagnosis.Finding{Confidence: diagnosis.Likely}
-		if st := p.PodStatus(); st.Reason == "HostPortConflict" || st.Reason == "NodePorts" {
-			f.Confidence = diagnosis.Certain
-			f.Facts = []evidence.Fact{{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.reason", Text: fmt.Sprintf("reason %s, message %s", st.Reason, st.Message),
-			}}
-		} else if fail, ok := failed(p); ok && classify(fail.text) == hostPort {
-			f.At, f.Facts = fail.at, fail.facts
-		} else {
+		fail, ok := failed(p)
+		if !ok || classify(fail.text) != hostPort {
 			return
 		}
+		f := diagnosis.Finding{At: fail.at, Confidence: diagnosis.Likely, Facts: fail.facts}
 		wanted := ports(p.PodSpec())
 		f.Message = fmt.Sprintf("pod %s cannot have its host port on node %s: it is taken", p.About().Name, p.NodeName())
 		for _, pod := range diagnosis.List[*corev1.Pod](p) {
