@@ -95,7 +95,11 @@ func sandboxes() []Fault {
 	}
 	uninitialised := onNode("network-missing", "the node has no network configuration", "", "SBX002", hide(conflist), restore(conflist))
 	uninitialised.So = event("NetworkNotReady", "")
+	uninitialised.Undo = inTurn(uninitialised.Undo, await(node(corev1.ConditionTrue)))
 	uninitialised.Want = []string{"SBX002", "NOD001"}
+	exhausted := onNode("addresses-exhausted", "the node's range has a single address, and another pod has it", "no IP addresses available", "SBX001",
+		configure(`s,"subnet": "10.243.2.0/24",&\, "rangeStart": "10.243.2.201"\, "rangeEnd": "10.243.2.201",`), restore(conflist))
+	exhausted.Ready, exhausted.Act = anyReady, openGate
 	return []Fault{{
 		Name: "runtime-unknown", About: "the node's runtime does not know the handler of the runtime class",
 		Prepare: runtimeClass(true), Undo: runtimeClass(false), So: event("FailedCreatePodSandBox", "no runtime for"),
@@ -103,13 +107,13 @@ func sandboxes() []Fault {
 	},
 		uninitialised,
 		onNode("network-plugin-missing", "the program of the network plugin is not on the node", "failed to find plugin", "SBX003", hide(bridge), restore(bridge)),
-		onNode("addresses-exhausted", "the node's range has a single address, and another pod has it", "no IP addresses available", "SBX001",
-			narrow, restore(conflist)),
+		exhausted,
 		onNode("network-version", "the network configuration is of a version that the plugin does not know", "ersion", "SBX007",
-			keep(conflist)+"; sed -i 's/\"cniVersion\": \"1.0.0\"/\"cniVersion\": \"1.1.0\"/' "+conflist, restore(conflist)),
+			configure(`s/"cniVersion": "1.0.0"/"cniVersion": "1.1.0"/`), restore(conflist)),
 		onNode("pause-image-missing", "the node has lost the image of the sandbox", "sandbox image", "SBX006",
-			"ctr -n k8s.io images tag --force lab.local/pause:1 lab.local/kept:1; ctr -n k8s.io images rm --sync lab.local/pause:1",
-			"ctr -n k8s.io images tag --force lab.local/kept:1 lab.local/pause:1; ctr -n k8s.io images label lab.local/pause:1 io.cri-containerd.pinned=pinned; ctr -n k8s.io images rm lab.local/kept:1"),
+			"ctr -n k8s.io images tag lab.local/pause:1 lab.local/kept:1 && ctr -n k8s.io images rm --sync lab.local/pause:1",
+			"! ctr -n k8s.io images ls -q | grep -q kept || { ctr -n k8s.io images tag --force lab.local/kept:1 lab.local/pause:1 && "+
+				"ctr -n k8s.io images label lab.local/pause:1 io.cri-containerd.pinned=pinned && ctr -n k8s.io images rm lab.local/kept:1; }"),
 		{
 			Name: "sandbox-killed", About: "the sandbox of a pod that runs is killed", Ready: ready(),
 			Act: shell("ctr -n k8s.io tasks kill -s 9 $(ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"==sandbox,labels.\"io.kubernetes.pod.namespace\"==NAMESPACE')"),
@@ -126,16 +130,20 @@ func sandboxes() []Fault {
 const (
 	conflist = "/etc/cni/net.d/10-lab.conflist"
 	bridge   = "/opt/cni/bin/bridge"
+	kept     = "/etc/cni/kept"
 )
 
-// narrow leaves one address in the node's range for new pods.
-const narrow = "cp " + conflist + " /etc/cni/kept; sed -i 's,\"subnet\": \"10.243.2.0/24\",\"subnet\": \"10.243.2.0/24\"\\, \"rangeStart\": \"10.243.2.201\"\\, \"rangeEnd\": \"10.243.2.201\",' " + conflist
+// hide moves a file of a node away, restore puts it back where it was hidden or changed. containerd takes notice of a file
+// that is written, not of one that is moved into its place.
+func hide(file string) string { return "mv " + file + " " + kept }
+func restore(file string) string {
+	return "test ! -e " + kept + " || { cp -P " + kept + " " + file + " && rm " + kept + "; }"
+}
 
-// hide, keep and restore move a file of a node away, copy it, and put it back; the last one also where there is nothing
-// to put back.
-func hide(file string) string    { return "mv " + file + " /etc/cni/kept" }
-func keep(file string) string    { return "cp " + file + " /etc/cni/kept" }
-func restore(file string) string { return "test ! -e /etc/cni/kept || mv -f /etc/cni/kept " + file }
+// configure changes the node's network configuration by a command of sed.
+func configure(command string) string {
+	return "cp " + conflist + " " + kept + " && sed '" + command + "' " + kept + " > " + conflist
+}
 
 // shell runs a line on the node that faults run on.
 func shell(line string) Action { return lab("exec", n2, "--", "sh", "-c", line) }
@@ -173,6 +181,12 @@ func openGate(ctx context.Context, c Cluster) error {
 		}
 	}
 	return nil
+}
+
+// anyReady holds when a pod of the namespace is ready.
+func anyReady(ctx context.Context, c Cluster) (bool, error) {
+	list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return isReady(&p) }), err
 }
 
 // sidecarFails holds when a sidecar has restarted and the main container is ready.

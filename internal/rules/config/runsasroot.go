@@ -72,7 +72,7 @@ func nonRoot(p *diagnosis.Pass) []evidence.Fact {
 			Where: "spec.securityContext." + field, Text: fmt.Sprintf("%s %v", field, value),
 		})
 	}
-	if c := p.Spec(); c != nil && c.SecurityContext != nil {
+	if c := p.Spec(); c.SecurityContext != nil {
 		if v := c.SecurityContext.RunAsNonRoot; v != nil {
 			facts = append(facts, p.CiteSpec("securityContext.runAsNonRoot", *v))
 		}

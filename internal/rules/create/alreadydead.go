@@ -37,7 +37,7 @@ The wording is runc's (libcontainer/container_linux.go, exec).
 		diagnosis.NodeSaturated,
 	},
 	Run: onAny(func(r *refusal) bool { why := classify(r.text); return why == dead || why == memory && !r.made }, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
-		if c := p.Spec(); c != nil && !c.Resources.Limits.Memory().IsZero() {
+		if c := p.Spec(); !c.Resources.Limits.Memory().IsZero() {
 			r.facts = append(r.facts, p.CiteSpec("resources.limits.memory", c.Resources.Limits.Memory()))
 		}
 		return fmt.Sprintf("the first process of container %s was killed on node %s before its program could run", p.About().Container, p.NodeName()),

@@ -35,7 +35,7 @@ The wordings are runc's (libcontainer/capabilities) and containerd's (pkg/oci/sp
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(capable, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
 		added := "a capability"
-		if c := p.Spec(); c != nil && c.SecurityContext != nil && c.SecurityContext.Capabilities != nil && len(c.SecurityContext.Capabilities.Add) > 0 {
+		if c := p.Spec(); c.SecurityContext != nil && c.SecurityContext.Capabilities != nil {
 			added = fmt.Sprintf("the capabilities %v", c.SecurityContext.Capabilities.Add)
 			r.facts = append(r.facts, p.CiteSpec("securityContext.capabilities.add", c.SecurityContext.Capabilities.Add))
 		}

@@ -39,7 +39,7 @@ specified) and moby daemon.
 		if !ok || r.made || classify(r.text) != command {
 			return
 		}
-		if c := p.Spec(); c != nil && len(c.Command) > 0 {
+		if c := p.Spec(); len(c.Command) > 0 {
 			r.facts = append(r.facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
 		what := "its command is not in the image, or cannot be run there"

@@ -42,11 +42,9 @@ The wordings are those of the NVIDIA container toolkit (nvidia-container-cli), c
 		diagnosis.ConfigChanged,
 	},
 	Run: on(device, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
-		if c := p.Spec(); c != nil {
-			for name, quantity := range c.Resources.Limits {
-				if strings.Contains(string(name), "/") {
-					r.facts = append(r.facts, p.CiteSpec(fmt.Sprintf("resources.limits[%s]", name), quantity.String()))
-				}
+		for name, quantity := range p.Spec().Resources.Limits {
+			if strings.Contains(string(name), "/") {
+				r.facts = append(r.facts, p.CiteSpec(fmt.Sprintf("resources.limits[%s]", name), quantity.String()))
 			}
 		}
 		slices.SortFunc(r.facts, func(a, b evidence.Fact) int {

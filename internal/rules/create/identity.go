@@ -36,7 +36,7 @@ from Kubernetes 1.37.
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(identity, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
-		if c := p.Spec(); c != nil && c.WorkingDir != "" && !strings.Contains(r.text, "user") {
+		if c := p.Spec(); c.WorkingDir != "" && !strings.Contains(r.text, "user") {
 			r.facts = append(r.facts, p.CiteSpec("workingDir", c.WorkingDir))
 		}
 		what, fix := "its user or group is not in the image", "Give the user by number in securityContext.runAsUser, or add it to the image"

@@ -20,7 +20,7 @@ var target = regexp.MustCompile("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"(
 func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volume) {
 	found := target.FindStringSubmatch(text)
 	c := p.Spec()
-	if found == nil || c == nil {
+	if found == nil {
 		return nil, nil
 	}
 	path := "/" + strings.TrimLeft(found[1]+found[2]+found[3], "/")

@@ -36,12 +36,10 @@ pkg/kubelet/kubelet_pods.go.
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(readOnly, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
 		which := ""
-		if c := p.Spec(); c != nil {
-			for _, m := range c.VolumeMounts {
-				if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly == "Enabled" {
-					which = " of volume " + m.Name
-					r.facts = append(r.facts, p.CiteSpec("volumeMounts["+m.MountPath+"].recursiveReadOnly", "Enabled"))
-				}
+		for _, m := range p.Spec().VolumeMounts {
+			if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly == "Enabled" {
+				which = " of volume " + m.Name
+				r.facts = append(r.facts, p.CiteSpec("volumeMounts["+m.MountPath+"].recursiveReadOnly", "Enabled"))
 			}
 		}
 		return fmt.Sprintf("container %s is not created: node %s cannot make the mount%s read-only with all that lies below it", p.About().Container, p.NodeName(), which),

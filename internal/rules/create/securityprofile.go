@@ -54,7 +54,7 @@ func profileFix(p *diagnosis.Pass) diagnosis.Fix {
 
 // asksFor returns the profile on the node that the container or its pod asks for, and cites it.
 func asksFor(p *diagnosis.Pass) (string, evidence.Fact) {
-	if c := p.Spec(); c != nil && c.SecurityContext != nil {
+	if c := p.Spec(); c.SecurityContext != nil {
 		if s := c.SecurityContext.SeccompProfile; s != nil && s.LocalhostProfile != nil {
 			return *s.LocalhostProfile, p.CiteSpec("securityContext.seccompProfile.localhostProfile", *s.LocalhostProfile)
 		}

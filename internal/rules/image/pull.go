@@ -66,7 +66,7 @@ func (f *pull) volume(p *diagnosis.Pass) {
 // waits returns the image of the pass's container and why it waits, when that is for one of the reasons.
 func waits(p *diagnosis.Pass, reasons ...string) (image string, waiting evidence.Fact, ok bool) {
 	c, st := p.Spec(), p.Status()
-	if c == nil || st == nil || st.State.Waiting == nil || !slices.Contains(reasons, st.State.Waiting.Reason) {
+	if st == nil || st.State.Waiting == nil || !slices.Contains(reasons, st.State.Waiting.Reason) {
 		return "", evidence.Fact{}, false
 	}
 	waiting, ok = p.CiteWaiting()

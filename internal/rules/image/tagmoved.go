@@ -37,7 +37,7 @@ imageID is set by the kubelet from the runtime's image reference (kubernetes pkg
 	Change:   true,
 	Run: func(p *diagnosis.Pass) {
 		c, st := p.Spec(), p.Status()
-		if c == nil || st == nil || st.Ready || digest(st.ImageID) == "" || strings.Contains(c.Image, "@") {
+		if st == nil || st.Ready || digest(st.ImageID) == "" || strings.Contains(c.Image, "@") {
 			return
 		}
 		hash := p.PodMeta().Labels["pod-template-hash"]

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,13 +44,11 @@ func failed(p *diagnosis.Pass) (failure, bool) {
 // container runs and the pod has no address of its own. It cites the condition, or a container that waits.
 func noSandbox(p *diagnosis.Pass) (evidence.Fact, bool) {
 	st := p.PodStatus()
-	if p.NodeName() == "" || st.Phase == corev1.PodSucceeded || st.Phase == corev1.PodFailed {
+	if st.Phase == corev1.PodSucceeded || st.Phase == corev1.PodFailed { // the condition is false again
 		return evidence.Fact{}, false
 	}
 	if fact, ok := p.CitePodCondition(corev1.PodReadyToStartContainers); ok {
-		return fact, slices.ContainsFunc(st.Conditions, func(c corev1.PodCondition) bool {
-			return c.Type == corev1.PodReadyToStartContainers && c.Status != corev1.ConditionTrue
-		})
+		return fact, !strings.HasPrefix(fact.Text, "status True")
 	}
 	for _, c := range slices.Concat(st.InitContainerStatuses, st.ContainerStatuses) {
 		if c.State.Running != nil {

@@ -46,7 +46,7 @@ The wordings are those of CRI-O's host port manager, of the plugin portmap and o
 		f.Message = fmt.Sprintf("pod %s cannot have its host port on node %s: it is taken", p.About().Name, p.NodeName())
 		for _, pod := range diagnosis.List[*corev1.Pod](p) {
 			for _, port := range ports(&pod.Spec) {
-				if evidence.RefOf(pod) == p.About() || pod.Spec.NodeName != p.NodeName() || !slices.Contains(wanted, port) || pod.Status.Phase != corev1.PodRunning {
+				if pod.Spec.NodeName != p.NodeName() || !slices.Contains(wanted, port) || pod.Status.Phase != corev1.PodRunning {
 					continue
 				}
 				f.Message = fmt.Sprintf("pod %s cannot have host port %s on node %s: pod %s/%s has it", p.About().Name, port, p.NodeName(), pod.Namespace, pod.Name)

@@ -56,7 +56,7 @@ containerd's.
 			})
 		}
 		what := "the runtime"
-		if strings.Contains(e.Message, "network") || strings.Contains(e.Message, "cni") || pluginIn(e.Message) != "" {
+		if strings.Contains(e.Message, "network") {
 			what = "the network plugin" + pluginIn(e.Message)
 		}
 		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(strings.Trim(e.Message[at+len("KillPodSandboxError"):], `":] `)))
