@@ -41,7 +41,7 @@ daemon/names.go.
 	},
 	Run: on(slow, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
 		what := "has not answered in time"
-		if !strings.Contains(strings.ToLower(r.text), "context ") && !strings.Contains(r.text, "DeadlineExceeded") {
+		if !strings.Contains(r.text, "context ") {
 			what = "is still busy with an earlier try, which holds the container's name"
 		}
 		return fmt.Sprintf("container %s is not %s: the runtime of node %s %s", p.About().Container, r.step(), p.NodeName(), what), []diagnosis.Fix{{

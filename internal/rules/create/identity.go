@@ -40,7 +40,7 @@ from Kubernetes 1.37.
 			r.facts = append(r.facts, p.CiteSpec("workingDir", c.WorkingDir))
 		}
 		what, fix := "its user or group is not in the image", "Give the user by number in securityContext.runAsUser, or add it to the image"
-		if strings.Contains(r.text, "cwd") || strings.Contains(r.text, "chdir") || strings.Contains(r.text, "working directory") || strings.Contains(r.text, "init: mkdir") {
+		if strings.Contains(r.text, "chdir") || strings.Contains(r.text, "init: mkdir") {
 			what, fix = "its working directory is not in the image, is none, or may not be entered", "Correct workingDir, or let the container's user enter that directory in the image"
 		}
 		return fmt.Sprintf("container %s could not be %s: %s: %s", p.About().Container, r.step(), what, said(r.text)), []diagnosis.Fix{{Title: fix}}

@@ -56,7 +56,7 @@ var wordings = []struct {
 	{cgroup, []string{"cgroup"}},
 	{identity, []string{
 		"unable to find user", "unable to find group", "no users found", "no groups found", "no matching entries in passwd", "no matching entries in group",
-		"unknown user", "chdir to cwd", "to cwd (", "chdir to `", "working directory", "container init: mkdir ",
+		"unknown user", "chdir to cwd", "chdir to `", "container init: mkdir ",
 	}},
 	{noRoom, []string{"no space left on device", "disk quota exceeded"}},
 	{mountType, []string{"a directory onto a file", "mounting", "mount `"}}, // with the type in question
