@@ -110,10 +110,6 @@ func sandboxes() []Fault {
 		exhausted,
 		onNode("network-version", "the network configuration is of a version that the plugin does not know", "ersion", "SBX007",
 			configure(`s/"cniVersion": "1.0.0"/"cniVersion": "1.1.0"/`), restore(conflist)),
-		onNode("pause-image-missing", "the node has lost the image of the sandbox", "sandbox image", "SBX006",
-			"ctr -n k8s.io images tag lab.local/pause:1 lab.local/kept:1 && ctr -n k8s.io images rm --sync lab.local/pause:1",
-			"! ctr -n k8s.io images ls -q | grep -q kept || { ctr -n k8s.io images tag --force lab.local/kept:1 lab.local/pause:1 && "+
-				"ctr -n k8s.io images label lab.local/pause:1 io.cri-containerd.pinned=pinned && ctr -n k8s.io images rm lab.local/kept:1; }"),
 		{
 			Name: "sandbox-killed", About: "the sandbox of a pod that runs is killed", Ready: ready(),
 			Act: shell("ctr -n k8s.io tasks kill -s 9 $(ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"==sandbox,labels.\"io.kubernetes.pod.namespace\"==NAMESPACE')"),
@@ -121,7 +117,7 @@ func sandboxes() []Fault {
 		}, {
 			Name: "sandbox-kept", About: "the network plugin cannot take the sandbox of a deleted pod down", Ready: ready(),
 			Act: inTurn(shell(hide(bridge)), deletePod), So: event("FailedKillPod", "KillPodSandboxError"), Undo: shell(restore(bridge)),
-			Ask: "pod/sandbox-kept", Want: []string{"SBX009"}, Least: "likely", NeedsNodes: true, Alone: true,
+			Ask: "pod/sandbox-kept", Want: []string{"SBX009", "DEL001"}, Least: "likely", NeedsNodes: true, Alone: true,
 		},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/storage"
 )
 
 // All returns every rule, family by family.
@@ -36,5 +37,6 @@ func All() []*diagnosis.Rule {
 		probe.Rules,
 		sandbox.Rules,
 		scheduling.Rules,
+		storage.Rules,
 	)
 }

@@ -59,7 +59,11 @@ containerd's.
 		if strings.Contains(e.Message, "network") {
 			what = "the network plugin" + pluginIn(e.Message)
 		}
-		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(strings.Trim(e.Message[at+len("KillPodSandboxError"):], `":] `)))
+		why := strings.TrimPrefix(e.Message[at+len("KillPodSandboxError"):], `: "`)
+		if end := strings.LastIndex(why, `"`); end > 0 {
+			why = why[:end]
+		}
+		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(why))
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Repair %s on node %s; the kubelet then tries again by itself", what, p.NodeName()), Command: onNode(p)}}
 		p.Report(f)
 	},
