@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"regexp"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -39,13 +37,9 @@ pkg/registry/core/serviceaccount/storage/token.go; recorded from Kubernetes 1.37
 	Effect:   diagnosis.ConfigMissing,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		events := p.Events("FailedMount")
-		if len(events) == 0 || mounted(p.PodStatus()) || p.PodStatus().Phase != corev1.PodPending {
-			return
-		}
-		e := events[len(events)-1]
+		e, ok := mountFailed(p)
 		m := tokenFailed.FindStringSubmatch(e.Message)
-		if m == nil {
+		if !ok || m == nil {
 			return
 		}
 		name, namespace := p.PodSpec().ServiceAccountName, p.About().Namespace

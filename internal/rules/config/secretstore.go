@@ -40,13 +40,9 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {
-		events := p.Events("FailedMount")
-		if len(events) == 0 || mounted(p.PodStatus()) || p.PodStatus().Phase != corev1.PodPending {
-			return
-		}
-		e := events[len(events)-1]
+		e, ok := mountFailed(p)
 		lower := strings.ToLower(e.Message)
-		if !strings.Contains(lower, "secrets store objects") && !strings.Contains(lower, "secretproviderclass") {
+		if !ok || !strings.Contains(lower, "secrets store objects") && !strings.Contains(lower, "secretproviderclass") {
 			return
 		}
 		volume, why := "", e.Message
@@ -68,4 +64,12 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 			}},
 		})
 	},
+}
+
+// mountFailed returns the newest Event about a volume that cannot be mounted, while the pod waits for its volumes.
+func mountFailed(p *diagnosis.Pass) (e evidence.Event, ok bool) {
+	for _, e = range p.Events("FailedMount") {
+		ok = !mounted(p.PodStatus()) && p.PodStatus().Phase == corev1.PodPending
+	}
+	return e, ok
 }

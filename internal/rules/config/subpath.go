@@ -53,7 +53,7 @@ The words are written in kubernetes pkg/kubelet/kubelet_pods.go (makeMounts); re
 				}
 			}
 		}
-		if p.Status().RestartCount > 0 || p.Status().LastTerminationState.Terminated != nil {
+		if p.Status().LastTerminationState.Terminated != nil {
 			f.Message += "; it ran before, so what it mounts has changed since"
 			f.Fixes = append([]diagnosis.Fix{{
 				Title:   fmt.Sprintf("Delete pod %s, so that a new one mounts the volume afresh", about.Name),

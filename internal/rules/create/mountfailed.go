@@ -44,7 +44,7 @@ The wordings are runc's (libcontainer/rootfs_linux.go), crun's, containerd's (pk
 			r.facts = append(r.facts, citeMount(p, m))
 			message = fmt.Sprintf("container %s could not be %s: volume %s cannot be mounted on %s: %s",
 				p.About().Container, r.step(), m.Name, m.MountPath, lastWords(why))
-			if v != nil && (v.ConfigMap != nil || v.Secret != nil || v.Projected != nil) && m.SubPath != "" {
+			if (v.ConfigMap != nil || v.Secret != nil || v.Projected != nil) && m.SubPath != "" {
 				fix.Title = fmt.Sprintf("Delete the pod: the subPath %s of volume %s is stale since its object was changed, and a new pod mounts it afresh", m.SubPath, m.Name)
 				fix.Command = fmt.Sprintf("kubectl delete pod -n %s %s", p.About().Namespace, p.About().Name)
 			}

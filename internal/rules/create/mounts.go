@@ -14,7 +14,7 @@ import (
 )
 
 // target is the path in the container that a mount's error names: runc's "to rootfs at", crun's "to `/etc/app`".
-var target = regexp.MustCompile("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"([^\"\\\\]+)|mount `[^`]*` to `([^`]+)`|mountpoint for ([^ :]+)")
+var target = regexp.MustCompile("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"([^\"\\\\]+)|mount `[^`]*` to `([^`]+)`")
 
 // mountIn returns the mount of the pass's container that the text names by its path, and its volume.
 func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volume) {
@@ -23,19 +23,14 @@ func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volum
 	if found == nil {
 		return nil, nil
 	}
-	path := "/" + strings.TrimLeft(found[1]+found[2]+found[3], "/")
+	path := "/" + strings.TrimLeft(found[1]+found[2], "/")
 	for i := range c.VolumeMounts {
 		m := &c.VolumeMounts[i]
-		if at := strings.TrimRight(m.MountPath, "/"); at != path && !strings.HasSuffix(path, "/rootfs"+at) && !strings.HasSuffix(path, "/merged"+at) {
-			continue
-		}
-		spec := p.PodSpec()
-		for j := range spec.Volumes {
+		for j, spec := 0, p.PodSpec(); strings.TrimRight(m.MountPath, "/") == path && j < len(spec.Volumes); j++ {
 			if spec.Volumes[j].Name == m.Name {
 				return m, &spec.Volumes[j]
 			}
 		}
-		return m, nil
 	}
 	return nil, nil
 }
@@ -49,7 +44,7 @@ func citeMount(p *diagnosis.Pass, m *corev1.VolumeMount) evidence.Fact {
 }
 
 func configMapOf(v *corev1.Volume) string {
-	if v == nil || v.ConfigMap == nil || len(v.ConfigMap.Items) > 0 {
+	if v.ConfigMap == nil || len(v.ConfigMap.Items) > 0 {
 		return ""
 	}
 	return v.ConfigMap.Name
@@ -70,7 +65,7 @@ func first(p *diagnosis.Pass) bool {
 	if len(spec.InitContainers) > 0 {
 		return spec.InitContainers[0].Name == p.About().Container
 	}
-	return len(spec.Containers) > 0 && spec.Containers[0].Name == p.About().Container
+	return spec.Containers[0].Name == p.About().Container
 }
 
 // started tells whether the pod has its sandbox: a container ran, or the kubelet says so.

@@ -46,11 +46,12 @@ pkg/kubelet/kubelet_pods.go (makeMounts). Recorded from Kubernetes 1.37 with run
 		message := fmt.Sprintf("container %s could not be %s: volume %s and its mount path %s are not of one type, one is a file and one a directory",
 			p.About().Container, r.step(), m.Name, m.MountPath)
 		fix := diagnosis.Fix{Title: fmt.Sprintf("Mount volume %s on a directory, or the file in it that belongs at %s", m.Name, m.MountPath)}
-		switch name := configMapOf(v); {
-		case v != nil && v.HostPath != nil:
+		switch {
+		case v.HostPath != nil:
 			fix.Title = fmt.Sprintf("See what %s is on node %s; give the hostPath the type File or Directory so that it fails plainly", v.HostPath.Path, p.NodeName())
 			fix.Command = "ls -ld " + v.HostPath.Path
-		case m.SubPath != "" && name != "":
+		case m.SubPath != "":
+			name := configMapOf(v)
 			keys, exists, _ := p.Keys(name)
 			if exists && !slices.Contains(keys, m.SubPath) {
 				message += fmt.Sprintf("; ConfigMap %s has no key %s, so an empty directory stands in its place", name, m.SubPath)

@@ -5,6 +5,8 @@ package create
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -54,27 +56,29 @@ func profileFix(p *diagnosis.Pass) diagnosis.Fix {
 
 // asksFor returns the profile on the node that the container or its pod asks for, and cites it.
 func asksFor(p *diagnosis.Pass) (string, evidence.Fact) {
-	if c := p.Spec(); c.SecurityContext != nil {
-		if s := c.SecurityContext.SeccompProfile; s != nil && s.LocalhostProfile != nil {
-			return *s.LocalhostProfile, p.CiteSpec("securityContext.seccompProfile.localhostProfile", *s.LocalhostProfile)
-		}
-		if a := c.SecurityContext.AppArmorProfile; a != nil && a.LocalhostProfile != nil {
-			return *a.LocalhostProfile, p.CiteSpec("securityContext.appArmorProfile.localhostProfile", *a.LocalhostProfile)
-		}
-	}
-	at := func(field, value string) (string, evidence.Fact) {
-		return value, evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
-			Where: "spec.securityContext." + field + ".localhostProfile", Text: "localhostProfile " + value,
+	if sc := p.Spec().SecurityContext; sc != nil {
+		if field, name := localhost(sc.SeccompProfile, sc.AppArmorProfile); name != "" {
+			return name, p.CiteSpec("securityContext."+field+".localhostProfile", name)
 		}
 	}
 	if sc := p.PodSpec().SecurityContext; sc != nil {
-		if s := sc.SeccompProfile; s != nil && s.LocalhostProfile != nil {
-			return at("seccompProfile", *s.LocalhostProfile)
-		}
-		if a := sc.AppArmorProfile; a != nil && a.LocalhostProfile != nil {
-			return at("appArmorProfile", *a.LocalhostProfile)
+		if field, name := localhost(sc.SeccompProfile, sc.AppArmorProfile); name != "" {
+			return name, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
+				Where: "spec.securityContext." + field + ".localhostProfile", Text: "localhostProfile " + name,
+			}
 		}
 	}
 	return "", evidence.Fact{}
+}
+
+// localhost returns the profile that must be on the node, and the field that asks for it.
+func localhost(s *corev1.SeccompProfile, a *corev1.AppArmorProfile) (field, name string) {
+	if s != nil && s.LocalhostProfile != nil {
+		return "seccompProfile", *s.LocalhostProfile
+	}
+	if a != nil && a.LocalhostProfile != nil {
+		return "appArmorProfile", *a.LocalhostProfile
+	}
+	return "", ""
 }

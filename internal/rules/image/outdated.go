@@ -33,7 +33,7 @@ The wording is that of containerd client/pull.go and core/remotes/docker/schema1
 	CausedBy: []diagnosis.Effect{diagnosis.RolledOut, diagnosis.ConfigChanged, diagnosis.RuntimeFailed},
 	Run: on(outdated, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
 		runtime := "the runtime of node " + p.NodeName()
-		if node := p.Node(); node != nil && node.Status.NodeInfo.ContainerRuntimeVersion != "" {
+		if node := p.Node(); node != nil {
 			runtime += " (" + node.Status.NodeInfo.ContainerRuntimeVersion + ")"
 		}
 		return fmt.Sprintf("image %s of %s is of the old Docker schema 1, which %s does not read", f.image, f.of, runtime), []diagnosis.Fix{{

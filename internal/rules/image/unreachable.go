@@ -89,6 +89,7 @@ func failure(text string) string {
 	if m := dial.FindStringSubmatch(text); m != nil {
 		to = "the connection to " + m[1]
 	}
+	text = strings.ToLower(text)
 	for _, f := range []struct{ part, says string }{
 		{"connection refused", "was refused"},
 		{"connection reset", "was reset"},
@@ -97,10 +98,11 @@ func failure(text string) string {
 		{"timeout", "timed out"},
 		{"request canceled while waiting", "timed out"},
 		{"context deadline exceeded", "brought no answer in time"},
-		{"EOF", "was closed at the other end"},
+		{": eof", "was closed at the other end"},
+		{"unexpected eof", "was closed at the other end"},
 		{"broken pipe", "was closed at the other end"},
 	} {
-		if strings.Contains(text, f.part) || strings.Contains(text, strings.ToUpper(f.part[:1])+f.part[1:]) {
+		if strings.Contains(text, f.part) {
 			return to + " " + f.says
 		}
 	}

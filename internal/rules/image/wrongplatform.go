@@ -36,7 +36,7 @@ The strings are those of containerd core/images (errors of Manifest), moby distr
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(platform, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
 		has, arch := "the platform of node "+p.NodeName(), "ARCH"
-		if node := p.Node(); node != nil && node.Status.NodeInfo.Architecture != "" {
+		if node := p.Node(); node != nil {
 			arch = node.Status.NodeInfo.Architecture
 			has = fmt.Sprintf("%s/%s, which node %s is", node.Status.NodeInfo.OperatingSystem, arch, node.Name)
 			f.facts = append(f.facts, evidence.Fact{

@@ -25,7 +25,7 @@ PodInitializing until all have. One of them fails, cannot be started, or does no
 native sidecar (restartPolicy Always) holds the rest up until it has started.
 
 **How it is told from its look-alikes.** A main container waits with PodInitializing, and this init container has
-failed, waits for another reason, or has run for more than 5 minutes without a restart. PodInitializing alone is no
+failed, waits for another reason, or has run for more than 5 minutes. PodInitializing alone is no
 fault: it is how every pod with init containers begins. Why the init container fails is another finding's to say (its
 exit, its image, its configuration), and this one hangs below it. One that only runs for long is likely to wait for
 something that does not come, but may be doing long work: that finding is possible, and likely after 10 minutes or if
@@ -93,7 +93,7 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 	if len(facts) > 0 {
 		return facts, diagnosis.Certain, what
 	}
-	if r := st.State.Running; r != nil && st.RestartCount == 0 {
+	if r := st.State.Running; r != nil {
 		ran := p.Now().Sub(r.StartedAt.Time)
 		facts = []evidence.Fact{{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: r.StartedAt.UTC(),
