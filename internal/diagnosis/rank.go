@@ -54,6 +54,7 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 			}
 		}
 	}
+	through(s, fs, parent)
 	causes := tree(fs, parent, -1)
 	slices.SortStableFunc(causes, func(a, b Cause) int {
 		return cmp.Or(
@@ -65,6 +66,23 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 		)
 	})
 	return causes
+}
+
+// through hangs findings whose trouble came through other things below what is known of those. Time says nothing here:
+// what stands for the many ends of a pod behind a Service is the newest, and comes after the trouble that it made. A link
+// that would close a circle, of two that depend on each other, is left out.
+func through(s *evidence.Snapshot, fs []Finding, parent []int) {
+	for i := range fs {
+		for j := range fs {
+			circle := j == i
+			for k := j; k >= 0; k = parent[k] {
+				circle = circle || k == i
+			}
+			if len(fs[i].Through) > 0 && !circle && explains(s, &fs[j], &fs[i]) && (parent[i] < 0 || stronger(&fs[j], &fs[parent[i]])) {
+				parent[i] = j
+			}
+		}
+	}
 }
 
 // earlier is the strict total order that makes the links acyclic: time less the reporting lag, then the wider scope,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -23,6 +24,7 @@ import (
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		config.Rules,
+		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,

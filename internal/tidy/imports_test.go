@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"diagnosis": {"evidence"},
 	"family":    {"diagnosis", "evidence", "signature"},
 	"rules":     {"diagnosis", "family"},
-	"collect":   {"diagnosis", "evidence"},
+	"collect":   {"diagnosis", "evidence", "signature"},
 	"report":    {"diagnosis", "evidence"},
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},

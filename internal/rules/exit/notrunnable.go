@@ -27,8 +27,8 @@ cannot find or open the file: reason StartError, exit code 128, the message of t
 127 (not found) or 126 (found, not executable), with the shell's complaint in the log; a program may use these codes for
 something else, so without that complaint the finding is only possible. "no such file or directory" for a file that exists
 means its interpreter, the first line of a script or the dynamic loader, is missing: a script with Windows line ends is
-the usual case. A container that the kernel killed for memory before its program ran is StartError too, and its message
-says so.
+the usual case. A container that the kernel killed for memory before its program ran is StartError too, its message says so,
+and a rule about memory speaks.
 
 **What to do.** Compare command and args with what is in the image; they replace its ENTRYPOINT and CMD. For "exec format
 error" build the image for the node's architecture.
@@ -43,6 +43,9 @@ error" build the image for the node's architecture.
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		complaint := a.Message
+		if unrunnable(a) && strings.Contains(strings.ToLower(complaint), "oom-killed") {
+			return // of memory, which has rules of its own
+		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
 			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
@@ -101,9 +104,6 @@ func explain(complaint string, code int) (why, fix string) {
 	case strings.Contains(lower, "exec format error"):
 		return what + ": it is built for another processor, or is not a program",
 			"Use an image that is built for the architecture of the node, or pin the pod to nodes of the image's architecture"
-	case strings.Contains(lower, "oom-killed"):
-		return what + ": the memory limit is too low for the runtime itself",
-			"Raise the memory limit to at least 16Mi"
 	case strings.Contains(lower, "permission denied"):
 		return what + ": the file is not executable, or is a directory",
 			"Make the file executable in the image (chmod +x), or name the right file in command"
@@ -124,7 +124,7 @@ func explain(complaint string, code int) (why, fix string) {
 // aboutCommand tells whether the runtime's message is about the program and not about what it makes ready before: mounts,
 // security profiles, devices, cgroups. Their errors end in the same words.
 func aboutCommand(message string) bool {
-	return execError.MatchString(message) || strings.Contains(message, "exec format error") || strings.Contains(strings.ToLower(message), "oom-killed")
+	return execError.MatchString(message) || strings.Contains(message, "exec format error")
 }
 
 var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process`)

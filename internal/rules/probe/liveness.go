@@ -39,7 +39,7 @@ the program's own word. A liveness probe must not depend on other services.
 	Also:   evidence.Spec,
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NetworkFailed, diagnosis.DependencyDown,
+		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NetworkFailed, diagnosis.DependencyDown, diagnosis.Hung,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {

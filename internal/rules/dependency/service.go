@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dependency
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// endpoints counts what is behind a Service.
+type endpoints struct {
+	known      bool // EndpointSlices or Endpoints of the Service are at hand
+	all, ready int
+	from       evidence.Ref
+}
+
+// endpointsOf counts the endpoints of a Service: those of its EndpointSlices, else of its Endpoints.
+func endpointsOf(p *diagnosis.Pass, s *corev1.Service) endpoints {
+	var e endpoints
+	for _, slice := range diagnosis.List[*discoveryv1.EndpointSlice](p) {
+		if slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
+			continue
+		}
+		e.known, e.from = true, evidence.RefOf(slice)
+		for _, point := range slice.Endpoints {
+			e.all++
+			if point.Conditions.Ready == nil || *point.Conditions.Ready {
+				e.ready++
+			}
+		}
+	}
+	if old, ok := diagnosis.Get[*corev1.Endpoints](p, s.Namespace, s.Name); ok && !e.known {
+		e.known, e.from = true, evidence.RefOf(old)
+		for _, subset := range old.Subsets {
+			e.ready += len(subset.Addresses)
+			e.all += len(subset.Addresses) + len(subset.NotReadyAddresses)
+		}
+	}
+	return e
+}
+
+// fact cites the count; what was counted is status, because a controller wrote it.
+func (e endpoints) fact() evidence.Fact {
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: e.from, Where: "endpoints",
+		Text: fmt.Sprintf("%d endpoints, %d ready", e.all, e.ready),
+	}
+}
+
+// selected returns the pods that a Service selects.
+func selected(p *diagnosis.Pass, s *corev1.Service) []*corev1.Pod {
+	if len(s.Spec.Selector) == 0 {
+		return nil
+	}
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	return slices.DeleteFunc(slices.Clone(diagnosis.List[*corev1.Pod](p)), func(pod *corev1.Pod) bool {
+		return pod.Namespace != s.Namespace || !selector.Matches(labels.Set(pod.Labels)) || pod.DeletionTimestamp != nil
+	})
+}
+
+func anyReady(pods []*corev1.Pod) bool {
+	return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
+		return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+	})
+}
+
+func refsOf(pods []*corev1.Pod) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, pod := range pods {
+		refs = append(refs, evidence.RefOf(pod))
+	}
+	return refs
+}
+
+// hasPort tells whether a Service has the port.
+func hasPort(s *corev1.Service, port string) bool {
+	return slices.ContainsFunc(s.Spec.Ports, func(sp corev1.ServicePort) bool { return fmt.Sprint(sp.Port) == port })
+}
+
+func portsOf(s *corev1.Service) string {
+	var names []string
+	for _, sp := range s.Spec.Ports {
+		names = append(names, fmt.Sprint(sp.Port))
+	}
+	return fmt.Sprint(names)
+}
+
+// wrongTarget says to which port of its pods a Service sends what comes to port, where none of their containers that
+// declare ports declares that one; "" otherwise. Declaring is optional, so that it proves nothing by itself.
+func wrongTarget(s *corev1.Service, pods []*corev1.Pod, port string) string {
+	for _, sp := range s.Spec.Ports {
+		if fmt.Sprint(sp.Port) != port && len(s.Spec.Ports) > 1 {
+			continue
+		}
+		target := sp.TargetPort
+		if target.Type == intstr.Int && target.IntVal == 0 {
+			target = intstr.FromInt32(sp.Port)
+		}
+		for _, pod := range pods {
+			declared := 0
+			for _, c := range pod.Spec.Containers {
+				for _, cp := range c.Ports {
+					declared++
+					if cp.Name == target.StrVal && target.Type == intstr.String || cp.ContainerPort == target.IntVal && target.Type == intstr.Int {
+						return ""
+					}
+				}
+			}
+			if declared > 0 {
+				return target.String()
+			}
+		}
+	}
+	return ""
+}
+
+// A maker is a workload that makes pods.
+type maker struct {
+	ref      evidence.Ref
+	replicas int32
+	labels   map[string]string
+}
+
+// makers returns the workloads of a namespace that are known to make pods.
+func makers(p *diagnosis.Pass, namespace string) []maker {
+	var list []maker
+	add := func(o evidence.Object, replicas *int32, template *corev1.PodTemplateSpec) {
+		if o.GetNamespace() == namespace {
+			m := maker{ref: evidence.RefOf(o), replicas: 1, labels: template.Labels}
+			if replicas != nil {
+				m.replicas = *replicas
+			}
+			list = append(list, m)
+		}
+	}
+	for _, o := range diagnosis.List[*appsv1.Deployment](p) {
+		add(o, o.Spec.Replicas, &o.Spec.Template)
+	}
+	for _, o := range diagnosis.List[*appsv1.StatefulSet](p) {
+		add(o, o.Spec.Replicas, &o.Spec.Template)
+	}
+	return list
+}
+
+// makerOf returns the workload whose pods a Service selects; false when none is known.
+func makerOf(p *diagnosis.Pass, s *corev1.Service) (maker, bool) {
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	for _, m := range makers(p, s.Namespace) {
+		if selector.Matches(labels.Set(m.labels)) {
+			return m, true
+		}
+	}
+	return maker{}, false
+}
+
+// nearest returns the workload whose pods a Service very likely means to select and does not, where no workload's pods
+// have its labels: one that bears its name, or that shares a label with its selector. The text says what differs.
+func nearest(p *diagnosis.Pass, s *corev1.Service) (*maker, string) {
+	if _, ok := makerOf(p, s); ok {
+		return nil, ""
+	}
+	var best *maker
+	most := 0
+	for _, m := range makers(p, s.Namespace) {
+		points := 0
+		if m.ref.Name == s.Name {
+			points += 2
+		}
+		for key, value := range s.Spec.Selector {
+			if m.labels[key] == value {
+				points++
+			}
+		}
+		if points > most {
+			best, most = &m, points
+		}
+	}
+	if best == nil {
+		return nil, ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
+		if has := best.labels[key]; has != s.Spec.Selector[key] {
+			if has == "" {
+				return best, fmt.Sprintf("%s=%s, which they do not have", key, s.Spec.Selector[key])
+			}
+			return best, fmt.Sprintf("%s=%s, and they have %s=%s", key, s.Spec.Selector[key], key, has)
+		}
+	}
+	return best, ""
+}
