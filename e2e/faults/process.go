@@ -66,7 +66,7 @@ func gaveUp() []Fault {
 		ends("pod/child-killed", "the child of a shell is killed", 137, "EXT022", "likely"),
 		{
 			Name: "hang-silent", About: "the process falls silent and its liveness probe times out",
-			So: all(looping(137, "Error"), event("Killing", "failed liveness probe")), Ask: "pod/hang-silent",
+			So: all(looping(143, "Error"), event("Killing", "failed liveness probe")), Ask: "pod/hang-silent",
 			Want: []string{"EXT023", "PRB001"}, Least: "possible",
 		},
 	}

@@ -17,7 +17,8 @@ var BackendDown = &diagnosis.Rule{
 	Title: "Pods behind a Service are not ready",
 	Doc: `
 The program could not connect to a Service. The Service exists and selects pods, and none of them is ready, so that it has no
-endpoint to send anything to: kube-proxy answers for it with a refusal. The program is the victim; the trouble is that of the pods
+endpoint to send anything to: kube-proxy answers for it with a refusal. Or each of them ends again and again, and is ready for
+moments only. The program is the victim; the trouble is that of the pods
 behind the Service, and it is looked for there.
 
 **How it is told from its look-alikes.** The host that the log names is a Service, by its DNS name or cluster IP, and its EndpointSlices have
@@ -43,7 +44,11 @@ ending when a dependency is not there.
 		if c.class != backendDown {
 			return
 		}
-		f := c.finding(p, fmt.Sprintf("none of the %d pods behind it is ready", max(len(c.pods), c.slices.all)), backends(&c)...)
+		why := fmt.Sprintf("none of the %d pods behind it is ready", max(len(c.pods), c.slices.all))
+		if c.slices.ready > 0 || !c.slices.known && anyReady(c.pods) {
+			why = "the pods behind it end again and again"
+		}
+		f := c.finding(p, why, backends(&c)...)
 		f.Through = refsOf(c.pods)
 		f.Fixes = []diagnosis.Fix{{
 			Title: "Mend the pods behind Service " + c.service.Name, Command: fmt.Sprintf("inquest why pod/%s -n %s", firstOf(c.pods), c.service.Namespace),
@@ -61,12 +66,13 @@ func backends(c *call) []evidence.Fact {
 	for _, pod := range c.pods[:min(len(c.pods), 3)] {
 		text := "phase " + string(pod.Status.Phase)
 		for _, st := range pod.Status.ContainerStatuses {
+			text += fmt.Sprintf(", container %s restarted %d times", st.Name, st.RestartCount)
 			if w := st.State.Waiting; w != nil && w.Reason != "" {
-				text += fmt.Sprintf(", container %s waits: %s", st.Name, w.Reason)
+				text += ", waits: " + w.Reason
 			}
 		}
 		facts = append(facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: text + ", not ready",
+			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: text,
 		})
 	}
 	return facts

@@ -71,6 +71,7 @@ func callOf(p *diagnosis.Pass) call {
 	if deps := signature.Dependencies(block); len(deps) > 0 {
 		c.Dependency = deps[0]
 		c.line()
+		c.find(p)
 		if c.class == nothing {
 			c.class = c.byCluster(p)
 		}
@@ -115,7 +116,6 @@ func (c *call) bySaying() class {
 // byCluster finds the class by the Service, its endpoints, its pods and the network policies.
 func (c *call) byCluster(p *diagnosis.Pass) class {
 	host, port := c.Host()
-	c.find(p)
 	_, known := c.Services(c.run.Of.Namespace)
 	switch {
 	case meshWaits(p, c, host):
@@ -143,7 +143,7 @@ func (c *call) byService(p *diagnosis.Pass, port string) class {
 			return selectorMismatch
 		}
 		return noPods
-	case c.slices.known && c.slices.ready == 0, !c.slices.known && len(c.pods) > 0 && !anyReady(c.pods):
+	case c.slices.known && c.slices.ready == 0, !c.slices.known && len(c.pods) > 0 && !anyReady(c.pods), c.crashing(p):
 		return backendDown
 	}
 	if _, denies := denial(p, c, port); denies {
@@ -156,6 +156,20 @@ func (c *call) byService(p *diagnosis.Pass, port string) class {
 		return slow
 	}
 	return unreached
+}
+
+// crashing tells whether every pod behind the Service had ended shortly before the call failed or after it: ready for a
+// moment now, and down at the next.
+func (c *call) crashing(p *diagnosis.Pass) bool {
+	since := p.Now()
+	if c.run.Ended() {
+		since = c.run.Finished
+	}
+	return len(c.pods) > 0 && !slices.ContainsFunc(c.pods, func(pod *corev1.Pod) bool {
+		return !slices.ContainsFunc(p.AttemptsOf(evidence.RefOf(pod)), func(a evidence.Attempt) bool {
+			return a.Ended() && a.Expected == "" && a.Finished.After(since.Add(-fresh)) && !a.Init
+		})
+	})
 }
 
 // find looks for the Service that the call means among what is known.

@@ -47,7 +47,7 @@ The code and the log are the program's: its documentation says what they mean.
 			f.Confidence = diagnosis.Likely
 		}
 		switch {
-		case e.block.Headline != "":
+		case e.inLog:
 			f.Message += ": " + e.block.Headline
 			f.Facts = append(f.Facts, blockFacts(a, e.block, 6)...)
 		case gist(a.Message) != "":

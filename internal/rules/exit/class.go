@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/signature"
@@ -41,36 +43,38 @@ const (
 // An end is one ended attempt with what its process said last.
 type end struct {
 	evidence.Attempt
-	block signature.Block
+	block signature.Block // of its log, else of its termination message
+	inLog bool
 	said  string // the line that tells the class, else the headline
+	last  string // the last line of the log
+	spec  *corev1.Container
 	names []string
 	class class
 }
 
 // endOf reads the end that the pass looks at.
 func endOf(p *diagnosis.Pass) end {
-	e := end{Attempt: p.Attempt()}
-	var found bool
-	if e.block, found = signature.Find(p.Log().Text); !found {
-		e.block, found = signature.Find(e.Message)
+	e := end{Attempt: p.Attempt(), spec: p.Spec(), last: lastLine(p.Log().Text)}
+	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
+		e.block, _ = signature.Find(e.Message)
 	}
 	e.said = e.block.Headline
 	_, ordered := p.Order()
 	switch {
-	case ordered || unseen(e.Attempt) || unrunnable(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, found):
+	case ordered || unseen(e.Attempt) || unrunnable(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked
 	case e.ExitCode == 0:
 		e.class = finished
-		if c := e.recognise(p); slices.Contains(quiet, c) {
+		if c := e.recognise(); slices.Contains(quiet, c) {
 			e.class = c
 		}
 	case childDied(e.block) && (e.ExitCode == 137 || byItself(e.Attempt)):
 		e.class = childEnded
 	case byItself(e.Attempt):
 		e.class = erred
-		if c := e.recognise(p); c != other {
+		if c := e.recognise(); c != other {
 			e.class = c
 		} else if signals[e.ExitCode].name != "" {
 			e.class = faulted
@@ -84,7 +88,11 @@ var quiet = []class{leaseLost, reloaded, settingMissing, configBroken}
 
 // recognise finds the class of the process' last words: of the headline, else of another line of the block that is no
 // stack frame.
-func (e *end) recognise(p *diagnosis.Pass) class {
+func (e *end) recognise() class {
+	if e.block.Headline == "" && restarting.MatchString(strings.ToLower(e.last)) { // no trouble, so no block
+		e.said = e.last
+		return reloaded
+	}
 	for i, line := range append([]string{e.block.Headline}, e.block.Lines...) {
 		if i > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")) {
 			continue
@@ -95,20 +103,28 @@ func (e *end) recognise(p *diagnosis.Pass) class {
 				continue
 			}
 			e.said = line
-			if w.class != settingMissing || e.lacks(p, line) {
+			if w.class != settingMissing || e.lacks(line) {
 				return w.class
 			}
 		}
-		if e.lacks(p, line) {
+		if e.lacks(line) {
 			e.said = line
 			return settingMissing
 		}
 	}
 	e.said = e.block.Headline
-	if len(signature.Dependencies(e.block)) == 0 && exceptions[e.block.Kind] != "" {
+	abort := e.block.Kind == signature.NodeError && signals[e.ExitCode].name != "" // of V8, not of a program in it
+	if len(signature.Dependencies(e.block)) == 0 && exceptions[e.block.Kind] != "" && !abort {
 		return threw
 	}
 	return other
+}
+
+// lastLine returns the last line of a log that is not empty, without the runtime's time stamp.
+func lastLine(log string) string {
+	log = strings.TrimRight(log, " \r\n")
+	_, text := signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
+	return text
 }
 
 // A wording is how programs and their libraries say one thing, in lower case.
@@ -123,8 +139,8 @@ type wording struct {
 // and of common servers; which class comes first matters where one line has the words of two: "too many open files" of an
 // inotify watch is about watches.
 var wordings = []wording{
-	{class: leaseLost, says: regexp.MustCompile(`leader ?election lost|lost leader ?election|lost (?:the )?(?:leadership|leader lock|leader lease|lease\b)|leadership (?:was )?lost|failed to renew lease|no longer (?:the )?leader|stopped leading|leader lease expired`)},
-	{class: reloaded, says: regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)},
+	{class: leaseLost, says: regexp.MustCompile(`leader ?election lost|lost leader ?election|lost (?:the )?(?:leadership|leader lock|leader lease|lease\b)|leadership (?:was )?lost|failed to (?:renew|update) (?:lease|lock)|error retrieving resource lock|no longer (?:the )?leader|stopped leading|leader lease expired`)},
+	{class: reloaded, says: restarting},
 	{class: forbidden, says: regexp.MustCompile(`is forbidden: user "`)},
 	{class: watchesOut, says: regexp.MustCompile(`inotify.{0,80}(?:no space left|too many open files|limit|emfile|enospc)|(?:fsnotify|file watch\w*|filewatcher|watcher)\b.{0,80}(?:too many open files|no space left)|enospc: system limit for number of file watchers|user limit.{0,30}on inotify|max_user_(?:watches|instances)`)},
 	{class: filesOut, says: regexp.MustCompile(`too many open files|\bemfile\b|\benfile\b|file table overflow|no file descriptors available`)},
@@ -136,6 +152,8 @@ var wordings = []wording{
 	{class: argumentsWrong, says: regexp.MustCompile(`flag provided but not defined|(?:unknown|unrecognized|unrecognised|invalid|illegal|unexpected|bad) (?:shorthand )?(?:flag|option|argument|switch|subcommand)s?\b|unknown command "?\S+"? for|following arguments are required|flag needs an argument|option requires an argument|required flag\(s\)|no such option|unknown long option`)},
 	{class: argumentsWrong, says: regexp.MustCompile(`^\s*usage: `), exit: 2},
 }
+
+var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
 
 // exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
 // language's name.

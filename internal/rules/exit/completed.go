@@ -58,7 +58,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 				{Title: "Keep the main process in the foreground if it is a server: look for a daemon option or a missing argument"},
 			},
 		}
-		if e.block.Headline != "" {
+		if e.inLog {
 			f.Message += "; it said last: " + e.block.Headline
 			f.Facts = append(f.Facts, blockFacts(a, e.block, 3)...)
 		}

@@ -29,7 +29,7 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Events,
-	Also:     evidence.Logs,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.Killed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {

@@ -36,32 +36,53 @@ look for locks that wait for each other and for calls without a time-out.
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		order, ordered := p.Order()
-		lines := strings.Split(strings.TrimSpace(p.Log().Text), "\n")
-		if !ordered || order.By != evidence.ByLiveness || len(lines) < fewLines {
+		if !ordered || order.By != evidence.ByLiveness {
 			return
 		}
-		begin, _ := signature.Parse(lines[0])
-		last, _ := signature.Parse(lines[len(lines)-1])
 		for _, e := range p.Events("Unhealthy") {
 			first := e.First
 			if first.Before(a.Started) {
 				first = e.Last
 			}
-			pause := last.Sub(begin) / time.Duration(len(lines)-1)
-			silence := first.Sub(last)
-			if begin.IsZero() || !timedOut(e.Message) || first.Before(a.Started) || first.After(a.Finished) || silence < shortestSilence || silence < 5*pause {
+			if !timedOut(e.Message) || first.Before(a.Started) || first.After(a.Finished) {
+				continue
+			}
+			last, at, pause := silence(p.Log().Text, first)
+			if quiet := first.Sub(at); at.IsZero() || quiet < shortestSilence || quiet < 5*pause {
 				continue
 			}
 			p.Report(diagnosis.Finding{
-				At: last, Confidence: diagnosis.Possible,
-				Message: fmt.Sprintf("%s had logged a line every %s, and fell silent %s before its liveness probe first got no answer: it hung",
-					who(a), pause.Round(time.Millisecond), silence.Round(time.Second)),
-				Facts: []evidence.Fact{a.LineFact(lines[len(lines)-1], last), e.Fact()},
+				At: at, Confidence: diagnosis.Possible,
+				Message: fmt.Sprintf("%s had logged a line every %s, and fell silent %s before its liveness probe got no answer: it hung",
+					who(a), pause.Round(time.Millisecond), first.Sub(at).Round(time.Second)),
+				Facts: []evidence.Fact{a.LineFact(last, at), e.Fact()},
 				Fixes: []diagnosis.Fix{{Title: "Have it print the stacks of its threads when it hangs (SIGQUIT for Go and Java), and look for locks and for calls without a time-out"}},
 			})
 			return
 		}
 	},
+}
+
+// silence returns the last line of a log before a time, its own time, and how long a pause between two lines had been on
+// average until then; nothing where there were few.
+func silence(log string, before time.Time) (last string, at time.Time, pause time.Duration) {
+	var begin time.Time
+	n := 0
+	for line := range strings.SplitSeq(log, "\n") {
+		t, text := signature.Parse(line)
+		if t.IsZero() || t.After(before) {
+			continue
+		}
+		if begin.IsZero() {
+			begin = t
+		}
+		last, at = text, t
+		n++
+	}
+	if n < fewLines {
+		return "", time.Time{}, 0
+	}
+	return last, at, at.Sub(begin) / time.Duration(n-1)
 }
 
 // How many lines a log must have for its silence to mean something, and how long that must last.

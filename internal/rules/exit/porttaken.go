@@ -61,7 +61,7 @@ scheduler see to that).
 	},
 }
 
-var portNumber = regexp.MustCompile(`(?:[:\s]|[Pp]ort )(\d{2,5})\b`)
+var portNumber = regexp.MustCompile(`(?:[:\s]|[Pp]ort )(\d{2,5})(?:[^\d.]|$)`)
 
 // portOf returns the port that a message names, or "".
 func portOf(line string) string {

@@ -5,8 +5,6 @@ package exit
 import (
 	"regexp"
 	"strings"
-
-	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
 
 // name is how a setting is spelled that programs take from their environment; fields are spelled in other ways too.
@@ -37,14 +35,14 @@ var settings = []*regexp.Regexp{
 
 // lacks tells whether a line says that a setting is not there which the container's spec does not give a value of its
 // own. One that the spec sets is not missing, whatever the program says; one that comes from elsewhere may be empty there.
-func (e *end) lacks(p *diagnosis.Pass, line string) bool {
+func (e *end) lacks(line string) bool {
 	for _, r := range settings {
 		m := r.FindStringSubmatch(line)
 		if m == nil || strings.Contains(m[1], "//") {
 			continue
 		}
-		if c := p.Spec(); c != nil {
-			for _, v := range c.Env {
+		if e.spec != nil {
+			for _, v := range e.spec.Env {
 				if v.Name == m[1] && v.Value != "" {
 					return false
 				}

@@ -26,12 +26,20 @@ func (e *end) finding(p *diagnosis.Pass, why string, fixes ...diagnosis.Fix) dia
 	f := diagnosis.Finding{
 		At: e.Finished, Confidence: diagnosis.Likely, Fixes: fixes,
 		Message: fmt.Sprintf("%s ended by itself %s%s: %s", who(e.Attempt), codeText(e.ExitCode), lived(e.Attempt), why),
-		Facts:   append([]evidence.Fact{e.Fact()}, blockFacts(e.Attempt, e.block, 6)...),
+		Facts:   append([]evidence.Fact{e.Fact()}, e.lines(6)...),
 	}
 	if podEnded(p, e.Attempt) || e.ExitCode == 0 && p.Lacks(evidence.Events) != 0 {
 		f.Confidence = diagnosis.Possible
 	}
 	return f
+}
+
+// lines cites the block of the log; the termination message is cited with the end itself.
+func (e *end) lines(n int) []evidence.Fact {
+	if !e.inLog {
+		return nil
+	}
+	return blockFacts(e.Attempt, e.block, n)
 }
 
 // readLog is the fix that is left when the words say no more.

@@ -19,9 +19,10 @@ MiB. With less it is killed by the kernel, and the container never starts: Start
 OOMKilled.
 
 **How it is told from its look-alikes.** The runtime's message says "container init was OOM-killed (memory limit too low?)" (runc
-libcontainer, since 1.1). Older runtimes only say that their init went away (EOF, signal: killed, connection reset): that
+libcontainer, since 1.1), or "unable to set memory limit" where it is above already when the limit is set (cgroup v1). Older runtimes only say that their init went away (EOF, signal: killed, connection reset): that
 counts only together with a limit of 16Mi or less. Other errors of starting are about the command, mounts or the node,
-and are another rule's. A limit meant in Mi and written as m or without a unit is the usual reason.
+and are another rule's. Where the limit is higher than that, something takes the memory before the program runs: files in a volume of
+medium Memory that survived the run before. A limit meant in Mi and written as m or without a unit is the usual reason.
 
 **What to do.** Raise the limit to what the program needs, 16Mi at the very least, and check its unit.
 `,
@@ -42,6 +43,9 @@ and are another rule's. A limit meant in Mi and written as m or without a unit i
 		}
 		if d.limit != nil {
 			f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s is too low for the runtime itself", d.Of.Container, d.limit)
+			if d.limit.Value() > fewBytes {
+				f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s was taken before its program ran", d.Of.Container, d.limit)
+			}
 			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
 			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
 		}

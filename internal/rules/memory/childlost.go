@@ -28,7 +28,8 @@ that the loss shows.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Spec | evidence.Host,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Host,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -58,7 +58,7 @@ func deathOf(p *diagnosis.Pass) death {
 			d.class = belowInit
 		}
 	case len(d.kills) > 0:
-		d.class = d.byKernel()
+		d.class = d.byKernel(p)
 	case d.Reason == "OOMKilled":
 		d.class = d.byLabel(p)
 	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0 && d.Finished.Sub(d.system[len(d.system)-1].Last).Abs() <= 5*time.Second:
@@ -68,7 +68,7 @@ func deathOf(p *diagnosis.Pass) death {
 }
 
 // byKernel says what the kernel's record makes of the end: whose limit it was, and whether the main process was it.
-func (d *death) byKernel() class {
+func (d *death) byKernel(p *diagnosis.Pass) class {
 	last := d.kills[len(d.kills)-1]
 	if d.ExitCode != 137 && (d.ordered || d.Finished.Sub(last.At) > time.Minute) && d.ExitCode != 0 && d.Reason != "OOMKilled" {
 		return none // a child was killed long before, and something else ended the container
@@ -79,7 +79,9 @@ func (d *death) byKernel() class {
 	case ofPods:
 		return allPods
 	case ofPod:
-		return podLimit
+		if len(p.PodSpec().Containers) > 1 || sharedLimit(p) != nil {
+			return podLimit
+		} // of a single container the pod's limit is its own, and the sandbox counts as well
 	}
 	switch {
 	case d.ExitCode == 137:
@@ -134,7 +136,7 @@ var initDied = regexp.MustCompile(`signal: killed|: EOF\b|EOF: unknown|connectio
 // before that, with a very low limit, that its init went away.
 func tooLowForInit(message string, limit *resource.Quantity) bool {
 	low := strings.ToLower(message)
-	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "minimum memory limit") || strings.Contains(low, "cannot allocate memory")
+	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "unable to set memory limit") || strings.Contains(low, "minimum memory limit") || strings.Contains(low, "cannot allocate memory")
 	return said || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
 }
 

@@ -106,7 +106,7 @@ func name(p *diagnosis.Pass, f *diagnosis.Finding, top kill) {
 	}
 	f.Message += fmt.Sprintf("; process %s (%d) held most, %s", top.task, top.pid, mebibytes(top.anon))
 	f.Facts = append(f.Facts, top.Fact)
-	if pod := p.Object(top.About.Object()); pod != nil && top.About.Kind == "Pod" && top.About.Object() != p.About().Object() {
-		f.Message += " in pod " + pod.GetName()
+	if top.About.Kind == "Pod" && top.About.Object() != p.About().Object() {
+		f.Message += " in pod " + top.About.Name
 	}
 }

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -22,7 +23,8 @@ until the pod is made anew.
 
 **How it is told from its look-alikes.** The container was killed at its own or its pod's limit and mounts such a volume whose size is not
 limited below the memory limit. The kernel's record tells for sure: most of what the victim, or its cgroup, held was shared memory.
-Without it the finding needs a container that has died again after a restart, and is only possible. A volume with a sizeLimit well
+Without it the finding needs a container that has died again after a restart, and is only possible; or one that cannot even be
+started any more under a limit that it could be started under before, and is likely. A volume with a sizeLimit well
 below the memory limit cannot fill it; a volume on disk does not count.
 
 **What to do.** Delete the pod once, to clear it. Give the volume a sizeLimit that leaves room for the program, remove old files, or
@@ -37,7 +39,8 @@ use a volume on disk.
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
 		volume := inMemory(p, &d)
-		if d.class != ownLimit && d.class != podLimit || volume == nil {
+		full := d.class == belowInit && d.limit != nil && d.limit.Value() > fewBytes
+		if d.class != ownLimit && d.class != podLimit && !full || volume == nil {
 			return
 		}
 		k, told := d.victim()
@@ -46,7 +49,7 @@ use a volume on disk.
 			return
 		}
 		f := diagnosis.Finding{
-			At: d.Started, Confidence: diagnosis.Possible,
+			At: began(p, &d), Confidence: diagnosis.Possible,
 			Message: fmt.Sprintf("volume %s is memory, counts against the limit of container %s and survives its restarts", volume.Name, d.Of.Container),
 			Facts: append([]evidence.Fact{{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: d.Of.Object(), Where: "spec.volumes[" + volume.Name + "].emptyDir.medium", Text: "medium Memory",
@@ -56,12 +59,24 @@ use a volume on disk.
 				{Title: "Delete the pod once: only that empties the volume", Risk: diagnosis.Restart, Command: fmt.Sprintf("kubectl -n %s delete pod %s", d.Of.Namespace, d.Of.Name)},
 			},
 		}
+		if full {
+			f.Confidence = diagnosis.Likely
+			f.Message += "; it holds so much that not even the container's start has room any more"
+		}
 		if shared {
 			f.Confidence = diagnosis.Likely
 			f.Message += fmt.Sprintf("; %s of what it held was such memory", mebibytes(k.shmem))
 		}
 		p.Report(f)
 	},
+}
+
+// began is when the run began, or the pod did where the run never started.
+func began(p *diagnosis.Pass, d *death) time.Time {
+	if start := p.PodStatus().StartTime; d.Started.IsZero() && start != nil {
+		return start.Time
+	}
+	return d.Started
 }
 
 // inMemory returns a volume of medium Memory that the pass's container mounts and that may grow to its memory limit.

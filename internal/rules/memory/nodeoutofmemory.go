@@ -36,13 +36,14 @@ the system, and let the kubelet evict earlier than the kernel kills.
 	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
 		facts, victims := nodeKills(p)
-		if len(facts) == 0 {
+		node := p.Node()
+		if len(facts) == 0 || node == nil {
 			return
 		}
 		last := facts[len(facts)-1]
 		f := diagnosis.Finding{
 			At: facts[0].At, Confidence: diagnosis.Likely, Facts: facts[max(0, len(facts)-3):],
-			Message: fmt.Sprintf("node %s ran out of memory, and its kernel killed %s", p.About().Name, strings.Join(slices.Compact(victims), ", ")),
+			Message: fmt.Sprintf("node %s ran out of memory, and its kernel killed %s", node.Name, strings.Join(slices.Compact(victims), ", ")),
 			Fixes: []diagnosis.Fix{{
 				Title: "Give its pods memory requests near to what they take, and reserve memory for the system (kubelet systemReserved, evictionHard)", Command: "kubectl top pods -A --sort-by=memory",
 			}},

@@ -47,10 +47,10 @@ func rhythm(p *diagnosis.Pass, a evidence.Attempt) string {
 // holding says what the killed process held, where the kernel told.
 func (d *death) holding() string {
 	k, ok := d.victim()
-	if !ok || k.anon+k.shmem+k.file == 0 {
+	if !ok || k.anon+k.shmem == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", holding %s", mebibytes(k.anon+k.shmem+k.file))
+	return fmt.Sprintf(", holding %s", mebibytes(k.anon+k.shmem))
 }
 
 func mebibytes(kib int64) string { return fmt.Sprintf("%dMi", (kib+1023)/1024) }
