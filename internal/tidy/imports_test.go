@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
-	"bench":     {},
+	"bench":     {"collect", "diagnosis", "evidence", "report", "rules", "signature", "e2e"},
 	"cli":       {"collect", "diagnosis", "evidence", "report", "rules", "signature"},
 	"cmd":       {"cli"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
