@@ -30,8 +30,8 @@ ending when a dependency is not there.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Status | evidence.Logs,
-	Also:   evidence.Spec,
+	Needs:  evidence.Status,
+	Also:   evidence.Logs | evidence.Spec,
 	Effect: diagnosis.DependencyDown,
 	CausedBy: append([]diagnosis.Effect{
 		diagnosis.ProcessFailed, diagnosis.ProcessCompleted, diagnosis.OutOfMemory, diagnosis.Killed, diagnosis.Terminated, diagnosis.EndLost,

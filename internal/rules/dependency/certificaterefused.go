@@ -24,8 +24,8 @@ check off.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.CertExpired,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -24,8 +24,8 @@ given back.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.DependencyDown,
 	CausedBy: []diagnosis.Effect{diagnosis.RolledOut, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {

@@ -28,8 +28,8 @@ that search domains were left out (DNSConfigForming) is only a hint: names beyon
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Status | evidence.Logs,
-	Also:   evidence.Spec | evidence.Events,
+	Needs:  evidence.Status,
+	Also:   evidence.Logs | evidence.Spec | evidence.Events,
 	Effect: diagnosis.NameUnresolved,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.ProcessFailed, diagnosis.OutOfMemory, diagnosis.Killed, diagnosis.NotReady, diagnosis.LivenessFailed, diagnosis.NotScheduled, diagnosis.NotStarted,

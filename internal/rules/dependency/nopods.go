@@ -27,8 +27,8 @@ calls it.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.DependencyDown,
 	CausedBy: []diagnosis.Effect{diagnosis.Unavailable, diagnosis.NotAdmitted, diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.PodDeleted},
 	Run: func(p *diagnosis.Pass) {

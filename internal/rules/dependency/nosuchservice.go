@@ -26,8 +26,8 @@ needs that namespace in the name.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.NameUnresolved,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -30,8 +30,8 @@ to port 53, where the client's own traffic is restricted.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.NetworkFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

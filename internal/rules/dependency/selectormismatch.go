@@ -25,8 +25,8 @@ which is another rule's. Services without a selector have endpoints that somebod
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.DependencyDown,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -25,8 +25,8 @@ looked for and told as the reason.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Status | evidence.Logs,
-	Also:   evidence.Spec,
+	Needs:  evidence.Status,
+	Also:   evidence.Logs | evidence.Spec,
 	Effect: diagnosis.DependencyDown,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodeSaturated, diagnosis.NodePressure, diagnosis.NetworkFailed, diagnosis.NodeLost, diagnosis.OutOfMemory,

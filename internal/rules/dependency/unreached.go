@@ -25,8 +25,8 @@ out (proxy, firewall), if only this one does it is its configuration. Let the pr
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.DependencyDown,
 	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.NodeLost, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {

@@ -30,7 +30,8 @@ look for locks that wait for each other and for calls without a time-out.
 `,
 	Stage:    diagnosis.Experimental,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Events | evidence.Logs,
+	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Logs,
 	Effect:   diagnosis.Hung,
 	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.NetworkFailed, diagnosis.VolumeFailed, diagnosis.NodeSaturated, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

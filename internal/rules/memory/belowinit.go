@@ -44,7 +44,7 @@ medium Memory that survived the run before. A limit meant in Mi and written as m
 		if d.limit != nil {
 			f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s is too low for the runtime itself", d.Of.Container, d.limit)
 			if d.limit.Value() > fewBytes {
-				f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s was taken before its program ran", d.Of.Container, d.limit)
+				f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s is too low, or taken before its program runs", d.Of.Container, d.limit)
 			}
 			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
 			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}

@@ -30,8 +30,8 @@ that. A heap that fills up again however large it is has a leak: take a heap dum
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Events | evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

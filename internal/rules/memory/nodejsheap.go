@@ -28,8 +28,8 @@ real; a heap that fills up again has a leak.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Logs,
-	Also:     evidence.Events | evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
