@@ -4,6 +4,7 @@ package dependency
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -64,15 +65,15 @@ func backends(c *call) []evidence.Fact {
 		facts = append(facts, c.slices.fact())
 	}
 	for _, pod := range c.pods[:min(len(c.pods), 3)] {
-		text := "phase " + string(pod.Status.Phase)
+		said := []string{"phase " + string(pod.Status.Phase)}
 		for _, st := range pod.Status.ContainerStatuses {
-			text += fmt.Sprintf(", container %s restarted %d times", st.Name, st.RestartCount)
+			said = append(said, fmt.Sprintf("container %s restarted %d times", st.Name, st.RestartCount))
 			if w := st.State.Waiting; w != nil && w.Reason != "" {
-				text += ", waits: " + w.Reason
+				said = append(said, "waits: "+w.Reason)
 			}
 		}
 		facts = append(facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: text,
+			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: strings.Join(said, ", "),
 		})
 	}
 	return facts

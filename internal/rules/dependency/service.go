@@ -3,6 +3,7 @@
 package dependency
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -37,14 +38,24 @@ func endpointsOf(p *diagnosis.Pass, s *corev1.Service) endpoints {
 			}
 		}
 	}
-	if old, ok := diagnosis.Get[*corev1.Endpoints](p, s.Namespace, s.Name); ok && !e.known {
+	if old := p.Object(evidence.RefTo("Endpoints", s.Namespace, s.Name)); old != nil && !e.known {
 		e.known, e.from = true, evidence.RefOf(old)
-		for _, subset := range old.Subsets {
-			e.ready += len(subset.Addresses)
-			e.all += len(subset.Addresses) + len(subset.NotReadyAddresses)
-		}
+		e.countOld(old)
 	}
 	return e
+}
+
+// countOld counts those of an Endpoints object, as clusters before 1.33 print them. Its Go type is deprecated.
+func (e *endpoints) countOld(old evidence.Object) {
+	var fields struct{ Subsets []struct{ Addresses, NotReadyAddresses []any } }
+	data, err := json.Marshal(old)
+	if err != nil || json.Unmarshal(data, &fields) != nil {
+		return
+	}
+	for _, subset := range fields.Subsets {
+		e.ready += len(subset.Addresses)
+		e.all += len(subset.Addresses) + len(subset.NotReadyAddresses)
+	}
 }
 
 // fact cites the count; what was counted is status, because a controller wrote it.

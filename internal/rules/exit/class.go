@@ -83,6 +83,20 @@ func endOf(p *diagnosis.Pass) end {
 	return e
 }
 
+// worded finds the class of one line.
+func (e *end) worded(line string) class {
+	low := strings.ToLower(line)
+	for _, w := range wordings {
+		if (w.exit == 0 || w.exit == e.ExitCode) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
+			return w.class
+		}
+	}
+	if e.lacks(line) {
+		return settingMissing
+	}
+	return other
+}
+
 // quiet are the classes of ends that programs are known to bring about with exit code 0.
 var quiet = []class{leaseLost, reloaded, settingMissing, configBroken}
 
@@ -94,22 +108,10 @@ func (e *end) recognise() class {
 		return reloaded
 	}
 	for i, line := range append([]string{e.block.Headline}, e.block.Lines...) {
-		if i > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")) {
-			continue
-		}
-		low := strings.ToLower(line)
-		for _, w := range wordings {
-			if w.exit != 0 && w.exit != e.ExitCode || !w.says.MatchString(low) || w.not != nil && w.not.MatchString(low) {
-				continue
-			}
+		frame := i > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"))
+		if c := e.worded(line); c != other && !frame {
 			e.said = line
-			if w.class != settingMissing || e.lacks(line) {
-				return w.class
-			}
-		}
-		if e.lacks(line) {
-			e.said = line
-			return settingMissing
+			return c
 		}
 	}
 	e.said = e.block.Headline
@@ -153,7 +155,7 @@ var wordings = []wording{
 	{class: argumentsWrong, says: regexp.MustCompile(`^\s*usage: `), exit: 2},
 }
 
-var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
+var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|chang\w*\b.{0,40}\b(?:config\w*|certificate|secret)\b.{0,60}\b(?:restart|exit|shut|terminat)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
 
 // exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
 // language's name.

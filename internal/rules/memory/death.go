@@ -83,10 +83,10 @@ func (d *death) byKernel(p *diagnosis.Pass) class {
 			return podLimit
 		} // of a single container the pod's limit is its own, and the sandbox counts as well
 	}
-	switch {
-	case d.ExitCode == 137:
+	switch d.ExitCode {
+	case 137:
 		return ownLimit
-	case d.ExitCode == 0:
+	case 0:
 		return endedWell
 	}
 	return childKilled
