@@ -47,7 +47,9 @@ func endpointsOf(p *diagnosis.Pass, s *corev1.Service) endpoints {
 
 // countOld counts those of an Endpoints object, as clusters before 1.33 print them. Its Go type is deprecated.
 func (e *endpoints) countOld(old evidence.Object) {
-	var fields struct{ Subsets []struct{ Addresses, NotReadyAddresses []any } }
+	var fields struct {
+		Subsets []struct{ Addresses, NotReadyAddresses []any }
+	}
 	data, err := json.Marshal(old)
 	if err != nil || json.Unmarshal(data, &fields) != nil {
 		return

@@ -53,7 +53,9 @@ type end struct {
 }
 
 // endOf reads the end that the pass looks at.
-func endOf(p *diagnosis.Pass) end {
+func endOf(p *diagnosis.Pass) end { return diagnosis.Memo(p, "exit", func() end { return readEnd(p) }) }
+
+func readEnd(p *diagnosis.Pass) end {
 	e := end{Attempt: p.Attempt(), spec: p.Spec(), last: lastLine(p.Log().Text)}
 	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
 		e.block, _ = signature.Find(e.Message)

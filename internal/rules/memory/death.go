@@ -44,6 +44,10 @@ type death struct {
 // deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
 // the label OOMKilled from a counter of the container's cgroup that only rises.
 func deathOf(p *diagnosis.Pass) death {
+	return diagnosis.Memo(p, "memory", func() death { return readDeath(p) })
+}
+
+func readDeath(p *diagnosis.Pass) death {
 	d := death{Attempt: p.Attempt(), limit: limitOf(p)}
 	d.order, d.ordered = p.Order()
 	d.kills = killsIn(p, d.Attempt)
