@@ -34,6 +34,10 @@ func faulted() []Fault {
 		ends("pod/fault-bus", "a bus error: 135", 135, "EXT009", ""),
 		ends("pod/fault-arithmetic", "an arithmetic fault: 136", 136, "EXT009", ""),
 		ends("pod/fault-instruction", "an illegal instruction: 132", 132, "EXT009", ""),
+		{
+			Name: "fault-one-node", About: "an illegal instruction on one node of two", So: someStatus(func(st corev1.ContainerStatus) bool { return terminated(132, "Error")(st) && st.RestartCount > 0 }),
+			Ask: "deploy/fault-one-node", Want: []string{"EXT009"}, NeedsNodes: true,
+		},
 		ends("pod/fault-pipe", "a broken pipe: 141", 141, "EXT009", ""),
 		ends("pod/fault-interrupt", "an interrupt: 130", 130, "EXT009", "likely"),
 	}
@@ -110,6 +114,11 @@ func dependencies() []Fault {
 	})
 	return []Fault{
 		crashes,
+		{
+			Name: "backend-not-ready", About: "the database that a program needs is not ready",
+			So:  all(fails, event("Unhealthy", "Readiness probe failed"), runs("db", 12*time.Second)),
+			Ask: "deploy/api", Want: []string{"PRB003", "DEP001"}, Least: "likely",
+		},
 		behind("backend-scaled-down", "the database that a program needs is scaled to zero", "DEP002", "likely"),
 		behind("service-selector-wrong", "a Service selects labels that no pod has", "DEP003", "likely"),
 		behind("service-port-wrong", "a Service leads to a port on which nothing listens", "DEP004", "likely"),
@@ -129,6 +138,11 @@ func dependencies() []Fault {
 		{
 			Name: "frontend-fails", About: "a program runs and cannot use a Service that is scaled to zero", So: runs("frontend", 12*time.Second),
 			Ask: "deploy/frontend", Want: []string{"DEP002"}, Least: "possible",
+		},
+		{
+			Name: "init-waits", About: "an init container waits for a Service that is scaled to zero",
+			So:  someStatus(func(st corev1.ContainerStatus) bool { return st.Name == "wait" && runsFor(10*time.Second)(st) }),
+			Ask: "pod/init-waits", Want: []string{"DEP002"}, Least: "possible",
 		},
 		{Name: "frontend-well", About: "a program runs and uses a Service", So: runs("frontend", 12*time.Second), Ask: "deploy/frontend"},
 	}

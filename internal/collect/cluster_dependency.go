@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -23,22 +24,40 @@ const (
 
 // dependencies reads what the logs say could not be used: the Service, what is behind it, and what may keep the pods from
 // reaching it. The pods behind it become context, so that the cause of their trouble is found as well.
-func (v *visit) dependencies(ctx context.Context, pods []*corev1.Pod) {
+func (v *visit) dependencies(ctx context.Context, pods []*corev1.Pod, events *eventReader) {
 	if v.sel.NoLogs {
 		return
 	}
+	var behind []*corev1.Pod
 	v.running(ctx, pods)
 	names := false
 	for _, d := range v.calls() {
 		_, port := d.Host()
 		names = names || d.Problem == signature.NoSuchHost || port == "53"
 		if service := v.service(ctx, d); service != nil {
-			v.behind(ctx, service, d)
+			behind = append(behind, v.behind(ctx, service, d)...)
 		}
 	}
 	if names && v.about.Kind != "" {
-		v.nameServers(ctx)
+		behind = append(behind, v.nameServers(ctx)...)
 	}
+	v.eventsOf(ctx, behind, events)
+}
+
+// eventsOf reads the Events of pods that the first reading, which takes only those of the pods asked about, left out.
+func (v *visit) eventsOf(ctx context.Context, pods []*corev1.Pod, events *eventReader) {
+	troubled := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool { return isReady(pod) && !evidence.Troubled(pod, v.s.Taken) })
+	more := &eventReader{visit: v, pods: troubled}
+	for _, namespace := range namespacesOf(troubled) {
+		more.query(ctx, query{kind: "Event", namespace: namespace, fields: fields.OneTermEqualSelector("involvedObject.kind", "Pod").String(), onePage: true})
+	}
+	events.list = append(events.list, more.list...)
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // A call is a dependency that a pod of a namespace could not use.
@@ -174,7 +193,7 @@ func (v *visit) known(ref evidence.Ref) evidence.Object {
 
 // behind reads what is behind a Service: its endpoints, its pods with their owners and logs, or the workloads that
 // should make such pods, and the network policies on both sides.
-func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) {
+func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) []*corev1.Pod {
 	namespace := service.Namespace
 	v.list(ctx, query{kind: "EndpointSlice", namespace: namespace, labels: "kubernetes.io/service-name=" + service.Name})
 	if c.Problem == signature.TimeOut || c.Problem == signature.Unreachable || c.Problem == signature.Refused {
@@ -183,7 +202,7 @@ func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) {
 		}
 	}
 	if len(service.Spec.Selector) == 0 {
-		return
+		return nil
 	}
 	selector := labels.SelectorFromSet(service.Spec.Selector)
 	backends := v.backends(ctx, query{kind: "Pod", namespace: namespace, labels: selector.String()})
@@ -191,10 +210,11 @@ func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) {
 		for _, kind := range []string{"Deployment", "StatefulSet"} {
 			v.list(ctx, query{kind: kind, namespace: namespace})
 		}
-		return
+		return nil
 	}
 	v.owners(ctx, objectsOf(backends))
 	v.readLogs(ctx, backends, v.ended(backends))
+	return backends
 }
 
 // list reads what a query matches, unless that was read already.
@@ -238,10 +258,10 @@ func (v *visit) backends(ctx context.Context, q query) []*corev1.Pod {
 
 // nameServers reads the cluster's name servers: their Service's endpoints and their pods, by the label that kubeadm,
 // kops and the clouds give them.
-func (v *visit) nameServers(ctx context.Context) {
+func (v *visit) nameServers(ctx context.Context) []*corev1.Pod {
 	ref := evidence.RefTo("Service", metav1.NamespaceSystem, "kube-dns")
 	if len(v.once([]evidence.Ref{ref})) == 0 {
-		return
+		return nil
 	}
 	if o, err := v.api.get(ctx, ref); err == nil {
 		v.add(o)
@@ -249,5 +269,5 @@ func (v *visit) nameServers(ctx context.Context) {
 		v.absent(ref)
 	}
 	v.list(ctx, query{kind: "EndpointSlice", namespace: metav1.NamespaceSystem, labels: "kubernetes.io/service-name=kube-dns"})
-	v.backends(ctx, query{kind: "Pod", namespace: metav1.NamespaceSystem, labels: "k8s-app=kube-dns"})
+	return v.backends(ctx, query{kind: "Pod", namespace: metav1.NamespaceSystem, labels: "k8s-app=kube-dns"})
 }

@@ -49,7 +49,9 @@ type call struct {
 
 // callOf reads the first call that the newest log of the pass's container complains about. A run that goes on counts only
 // by what the cluster confirms and by what was said within the last minutes.
-func callOf(p *diagnosis.Pass) call { return diagnosis.Memo(p, "dependency", func() call { return readCall(p) }) }
+func callOf(p *diagnosis.Pass) call {
+	return diagnosis.Memo(p, "dependency", func() call { return readCall(p) })
+}
 
 func readCall(p *diagnosis.Pass) call {
 	var c call

@@ -47,6 +47,9 @@ that search domains were left out (DNSConfigForming) is only a hint: names beyon
 			})
 		}
 		why := "its name is not resolved"
+		if _, port := c.Host(); port == "53" {
+			why = "the name server does not answer"
+		}
 		servers := nameServers(p)
 		if len(servers) > 0 && !anyReady(servers) {
 			why = "the cluster's name servers are not ready"

@@ -9,7 +9,6 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // ChildEnded recognises a container whose process 1 is a shell or a supervisor and ended because its child had.
@@ -55,5 +54,14 @@ code and signal are what Kubernetes sees.
 // supervisord, Go programs that pass on os/exec's error.
 var childEnd = regexp.MustCompile(`^(?:.*: line \d+: +\d+ |\S*sh: +\S* ?)?Killed\b|exited on signal \d+|killed by signal \d+|was sent SIGKILL|terminated by SIG(?:KILL|TERM)|exit status \d+; not expected|signal: killed`)
 
-// childDied tells whether a block is about a child of the process.
-func childDied(b signature.Block) bool { return childEnd.MatchString(b.Headline) }
+// childDied tells whether the process' last words, or the last line of its log, are about a child of it.
+func (e *end) childDied() bool {
+	if childEnd.MatchString(e.block.Headline) {
+		return true
+	}
+	if childEnd.MatchString(e.last) {
+		e.said = e.last
+		return true
+	}
+	return false
+}

@@ -72,7 +72,7 @@ func readEnd(p *diagnosis.Pass) end {
 		if c := e.recognise(); slices.Contains(quiet, c) {
 			e.class = c
 		}
-	case childDied(e.block) && (e.ExitCode == 137 || byItself(e.Attempt)):
+	case e.childDied() && (e.ExitCode == 137 || byItself(e.Attempt)):
 		e.class = childEnded
 	case byItself(e.Attempt):
 		e.class = erred

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/signature"
@@ -43,8 +45,8 @@ error" build the image for the node's architecture.
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		complaint := a.Message
-		if unrunnable(a) && strings.Contains(strings.ToLower(complaint), "oom-killed") {
-			return // of memory, which has rules of its own
+		if unrunnable(a) && forMemory(p, complaint) {
+			return // which has rules of its own
 		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
@@ -72,6 +74,19 @@ error" build the image for the node's architecture.
 		f.Fixes = []diagnosis.Fix{{Title: fix}}
 		p.Report(f)
 	},
+}
+
+var (
+	aboutMemory = regexp.MustCompile(`(?i)oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
+	tinyLimit   = resource.MustParse("16Mi") // under which runc itself has no room
+)
+
+// forMemory tells whether the runtime could not start the process for want of memory: it says so, or, with a very low
+// limit, says something else than that about the command.
+func forMemory(p *diagnosis.Pass, complaint string) bool {
+	c := p.Spec()
+	low := c != nil && !c.Resources.Limits.Memory().IsZero() && c.Resources.Limits.Memory().Cmp(tinyLimit) <= 0
+	return aboutMemory.MatchString(complaint) || low && !aboutCommand(complaint)
 }
 
 // notRun tells whether exit code and log say that a command could not be run inside a container that had started. A

@@ -27,11 +27,17 @@ type kill struct {
 	anon, file, shmem int64 // resident memory in KiB: its own, of files, shared (tmpfs among it)
 }
 
-var killField = regexp.MustCompile(`([\w-]+)=(\S+)`)
+var (
+	killField = regexp.MustCompile(`([\w-]+)=(\S+)`)
+	killTask  = regexp.MustCompile(` task=(.+?)(?: pid=|$)`) // a name may have spaces
+)
 
 // parseKill reads the text of a fact "oom-kill" (kernel mm/oom_kill.c, dump_oom_victim and __oom_kill_process).
 func parseKill(f evidence.Fact) kill {
 	k := kill{Fact: f}
+	if m := killTask.FindStringSubmatch(f.Text); m != nil {
+		k.task = m[1]
+	}
 	for _, m := range killField.FindAllStringSubmatch(f.Text, -1) {
 		switch value := strings.TrimSuffix(m[2], ","); m[1] {
 		case "constraint":
@@ -40,8 +46,6 @@ func parseKill(f evidence.Fact) kill {
 			k.limit = value
 		case "task_memcg":
 			k.cgroup = value
-		case "task":
-			k.task = value
 		case "pid":
 			k.pid = int(parseKiB(value))
 		case "anon-rss":

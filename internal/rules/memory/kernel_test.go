@@ -42,8 +42,8 @@ func TestWhoseLimit(t *testing.T) {
 
 func TestWhatTheKernelSaysOfTheVictim(t *testing.T) {
 	k := parseKill(evidence.Fact{Text: "oom-kill: constraint=CONSTRAINT_MEMCG oom_memcg=/kubepods/pod" + uid + " task_memcg=/kubepods/pod" + uid + "/" + id +
-		" task=java pid=1234 uid=0 total-vm=990kB anon-rss=512kB file-rss=8kB shmem-rss=16kB oom_score_adj=999"})
-	if k.task != "java" || k.pid != 1234 || k.anon != 512 || k.file != 8 || k.shmem != 16 || k.podUID() != uid {
+		" task=VM Thread pid=1234 uid=0 total-vm=990kB anon-rss=512kB file-rss=8kB shmem-rss=16kB oom_score_adj=999"})
+	if k.task != "VM Thread" || k.pid != 1234 || k.anon != 512 || k.file != 8 || k.shmem != 16 || k.podUID() != uid {
 		t.Errorf("%+v, pod %s", k, k.podUID())
 	}
 	if row := parseTask(evidence.Fact{Text: "oom-task: pid=9120 rss=6291456kB oom_score_adj=994 name=Web Content"}); row.anon != 6291456 || row.pid != 9120 || row.task != "Web Content" {
