@@ -18,6 +18,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/storage"
 )
 
 // All returns every rule, family by family.
@@ -34,5 +35,6 @@ func All() []*diagnosis.Rule {
 		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
+		storage.Rules,
 	)
 }

@@ -12,7 +12,7 @@ import (
 // reasons are the effects that can make a process end with an error of its own.
 var reasons = []diagnosis.Effect{
 	diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.NetworkFailed, diagnosis.CertExpired, diagnosis.ConfigChanged,
-	diagnosis.RolledOut, diagnosis.StorageFull, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
+	diagnosis.RolledOut, diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
 }
 
 // with are other effects than those before.
