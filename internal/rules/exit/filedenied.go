@@ -77,13 +77,17 @@ func identity(p *diagnosis.Pass) []evidence.Fact {
 	}
 	if s := p.PodSpec().SecurityContext; s != nil {
 		of := p.About().Object()
-		for name, v := range map[string]*int64{"runAsUser": s.RunAsUser, "fsGroup": s.FSGroup} {
-			if v != nil && !(name == "runAsUser" && len(facts) > 0) {
+		cite := func(name string, v *int64) {
+			if v != nil {
 				facts = append(facts, evidence.Fact{
 					Kind: evidence.Spec, Source: evidence.FromSpec, About: of, Where: "spec.securityContext." + name, Text: fmt.Sprintf("%s %d", name, *v),
 				})
 			}
 		}
+		if len(facts) == 0 { // the container's own counts before the pod's
+			cite("runAsUser", s.RunAsUser)
+		}
+		cite("fsGroup", s.FSGroup)
 	}
 	return facts
 }
