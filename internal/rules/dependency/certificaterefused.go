@@ -34,7 +34,7 @@ check off.
 			return
 		}
 		f := c.words("the certificate is not accepted")
-		f.Fixes = []diagnosis.Fix{{Title: "Renew the certificate, or give the program the certificate of the authority that signed it; compare the name that it calls with those in the certificate"}}
+		f.Fixes = append(f.Fixes, diagnosis.Fix{Title: "Renew the certificate, or give the program the certificate of the authority that signed it; compare the name that it calls with those in the certificate"})
 		p.Report(f)
 	},
 }

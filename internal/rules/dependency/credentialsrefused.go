@@ -34,7 +34,7 @@ starts.
 			return
 		}
 		f := c.words("it refuses the credentials")
-		f.Fixes = []diagnosis.Fix{{Title: "Compare the credentials in the Secret that the pod uses with those that the dependency knows, and restart the pods after a change"}}
+		f.Fixes = append(f.Fixes, diagnosis.Fix{Title: "Compare the credentials in the Secret that the pod uses with those that the dependency knows, and restart the pods after a change"})
 		p.Report(f)
 	},
 }

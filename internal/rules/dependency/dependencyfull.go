@@ -34,7 +34,7 @@ given back.
 			return
 		}
 		f := c.words("it takes no more connections or requests")
-		f.Fixes = []diagnosis.Fix{{Title: "Compare the pools of all replicas together with the limit of the dependency, and look for connections that are not given back"}}
+		f.Fixes = append(f.Fixes, diagnosis.Fix{Title: "Compare the pools of all replicas together with the limit of the dependency, and look for connections that are not given back"})
 		p.Report(f)
 	},
 }

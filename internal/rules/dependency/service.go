@@ -61,7 +61,7 @@ func (e *endpoints) countOld(old evidence.Object) {
 }
 
 // fact cites the count; what was counted is status, because a controller wrote it.
-func (e endpoints) fact() evidence.Fact {
+func (e *endpoints) fact() evidence.Fact {
 	return evidence.Fact{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: e.from, Where: "endpoints",
 		Text: fmt.Sprintf("%d endpoints, %d ready", e.all, e.ready),

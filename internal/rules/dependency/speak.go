@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // finding says that the container could not use what it needs, and why. A run that ended is explained by it; of one that
@@ -55,6 +56,11 @@ func (c *call) words(why string) diagnosis.Finding {
 	f := diagnosis.Finding{
 		At: c.block.At, Confidence: diagnosis.Possible, Facts: []evidence.Fact{c.run.LineFact(c.said, c.block.At)},
 		Message: fmt.Sprintf("container %s could not use %s: %s: %s", c.run.Of.Container, what, why, c.said),
+	}
+	for _, h := range signature.Hits(c.said) {
+		if len(f.Fixes) == 0 && !h.Signature.General {
+			f.Fixes = []diagnosis.Fix{{Title: h.Signature.Fix}}
+		}
 	}
 	if c.run.Ended() {
 		f.Facts = append(f.Facts, c.run.Fact())

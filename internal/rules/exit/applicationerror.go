@@ -57,6 +57,10 @@ The code and the log are the program's: its documentation says what they mean.
 			Title:   "Read the whole log of the attempt and mend what its error block names",
 			Command: logCommand(a, int(p.Status().RestartCount)),
 		}}
+		if sig := e.known(); sig != nil {
+			f.Message += " (" + sig.Meaning + ")"
+			f.Fixes = append([]diagnosis.Fix{{Title: sig.Fix}}, f.Fixes...)
+		}
 		p.Report(f)
 	},
 }

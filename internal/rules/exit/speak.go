@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // reasons are the effects that can make a process end with an error of its own.
@@ -40,6 +41,16 @@ func (e *end) lines(n int) []evidence.Fact {
 		return nil
 	}
 	return blockFacts(e.Attempt, e.block, n)
+}
+
+// known returns the signature of the headline, of a product rather than a general one; nil where the catalogue has none.
+func (e *end) known() *signature.Sig {
+	for _, h := range signature.Hits(e.block.Headline) {
+		if e.inLog && !h.Signature.General {
+			return h.Signature
+		}
+	}
+	return nil
 }
 
 // readLog is the fix that is left when the words say no more.
