@@ -158,8 +158,9 @@ func (g *gathering) saw(t time.Time) {
 	}
 }
 
-// taken tells when all this was so. Ages beside times tell it exactly. Else it is not before the newest time in it; a
-// file that was written within a day of that, or a pipe that is read within a day, tells the rest.
+// taken tells when all this was so. Ages beside times tell it exactly. Else it is not before the newest time in it, and
+// soon after where there are Events or nodes, of which something is always new. The rest is told by a file that was
+// written, or a pipe that is read, within a day.
 func (g *gathering) taken(now time.Time) time.Time {
 	newest, exact := g.newest, false
 	for _, p := range g.parts {
@@ -169,10 +170,14 @@ func (g *gathering) taken(now time.Time) time.Time {
 		}
 	}
 	written := cmp.Or(g.modified, now)
+	ticks := len(g.events) > 0 || slices.ContainsFunc(g.parts, func(p *part) bool { return len(p.events) > 0 })
+	for ref := range g.held {
+		ticks = ticks || ref.Kind == "Node" || ref.Kind == "Lease"
+	}
 	switch {
 	case newest.IsZero():
 		newest = written
-	case !exact && written.After(newest) && written.Sub(newest) < 24*time.Hour:
+	case !exact && (!ticks || g.modified.IsZero()) && written.After(newest) && written.Sub(newest) < 24*time.Hour:
 		newest = written
 	}
 	return newest.UTC().Truncate(time.Second)

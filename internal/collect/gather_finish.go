@@ -34,7 +34,7 @@ func (g *gathering) nothing() error {
 
 // snapshot makes one snapshot of all that was read.
 func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
-	if g.bound == 0 {
+	if g.bound == 0 && !g.asHostLogs(now) {
 		return nil, g.nothing()
 	}
 	s := &evidence.Snapshot{Taken: g.taken(now)}
@@ -45,6 +45,8 @@ func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
 	g.births()
 	pods := g.pods()
 	g.tellEnds(pods)
+	g.aboutContainers()
+	g.restore(pods)
 	g.placeLogs(s, pods)
 	g.placeUsage(s)
 	g.placeHosts(s)

@@ -5,6 +5,7 @@ package collect
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +31,20 @@ func (g *gathering) placeHosts(s *evidence.Snapshot) {
 			g.hold(found{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, guessed, 0})
 		}
 	}
+}
+
+// asHostLogs takes logs for those of a node where there is nothing else and they tell of one: an excerpt need not look
+// like one.
+func (g *gathering) asHostLogs(now time.Time) bool {
+	for _, l := range g.logs {
+		if len(ParseHostLog(l.text, "node", now)) > 0 {
+			g.hosts = append(g.hosts, hostText{l.name, l.text})
+		}
+	}
+	if len(g.hosts) > 0 {
+		g.logs = nil
+	}
+	return len(g.hosts) > 0
 }
 
 // nodeOf finds the node that a log is of: by the name of the file, by what its lines say, else the only one.

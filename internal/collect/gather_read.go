@@ -19,8 +19,10 @@ import (
 const (
 	// maxWholeBytes bounds a file that is decoded in one piece. A longer one is read item by item.
 	maxWholeBytes = 16 << 20
-	// maxLine bounds what is read of one line of a text.
+	// maxLine bounds what is kept of one line of a text.
 	maxLine = 64 << 10
+	// maxEndless bounds a line that does not end: it is no text.
+	maxEndless = 64 << 20
 )
 
 // An entry is one file of whatever was given.
@@ -57,6 +59,9 @@ func (g *gathering) read(e entry) error {
 	case formRefusal:
 		g.notice("%s: kubectl had no answer: %s", e.name, shown(strings.TrimSpace(string(first))))
 	case formOther: // a log perhaps, if it is named after a pod
+		if e.name == "" {
+			return nil
+		}
 		kept, err := g.tails(e.name, br)
 		for i := range kept {
 			kept[i].doubtful = true
@@ -124,14 +129,19 @@ func wideText(first []byte, r io.Reader) io.Reader {
 // lines calls do for each line, up to what is read of one.
 func lines(br *bufio.Reader, do func(line string)) error {
 	var line []byte
+	length := 0
 	for {
 		chunk, err := br.ReadSlice('\n')
 		if len(line)+len(chunk) <= maxLine {
 			line = append(line, chunk...)
 		}
+		if length += len(chunk); length > maxEndless {
+			return fmt.Errorf("a line of more than %d bytes, which no text has", maxEndless)
+		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
+		length = 0
 		if len(line) > 0 {
 			do(strings.ToValidUTF8(string(line), "\uFFFD"))
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,12 +67,23 @@ func (p *Pile) gather(ctx context.Context) (*evidence.Snapshot, error) {
 		now = p.Now
 	}
 	s, err := g.snapshot(now())
+	if err != nil {
+		return nil, p.named(g.because(err))
+	}
 	if p.Notice != nil {
 		for _, text := range g.notices {
 			p.Notice(text)
 		}
 	}
-	return s, p.named(err)
+	return s, nil
+}
+
+// because says in one line why there is nothing, where it is known of what was read first.
+func (g *gathering) because(err error) error {
+	if len(g.notices) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s; %w", strings.TrimPrefix(g.notices[0], ": "), err)
 }
 
 func (p *Pile) named(err error) error {

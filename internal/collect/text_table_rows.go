@@ -44,7 +44,7 @@ func readRow(kind string, r row, p *part) bool {
 		kind, name = named, rest
 	}
 	read := rowReaders[kind]
-	if !isName(name) {
+	if !isName(name) || !isRow(r) {
 		return false
 	}
 	if read == nil {
@@ -62,6 +62,23 @@ func readRow(kind string, r row, p *part) bool {
 	p.ago(parseAge(r["AGE"]), func(t time.Time) { o.SetCreationTimestamp(metav1.NewTime(t)) })
 	p.add(o, tabled, kinds)
 	return true
+}
+
+// isRow tells whether the cells are what their columns hold, so that other text is not taken for a row.
+func isRow(r row) bool {
+	if namespace := r["NAMESPACE"]; namespace != "" && !isName(namespace) {
+		return false
+	}
+	if ready, ok := r["READY"]; ok && !strings.Contains(ready, "/") && !isNumber(ready) {
+		return false
+	}
+	old, ok := r["AGE"]
+	return !ok || parseAge(old).known || old == "<unknown>" || old == "<invalid>"
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.Atoi(s)
+	return err == nil
 }
 
 func labelsIn(s string) map[string]string {
