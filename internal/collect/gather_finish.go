@@ -68,6 +68,7 @@ func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
 // settle gives every text its time and its namespace, and keeps what it tells.
 func (g *gathering) settle(taken time.Time) {
 	spaces := g.spaces()
+	g.align()
 	for _, p := range g.parts {
 		at := taken
 		if len(p.anchors) > 0 {
@@ -92,6 +93,42 @@ func (g *gathering) settle(taken time.Time) {
 		p.events = nil
 	}
 	g.events = distinctEvents(g.events)
+}
+
+// An eventKey is what two tellings of one Event have in common.
+type eventKey struct {
+	kind, name, reason, message string
+	count                       int
+}
+
+func keyOf(about evidence.Ref, reason, message string, count int) eventKey {
+	return eventKey{about.Kind, about.Name, reason, strings.Join(strings.Fields(message), " "), count}
+}
+
+// align finds when a text without any time was printed, by Events in it of which another one gives the time: a table of
+// Events beside a description, or beside the objects themselves.
+func (g *gathering) align() {
+	known := map[eventKey]time.Time{}
+	for _, e := range g.events {
+		ev := evidence.EventOf(e)
+		known[keyOf(ev.About, ev.Reason, ev.Message, ev.Count)] = ev.Last
+	}
+	slices.SortStableFunc(g.parts, func(a, b *part) int { return min(len(b.anchors), 1) - min(len(a.anchors), 1) })
+	for _, p := range g.parts {
+		if len(p.anchors) == 0 {
+			for _, e := range p.events {
+				if at := known[keyOf(e.about, e.reason, e.message, e.count)]; e.at.IsZero() {
+					p.pin(at, e.last)
+				}
+			}
+			continue
+		}
+		for _, e := range p.events {
+			if e.at.IsZero() && e.last.known {
+				known[keyOf(e.about, e.reason, e.message, e.count)] = p.clock().Add(-e.last.d)
+			}
+		}
+	}
 }
 
 // spaces are the namespaces of what is named with one, for texts that print none.
@@ -151,7 +188,7 @@ func distinctEvents(events []*corev1.Event) []*corev1.Event {
 			rest = append(rest, e)
 		case e.Name != "":
 			rest = append(rest, e)
-		case known == nil || known.Name == "" && (ev.Count > evidence.EventOf(known).Count || known.LastTimestamp.Before(&e.LastTimestamp)):
+		case known == nil || known.Name == "" && ev.Count > evidence.EventOf(known).Count:
 			best[k] = e
 		}
 	}

@@ -219,7 +219,7 @@ var (
 	// toldCode finds an exit code in the words of tools: "exit code 1", "exit_code=137", "exited with code 2".
 	toldCode = regexp.MustCompile(`(?i)(?:exit[_ ]?code|exit status|exited with(?: status| code)?|exiting with code)[ =:]+(\d{1,3})\b`)
 	// namedContainer finds the container in the words of the kubelet's Events (kubernetes pkg/kubelet).
-	namedContainer = regexp.MustCompile(`(?:Created container:? |Started container |Stopping container |restarting failed container |^Container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?: |$|,)`)
+	namedContainer = regexp.MustCompile(`(?:Created container:? |Started container |Stopping container |restarting failed container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?: |$|,)`)
 )
 
 // tellEnds completes what summaries and tables leave out of containers: names, from the Events of the pod; and of one
@@ -227,8 +227,11 @@ var (
 func (g *gathering) tellEnds(pods []*corev1.Pod) {
 	messages := map[evidence.Ref][]string{}
 	for _, e := range g.events {
-		ref := evidence.EventOf(e).About.Object()
-		messages[ref] = append(messages[ref], e.Message)
+		about := evidence.EventOf(e).About
+		messages[about.Object()] = append(messages[about.Object()], e.Message)
+		if about.Container != "" { // in the words of the kubelet, as the messages of others have it
+			messages[about.Object()] = append(messages[about.Object()], "Started container "+about.Container)
+		}
 	}
 	for _, pod := range pods {
 		ref := evidence.RefOf(pod)

@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 
 // restore fills in what kubectl leaves out of a status and an Event repeats: the message of a container that cannot be
 // created, and that of a pod that cannot be scheduled. The kubelet and the scheduler write one text to both places
-// (kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go, startContainer; pkg/scheduler/schedule_one.go,
-// handleSchedulingFailure).
+// (kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go, startContainer; pkg/kubelet/images/image_manager.go,
+// EnsureImageExists; pkg/scheduler/schedule_one.go, handleSchedulingFailure).
 func (g *gathering) restore(pods []*corev1.Pod) {
 	about := map[evidence.Ref][]evidence.Event{}
 	for _, e := range g.events {
@@ -43,11 +44,14 @@ var createReasons = []string{"CreateContainerConfigError", "CreateContainerError
 
 func restoreWaiting(pod *corev1.Pod, st *corev1.ContainerStatus, events []evidence.Event) {
 	w := st.State.Waiting
-	if w == nil || w.Message != "" || !slices.Contains(createReasons, w.Reason) {
+	if w == nil || w.Message != "" || !slices.Contains(createReasons, w.Reason) && w.Reason != "ErrImagePull" {
 		return
 	}
 	for _, e := range events {
 		message, ok := strings.CutPrefix(e.Message, "Error: ")
+		if w.Reason == "ErrImagePull" {
+			message, ok = strings.CutPrefix(e.Message, fmt.Sprintf("Failed to pull image %q: ", st.Image))
+		}
 		mine := e.About.Container == st.Name || e.About.Container == "" && len(pod.Spec.Containers)+len(pod.Spec.InitContainers) == 1
 		if ok && mine && e.Reason == "Failed" && message != w.Reason {
 			w.Message = message

@@ -12,8 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// probeText matches a probe: "http-get http://:8080/healthz delay=0s timeout=1s period=10s #success=1 #failure=3".
-var probeText = regexp.MustCompile(`^(\S+)(?: (.*?))? delay=(\d+)s timeout=(\d+)s period=(\d+)s #success=(\d+) #failure=(\d+)$`)
+// probeText matches a probe: "http-get http://:8080/healthz delay=0s timeout=1s period=10s #success=1 #failure=3"; kubectl
+// 1.37 spells the thresholds out.
+var probeText = regexp.MustCompile(`^(\S+)(?: (.*?))? delay=(\d+)s timeout=(\d+)s period=(\d+)s (?:#success|successThreshold)=(\d+) (?:#failure|failureThreshold)=(\d+)`)
 
 // readProbe reads a probe as kubectl describe prints it; nil when it is none.
 func readProbe(text string) *corev1.Probe {
