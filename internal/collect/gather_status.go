@@ -98,7 +98,7 @@ func containerOf(pod *corev1.Pod, message string) string {
 // kubectl get events do not print it. That of a pod with one container can be no other.
 func (g *gathering) aboutContainers() {
 	for _, e := range g.events {
-		if e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.FieldPath != "" || e.Source.Component != "kubelet" || e.ResourceVersion != "" {
+		if e.InvolvedObject.Kind != "Pod" || e.Source.Component != "kubelet" || e.ResourceVersion != "" {
 			continue
 		}
 		h := g.held[evidence.RefTo("Pod", e.InvolvedObject.Namespace, e.InvolvedObject.Name)]
@@ -106,7 +106,10 @@ func (g *gathering) aboutContainers() {
 			continue
 		}
 		if pod, ok := h.object.(*corev1.Pod); ok {
-			if name := containerOf(pod, e.Message); name != "" && name != unnamed {
+			if e.Source.Host == "" { // no other kubelet reports about it
+				e.Source.Host = pod.Spec.NodeName
+			}
+			if name := containerOf(pod, e.Message); e.InvolvedObject.FieldPath == "" && name != "" && name != unnamed {
 				e.InvolvedObject.FieldPath = "spec.containers{" + name + "}"
 			}
 		}
