@@ -13,7 +13,7 @@ CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench cases cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,15 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 
 cases: build ## Count right and wrong answers over recorded cases: make cases CASES=../shared/cases
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
+
+accuracy: ## Measure how often a diagnosis is right, over recordings of every fault
+	$(GO) run ./bench/accuracy
+
+mutants: ## Measure how well the tests guard what rules tell causes apart by (an hour; FAMILY=memory: one family)
+	$(GO) run ./bench/mutants $(FAMILY)
+
+scale: ## Measure what rules and ranking cost, for one pod and for thousands
+	$(GO) run ./bench/scale
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \

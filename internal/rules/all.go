@@ -17,6 +17,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/storage"
 )
 
 // All returns every rule, family by family.
@@ -32,5 +33,6 @@ func All() []*diagnosis.Rule {
 		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
+		storage.Rules,
 	)
 }
