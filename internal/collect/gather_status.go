@@ -78,12 +78,12 @@ func restoreScheduling(pod *corev1.Pod, events []evidence.Event) {
 	}
 }
 
-// containerIn finds the container that an Event of the kubelet is about in its words, where the text has no field for it.
-var containerIn = regexp.MustCompile(`(?:failed container |container "|Container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\b`)
+// wordsOfContainer finds the container that an Event of the kubelet is about in its words, where the text has no field for it.
+var wordsOfContainer = regexp.MustCompile(`(?:failed container |container "|Container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\b`)
 
 // containerOf returns the container of the pod that the message of an Event names.
 func containerOf(pod *corev1.Pod, message string) string {
-	for _, m := range containerIn.FindAllStringSubmatch(message, 4) {
+	for _, m := range wordsOfContainer.FindAllStringSubmatch(message, 4) {
 		if evidence.ContainerSpec(pod, m[1]) != nil {
 			return m[1]
 		}
