@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,11 +76,47 @@ func (g *gathering) hold(f found) {
 		g.dropped++
 	case known == nil:
 		g.held[ref] = &held{found: f, order: len(g.held)}
-	case f.rank >= known.rank:
+	case f.rank > known.rank || f.rank == known.rank && !older(f.object, known.object):
 		f.kinds |= known.kinds
+		carry(known.object, f.object)
 		known.found = f
 	default:
 		known.kinds |= f.kinds
+		carry(f.object, known.object)
+	}
+}
+
+// older tells whether an object is an earlier state of the other.
+func older(a, b evidence.Object) bool {
+	x, err := strconv.ParseUint(a.GetResourceVersion(), 10, 64)
+	y, err2 := strconv.ParseUint(b.GetResourceVersion(), 10, 64)
+	return err == nil && err2 == nil && a.GetUID() == b.GetUID() && x < y
+}
+
+// pullFailed is what a kubelet since 1.32 puts between the words of its back-off and the error before.
+const pullFailed = ": ErrImagePull: "
+
+// carry keeps of an earlier state of a pod what the later one forgot: why an image could not be pulled. Kubelets before
+// 1.32 say so only in the moment of the failure, and then no more than that they back off.
+func carry(from, to evidence.Object) {
+	before, ok := from.(*corev1.Pod)
+	after, ok2 := to.(*corev1.Pod)
+	if !ok || !ok2 || before.UID != after.UID {
+		return
+	}
+	for _, list := range [][]corev1.ContainerStatus{after.Status.InitContainerStatuses, after.Status.ContainerStatuses} {
+		for i := range list {
+			now := list[i].State.Waiting
+			old := evidence.ContainerStatus(before, list[i].Name)
+			if now == nil || now.Reason != "ImagePullBackOff" || strings.Contains(now.Message, pullFailed) || old == nil || old.State.Waiting == nil {
+				continue
+			}
+			if w := old.State.Waiting; w.Reason == "ErrImagePull" && w.Message != "" {
+				now.Message += pullFailed + w.Message
+			} else if _, why, ok := strings.Cut(w.Message, pullFailed); ok {
+				now.Message += pullFailed + why
+			}
+		}
 	}
 }
 
