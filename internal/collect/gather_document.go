@@ -125,7 +125,7 @@ func (g *gathering) value(d document, data []byte) error {
 		return g.values(d, h.Items)
 	case h.Kind != "" && (h.APIVersion != "" || h.Metadata != nil):
 		return g.object(d, data, h)
-	case h.Metadata != nil && (h.Spec != nil || h.Status != nil || d.hint == "Event"):
+	case h.Metadata != nil && (h.Spec != nil || h.Status != nil || kindNamed(d.hint) != ""):
 		if h.Kind = guessKind(d, h, data); h.Kind != "" {
 			return g.object(d, data, h)
 		}

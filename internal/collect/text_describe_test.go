@@ -246,7 +246,7 @@ System Info:
 	}
 }
 
-// texts returns the files of the recordings whose names match, as seeds.
+// seeds adds the files of the recordings whose names match, as seeds.
 func seeds(f *testing.F, suffix string) {
 	files, err := filepath.Glob("testdata/text/*.txtar")
 	if err != nil {
