@@ -48,7 +48,6 @@ type gathering struct {
 	skipped  map[string]bool // logs that were left out for their size
 	wide     bool            // there is a list of Events
 	bound    int             // how many files something was understood of
-	files    int
 }
 
 // A held is the best telling of an object so far.
