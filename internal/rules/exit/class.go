@@ -105,11 +105,11 @@ func (e *end) worded(line string) class {
 	return other
 }
 
-// problems are the classes of what the catalogue of signatures knows, by problem. Permissions are left out: many are those
-// of a server and not of a file.
+// problems are the classes of what the catalogue of signatures knows, by problem. Left out are those that are of several
+// classes here: a permission or a read-only state may be a server's.
 var problems = map[string]class{
-	"config": configBroken, "missing-file": configBroken, "missing-env": settingMissing, "port-in-use": portTaken, "read-only": fileDenied,
-	"limits-fd": filesOut, "limits-inotify": watchesOut, "limits-threads": threadsOut, "leader-election": leaseLost,
+	"config": configBroken, "missing-env": settingMissing, "port-in-use": portTaken,
+	"limits-inotify": watchesOut, "limits-threads": threadsOut, "leader-election": leaseLost,
 }
 
 // quiet are the classes of ends that programs are known to bring about with exit code 0.

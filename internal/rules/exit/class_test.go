@@ -77,6 +77,9 @@ var lastWords = map[string]class{
 	`error: unrecognized arguments: --workers`:                                           argumentsWrong,
 	`Error: unknown command "serv" for "shop"`:                                           argumentsWrong,
 	`error: unknown shorthand flag: 'z' in -z`:                                           argumentsWrong,
+	"toml: line 3: expected value but found '}' instead":                                 configBroken,
+	`ERROR:  cannot execute INSERT in a read-only transaction`:                           other,
+	"ArgumentError: Missing `secret_key_base` for 'production' environment":              settingMissing,
 	`connection refused`: other,
 }
 
