@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/create"
 	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
@@ -17,6 +19,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 )
@@ -24,7 +27,9 @@ import (
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		admission.Rules,
 		config.Rules,
+		create.Rules,
 		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
@@ -34,6 +39,7 @@ func All() []*diagnosis.Rule {
 		node.Rules,
 		pod.Rules,
 		probe.Rules,
+		sandbox.Rules,
 		scheduling.Rules,
 		storage.Rules,
 	)

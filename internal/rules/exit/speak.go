@@ -13,12 +13,12 @@ import (
 // reasons are the effects that can make a process end with an error of its own.
 var reasons = []diagnosis.Effect{
 	diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.NetworkFailed, diagnosis.CertExpired, diagnosis.ConfigChanged,
-	diagnosis.RolledOut, diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
+	diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
 }
 
 // with are other effects than those before.
 func with(effects ...diagnosis.Effect) []diagnosis.Effect {
-	return append(effects, diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted)
+	return append(effects, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted)
 }
 
 // finding says how the process ended and, in its own words, why. The status proves the end; that its reason is the one
