@@ -46,8 +46,8 @@ error" build the image for the node's architecture.
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		complaint := a.Message
-		if unrunnable(a) && (!aboutCommand(complaint) || forMemory(p, complaint)) {
-			return
+		if unrunnable(a) && (forMemory(p, complaint) || !aboutCommand(complaint)) {
+			return // which have rules of their own
 		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)

@@ -4,6 +4,8 @@ package collect
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +32,55 @@ metadata: {name: web, namespace: shop}
 
 func noon() time.Time { return time.Date(2026, 8, 24, 12, 0, 0, 5, time.UTC) }
 
-func TestTranscript(t *testing.T) {
-	s, err := Transcript{Text: []byte(printed), Now: noon}.Snapshot(t.Context(), evidence.Selection{})
+// pileOf reads texts by their names, and returns what was noticed.
+func pileOf(t testing.TB, files map[string]string) (*evidence.Snapshot, []string, error) {
+	t.Helper()
+	var notices []string
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source, err := Open(dir, Reading{Now: noon, Notice: func(s string) { notices = append(notices, s) }})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := source.Snapshot(t.Context(), evidence.Selection{})
+	return s, notices, err
+}
+
+// pipeOf reads a text from a pipe.
+func pipeOf(t testing.TB, text string) (*evidence.Snapshot, error) {
+	t.Helper()
+	source, err := OpenPipe(strings.NewReader(text), Reading{Now: noon})
+	if err != nil {
+		return nil, err
+	}
+	return source.Snapshot(t.Context(), evidence.Selection{})
+}
+
+func namesOf(s *evidence.Snapshot) string {
+	var names []string
+	for _, o := range s.Objects {
+		names = append(names, evidence.RefOf(o).String())
+	}
+	return strings.Join(names, " ")
+}
+
+func TestPipedObjects(t *testing.T) {
+	s, err := pipeOf(t, printed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := evidence.Spec | evidence.Status | evidence.Events | evidence.Node; s.Has != want {
 		t.Errorf("has %s, want %s", s.Has, want)
 	}
-	var names []string
-	for _, o := range s.Objects {
-		names = append(names, evidence.RefOf(o).String())
-	}
-	if got := strings.Join(names, " "); got != "deployment/web node/n1 pod/web-0" {
+	if got := namesOf(s); got != "deployment/web node/n1 pod/web-0" {
 		t.Errorf("objects are %s", got)
 	}
 	if len(s.EventsAbout(evidence.RefTo("Pod", "shop", "web-0"))) != 1 {
@@ -53,7 +91,7 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
-func TestReadSource(t *testing.T) {
+func TestOpenPipe(t *testing.T) {
 	bundle := "-- meta.yaml --\nformat: 1\ntaken: 2026-08-24T10:00:00Z\nhas: [spec]\n"
 	var zip bytes.Buffer
 	if err := WriteZip(&zip, map[string][]byte{"meta.yaml": []byte("format: 1\n")}); err != nil {
@@ -66,7 +104,7 @@ func TestReadSource(t *testing.T) {
 		"yaml": {printed, false}, "txtar": {bundle, true}, "txtar with a note": {"a note\n" + bundle, true},
 		"zip": {zip.String(), true}, "empty": {"", false},
 	} {
-		source, err := ReadSource(strings.NewReader(c.text))
+		source, err := OpenPipe(strings.NewReader(c.text), Reading{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -74,27 +112,25 @@ func TestReadSource(t *testing.T) {
 			t.Errorf("%s is taken for a %T", name, source)
 		}
 	}
-	if _, err := ReadSource(strings.NewReader(strings.Repeat("# long\n", maxFileBytes/6))); err == nil {
-		t.Error("text of any length is read")
-	}
 }
 
-func TestTranscriptBounds(t *testing.T) {
-	many := strings.Repeat("apiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n", maxEntries+1)
+func TestNothingRecognised(t *testing.T) {
 	for name, text := range map[string]string{
-		"objects": many, "no kind": "a: b", "no object": "- a", "no text": "", "wrong type": "apiVersion: v1\nkind: Pod\nspec: 3",
+		"no kind": "a: b", "no object": "- a", "no text": "", "blank": " \n\n", "wrong type": "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: 3",
+		"binary": "\x7fELF\x00\x00", "json": `{"a": 1}`,
 	} {
-		if _, err := (Transcript{Text: []byte(text)}).Snapshot(t.Context(), evidence.Selection{}); err == nil || strings.Contains(err.Error(), "\n") {
+		if _, err := pipeOf(t, text); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}
 }
 
-func FuzzTranscript(f *testing.F) {
+func FuzzPile(f *testing.F) {
 	f.Add([]byte(printed))
 	f.Add([]byte(`{"kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}, null]}`))
+	f.Add([]byte(`{"type":"ADDED","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := Transcript{Text: text, Now: noon}.Snapshot(t.Context(), evidence.Selection{})
+		s, err := pipeOf(t, string(text))
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error has several lines: %q", err)
