@@ -82,7 +82,7 @@ func wellFormed(t *testing.T, s *Sig) {
 		t.Errorf("%s: %v", s.ID, err)
 	}
 	for _, l := range s.Literals {
-		if len(l) < 4 || escaped.MatchString(l) || strings.TrimSpace(l) != l {
+		if len(l) < 4 || !strings.ContainsAny(strings.ToLower(l), letters[1:]) || escaped.MatchString(l) || strings.TrimSpace(l) != l {
 			t.Errorf("%s: literal %q", s.ID, l)
 		}
 	}
