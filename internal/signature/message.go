@@ -119,6 +119,9 @@ func (c *candidate) describe(lines []line, b *Block) {
 		}
 		b.Location = rustFrame(bodies)
 	case PHP:
+		if _, message, ok := strings.Cut(b.Headline, "PHP message: "); ok { // PHP-FPM tells what a worker said
+			b.Headline = message
+		}
 		b.Location = phpFrame(bodies)
 	case Sanitizer:
 		b.Location = sanitizerFrame(bodies)
@@ -148,7 +151,10 @@ func (c *candidate) describeMessage(lines []line, b *Block) {
 	}
 	stack := unquote(e.stack)
 	if inner, ok := reason(stack); ok && inner.Kind != Message && inner.Kind != Tail && inner.Kind != Shell {
-		b.Kind, b.Headline, b.Location = inner.Kind, inner.Headline, inner.Location
+		b.Kind, b.Location = inner.Kind, inner.Location
+		if _, said, _ := strings.Cut(inner.Headline, ": "); said == "" || !strings.HasPrefix(e.errText(), said+": ") {
+			b.Headline = inner.Headline // else the error has its cause in it already
+		}
 	} else {
 		b.Location = goFrame(strings.Split(stack, "\n"))
 	}
