@@ -42,6 +42,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+//go:generate go test -run ^TestPageIsCurrent$ -update .
+
 //go:embed data/*.yaml
 var data embed.FS
 
