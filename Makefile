@@ -8,10 +8,12 @@ TESTFLAGS ?=
 INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
 # The recorded incident that make demo diagnoses.
 EXAMPLE   ?= examples/liveness-kill
+# The folder of recorded cases that make cases counts over.
+CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +67,18 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 
 bench-logs: ## Measure how fast logs are understood, against ripgrep (1 GiB of log in the folder for temporary files)
 	$(GO) run ./bench/logs
+
+cases: build ## Count right and wrong answers over recorded cases: make cases CASES=../shared/cases
+	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
+
+accuracy: ## Measure how often a diagnosis is right, over recordings of every fault
+	$(GO) run ./bench/accuracy
+
+mutants: ## Measure how well the tests guard what rules tell causes apart by (an hour; FAMILY=memory: one family)
+	$(GO) run ./bench/mutants $(FAMILY)
+
+scale: ## Measure what rules and ranking cost, for one pod and for thousands
+	$(GO) run ./bench/scale
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \

@@ -10,6 +10,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -53,8 +54,11 @@ func (b *bench) run() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
 	b.dir, b.log = dir, filepath.Join(dir, "all.log")
+	return errors.Join(b.measure(), os.RemoveAll(dir))
+}
+
+func (b *bench) measure() error {
 	f, err := os.Create(b.log)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
@@ -20,6 +21,7 @@ type ask struct {
 	label     string
 	container string
 	files     []string
+	recursive bool
 	from      string
 	noLogs    bool
 	logBytes  int64
@@ -49,8 +51,9 @@ func (a *ask) bind(flags *pflag.FlagSet) {
 	flags.BoolVarP(&a.all, "all-namespaces", "A", false, "ask about everything in trouble in every namespace")
 	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
-	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests name; - reads standard input")
-	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar) or from what kubectl get -o yaml printed, not from a cluster; - reads standard input", a.setFrom)
+	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests, or those in a folder, name; - reads standard input")
+	flags.BoolVarP(&a.recursive, "recursive", "R", false, "read the folders below that of -f too")
+	flags.Func("from", "take the evidence not from a cluster but from a `bundle`, or from what kubectl printed (-o yaml, describe, tables, events, logs), a node's logs or a cluster dump: a file, a folder or an archive; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
 }
@@ -62,6 +65,19 @@ func (a *ask) setFrom(name string) error {
 	}
 	a.from = name
 	return nil
+}
+
+// takePipe takes a lone - among the arguments for the evidence: kubectl describe pod web-0 | inquest why -
+func (a *ask) takePipe(args []string) ([]string, error) {
+	i := slices.Index(args, "-")
+	if i < 0 {
+		return args, nil
+	}
+	if a.from != "" && a.from != "-" {
+		return nil, fmt.Errorf("the evidence comes from %s or from standard input: leave out - or --from", a.from)
+	}
+	a.from = "-"
+	return slices.Delete(slices.Clone(args), i, i+1), nil
 }
 
 // Validate tells which flags and arguments contradict each other.
@@ -96,7 +112,11 @@ func (a *ask) selections(p *program, args []string) ([]evidence.Selection, error
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range a.files {
+	files, err := manifestFiles(a.files, a.recursive)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
 		more, err := p.manifest(file, namespace)
 		if err != nil {
 			return nil, err

@@ -67,6 +67,7 @@ var resources = map[string]resource{
 	"CronJob":               {"batch", "v1", "cronjobs", false, evidence.Changes},
 	"ReplicationController": {"", "v1", "replicationcontrollers", false, evidence.Changes},
 	"ConfigMap":             {"", "v1", "configmaps", false, evidence.Changes},
+	"Service":               {"", "v1", "services", false, evidence.Changes},
 	"ServiceAccount":        {"", "v1", "serviceaccounts", false, evidence.Changes},
 	"ResourceQuota":         {"", "v1", "resourcequotas", false, evidence.Changes},
 	"LimitRange":            {"", "v1", "limitranges", false, evidence.Changes},
@@ -75,6 +76,9 @@ var resources = map[string]resource{
 	"StorageClass":          {"storage.k8s.io", "v1", "storageclasses", true, evidence.Changes},
 	"PriorityClass":         {"scheduling.k8s.io", "v1", "priorityclasses", true, evidence.Changes},
 	"RuntimeClass":          {"node.k8s.io", "v1", "runtimeclasses", true, evidence.Changes},
+	"Service":               {"", "v1", "services", false, evidence.Changes},
+	"EndpointSlice":         {"discovery.k8s.io", "v1", "endpointslices", false, evidence.Changes},
+	"NetworkPolicy":         {"networking.k8s.io", "v1", "networkpolicies", false, evidence.Changes},
 	"PodMetrics":            {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
 }
 

@@ -150,34 +150,22 @@ func mounted(pod *corev1.Pod) bool {
 	return false
 }
 
-// volumes reads the pods' claims, their volumes and the classes of those.
-func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
-	var claims, refs []evidence.Ref
-	for _, pod := range pods {
-		claims = append(claims, evidence.ClaimsOf(pod)...)
-	}
-	for _, o := range v.fetchMixed(ctx, claims) {
-		claim := o.(*corev1.PersistentVolumeClaim)
-		if claim.Spec.VolumeName != "" {
-			refs = append(refs, evidence.RefTo("PersistentVolume", "", claim.Spec.VolumeName))
-		}
-		if class := claim.Spec.StorageClassName; class != nil && *class != "" {
-			refs = append(refs, evidence.RefTo("StorageClass", "", *class))
-		}
-	}
-	v.fetchMixed(ctx, refs)
-}
-
 // namespaces reads what limits the pods of each namespace.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
-	names := namespacesOf(pods)
+	v.limitsIn(ctx, namespacesOf(pods))
+}
+
+// limitsIn reads the quotas and limit ranges of namespaces, unless somebody has.
+func (v *visit) limitsIn(ctx context.Context, names []string) {
 	if len(names) > fewNamespaces {
 		names = []string{""}
 	}
 	var group sync.WaitGroup
 	for _, namespace := range names {
 		for _, kind := range []string{"ResourceQuota", "LimitRange"} {
-			group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+			if all, one := evidence.RefTo(kind, "", ""), evidence.RefTo(kind, namespace, ""); !v.begun(all) && len(v.once([]evidence.Ref{one})) > 0 {
+				group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+			}
 		}
 	}
 	group.Wait()

@@ -119,9 +119,7 @@ func (c *candidate) describe(lines []line, b *Block) {
 		}
 		b.Location = rustFrame(bodies)
 	case PHP:
-		if _, message, ok := strings.Cut(b.Headline, "PHP message: "); ok { // PHP-FPM tells what a worker said
-			b.Headline = message
-		}
+		b.Headline = b.Headline[max(0, strings.Index(b.Headline, "PHP Fatal error: ")):] // PHP-FPM tells what a worker said
 		b.Location = phpFrame(bodies)
 	case Sanitizer:
 		b.Location = sanitizerFrame(bodies)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 )
 
 // A Count is how often a signature hit in a stream.
@@ -127,7 +128,7 @@ func (s *scanner) result() Tally {
 		if a.Last.Number != b.Last.Number {
 			return b.Last.Number - a.Last.Number
 		}
-		return bytes.Compare([]byte(a.Signature.ID), []byte(b.Signature.ID))
+		return strings.Compare(a.Signature.ID, b.Signature.ID)
 	})
 	return s.tally
 }

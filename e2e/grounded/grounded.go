@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package grounded tells whether a fact that a report shows is found again at the place that it names.
+package grounded
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// at returns what an API object, as decoded from JSON, holds at a field path. An element of a list is named by its
+// index or, in brackets too, by its name or type. The rest of a path behind a map whose keys have dots is one key.
+func at(value any, path string) (any, bool) {
+	for path != "" {
+		var ok bool
+		if value, path, ok = step(value, path); !ok {
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+var element = regexp.MustCompile(`^\[([^\]]*)\]`)
+
+// step follows the first part of a path and returns the rest of it.
+func step(value any, path string) (any, string, bool) {
+	path = strings.TrimPrefix(path, ".")
+	if m := element.FindStringSubmatch(path); m != nil {
+		list, _ := value.([]any)
+		i := slices.IndexFunc(list, func(e any) bool {
+			object, _ := e.(map[string]any)
+			return object["name"] == m[1] || object["type"] == m[1]
+		})
+		if n, err := strconv.Atoi(m[1]); i < 0 && err == nil && n < len(list) {
+			i = n
+		}
+		if i < 0 {
+			return nil, "", false
+		}
+		return list[i], path[len(m[0]):], true
+	}
+	object, _ := value.(map[string]any)
+	if v, ok := object[path]; ok {
+		return v, "", true
+	}
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		return nil, "", false
+	}
+	v, ok := object[path[:end]]
+	return v, path[end:], ok
+}
+
+// Says tells whether a fact's text is what an object holds at a path: the path's last name and the value, or of a map
+// some of its names and values, separated by commas.
+func Says(object map[string]any, path, text string) bool {
+	value, ok := at(object, path)
+	if !ok {
+		return false
+	}
+	fields, isMap := value.(map[string]any)
+	if !isMap {
+		last := path[strings.LastIndex(path, ".")+1:]
+		if rest, ok := strings.CutPrefix(text, last+" "); ok {
+			return rest == words(value)
+		}
+		name, rest, _ := strings.Cut(text, " ") // a key with dots
+		return strings.HasSuffix(path, "."+name) && rest == words(value)
+	}
+	for text != "" {
+		name, rest, _ := strings.Cut(text, " ")
+		value, ok := fields[name]
+		if !ok || !strings.HasPrefix(rest, words(value)) {
+			return false
+		}
+		text = strings.TrimPrefix(rest, words(value))
+		if text != "" && !strings.HasPrefix(text, ", ") {
+			return false
+		}
+		text = strings.TrimPrefix(text, ", ")
+	}
+	return true
+}
+
+// words prints a value as facts do: a command as one would type it, anything else as Go does.
+func words(value any) string {
+	list, ok := value.([]any)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	var parts []string
+	for _, e := range list {
+		parts = append(parts, fmt.Sprint(e))
+	}
+	return strings.Join(parts, " ")
+}
