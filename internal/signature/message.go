@@ -124,11 +124,7 @@ func (c *candidate) describe(lines []line, b *Block) {
 	case Sanitizer:
 		b.Location = sanitizerFrame(bodies)
 	case Abort:
-		for _, s := range bodies {
-			if _, what, ok := strings.Cut(s, "what():"); ok {
-				b.Headline += ": " + strings.TrimSpace(what)
-			}
-		}
+		b.Headline += abortWhat(bodies)
 	case Message, Tail, Shell:
 		c.describeMessage(lines, b)
 		b.Location = first(b.Location, goFrame(bodies))
