@@ -105,7 +105,7 @@ func (d *death) byLabel(p *diagnosis.Pass) class {
 		return endedWell
 	case d.ExitCode != 137 && d.limit != nil:
 		return childKilled
-	case d.limit != nil:
+	case d.limit != nil || p.PodStatus().QOSClass == "" && sharedLimit(p) == nil: // every API server says the class: this is an excerpt, which may leave out the limit
 		return ownLimit
 	case sharedLimit(p) != nil:
 		return podLimit
