@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -55,6 +56,12 @@ func (b *bench) run() error {
 		return err
 	}
 	b.dir, b.log = dir, filepath.Join(dir, "all.log")
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() { // a gibibyte is not left behind
+		<-interrupted
+		os.Exit(map[bool]int{true: 130, false: 1}[os.RemoveAll(dir) == nil])
+	}()
 	return errors.Join(b.measure(), os.RemoveAll(dir))
 }
 
