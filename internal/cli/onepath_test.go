@@ -37,6 +37,9 @@ func TestOnePath(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := ruletest.Read(t, archive)
+			if len(s.Facts) > 0 || s.Has&evidence.Events == 0 {
+				return // what only an agent tells, or a person pastes: no cluster gives it so
+			}
 			server := apitest.New(t, s)
 			source := collect.Cluster{Config: server.Config(), Now: func() time.Time { return s.Taken }}
 			got, err := source.Snapshot(t.Context(), evidence.Selection{Ref: s.Subject, Namespace: s.Subject.Namespace})

@@ -56,7 +56,7 @@ that exists speaks for waiting a moment and silences this rule.
 			f.Confidence = diagnosis.Certain
 		case told || len(classes) > 0:
 			f.Confidence = diagnosis.Likely
-		case len(w.events) == 0 && p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
+		case p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
 			f.Confidence = diagnosis.Possible
 			f.Message = fmt.Sprintf("claim %s has been Pending for %s and names no StorageClass: there may be no default one",
 				w.Name, age(p.Now().Sub(w.began)))

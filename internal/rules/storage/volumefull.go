@@ -33,8 +33,8 @@ metrics/collectors/volume_stats.go).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Spec | evidence.Logs,
-	Also:     evidence.Usage,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Logs | evidence.Usage,
 	Effect:   diagnosis.StorageFull,
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
