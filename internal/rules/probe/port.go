@@ -4,6 +4,7 @@ package probe
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -64,12 +65,9 @@ func judgePort(p *diagnosis.Pass, f failing, consequence string) advice {
 }
 
 func list(ports []corev1.ContainerPort) string {
-	text := ""
-	for i, port := range ports {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprint(port.ContainerPort)
+	var names []string
+	for _, port := range ports {
+		names = append(names, fmt.Sprint(port.ContainerPort))
 	}
-	return text
+	return strings.Join(names, ", ")
 }

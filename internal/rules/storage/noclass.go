@@ -63,13 +63,13 @@ that exists speaks for waiting a moment and silences this rule.
 		default:
 			return
 		}
-		f.Fixes = []diagnosis.Fix{markDefault(p, classes), again(p, fmt.Sprintf("Let claim %s name a class", w.Name), "kubectl get storageclass; kubectl get pvc -n %s")}
+		f.Fixes = []diagnosis.Fix{markDefault(classes), again(p, fmt.Sprintf("Let claim %s name a class", w.Name), "kubectl get storageclass; kubectl get pvc -n %s")}
 		p.Report(f)
 	},
 }
 
 // markDefault proposes to make the only class the default; of several, to choose one.
-func markDefault(p *diagnosis.Pass, classes []*storagev1.StorageClass) diagnosis.Fix {
+func markDefault(classes []*storagev1.StorageClass) diagnosis.Fix {
 	const mark = `{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}`
 	if len(classes) == 1 {
 		return diagnosis.Fix{
