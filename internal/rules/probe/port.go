@@ -4,6 +4,7 @@ package probe
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
+
+// listens is how programs say that they have opened their port.
+var listens = regexp.MustCompile(`(?i)\blisten(s|ing|er)?\b|\bserving\b|accept(ing)? connections|server (is )?(started|running|ready)`)
 
 // portOf returns the port that a probe asks; false for a command.
 func portOf(probe *corev1.Probe) (intstr.IntOrString, bool) {
@@ -70,4 +74,14 @@ func list(ports []corev1.ContainerPort) string {
 		names = append(names, fmt.Sprint(port.ContainerPort))
 	}
 	return strings.Join(names, ", ")
+}
+
+// judgeScheme corrects http and https.
+func judgeScheme(p *diagnosis.Pass, f failing) advice {
+	scheme := map[kind]corev1.URIScheme{wantsTLS: corev1.URISchemeHTTPS, wantsPlain: corev1.URISchemeHTTP}[f.kind]
+	fix := diagnosis.Fix{Title: fmt.Sprintf("Let the %s of %s ask over %s", words[f.field], p.About().Container, scheme), Risk: diagnosis.Restart}
+	if f.probe.HTTPGet != nil {
+		fix.Patch = p.PatchContainer(map[string]any{f.field: map[string]any{"httpGet": map[string]any{"scheme": string(scheme)}}})
+	}
+	return advice{fixes: []diagnosis.Fix{fix}}
 }
