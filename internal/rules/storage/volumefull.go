@@ -39,7 +39,7 @@ metrics/collectors/volume_stats.go).
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
 		c, ok := complains(p, "no space left on device", "enospc", "disk quota exceeded", "not enough space", "disk full")
-		if lower := strings.ToLower(c.line); !ok || c.fixed() || strings.Contains(lower, "inotify") || strings.Contains(lower, "watch") {
+		if lower := strings.ToLower(c.line); !ok || strings.Contains(lower, "inotify") || strings.Contains(lower, "watch") {
 			return
 		}
 		what := c.what(p.About().Name)
