@@ -67,6 +67,7 @@ var resources = map[string]resource{
 	"CronJob":               {"batch", "v1", "cronjobs", false, evidence.Changes},
 	"ReplicationController": {"", "v1", "replicationcontrollers", false, evidence.Changes},
 	"ConfigMap":             {"", "v1", "configmaps", false, evidence.Changes},
+	"Service":               {"", "v1", "services", false, evidence.Changes},
 	"ServiceAccount":        {"", "v1", "serviceaccounts", false, evidence.Changes},
 	"ResourceQuota":         {"", "v1", "resourcequotas", false, evidence.Changes},
 	"LimitRange":            {"", "v1", "limitranges", false, evidence.Changes},

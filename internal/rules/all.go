@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/create"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -16,6 +18,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 )
@@ -23,7 +26,9 @@ import (
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		admission.Rules,
 		config.Rules,
+		create.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
@@ -32,6 +37,7 @@ func All() []*diagnosis.Rule {
 		node.Rules,
 		pod.Rules,
 		probe.Rules,
+		sandbox.Rules,
 		scheduling.Rules,
 		storage.Rules,
 	)

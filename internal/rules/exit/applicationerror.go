@@ -33,7 +33,7 @@ The code and the log are the program's: its documentation says what they mean.
 	Also:   evidence.Events | evidence.Logs,
 	Effect: diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut,
+		diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut,
 		diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
 	},
 	Run: func(p *diagnosis.Pass) {

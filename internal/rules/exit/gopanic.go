@@ -33,7 +33,7 @@ exit code 2; that a panic brought it about, and what it says, is the log's word,
 	Needs:    evidence.Status,
 	Also:     evidence.Events | evidence.Logs,
 	Effect:   diagnosis.ProcessFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		block, found := signature.Find(p.Log().Text)
