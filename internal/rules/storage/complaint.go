@@ -38,7 +38,7 @@ func complains(p *diagnosis.Pass, parts ...string) (complaint, bool) {
 			}
 			if c, ok := at(p, line); ok {
 				c.line, c.at = strings.TrimSpace(line), block.At
-				if a := p.Attempt(); c.at.IsZero() {
+				if a := p.Attempt(); c.at.IsZero() || c.at.After(a.Finished) { // which is in whole seconds
 					c.at = a.Finished
 				}
 				return c, true
