@@ -45,7 +45,7 @@ func (f Fault) Benign() bool { return len(f.Want) == 0 }
 func All() []Fault {
 	all := slices.Concat(
 		benign(), calm(), doubles(),
-		exits(), starts(), starting(),
+		exits(), starts(), starting(), process(),
 		memory(),
 		probes(), moreProbes(),
 		images(), config(), storage(),

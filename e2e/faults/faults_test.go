@@ -44,7 +44,7 @@ func testFault(t *testing.T, f Fault) {
 	}
 	kind, name, _ := strings.Cut(f.Ask, "/")
 	if !slices.Contains([]string{"pod", "deploy", "rs", "sts", "ds", "job", "cj", "pvc", "node"}, kind) || kind != "node" && !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
-		!strings.Contains(manifest, "name: "+name+"\n") {
+		!strings.Contains(manifest, "metadata: {name: "+name+",") && !strings.Contains(manifest, "name: "+name+"\n") {
 		t.Errorf("its manifest has no %s", f.Ask)
 	}
 	for _, id := range f.Want {

@@ -76,6 +76,8 @@ var resources = map[string]resource{
 	"StorageClass":          {"storage.k8s.io", "v1", "storageclasses", true, evidence.Changes},
 	"PriorityClass":         {"scheduling.k8s.io", "v1", "priorityclasses", true, evidence.Changes},
 	"RuntimeClass":          {"node.k8s.io", "v1", "runtimeclasses", true, evidence.Changes},
+	"EndpointSlice":         {"discovery.k8s.io", "v1", "endpointslices", false, evidence.Changes},
+	"NetworkPolicy":         {"networking.k8s.io", "v1", "networkpolicies", false, evidence.Changes},
 	"PodMetrics":            {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
 }
 

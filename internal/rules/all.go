@@ -10,6 +10,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
 	"github.com/kubeinquest/inquest/internal/rules/create"
+	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -29,6 +30,7 @@ func All() []*diagnosis.Rule {
 		admission.Rules,
 		config.Rules,
 		create.Rules,
+		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
