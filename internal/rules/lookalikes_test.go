@@ -292,7 +292,7 @@ var lookalikes = map[string]struct {
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 			p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nas", Path: "/x"}}}}
 		}), "2026-11-23T17:55:00.9Z touch: /data/x: Permission denied\n"),
-		[]string{"STO023 possible > EXT001 certain"},
+		[]string{"STO023 possible > EXT013 likely"},
 	},
 	"pod that waits for a claim without a class, made after the pod": {
 		func() *evidence.Snapshot {
