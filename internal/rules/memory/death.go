@@ -109,6 +109,8 @@ func (d *death) byLabel(p *diagnosis.Pass) class {
 		return ownLimit
 	case sharedLimit(p) != nil:
 		return podLimit
+	case d.limit == nil && d.ExitCode == 137 && p.PodStatus().QOSClass == "": // a summary of the pod: whether there is a limit is not told
+		return ownLimit
 	case p.Spec() != nil && d.ExitCode == 137:
 		return machine
 	}

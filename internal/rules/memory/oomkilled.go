@@ -42,7 +42,7 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
-		if d.class != ownLimit || d.limit == nil && len(d.kills) == 0 {
+		if d.class != ownLimit {
 			return
 		}
 		f := diagnosis.Finding{
@@ -53,6 +53,9 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			f.Message += " of " + d.limit.String()
 			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
 			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
+		} else if len(d.kills) == 0 {
+			f.Confidence = diagnosis.Likely
+			f.Message = fmt.Sprintf("container %s was killed by the kernel for want of memory, most often at its memory limit, which this evidence does not tell", d.Of.Container)
 		}
 		f.Message += d.holding() + rhythm(p, d.Attempt)
 		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)
