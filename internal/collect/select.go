@@ -101,7 +101,7 @@ func subjectOf(sel evidence.Selection) evidence.Ref {
 // locate finds the thing in the snapshot, in whatever namespace when none is given. A namespace and the cluster need
 // not be objects.
 func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
-	if ref.Kind == "" || ref.Kind == "Namespace" || s.Object(ref) != nil {
+	if ref.Kind == "" || ref.Kind == "Namespace" || s.Knows(ref) {
 		return ref, nil
 	}
 	var names []string

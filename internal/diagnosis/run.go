@@ -119,12 +119,17 @@ func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, po
 func asked(s *evidence.Snapshot) []evidence.Ref {
 	var refs []evidence.Ref
 	for _, ref := range s.Asked {
-		if s.Object(ref) != nil {
+		if s.Knows(ref) {
 			refs = append(refs, ref)
 		}
 	}
 	if len(s.Asked) > 0 {
 		return refs
+	}
+	for _, f := range s.Facts {
+		if f.About.Kind == "Node" {
+			refs = append(refs, f.About)
+		}
 	}
 	for _, o := range s.Objects {
 		switch ref := evidence.RefOf(o); ref.Kind {
@@ -150,7 +155,7 @@ func present(s *evidence.Snapshot, refs []evidence.Ref) []target {
 	slices.SortFunc(refs, evidence.Ref.Compare)
 	var list []target
 	for _, ref := range slices.Compact(refs) {
-		if s.Object(ref) != nil {
+		if s.Knows(ref) {
 			list = append(list, target{about: ref})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/initial"
+	"github.com/kubeinquest/inquest/internal/rules/kernel"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
@@ -27,6 +28,7 @@ func All() []*diagnosis.Rule {
 		exit.Rules,
 		image.Rules,
 		initial.Rules,
+		kernel.Rules,
 		memory.Rules,
 		node.Rules,
 		pod.Rules,
