@@ -204,7 +204,8 @@ type factLine struct {
 // readNode reads a file about a node: the facts that Files wrote, or a log as the node has it.
 func readNode(s *evidence.Snapshot, name string, data []byte) error {
 	if strings.HasSuffix(name, ".log") {
-		s.Facts = append(s.Facts, ParseHostLog(string(data), path.Base(path.Dir(name)), s.Taken)...)
+		node := strings.TrimPrefix(path.Base(path.Dir(name)), "_cluster")
+		s.Facts = append(s.Facts, ParseHostLog(string(data), node, s.Taken)...)
 		return nil
 	}
 	return readFacts(s, name, data)
