@@ -4,10 +4,13 @@ package collect
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net/http"
 	"path"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,6 +79,8 @@ var resources = map[string]resource{
 	"PriorityClass":         {"scheduling.k8s.io", "v1", "priorityclasses", true, evidence.Changes},
 	"RuntimeClass":          {"node.k8s.io", "v1", "runtimeclasses", true, evidence.Changes},
 	"PodMetrics":            {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
+	"NodeMetrics":           {"metrics.k8s.io", "v1beta1", "nodes", true, evidence.Usage},
+	"APIService":            {"apiregistration.k8s.io", "v1", "apiservices", true, evidence.Control},
 }
 
 // path returns the URL path of one object, or of a list when name is empty; of all namespaces when both are.
@@ -98,6 +103,7 @@ type api struct {
 	pace        flowcontrol.RateLimiter
 	host        string
 	certificate []byte // the client's, to tell when it has expired
+	serving     *atomic.Pointer[x509.Certificate]
 }
 
 func newAPI(config *rest.Config, within limits) (*api, error) {
@@ -114,13 +120,15 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	if err := rest.LoadTLSFiles(c); err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
+	serving := &atomic.Pointer[x509.Certificate]{}
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return handshake{next, serving} })
 	client, err := rest.RESTClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
 	return &api{
 		rest: client, limits: within, slots: make(chan struct{}, underWay),
-		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData,
+		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData, serving: serving,
 	}, nil
 }
 

@@ -79,6 +79,9 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 			return unscheduled || wanted[o.GetName()] || !ready(o.(*corev1.Node))
 		})
 	}
+	if unscheduled {
+		refs = append(refs, evidence.RefTo("Lease", metav1.NamespaceSystem, "kube-scheduler"))
+	}
 	v.fetchMixed(ctx, refs)
 }
 
@@ -183,11 +186,17 @@ func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
 	group.Wait()
 }
 
-// usage reads what the pods use now, where the metrics API is served.
+// usage reads what the pods and their nodes use now, where the metrics API is served.
 func (v *visit) usage(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	for _, pod := range pods {
 		refs = append(refs, evidence.RefTo("PodMetrics", pod.Namespace, pod.Name))
+		if pod.Spec.NodeName != "" {
+			refs = append(refs, evidence.RefTo("NodeMetrics", "", pod.Spec.NodeName))
+		}
+	}
+	if v.about.Kind == "Node" {
+		refs = append(refs, evidence.RefTo("NodeMetrics", "", v.about.Name))
 	}
 	v.fetchMixed(ctx, refs)
 }

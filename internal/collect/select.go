@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -41,12 +42,20 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 		return &narrowed, checkContainer(pod, sel.Container)
 	}
 	for _, pod := range evidence.List[*corev1.Pod](s) {
-		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(ref, evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
+		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(area(ref), evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
 			narrowed.Asked = append(narrowed.Asked, evidence.RefOf(pod))
 		}
 	}
 	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
 	return &narrowed, nil
+}
+
+// area is where the pods of what is asked about are: those of the control plane are in its namespace.
+func area(ref evidence.Ref) evidence.Ref {
+	if ref == ControlPlane {
+		return within(metav1.NamespaceSystem)
+	}
+	return ref
 }
 
 // selectRecorded is Select for evidence from files. There a namespace that nothing is known of is not a quiet one, unless
@@ -86,7 +95,7 @@ func subjectOf(sel evidence.Selection) evidence.Ref {
 	switch {
 	case sel.Ref.Kind != "":
 		ref := sel.Ref.Object()
-		if resources[ref.Kind].cluster {
+		if resources[ref.Kind].cluster || ref.Kind == ControlPlane.Kind {
 			ref.Namespace = ""
 		} else if ref.Namespace == "" {
 			ref.Namespace = sel.Namespace
@@ -101,7 +110,7 @@ func subjectOf(sel evidence.Selection) evidence.Ref {
 // locate finds the thing in the snapshot, in whatever namespace when none is given. A namespace and the cluster need
 // not be objects.
 func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
-	if ref.Kind == "" || ref.Kind == "Namespace" || s.Knows(ref) {
+	if ref.Kind == "" || ref.Kind == "Namespace" || ref == ControlPlane || s.Knows(ref) {
 		return ref, nil
 	}
 	var names []string
