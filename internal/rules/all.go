@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/control"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -18,12 +19,14 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/usage"
 )
 
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		config.Rules,
+		control.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
@@ -34,5 +37,6 @@ func All() []*diagnosis.Rule {
 		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
+		usage.Rules,
 	)
 }

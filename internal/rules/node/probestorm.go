@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -51,7 +52,7 @@ The Events are written in kubernetes pkg/kubelet/prober/prober.go.
 }
 
 // stormWindow is within which time probes fail together.
-const stormWindow = 2 * lately / 15
+const stormWindow = 2 * time.Minute
 
 // failing returns the workloads of the pods that were unhealthy lately, and the Events.
 func failing(p *diagnosis.Pass, on func(*corev1.Pod) bool) (workloads []string, facts []evidence.Fact) {
