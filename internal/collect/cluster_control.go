@@ -228,4 +228,3 @@ func (h handshake) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return response, err
 }
-

@@ -41,7 +41,7 @@ var (
 var machinery = regexp.MustCompile(`^(_*schedule(_.*)?|io_schedule(_.*)?|bit_wait(_.*)?|_*wait_on_.*|out_of_line_wait.*|_*wait_for_.*|` +
 	`_*mutex_lock.*|_*rwsem_.*|call_rwsem_.*|_*down(_.*)?|_raw_.*|rt_mutex.*|_*rt_mutex.*|context_switch|preempt_schedule.*|prepare_to_wait.*|` +
 	`dump_stack.*|show_stack|panic|_*warn.*|report_bug|fixup_bug.*|do_error_trap|do_trap.*|asm_exc_.*|exc_.*|invalid_op|die.*|oops_.*|` +
-	`print_address.*|kasan_.*|_*kasan_.*|_*asan_.*|check_memory_region.*|ubsan_.*|_*ubsan_.*|no_context|_*bad_area.*|_*do_page_fault|` +
+	`print_.*|kasan_.*|_*kasan_.*|_*asan_.*|check_memory_region.*|ubsan_.*|_*ubsan_.*|no_context|_*bad_area.*|_*do_page_fault|` +
 	`page_fault|async_page_fault|general_protection|watchdog.*|check_hung.*|nmi_.*|do_nmi|end_repeat_nmi|rcu_.*|apic_timer.*|sysvec_.*|` +
 	`asm_sysvec_.*|smp_apic_.*|hrtimer_.*|_*hrtimer_.*|tick_.*|update_process_times|_*sanitizer_.*|kmsan_.*|_*msan_.*)$`)
 

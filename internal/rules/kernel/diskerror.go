@@ -50,7 +50,7 @@ The lines are written in block/blk-core.c, fs/buffer.c and drivers/nvme/host/pci
 			Message: fmt.Sprintf("%s of %s has I/O errors%s: what is stored there cannot be relied on", on, nodeName(p), times(facts)),
 			Fixes: []diagnosis.Fix{
 				onNode("See what the disk says of itself, and whether the volume is still attached", "smartctl -a /dev/DISK; lsblk"),
-				{Title: "Move the pods away from " + nodeName(p), Risk: diagnosis.Evict, Command: "kubectl drain " + p.About().Name + " --ignore-daemonsets --delete-emptydir-data"},
+				drain(p, "Move the pods away from "+nodeName(p)),
 			},
 		})
 	},

@@ -37,7 +37,7 @@ SXid numbers are in NVIDIA's Fabric Manager guide.
 			Confidence: diagnosis.Certain, Facts: few(facts),
 			Message: fmt.Sprintf("links between the GPUs of %s fail (NVLink or NVSwitch)%s: jobs on several of them hang or end in errors", nodeName(p), times(facts)),
 			Fixes: []diagnosis.Fix{
-				{Title: "Drain " + nodeName(p) + " and restart it", Risk: diagnosis.Evict, Command: "kubectl drain " + p.About().Name + " --ignore-daemonsets --delete-emptydir-data"},
+				drain(p, "Drain "+nodeName(p)+" and restart it"),
 				onNode("See the state of the links", "nvidia-smi nvlink -s; systemctl status nvidia-fabricmanager"),
 			},
 		})

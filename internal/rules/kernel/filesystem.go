@@ -54,7 +54,7 @@ The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c 
 			Confidence: diagnosis.Certain, Facts: few(facts),
 			Message: fmt.Sprintf("a file system of %s%s %s by the kernel after an error: what writes there fails", nodeName(p), on, state),
 			Fixes: []diagnosis.Fix{
-				{Title: "Move the pods away from " + nodeName(p), Risk: diagnosis.Evict, Command: "kubectl drain " + p.About().Name + " --ignore-daemonsets --delete-emptydir-data"},
+				drain(p, "Move the pods away from "+nodeName(p)),
 				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; fsck -n /dev/DISK"),
 			},
 		})

@@ -42,10 +42,7 @@ Numbers and meanings are in NVIDIA's document "XID Errors"; devices of AWS Neuro
 		} else if means.says != "" {
 			what = "has a GPU that failed: " + means.says
 		}
-		fix := diagnosis.Fix{
-			Title: "Drain " + nodeName(p) + ", and reset or replace the device", Risk: diagnosis.Evict,
-			Command: "kubectl drain " + p.About().Name + " --ignore-daemonsets --delete-emptydir-data",
-		}
+		fix := drain(p, "Drain "+nodeName(p)+", and reset or replace the device")
 		if means.program {
 			fix = onNode("Look at the program that runs on the device: its memory accesses, its versions of CUDA and of the driver", "nvidia-smi -q -d ECC,PAGE_RETIREMENT")
 		}

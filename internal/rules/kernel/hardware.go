@@ -37,10 +37,7 @@ The lines are written in arch/x86/kernel/cpu/mce, drivers/acpi/apei/ghes.c, driv
 		if len(facts) == 0 {
 			return
 		}
-		what, fix := "a hardware error", diagnosis.Fix{
-			Title: "Move the pods away from " + nodeName(p) + ", and have the part replaced", Risk: diagnosis.Evict,
-			Command: "kubectl drain " + p.About().Name + " --ignore-daemonsets --delete-emptydir-data",
-		}
+		what, fix := "a hardware error", drain(p, "Move the pods away from "+nodeName(p)+", and have the part replaced")
 		if onlyCorrected(facts) {
 			what = "corrected hardware errors, which foretell worse"
 			fix = onNode("Watch the count of errors, and plan to replace the part", "ras-mc-ctl --summary; grep . /sys/devices/system/edac/mc/mc*/ce_count")

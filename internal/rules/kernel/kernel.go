@@ -5,7 +5,6 @@
 package kernel
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,11 +116,21 @@ func distinct(facts []evidence.Fact, of func(evidence.Fact) string) []string {
 
 // reboot is the fix of what only a new start of the node mends.
 func reboot(p *diagnosis.Pass, why string) diagnosis.Fix {
-	name := cmp.Or(p.About().Name, "NODE")
-	return diagnosis.Fix{
-		Title: "Drain and restart " + nodeName(p) + why, Risk: diagnosis.NodeRestart,
-		Command: "kubectl drain " + name + " --ignore-daemonsets --delete-emptydir-data",
+	return diagnosis.Fix{Title: "Drain and restart " + nodeName(p) + why, Risk: diagnosis.NodeRestart, Command: draining(p)}
+}
+
+// drain is the fix that moves the pods to other nodes.
+func drain(p *diagnosis.Pass, title string) diagnosis.Fix {
+	return diagnosis.Fix{Title: title, Risk: diagnosis.Evict, Command: draining(p)}
+}
+
+// draining is the command that empties the node.
+func draining(p *diagnosis.Pass) string {
+	name := p.About().Name
+	if name == "node" {
+		name = "NODE"
 	}
+	return "kubectl drain " + name + " --ignore-daemonsets --delete-emptydir-data"
 }
 
 // onNode is a fix that a person carries out with a command on the node.
