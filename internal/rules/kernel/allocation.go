@@ -12,7 +12,7 @@ import (
 
 // AllocationFailed recognises that the kernel itself could not get memory.
 var AllocationFailed = &diagnosis.Rule{
-	ID:    "KRN020",
+	ID:    "KRN001",
 	Title: "Kernel could not allocate memory",
 	Doc: `
 The kernel asked itself for memory and got none: pages that lie together were not to be had (page allocation failure, with the order of the request), or its

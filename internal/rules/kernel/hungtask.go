@@ -23,7 +23,7 @@ its pod stays Terminating, and whatever else needs the same lock hangs too.
 **How it is told from its look-alikes.** By "task … blocked for more than … seconds". It burns no processor time: that would
 be a lockup. One short report while a disk is overloaded passes by itself; the same task again and again does not. The function in which
 it waits says for what: jbd2 and xfs_log for the journal of a file system, blkdev and blk for a block device, nfs and rpc for a server of
-files, netns and rtnl for network devices. If the kernel panics over it, that is what is said (kernel.hung_task_panic).
+files, netns and rtnl for network devices. A kernel that panics over it (kernel.hung_task_panic) says so as well.
 
 **What to do.** Look at the disk or the server first: the process is the victim. Restart the node when the task stays.
 
@@ -36,7 +36,7 @@ The line is written in kernel/hung_task.c.
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.DependencyDown},
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "hung-task")
-		if len(facts) == 0 || panics(p) {
+		if len(facts) == 0 {
 			return
 		}
 		root := rootOf(facts)

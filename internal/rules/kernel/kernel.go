@@ -15,7 +15,7 @@ import (
 
 // Rules are the rules of this family in order of id.
 var Rules = []*diagnosis.Rule{
-	Panic,
+	AllocationFailed,
 	Oops,
 	Lockup,
 	RCUStall,
@@ -34,7 +34,7 @@ var Rules = []*diagnosis.Rule{
 	ProcessCrash,
 	LinkDown,
 	Throttled,
-	AllocationFailed,
+	Panic,
 }
 
 // records returns the kernel's records of some sorts, in the order of the log.

@@ -21,7 +21,7 @@ leave locks held for ever, so that others hang on them; the node goes on and can
 **How it is told from its look-alikes.** By the first line of the report: "BUG: unable to handle", "kernel BUG at", "divide
 error", "general protection fault", "Unable to handle kernel" and their like. A line "name[pid]: segfault at" or "traps:
 name[pid]" tells of a program that crashed, which is no trouble of the kernel. A WARNING is a remark with a stack, after
-which everything goes on. A lockup and a hung task are reports of waiting. If the kernel panics over it, that is what is said.
+which everything goes on. A lockup and a hung task are reports of waiting.
 
 **What to do.** Look up the function and the module in the report: it is mostly a driver, a file system or a module that is
 not the kernel's own. Restart the node and change the version of that.
@@ -34,7 +34,7 @@ The lines are written in arch/x86/kernel/traps.c, arch/x86/mm/fault.c, arch/arm6
 	Effect: diagnosis.KernelFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "kernel-oops")
-		if len(facts) == 0 || panics(p) {
+		if len(facts) == 0 {
 			return
 		}
 		who := ""

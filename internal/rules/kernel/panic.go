@@ -13,7 +13,7 @@ import (
 
 // Panic recognises a kernel that gave up.
 var Panic = &diagnosis.Rule{
-	ID:    "KRN001",
+	ID:    "KRN020",
 	Title: "Kernel panicked",
 	Doc: `
 The kernel found that it could not go on and stopped the node at once: every container on it is gone without a word. With
@@ -21,18 +21,19 @@ kernel.panic set it restarts after so many seconds, else the machine stands unti
 
 **How it is told from its look-alikes.** By the line "Kernel panic - not syncing", which names the reason. An oops, a
 lockup or a hung task is not a panic by itself: they become one where a setting says so (kernel.panic_on_oops,
-kernel.hung_task_panic, kernel.softlockup_panic, kernel.panic_on_warn, vm.panic_on_oom), and then the panic is the answer and names
-what came before. A restart without this line is one by order, by the hypervisor or a loss of power.
+kernel.hung_task_panic, kernel.softlockup_panic, kernel.panic_on_warn, vm.panic_on_oom), and then the panic follows from
+them where the log still has them. A restart without this line is one by order, by the hypervisor or a loss of power.
 
 **What to do.** Keep the whole report (kdump, the console, pstore). What the reason names is what to repair: a driver, a disk,
 a lack of memory. Restart the node, and hold back the kernel or driver version that brought this.
 
 The line is written in kernel/panic.c.
 `,
-	Stage:  diagnosis.Stable,
-	Scope:  diagnosis.Node,
-	Needs:  evidence.Host,
-	Effect: diagnosis.NodeRestarted,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Node,
+	Needs:    evidence.Host,
+	Effect:   diagnosis.KernelFailed,
+	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.OutOfMemory},
 	Run: func(p *diagnosis.Pass) {
 		for _, panicked := range records(p, "kernel-panic") {
 			before := led(p, panicked)
@@ -107,6 +108,3 @@ func after(before []evidence.Fact) string {
 	last := before[len(before)-1]
 	return ", after: " + headline(last) + in(last)
 }
-
-// panics tells whether a kernel panic ends the log: then it is the answer, and names what led to it.
-func panics(p *diagnosis.Pass) bool { return len(records(p, "kernel-panic")) > 0 }
