@@ -16,6 +16,8 @@ import (
 )
 
 const (
+	// maxHostHead and maxHostHeadLines are how much of a text tells what it is.
+	maxHostHead, maxHostHeadLines = 64 << 10, 200
 	// maxHostLine bounds one line of a log. The kernel's own records have at most 1 KiB, the journal's usually less than
 	// this; what lies beyond is cut.
 	maxHostLine = 8 << 10
@@ -30,11 +32,15 @@ const (
 // LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
 // service manager, and not that of an application, an object or a table.
 func LooksLikeHostLog(head string) bool {
+	head = head[:min(len(head), maxHostHead)]
 	if hostRecord.MatchString(head) {
 		return true
 	}
-	p := hostParser{}
+	p, n := hostParser{}, 0
 	for line := range strings.Lines(head) {
+		if n++; n > maxHostHeadLines {
+			break
+		}
 		line = strings.TrimSpace(line)
 		l := p.split(cutLine(line))
 		if l.boot > 0 || l.from == "kernel" || l.from == "kubelet" || l.from == "containerd" || l.from == "crio" {

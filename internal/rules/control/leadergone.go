@@ -22,7 +22,7 @@ var LeaderGone = &diagnosis.Rule{
 The scheduler and the controller manager each hold a lease and renew it every two seconds. One that was not renewed for long has no holder: without the scheduler pods stay Pending and nobody writes an Event about them; without the
 controller manager no ReplicaSet makes pods, no dead node is noticed, nothing is deleted that belongs to what is deleted.
 
-**How it is told from its look-alikes.** By the lease of kube-scheduler or kube-controller-manager in kube-system, four times older than it is valid. If the leases of all nodes are as old, it is the API server or etcd that takes no
+**How it is told from its look-alikes.** By the lease of kube-scheduler or kube-controller-manager in kube-system, twice as old as it is valid, or more. If the leases of all nodes are as old, it is the API server or etcd that takes no
 writes, and this is not said. A pod that does not fit has a FailedScheduling Event.
 
 **What to do.** See why it does not run: its static pod's log on the control plane machines, its certificate, its flags.
@@ -57,7 +57,7 @@ var doesNothing = map[string]string{
 }
 
 // staleAfter is by how many times its duration a lease must be old.
-const staleAfter = 4
+const staleAfter = 2
 
 func stale(p *diagnosis.Pass, l *coordinationv1.Lease) bool {
 	return l.Spec.RenewTime != nil && age(p, l) > staleAfter*duration(l)

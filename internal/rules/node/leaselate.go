@@ -36,14 +36,14 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 		}
 		why := "the API server does not take it"
 		switch text := facts[len(facts)-1].Text; {
-		case holds(text, "deadline exceeded", "Timeout", "timeout", "timed out"):
-			why = "the API server does not answer in time"
 		case holds(text, "refused"):
 			why = "nobody listens at the API server's address"
 		case holds(text, "no route to host", "unreachable"):
 			why = "there is no way to the API server"
 		case holds(text, "x509", "Unauthorized", "forbidden"):
 			why = "the API server does not accept its credentials"
+		case holds(text, "deadline exceeded", "i/o timeout", "timed out"):
+			why = "the API server does not answer in time"
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
