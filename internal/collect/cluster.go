@@ -146,6 +146,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
 	events.finish(ctx)
+	v.consumers(ctx)
 }
 
 // snapshot puts together what was read.

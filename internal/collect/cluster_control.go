@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,28 +31,52 @@ var controlPaths = []string{"/livez", "/metrics", "/readyz"}
 // betweenScrapes is how long the API server is watched: its metrics count since it began, and what counts is now.
 const betweenScrapes = 3 * time.Second
 
-// controlPlane reads what tells how the control plane is. Everything but the leases is facts.
+// controlPlane reads what tells how the control plane is, all at the same time, because where it is unwell each look takes as
+// long as it may. Everything but the leases is facts. What cannot be read is a gap: here that is part of the answer.
 func (v *visit) controlPlane(ctx context.Context) ([]*corev1.Pod, error) {
-	first, err := v.scrape(ctx)
-	began := time.Now()
-	for _, path := range []string{"/readyz", "/livez"} {
-		v.health(ctx, path)
+	var pods []*corev1.Pod
+	var group sync.WaitGroup
+	for _, read := range []func(){
+		func() { v.metrics(ctx) },
+		func() { v.health(ctx, "/readyz") },
+		func() { v.health(ctx, "/livez") },
+		func() { v.apiServices(ctx) },
+		func() { v.listAll(ctx, query{kind: "Lease", namespace: metav1.NamespaceSystem}, nil) },
+		func() { v.listAll(ctx, query{kind: "Lease", namespace: corev1.NamespaceNodeLease}, nil) },
+		func() { v.listAll(ctx, query{kind: "Node"}, nil) },
+		func() {
+			var err error
+			all := func(*corev1.Pod) bool { return true }
+			if pods, err = v.troubled(ctx, query{kind: "Pod", namespace: metav1.NamespaceSystem}, all); err != nil {
+				v.gap(evidence.Status, within(metav1.NamespaceSystem), v.api.why(ctx, err, "list", "Pod", metav1.NamespaceSystem))
+			}
+		},
+	} {
+		group.Go(read)
 	}
-	v.apiServices(ctx)
-	v.listAll(ctx, query{kind: "Lease", namespace: metav1.NamespaceSystem}, nil)
-	v.listAll(ctx, query{kind: "Node"}, nil)
-	v.listAll(ctx, query{kind: "Lease", namespace: corev1.NamespaceNodeLease}, nil)
+	group.Wait()
 	v.certificates()
-	if err == nil {
-		select {
-		case <-time.After(min(betweenScrapes, v.api.limits.object) - time.Since(began)):
-		case <-ctx.Done():
-		}
-		if second, err := v.scrape(ctx); err == nil {
-			v.measured(first, second, time.Since(began))
-		}
+	if v.s.Has == 0 {
+		return nil, lookError{verb: "get", ref: ControlPlane, err: errLate}
 	}
-	return v.troubled(ctx, query{kind: "Pod", namespace: metav1.NamespaceSystem}, func(*corev1.Pod) bool { return true })
+	return pods, nil
+}
+
+// metrics looks at the API server's metrics twice.
+func (v *visit) metrics(ctx context.Context) {
+	first, err := v.scrape(ctx)
+	if err != nil {
+		return
+	}
+	began := time.Now()
+	select {
+	case <-time.After(min(betweenScrapes, v.api.limits.object)):
+	case <-ctx.Done():
+		return
+	}
+	if second, err := v.scrape(ctx); err == nil {
+		v.measured(first, second, time.Since(began))
+	}
 }
 
 // noted adds a fact about the control plane.

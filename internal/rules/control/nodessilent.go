@@ -35,6 +35,19 @@ See kubernetes pkg/controller/nodelifecycle (partial and full disruption of a zo
 	Effect:   diagnosis.ControlPlaneSlow,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow},
 	Run: func(p *diagnosis.Pass) {
+		if leases := nodeLeases(p); len(leases) > 1 && writesStall(p) {
+			var facts []evidence.Fact
+			for _, l := range leases {
+				facts = append(facts, citeLease(l))
+			}
+			slices.SortFunc(facts, func(a, b evidence.Fact) int { return b.At.Compare(a.At) })
+			p.Report(diagnosis.Finding{
+				Confidence: diagnosis.Likely, Facts: facts[:min(len(facts), 4)],
+				Message: fmt.Sprintf("none of %d nodes has renewed its lease for %s: API server or etcd takes no writes", len(leases), p.Now().Sub(facts[0].At).Round(time.Second)),
+				Fixes:   firstLook(),
+			})
+			return
+		}
 		var silent []*corev1.Node
 		var facts []evidence.Fact
 		for _, node := range p.Nodes() {
@@ -54,9 +67,13 @@ See kubernetes pkg/controller/nodelifecycle (partial and full disruption of a zo
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts[:min(len(facts), 4)],
 			Message: fmt.Sprintf("%d of %d nodes fell silent within a minute, so it is the API server, etcd or the network before them and not the nodes", len(silent), len(p.Nodes())),
-			Fixes:   look("Look at the API server and etcd first, and restart no node", "kubectl get --raw '/readyz?verbose'; kubectl get leases -n kube-node-lease"),
+			Fixes:   firstLook(),
 		})
 	},
+}
+
+func firstLook() []diagnosis.Fix {
+	return look("Look at the API server and etcd first, and restart no node", "kubectl get --raw '/readyz?verbose'; kubectl get leases -n kube-node-lease")
 }
 
 // apart is the time between the first and the last of the facts.

@@ -21,7 +21,8 @@ var ProbeStorm = &diagnosis.Rule{
 Probes of pods that have nothing to do with each other fail on one node at the same time: then it is the node, or its kubelet, which cannot run them in time, and not the applications. Restarts make it
 worse, because every start costs more than running.
 
-**How it is told from its look-alikes.** By Unhealthy Events of at least three different workloads on this node within two minutes, while other nodes that are known have fewer. Pods of one workload that fail together have a
+**How it is told from its look-alikes.** By Unhealthy Events of at least three different workloads on this node within two minutes, while other nodes have fewer; if
+nothing is known of other nodes it is only possible. Pods of one workload that fail together have a
 reason in that workload. Workloads that all call the same service fail on every node.
 
 **What to do.** Look at processor, disk and memory pressure of the node and at the kubelet; cordon it; give probes a timeoutSeconds of more than the default of one second.
@@ -40,8 +41,12 @@ The Events are written in kubernetes pkg/kubelet/prober/prober.go.
 		if len(here) < manyPods || len(there) >= len(here) {
 			return
 		}
+		sure := diagnosis.Possible // the same may go on elsewhere
+		if slices.ContainsFunc(diagnosis.List[*corev1.Pod](p), func(pod *corev1.Pod) bool { return pod.Spec.NodeName != p.About().Name }) {
+			sure = diagnosis.Likely
+		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Likely, Facts: few(facts),
+			Confidence: sure, Facts: few(facts),
 			Message: fmt.Sprintf("probes of %d different workloads fail on %s within the same minutes, so it is the node and not they", len(here), nodeName(p)),
 			Fixes: []diagnosis.Fix{
 				{Title: "Look at the load of " + nodeName(p), Command: "kubectl top node " + p.About().Name + "; kubectl top pods -A --sort-by cpu | head"},

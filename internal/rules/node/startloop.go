@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,16 +61,26 @@ const (
 	loopWindow = 20 * time.Minute
 )
 
-// starts returns the kubelet's own Events about its start, one for each.
+// stillLoops is how long after the last start the loop counts as over: the longest that systemd is set to wait.
+const stillLoops = 5 * time.Minute
+
+// starts returns the kubelet's own Events about its start, one for each that no boot of the node explains; none if the last
+// one is long ago.
 func starts(p *diagnosis.Pass) []evidence.Fact {
+	boots := p.NodeEvents("Rebooted")
 	var facts []evidence.Fact
 	for _, e := range p.NodeEvents("Starting") {
-		if e.Message != "Starting kubelet." || e.Reporter != "" && e.Reporter != "kubelet" || p.Now().Sub(e.Last) > loopWindow {
+		booted := slices.ContainsFunc(boots, func(b evidence.Event) bool { return b.Last.Sub(e.Last).Abs() <= time.Minute })
+		stranger := e.Message != "Starting kubelet." || e.Reporter != "" && e.Reporter != "kubelet"
+		if stranger || booted || p.Now().Sub(e.Last) > loopWindow {
 			continue
 		}
 		for range min(e.Count, loopStarts) {
 			facts = append(facts, e.Fact())
 		}
+	}
+	if len(facts) == 0 || p.Now().Sub(facts[len(facts)-1].At) > stillLoops {
+		return nil
 	}
 	return facts
 }
