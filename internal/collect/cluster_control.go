@@ -178,10 +178,10 @@ func (v *visit) apiServices(ctx context.Context) {
 // since the server began.
 func (v *visit) measured(first, second *scrape, apart time.Duration) {
 	over := fmt.Sprintf("in %s", apart.Round(time.Second))
-	v.latency("apiserver-latency", "requests of clients", &second.requests, &first.requests, over)
-	v.latency("etcd-latency", "requests of the API server to etcd", &second.etcd, &first.etcd, over)
+	v.latency("apiserver-latency", "requests of clients", &second.requests, &first.requests, apiMarks, over)
+	v.latency("etcd-latency", "requests of the API server to etcd", &second.etcd, &first.etcd, etcdMarks, over)
 	for _, name := range slices.Sorted(maps.Keys(second.webhooks)) {
-		v.latency("webhook-latency", "calls of webhook "+name, second.webhooks[name], first.webhooks[name], over)
+		v.latency("webhook-latency", "calls of webhook "+name, second.webhooks[name], first.webhooks[name], "", over)
 	}
 	rejected := map[string]float64{}
 	for key, n := range second.rejected {
@@ -206,7 +206,13 @@ func (v *visit) measured(first, second *scrape, apart time.Duration) {
 // enough is how many requests a time is taken from; of fewer one long one decides.
 const enough = 20
 
-func (v *visit) latency(name, what string, now, before *histogram, over string) {
+// What is normal and what is not, for whoever reads the figures.
+const (
+	etcdMarks = "; below 10 ms is normal, above 100 ms is not"
+	apiMarks  = "; below 25 ms is normal, above 200 ms is not"
+)
+
+func (v *visit) latency(name, what string, now, before *histogram, marks, over string) {
 	h := now.since(before)
 	if h.count < enough {
 		h, over, name = now, "since the server began", name+"-overall"
@@ -215,7 +221,7 @@ func (v *visit) latency(name, what string, now, before *histogram, over string) 
 		return
 	}
 	mean, p99 := h.mean(), h.quantile(0.99)
-	text := fmt.Sprintf("%s took %s in the mean, %s at the 99th percentile (%.0f %s)", what, milliseconds(mean), milliseconds(p99), h.count, over)
+	text := fmt.Sprintf("%s took %s in the mean, %s at the 99th percentile (%.0f %s%s)", what, milliseconds(mean), milliseconds(p99), h.count, over, marks)
 	v.noted(evidence.FromMetric, "/metrics", name, text, mean)
 	v.noted(evidence.FromMetric, "/metrics", name+"-p99", text, p99)
 }

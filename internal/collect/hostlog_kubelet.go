@@ -16,6 +16,7 @@ var programWords = []struct {
 	sort  string
 	parts []string
 }{
+	{"", []string{"pleg has yet to be successful"}},                        // a kubelet that was just started
 	{"pleg-unhealthy", []string{"PLEG is not healthy"}},                    // kubernetes pkg/kubelet/pleg/generic.go
 	{"pleg-unhealthy", []string{"pleg was last seen active"}},              //
 	{"runtime-down", []string{"container runtime is down"}},                // pkg/kubelet/runtime.go
@@ -49,6 +50,7 @@ var programWords = []struct {
 	{"lease-failed", []string{"ailed to update lease"}},                    // component-helpers apimachinery/lease
 	{"lease-failed", []string{"ailed to update node lease"}},               //
 	{"lease-failed", []string{"ailed to ensure", "lease exists"}},          //
+	{"", []string{"rror updating node status", "not found"}},               // before the node has registered
 	{"status-failed", []string{"rror updating node status"}},               // pkg/kubelet/kubelet_node_status.go
 	{"status-failed", []string{"nable to update node status"}},             //
 	{"kubelet-failed", []string{"running with swap on is not supported"}},  // pkg/kubelet/cm/container_manager_linux.go

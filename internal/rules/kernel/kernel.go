@@ -6,7 +6,9 @@ package kernel
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -95,13 +97,23 @@ func in(f evidence.Fact) string {
 	return ""
 }
 
-// times words how often something happened, where that is more than once.
+// times words how often something happened, where that is more than once. A log of which records were left out says how
+// many.
 func times(facts []evidence.Fact) string {
-	if len(facts) < 2 {
+	n := len(facts)
+	for _, f := range facts {
+		if m := leftOut.FindStringSubmatch(f.Text); m != nil {
+			more, _ := strconv.Atoi(m[1])
+			n += more
+		}
+	}
+	if n < 2 {
 		return ""
 	}
-	return fmt.Sprintf(", %d times", len(facts))
+	return fmt.Sprintf(", %d times", n)
 }
+
+var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
 
 // distinct returns the words that of finds in the records, each once, in their order; at most so many as a line takes.
 func distinct(facts []evidence.Fact, of func(evidence.Fact) string) []string {

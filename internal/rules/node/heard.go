@@ -4,7 +4,9 @@ package node
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,13 +40,23 @@ func nodeName(p *diagnosis.Pass) string {
 	return "the node"
 }
 
-// times words how often something happened, where that is more than once.
+// times words how often something happened, where that is more than once. A log of which records were left out says how
+// many.
 func times(facts []evidence.Fact) string {
-	if len(facts) < 2 {
+	n := len(facts)
+	for _, f := range facts {
+		if m := leftOut.FindStringSubmatch(f.Text); m != nil {
+			more, _ := strconv.Atoi(m[1])
+			n += more
+		}
+	}
+	if n < 2 {
 		return ""
 	}
-	return fmt.Sprintf(", %d times", len(facts))
+	return fmt.Sprintf(", %d times", n)
 }
+
+var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
 
 // condition returns the node's condition of that type.
 func condition(node *corev1.Node, kind corev1.NodeConditionType) (corev1.NodeCondition, bool) {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -17,7 +18,7 @@ var LeaseLate = &diagnosis.Rule{
 The kubelet tells every ten seconds that it lives by renewing a lease, and could not, or could not write its status. After 40 or 50 seconds without one the node counts as NotReady and its pods are deleted after five
 more minutes, though they run well.
 
-**How it is told from its look-alikes.** By the kubelet's own log, at least three times: so the kubelet lives, and the way to the API server, the API server itself or the credentials are at fault. "context deadline exceeded" means slow,
+**How it is told from its look-alikes.** By the kubelet's own log, at least three times within two minutes: so the kubelet lives, and the way to the API server, the API server itself or the credentials are at fault. "context deadline exceeded" means slow,
 "connection refused" that nobody listens, "certificate" and "Unauthorized" credentials. A kubelet that is dead logs nothing.
 
 **What to do.** If many nodes have it at once look at the API server and etcd, else at this node's network.
@@ -30,8 +31,8 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 	Effect:   diagnosis.LeaseLost,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.NetworkFailed, diagnosis.CertExpired, diagnosis.KernelFailed},
 	Run: func(p *diagnosis.Pass) {
-		facts := heard(p, "lease-failed", "status-failed")
-		if len(facts) < manyRefusals {
+		facts := together(heard(p, "lease-failed", "status-failed"))
+		if len(facts) == 0 {
 			return
 		}
 		why := "the API server does not take it"
@@ -51,4 +52,18 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 			Fixes:   look("See whether other nodes have it too, and whether the API server answers from here", "kubectl get leases -n kube-node-lease; curl -k https://API-SERVER:6443/readyz"),
 		})
 	},
+}
+
+// lateWindow is within which time failures belong together: at ten seconds each it takes no more than half of it to lose the
+// lease.
+const lateWindow = 2 * time.Minute
+
+// together returns the records from the first time on that there were many within the window.
+func together(facts []evidence.Fact) []evidence.Fact {
+	for i := manyRefusals - 1; i < len(facts); i++ {
+		if first := i - manyRefusals + 1; facts[i].At.Sub(facts[first].At) <= lateWindow {
+			return facts[first:]
+		}
+	}
+	return nil
 }
