@@ -5,9 +5,11 @@ package faults
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // machines are faults of a node's services and of the control plane.
@@ -18,13 +20,8 @@ func machines() []Fault {
 		Undo: wellAfter("unit", "start", n2, "kubelet"),
 		Ask:  "pod/kubelet-stopped", Want: []string{"NOD001"}, NeedsNodes: true, Alone: true,
 	}, {
-		Name: "runtime-frozen", About: "the container runtime of the node does not answer",
-		Ready: ready(), Act: lab("node", "freeze-runtime", n2), So: node(corev1.ConditionFalse),
-		Undo: wellAfter("node", "thaw-runtime", n2),
-		Ask:  "pod/runtime-frozen", Want: []string{"NOD004"}, NeedsNodes: true, Alone: true,
-	}, {
 		Name: "kubelet-restarts", About: "the kubelet of the node is restarted again and again",
-		Ready: ready(), Act: inTurn(restartKubelet, restartKubelet, restartKubelet, restartKubelet, restartKubelet), So: node(corev1.ConditionTrue),
+		Ready: ready(), Act: restartKubelets(6), So: node(corev1.ConditionTrue),
 		Undo: wellAfter("unit", "start", n2, "kubelet"),
 		Ask:  "pod/kubelet-restarts", Want: []string{"NOD006"}, Least: "likely", NeedsNodes: true, Alone: true,
 	}, {
@@ -35,7 +32,32 @@ func machines() []Fault {
 	}}
 }
 
-var restartKubelet = inTurn(lab("unit", "stop", n2, "kubelet"), lab("unit", "start", n2, "kubelet"))
+// restartKubelets restarts the node's kubelet so many times, each time when it has said that it started.
+func restartKubelets(n int) Action {
+	return func(ctx context.Context, c Cluster) error {
+		for range n {
+			since := metav1.Now().Rfc3339Copy()
+			err := inTurn(lab("unit", "stop", n2, "kubelet"), lab("unit", "start", n2, "kubelet"), await(kubeletStarted(since)))(ctx, c)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// kubeletStarted holds when the node's kubelet has told of a start since then.
+func kubeletStarted(since metav1.Time) Check {
+	return func(ctx context.Context, c Cluster) (bool, error) {
+		list, err := c.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=Starting,involvedObject.name=" + n2})
+		if err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(list.Items, func(e corev1.Event) bool {
+			return e.Message == "Starting kubelet." && !e.LastTimestamp.Before(&since)
+		}), nil
+	}
+}
 
 // unassignedFor holds when the only pod has been there that long and is on no node.
 func unassignedFor(d time.Duration) Check {

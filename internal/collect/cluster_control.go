@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -115,29 +117,50 @@ func (v *visit) scrape(ctx context.Context) (*scrape, error) {
 	return s, err
 }
 
-// health reads which of its own checks the API server fails: lines of "[+]name ok" and "[-]name failed: …".
+// health reads which of its own checks the API server fails: lines of "[+]name ok" and "[-]name failed: …". Where one does,
+// the status is 500, of which client-go would keep a part of the body only.
 func (v *visit) health(ctx context.Context, path string) {
-	asking, cancel := context.WithTimeout(ctx, v.api.limits.object)
-	defer cancel()
-	code := 0
-	result := v.api.rest.Get().AbsPath(path).Param("verbose", "true").MaxRetries(0).SetHeader("Accept", "text/plain").Do(asking).StatusCode(&code)
-	data, err := result.Raw()
-	if err != nil && code != http.StatusInternalServerError {
+	code, body, err := v.plain(ctx, v.api.rest.Get().AbsPath(path).Param("verbose", "true").URL())
+	if err == nil && code != http.StatusOK && code != http.StatusInternalServerError {
+		err = fmt.Errorf("status %d", code)
+	}
+	if err != nil {
 		v.gap(evidence.Control, evidence.Cluster, v.whyPath(ctx, path, code, err))
 		return
 	}
 	bad := 0
-	for line := range strings.Lines(string(data[:min(len(data), 64<<10)])) {
+	for line := range strings.Lines(body) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "[-]"); ok {
 			bad++
 			v.noted(evidence.FromStatus, path, "check-failed", flatten(name), 1)
 		}
 	}
 	if bad == 0 && code == http.StatusInternalServerError {
+		bad++
 		v.noted(evidence.FromStatus, path, "check-failed", "status 500 without a named check", 1)
 	}
-	v.noted(evidence.FromStatus, path, "checks", fmt.Sprintf("%d checks failed", bad), float64(bad))
+	v.noted(evidence.FromStatus, path, "checks", fmt.Sprintf("%d checks of %s failed", bad, path), float64(bad))
 }
+
+// plain gets a page of text.
+func (v *visit) plain(ctx context.Context, at *url.URL) (code int, body string, err error) {
+	asking, cancel := context.WithTimeout(ctx, v.api.limits.visit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(asking, http.MethodGet, at.String(), http.NoBody)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := v.api.rest.Client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	return response.StatusCode, string(data), err
+}
+
+// maxHealth bounds a page of checks, which has a line of some fifty bytes for each.
+const maxHealth = 64 << 10
 
 // apiServices reads which aggregated APIs are not available.
 func (v *visit) apiServices(ctx context.Context) {

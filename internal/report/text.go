@@ -86,6 +86,8 @@ func subject(s Thing) string {
 	switch {
 	case s.Kind == "":
 		return "cluster"
+	case s.Kind == "ControlPlane":
+		return "control plane"
 	case s.Namespace == "":
 		return s.typeName()
 	}
