@@ -5,8 +5,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,11 +22,6 @@ func machines() []Fault {
 		Ready: ready(), Act: restartKubelets(6), So: node(corev1.ConditionTrue),
 		Undo: wellAfter("unit", "start", n2, "kubelet"),
 		Ask:  "pod/kubelet-restarts", Want: []string{"NOD006"}, Least: "likely", NeedsNodes: true, Alone: true,
-	}, {
-		Name: "scheduler-stopped", About: "the scheduler does not run, so the pod is assigned to no node",
-		Prepare: lab("unit", "stop", "cp", "kube-scheduler"), So: unassignedFor(36 * time.Second),
-		Undo: lab("unit", "start", "cp", "kube-scheduler"),
-		Ask:  "pod/scheduler-stopped", Want: []string{"CTL007"}, NeedsNodes: true, Alone: true,
 	}}
 }
 
@@ -36,9 +29,15 @@ func machines() []Fault {
 func restartKubelets(n int) Action {
 	return func(ctx context.Context, c Cluster) error {
 		for range n {
-			since := metav1.Now().Rfc3339Copy()
-			err := inTurn(lab("unit", "stop", n2, "kubelet"), lab("unit", "start", n2, "kubelet"), await(kubeletStarted(since)))(ctx, c)
+			before, err := c.kubeletStarts(ctx)
 			if err != nil {
+				return err
+			}
+			again := func(ctx context.Context, c Cluster) (bool, error) {
+				now, err := c.kubeletStarts(ctx)
+				return now > before, err
+			}
+			if err := inTurn(lab("unit", "stop", n2, "kubelet"), lab("unit", "start", n2, "kubelet"), await(again))(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -46,22 +45,19 @@ func restartKubelets(n int) Action {
 	}
 }
 
-// kubeletStarted holds when the node's kubelet has told of a start since then.
-func kubeletStarted(since metav1.Time) Check {
-	return func(ctx context.Context, c Cluster) (bool, error) {
-		list, err := c.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=Starting,involvedObject.name=" + n2})
-		if err != nil {
-			return false, err
-		}
-		return slices.ContainsFunc(list.Items, func(e corev1.Event) bool {
-			return e.Message == "Starting kubelet." && !e.LastTimestamp.Before(&since)
-		}), nil
+// kubeletStarts counts the Events in which the node's kubelets tell of their start.
+func (c Cluster) kubeletStarts(ctx context.Context) (int, error) {
+	list, err := c.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=Starting,involvedObject.name=" + n2})
+	if err != nil {
+		return 0, err
 	}
-}
-
-// unassignedFor holds when the only pod has been there that long and is on no node.
-func unassignedFor(d time.Duration) Check {
-	return pod(func(p *corev1.Pod) bool { return p.Spec.NodeName == "" && time.Since(p.CreationTimestamp.Time) > d })
+	n := 0
+	for i := range list.Items {
+		if list.Items[i].Message == "Starting kubelet." {
+			n += int(list.Items[i].Count)
+		}
+	}
+	return n, nil
 }
 
 // wellAfter undoes with the lab's program, and waits until the node is ready.

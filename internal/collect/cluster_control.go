@@ -106,13 +106,13 @@ func (v *visit) scrape(ctx context.Context) (*scrape, error) {
 		if strings.Contains(err.Error(), "forbidden") {
 			code = http.StatusForbidden
 		}
-		v.gap(evidence.Control, evidence.Cluster, v.whyPath(ctx, "/metrics", code, err))
+		v.gap(evidence.Control, ControlPlane, v.whyPath(ctx, "/metrics", code, err))
 		return nil, err
 	}
 	defer body.Close()
 	s, err := readMetrics(body)
 	if err != nil {
-		v.gap(evidence.Control, evidence.Cluster, v.whyPath(ctx, "/metrics", 0, err))
+		v.gap(evidence.Control, ControlPlane, v.whyPath(ctx, "/metrics", 0, err))
 	}
 	return s, err
 }
@@ -125,7 +125,7 @@ func (v *visit) health(ctx context.Context, path string) {
 		err = fmt.Errorf("status %d", code)
 	}
 	if err != nil {
-		v.gap(evidence.Control, evidence.Cluster, v.whyPath(ctx, path, code, err))
+		v.gap(evidence.Control, ControlPlane, v.whyPath(ctx, path, code, err))
 		return
 	}
 	bad := 0
@@ -168,7 +168,7 @@ func (v *visit) apiServices(ctx context.Context) {
 	defer cancel()
 	data, err := v.api.rest.Get().AbsPath(resources["APIService"].path("", "")).MaxRetries(0).SetHeader("Accept", "application/json").Do(asking).Raw()
 	if err != nil {
-		v.gap(evidence.Control, evidence.Cluster, v.api.why(ctx, err, "list", "APIService", ""))
+		v.gap(evidence.Control, ControlPlane, v.api.why(ctx, err, "list", "APIService", ""))
 		return
 	}
 	var list struct {
@@ -183,7 +183,7 @@ func (v *visit) apiServices(ctx context.Context) {
 		} `json:"items"`
 	}
 	if len(data) > maxDocumentBytes || json.Unmarshal(data, &list) != nil {
-		v.gap(evidence.Control, evidence.Cluster, "the list of aggregated APIs cannot be read")
+		v.gap(evidence.Control, ControlPlane, "the list of aggregated APIs cannot be read")
 		return
 	}
 	for _, item := range list.Items[:min(len(list.Items), 1000)] {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -80,9 +81,12 @@ func writesStall(p *diagnosis.Pass) bool {
 	return len(nodes) > 0 && !slices.ContainsFunc(nodes, func(l *coordinationv1.Lease) bool { return age(p, l) <= duration(l) })
 }
 
+// nodeLeases returns the leases of nodes; where nodes are known, not those that others have left behind.
 func nodeLeases(p *diagnosis.Pass) []*coordinationv1.Lease {
+	nodes := p.Nodes()
 	return slices.DeleteFunc(diagnosis.List[*coordinationv1.Lease](p), func(l *coordinationv1.Lease) bool {
-		return l.Namespace != "kube-node-lease" || l.Spec.RenewTime == nil
+		known := len(nodes) == 0 || slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return n.Name == l.Name })
+		return l.Namespace != corev1.NamespaceNodeLease || l.Spec.RenewTime == nil || !known
 	})
 }
 
