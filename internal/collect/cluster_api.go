@@ -31,10 +31,11 @@ type limits struct {
 	object time.Duration // for one request for objects, or one page of them
 	log    time.Duration // for the log of one attempt, which the API server passes on from a kubelet
 	visit  time.Duration // for everything
+	watch  time.Duration // how long the API server's metrics are watched: they count since it began, and what counts is now
 	lag    time.Duration // how long to wait for the status of a pod to catch up with its log
 }
 
-var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, lag: 500 * time.Millisecond}
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, watch: 3 * time.Second, lag: 500 * time.Millisecond}
 
 // Limits of number.
 const (

@@ -30,9 +30,6 @@ var ControlPlane = evidence.RefTo("ControlPlane", "", "control-plane")
 // controlPaths are what is read of the API server beside its objects.
 var controlPaths = []string{"/livez", "/metrics", "/readyz"}
 
-// betweenScrapes is how long the API server is watched: its metrics count since it began, and what counts is now.
-const betweenScrapes = 3 * time.Second
-
 // controlPlane reads what tells how the control plane is, all at the same time, because where it is unwell each look takes as
 // long as it may. Everything but the leases is facts. What cannot be read is a gap: here that is part of the answer.
 func (v *visit) controlPlane(ctx context.Context) ([]*corev1.Pod, error) {
@@ -72,7 +69,7 @@ func (v *visit) metrics(ctx context.Context) {
 	}
 	began := time.Now()
 	select {
-	case <-time.After(min(betweenScrapes, v.api.limits.object)):
+	case <-time.After(v.api.limits.watch):
 	case <-ctx.Done():
 		return
 	}

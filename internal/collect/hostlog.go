@@ -184,12 +184,10 @@ var (
 // resolveHostFacts makes facts of a node that name a known pod, by its UID in a control group or by its name, facts about
 // that pod or container. A fact about a killed process is one about the group that the process was in.
 func resolveHostFacts(s *evidence.Snapshot) {
-	var pods []*corev1.Pod
-	byUID := map[string]*corev1.Pod{}
+	byUID, byName := map[string]*corev1.Pod{}, map[string]*corev1.Pod{}
 	for _, o := range s.Objects {
 		if pod, ok := o.(*corev1.Pod); ok {
-			pods = append(pods, pod)
-			byUID[string(pod.UID)] = pod
+			byUID[string(pod.UID)], byName[pod.Namespace+"/"+pod.Name] = pod, pod
 		}
 	}
 	for i := range s.Facts {
@@ -205,12 +203,10 @@ func resolveHostFacts(s *evidence.Snapshot) {
 			if pod := byUID[strings.ReplaceAll(m[1], "_", "-")]; pod != nil {
 				f.About = containerIn(pod, text)
 			}
-		} else if m := podName.FindStringSubmatch(f.Text); m != nil {
-			for _, pod := range pods {
-				if pod.Namespace == m[1] && pod.Name == m[2] {
-					f.About = evidence.RefOf(pod)
-				}
-			}
+			continue
+		}
+		if m := podName.FindStringSubmatch(f.Text); m != nil && byName[m[1]+"/"+m[2]] != nil {
+			f.About = evidence.RefOf(byName[m[1]+"/"+m[2]])
 		}
 	}
 }

@@ -21,22 +21,22 @@ type hostLine struct {
 
 // The forms in which lines come, and who writes them so.
 var (
-	// syslog, and journalctl -o short, short-precise, short-iso and short-full
+	// syslog, and journalctl -o short, short-precise, short-iso and short-full.
 	syslogLine = regexp.MustCompile(`^(?:<\d{1,3}>\d? ?)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Z]{3,4}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) ([A-Za-z0-9._-]+) ([A-Za-z0-9@._/()-]+?)(?:\[\d+\])?: (.*)$`)
-	// dmesg --time-format iso, and kubectl logs --timestamps of a program of a node
+	// dmesg --time-format iso, and kubectl logs --timestamps of a program of a node.
 	isoLine = regexp.MustCompile(`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)) (.*)$`)
-	// dmesg -T, and dmesg -H for its first record of each minute
+	// dmesg -T, and dmesg -H for its first record of each minute.
 	ctimeLine = regexp.MustCompile(`^\[([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ?(.*)$`)
 	humanLine = regexp.MustCompile(`^\[(?:([A-Z][a-z]{2}) ?(\d{1,2}) (\d\d:\d\d)| *[+]\d+\.\d+)\] (.*)$`)
-	// dmesg, with the console's thread or CPU behind it (CONFIG_PRINTK_CALLER) and a level before it
+	// dmesg, with the console's thread or CPU behind it (CONFIG_PRINTK_CALLER) and a level before it.
 	bootLine = regexp.MustCompile(`^(?:<\d{1,3}>)?[^\[\]]{0,60}?\[ *(\d{1,9}\.\d{3,9})\](?: ?\[ *[TC]\d+\])?(?: |$)(.*)$`)
-	// /dev/kmsg (kernel Documentation/ABI/testing/dev-kmsg)
+	// /dev/kmsg (kernel Documentation/ABI/testing/dev-kmsg).
 	kmsgLine = regexp.MustCompile(`^(\d{1,6}),\d+,(\d+),[^;]{0,80};(.*)$`)
-	// dmesg -x
+	// dmesg -x.
 	levelLine = regexp.MustCompile(`^(?:kern|user|daemon|syslog|local\d) *:[a-z]+ *: ?(.*)$`)
-	// klog, as the kubelet writes
+	// klog, as the kubelet writes.
 	klogLine = regexp.MustCompile(`^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+) +\d+ (\S+?:\d+)\] (.*)$`)
-	// logrus and containerd's
+	// logrus and containerd's.
 	logfmtLine = regexp.MustCompile(`^time="?([^" ]+)"? level=\w+ (?:msg=.*)$`)
 )
 
@@ -49,23 +49,36 @@ func (p *hostParser) split(raw string) hostLine {
 	if m := levelLine.FindStringSubmatch(raw); m != nil {
 		l.from, l.text = "kernel", m[1]
 	}
+	p.outer(&l)
+	p.inner(&l)
+	return l
+}
+
+// outer takes away what syslog, the journal or dmesg put before a line.
+func (p *hostParser) outer(l *hostLine) {
 	if m := syslogLine.FindStringSubmatch(l.text); m != nil {
 		l.at, l.host, l.from, l.text = p.stamp(m[1]), m[2], program(m[3]), m[4]
-	} else if m := isoLine.FindStringSubmatch(l.text); m != nil {
+		return
+	}
+	if m := isoLine.FindStringSubmatch(l.text); m != nil {
 		l.at, l.text = p.stamp(m[1]), m[2]
-	} else if m := ctimeLine.FindStringSubmatch(l.text); m != nil {
+		return
+	}
+	if m := ctimeLine.FindStringSubmatch(l.text); m != nil {
 		l.at, l.from, l.text = p.stamp(m[1]), "kernel", m[2]
-	} else if m := kmsgLine.FindStringSubmatch(l.text); m != nil {
+		return
+	}
+	if m := kmsgLine.FindStringSubmatch(l.text); m != nil {
 		us, _ := strconv.ParseFloat(m[2], 64)
 		l.boot, l.from, l.text = us/1e6, "kernel", m[3]
-	} else if m := humanLine.FindStringSubmatch(l.text); m != nil {
+		return
+	}
+	if m := humanLine.FindStringSubmatch(l.text); m != nil {
 		l.from, l.text = "kernel", m[4]
 		if m[1] != "" {
 			l.at = p.stamp(m[1] + " " + m[2] + " " + m[3] + ":00")
 		}
 	}
-	p.inner(&l)
-	return l
 }
 
 // inner takes away what the program itself put before its text: the kernel's clock, klog's header, logfmt's time.

@@ -114,10 +114,7 @@ func (t *trace) stack() []string {
 	if len(frames) == 0 || !slices.ContainsFunc(frames, func(f string) bool { return !machinery.MatchString(f) }) {
 		frames = t.unsure
 	}
-	i := slices.IndexFunc(frames, func(f string) bool { return !machinery.MatchString(f) })
-	if i < 0 {
-		i = 0
-	}
+	i := max(slices.IndexFunc(frames, func(f string) bool { return !machinery.MatchString(f) }), 0)
 	frames = frames[i:min(len(frames), i+shownFrames)]
 	if t.place != "" && !machinery.MatchString(t.place) && !slices.Contains(frames, t.place) && t.sort != "hung-task" {
 		frames = append([]string{t.place}, frames[:min(len(frames), shownFrames-1)]...)

@@ -5,6 +5,7 @@ package kernel
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -53,8 +54,11 @@ The line is written in kernel/hung_task.c.
 
 var blocked = regexp.MustCompile(`task (.*):(\d+) blocked for more than (\d+) seconds`)
 
+// A wait is what it means to wait in functions of a part of the kernel.
+type wait struct{ part, means string }
+
 // waits say what it means to wait in a function. The first that fits a stack counts.
-var waits = []struct{ part, means string }{
+var waits = []wait{
 	{"jbd2", "the journal of an ext4 file system does not get on, so writes to it hang"},
 	{"xfs_log", "the log of an XFS file system does not get on, so writes to it hang"},
 	{"xlog_", "the log of an XFS file system does not get on, so writes to it hang"},
@@ -117,11 +121,9 @@ func hung(p *diagnosis.Pass, root evidence.Fact, facts []evidence.Fact) string {
 	}
 	text := fmt.Sprintf("task %s of %s is hung in the kernel%s for more than %s s", m[1], nodeName(p), in(root), m[3])
 	_, stack := place(root)
-	for _, w := range waits {
-		if strings.Contains(stack, w.part) || strings.Contains(m[1], w.part) {
-			text += ": " + w.means
-			break
-		}
+	fits := func(w wait) bool { return strings.Contains(stack, w.part) || strings.Contains(m[1], w.part) }
+	if i := slices.IndexFunc(waits, fits); i >= 0 {
+		text += ": " + waits[i].means
 	}
 	others := distinct(without(facts, root), func(f evidence.Fact) string {
 		if o := blocked.FindStringSubmatch(f.Text); o != nil && o[1] != m[1] {
