@@ -39,12 +39,12 @@ func testFault(t *testing.T, f Fault) {
 	if f.About == "" || f.So == nil || (f.Ready != nil && f.Act == nil) {
 		t.Error("it needs a line about it, a way to know that it is so, and no wait without an action")
 	}
-	if f.NeedsNodes && strings.Contains(manifest, "nodeSelector") != strings.Contains(manifest, n2) {
+	if pinned := strings.Contains(manifest, "nodeSelector") || strings.Contains(manifest, "nodeName"); f.NeedsNodes && pinned != strings.Contains(manifest, n2) {
 		t.Errorf("its pod must run on %s", n2)
 	}
 	kind, name, _ := strings.Cut(f.Ask, "/")
 	if !slices.Contains([]string{"pod", "deploy", "rs", "sts", "ds", "job", "cj", "pvc", "node"}, kind) || kind != "node" && !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
-		!strings.Contains(manifest, "name: "+name+"\n") {
+		!strings.Contains(manifest, "metadata: {name: "+name+",") && !strings.Contains(manifest, "name: "+name+"\n") {
 		t.Errorf("its manifest has no %s", f.Ask)
 	}
 	for _, id := range f.Want {

@@ -130,6 +130,13 @@ func (v *visit) once(refs []evidence.Ref) []evidence.Ref {
 	return fresh
 }
 
+// begun tells whether somebody has asked for the thing already.
+func (v *visit) begun(ref evidence.Ref) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked[ref]
+}
+
 // around reads what surrounds the pods: everything that does not depend on something else at the same time.
 func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	v.s.Has |= evidence.Spec | evidence.Status
@@ -138,15 +145,17 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	found := slices.Clone(v.s.Objects)
 	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
 	for _, read := range []func(context.Context, []*corev1.Pod){
-		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage,
+		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage, v.controllers,
 	} {
 		group.Go(func() { read(ctx, pods) })
 	}
 	group.Go(func() { v.owners(ctx, found) })
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
+	v.dependencies(ctx, pods, events)
 	events.finish(ctx)
 	v.consumers(ctx)
+	v.room(ctx, pods)
 }
 
 // snapshot puts together what was read.

@@ -83,8 +83,8 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		{"pod", pod("web-7-a"), 14},
 		{"workload", named("Deployment", "web"), 15},
 		{"node", named("Node", "n1"), 15},
-		{"namespace", evidence.Selection{Namespace: "shop"}, 14},
-		{"everything", evidence.Selection{AllNamespaces: true}, 14},
+		{"namespace", evidence.Selection{Namespace: "shop"}, 17},
+		{"everything", evidence.Selection{AllNamespaces: true}, 17},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, shop())

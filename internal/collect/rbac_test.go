@@ -33,7 +33,8 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 	only := map[string]string{
 		"Pod": "get,list,watch", // why --watch
 		"Log": "get", "ConfigMap": "get", "Event": "list", "ResourceQuota": "list", "LimitRange": "list",
-		"APIService": "list",
+		"APIService":    "list",
+		"EndpointSlice": "list", "NetworkPolicy": "list",
 	}
 	var read []string
 	for kind, r := range resources {

@@ -7,8 +7,11 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
 	"github.com/kubeinquest/inquest/internal/rules/control"
+	"github.com/kubeinquest/inquest/internal/rules/create"
+	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -18,6 +21,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 	"github.com/kubeinquest/inquest/internal/rules/usage"
@@ -26,8 +30,11 @@ import (
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		admission.Rules,
 		config.Rules,
 		control.Rules,
+		create.Rules,
+		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
@@ -37,6 +44,7 @@ func All() []*diagnosis.Rule {
 		node.Rules,
 		pod.Rules,
 		probe.Rules,
+		sandbox.Rules,
 		scheduling.Rules,
 		storage.Rules,
 		usage.Rules,
