@@ -80,9 +80,9 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		sel  evidence.Selection
 		most int
 	}{
-		{"pod", pod("web-7-a"), 13},
-		{"workload", named("Deployment", "web"), 14},
-		{"node", named("Node", "n1"), 14},
+		{"pod", pod("web-7-a"), 15},
+		{"workload", named("Deployment", "web"), 16},
+		{"node", named("Node", "n1"), 15},
 		{"namespace", evidence.Selection{Namespace: "shop"}, 13},
 		{"everything", evidence.Selection{AllNamespaces: true}, 13},
 	} {

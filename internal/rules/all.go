@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/change"
 	"github.com/kubeinquest/inquest/internal/rules/config"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
@@ -17,11 +18,13 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/workload"
 )
 
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
+		change.Rules,
 		config.Rules,
 		eviction.Rules,
 		exit.Rules,
@@ -32,5 +35,6 @@ func All() []*diagnosis.Rule {
 		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
+		workload.Rules,
 	)
 }

@@ -21,7 +21,7 @@ type eviction struct {
 	facts   []evidence.Fact
 }
 
-// read returns the eviction of the pass's pod. The status proves it; the Evicted Event and the condition
+// read returns the eviction of the pass's pod. The status proves it; the Evicted Event of its kubelet and the condition
 // DisruptionTarget, which only node pressure sets, tell when it was decided, before the containers were killed.
 func read(p *diagnosis.Pass) (eviction, bool) {
 	st := p.PodStatus()
@@ -34,6 +34,9 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 		Where: "status", Text: "reason " + st.Reason + ", message " + e.message,
 	}}
 	for _, event := range p.Events(evicted) {
+		if event.Reporter == "karpenter" {
+			continue
+		}
 		e.at = event.First
 		e.facts = append(e.facts, event.Fact())
 		break

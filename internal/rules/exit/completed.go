@@ -33,7 +33,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	Also:   evidence.Events,
 	Effect: diagnosis.ProcessCompleted,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted,
+		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RestartIntended,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()

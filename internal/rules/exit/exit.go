@@ -31,6 +31,7 @@ var Rules = []*diagnosis.Rule{
 var orders = []diagnosis.Effect{
 	diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.HookFailed, diagnosis.PodDeleted, diagnosis.Evicted,
 	diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed, diagnosis.ConfigChanged, diagnosis.StuckTerminating,
+	diagnosis.DeadlinePassed, diagnosis.RestartIntended,
 }
 
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports

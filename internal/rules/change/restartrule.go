@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package change
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// RestartRule recognises a restart that the container's own restart policy rules ask for.
+var RestartRule = &diagnosis.Rule{
+	ID:    "CHG007",
+	Title: "Container was restarted by its restart policy rules",
+	Doc: `
+The container has restartPolicyRules (beta since Kubernetes 1.35), and its exit code is one for which they ask for a restart
+of the container, or of all containers of the pod. The program asks for the restart by that code: it did not crash. With
+RestartAllContainers the other containers are ended without grace, so their exit codes of 137 mean nothing.
+
+**How it is told from its look-alikes.** A rule of the container matches the exit code of the attempt; the first rule that
+matches counts. An exit code that none matches is an end like any other, and the pod's restartPolicy decides. While all
+containers are restarted the pod has the condition AllContainersRestarting.
+
+**What to do.** Nothing, if it happens as seldom as it is meant to. Otherwise find out why the program exits with that code.
+
+How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorded from Kubernetes 1.37.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Pod,
+	Needs:  evidence.Spec | evidence.Status,
+	Effect: diagnosis.RestartIntended,
+	Run: func(p *diagnosis.Pass) {
+		seen := map[string]bool{}
+		for _, a := range slices.Backward(p.Attempts()) {
+			c := evidence.ContainerSpec(&corev1.Pod{Spec: *p.PodSpec()}, a.Of.Container)
+			if c == nil || !a.Ended() || a.Reason == "OOMKilled" || seen[c.Name] {
+				continue
+			}
+			rule := ruleFor(c, a.ExitCode)
+			if rule == nil {
+				continue
+			}
+			seen[c.Name] = true
+			about, what := a.Of, "itself"
+			if rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers {
+				about, what = p.About(), "all containers of the pod"
+			}
+			p.Report(diagnosis.Finding{
+				About: about, At: a.Finished, Confidence: diagnosis.Certain,
+				Message: fmt.Sprintf("container %s asked for a restart of %s: its restartPolicyRules do so for exit code %d", c.Name, what, a.ExitCode),
+				Facts: []evidence.Fact{a.Fact(), {
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().InContainer(c.Name), Where: "spec.containers[" + c.Name + "].restartPolicyRules",
+					Text: fmt.Sprintf("action %s on exit codes %s %v", rule.Action, rule.ExitCodes.Operator, rule.ExitCodes.Values),
+				}},
+				Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Find out why container %s exits with %d, if it does so more often than it is meant to", c.Name, a.ExitCode)}},
+			})
+		}
+	},
+}
+
+// ruleFor returns the first rule of a container that matches an exit code, or nil.
+func ruleFor(c *corev1.Container, code int) *corev1.ContainerRestartRule {
+	for i := range c.RestartPolicyRules {
+		r := &c.RestartPolicyRules[i]
+		if r.ExitCodes == nil {
+			continue
+		}
+		in := slices.Contains(r.ExitCodes.Values, int32(code))
+		if in == (r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn) {
+			return r
+		}
+	}
+	return nil
+}
