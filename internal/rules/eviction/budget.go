@@ -62,7 +62,7 @@ The refusal is written in kubernetes pkg/registry/core/pod/storage/eviction.go; 
 func blocked(p *diagnosis.Pass, b *policyv1.PodDisruptionBudget, pods []*corev1.Pod) diagnosis.Finding {
 	f := diagnosis.Finding{
 		At: p.Now(), Confidence: diagnosis.Likely,
-		Message: fmt.Sprintf("node %s is closed, and budget %s lets pod %s not be evicted: %d of %d pods are healthy and it wants %d",
+		Message: fmt.Sprintf("node %s is closed, and budget %s does not let pod %s be evicted: %d of %d pods are healthy, and it wants %d",
 			p.About().Name, b.Name, pods[0].Name, b.Status.CurrentHealthy, b.Status.ExpectedPods, b.Status.DesiredHealthy),
 		Facts: []evidence.Fact{{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(b), Where: "status",

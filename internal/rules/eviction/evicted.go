@@ -51,5 +51,10 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 			e.at = a.Finished
 		}
 	}
+	for _, c := range st.Conditions { // the last resort: when the pod stopped being ready
+		if c.Type == corev1.PodReady && e.at.IsZero() {
+			e.at = c.LastTransitionTime.Time
+		}
+	}
 	return e, true
 }

@@ -141,7 +141,7 @@ func request(p *diagnosis.Pass, low, message string) []diagnosis.Fix {
 				list = "initContainers"
 			}
 		}
-		fields := map[string]any{"name": m[1], "resources": map[string]any{"requests": map[string]any{m[4]: to}}}
+		fields := map[string]any{"name": m[1], "resources": map[string]any{"requests": map[string]any{string(corev1.ResourceMemory): to}}}
 		fix := diagnosis.Fix{
 			Title: fmt.Sprintf("Let container %s request the %s of memory that it uses, so that it is not evicted first", m[1], to),
 			Patch: p.PatchPodSpec(map[string]any{list: []any{fields}}),

@@ -24,7 +24,7 @@ pod gets no traffic from its Services, and a rollout waits for it.
 
 **How it is told from its look-alikes.** ContainersReady is True and Ready is False. A readiness probe that fails makes both
 False (PRB003). Whether the condition does not exist, which means that its program is not at work for this pod, or is
-False, which is that program's answer, is told apart. A pod younger than a minute may yet get it.
+False, which is that program's answer, is told apart. A pod that has waited for less than half a minute may yet get it.
 
 **What to do.** See whether the controller that owns the gate runs and looks at this pod; read its log. Remove the gate from
 the template if that controller is gone.
@@ -56,7 +56,7 @@ How gates count is in kubernetes pkg/kubelet/status/generate.go (GeneratePodRead
 			}
 		}
 		fact, known := p.CitePodCondition(corev1.PodReady)
-		if len(shut) == 0 || !known || p.Now().Sub(fact.At) < time.Minute {
+		if len(shut) == 0 || !known || p.Now().Sub(fact.At) < openWithin {
 			return
 		}
 		p.Report(diagnosis.Finding{
@@ -79,3 +79,6 @@ func is(st *corev1.PodStatus, kind corev1.PodConditionType) corev1.ConditionStat
 	}
 	return ""
 }
+
+// openWithin is what the program that opens a gate may take: a load balancer registers a target within some seconds.
+const openWithin = 30 * time.Second
