@@ -120,7 +120,9 @@ func (p *program) record(ctx context.Context, args []string) error {
 }
 
 // kinds are those that faults are asked about, by kubectl's short names.
-var kinds = map[string]string{"pod": "Pod", "deploy": "Deployment", "job": "Job"}
+var kinds = map[string]string{
+	"pod": "Pod", "deploy": "Deployment", "job": "Job", "cronjob": "CronJob", "sts": "StatefulSet", "ds": "DaemonSet", "node": "Node",
+}
 
 func save(ctx context.Context, config *rest.Config, f faults.Fault, namespace, out string) error {
 	kind, name, _ := strings.Cut(f.Ask, "/")

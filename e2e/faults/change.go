@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -102,16 +103,20 @@ func workloads() []Fault {
 		Ask: "ds/misscheduled", Want: []string{"WRK008"}, NeedsNodes: true, Alone: true,
 	}, {
 		Name: "hpa-no-request", About: "an autoscaler finds no request to compare the usage with",
-		So:  scaler("hpa-no-request", autoscalingv2.ScalingActive, "FailedGetResourceMetric"),
+		So:  scaler("hpa-no-request", autoscalingv2.ScalingActive, "missing request for cpu"),
 		Ask: "deploy/hpa-no-request", Want: []string{"WRK009"},
 	}, {
 		Name: "hpa-maximum", About: "the load asks for more pods than an autoscaler may make",
-		So:  scaler("hpa-maximum", autoscalingv2.ScalingLimited, "TooManyReplicas"),
+		So:  scaler("hpa-maximum", autoscalingv2.ScalingLimited, "more than the maximum replica count"),
 		Ask: "deploy/hpa-maximum", Want: []string{"WRK010"},
 	}, {
 		Name: "paused", About: "a Deployment is paused before its template is rolled out",
 		Ready: pods(1, isReady),
-		Act:   patchDeployment("paused", `{"spec":{"paused":true,"template":{"metadata":{"annotations":{"kubeinquest.io/release":"2"}}}}}`),
+		Act: func(ctx context.Context, c Cluster) error {
+			patch := []byte(`{"spec":{"paused":true,"template":{"metadata":{"annotations":{"kubeinquest.io/release":"2"}}}}}`)
+			_, err := c.AppsV1().Deployments(c.Namespace).Patch(ctx, "paused", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-edit"})
+			return err
+		},
 		So: deployment("paused", func(d *appsv1.Deployment) bool {
 			return condition(d, "Progressing").Reason == "DeploymentPaused" && d.Status.UpdatedReplicas == 0 && d.Status.ObservedGeneration >= d.Generation
 		}),
@@ -175,16 +180,17 @@ func live() []Fault {
 		Ready: ready(), Act: patchPod("resized", `{"spec":{"containers":[{"name":"app","resources":{"limits":{"memory":"96Mi"}}}]}}`, "resize"),
 		So: restarted(1), Ask: "pod/resized", Want: []string{"CHG005"},
 	}, {
-		Name: "resize-infeasible", About: "a resize asks for more than the node has",
-		Ready: ready(), Act: patchPod("resize-infeasible", `{"spec":{"containers":[{"name":"app","resources":{"requests":{"cpu":"1k"},"limits":{"cpu":"1k"}}}]}}`, "resize"),
-		So: pod(func(p *corev1.Pod) bool { return podCondition(p, corev1.PodResizePending) == corev1.ConditionTrue }), Ask: "pod/resize-infeasible", Want: []string{"CHG006"},
+		Name: "resize-deferred", About: "a resize asks for more than the node has left",
+		Ready: named("resize-deferred", isReady), Act: patchPod("resize-deferred", `{"spec":{"containers":[{"name":"app","resources":{"requests":{"cpu":"1950m"},"limits":{"cpu":"1950m"}}}]}}`, "resize"),
+		So:  named("resize-deferred", func(p *corev1.Pod) bool { return podCondition(p, corev1.PodResizePending) == corev1.ConditionTrue }),
+		Ask: "pod/resize-deferred", Want: []string{"CHG006"},
 	}, {
 		Name: "restart-rule", About: "a container asks by its exit code to be restarted",
 		So: restarted(1), Ask: "pod/restart-rule", Want: []string{"CHG007"},
 	}, {
 		Name: "restart-all", About: "a container asks by its exit code for a restart of all containers",
 		So: pod(func(p *corev1.Pod) bool {
-			return !slices.ContainsFunc(statuses(p), func(st corev1.ContainerStatus) bool { return st.RestartCount == 0 })
+			return isRunning(p) && !slices.ContainsFunc(statuses(p), func(st corev1.ContainerStatus) bool { return st.RestartCount == 0 || st.State.Running == nil })
 		}),
 		Ask: "pod/restart-all", Want: []string{"CHG007"},
 	}}
@@ -255,12 +261,12 @@ func jobFailed(name, reason string) Check {
 	}
 }
 
-// scaler holds when the autoscaler has a condition of that reason.
-func scaler(name string, kind autoscalingv2.HorizontalPodAutoscalerConditionType, reason string) Check {
+// scaler holds when the autoscaler has a condition whose message holds the part.
+func scaler(name string, kind autoscalingv2.HorizontalPodAutoscalerConditionType, part string) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
 		hpa, err := c.AutoscalingV2().HorizontalPodAutoscalers(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err == nil && slices.ContainsFunc(hpa.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
-			return c.Type == kind && c.Reason == reason
+			return c.Type == kind && strings.Contains(c.Message, part)
 		}), err
 	}
 }

@@ -63,8 +63,8 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 				f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: newest.top, At: at, Where: "metadata.managedFields", Text: by + " wrote spec.template"})
 			}
 		}
-		f.Message = fmt.Sprintf("only the pods of revision %d of %s fail, and those of revision %d are well; it was rolled out%s with: %s",
-			newest.number, newest.top, before.number, who, told(changes))
+		f.Message = fmt.Sprintf("only the pods of revision %d of %s fail%s, and those of revision %d are well; it was rolled out%s with: %s",
+			newest.number, newest.top, how(p, failing[0]), before.number, who, told(changes))
 		for _, d := range changes[:min(len(changes), mostTold)] {
 			f.Facts = append(f.Facts, newest.spec(d, f.At))
 		}
@@ -110,6 +110,16 @@ func fails(p *diagnosis.Pass, pod *corev1.Pod) bool {
 		}
 	}
 	return pod.Status.Phase == corev1.PodRunning && !ready(pod) && p.Now().Sub(pod.CreationTimestamp.Time) > readyWithin
+}
+
+// how says in a few words how a pod fails.
+func how(p *diagnosis.Pass, pod *corev1.Pod) string {
+	for _, a := range slices.Backward(p.AttemptsOf(evidence.RefOf(pod))) {
+		if a.Ended() && a.Expected == "" {
+			return fmt.Sprintf(" (container %s: exit code %d, %s)", a.Of.Container, a.ExitCode, a.Reason)
+		}
+	}
+	return " (not ready)"
 }
 
 func onlyRestarted(changes []difference) bool {

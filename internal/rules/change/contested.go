@@ -3,11 +3,11 @@
 package change
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -23,8 +23,9 @@ again. Pods are made and deleted all the time, and none of them is at fault. Usu
 that keeps replicas in Git, or two operators that own one object.
 
 **How it is told from its look-alikes.** Two facts must meet: the workload's own Events show at least three changes up and
-three down, and the API server keeps that two different writers wrote it within these minutes. An autoscaler that follows
-a load that comes and goes is one writer.
+three down within half an hour, and its generation, which counts what was written to its spec, has gone up with them. An
+autoscaler that follows a load that comes and goes is one writer: it says in Events of its own that it scaled, as often as
+the workload was changed. A rollout goes one way. Of the writers the API server keeps only the last one of each field.
 
 **What to do.** Let one of them own the field: leave replicas out of the manifest where an autoscaler sets them, or exclude
 the object from one of the operators.
@@ -34,7 +35,6 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Workload,
 	Needs:  evidence.Spec | evidence.Events,
-	Also:   evidence.Status,
 	Effect: diagnosis.RolledOut,
 	Run: func(p *diagnosis.Pass) {
 		o := p.Object(p.About())
@@ -56,24 +56,25 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 			latest = e.Last
 			facts = append(facts, e.Fact())
 		}
-		if o == nil || up < toAndFro || down < toAndFro || latest.Sub(first) > within {
+		if o == nil || up < toAndFro || down < toAndFro || latest.Sub(first) > within || o.GetGeneration() < int64(up+down)/2 || alone(p, up+down) {
 			return
 		}
-		who := writers(o, first.Add(-within))
-		if len(who) < 2 {
-			return
+		facts = append(facts[max(len(facts)-4, 0):], evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
+		})
+		who := ""
+		if by, at := writer(o, "f:spec", "f:replicas"); by != "" {
+			who = ", and " + by + " wrote last"
+			facts = append(facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.managedFields", Text: by + " wrote spec.replicas"})
 		}
-		names := make([]string, 0, len(who))
-		for _, f := range who {
-			name, _, _ := strings.Cut(f.Text, " wrote ")
-			names = append(names, name)
-		}
-		facts = append(facts[max(len(facts)-4, 0):], who...)
 		p.Report(diagnosis.Finding{
 			At: first, Confidence: diagnosis.Likely, Facts: facts,
-			Message: fmt.Sprintf("%s was changed up %d times and down %d times within %s: %s rewrite it against each other",
-				p.About(), up, down, latest.Sub(first).Round(time.Second), strings.Join(names, " and ")),
-			Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Let one of %s own the field: leave replicas out of the manifest where an autoscaler sets them", strings.Join(names, " and "))}},
+			Message: fmt.Sprintf("%s was scaled up %d times and down %d times within %s: two programs rewrite it against each other%s",
+				p.About(), up, down, latest.Sub(first).Round(time.Second), who),
+			Fixes: []diagnosis.Fix{{
+				Title:   "Let one program own the field: leave replicas out of the manifest where an autoscaler sets them",
+				Command: fmt.Sprintf("kubectl get -n %s %s -o yaml --show-managed-fields --watch", p.About().Namespace, p.About()),
+			}},
 		})
 	},
 }
@@ -84,28 +85,15 @@ const (
 	within   = 30 * time.Minute
 )
 
-// writers cites the different programs and people that wrote the replicas or the template of a workload since then.
-func writers(o evidence.Object, since time.Time) []evidence.Fact {
-	var facts []evidence.Fact
-	for _, e := range o.GetManagedFields() {
-		var fields map[string]map[string]any
-		if e.FieldsV1 == nil || e.Time == nil || e.Time.Time.Before(since) || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
-			continue
-		}
-		name := e.Manager
-		if name == "kube-controller-manager" {
-			name = "a HorizontalPodAutoscaler"
-		}
-		known := slices.ContainsFunc(facts, func(f evidence.Fact) bool { return strings.HasPrefix(f.Text, name+" ") })
-		for _, field := range []string{"f:replicas", "f:template"} {
-			if _, ok := fields["f:spec"][field]; ok && !known {
-				facts = append(facts, evidence.Fact{
-					Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(), Where: "metadata.managedFields",
-					Text: name + " wrote spec." + strings.TrimPrefix(field, "f:"),
-				})
-				known = true
+// alone tells whether autoscalers account for the changes: each one that scaled says so in an Event of its own.
+func alone(p *diagnosis.Pass, changes int) bool {
+	n := 0
+	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p) {
+		for _, e := range p.EventsOf(evidence.RefOf(hpa), "SuccessfulRescale") {
+			if t := hpa.Spec.ScaleTargetRef; hpa.Namespace == p.About().Namespace && t.Kind == p.About().Kind && t.Name == p.About().Name {
+				n += e.Count
 			}
 		}
 	}
-	return facts
+	return n >= changes-1
 }

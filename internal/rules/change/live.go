@@ -22,7 +22,7 @@ Somebody changed the image of a container on the pod itself (kubectl set image p
 the container and started it anew with the new image. Nothing crashed.
 
 **How it is told from its look-alikes.** The kubelet's Killing Event within the life of the attempt says "definition changed,
-will be restarted"; old versions say "spec hash changed". A rollout makes new pods, whose restart count is 0. A resize in
+will be restarted"; versions before 1.15 say "spec hash changed", and do so too when a kubelet was upgraded. A rollout makes new pods, whose restart count is 0. A resize in
 place has words of its own (CHG005).
 
 **What to do.** Nothing, if it was meant. A pod that a controller owns should be changed in the template: the next pod has
@@ -47,11 +47,15 @@ The wordings are in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (c
 			image = ", which is now " + c.Image
 			facts = append(facts, p.CiteSpec("image", c.Image))
 		}
-		p.Report(diagnosis.Finding{
+		f := diagnosis.Finding{
 			At: order.Event.Last, Confidence: diagnosis.Certain, Facts: facts,
 			Message: fmt.Sprintf("container %s was restarted because somebody changed its image on the live pod%s", a.Of.Container, image),
 			Fixes:   []diagnosis.Fix{{Title: "Change the template of the pod's controller instead: pods made from it have the old image again"}},
-		})
+		}
+		if order.By != evidence.ByDefinition { // old kubelets compare hashes, and a new version may count another one
+			f.Message = fmt.Sprintf("container %s was restarted because its definition changed on the live pod, or its kubelet was upgraded and reckons it anew", a.Of.Container)
+		}
+		p.Report(f)
 	},
 }
 

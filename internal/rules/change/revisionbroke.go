@@ -63,7 +63,7 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 			}
 			p.Report(diagnosis.Finding{
 				At: a.Finished, Confidence: diagnosis.Likely,
-				Message: fmt.Sprintf("revision %d of %s changed what container %s fails by: %s, and %s", now.number, now.top, a.Of.Container, d.text, effect),
+				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", a.Of.Container, now.number, now.top, d.text, effect),
 				Facts:   slices.Concat([]evidence.Fact{now.spec(d, pod.CreationTimestamp.UTC()), a.Fact()}, fact),
 				Fixes:   []diagnosis.Fix{undo(now.top, before.number)},
 			})
@@ -78,15 +78,15 @@ func join(p *diagnosis.Pass, a evidence.Attempt, d difference) (string, []eviden
 	switch {
 	case d.field == "env" && d.name != "":
 		if line := naming(p, a, d.name); line != "" {
-			return "the last lines of the container name it", []evidence.Fact{a.LineFact(line, time.Time{})}
+			return "which its last lines name", []evidence.Fact{a.LineFact(line, time.Time{})}
 		}
 	case d.field == "resources.limits" && d.name == "memory" && a.Reason == "OOMKilled" && lower(d.to, d.from):
-		return "it was killed at that limit", nil
+		return "and it is killed at that limit", nil
 	case d.field == "livenessProbe" && ordered && order.By == evidence.ByLiveness,
 		d.field == "startupProbe" && ordered && order.By == evidence.ByStartup:
-		return "the kubelet ended it because that probe failed", []evidence.Fact{order.Event.Fact()}
+		return "and the kubelet ended it because that probe failed", []evidence.Fact{order.Event.Fact()}
 	case (d.field == "command" || d.field == "args" || d.field == "image") && unrunnable(a):
-		return "it cannot be run", nil
+		return "and it cannot be run", nil
 	}
 	return "", nil
 }

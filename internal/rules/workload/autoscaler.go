@@ -34,7 +34,7 @@ The conditions are set in kubernetes pkg/controller/podautoscaler/horizontal.go;
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Spec,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.DependencyDown},
 	Run: func(p *diagnosis.Pass) {
@@ -74,7 +74,7 @@ The condition is set in kubernetes pkg/controller/podautoscaler/horizontal.go.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Spec,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {

@@ -31,7 +31,7 @@ The Events are written in kubernetes pkg/controller/cronjob/cronjob_controllerv2
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Workload,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Spec,
 	Also:   evidence.Events,
 	Effect: diagnosis.Unavailable,
 	Run: func(p *diagnosis.Pass) {

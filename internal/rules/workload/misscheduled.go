@@ -30,7 +30,7 @@ The number is counted in kubernetes pkg/controller/daemon/daemon_controller.go; 
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Spec,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {

@@ -28,7 +28,7 @@ The condition DeploymentPaused is set in kubernetes pkg/controller/deployment/sy
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Workload,
-	Needs:  evidence.Spec | evidence.Status,
+	Needs:  evidence.Spec,
 	Effect: diagnosis.Unavailable,
 	Run: func(p *diagnosis.Pass) {
 		d, ok := p.Object(p.About()).(*appsv1.Deployment)

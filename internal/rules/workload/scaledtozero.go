@@ -33,7 +33,7 @@ would write it again.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Spec,
 	Also:     evidence.Events,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
@@ -55,6 +55,9 @@ would write it again.
 			f.Facts = append(f.Facts, evidence.Fact{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.managedFields", Text: by + " wrote spec.replicas",
 			})
+		}
+		if by, _ := writer(o, "f:spec", "f:replicas"); by == "" && len(o.GetManagedFields()) > 0 { // of a 0 written so the server keeps no writer
+			f.Message += " through its scale subresource, as kubectl scale does"
 		}
 		for _, e := range p.Events("ScalingReplicaSet", "SuccessfulDelete") {
 			if strings.HasSuffix(e.Message, " to 0") || e.Reason == "SuccessfulDelete" {
