@@ -131,7 +131,7 @@ func (v *visit) once(refs []evidence.Ref) []evidence.Ref {
 
 // around reads what surrounds the pods: everything that does not depend on something else at the same time.
 func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
-	v.s.Has = evidence.Spec | evidence.Status
+	v.s.Has |= evidence.Spec | evidence.Status
 	var group sync.WaitGroup
 	events := &eventReader{visit: v, pods: pods}
 	found := slices.Clone(v.s.Objects)

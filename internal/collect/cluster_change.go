@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -31,7 +32,7 @@ func (v *visit) change(ctx context.Context, pods []*corev1.Pod) {
 	case v.about.Kind == "Pod":
 		v.besidePod(ctx, &group, pods)
 	case v.about.Kind == "Node":
-		group.Go(func() { v.budgets(ctx, pods) })
+		group.Go(func() { v.held(ctx, pods) })
 	case workloadKinds[v.about.Kind]:
 		group.Go(func() { v.revisions(ctx, v.topOf(v.about)) })
 		group.Go(func() { v.autoscalers(ctx) })
@@ -47,7 +48,7 @@ func (v *visit) besidePod(ctx context.Context, group *sync.WaitGroup, pods []*co
 		if top != nil {
 			selector = selectorOf(top)
 		}
-		if selector == "" || !evidence.Troubled(pod, v.s.Taken) {
+		if selector == "" || pod.DeletionTimestamp == nil && !evidence.Troubled(pod, v.s.Taken) {
 			continue
 		}
 		group.Go(func() { v.siblings(ctx, pod, selector) })
@@ -141,6 +142,22 @@ func (v *visit) budgets(ctx context.Context, pods []*corev1.Pod) {
 		})
 	})
 	v.take(ctx, q, objects, err)
+}
+
+// held reads, of a node that is closed, which pods stay on it and what protects them.
+func (v *visit) held(ctx context.Context, pods []*corev1.Pod) {
+	node, ok := v.topOf(v.about).(*corev1.Node)
+	if !ok || !node.Spec.Unschedulable {
+		return
+	}
+	q := query{kind: "Pod", fields: fields.OneTermEqualSelector("spec.nodeName", node.Name).String()}
+	healthy := 0
+	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
+		healthy++
+		return healthy <= healthySiblings && !v.isAsked(o) && metav1.GetControllerOf(o) != nil
+	})
+	v.take(ctx, q, objects, err)
+	v.budgets(ctx, pods)
 }
 
 // take adds what a list gave. A kind that the cluster does not serve is no gap: there is nothing of it.
