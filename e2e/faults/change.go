@@ -19,7 +19,9 @@ import (
 )
 
 // changes are pods that somebody replaces, workloads that come to nothing, and changes that break what ran before.
-func changes() []Fault { return slices.Concat(replacements(), workloads(), rollouts(), live()) }
+func changes() []Fault {
+	return slices.Concat(replacements(), workloads(), states(), rollouts(), live())
+}
 
 // replacements are pods that are ended by somebody other than their owner. A finalizer keeps the object.
 func replacements() []Fault {
@@ -101,7 +103,12 @@ func workloads() []Fault {
 			return err == nil && ds.Status.NumberMisscheduled > 0, err
 		},
 		Ask: "ds/misscheduled", Want: []string{"WRK008"}, NeedsNodes: true, Alone: true,
-	}, {
+	}}
+}
+
+// states are workloads in which nothing fails and nothing happens.
+func states() []Fault {
+	return []Fault{{
 		Name: "hpa-no-request", About: "an autoscaler finds no request to compare the usage with",
 		So:  scaler("hpa-no-request", autoscalingv2.ScalingActive, "missing request for cpu"),
 		Ask: "deploy/hpa-no-request", Want: []string{"WRK009"},

@@ -5,7 +5,6 @@ package change
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -84,43 +83,6 @@ func latest(cm *corev1.ConfigMap) (string, time.Time) {
 	return by, at
 }
 
-// read returns the ConfigMaps that the pass's container reads.
-func read(p *diagnosis.Pass) []string {
-	c, spec := p.Spec(), p.PodSpec()
-	if c == nil {
-		return nil
-	}
-	var names []string
-	for _, from := range c.EnvFrom {
-		if from.ConfigMapRef != nil {
-			names = append(names, from.ConfigMapRef.Name)
-		}
-	}
-	for _, e := range c.Env {
-		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-			names = append(names, e.ValueFrom.ConfigMapKeyRef.Name)
-		}
-	}
-	for i := range spec.Volumes {
-		v := &spec.Volumes[i]
-		if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name }) {
-			continue
-		}
-		if v.ConfigMap != nil {
-			names = append(names, v.ConfigMap.Name)
-		}
-		if v.Projected != nil {
-			for _, s := range v.Projected.Sources {
-				if s.ConfigMap != nil && s.ConfigMap.Name != "kube-root-ca.crt" {
-					names = append(names, s.ConfigMap.Name)
-				}
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // madeAt is when the template of a pod was made, as far as its nearest owner tells; else when the pod was.
 func madeAt(p *diagnosis.Pass, pod *corev1.Pod) time.Time {
 	for _, r := range revisionsOf(p) {
@@ -174,22 +136,4 @@ func keyNamed(p *diagnosis.Pass, keys []string) (key, line string) {
 		}
 	}
 	return "", ""
-}
-
-// sameTemplate tells whether two pods were made from one template.
-func sameTemplate(a, b *corev1.Pod) bool {
-	for _, label := range []string{"pod-template-hash", "controller-revision-hash"} {
-		if a.Labels[label] != b.Labels[label] {
-			return false
-		}
-	}
-	return true
-}
-
-// startOf is when the running container of that name was started; zero where it does not run.
-func startOf(pod *corev1.Pod, container string) time.Time {
-	if st := evidence.ContainerStatus(pod, container); st != nil && st.State.Running != nil {
-		return st.State.Running.StartedAt.Time
-	}
-	return time.Time{}
 }
