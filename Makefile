@@ -11,7 +11,7 @@ EXAMPLE   ?= examples/liveness-kill
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench accuracy mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,15 @@ rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache press
 
 bench: build ## Measure against kubectl and plain lists, on the cluster of KUBECONFIG (made for the lab)
 	$(GO) run ./bench -inquest $(BIN)/inquest
+
+accuracy: ## Measure how often a diagnosis is right, over recordings of every fault
+	$(GO) run ./bench/accuracy
+
+mutants: ## Measure how well the tests guard what rules tell causes apart by (an hour; FAMILY=memory: one family)
+	$(GO) run ./bench/mutants $(FAMILY)
+
+scale: ## Measure what rules and ranking cost, for one pod and for thousands
+	$(GO) run ./bench/scale
 
 e2e: ## Produce real faults in the lab and diagnose them (root)
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \

@@ -208,6 +208,10 @@ func found(t *testing.T, r report.Report, f faults.Fault) {
 	if !slices.Contains(f.Want, first.Rule) {
 		t.Errorf("the first cause is %s, expected %s", first.Rule, strings.Join(f.Want, " or "))
 	}
+	second := func(c report.Cause) bool { return c.Rule != first.Rule && slices.Contains(f.And, c.Rule) }
+	if len(f.And) > 0 && !slices.ContainsFunc(r.Causes[:min(3, len(r.Causes))], second) {
+		t.Errorf("there is a second cause, %s, and it is not among the first three", strings.Join(f.And, " or "))
+	}
 	if sure[first.Confidence] < sure[f.Least] {
 		t.Errorf("the confidence of %s is %s, expected %s at least", first.Rule, first.Confidence, f.Least)
 	}

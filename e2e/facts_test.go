@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
+	"github.com/kubeinquest/inquest/e2e/grounded"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -107,7 +108,7 @@ func (o output) has(f report.Fact) bool {
 	case "log":
 		return slices.Contains(strings.Split(o.logs[f.About.Name+"/"+f.About.Container], "\n"), f.Text)
 	}
-	return says(o.objects[f.About.Kind+"/"+f.About.Name], f.Where, f.Text)
+	return grounded.Says(o.objects[f.About.Kind+"/"+f.About.Name], f.Where, f.Text)
 }
 
 // unseen returns the facts of a report that none of the outputs has.

@@ -48,6 +48,7 @@ var commands = []command{
 		{name: "clear", args: "NAME", summary: "take it back", run: (*program).faultClear},
 	}},
 	{name: "record", args: "NAME OUT", summary: "make a fault, save the evidence as a bundle, take it back", run: (*program).record},
+	{name: "record-all", args: "FOLDER", summary: "do so with every fault", run: (*program).recordAll},
 	{name: "exec", args: "MACHINE -- COMMAND", summary: "run a command on a node, or on cp", run: (*program).exec},
 	{name: "logs", args: "[MACHINE/]COMPONENT", summary: "print the log of a component, or audit", run: (*program).logs},
 	{name: "build", summary: "build what is missing, and no more", run: (*program).build},

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -108,20 +111,68 @@ func (p *program) record(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, config, err := p.target(*namespace)
+	return p.recordOne(ctx, f, *namespace, rest[1])
+}
+
+func (p *program) recordOne(ctx context.Context, f faults.Fault, namespace, out string) error {
+	c, config, err := p.target(namespace)
 	if err != nil {
 		return err
 	}
 	err = faults.Apply(ctx, c, f)
 	if err == nil {
-		err = save(ctx, config, f, c.Namespace, rest[1])
+		err = save(ctx, config, f, c.Namespace, out)
 	}
 	return errors.Join(err, faults.Clear(context.WithoutCancel(ctx), c, f))
 }
 
+// atOnce is how many faults are recorded at the same time. More would slow two cores down so much that healthy pods
+// fail probes.
+const atOnce = 12
+
+// recordAll records every fault, each in a namespace of its name: those that disturb nobody together, then the others
+// one after the other. It goes on after an error.
+func (p *program) recordAll(ctx context.Context, args []string) error {
+	rest, err := p.parse(newFlags("record-all"), args, "FOLDER")
+	if err != nil {
+		return err
+	}
+	folder := rest[0]
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var errs []error
+	one := func(f faults.Fault) {
+		start := time.Now()
+		err := p.recordOne(ctx, f, f.Name, filepath.Join(folder, f.Name+".txtar"))
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+		fmt.Fprintf(p.out, "%5.1f s  %s\n", time.Since(start).Seconds(), f.Name)
+	}
+	var group sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, f := range faults.All() {
+		if f.Alone {
+			group.Wait()
+			one(f)
+			continue
+		}
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			one(f)
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
 // kinds are those that faults are asked about, by kubectl's short names.
 var kinds = map[string]string{
-	"pod": "Pod", "deploy": "Deployment", "job": "Job", "cronjob": "CronJob", "sts": "StatefulSet", "ds": "DaemonSet", "node": "Node",
+	"pod": "Pod", "deploy": "Deployment", "rs": "ReplicaSet", "sts": "StatefulSet", "ds": "DaemonSet", "job": "Job", "cj": "CronJob",
+	"pvc": "PersistentVolumeClaim", "node": "Node",
 }
 
 func save(ctx context.Context, config *rest.Config, f faults.Fault, namespace, out string) error {

@@ -30,15 +30,15 @@ func replacements() []Fault {
 		Ready: ready(), Act: evictPods, So: died(143, "Error"), Ask: "pod/api-eviction", Want: []string{"EVC003"},
 	}, {
 		Name: "preempted", About: "the scheduler removes the pod for one of higher priority that needs its host port",
-		Ready: named("preempted", isReady), Act: createPod("preemptor", "system-cluster-critical"),
-		So: named("preempted", ended), Ask: "pod/preempted", Want: []string{"EVC004"}, NeedsNodes: true,
+		Ready: named("preempted", isReady), Act: createLike("preemptor", "system-cluster-critical"),
+		So: named("preempted", podEnded), Ask: "pod/preempted", Want: []string{"EVC004"}, NeedsNodes: true,
 	}, {
 		Name: "tainted", About: "somebody sets a NoExecute taint on the node",
-		Ready: ready(), Act: taintNode(corev1.TaintEffectNoExecute, true), So: pod(ended), Undo: taintNode(corev1.TaintEffectNoExecute, false),
+		Ready: ready(), Act: taintN2(corev1.TaintEffectNoExecute, true), So: pod(podEnded), Undo: taintN2(corev1.TaintEffectNoExecute, false),
 		Ask: "pod/tainted", Want: []string{"EVC005"}, NeedsNodes: true, Alone: true,
 	}, {
 		Name: "budget-blocks", About: "a node is cordoned, and a disruption budget lets no pod of it go",
-		Ready: pods(1, isReady), Act: inTurn(cordonNode(true), await(budgetClosed)), So: pods(1, isReady), Undo: cordonNode(false),
+		Ready: pods(1, isReady), Act: inTurn(cordonN2(true), await(budgetClosed)), So: pods(1, isReady), Undo: cordonN2(false),
 		Ask: "node/" + n2, Want: []string{"EVC010"}, Least: "likely", NeedsNodes: true, Alone: true,
 	}, {
 		Name: "pod-deadline", About: "the pod is active for longer than its activeDeadlineSeconds",
@@ -59,14 +59,14 @@ func workloads() []Fault {
 	}
 	return []Fault{{
 		Name: "no-progress", About: "a rollout does not get ready within its progress deadline",
-		So: deployment("no-progress", func(d *appsv1.Deployment) bool {
-			return condition(d, "Progressing").Reason == "ProgressDeadlineExceeded"
+		So: deploymentIs("no-progress", func(d *appsv1.Deployment) bool {
+			return progressOf(d, "Progressing").Reason == "ProgressDeadlineExceeded"
 		}),
 		Ask: "deploy/no-progress", Want: []string{"WRK001", "PRB003"}, Least: "likely",
 	}, {
 		Name: "scaled-to-zero", About: "somebody scales a Deployment to zero",
 		Ready: pods(1, isReady), Act: func(ctx context.Context, c Cluster) error { return scale(c, ctx, "scaled-to-zero", 0) },
-		So: deployment("scaled-to-zero", func(d *appsv1.Deployment) bool {
+		So: deploymentIs("scaled-to-zero", func(d *appsv1.Deployment) bool {
 			return d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation
 		}),
 		Ask: "deploy/scaled-to-zero", Want: []string{"WRK002"},
@@ -81,7 +81,7 @@ func workloads() []Fault {
 		So: jobFailed("job-policy", "PodFailurePolicy"), Ask: "job/job-policy", Want: []string{"EXT001", "WRK003"},
 	}, {
 		Name: "cronjob-suspended", About: "a CronJob is suspended",
-		So: found, Ask: "cronjob/cronjob-suspended", Want: []string{"WRK005"},
+		So: asApplied, Ask: "cj/cronjob-suspended", Want: []string{"WRK005"},
 	}, {
 		Name: "revision-stuck", About: "a StatefulSet's template is mended, and the broken pod is not replaced",
 		Ready: waiting("ErrImagePull", "ImagePullBackOff"),
@@ -97,7 +97,7 @@ func workloads() []Fault {
 		Ask: "sts/revision-stuck", Want: []string{"WRK007"},
 	}, {
 		Name: "misscheduled", About: "the pods of a DaemonSet stay on a node that got a taint which they do not tolerate",
-		Ready: pods(1, isReady), Act: taintNode(corev1.TaintEffectNoSchedule, true), Undo: taintNode(corev1.TaintEffectNoSchedule, false),
+		Ready: pods(1, isReady), Act: taintN2(corev1.TaintEffectNoSchedule, true), Undo: taintN2(corev1.TaintEffectNoSchedule, false),
 		So: func(ctx context.Context, c Cluster) (bool, error) {
 			ds, err := c.AppsV1().DaemonSets(c.Namespace).Get(ctx, "misscheduled", metav1.GetOptions{})
 			return err == nil && ds.Status.NumberMisscheduled > 0, err
@@ -110,11 +110,11 @@ func workloads() []Fault {
 func states() []Fault {
 	return []Fault{{
 		Name: "hpa-no-request", About: "an autoscaler finds no request to compare the usage with",
-		So:  scaler("hpa-no-request", autoscalingv2.ScalingActive, "missing request for cpu"),
+		So:  hpaSays("hpa-no-request", autoscalingv2.ScalingActive, "missing request for cpu"),
 		Ask: "deploy/hpa-no-request", Want: []string{"WRK009"},
 	}, {
 		Name: "hpa-maximum", About: "the load asks for more pods than an autoscaler may make",
-		So:  scaler("hpa-maximum", autoscalingv2.ScalingLimited, "more than the maximum replica count"),
+		So:  hpaSays("hpa-maximum", autoscalingv2.ScalingLimited, "more than the maximum replica count"),
 		Ask: "deploy/hpa-maximum", Want: []string{"WRK010"},
 	}, {
 		Name: "paused", About: "a Deployment is paused before its template is rolled out",
@@ -124,13 +124,13 @@ func states() []Fault {
 			_, err := c.AppsV1().Deployments(c.Namespace).Patch(ctx, "paused", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-edit"})
 			return err
 		},
-		So: deployment("paused", func(d *appsv1.Deployment) bool {
-			return condition(d, "Progressing").Reason == "DeploymentPaused" && d.Status.UpdatedReplicas == 0 && d.Status.ObservedGeneration >= d.Generation
+		So: deploymentIs("paused", func(d *appsv1.Deployment) bool {
+			return progressOf(d, "Progressing").Reason == "DeploymentPaused" && d.Status.UpdatedReplicas == 0 && d.Status.ObservedGeneration >= d.Generation
 		}),
 		Ask: "deploy/paused", Want: []string{"WRK011"},
 	}, {
 		Name: "readiness-gate", About: "nobody sets the condition that a readiness gate waits for",
-		So:  pod(func(p *corev1.Pod) bool { return unreadyFor(p, 35*time.Second) }),
+		So:  pod(func(p *corev1.Pod) bool { return gatedFor(p, 35*time.Second) }),
 		Ask: "pod/readiness-gate", Want: []string{"WRK012"},
 	}}
 }
@@ -148,7 +148,7 @@ func rollouts() []Fault {
 				_, err := c.AppsV1().Deployments(c.Namespace).Patch(ctx, name, types.StrategicMergePatchType, []byte(patch), opts)
 				return err
 			},
-			So:  all(some(isReady), some(broken)),
+			So:  all(somePod(isReady), somePod(broken)),
 			Ask: "deploy/" + name, Want: []string{want}, Least: "likely",
 		}
 	}
@@ -162,10 +162,10 @@ func rollouts() []Fault {
 		{
 			Name: "config-edited", About: "a ConfigMap is edited, and the pod that starts next crashes by it",
 			Ready: pods(2, isReady), Act: inTurn(editConfig, deleteFirst),
-			So: all(some(isReady), some(crashed)), Ask: "deploy/config-edited", Want: []string{"CHG003"}, Least: "likely",
+			So: all(somePod(isReady), somePod(crashed)), Ask: "deploy/config-edited", Want: []string{"CHG003"}, Least: "likely",
 		}, {
 			Name: "contested", About: "two programs scale a Deployment to and fro",
-			Ready: pods(1, isReady), Act: contest("contested"), So: found, Ask: "deploy/contested", Want: []string{"CHG008"}, Least: "likely",
+			Ready: pods(1, isReady), Act: contest("contested"), So: asApplied, Ask: "deploy/contested", Want: []string{"CHG008"}, Least: "likely",
 		},
 	}
 }
@@ -212,17 +212,17 @@ func podCondition(p *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionS
 	return corev1.ConditionUnknown
 }
 
-func unreadyFor(p *corev1.Pod, d time.Duration) bool {
+func gatedFor(p *corev1.Pod, d time.Duration) bool {
 	return podCondition(p, corev1.ContainersReady) == corev1.ConditionTrue && !isReady(p) && time.Since(p.CreationTimestamp.Time) > d
 }
 
-// ended tells whether no container of a pod runs any more.
-func ended(p *corev1.Pod) bool {
+// podEnded tells whether no container of a pod runs any more.
+func podEnded(p *corev1.Pod) bool {
 	return len(p.Status.ContainerStatuses) > 0 && !slices.ContainsFunc(p.Status.ContainerStatuses, func(st corev1.ContainerStatus) bool { return st.State.Terminated == nil })
 }
 
-// some holds when one of the namespace's pods is so.
-func some(so func(*corev1.Pod) bool) Check {
+// somePod holds when one of the namespace's pods is so.
+func somePod(so func(*corev1.Pod) bool) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
 		list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -232,25 +232,17 @@ func some(so func(*corev1.Pod) bool) Check {
 	}
 }
 
-// named holds when the pod of that name is so.
-func named(name string, so func(*corev1.Pod) bool) Check {
-	return func(ctx context.Context, c Cluster) (bool, error) {
-		p, err := c.CoreV1().Pods(c.Namespace).Get(ctx, name, metav1.GetOptions{})
-		return err == nil && so(p), err
-	}
-}
+// asApplied always holds: what was applied is all there is to it.
+func asApplied(context.Context, Cluster) (bool, error) { return true, nil }
 
-// found always holds: what was applied is all there is to it.
-func found(context.Context, Cluster) (bool, error) { return true, nil }
-
-func deployment(name string, so func(*appsv1.Deployment) bool) Check {
+func deploymentIs(name string, so func(*appsv1.Deployment) bool) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
 		d, err := c.AppsV1().Deployments(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err == nil && so(d), err
 	}
 }
 
-func condition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) appsv1.DeploymentCondition {
+func progressOf(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) appsv1.DeploymentCondition {
 	for _, c := range d.Status.Conditions {
 		if c.Type == kind {
 			return c
@@ -268,8 +260,8 @@ func jobFailed(name, reason string) Check {
 	}
 }
 
-// scaler holds when the autoscaler has a condition whose message holds the part.
-func scaler(name string, kind autoscalingv2.HorizontalPodAutoscalerConditionType, part string) Check {
+// hpaSays holds when the autoscaler has a condition whose message holds the part.
+func hpaSays(name string, kind autoscalingv2.HorizontalPodAutoscalerConditionType, part string) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
 		hpa, err := c.AutoscalingV2().HorizontalPodAutoscalers(c.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err == nil && slices.ContainsFunc(hpa.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
@@ -293,8 +285,8 @@ func evictPods(ctx context.Context, c Cluster) error {
 	return nil
 }
 
-// createPod makes a pod like the namespace's only one, of another priority class.
-func createPod(name, class string) Action {
+// createLike makes a pod like the namespace's only one, of another priority class.
+func createLike(name, class string) Action {
 	return func(ctx context.Context, c Cluster) error {
 		list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
 		if err != nil || len(list.Items) == 0 {
@@ -310,8 +302,8 @@ func createPod(name, class string) Action {
 	}
 }
 
-// taintNode sets the fault's taint on the node that faults run on, or takes it off.
-func taintNode(effect corev1.TaintEffect, set bool) Action {
+// taintN2 sets the fault's taint on the node that faults run on, or takes it off.
+func taintN2(effect corev1.TaintEffect, set bool) Action {
 	return func(ctx context.Context, c Cluster) error {
 		return c.eachNode(ctx, func(n *corev1.Node) {
 			n.Spec.Taints = slices.DeleteFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == reserved })
@@ -322,8 +314,8 @@ func taintNode(effect corev1.TaintEffect, set bool) Action {
 	}
 }
 
-// cordonNode closes the node that faults run on to new pods, or opens it.
-func cordonNode(shut bool) Action {
+// cordonN2 closes the node that faults run on to new pods, or opens it.
+func cordonN2(shut bool) Action {
 	return func(ctx context.Context, c Cluster) error {
 		return c.eachNode(ctx, func(n *corev1.Node) {
 			if n.Name == n2 {
@@ -369,7 +361,7 @@ func contest(name string) Action {
 			if err != nil {
 				return err
 			}
-			settled := deployment(name, func(d *appsv1.Deployment) bool {
+			settled := deploymentIs(name, func(d *appsv1.Deployment) bool {
 				return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == int32(replicas)
 			})
 			if err := until(ctx, c, settled, defaultLimit); err != nil {

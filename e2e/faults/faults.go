@@ -32,6 +32,7 @@ type Fault struct {
 
 	Ask        string   // what a person asks about: TYPE/NAME
 	Want       []string // rule ids, any of which may be the first cause; empty: no cause at all
+	And        []string // rule ids of a second cause, any of which must be among the first three; empty: there is one cause
 	Least      string   // the least confidence of that cause; empty: certain
 	NeedsNodes bool     // acts on the lab's node n2; elsewhere it cannot be made
 	Alone      bool     // disturbs other pods: nothing else may run meanwhile
@@ -42,7 +43,7 @@ func (f Fault) Benign() bool { return len(f.Want) == 0 }
 
 // All returns every fault. Those that need to be alone come last, and of the others the slowest first.
 func All() []Fault {
-	all := slices.Concat(benign(), exits(), starts(), memory(), probes(), images(), config(), scheduling(), eviction(), deletion(), nodes(), changes())
+	all := slices.Concat(benign(), calm(), doubles(), exits(), starts(), memory(), probes(), images(), config(), scheduling(), eviction(), deletion(), nodes(), changes())
 	slices.SortStableFunc(all, func(a, b Fault) int {
 		if a.Alone != b.Alone {
 			return map[bool]int{true: 1, false: -1}[a.Alone]

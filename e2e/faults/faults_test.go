@@ -43,7 +43,7 @@ func testFault(t *testing.T, f Fault) {
 		t.Errorf("its pod must run on %s", n2)
 	}
 	kind, name, _ := strings.Cut(f.Ask, "/")
-	if !slices.Contains([]string{"pod", "deploy", "job", "cronjob", "sts", "ds", "node"}, kind) || kind != "node" && !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
+	if !slices.Contains([]string{"pod", "deploy", "rs", "sts", "ds", "job", "cj", "pvc", "node"}, kind) || kind != "node" && !strings.Contains(manifest, "metadata: {name: "+name+"}") &&
 		!strings.Contains(manifest, "name: "+name+"\n") {
 		t.Errorf("its manifest has no %s", f.Ask)
 	}

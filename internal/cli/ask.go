@@ -20,6 +20,7 @@ type ask struct {
 	label     string
 	container string
 	files     []string
+	recursive bool
 	from      string
 	noLogs    bool
 	logBytes  int64
@@ -49,7 +50,8 @@ func (a *ask) bind(flags *pflag.FlagSet) {
 	flags.BoolVarP(&a.all, "all-namespaces", "A", false, "ask about everything in trouble in every namespace")
 	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
-	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests name; - reads standard input")
+	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests, or those in a folder, name; - reads standard input")
+	flags.BoolVarP(&a.recursive, "recursive", "R", false, "read the folders below that of -f too")
 	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar) or from what kubectl get -o yaml printed, not from a cluster; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
@@ -96,7 +98,11 @@ func (a *ask) selections(p *program, args []string) ([]evidence.Selection, error
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range a.files {
+	files, err := manifestFiles(a.files, a.recursive)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
 		more, err := p.manifest(file, namespace)
 		if err != nil {
 			return nil, err

@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -28,6 +31,36 @@ type named struct {
 	Kind     string            `json:"kind"`
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Items    []named           `json:"items"` // of a List
+}
+
+// manifestFiles returns the files that -f names: of a folder, as kubectl has it, those that end in .yaml, .yml or .json.
+func manifestFiles(names []string, recursive bool) ([]string, error) {
+	var files []string
+	for _, name := range names {
+		if info, err := os.Stat(name); err != nil || !info.IsDir() { // an error is for who reads it
+			files = append(files, name)
+			continue
+		}
+		before := len(files)
+		err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir() && path != name && !recursive:
+				return fs.SkipDir
+			case !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
+				files = append(files, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the manifests in %s: %w", name, err)
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("there is no .yaml, .yml or .json file in %s: -R reads the folders below it too", name)
+		}
+	}
+	return files, nil
 }
 
 // manifest returns the things that the documents of a file name and that can be asked about.

@@ -38,6 +38,9 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	narrowed := *s
 	narrowed.Subject, narrowed.Asked = ref, []evidence.Ref{ref}
 	if pod, ok := s.Object(ref).(*corev1.Pod); ok {
+		if sel.Container != "" {
+			narrowed.Asked = []evidence.Ref{ref.InContainer(sel.Container)}
+		}
 		return &narrowed, checkContainer(pod, sel.Container)
 	}
 	for _, pod := range evidence.List[*corev1.Pod](s) {

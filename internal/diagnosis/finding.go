@@ -34,7 +34,7 @@ type Finding struct {
 	Message    string          // one sentence, no full stop: "container app was killed at its memory limit of 256Mi"
 	Facts      []evidence.Fact // what supports it: never empty
 	Against    []evidence.Fact // what speaks against it, shown as openly
-	Through    []evidence.Ref  // by which other things trouble reaches this one: the pods behind the Service it calls
+	Through    []evidence.Ref  // the pods through which trouble reaches this thing: those behind the Service that it calls
 	Fixes      []Fix           // alternatives, best first; at most one is applied
 }
 

@@ -25,6 +25,18 @@ func kindOf(kind string) evidence.Kind {
 	return evidence.Spec
 }
 
+// Memo returns what work returns, which is done once for the pass's thing however many rules ask: for what is dear, as
+// reading a log. The key says what it is. What work looks at, each caller must look at itself, before.
+func Memo[T any](p *Pass, key string, work func() T) T {
+	at := memoKey{p.about, key}
+	if known, ok := p.memo[at].(T); ok {
+		return known
+	}
+	value := work()
+	p.memo[at] = value
+	return value
+}
+
 // Get returns an object of type T (a pointer type) by name, for a rule that looks beyond its own thing.
 func Get[T evidence.Object](p *Pass, namespace, name string) (T, bool) {
 	o, ok := evidence.Get[T](p.snapshot, namespace, name)
@@ -53,9 +65,7 @@ func (p *Pass) Absent(ref evidence.Ref) bool {
 // EventsOf returns the Events about another thing with one of the reasons (all without any), oldest first.
 func (p *Pass) EventsOf(ref evidence.Ref, reasons ...string) []evidence.Event {
 	p.used |= evidence.Events
-	return slices.DeleteFunc(slices.Clone(p.snapshot.EventsAbout(ref)), func(e evidence.Event) bool {
-		return len(reasons) > 0 && !slices.Contains(reasons, e.Reason)
-	})
+	return withReason(p.snapshot.EventsAbout(ref), reasons)
 }
 
 // AttemptsOf returns the runs known of another pod or container, oldest first within a container, without their logs.
@@ -86,10 +96,8 @@ func (p *Pass) Owners() []evidence.Ref {
 // Siblings returns the other pods that the topmost controller of the pass's pod or workload has, well or not.
 func (p *Pass) Siblings() []*corev1.Pod {
 	p.used |= evidence.Spec | evidence.Status
-	top := p.snapshot.TopOwner(p.about)
-	return slices.DeleteFunc(evidence.List[*corev1.Pod](p.snapshot), func(pod *corev1.Pod) bool {
-		ref := evidence.RefOf(pod)
-		return ref == p.about.Object() || p.snapshot.TopOwner(ref) != top
+	return slices.DeleteFunc(slices.Clone(p.snapshot.PodsOf(p.snapshot.TopOwner(p.about))), func(pod *corev1.Pod) bool {
+		return evidence.RefOf(pod) == p.about.Object()
 	})
 }
 

@@ -24,6 +24,13 @@ type Pass struct {
 	attempt  evidence.Attempt
 	used     evidence.Kind
 	found    []Finding
+	memo     map[memoKey]any // of all passes of one Run
+}
+
+// memoKey names what was worked out about one thing.
+type memoKey struct {
+	about evidence.Ref
+	what  string
 }
 
 // About returns the thing that the pass looks at.
@@ -122,10 +129,17 @@ func (p *Pass) pod() *corev1.Pod {
 // Events returns the Events about the thing with one of the reasons (all without any), oldest first.
 func (p *Pass) Events(reasons ...string) []evidence.Event {
 	p.used |= evidence.Events
+	return withReason(p.snapshot.EventsAbout(p.about), reasons)
+}
+
+func withReason(events []evidence.Event, reasons []string) []evidence.Event {
+	if len(reasons) == 0 {
+		return slices.Clone(events)
+	}
 	var list []evidence.Event
-	for _, e := range p.snapshot.EventsAbout(p.about) {
-		if len(reasons) == 0 || slices.Contains(reasons, e.Reason) {
-			list = append(list, e)
+	for i := range events {
+		if slices.Contains(reasons, events[i].Reason) {
+			list = append(list, events[i])
 		}
 	}
 	return list
@@ -155,10 +169,7 @@ func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {
 	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
 		name = pod.Spec.NodeName
 	}
-	list := slices.Clone(p.snapshot.EventsAbout(evidence.RefTo("Node", "", name)))
-	return slices.DeleteFunc(list, func(e evidence.Event) bool {
-		return len(reasons) > 0 && !slices.Contains(reasons, e.Reason)
-	})
+	return withReason(p.snapshot.EventsAbout(evidence.RefTo("Node", "", name)), reasons)
 }
 
 // NodeName returns the name of the node that the pass's pod was assigned to, or "". It is part of the pod's identity

@@ -45,16 +45,19 @@ func lag(s Scope) time.Duration {
 func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 	fs := slices.Clone(findings)
 	slices.SortStableFunc(fs, earlier)
-	parent := make([]int, len(fs))
+	about := map[evidence.Ref][]int{} // the findings before the one at hand, by object
+	leads := map[int][]int{}
 	for i := range fs {
-		parent[i] = -1
-		for j := range i {
-			if explains(s, &fs[j], &fs[i]) && (parent[i] < 0 || stronger(&fs[j], &fs[parent[i]])) {
-				parent[i] = j
+		parent := -1
+		for _, j := range candidates(s, about, &fs[i]) {
+			if explains(s, &fs[j], &fs[i]) && (parent < 0 || stronger(&fs[j], &fs[parent])) {
+				parent = j
 			}
 		}
+		leads[parent] = append(leads[parent], i)
+		about[fs[i].About.Object()] = append(about[fs[i].About.Object()], i)
 	}
-	causes := tree(fs, parent, -1)
+	causes := tree(fs, leads, -1)
 	slices.SortStableFunc(causes, func(a, b Cause) int {
 		return cmp.Or(
 			-cmp.Compare(a.Confidence, b.Confidence),
@@ -65,6 +68,18 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 		)
 	})
 	return causes
+}
+
+// candidates returns the findings about what can reach the thing of f, in order.
+func candidates(s *evidence.Snapshot, about map[evidence.Ref][]int, f *Finding) []int {
+	var list []int
+	for _, thing := range append([]evidence.Ref{f.About}, f.Through...) {
+		for _, above := range s.Above(thing) {
+			list = append(list, about[above]...)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // earlier is the strict total order that makes the links acyclic: time less the reporting lag, then the wider scope,
@@ -109,12 +124,10 @@ func stronger(a, b *Finding) bool {
 	return a.At.After(b.At)
 }
 
-func tree(fs []Finding, parent []int, of int) []Cause {
+func tree(fs []Finding, leads map[int][]int, of int) []Cause {
 	var causes []Cause
-	for i := range fs {
-		if parent[i] == of {
-			causes = append(causes, Cause{Finding: fs[i], Leads: tree(fs, parent, i)})
-		}
+	for _, i := range leads[of] {
+		causes = append(causes, Cause{Finding: fs[i], Leads: tree(fs, leads, i)})
 	}
 	return causes
 }

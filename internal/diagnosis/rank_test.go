@@ -167,6 +167,7 @@ func TestMissingEvidenceIsASkip(t *testing.T) {
 	s := world()
 	s.Has = evidence.Status
 	s.Gaps = []evidence.Gap{{Kind: evidence.Events, Why: "forbidden: cannot list events"}}
+	s.Freeze()
 	for _, skip := range Run(s, []*Rule{r}).Skipped {
 		if skip.Missing != evidence.Events || skip.Why != "forbidden: cannot list events" {
 			t.Errorf("skip is %s, %q", skip.Missing, skip.Why)
@@ -237,5 +238,29 @@ func TestTroubleComesThroughOtherThings(t *testing.T) {
 		if got := shape(Examine(s, c.rules).Causes, ""); got != c.want {
 			t.Errorf("%s: got\n%swant\n%s", name, got, c.want)
 		}
+	}
+}
+
+func TestOneContainerIsAskedAbout(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "app"}, {Name: "proxy"}},
+	}}
+	for _, name := range []string{"app", "proxy"} {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: name, State: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", FinishedAt: metav1.NewTime(noon)},
+		}})
+	}
+	reports := func(id string, scope Scope) *Rule {
+		return &Rule{ID: id, Scope: scope, Needs: evidence.Status, Run: func(p *Pass) {
+			p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Facts: []evidence.Fact{{Source: evidence.FromStatus}}})
+		}}
+	}
+	s := (&evidence.Snapshot{
+		Taken: noon, Has: evidence.Status, Objects: []evidence.Object{pod}, Asked: []evidence.Ref{evidence.RefOf(pod).InContainer("proxy")},
+	}).Freeze()
+	report := Examine(s, []*Rule{reports("AAA001", Attempt), reports("AAA002", Container), reports("AAA003", Pod)})
+	want := "AAA001 pod/web[proxy]#0 m\nAAA002 pod/web[proxy] m\nAAA003 pod/web m\n"
+	if got := shape(report.Causes, ""); got != want || report.Asked != 1 || len(report.Undetermined) != 0 {
+		t.Errorf("got\n%sof %d pods, undetermined %v, want\n%s", got, report.Asked, report.Undetermined, want)
 	}
 }

@@ -5,7 +5,6 @@ package diagnosis
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -85,20 +84,22 @@ func aside(s *evidence.Snapshot, beside []evidence.Ref, c *Cause) bool {
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
 // finding follows from; and every pod in trouble that nothing else is about, so that silence is not taken for health.
 func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
-	explained := map[evidence.Ref]bool{}
+	explained, told := map[evidence.Ref]bool{}, map[evidence.Ref]bool{}
 	var walk func(causes []Cause, likely bool)
 	walk = func(causes []Cause, likely bool) {
 		for i := range causes {
 			sure := likely || causes[i].Confidence >= Likely
 			explained[causes[i].About] = explained[causes[i].About] || sure
+			told[causes[i].About.Object()] = true
 			walk(causes[i].Leads, sure)
 		}
 	}
 	walk(causes, false)
 	var list []Undetermined
-	beside := besides(s)
-	for _, t := range targets(s)[Attempt] {
+	beside, things := besides(s), targets(s)
+	for _, t := range things[Attempt] {
 		if a := t.attempt; !explained[a.Of] && !slices.Contains(beside, a.Of.Object()) {
+			told[a.Of.Object()] = true
 			list = append(list, Undetermined{
 				About: a.Of, At: a.Finished, SettledBy: settledBy(s, a),
 				Message: fmt.Sprintf("container %s ended with exit code %d, reason %s, and nothing that could be read says who ended it",
@@ -106,10 +107,9 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 			})
 		}
 	}
-	for _, t := range targets(s)[Pod] {
-		about := func(ref evidence.Ref) bool { return s.Covers(ref, t.about) || s.Covers(t.about, ref) }
-		told := slices.ContainsFunc(slices.Collect(maps.Keys(explained)), about) || slices.ContainsFunc(list, func(u Undetermined) bool { return about(u.About) })
-		if pod := s.Object(t.about).(*corev1.Pod); !told && !slices.Contains(beside, t.about) && evidence.Troubled(pod, s.Taken) {
+	for _, t := range things[Pod] {
+		isTold := slices.ContainsFunc(s.Above(t.about), func(ref evidence.Ref) bool { return told[ref] })
+		if pod := s.Object(t.about).(*corev1.Pod); !isTold && !slices.Contains(beside, t.about) && evidence.Troubled(pod, s.Taken) {
 			message := fmt.Sprintf("pod %s (%s) is not as it should be, and no rule recognises why", pod.Name, pod.Status.Phase)
 			list = append(list, Undetermined{About: t.about, Message: message})
 		}

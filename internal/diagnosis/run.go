@@ -22,7 +22,7 @@ type Result struct {
 // reports an invalid finding is broken: that is a Skip with the reason, and the others go on.
 func Run(s *evidence.Snapshot, rules []*Rule) Result {
 	result := Result{Used: map[string]evidence.Kind{}}
-	things := targets(s)
+	things, memo := targets(s), map[memoKey]any{}
 	for _, r := range rules {
 		if r.Stage == Retired {
 			continue
@@ -32,7 +32,7 @@ func Run(s *evidence.Snapshot, rules []*Rule) Result {
 				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
 				continue
 			}
-			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt}
+			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt, memo: memo}
 			if err := p.run(); err != nil {
 				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
 				continue
@@ -105,13 +105,20 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 	return t
 }
 
+// podTargets adds a pod and what is in it, or of that only one container.
 func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
+	only := ref.Container
+	ref = ref.Object()
 	t[Pod] = append(t[Pod], target{about: ref})
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
+		if only == "" || only == c.Name {
+			t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
+		}
 	}
 	for _, a := range s.Deaths(ref) {
-		t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+		if only == "" || only == a.Of.Container {
+			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+		}
 	}
 }
 

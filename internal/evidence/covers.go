@@ -29,6 +29,29 @@ func (s *Snapshot) Covers(a, b Ref) bool {
 	return s.owns(a, b) || s.runs(a, b) || s.mounts(a, b)
 }
 
+// Above returns the objects whose trouble can reach a thing: its own, its controllers, the node and the claims of its
+// pod, its namespace, and the cluster. Whatever covers the thing is one of them or a part of one.
+func (s *Snapshot) Above(of Ref) []Ref {
+	above := []Ref{of.Object()}
+	if of.Kind == "" {
+		return above
+	}
+	for b := of.Object(); len(above) <= 8; {
+		owner, ok := s.Owner(b)
+		if !ok {
+			break
+		}
+		above, b = append(above, owner), owner
+	}
+	if pod, ok := s.Object(of).(*corev1.Pod); ok {
+		above = append(append(above, RefTo("Node", "", pod.Spec.NodeName)), ClaimsOf(pod)...)
+	}
+	if of.Namespace != "" {
+		above = append(above, RefTo("Namespace", "", of.Namespace))
+	}
+	return append(above, Cluster)
+}
+
 func (s *Snapshot) owns(a, b Ref) bool {
 	for range 8 {
 		owner, ok := s.Owner(b)

@@ -57,16 +57,20 @@ const recorderBurst = 25
 // OrderFor returns the kubelet's order that attempt a ended by: the newest Killing Event that lies within its life.
 // Where the recorder has dropped or merged it, an order is inferred from other Killing Events or from a failing probe.
 func (s *Snapshot) OrderFor(a Attempt) (Order, bool) {
-	pod, ok := Get[*Pod](s, a.Of.Namespace, a.Of.Name)
-	if !ok || !a.Ended() || a.Started.IsZero() { // what never started was never ordered to stop
-		return Order{}, false
+	order, ordered := s.orders[a.Of]
+	return order, ordered
+}
+
+func (s *Snapshot) orderFor(pod *Pod, a Attempt) Order {
+	if !a.Ended() || a.Started.IsZero() { // what never started was never ordered to stop
+		return Order{}
 	}
 	best := s.orderWithin(pod, a)
 	if best.By == "" && a.endsLikeAnOrder() {
 		best = s.inferOrder(pod, a)
 	}
 	best.Grace = graceOf(pod, a.Of.Container, best.By)
-	return best, best.By != ""
+	return best
 }
 
 // orderWithin looks for a Killing Event within the life of the attempt. Repeated Events are merged and keep their

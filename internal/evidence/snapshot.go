@@ -43,8 +43,13 @@ type Snapshot struct {
 	Facts   []Fact // facts that have no object: kernel log, CRI, usage
 
 	index    map[Ref]Object
-	events   map[Ref][]Event
+	kinds    map[string][]Object // by kind, in order
+	events   map[Ref][]Event     // by object
+	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
+	orders   map[Ref]Order
+	families map[Ref][]*Pod // by topmost controller
+	gaps     map[Ref][]Gap  // by object
 }
 
 // Freeze puts the snapshot in its one order, derives attempts and what Events say, and returns it. Duplicate objects
@@ -73,6 +78,10 @@ func (s *Snapshot) Freeze() *Snapshot {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.About.Compare(b.About), cmp.Compare(a.Why, b.Why))
 	})
 	s.Gaps = slices.Compact(s.Gaps)
+	s.gaps = map[Ref][]Gap{}
+	for _, g := range s.Gaps {
+		s.gaps[g.About.Object()] = append(s.gaps[g.About.Object()], g)
+	}
 	return s
 }
 
@@ -81,9 +90,14 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 }
 
 func (s *Snapshot) indexObjects() {
-	s.index = make(map[Ref]Object, len(s.Objects))
+	s.index, s.kinds, s.families = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[Ref][]*Pod{}
 	for _, o := range s.Objects {
-		s.index[RefOf(o)] = o
+		ref := RefOf(o)
+		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
+	}
+	for _, pod := range List[*Pod](s) {
+		top := s.TopOwner(RefOf(pod))
+		s.families[top] = append(s.families[top], pod)
 	}
 }
 
@@ -98,6 +112,27 @@ func (s *Snapshot) indexEvents() {
 			return cmp.Or(a.Last.Compare(b.Last), a.First.Compare(b.First), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 		})
 	}
+	s.bearing = make(map[Ref][]Event, len(s.events))
+	for ref := range s.events {
+		s.bearing[ref] = s.bearOn(ref)
+	}
+}
+
+// bearOn returns the Events about an object or a container, without those of an earlier object of the same name.
+func (s *Snapshot) bearOn(ref Ref) []Event {
+	uid := ""
+	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
+		uid = string(o.GetUID())
+	}
+	var list []Event
+	for _, e := range s.events[ref.Object()] {
+		sameObject := uid == "" || e.UID == "" || e.UID == uid
+		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
+		if sameObject && sameContainer {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 func (s *Snapshot) indexAttempts() {
@@ -105,12 +140,20 @@ func (s *Snapshot) indexAttempts() {
 	for _, l := range s.Logs {
 		logs[l.Of] = l
 	}
-	s.attempts = map[Ref][]Attempt{}
+	s.attempts, s.orders = map[Ref][]Attempt{}, map[Ref]Order{}
 	for _, pod := range List[*Pod](s) {
 		for _, a := range attemptsOf(pod) {
 			a.Expected = expected(pod, a, s.Taken)
 			a.Log = logs[a.Of]
 			s.attempts[RefOf(pod)] = append(s.attempts[RefOf(pod)], a)
+			of := a.Of
+			of.Attempt = NoAttempt
+			if _, done := s.bearing[of]; !done && len(s.events[of.Object()]) > 0 {
+				s.bearing[of] = s.bearOn(of)
+			}
+			if order := s.orderFor(pod, a); order.By != "" {
+				s.orders[a.Of] = order
+			}
 		}
 	}
 }
@@ -148,7 +191,7 @@ func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
 // List returns all objects of type T (a pointer type), by namespace and name.
 func List[T Object](s *Snapshot) []T {
 	var list []T
-	for _, o := range s.Objects {
+	for _, o := range s.kinds[reflect.TypeFor[T]().Elem().Name()] {
 		if t, ok := o.(T); ok {
 			list = append(list, t)
 		}
@@ -160,7 +203,13 @@ func List[T Object](s *Snapshot) []T {
 func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
 
 // IsAbsent tells whether the thing was looked for and does not exist. False may also mean that nobody looked.
-func (s *Snapshot) IsAbsent(ref Ref) bool { return slices.Contains(s.Absent, ref) }
+func (s *Snapshot) IsAbsent(ref Ref) bool {
+	_, found := slices.BinarySearchFunc(s.Absent, ref, Ref.Compare)
+	return found
+}
+
+// PodsOf returns the pods whose topmost controller that is, by name.
+func (s *Snapshot) PodsOf(top Ref) []*Pod { return s.families[top] }
 
 // Attempts returns the runs known of a pod, or of one container of it, oldest first within a container.
 func (s *Snapshot) Attempts(of Ref) []Attempt {
@@ -197,30 +246,25 @@ func (s *Snapshot) Deaths(pod Ref) []Attempt {
 }
 
 // EventsAbout returns the Events of an object, oldest first: for a container its own and those of the pod as a whole.
+// The caller does not change the list.
 // Events of an earlier object of the same name are left out by their UID; those of a node are not, because the
 // kubelet uses the node's name for it.
 func (s *Snapshot) EventsAbout(ref Ref) []Event {
-	uid := ""
-	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
-		uid = string(o.GetUID())
+	ref.Attempt = NoAttempt
+	if list, ready := s.bearing[ref]; ready {
+		return list
 	}
-	var list []Event
-	for _, e := range s.events[ref.Object()] {
-		sameObject := uid == "" || e.UID == "" || e.UID == uid
-		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
-		if sameObject && sameContainer {
-			list = append(list, e)
-		}
-	}
-	return list
+	return s.bearOn(ref)
 }
 
 // Lacks returns which of the kinds k are missing for the thing named.
 func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
 	lacks := k &^ s.Has
-	for _, g := range s.Gaps {
-		if k&g.Kind != 0 && s.Covers(g.About, about) {
-			lacks |= k & g.Kind
+	for _, above := range s.Above(about) {
+		for _, g := range s.gaps[above] {
+			if s.Covers(g.About, about) {
+				lacks |= k & g.Kind
+			}
 		}
 	}
 	return lacks

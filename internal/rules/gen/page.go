@@ -24,6 +24,7 @@ var scopes = map[diagnosis.Scope]string{
 	diagnosis.Attempt:   "each end of a container that needs explaining",
 	diagnosis.Container: "each container",
 	diagnosis.Pod:       "each pod",
+	diagnosis.Claim:     "each volume claim",
 	diagnosis.Workload:  "each workload",
 	diagnosis.Node:      "each node",
 	diagnosis.Cluster:   "the cluster",

@@ -49,7 +49,8 @@ var %[2]s = &diagnosis.Rule{
 
 // fixture is a small bundle: replace what is in it by what a cluster really wrote.
 func (d draft) fixture(purpose string) string {
-	return fmt.Sprintf(`%s %s.
+	return fmt.Sprintf(`origin: hand
+%s %s.
 -- meta.yaml --
 format: 1
 taken: "2026-01-01T00:10:00Z"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e
+// Package grounded tells whether a fact that a report shows is found again at the place that it names.
+package grounded
 
 import (
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 )
 
 // at returns what an API object, as decoded from JSON, holds at a field path. An element of a list is named by its
@@ -54,9 +54,9 @@ func step(value any, path string) (any, string, bool) {
 	return v, path[end:], ok
 }
 
-// says tells whether a fact's text is what an object holds at a path: the path's last name and the value, or of a map
+// Says tells whether a fact's text is what an object holds at a path: the path's last name and the value, or of a map
 // some of its names and values, separated by commas.
-func says(object map[string]any, path, text string) bool {
+func Says(object map[string]any, path, text string) bool {
 	value, ok := at(object, path)
 	if !ok {
 		return false
@@ -96,39 +96,4 @@ func words(value any) string {
 		parts = append(parts, fmt.Sprint(e))
 	}
 	return strings.Join(parts, " ")
-}
-
-func TestSays(t *testing.T) {
-	pod := map[string]any{
-		"metadata": map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
-		"spec": map[string]any{
-			"nodeSelector": map[string]any{"example.com/disk": "ssd"},
-			"containers":   []any{map[string]any{"name": "app", "command": []any{"/bin/sh", "-c", "exit 3"}}},
-		},
-		"status": map[string]any{
-			"conditions": []any{map[string]any{"type": "Ready", "status": "False", "message": "a, b"}},
-			"containerStatuses": []any{map[string]any{"name": "app", "lastState": map[string]any{
-				"terminated": map[string]any{"exitCode": int64(137), "reason": "OOMKilled"},
-			}}},
-		},
-	}
-	for _, c := range []struct {
-		path, text string
-		want       bool
-	}{
-		{"status.containerStatuses[app].lastState.terminated", "exitCode 137, reason OOMKilled", true},
-		{"status.containerStatuses[0].lastState.terminated.exitCode", "exitCode 137", true},
-		{"status.containerStatuses[app].lastState.terminated", "exitCode 13, reason OOMKilled", false},
-		{"status.containerStatuses[web].lastState.terminated", "exitCode 137", false},
-		{"status.conditions[Ready]", "status False, message a, b", true},
-		{"spec.containers[app].command", "command /bin/sh -c exit 3", true},
-		{"spec.nodeSelector.example.com/disk", "disk ssd", false},
-		{"spec.nodeSelector.example.com/disk", "example.com/disk ssd", true},
-		{"metadata.deletionTimestamp", "deletionTimestamp 2026-01-01T00:00:00Z", true},
-		{"status.phase", "phase Running", false},
-	} {
-		if got := says(pod, c.path, c.text); got != c.want {
-			t.Errorf("says(%s, %q) = %v", c.path, c.text, got)
-		}
-	}
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grounded
+
+import "testing"
+
+func TestSays(t *testing.T) {
+	pod := map[string]any{
+		"metadata": map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
+		"spec": map[string]any{
+			"nodeSelector": map[string]any{"example.com/disk": "ssd"},
+			"containers":   []any{map[string]any{"name": "app", "command": []any{"/bin/sh", "-c", "exit 3"}}},
+		},
+		"status": map[string]any{
+			"conditions": []any{map[string]any{"type": "Ready", "status": "False", "message": "a, b"}},
+			"containerStatuses": []any{map[string]any{"name": "app", "lastState": map[string]any{
+				"terminated": map[string]any{"exitCode": int64(137), "reason": "OOMKilled"},
+			}}},
+		},
+	}
+	for _, c := range []struct {
+		path, text string
+		want       bool
+	}{
+		{"status.containerStatuses[app].lastState.terminated", "exitCode 137, reason OOMKilled", true},
+		{"status.containerStatuses[0].lastState.terminated.exitCode", "exitCode 137", true},
+		{"status.containerStatuses[app].lastState.terminated", "exitCode 13, reason OOMKilled", false},
+		{"status.containerStatuses[web].lastState.terminated", "exitCode 137", false},
+		{"status.conditions[Ready]", "status False, message a, b", true},
+		{"spec.containers[app].command", "command /bin/sh -c exit 3", true},
+		{"spec.nodeSelector.example.com/disk", "disk ssd", false},
+		{"spec.nodeSelector.example.com/disk", "example.com/disk ssd", true},
+		{"metadata.deletionTimestamp", "deletionTimestamp 2026-01-01T00:00:00Z", true},
+		{"status.phase", "phase Running", false},
+	} {
+		if got := Says(pod, c.path, c.text); got != c.want {
+			t.Errorf("Says(%s, %q) = %v", c.path, c.text, got)
+		}
+	}
+}
