@@ -58,18 +58,18 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 		}
 		who := ""
 		if o := p.Object(newest.top); o != nil {
-			if by, at := writer(o, "f:spec", "f:template"); by != "" {
+			if by, fact := writer(o, "f:spec", "f:template"); by != "" {
 				who = " by " + by
-				f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: newest.top, At: at, Where: "metadata.managedFields", Text: by + " wrote spec.template"})
+				f.Facts = append(f.Facts, fact)
 			}
 		}
 		f.Message = fmt.Sprintf("only the pods of revision %d of %s fail%s, and those of revision %d are well; it was rolled out%s with: %s",
 			newest.number, newest.top, how(p, failing[0]), before.number, who, told(changes))
 		for _, d := range changes[:min(len(changes), mostTold)] {
-			f.Facts = append(f.Facts, newest.spec(d, f.At))
+			f.Facts = append(f.Facts, newest.cite(d, before)...)
 		}
 		for _, pod := range slices.Concat(failing[:min(len(failing), 2)], healthy[:1]) {
-			f.Facts = append(f.Facts, citeEnd(pod))
+			f.Facts = append(f.Facts, citeEnd(pod)...)
 		}
 		f.Fixes = []diagnosis.Fix{undo(newest.top, before.number)}
 		if onlyRestarted(changes) {

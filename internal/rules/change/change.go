@@ -7,13 +7,13 @@
 package change
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -31,28 +31,30 @@ var Rules = []*diagnosis.Rule{
 	Contested,
 }
 
-// writer returns who last wrote one of the fields of an object, and when, as far as the API server kept it.
-func writer(o metav1.Object, section string, fields ...string) (by string, at time.Time) {
-	for _, e := range o.GetManagedFields() {
+// writer returns who last wrote a section of an object, or a field of it, as far as the API server kept it, with the fact
+// that says so and when.
+func writer(o evidence.Object, section, field string) (by string, fact evidence.Fact) {
+	for i, e := range o.GetManagedFields() {
 		var kept map[string]map[string]any
 		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &kept) != nil {
 			continue
 		}
 		below, found := kept[section]
-		for _, field := range fields {
+		if field != "" {
 			_, found = below[field]
-			if found {
-				break
-			}
 		}
-		if found && e.Time.After(at) {
-			by, at = e.Manager, e.Time.UTC()
+		if found && e.Time.After(fact.At) {
+			by = e.Manager
+			fact = evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
+				Where: fmt.Sprintf("metadata.managedFields[%d]", i), Text: fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339)),
+			}
 			if by == "kube-controller-manager" && e.Subresource == "scale" {
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
 	}
-	return by, at
+	return by, fact
 }
 
 func ready(pod *corev1.Pod) bool {
@@ -61,20 +63,18 @@ func ready(pod *corev1.Pod) bool {
 	})
 }
 
-// citeEnd makes a fact of a pod's state for a comparison: how often its containers restarted since it was made.
-func citeEnd(pod *corev1.Pod) evidence.Fact {
-	restarts := 0
-	for i := range pod.Status.ContainerStatuses {
-		restarts += int(pod.Status.ContainerStatuses[i].RestartCount)
+// citeEnd makes facts of a pod's state for a comparison: how often the container that restarted most did, since the pod
+// was made.
+func citeEnd(pod *corev1.Pod) []evidence.Fact {
+	list := pod.Status.ContainerStatuses
+	if len(list) == 0 {
+		return nil
 	}
-	state := "not ready"
-	if ready(pod) {
-		state = "ready"
-	}
-	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), At: pod.CreationTimestamp.UTC(), Where: "status",
-		Text: fmt.Sprintf("%s, restarts %d since it was made", state, restarts),
-	}
+	st := slices.MaxFunc(list, func(a, b corev1.ContainerStatus) int { return cmp.Compare(a.RestartCount, b.RestartCount) })
+	return []evidence.Fact{{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), At: pod.CreationTimestamp.UTC(),
+		Where: "status.containerStatuses[" + st.Name + "]", Text: fmt.Sprintf("ready %t, restartCount %d", st.Ready, st.RestartCount),
+	}}
 }
 
 // undo is the fix that takes a rollout back.

@@ -50,7 +50,8 @@ is a rollout and can be undone.
 			if !ok {
 				continue
 			}
-			by, at := latest(cm)
+			by, wrote := latest(cm)
+			at := wrote.At
 			if by == "" || !at.Before(a.Started) || !at.After(madeAt(p, pod).Add(slack)) {
 				continue
 			}
@@ -58,9 +59,7 @@ is a rollout and can be undone.
 			if why == "" {
 				continue
 			}
-			facts = append([]evidence.Fact{{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(cm), At: at, Where: "metadata.managedFields", Text: by + " wrote data",
-			}, a.Fact()}, facts...)
+			facts = append([]evidence.Fact{wrote, a.Fact()}, facts...)
 			p.Report(diagnosis.Finding{
 				At: at, Confidence: diagnosis.Likely, Facts: facts,
 				Message: fmt.Sprintf("configmap %s, which container %s reads at its start, was changed by %s: %s", name, a.Of.Container, by, why),
@@ -75,12 +74,12 @@ is a rollout and can be undone.
 const slack = 10 * time.Second
 
 // latest returns who last wrote the data of a ConfigMap, and when.
-func latest(cm *corev1.ConfigMap) (string, time.Time) {
-	by, at := writer(cm, "f:data")
-	if other, later := writer(cm, "f:binaryData"); later.After(at) {
+func latest(cm *corev1.ConfigMap) (string, evidence.Fact) {
+	by, fact := writer(cm, "f:data", "")
+	if other, later := writer(cm, "f:binaryData", ""); later.At.After(fact.At) {
 		return other, later
 	}
-	return by, at
+	return by, fact
 }
 
 // madeAt is when the template of a pod was made, as far as its nearest owner tells; else when the pod was.
@@ -118,7 +117,7 @@ func tie(p *diagnosis.Pass, pod *corev1.Pod, cm *corev1.ConfigMap, at time.Time)
 	if old == nil {
 		return "", nil
 	}
-	return fmt.Sprintf("pod %s, which started before that, is well, and none that started since is", old.Name), []evidence.Fact{citeEnd(old)}
+	return fmt.Sprintf("pod %s, which started before that, is well, and none that started since is", old.Name), citeEnd(old)
 }
 
 // keyNamed finds a key of the ConfigMap in the container's last lines. Short keys are words like any other.

@@ -63,9 +63,9 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
 		})
 		who := ""
-		if by, at := writer(o, "f:spec", "f:replicas"); by != "" {
+		if by, fact := writer(o, "f:spec", "f:replicas"); by != "" {
 			who = ", and " + by + " wrote last"
-			facts = append(facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.managedFields", Text: by + " wrote spec.replicas"})
+			facts = append(facts, fact)
 		}
 		p.Report(diagnosis.Finding{
 			At: first, Confidence: diagnosis.Likely, Facts: facts,

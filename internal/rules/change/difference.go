@@ -15,11 +15,12 @@ import (
 // A difference is one thing in which a pod template differs from the one before.
 type difference struct {
 	container string // empty: of the pod as a whole
-	field     string // "image", "env", "resources", "livenessProbe", …
-	where     string // the path within the template
+	field     string // "image", "env", "resources.limits", "livenessProbe", …
 	name      string // of the variable or the resource
 	text      string // "environment variable DB_DSN removed"
-	from, to  string // of a quantity or an image
+	where     string // the path within the template
+	was, is   string // what each template holds there, as facts write it; empty where it cannot be said in a line
+	from, to  string // of a quantity
 }
 
 // restartedAt is what kubectl rollout restart writes.
@@ -28,17 +29,17 @@ const restartedAt = "kubectl.kubernetes.io/restartedAt"
 // differences lists in what the template b differs from a.
 func differences(a, b *corev1.PodTemplateSpec) []difference {
 	var list []difference
-	before := containersOf(a)
-	for name, c := range sorted(containersOf(b)) {
+	before, now := containersOf(a), containersOf(b)
+	for name, c := range sorted(now) {
 		if old, ok := before[name]; ok {
 			list = append(list, betweenContainers(old, c)...)
 		} else {
-			list = append(list, difference{container: name, field: "container", where: "spec.containers[" + name + "]", text: "container " + name + " added"})
+			list = append(list, difference{container: name, field: "container", where: c.path + ".name", is: "name " + name, text: "container " + name + " added"})
 		}
 	}
-	for name := range sorted(before) {
-		if _, ok := containersOf(b)[name]; !ok {
-			list = append(list, difference{container: name, field: "container", where: "spec.containers", text: "container " + name + " removed"})
+	for name, c := range sorted(before) {
+		if _, ok := now[name]; !ok {
+			list = append(list, difference{container: name, field: "container", where: c.path + ".name", was: "name " + name, text: "container " + name + " removed"})
 		}
 	}
 	return append(list, betweenPods(a, b)...)
@@ -54,64 +55,56 @@ func sorted[V any](m map[string]V) func(func(string, V) bool) {
 	}
 }
 
-func containersOf(t *corev1.PodTemplateSpec) map[string]*corev1.Container {
-	all := map[string]*corev1.Container{}
-	for _, list := range [][]corev1.Container{t.Spec.InitContainers, t.Spec.Containers} {
-		for i := range list {
-			all[list[i].Name] = &list[i]
+// A placed container is one with its path within the template.
+type placed struct {
+	*corev1.Container
+	path string
+}
+
+func containersOf(t *corev1.PodTemplateSpec) map[string]placed {
+	all := map[string]placed{}
+	for i, list := range [][]corev1.Container{t.Spec.InitContainers, t.Spec.Containers} {
+		for j := range list {
+			all[list[j].Name] = placed{&list[j], "spec." + []string{"initContainers", "containers"}[i] + "[" + list[j].Name + "]"}
 		}
 	}
 	return all
 }
 
 // betweenContainers compares two containers of one name.
-func betweenContainers(a, b *corev1.Container) []difference {
-	var list []difference
-	add := func(field, name, from, to, format string, args ...any) {
-		where := "spec.containers[" + b.Name + "]." + field
-		list = append(list, difference{container: b.Name, field: field, where: where, name: name, from: from, to: to, text: fmt.Sprintf(format, args...)})
-	}
+func betweenContainers(a, b placed) []difference {
+	list := betweenEnvironments(a, b)
 	if a.Image != b.Image {
-		add("image", "", a.Image, b.Image, "image %s changed to %s", a.Image, b.Image)
+		list = append(list, difference{
+			container: b.Name, field: "image", where: b.path + ".image", was: "image " + a.Image, is: "image " + b.Image,
+			text: fmt.Sprintf("image %s changed to %s", a.Image, b.Image),
+		})
+	}
+	for _, c := range []struct {
+		field    string
+		from, to []string
+	}{{"command", a.Command, b.Command}, {"args", a.Args, b.Args}} {
+		if !slices.Equal(c.from, c.to) {
+			list = append(list, difference{
+				container: b.Name, field: c.field, where: b.path + "." + c.field, was: line(c.field, c.from), is: line(c.field, c.to),
+				text: fmt.Sprintf("%s of container %s changed", c.field, b.Name),
+			})
+		}
 	}
 	for _, c := range []struct {
 		field    string
 		from, to any
 	}{
-		{"command", a.Command, b.Command}, {"args", a.Args, b.Args}, {"workingDir", a.WorkingDir, b.WorkingDir},
+		{"workingDir", a.WorkingDir, b.WorkingDir}, {"lifecycle", a.Lifecycle, b.Lifecycle},
 		{"livenessProbe", a.LivenessProbe, b.LivenessProbe}, {"readinessProbe", a.ReadinessProbe, b.ReadinessProbe},
-		{"startupProbe", a.StartupProbe, b.StartupProbe}, {"lifecycle", a.Lifecycle, b.Lifecycle},
-		{"securityContext", a.SecurityContext, b.SecurityContext}, {"volumeMounts", a.VolumeMounts, b.VolumeMounts},
-		{"ports", a.Ports, b.Ports}, {"envFrom", a.EnvFrom, b.EnvFrom},
+		{"startupProbe", a.StartupProbe, b.StartupProbe}, {"securityContext", a.SecurityContext, b.SecurityContext},
+		{"volumeMounts", a.VolumeMounts, b.VolumeMounts}, {"ports", a.Ports, b.Ports}, {"envFrom", a.EnvFrom, b.EnvFrom},
 	} {
 		if !reflect.DeepEqual(c.from, c.to) {
-			add(c.field, "", "", "", "%s of container %s changed", c.field, b.Name)
+			list = append(list, difference{container: b.Name, field: c.field, text: fmt.Sprintf("%s of container %s changed", c.field, b.Name)})
 		}
 	}
-	for name, e := range sorted(variables(a)) {
-		if now, ok := variables(b)[name]; !ok {
-			add("env", name, e, "", "environment variable %s removed", name)
-		} else if now != e {
-			add("env", name, e, now, "environment variable %s changed", name)
-		}
-	}
-	for name, e := range sorted(variables(b)) {
-		if _, ok := variables(a)[name]; !ok {
-			add("env", name, "", e, "environment variable %s added", name)
-		}
-	}
-	for _, l := range []struct {
-		kind     string
-		from, to corev1.ResourceList
-	}{{"limits", a.Resources.Limits, b.Resources.Limits}, {"requests", a.Resources.Requests, b.Resources.Requests}} {
-		for _, name := range resources(l.from, l.to) {
-			from, to := quantity(l.from, name), quantity(l.to, name)
-			if from != to {
-				add("resources."+l.kind, string(name), from, to, "%s %s changed from %s to %s", name, strings.TrimSuffix(l.kind, "s"), none(from), none(to))
-			}
-		}
-	}
-	return list
+	return append(list, betweenResources(a, b)...)
 }
 
 // betweenPods compares what the templates say of the pod as a whole.
@@ -127,7 +120,7 @@ func betweenPods(a, b *corev1.PodTemplateSpec) []difference {
 		{"hostNetwork", a.Spec.HostNetwork, b.Spec.HostNetwork}, {"dnsPolicy", a.Spec.DNSPolicy, b.Spec.DNSPolicy},
 	} {
 		if !reflect.DeepEqual(c.from, c.to) {
-			list = append(list, difference{field: c.field, where: "spec." + c.field, text: c.field + " changed"})
+			list = append(list, difference{field: c.field, text: c.field + " changed"})
 		}
 	}
 	for key, value := range sorted(b.Annotations) {
@@ -136,8 +129,23 @@ func betweenPods(a, b *corev1.PodTemplateSpec) []difference {
 			if key == restartedAt {
 				text = "restarted by kubectl rollout restart at " + value
 			}
-			list = append(list, difference{field: "annotations", where: "metadata.annotations", name: key, text: text})
+			list = append(list, difference{field: "annotations", where: "metadata.annotations", name: key, is: key + " " + value, text: text})
 		}
 	}
 	return list
+}
+
+// mostTold is how many differences a message names.
+const mostTold = 3
+
+// told writes differences into a message.
+func told(list []difference) string {
+	var texts []string
+	for _, d := range list {
+		texts = append(texts, d.text)
+	}
+	if more := len(texts) - mostTold; more > 0 {
+		texts = append(texts[:mostTold], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, ", ")
 }

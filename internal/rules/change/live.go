@@ -4,7 +4,6 @@ package change
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -95,9 +94,9 @@ Kubernetes 1.37.
 			Fixes:   []diagnosis.Fix{{Title: "Set the resizePolicy of the resource to NotRequired, if the program can take it without a restart"}},
 		}
 		if c := p.Spec(); c != nil {
-			for _, policy := range c.ResizePolicy {
+			for i, policy := range c.ResizePolicy {
 				if policy.RestartPolicy == corev1.RestartContainer {
-					f.Facts = append(f.Facts, p.CiteSpec(fmt.Sprintf("resizePolicy[%s].restartPolicy", policy.ResourceName), policy.RestartPolicy))
+					f.Facts = append(f.Facts, p.CiteSpec(fmt.Sprintf("resizePolicy[%d].restartPolicy", i), policy.RestartPolicy))
 				}
 			}
 		}
@@ -138,10 +137,9 @@ The conditions are set in kubernetes pkg/kubelet/allocation and pkg/kubelet/stat
 				f.Facts, why = append(f.Facts, fact), reasonOf(c.Reason)+message(c.Message)
 			}
 		}
-		old := corev1.PodResizeStatus(st.Resize)
-		if why == "" && slices.Contains([]corev1.PodResizeStatus{corev1.PodResizeStatusInfeasible, corev1.PodResizeStatusDeferred}, old) {
-			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.resize", Text: "resize " + string(old)})
-			why = reasonOf(string(old))
+		if old := string(st.Resize); why == "" && (old == corev1.PodReasonInfeasible || old == corev1.PodReasonDeferred) {
+			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.resize", Text: "resize " + old})
+			why = reasonOf(old)
 		}
 		if why == "" {
 			return

@@ -18,17 +18,7 @@ func read(p *diagnosis.Pass) []string {
 	if c == nil {
 		return nil
 	}
-	var names []string
-	for _, from := range c.EnvFrom {
-		if from.ConfigMapRef != nil {
-			names = append(names, from.ConfigMapRef.Name)
-		}
-	}
-	for _, e := range c.Env {
-		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-			names = append(names, e.ValueFrom.ConfigMapKeyRef.Name)
-		}
-	}
+	names := readByEnv(c)
 	for i := range spec.Volumes {
 		v := &spec.Volumes[i]
 		if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name }) {
@@ -47,6 +37,22 @@ func read(p *diagnosis.Pass) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// readByEnv returns the ConfigMaps that a container has variables from.
+func readByEnv(c *corev1.Container) []string {
+	var names []string
+	for _, from := range c.EnvFrom {
+		if from.ConfigMapRef != nil {
+			names = append(names, from.ConfigMapRef.Name)
+		}
+	}
+	for _, e := range c.Env {
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			names = append(names, e.ValueFrom.ConfigMapKeyRef.Name)
+		}
+	}
+	return names
 }
 
 // sameTemplate tells whether two pods were made from one template.

@@ -40,9 +40,13 @@ How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorde
 			if c == nil || !a.Ended() || a.Reason == "OOMKilled" || seen[c.Name] {
 				continue
 			}
-			rule := ruleFor(c, a.ExitCode)
-			if rule == nil {
+			i := ruleFor(c, a.ExitCode)
+			if i < 0 {
 				continue
+			}
+			rule, list := &c.RestartPolicyRules[i], "containers"
+			if a.Init {
+				list = "initContainers"
 			}
 			seen[c.Name] = true
 			about, what := a.Of, "itself"
@@ -53,8 +57,8 @@ How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorde
 				About: about, At: a.Finished, Confidence: diagnosis.Certain,
 				Message: fmt.Sprintf("container %s asked for a restart of %s: its restartPolicyRules do so for exit code %d", c.Name, what, a.ExitCode),
 				Facts: []evidence.Fact{a.Fact(), {
-					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().InContainer(c.Name), Where: "spec.containers[" + c.Name + "].restartPolicyRules",
-					Text: fmt.Sprintf("action %s on exit codes %s %v", rule.Action, rule.ExitCodes.Operator, rule.ExitCodes.Values),
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().InContainer(c.Name), Where: fmt.Sprintf("spec.%s[%s].restartPolicyRules[%d]", list, c.Name, i),
+					Text: fmt.Sprintf("action %s", rule.Action),
 				}},
 				Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Find out why container %s exits with %d, if it does so more often than it is meant to", c.Name, a.ExitCode)}},
 			})
@@ -62,8 +66,8 @@ How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorde
 	},
 }
 
-// ruleFor returns the first rule of a container that matches an exit code, or nil.
-func ruleFor(c *corev1.Container, code int) *corev1.ContainerRestartRule {
+// ruleFor returns the index of the first rule of a container that matches an exit code, or -1.
+func ruleFor(c *corev1.Container, code int) int {
 	for i := range c.RestartPolicyRules {
 		r := &c.RestartPolicyRules[i]
 		if r.ExitCodes == nil {
@@ -71,8 +75,8 @@ func ruleFor(c *corev1.Container, code int) *corev1.ContainerRestartRule {
 		}
 		in := slices.Contains(r.ExitCodes.Values, int32(code))
 		if in == (r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn) {
-			return r
+			return i
 		}
 	}
-	return nil
+	return -1
 }

@@ -5,6 +5,7 @@ package change
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -72,7 +73,31 @@ func (r revision) has(pod *corev1.Pod) bool {
 	return c.Kind == r.ref.Kind && c.Name == r.ref.Name
 }
 
-// spec makes a fact of a difference between two revisions.
-func (r revision) spec(d difference, at time.Time) evidence.Fact {
-	return evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: r.ref, At: at, Where: "spec.template." + d.where, Text: d.text}
+// cite makes facts of what two revisions have at the place of a difference; where that cannot be said in a line, of the
+// newer one's number.
+func (r revision) cite(d difference, before revision) []evidence.Fact {
+	var facts []evidence.Fact
+	for _, side := range []struct {
+		r    revision
+		text string
+	}{{before, d.was}, {r, d.is}} {
+		root := "spec.template."
+		if side.r.hash != "" {
+			root = "data.spec.template."
+		}
+		if side.text != "" && len(side.text) <= longest {
+			facts = append(facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: side.r.ref, At: side.r.made, Where: root + d.where, Text: side.text})
+		}
+	}
+	if len(facts) > 0 {
+		return facts
+	}
+	f := evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: r.ref, At: r.made, Where: "metadata.annotations", Text: fmt.Sprintf("%s %d", deploymentRevision, r.number)}
+	if r.hash != "" {
+		f.Where, f.Text = "revision", fmt.Sprintf("revision %d", r.number)
+	}
+	return []evidence.Fact{f}
 }
+
+// longest is how long a command may be to be shown whole.
+const longest = 200

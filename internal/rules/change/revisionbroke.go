@@ -64,7 +64,7 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 			p.Report(diagnosis.Finding{
 				At: a.Finished, Confidence: diagnosis.Likely,
 				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", a.Of.Container, now.number, now.top, d.text, effect),
-				Facts:   slices.Concat([]evidence.Fact{now.spec(d, pod.CreationTimestamp.UTC()), a.Fact()}, fact),
+				Facts:   slices.Concat(now.cite(d, before), []evidence.Fact{a.Fact()}, fact),
 				Fixes:   []diagnosis.Fix{undo(now.top, before.number)},
 			})
 			return

@@ -5,7 +5,6 @@ package eviction
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,8 +40,11 @@ func failedFor(p *diagnosis.Pass, reasons ...string) (disruption, bool) {
 	}
 	d := disruption{message: st.Message, facts: []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status",
-		Text: fmt.Sprintf("phase %s, reason %s, message %s", st.Phase, st.Reason, strings.TrimSpace(st.Message)),
+		Text: fmt.Sprintf("phase %s, reason %s", st.Phase, st.Reason),
 	}}}
+	if st.Message != "" {
+		d.facts[0].Text += ", message " + st.Message
+	}
 	for _, c := range st.Conditions {
 		if c.Type == corev1.DisruptionTarget {
 			d.at = c.LastTransitionTime.Time
@@ -113,14 +115,20 @@ func taintOf(p *diagnosis.Pass, is func(corev1.Taint) bool) (corev1.Taint, evide
 	if i < 0 {
 		return corev1.Taint{}, evidence.Fact{}, false
 	}
+	return node.Spec.Taints[i], citeTaint(node, i), true
+}
+
+// citeTaint makes a fact of a taint of a node.
+func citeTaint(node *corev1.Node, i int) evidence.Fact {
 	t := node.Spec.Taints[i]
 	f := evidence.Fact{
-		Kind: evidence.Node, Source: evidence.FromSpec, About: evidence.RefOf(node), Where: "spec.taints", Text: "taint " + t.ToString(),
+		Kind: evidence.Node, Source: evidence.FromSpec, About: evidence.RefOf(node), Where: fmt.Sprintf("spec.taints[%d]", i),
+		Text: fmt.Sprintf("key %s, effect %s", t.Key, t.Effect),
 	}
 	if t.TimeAdded != nil {
 		f.At = t.TimeAdded.UTC()
 	}
-	return t, f, true
+	return f
 }
 
 func describe(p *diagnosis.Pass) string { return "kubectl describe node " + p.NodeName() }

@@ -72,7 +72,7 @@ var (
 	lowOn        = regexp.MustCompile(`^The node was low on (?:resource: |compute resources)?\[?([^\s\]]*?)\]?\.`)
 	hadCondition = regexp.MustCompile(`The node had condition: \[([^\]]+)\]`)
 	threshold    = regexp.MustCompile(`Threshold quantity: ([^\s,]+), available: (\S+)\.`)
-	// Until 1.26: "Container app was using 19212Ki, which exceeds its request of 0."
+	// Until 1.26: "Container app was using 19212Ki, which exceeds its request of 0.".
 	consumer = regexp.MustCompile(`Container (\S+) was using ([^\s,]+), (?:request is ([^\s,]+), has larger consumption of (\S+)\.|which exceeds its request of (\S+)\.)`)
 )
 

@@ -51,13 +51,8 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 		}
 		i := slices.IndexFunc(node.Spec.Taints, func(t corev1.Taint) bool { return takenAway[t.Key] != "" })
 		if i >= 0 {
-			t := node.Spec.Taints[i]
-			what = takenAway[t.Key]
-			fact := evidence.Fact{Kind: evidence.Node, Source: evidence.FromSpec, About: p.About(), Where: "spec.taints", Text: "taint " + t.ToString()}
-			if t.TimeAdded != nil {
-				fact.At = t.TimeAdded.UTC()
-			}
-			f.Facts = append(f.Facts, fact)
+			what = takenAway[node.Spec.Taints[i].Key]
+			f.Facts = append(f.Facts, citeTaint(node, i))
 		}
 		if what == "" {
 			return

@@ -49,8 +49,8 @@ The wordings are in kubernetes pkg/scheduler/framework/preemption; recorded from
 		priority := int32(0)
 		if n := p.PodSpec().Priority; n != nil {
 			priority = *n
+			f.Facts = append(f.Facts, p.CiteSpec("priority", priority))
 		}
-		f.Facts = append(f.Facts, p.CiteSpec("priority", priority))
 		f.Message = fmt.Sprintf("pod %s with priority %d was preempted by the scheduler to make room for %s",
 			p.About().Name, priority, whom(p, &f, sure))
 		f.Fixes = []diagnosis.Fix{

@@ -152,7 +152,7 @@ func tail(message string) string {
 func scalerFact(hpa *autoscalingv2.HorizontalPodAutoscaler, c *autoscalingv2.HorizontalPodAutoscalerCondition) evidence.Fact {
 	return evidence.Fact{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(hpa), At: c.LastTransitionTime.UTC(),
-		Where: fmt.Sprintf("status.conditions[%s]", c.Type), Text: fmt.Sprintf("status %s, reason %s, message %s", c.Status, c.Reason, c.Message),
+		Where: fmt.Sprintf("status.conditions[%s]", c.Type), Text: conditionText(string(c.Status), c.Reason, c.Message),
 	}
 }
 

@@ -39,14 +39,17 @@ The Events are written in kubernetes pkg/controller/cronjob/cronjob_controllerv2
 		if !ok {
 			return
 		}
-		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Certain, Facts: []evidence.Fact{last(p, cron)}}
+		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Likely, Facts: last(p, cron)}
 		events := p.Events("UnparseableSchedule", "UnParseableCronJobSchedule", "InvalidSchedule", "UnknownTimeZone")
 		switch {
 		case cron.Spec.Suspend != nil && *cron.Spec.Suspend:
 			f.Message = fmt.Sprintf("cronjob %s is suspended and starts no job", cron.Name)
-			if by, at := writer(cron, "f:spec", "f:suspend"); by != "" {
+			if by, fact := writer(cron, "f:suspend"); by != "" {
 				f.Message += fmt.Sprintf("; %s wrote that last", by)
-				f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.managedFields", Text: by + " wrote spec.suspend"})
+				f.Facts = append(f.Facts, fact)
+			}
+			if len(f.Facts) > 0 {
+				f.Confidence = diagnosis.Certain
 			}
 			f.Facts = append(f.Facts, spec(p, "spec.suspend", "suspend true"))
 			f.Fixes = []diagnosis.Fix{{
@@ -55,7 +58,7 @@ The Events are written in kubernetes pkg/controller/cronjob/cronjob_controllerv2
 			}}
 		case len(events) > 0:
 			e := events[len(events)-1]
-			f.At, f.Confidence = e.First, diagnosis.Likely
+			f.At = e.First
 			f.Message = fmt.Sprintf("cronjob %s starts no job: %s", cron.Name, e.Message)
 			f.Facts = append(f.Facts, e.Fact(), spec(p, "spec.schedule", "schedule "+cron.Spec.Schedule))
 			f.Fixes = []diagnosis.Fix{{Title: "Write a schedule of five fields, as \"*/5 * * * *\", and a time zone of the IANA list", Command: kubectl(p, "edit")}}
@@ -96,13 +99,13 @@ The Events are written in kubernetes pkg/controller/cronjob; recorded from Kuber
 			return
 		}
 		e := events[len(events)-1]
-		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), last(p, cron)}}
+		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{e.Fact()}, last(p, cron)...)}
 		switch {
 		case e.Reason == "JobAlreadyActive" && len(cron.Status.Active) > 0:
 			f.Confidence = diagnosis.Certain
 			job := cron.Status.Active[0].Name
 			f.Message = fmt.Sprintf("cronjob %s skips runs because job %s is still active and concurrencyPolicy is Forbid", cron.Name, job)
-			f.Facts = append(f.Facts, status(p, p.Now(), "status.active", "active %s", job))
+			f.Facts = append(f.Facts, status(p, p.Now(), "status.active["+job+"].name", "name %s", job))
 			f.Through = append(troubled(p, p.Siblings()), evidence.RefTo("Job", cron.Namespace, job))
 			f.Fixes = []diagnosis.Fix{
 				{Title: fmt.Sprintf("Look at why job %s does not end, and delete it if it hangs", job), Command: fmt.Sprintf("kubectl describe -n %s job %s", cron.Namespace, job)},
@@ -125,10 +128,10 @@ func recovered(cron *batchv1.CronJob, e evidence.Event) bool {
 	return t != nil && t.After(e.Last)
 }
 
-// last cites when a CronJob last started a Job.
-func last(p *diagnosis.Pass, cron *batchv1.CronJob) evidence.Fact {
+// last cites when a CronJob last started a Job, if it ever did.
+func last(p *diagnosis.Pass, cron *batchv1.CronJob) []evidence.Fact {
 	if t := cron.Status.LastScheduleTime; t != nil {
-		return status(p, t.Time, "status.lastScheduleTime", "lastScheduleTime %s", t.UTC().Format(time.RFC3339))
+		return []evidence.Fact{status(p, t.Time, "status.lastScheduleTime", "lastScheduleTime %s", t.UTC().Format(time.RFC3339))}
 	}
-	return status(p, p.Now(), "status", "no lastScheduleTime")
+	return nil
 }

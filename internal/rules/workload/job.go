@@ -41,10 +41,14 @@ The reasons are those of batch/v1, written in kubernetes pkg/controller/job; rec
 			return
 		}
 		through := troubled(p, own(p))
+		facts := []evidence.Fact{jobFact(p, c)}
+		if job.Status.Failed > 0 {
+			facts = append(facts, status(p, time.Time{}, "status.failed", "failed %d", job.Status.Failed))
+		}
 		p.Report(diagnosis.Finding{
 			At: since(p, c.LastTransitionTime.Time, through), Confidence: diagnosis.Certain, Through: through,
 			Message: fmt.Sprintf("job %s failed: %s", job.Name, reasonOf(job, c)),
-			Facts:   []evidence.Fact{jobFact(p, c), status(p, time.Time{}, "status", "failed %d, succeeded %d", job.Status.Failed, job.Status.Succeeded)},
+			Facts:   facts,
 			Fixes: []diagnosis.Fix{
 				{Title: "Read the log of a pod that failed", Command: fmt.Sprintf("kubectl logs -n %s job/%s --all-containers --tail=50", job.Namespace, job.Name)},
 				{Title: "Create the Job anew when the cause is mended: a failed one is not resumed"},
@@ -94,7 +98,7 @@ The condition is set in kubernetes pkg/controller/job/job_controller.go; recorde
 			f.Facts = append(f.Facts, spec(p, "spec.activeDeadlineSeconds", fmt.Sprintf("activeDeadlineSeconds %d", *s)))
 		}
 		if job.Status.Failed > 0 {
-			f.Message += ", and " + plural(job.Status.Failed, "pod") + " of it had failed or was ended"
+			f.Message += ", and " + pods(job.Status.Failed) + " of it had failed or was ended"
 		}
 		p.Report(f)
 	},
@@ -125,7 +129,7 @@ func reasonOf(job *batchv1.Job, c *batchv1.JobCondition) string {
 		if job.Spec.BackoffLimit != nil {
 			limit = *job.Spec.BackoffLimit
 		}
-		return fmt.Sprintf("%s failed, which is more than its backoffLimit of %d allows", plural(job.Status.Failed, "pod"), limit)
+		return fmt.Sprintf("%s failed, which is more than its backoffLimit of %d allows", pods(job.Status.Failed), limit)
 	case batchv1.JobReasonPodFailurePolicy:
 		return "its podFailurePolicy ends it: " + message
 	case batchv1.JobReasonMaxFailedIndexesExceeded, batchv1.JobReasonFailedIndexes:
@@ -140,5 +144,5 @@ func reasonOf(job *batchv1.Job, c *batchv1.JobCondition) string {
 }
 
 func jobFact(p *diagnosis.Pass, c *batchv1.JobCondition) evidence.Fact {
-	return status(p, c.LastTransitionTime.Time, fmt.Sprintf("status.conditions[%s]", c.Type), "status True, reason %s, message %s", c.Reason, c.Message)
+	return status(p, c.LastTransitionTime.Time, fmt.Sprintf("status.conditions[%s]", c.Type), "%s", conditionText("True", c.Reason, c.Message))
 }

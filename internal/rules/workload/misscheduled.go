@@ -40,7 +40,7 @@ The number is counted in kubernetes pkg/controller/daemon/daemon_controller.go; 
 		}
 		p.Report(diagnosis.Finding{
 			At: p.Now(), Confidence: diagnosis.Certain,
-			Message: fmt.Sprintf("daemonset %s has %s on nodes that its selector or tolerations no longer allow", ds.Name, plural(ds.Status.NumberMisscheduled, "pod")),
+			Message: fmt.Sprintf("daemonset %s has %s on nodes that its selector or tolerations no longer allow", ds.Name, pods(ds.Status.NumberMisscheduled)),
 			Facts: []evidence.Fact{status(p, p.Now(), "status", "numberMisscheduled %d, desiredNumberScheduled %d, currentNumberScheduled %d",
 				ds.Status.NumberMisscheduled, ds.Status.DesiredNumberScheduled, ds.Status.CurrentNumberScheduled)},
 			Fixes: []diagnosis.Fix{

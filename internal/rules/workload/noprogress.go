@@ -57,11 +57,11 @@ The condition is set in kubernetes pkg/controller/deployment/progress.go; record
 		f := diagnosis.Finding{
 			At: since(p, c.LastTransitionTime.Time, through), Confidence: diagnosis.Certain, Through: through,
 			Message: fmt.Sprintf("deployment %s has made no progress within its deadline of %s: %d of %s available, %d of the newest revision",
-				d.Name, deadline, d.Status.AvailableReplicas, plural(wanted, "pod"), d.Status.UpdatedReplicas),
+				d.Name, deadline, d.Status.AvailableReplicas, pods(wanted), d.Status.UpdatedReplicas),
 		}
-		f.Facts = append(f.Facts, status(p, c.LastTransitionTime.Time, "status.conditions[Progressing]", "status False, reason %s, message %s", c.Reason, c.Message))
+		f.Facts = append(f.Facts, status(p, c.LastTransitionTime.Time, "status.conditions[Progressing]", "%s", conditionText("False", c.Reason, c.Message)))
 		if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-			f.Facts = append(f.Facts, status(p, c.LastTransitionTime.Time, "status.conditions[ReplicaFailure]", "status True, reason %s, message %s", c.Reason, c.Message))
+			f.Facts = append(f.Facts, status(p, c.LastTransitionTime.Time, "status.conditions[ReplicaFailure]", "%s", conditionText("True", c.Reason, c.Message)))
 			f.Message += "; pods cannot be created: " + c.Message
 		}
 		f.Fixes = []diagnosis.Fix{

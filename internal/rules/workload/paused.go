@@ -32,15 +32,15 @@ The condition DeploymentPaused is set in kubernetes pkg/controller/deployment/sy
 	Effect: diagnosis.Unavailable,
 	Run: func(p *diagnosis.Pass) {
 		d, ok := p.Object(p.About()).(*appsv1.Deployment)
-		if !ok || !d.Spec.Paused || d.Spec.Replicas == nil || d.Status.UpdatedReplicas >= *d.Spec.Replicas {
+		if !ok || !d.Spec.Paused || d.Spec.Replicas == nil || d.Status.ObservedGeneration == 0 || d.Status.UpdatedReplicas >= *d.Spec.Replicas {
 			return
 		}
 		f := diagnosis.Finding{
 			At: p.Now(), Confidence: diagnosis.Certain,
-			Message: fmt.Sprintf("deployment %s is paused, and its newest template has reached %d of %s", d.Name, d.Status.UpdatedReplicas, plural(*d.Spec.Replicas, "pod")),
+			Message: fmt.Sprintf("deployment %s is paused, and its newest template has reached %d of %s", d.Name, d.Status.UpdatedReplicas, pods(*d.Spec.Replicas)),
 			Facts: []evidence.Fact{
 				spec(p, "spec.paused", "paused true"),
-				status(p, p.Now(), "status.updatedReplicas", "updatedReplicas %d, replicas %d", d.Status.UpdatedReplicas, d.Status.Replicas),
+				status(p, p.Now(), "status.observedGeneration", "observedGeneration %d", d.Status.ObservedGeneration),
 			},
 			Fixes: []diagnosis.Fix{{
 				Title: "Resume the rollout, if the change is to come", Risk: diagnosis.Restart, Command: kubectl(p, "rollout resume"),
@@ -48,9 +48,9 @@ The condition DeploymentPaused is set in kubernetes pkg/controller/deployment/sy
 		}
 		if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Reason == "DeploymentPaused" {
 			f.At = c.LastTransitionTime.Time
-			f.Facts = append(f.Facts, status(p, f.At, "status.conditions[Progressing]", "status %s, reason %s", c.Status, c.Reason))
+			f.Facts = append(f.Facts, status(p, f.At, "status.conditions[Progressing]", "%s", conditionText(string(c.Status), c.Reason, c.Message)))
 		}
-		if by, _ := writer(d, "f:spec", "f:paused"); by != "" {
+		if by, _ := writer(d, "f:paused"); by != "" {
 			f.Message += "; " + by + " paused it"
 		}
 		p.Report(f)

@@ -45,24 +45,26 @@ would write it again.
 		}
 		f := diagnosis.Finding{
 			Confidence: diagnosis.Likely, At: p.Now(),
-			Facts: []evidence.Fact{spec(p, "spec.replicas", "replicas 0"), status(p, p.Now(), "status.replicas", "replicas 0")},
+			Facts: []evidence.Fact{spec(p, "spec.replicas", "replicas 0")},
+		}
+		if seen := observed(o); seen > 0 {
+			f.Facts = append(f.Facts, status(p, p.Now(), "status.observedGeneration", "observedGeneration %d", seen))
 		}
 		kind := strings.ToLower(p.About().Kind)
 		f.Message = fmt.Sprintf("%s %s is scaled to zero", kind, p.About().Name)
-		if by, at := writer(o, "f:spec", "f:replicas"); by != "" {
+		if by, fact := writer(o, "f:replicas"); by != "" {
 			f.Confidence = diagnosis.Certain
-			f.Message += fmt.Sprintf(" by %s", by)
-			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.managedFields", Text: by + " wrote spec.replicas",
-			})
-		}
-		if by, _ := writer(o, "f:spec", "f:replicas"); by == "" && len(o.GetManagedFields()) > 0 { // of a 0 written so the server keeps no writer
+			f.Message += " by " + by
+			f.Facts = append(f.Facts, fact)
+		} else if len(o.GetManagedFields()) > 0 { // of a 0 that is written so the server keeps no writer
 			f.Message += " through its scale subresource, as kubectl scale does"
 		}
 		for _, e := range p.Events("ScalingReplicaSet", "SuccessfulDelete") {
 			if strings.HasSuffix(e.Message, " to 0") || e.Reason == "SuccessfulDelete" {
-				f.Confidence = diagnosis.Certain
 				f.Facts = append(f.Facts, e.Fact())
+				if observed(o) > 0 {
+					f.Confidence = diagnosis.Certain
+				}
 			}
 		}
 		f.Message += keeper(o)
@@ -91,6 +93,19 @@ func size(o evidence.Object) (wants, has int32, ok bool) {
 		return 0, 0, false
 	}
 	return *replicas, has, true
+}
+
+// observed returns the generation of the spec that the workload's controller has acted on; 0 where it is not known.
+func observed(o evidence.Object) int64 {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return o.Status.ObservedGeneration
+	case *appsv1.StatefulSet:
+		return o.Status.ObservedGeneration
+	case *appsv1.ReplicaSet:
+		return o.Status.ObservedGeneration
+	}
+	return 0
 }
 
 // keeper names what is known to write replicas by an annotation that it leaves.

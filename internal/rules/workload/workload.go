@@ -85,21 +85,26 @@ func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Tim
 	return turned
 }
 
-// writer returns who last wrote a field of an object, and when, as far as the API server kept it.
-func writer(o metav1.Object, section, field string) (by string, at time.Time) {
-	for _, e := range o.GetManagedFields() {
+// writer returns who last wrote a field of the spec of an object, as far as the API server kept it, with the fact that
+// says so.
+func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
+	for i, e := range o.GetManagedFields() {
 		var fields map[string]map[string]any
 		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
-		if _, ok := fields[section][field]; ok && e.Time.After(at) {
-			by, at = e.Manager, e.Time.UTC()
+		if _, ok := fields["f:spec"][field]; ok && e.Time.After(fact.At) {
+			by = e.Manager
+			fact = evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
+				Where: fmt.Sprintf("metadata.managedFields[%d]", i), Text: fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339)),
+			}
 			if by == "kube-controller-manager" && e.Subresource == "scale" {
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
 	}
-	return by, at
+	return by, fact
 }
 
 // newest returns the pods that the ReplicaSet of the newest revision has, of those that a Deployment has.
@@ -121,9 +126,22 @@ func kubectl(p *diagnosis.Pass, verb string) string {
 	return fmt.Sprintf("kubectl %s -n %s %s", verb, p.About().Namespace, p.About())
 }
 
-func plural(n int32, thing string) string {
+// pods counts pods in words.
+func pods(n int32) string {
 	if n == 1 {
-		return fmt.Sprintf("%d %s", n, thing)
+		return "1 pod"
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d pods", n)
+}
+
+// conditionText writes a condition as facts do.
+func conditionText(status, reason, message string) string {
+	text := "status " + status
+	if reason != "" {
+		text += ", reason " + reason
+	}
+	if message != "" {
+		text += ", message " + message
+	}
+	return text
 }
