@@ -37,6 +37,23 @@ func (v *visit) change(ctx context.Context, pods []*corev1.Pod) {
 		group.Go(func() { v.revisions(ctx, v.topOf(v.about)) })
 		group.Go(func() { v.autoscalers(ctx) })
 		group.Go(func() { v.budgets(ctx, pods) })
+		group.Go(func() { v.otherNodes(ctx) })
+	}
+}
+
+// otherNodes reads the nodes of the pods that are well, to compare those of the others with them.
+func (v *visit) otherNodes(ctx context.Context) {
+	v.mu.Lock()
+	found := slices.Clone(v.s.Objects)
+	v.mu.Unlock()
+	var refs []evidence.Ref
+	for _, o := range found {
+		if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+			refs = append(refs, evidence.RefTo("Node", "", pod.Spec.NodeName))
+		}
+	}
+	if refs = distinct(refs); len(refs) <= fewThings {
+		v.fetchMixed(ctx, refs)
 	}
 }
 

@@ -29,6 +29,7 @@ var Rules = []*diagnosis.Rule{
 	ResizeWaits,
 	RestartRule,
 	Contested,
+	NodeDiffers,
 }
 
 // writer returns who last wrote a section of an object, or a field of it, as far as the API server kept it, with the fact

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -34,7 +35,8 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Workload,
-	Needs:  evidence.Spec | evidence.Events,
+	Needs:  evidence.Spec,
+	Also:   evidence.Events,
 	Effect: diagnosis.RolledOut,
 	Run: func(p *diagnosis.Pass) {
 		o := p.Object(p.About())
@@ -56,7 +58,7 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 			latest = e.Last
 			facts = append(facts, e.Fact())
 		}
-		if o == nil || up < toAndFro || down < toAndFro || latest.Sub(first) > within || o.GetGeneration() < int64(up+down)/2 || alone(p, up+down) {
+		if o == nil || metav1.GetControllerOf(o) != nil || up < toAndFro || down < toAndFro || latest.Sub(first) > within || o.GetGeneration() < int64(up+down)/2 || alone(p, up+down) {
 			return
 		}
 		facts = append(facts[max(len(facts)-4, 0):], evidence.Fact{

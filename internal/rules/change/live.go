@@ -32,8 +32,8 @@ The wordings are in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (c
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
-	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec,
+	Needs:  evidence.Status,
+	Also:   evidence.Events | evidence.Spec,
 	Effect: diagnosis.RestartIntended,
 	Run: func(p *diagnosis.Pass) {
 		order, ordered := p.Order()
@@ -79,8 +79,8 @@ Kubernetes 1.37.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
-	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec,
+	Needs:  evidence.Status,
+	Also:   evidence.Events | evidence.Spec,
 	Effect: diagnosis.RestartIntended,
 	Run: func(p *diagnosis.Pass) {
 		order, ordered := p.Order()

@@ -34,6 +34,9 @@ How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorde
 	Needs:  evidence.Spec | evidence.Status,
 	Effect: diagnosis.RestartIntended,
 	Run: func(p *diagnosis.Pass) {
+		if all(p) {
+			return
+		}
 		seen := map[string]bool{}
 		for _, a := range slices.Backward(p.Attempts()) {
 			c := evidence.ContainerSpec(&corev1.Pod{Spec: *p.PodSpec()}, a.Of.Container)
@@ -64,6 +67,41 @@ How rules are matched is in kubernetes pkg/kubelet/container/helpers.go; recorde
 			})
 		}
 	},
+}
+
+// restartingAll is the reason of the ends that a restart of all containers made: the kubelet takes the containers away, so
+// their own ends are lost, and writes an exit code of 137 (kubernetes pkg/kubelet/kubelet_pods.go).
+const restartingAll = "RestartingAllContainers"
+
+// all reports a restart of all containers that has been carried out.
+func all(p *diagnosis.Pass) bool {
+	var facts []evidence.Fact
+	for _, a := range p.Attempts() {
+		if a.Ended() && a.Reason == restartingAll {
+			facts = append(facts, a.Fact())
+		}
+	}
+	if len(facts) == 0 {
+		return false
+	}
+	f := diagnosis.Finding{Confidence: diagnosis.Certain, Facts: facts}
+	if c, ok := p.CitePodCondition(corev1.AllContainersRestarting); ok {
+		f.At, f.Facts = c.At, append(f.Facts, c)
+	}
+	asked := "one of them"
+	spec := p.PodSpec()
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		i := slices.IndexFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {
+			return r.Action == corev1.ContainerRestartRuleActionRestartAllContainers
+		})
+		if i >= 0 && c.RestartPolicyRules[i].ExitCodes != nil {
+			asked = fmt.Sprintf("container %s, whose restartPolicyRules ask for that on exit codes %s %v", c.Name, c.RestartPolicyRules[i].ExitCodes.Operator, c.RestartPolicyRules[i].ExitCodes.Values)
+			f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Find out why container %s exits with such a code, if it does so more often than it is meant to", c.Name)}}
+		}
+	}
+	f.Message = fmt.Sprintf("all containers of pod %s were restarted at the wish of %s", p.About().Name, asked)
+	p.Report(f)
+	return true
 }
 
 // ruleFor returns the index of the first rule of a container that matches an exit code, or -1.

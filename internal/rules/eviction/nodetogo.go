@@ -32,8 +32,8 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
-	Needs:  evidence.Events,
-	Also:   evidence.Node,
+	Needs:  evidence.Node,
+	Also:   evidence.Events,
 	Effect: diagnosis.NodeLost,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {

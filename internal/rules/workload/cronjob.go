@@ -89,7 +89,8 @@ The Events are written in kubernetes pkg/controller/cronjob; recorded from Kuber
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Workload,
-	Needs:    evidence.Spec | evidence.Status | evidence.Events,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Events,
 	Effect:   diagnosis.Unavailable,
 	CausedBy: podTrouble,
 	Run: func(p *diagnosis.Pass) {
