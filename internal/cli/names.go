@@ -31,6 +31,7 @@ var kinds = []kind{
 	{"ReplicationController", "replicationcontrollers", "rc", "/api/v1", false},
 	{"Node", "nodes", "no", "/api/v1", true},
 	{"Namespace", "namespaces", "ns", "/api/v1", true},
+	{"PersistentVolumeClaim", "persistentvolumeclaims", "pvc", "/api/v1", false},
 }
 
 // kindOf finds a kind by any of the names that kubectl knows it by, also with its group: "deployments.apps".

@@ -150,24 +150,6 @@ func mounted(pod *corev1.Pod) bool {
 	return false
 }
 
-// volumes reads the pods' claims, their volumes and the classes of those.
-func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
-	var claims, refs []evidence.Ref
-	for _, pod := range pods {
-		claims = append(claims, evidence.ClaimsOf(pod)...)
-	}
-	for _, o := range v.fetchMixed(ctx, claims) {
-		claim := o.(*corev1.PersistentVolumeClaim)
-		if claim.Spec.VolumeName != "" {
-			refs = append(refs, evidence.RefTo("PersistentVolume", "", claim.Spec.VolumeName))
-		}
-		if class := claim.Spec.StorageClassName; class != nil && *class != "" {
-			refs = append(refs, evidence.RefTo("StorageClass", "", *class))
-		}
-	}
-	v.fetchMixed(ctx, refs)
-}
-
 // namespaces reads what limits the pods of each namespace.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
 	names := namespacesOf(pods)

@@ -32,8 +32,10 @@ func (v *visit) subject(ctx context.Context) ([]*corev1.Pod, error) {
 		return v.everything(ctx, ref.Name)
 	case workloadKinds[ref.Kind]:
 		return v.ofWorkload(ctx, ref)
+	case ref.Kind == "PersistentVolumeClaim":
+		return v.ofClaim(ctx, ref)
 	}
-	return nil, fmt.Errorf("cannot look at a %s: name a pod, a workload, a node or a namespace", ref.Kind)
+	return nil, fmt.Errorf("cannot look at a %s: name a pod, a workload, a claim, a node or a namespace", ref.Kind)
 }
 
 // first reads the object that the question is about. Without it there is no answer.

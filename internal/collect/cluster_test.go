@@ -258,7 +258,7 @@ func TestClusterErrors(t *testing.T) {
 		{"unknown namespace", nil, evidence.Selection{Namespace: "shpo"}, "there is no namespace shpo, near names are shop"},
 		{"unknown container", nil, evidence.Selection{Ref: evidence.RefTo("Pod", "shop", "web-7-a"), Container: "ap"}, "pod web-7-a has no container ap, it has app"},
 		{"bad selector", nil, evidence.Selection{Label: "a b"}, `label selector "a b": unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt`},
-		{"unknown kind", nil, named("Rollout", "web"), "cannot look at a Rollout: name a pod, a workload, a node or a namespace"},
+		{"unknown kind", nil, named("Rollout", "web"), "cannot look at a Rollout: name a pod, a workload, a claim, a node or a namespace"},
 		{"forbidden", func(s *apitest.Server) { s.Fail("/pods/", http.StatusForbidden, "") }, pod("web-7-a"), "forbidden: this user cannot get pods in namespace shop: ask for a role that can, such as view"},
 		{"forbidden list", func(s *apitest.Server) { s.Fail("/pods", http.StatusForbidden, "") }, evidence.Selection{AllNamespaces: true}, "forbidden: this user cannot list pods: ask for a role that can, such as view"},
 		{"unauthorized", func(s *apitest.Server) { s.Fail("", http.StatusUnauthorized, "") }, pod("web-7-a"), "the API server at URL does not accept these credentials: log in again"},

@@ -18,6 +18,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/storage"
 	"github.com/kubeinquest/inquest/internal/rules/workload"
 )
 
@@ -35,6 +36,7 @@ func All() []*diagnosis.Rule {
 		pod.Rules,
 		probe.Rules,
 		scheduling.Rules,
+		storage.Rules,
 		workload.Rules,
 	)
 }

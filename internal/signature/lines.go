@@ -96,6 +96,15 @@ func markUsage(lines []line) {
 }
 
 func newLine(s string) line {
+	l := bodyOf(s)
+	if l.body != "" {
+		l.level = levelOf(l.body, l.stamped)
+	}
+	return l
+}
+
+// bodyOf is a line without its level.
+func bodyOf(s string) line {
 	s = strings.TrimSuffix(clip(s, maxMatch), "\r")
 	_, text := Parse(s)
 	body := plain(text)
@@ -105,11 +114,7 @@ func newLine(s string) line {
 	if stamp > 0 {
 		body = strings.TrimPrefix(body[stamp:], " ")
 	}
-	l := line{raw: s, text: text, body: body, stamped: stamp > 0 || ownStamp(len(s)-len(text))}
-	if l.body != "" {
-		l.level = levelOf(l.body, l.stamped)
-	}
-	return l
+	return line{raw: s, text: text, body: body, stamped: stamp > 0 || ownStamp(len(s)-len(text))}
 }
 
 // ownStamp says whether what Parse took off, of n bytes, must be the program's own time stamp: the kubelet always

@@ -147,7 +147,7 @@ func (c *candidate) describeMessage(lines []line, b *Block) {
 		return
 	}
 	stack := unquote(e.stack)
-	if inner, ok := Find(stack); ok && inner.Kind != Message && inner.Kind != Tail && inner.Kind != Shell {
+	if inner, ok := reason(stack); ok && inner.Kind != Message && inner.Kind != Tail && inner.Kind != Shell {
 		b.Kind, b.Headline, b.Location = inner.Kind, inner.Headline, inner.Location
 	} else {
 		b.Location = goFrame(strings.Split(stack, "\n"))

@@ -46,6 +46,8 @@ type Block struct {
 	Lines    []string  // the lines of the block without the runtime's time stamps, valid UTF-8, at most 40 of at most 2 KiB
 	First    int       // number of the first line in the log, from 0
 	Last     int       // number of the last line; lines of other origin between the two are not in Lines
+
+	Signature *Sig // what is known of the message, nil when nothing is
 }
 
 // Find returns the block that explains the end of the process that wrote the log. It is false when the log holds
@@ -53,15 +55,24 @@ type Block struct {
 // looked at. Time is linear in the length of the log.
 func Find(log string) (Block, bool) {
 	log, skipped := window(log)
+	b, ok := reason(log)
+	if !ok {
+		return Block{}, false
+	}
+	b.First += skipped
+	b.Last += skipped
+	b.Signature = catalogue().best(&b)
+	return b, true
+}
+
+// reason finds the block without its signature.
+func reason(log string) (Block, bool) {
 	lines := split(log)
 	best := choose(lines, candidates(log, lines))
 	if best == nil {
 		return Block{}, false
 	}
-	b := best.block(lines)
-	b.First += skipped
-	b.Last += skipped
-	return b, true
+	return best.block(lines), true
 }
 
 // A candidate is a block that may be the reason.

@@ -34,7 +34,7 @@ The code and the log are the program's: its documentation says what they mean.
 	Effect: diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut,
-		diagnosis.StorageFull, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
+		diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
 		diagnosis.DeadlinePassed, diagnosis.RestartIntended,
 	},
 	Run: func(p *diagnosis.Pass) {

@@ -3,9 +3,6 @@
 package probe
 
 import (
-	"fmt"
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -19,19 +16,23 @@ var Liveness = &diagnosis.Rule{
 	Doc: `
 The liveness probe failed as often as failureThreshold allows, and the kubelet ordered the container to be ended and
 started anew. The exit code says only how the program took it: 143 or 0 when it ended on SIGTERM, 137 when it outlived its
-grace period.
+grace period, which a probe may set for itself (terminationGracePeriodSeconds).
 
 **How it is told from its look-alikes.** The proof is the kubelet's Killing Event, "failed liveness probe, will be
 restarted", within the life of the attempt; an Unhealthy Event alone is not, because a probe may fail and recover. 137
 without such an order is memory or a stranger, 143 without it a deletion or a stranger, and exit code 0 a program that
 finished. The kubelet's recorder drops Events beyond 25 about one pod: where the order of this attempt was not recorded
 but earlier ones or failing probes within its life were, the finding is likely instead of certain. How the probe failed is
-told from the Unhealthy Event: an HTTP status, a refused connection, a time-out, a command that failed, or a probe that
-could not be run at all, which says nothing about the program.
+told from the Unhealthy Event: an HTTP status, a refused connection, a time-out, a command that failed or that the image does
+not have, a server without gRPC health service. Whether it failed from the first try on is told from how long the attempt
+lived: no longer than initialDelaySeconds and failureThreshold times periodSeconds. A path or a port that was wrong from the
+first try on is a fault of the spec; one that was answered before is the program's.
 
-**What to do.** A refused connection: wrong port, or the program was not yet listening and needs a startup probe. A
-time-out: the program is stuck or slow; look at CPU throttling and the node before raising timeoutSeconds. An HTTP status:
-the program's own word. A liveness probe must not depend on other services.
+**What to do.** A refused connection: a port that the container does not declare is the wrong one; otherwise the program was
+not yet listening and needs a startup probe. A time-out: the program is stuck or slow; look at CPU throttling and the node
+before raising timeoutSeconds. A status of 404 from the first try on: correct the path; any other is the program's own word. A
+startup probe that only opens a connection passes before the program can answer. A liveness probe must not depend on other
+services. A warning (ProbeWarning) is no failure: a redirect to another host counts as success.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
@@ -39,7 +40,8 @@ the program's own word. A liveness probe must not depend on other services.
 	Also:   evidence.Spec,
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NetworkFailed, diagnosis.DependencyDown,
+		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,
+		diagnosis.VolumeFailed, diagnosis.RuntimeFailed, diagnosis.KernelFailed,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {
@@ -49,36 +51,4 @@ the program's own word. A liveness probe must not depend on other services.
 		}
 		killedBy(p, evidence.ByLiveness, "livenessProbe", probe)
 	},
-}
-
-// killedBy reports that a probe made the kubelet end the attempt.
-func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
-	a := p.Attempt()
-	order, ordered := p.Order()
-	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
-		return
-	}
-	f := diagnosis.Finding{
-		At: order.Event.Last, Confidence: diagnosis.Certain,
-		Message: fmt.Sprintf("container %s was ended by the kubelet because its %s failed", a.Of.Container, by),
-		Facts:   []evidence.Fact{order.Event.Fact()},
-	}
-	failed := ""
-	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok {
-		failed = how(e.Message, probe)
-		f.Message += ": " + failed
-		if e.Message != order.Event.Message {
-			f.Facts = append(f.Facts, e.Fact())
-		}
-	}
-	if probe != nil {
-		f.Message += fmt.Sprintf(" (%s, %s)", target(probe), budget(probe))
-		f.Facts = append(f.Facts, p.CiteSpec(field+".failureThreshold", probe.FailureThreshold), p.CiteSpec(field+".periodSeconds", probe.PeriodSeconds))
-	}
-	f.Facts = append(f.Facts, a.Fact())
-	if order.Inferred {
-		f.Confidence, f.At = diagnosis.Likely, a.Finished.Add(-time.Second)
-	}
-	f.Fixes = fixes(p, field, probe, failed)
-	p.Report(f)
 }

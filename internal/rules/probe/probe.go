@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package probe holds the rules about probes: which one failed, how, and what the kubelet did about it.
+// Package probe holds the rules about probes and hooks: which one failed, how, and what the kubelet did about it.
 package probe
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,33 +19,13 @@ var Rules = []*diagnosis.Rule{
 	Liveness,
 	Startup,
 	Readiness,
-}
-
-var statusCode = regexp.MustCompile(`statuscode: (\d{3})`)
-
-// how says how a probe failed, in words, from what the kubelet writes into an Unhealthy Event (kubernetes
-// pkg/kubelet/prober/prober.go and pkg/probe). The rest of the message is the probed program's own and may say anything.
-func how(message string, probe *corev1.Probe) string {
-	if strings.Contains(message, " probe errored") {
-		return "it could not be run"
-	}
-	_, answer, _ := strings.Cut(message, "probe failed: ")
-	lower := strings.ToLower(answer)
-	switch m := statusCode.FindStringSubmatch(answer); {
-	case m != nil:
-		return "it was answered with HTTP status " + m[1]
-	case strings.Contains(lower, "connection refused"):
-		return "the connection was refused"
-	case strings.Contains(lower, "deadline exceeded"), strings.Contains(lower, "timed out"), strings.Contains(lower, "timeout"):
-		return "it timed out"
-	case strings.Contains(lower, "no route to host"), strings.Contains(lower, "network is unreachable"):
-		return "the pod could not be reached"
-	case strings.Contains(lower, "connection reset"), strings.Contains(lower, "eof"):
-		return "the connection was closed without an answer"
-	case probe != nil && probe.Exec != nil:
-		return "its command failed"
-	}
-	return "it failed"
+	Starting,
+	PostStart,
+	PostStartHangs,
+	PreStop,
+	NodeStorm,
+	PodsUnreachable,
+	AllAtOnce,
 }
 
 // target says what a probe asks.
@@ -71,43 +50,43 @@ func budget(probe *corev1.Probe) string {
 	return fmt.Sprintf("%d failures every %ds", max(probe.FailureThreshold, 1), max(probe.PeriodSeconds, 1))
 }
 
+// patience is how long a container that begins may fail a probe before the kubelet acts.
+func patience(probe *corev1.Probe) time.Duration {
+	return time.Duration(probe.InitialDelaySeconds+max(probe.PeriodSeconds, 1)*max(probe.FailureThreshold, 1)) * time.Second
+}
+
+// fromStart tells whether a run that was ended after that time can have failed the probe from its first try on: that is
+// up to a period late, and a try that gets no answer takes timeoutSeconds, however soon the next one is due.
+func fromStart(probe *corev1.Probe, lived time.Duration) bool {
+	period, timeout := max(probe.PeriodSeconds, 1), max(probe.TimeoutSeconds, 1)
+	longest := probe.InitialDelaySeconds + period + (max(probe.FailureThreshold, 1)-1)*max(period, timeout) + timeout
+	return lived <= time.Duration(longest)*time.Second
+}
+
 // failures returns the newest Unhealthy Event of one sort of probe that had begun by the time given: the run after may
 // fail its probe in another way.
 func failures(p *diagnosis.Pass, sort string, by time.Time) (evidence.Event, bool) {
 	var newest evidence.Event
 	for _, e := range p.Events("Unhealthy") {
-		if strings.HasPrefix(e.Message, sort+" probe") && !e.First.After(by) {
+		if strings.HasPrefix(e.Message, sort+" probe") && !e.First.After(by) && about(p, e) {
 			newest = e
 		}
 	}
 	return newest, newest.Reason != ""
 }
 
-// fixes proposes what remedies a probe that kills: for a time-out more time, for a slow start a startup probe.
-func fixes(p *diagnosis.Pass, field string, probe *corev1.Probe, failed string) []diagnosis.Fix {
-	name := p.About().Container
-	look := diagnosis.Fix{
-		Title:   fmt.Sprintf("Find out why %s does not answer its %s (%s): the log of that attempt ends with it", name, words[field], target(probe)),
-		Command: fmt.Sprintf("kubectl -n %s logs %s -c %s --previous --tail=50", p.About().Namespace, p.About().Name, name),
+// about tells whether an Event can be about the pass's container: one without a container, as some clients print it, only
+// where no other container has a probe.
+func about(p *diagnosis.Pass, e evidence.Event) bool {
+	if e.About.Container != "" {
+		return true
 	}
-	if probe == nil {
-		return []diagnosis.Fix{look}
+	for _, c := range p.PodSpec().Containers {
+		if c.Name != p.About().Container && (c.LivenessProbe != nil || c.ReadinessProbe != nil || c.StartupProbe != nil) {
+			return false
+		}
 	}
-	switch {
-	case failed == "it timed out" && probe.TimeoutSeconds <= 1:
-		return []diagnosis.Fix{look, {
-			Title: fmt.Sprintf("Give the %s of %s 5s instead of 1s to answer", words[field], name), Risk: diagnosis.Restart,
-			Patch: p.PatchContainer(map[string]any{field: map[string]any{"timeoutSeconds": 5}}),
-		}}
-	case field == "startupProbe":
-		more := 2 * max(probe.FailureThreshold, 1)
-		return []diagnosis.Fix{look, {
-			Title: fmt.Sprintf("Give %s twice the time to start: failureThreshold %d instead of %d", name, more, max(probe.FailureThreshold, 1)),
-			Risk:  diagnosis.Restart,
-			Patch: p.PatchContainer(map[string]any{field: map[string]any{"failureThreshold": more}}),
-		}}
-	}
-	return []diagnosis.Fix{look}
+	return true
 }
 
 var words = map[string]string{"livenessProbe": "liveness probe", "startupProbe": "startup probe", "readinessProbe": "readiness probe"}

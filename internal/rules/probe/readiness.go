@@ -4,7 +4,6 @@ package probe
 
 import (
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,55 +23,100 @@ restarted for it: a failing readiness probe never ends a container.
 "Readiness probe failed" lies within the present run. A container that is not ready because it crashed, waits or is being
 restarted has another cause. One whose startup probe has not succeeded is not ready either: then started is false, and the
 readiness probe has not run. A container that has only begun is not ready either, as in any rollout: it gets its
-initialDelaySeconds and the time of failureThreshold failures first.
+initialDelaySeconds and the time of failureThreshold failures first. Where no Events are to be had, nothing but the readiness
+probe can keep a container that has started from being ready: the finding is likely then, and cannot say how the probe fails.
+A warning (ProbeWarning) is no failure: a redirect to another host counts as success.
 
 **What to do.** Ask the probe's own question by hand, and look at what the program waits for. A time-out means slow; a
 refused connection means another port, or not listening yet.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
-	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec,
+	Needs:  evidence.Status | evidence.Spec,
+	Also:   evidence.Events,
 	Effect: diagnosis.NotReady,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.DependencyDown, diagnosis.NetworkFailed, diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeLost,
+		diagnosis.NodeSaturated, diagnosis.VolumeFailed, diagnosis.RuntimeFailed,
 		diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.ProcessFailed, diagnosis.OutOfMemory, diagnosis.Killed,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {
-		st := p.Status()
-		if st == nil || st.State.Running == nil || st.Ready || st.Started != nil && !*st.Started || p.PodMeta().DeletionTimestamp != nil {
+		st, c := p.Status(), p.Spec()
+		if !running(p) || c == nil || c.ReadinessProbe == nil || st.Ready || st.Started != nil && !*st.Started {
 			return
 		}
-		c, began := p.Spec(), st.State.Running.StartedAt.Time
-		if c == nil || c.ReadinessProbe == nil || p.Now().Sub(began) < patience(c.ReadinessProbe) {
+		began := st.State.Running.StartedAt.Time
+		if p.Now().Sub(began) < patience(c.ReadinessProbe) {
 			return
 		}
 		e, failing := failures(p, "Readiness", p.Now())
-		if !failing || e.Last.Before(began) {
-			return
+		switch {
+		case failing && !e.Last.Before(began):
+			unready(p, e)
+		case !failing && p.Lacks(evidence.Events) != 0:
+			p.Report(diagnosis.Finding{
+				At: began, Confidence: diagnosis.Likely,
+				Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe has not succeeded (%s)", c.Name, target(c.ReadinessProbe)),
+				Facts:   append(notReady(p), p.CiteSpec("readinessProbe.failureThreshold", c.ReadinessProbe.FailureThreshold)),
+				Fixes:   []diagnosis.Fix{lookInto(p, field(c.ReadinessProbe))},
+			})
 		}
-		failed := how(e.Message, c.ReadinessProbe)
-		f := diagnosis.Finding{
-			At: e.Last, Confidence: diagnosis.Certain,
-			Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe fails: %s (%s)",
-				c.Name, failed, target(c.ReadinessProbe)),
-			Facts: []evidence.Fact{e.Fact()},
-			Fixes: []diagnosis.Fix{{
-				Title:   fmt.Sprintf("Find out what %s waits for before it is ready", c.Name),
-				Command: fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", p.About().Namespace, p.About().Name, c.Name),
-			}},
-		}
-		if ready, ok := p.CitePodCondition("Ready"); ok {
-			f.Facts = append(f.Facts, ready)
-		} else {
-			f.Confidence = diagnosis.Likely
-		}
-		p.Report(f)
 	},
 }
 
-// patience is how long a container that begins may fail its readiness probe before that is a fault.
-func patience(probe *corev1.Probe) time.Duration {
-	return time.Duration(probe.InitialDelaySeconds+max(probe.PeriodSeconds, 1)*max(probe.FailureThreshold, 1)) * time.Second
+func field(probe *corev1.Probe) failing { return failing{field: "readinessProbe", probe: probe} }
+
+// running tells whether the container runs and its pod is to stay.
+func running(p *diagnosis.Pass) bool {
+	st := p.Status()
+	return st != nil && st.State.Running != nil && p.PodMeta().DeletionTimestamp == nil
+}
+
+// unready reports a container whose readiness probe fails as the Event says.
+func unready(p *diagnosis.Pass, e evidence.Event) {
+	c := p.Spec()
+	f := field(c.ReadinessProbe)
+	f.verdict = how(e.Message, c.ReadinessProbe)
+	began := p.Status().State.Running.StartedAt.Time
+	f.always = e.First.Sub(began) <= patience(c.ReadinessProbe) && neverReady(p)
+	said := judge(p, f)
+	found := diagnosis.Finding{
+		At: e.Last, Confidence: diagnosis.Certain,
+		Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe fails: %s (%s)", c.Name, f.text, target(c.ReadinessProbe)),
+		Facts:   []evidence.Fact{e.Fact()},
+		Fixes:   said.fixes,
+	}
+	if said.text != "" {
+		found.Message += ", " + said.text
+	}
+	if ready, ok := p.CitePodCondition(corev1.PodReady); ok {
+		found.Facts = append(found.Facts, ready)
+	} else {
+		found.Confidence = diagnosis.Likely
+	}
+	p.Report(found)
+}
+
+// neverReady tells whether the pod has not been ready since its containers were made: the condition would have changed
+// later than they started.
+func neverReady(p *diagnosis.Pass) bool {
+	for _, c := range p.PodStatus().Conditions {
+		if c.Type == corev1.PodReady {
+			return !c.LastTransitionTime.After(p.Status().State.Running.StartedAt.Time)
+		}
+	}
+	return false
+}
+
+// notReady cites what says that the container is not ready.
+func notReady(p *diagnosis.Pass) []evidence.Fact {
+	facts := []evidence.Fact{{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: p.Status().State.Running.StartedAt.Time,
+		Where: "status.containerStatuses[" + p.About().Container + "].ready", Text: "ready false, running",
+	}}
+	if ready, ok := p.CitePodCondition(corev1.PodReady); ok {
+		facts = append(facts, ready)
+	}
+	return facts
 }

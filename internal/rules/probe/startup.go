@@ -32,7 +32,8 @@ refused connection on each try, to the end, points to that.
 	Also:   evidence.Spec,
 	Effect: diagnosis.StartupFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NetworkFailed, diagnosis.DependencyDown,
+		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,
+		diagnosis.VolumeFailed, diagnosis.RuntimeFailed, diagnosis.KernelFailed,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// AllAtOnce recognises a workload whose liveness probe ends all of its pods together.
+var AllAtOnce = &diagnosis.Rule{
+	ID:    "PRB010",
+	Title: "Liveness probe ends all pods of a workload at once",
+	Doc: `
+All pods of the workload had been running, and within a minute the liveness probe of each failed and the kubelet ended it. What they have
+in common is what the probe asks about: a database, a queue, another service. A liveness probe that depends on one turns the outage
+of that one into an outage of this workload, and a start does not help.
+
+**How it is told from its look-alikes.** There are at least two pods, all of them were ended so within a minute, and each had run for more
+than three times what its probe allows a container that never answers: a path or a port that is wrong from the beginning, or a
+slow start, ends every run at the same age. Pods of one node that fail together have the node in common; here they are on several,
+or nothing else on the node fails. The finding is likely where liveness and readiness ask the same, else possible.
+
+**What to do.** Let the liveness probe ask only whether the process itself can go on; what it depends on belongs into the readiness probe.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Workload,
+	Needs:    evidence.Spec | evidence.Status | evidence.Events,
+	Effect:   diagnosis.DependencyDown,
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.NameUnresolved, diagnosis.ConfigChanged},
+	Run: func(p *diagnosis.Pass) {
+		pods := p.Siblings()
+		var first, last time.Time
+		var facts []evidence.Fact
+		for _, pod := range pods {
+			e, ok := shot(p, pod)
+			if !ok {
+				return
+			}
+			if first.IsZero() || e.Last.Before(first) {
+				first = e.Last
+			}
+			if e.Last.After(last) {
+				last = e.Last
+			}
+			facts = append(facts, e.Fact())
+		}
+		if len(pods) < 2 || last.Sub(first) > time.Minute || len(p.Owners()) > 0 { // told of the topmost
+			return
+		}
+		f := diagnosis.Finding{
+			At: first, Confidence: diagnosis.Possible, Facts: facts[:min(len(facts), 4)],
+			Message: fmt.Sprintf("the liveness probe ended all %d pods of %s within %s: it depends on something that they share",
+				len(pods), p.About().Name, last.Sub(first)),
+			Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Let the liveness probe of %s ask only about the process itself, and its readiness probe about the rest", p.About().Name)}},
+		}
+		if c := same(pods[0]); c != nil {
+			f.Confidence = diagnosis.Likely
+			f.Message += ", as its readiness probe does, which asks the same"
+			f.Facts = append(f.Facts, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pods[0]).InContainer(c.Name),
+				Where: "spec.containers[" + c.Name + "].livenessProbe", Text: "liveness and readiness probe: " + target(c.LivenessProbe),
+			})
+		}
+		p.Report(f)
+	},
+}
+
+// shot returns the newest order to end a container of the pod for its liveness probe, where that container had run well
+// before.
+func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
+	var newest evidence.Event
+	for _, e := range p.EventsOf(evidence.RefOf(pod), "Killing") {
+		if strings.Contains(e.Message, "failed liveness probe") {
+			newest = e
+		}
+	}
+	c := evidence.ContainerSpec(pod, newest.About.Container)
+	if newest.Reason == "" || c == nil || c.LivenessProbe == nil {
+		return newest, false
+	}
+	for _, a := range p.AttemptsOf(evidence.RefOf(pod).InContainer(c.Name)) {
+		if !a.Started.After(newest.Last) && (a.Finished.IsZero() || !a.Finished.Before(newest.Last)) {
+			return newest, newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
+		}
+	}
+	return newest, false
+}
+
+// same returns the container whose liveness and readiness probe ask the same, or nil.
+func same(pod *corev1.Pod) *corev1.Container {
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		if c.LivenessProbe != nil && c.ReadinessProbe != nil && reflect.DeepEqual(c.LivenessProbe.ProbeHandler, c.ReadinessProbe.ProbeHandler) {
+			return c
+		}
+	}
+	return nil
+}

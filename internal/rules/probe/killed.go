@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// killedBy reports that a probe made the kubelet end the attempt.
+func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
+	a := p.Attempt()
+	order, ordered := p.Order()
+	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
+		return
+	}
+	f := diagnosis.Finding{
+		At: order.Event.Last, Confidence: diagnosis.Certain,
+		Message: fmt.Sprintf("container %s was ended by the kubelet because its %s failed", a.Of.Container, by),
+		Facts:   []evidence.Fact{order.Event.Fact()},
+	}
+	failed := failing{field: field, probe: probe, killed: true, lived: lived(a, order)}
+	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok {
+		failed.verdict = how(e.Message, probe)
+		f.Message += ": " + failed.text
+		if e.Message != order.Event.Message {
+			f.Facts = append(f.Facts, e.Fact())
+		}
+	}
+	if probe != nil {
+		failed.always = failed.lived > 0 && fromStart(probe, failed.lived)
+		f.Message += fmt.Sprintf(" (%s, %s)", target(probe), budget(probe))
+		f.Facts = append(f.Facts, p.CiteSpec(field+".failureThreshold", probe.FailureThreshold), p.CiteSpec(field+".periodSeconds", probe.PeriodSeconds))
+		if probe.TerminationGracePeriodSeconds != nil {
+			f.Facts = append(f.Facts, p.CiteSpec(field+".terminationGracePeriodSeconds", *probe.TerminationGracePeriodSeconds))
+		}
+	}
+	f.Facts = append(f.Facts, a.Fact())
+	if order.Inferred {
+		f.Confidence, f.At = diagnosis.Likely, a.Finished.Add(-time.Second)
+	}
+	said := judge(p, failed)
+	if said.text != "" {
+		f.Message += ", " + said.text
+	}
+	f.Fixes = said.fixes
+	p.Report(f)
+}
+
+// lived is how long the attempt lived before it was ordered to end; 0 where that is not known. Where the order was not
+// recorded, the end of a program that honours SIGTERM stands for it.
+func lived(a evidence.Attempt, order evidence.Order) time.Duration {
+	switch {
+	case a.Started.IsZero():
+		return 0
+	case !order.Inferred:
+		return order.Event.Last.Sub(a.Started)
+	case a.ExitCode == 143 || a.ExitCode == 0:
+		return a.Finished.Sub(a.Started)
+	}
+	return 0
+}

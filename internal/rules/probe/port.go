@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+)
+
+// portOf returns the port that a probe asks; false for a command.
+func portOf(probe *corev1.Probe) (intstr.IntOrString, bool) {
+	switch {
+	case probe.HTTPGet != nil:
+		return probe.HTTPGet.Port, true
+	case probe.TCPSocket != nil:
+		return probe.TCPSocket.Port, true
+	case probe.GRPC != nil:
+		return intstr.FromInt32(probe.GRPC.Port), true
+	}
+	return intstr.IntOrString{}, false
+}
+
+// undeclared tells whether a probe asks a port by number that no container of the pod declares, while its own declares
+// others. What is declared opens nothing, but it is the spec's word on where the program listens.
+func undeclared(p *diagnosis.Pass, probe *corev1.Probe) bool {
+	port, ok := portOf(probe)
+	if !ok || port.Type != intstr.Int || len(p.Spec().Ports) == 0 {
+		return false
+	}
+	for _, c := range p.PodSpec().Containers {
+		for _, declared := range c.Ports {
+			if declared.ContainerPort == port.IntVal {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// judgePort proposes the port that the container declares, where it is one.
+func judgePort(p *diagnosis.Pass, f failing, consequence string) advice {
+	ports := p.Spec().Ports
+	asked, _ := portOf(f.probe)
+	a := advice{text: consequence}
+	if f.kind == refused {
+		a.text = fmt.Sprintf("and port %s is none that the container declares (%s)", asked.String(), list(ports))
+	}
+	fix := diagnosis.Fix{Title: fmt.Sprintf("Let the %s of %s ask a port that it listens on, instead of %s", words[f.field], p.About().Container, asked.String())}
+	if len(ports) == 1 {
+		handler := map[bool]string{true: "httpGet", false: "tcpSocket"}[f.probe.HTTPGet != nil]
+		if f.probe.GRPC != nil {
+			handler = "grpc"
+		}
+		fix.Title = fmt.Sprintf("Let the %s of %s ask port %d, which it declares, instead of %s", words[f.field], p.About().Container, ports[0].ContainerPort, asked.String())
+		fix.Risk = diagnosis.Restart
+		fix.Patch = p.PatchContainer(map[string]any{f.field: map[string]any{handler: map[string]any{"port": ports[0].ContainerPort}}})
+	}
+	a.fixes = []diagnosis.Fix{fix}
+	return a
+}
+
+func list(ports []corev1.ContainerPort) string {
+	text := ""
+	for i, port := range ports {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprint(port.ContainerPort)
+	}
+	return text
+}

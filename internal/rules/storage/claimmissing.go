@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"fmt"
+	"regexp"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ClaimMissing recognises a pod that uses a claim which does not exist.
+var ClaimMissing = &diagnosis.Rule{
+	ID:    "STO001",
+	Title: "Claim does not exist",
+	Doc: `
+A volume of the pod names a PersistentVolumeClaim that is not in the pod's namespace. The scheduler leaves the pod Pending
+until it is there; a pod that is bound to a node without a scheduler, or whose claim was deleted in between, hangs in
+ContainerCreating instead.
+
+**How it is told from its look-alikes.** The scheduler's condition says persistentvolumeclaim "…" not found, or the API server
+was asked and has none of that name. A claim that exists and is Pending is another matter, and so is one that is being
+deleted. A generic ephemeral volume has its claim made by a controller, which needs a moment: that is not reported while the
+scheduler says that it waits for the volume controller.
+
+**What to do.** Create the claim in the namespace of the pod, or correct the name. Claims of a StatefulSet are named after
+template, set and number.
+
+The words are those of kubernetes pkg/scheduler/framework/plugins/volumebinding and pkg/kubelet/volumemanager.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Events,
+	Effect:   diagnosis.VolumeFailed,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		pod, ok := p.Object(p.About()).(*corev1.Pod)
+		if !ok || pod.DeletionTimestamp != nil || pod.Spec.NodeName != "" && !mounting(p) {
+			return
+		}
+		said := notFound.FindStringSubmatch(unscheduled(pod).Message)
+		for i := range pod.Spec.Volumes {
+			v := &pod.Spec.Volumes[i]
+			if v.PersistentVolumeClaim == nil {
+				continue
+			}
+			name := v.PersistentVolumeClaim.ClaimName
+			ref := evidence.RefTo("PersistentVolumeClaim", pod.Namespace, name)
+			f := diagnosis.Finding{At: pod.CreationTimestamp.Time, Confidence: diagnosis.Certain}
+			if condition, ok := p.CitePodCondition(corev1.PodScheduled); ok {
+				f.Facts = append(f.Facts, condition)
+			}
+			for _, failed := range failures(p, claimless) {
+				if m := notFound.FindStringSubmatch(failed.Message); m != nil && m[1] == name {
+					f.Facts, f.Confidence = append(f.Facts, failed.Fact()), diagnosis.Likely
+				}
+			}
+			named := len(said) > 0 && said[1] == name || f.Confidence == diagnosis.Likely
+			if p.Absent(ref) || len(said) > 0 && said[1] == name {
+				f.Confidence = diagnosis.Certain
+			}
+			if p.Object(ref) == nil && (named || p.Absent(ref)) {
+				reportMissing(p, f, v.Name, name)
+			}
+		}
+	},
+}
+
+// notFound is how the scheduler and the kubelet name a claim that does not exist.
+var notFound = regexp.MustCompile(`persistentvolumeclaims? "([^"]+)" not found`)
+
+func reportMissing(p *diagnosis.Pass, f diagnosis.Finding, volume, claim string) {
+	f.Facts = append(f.Facts, evidence.Fact{
+		Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.volumes[" + volume + "].persistentVolumeClaim.claimName",
+		Text: "claimName " + claim,
+	})
+	f.Message = fmt.Sprintf("claim %s does not exist in namespace %s, and pod %s asks for it in volume %s", claim, p.About().Namespace, p.About().Name, volume)
+	f.Fixes = []diagnosis.Fix{{
+		Title:   fmt.Sprintf("Create claim %s in namespace %s, or name one that is there", claim, p.About().Namespace),
+		Command: "kubectl get pvc -n " + p.About().Namespace,
+	}}
+	p.Report(f)
+}

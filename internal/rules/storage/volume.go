@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+func mode(m *corev1.PersistentVolumeMode) corev1.PersistentVolumeMode {
+	if m == nil {
+		return corev1.PersistentVolumeFilesystem
+	}
+	return *m
+}
+
+func selects(s *metav1.LabelSelector, set map[string]string) bool {
+	if s == nil {
+		return true
+	}
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && selector.Matches(labels.Set(set))
+}
+
+// citeVolume makes a fact of what a volume is.
+func citeVolume(pv *corev1.PersistentVolume) evidence.Fact {
+	size := pv.Spec.Capacity[corev1.ResourceStorage]
+	text := "phase " + string(pv.Status.Phase) + ", capacity " + size.String()
+	for _, m := range pv.Spec.AccessModes {
+		text += ", " + string(m)
+	}
+	if pv.Spec.StorageClassName != "" {
+		text += ", class " + pv.Spec.StorageClassName
+	}
+	if ref := pv.Spec.ClaimRef; ref != nil {
+		text += ", claimRef " + ref.Namespace + "/" + ref.Name
+	}
+	return evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pv), Where: "status.phase", Text: text}
+}
+
+// operators maps those of node selectors to those of label selectors.
+var operators = map[corev1.NodeSelectorOperator]selection.Operator{
+	corev1.NodeSelectorOpIn: selection.In, corev1.NodeSelectorOpNotIn: selection.NotIn,
+	corev1.NodeSelectorOpExists: selection.Exists, corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist,
+	corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
+}
+
+// reaches tells whether a volume can be used from a node: where it has required node affinity, one term must hold.
+func reaches(pv *corev1.PersistentVolume, node *corev1.Node) bool {
+	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		return true
+	}
+	return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
+		return !slices.ContainsFunc(t.MatchExpressions, func(e corev1.NodeSelectorRequirement) bool {
+			r, err := labels.NewRequirement(e.Key, operators[e.Operator], e.Values)
+			return err != nil || !r.Matches(labels.Set(node.Labels))
+		})
+	})
+}
