@@ -30,6 +30,7 @@ var Rules = []*diagnosis.Rule{
 	RestartRule,
 	Contested,
 	NodeDiffers,
+	NeverReady,
 }
 
 // writer returns who last wrote a section of an object, or a field of it, as far as the API server kept it, with the fact
