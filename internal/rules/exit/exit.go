@@ -37,7 +37,7 @@ var orders = []diagnosis.Effect{
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports
 // exit code 255 then), the kubelet's is ContainerStatusUnknown where the runtime lost the container.
 func unseen(a evidence.Attempt) bool {
-	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown"
+	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown" || a.Reason == "RestartingAllContainers"
 }
 
 // unrunnable tells whether the container was created and its process could not be run at all.
