@@ -56,7 +56,12 @@ func begin(ctx context.Context, c Cluster, f Fault) error {
 	if c.Image != "" {
 		manifest = strings.ReplaceAll(manifest, "lab.local/app:v1", c.Image)
 	}
-	docs := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4096)
+	return c.eachObject(manifest, func(object *unstructured.Unstructured) error { return c.create(ctx, object) })
+}
+
+// eachObject calls do for every object of a manifest. The word NAMESPACE in it stands for the fault's namespace.
+func (c Cluster) eachObject(manifest string, do func(*unstructured.Unstructured) error) error {
+	docs := yaml.NewYAMLOrJSONDecoder(strings.NewReader(strings.ReplaceAll(manifest, "NAMESPACE", c.Namespace)), 4096)
 	for {
 		object := &unstructured.Unstructured{}
 		err := docs.Decode(&object.Object)
@@ -66,7 +71,7 @@ func begin(ctx context.Context, c Cluster, f Fault) error {
 		if err != nil {
 			return fmt.Errorf("read the manifest: %w", err)
 		}
-		if err := c.create(ctx, object); err != nil {
+		if err := do(object); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func testFault(t *testing.T, f Fault) {
 	if f.About == "" || f.So == nil || (f.Ready != nil && f.Act == nil) {
 		t.Error("it needs a line about it, a way to know that it is so, and no wait without an action")
 	}
-	if f.NeedsNodes && strings.Contains(manifest, "nodeSelector") != strings.Contains(manifest, n2) {
+	if pinned := strings.Contains(manifest, "nodeSelector") || strings.Contains(manifest, "nodeName"); f.NeedsNodes && pinned != strings.Contains(manifest, n2) {
 		t.Errorf("its pod must run on %s", n2)
 	}
 	kind, name, _ := strings.Cut(f.Ask, "/")

@@ -51,6 +51,7 @@ func TestOnePath(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.Facts = nil // which the fixture lacks as well, see complete
 			live := examine(got)
 			recorded := strings.HasPrefix(string(archive.Comment), "origin: lab")
 			if diff := cmp.Diff(encode(t, examine(s).Causes), encode(t, live.Causes)); recorded && diff != "" {

@@ -129,6 +129,13 @@ func (v *visit) once(refs []evidence.Ref) []evidence.Ref {
 	return fresh
 }
 
+// begun tells whether somebody has asked for the thing already.
+func (v *visit) begun(ref evidence.Ref) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked[ref]
+}
+
 // around reads what surrounds the pods: everything that does not depend on something else at the same time.
 func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	v.s.Has |= evidence.Spec | evidence.Status
@@ -137,7 +144,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	found := slices.Clone(v.s.Objects)
 	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
 	for _, read := range []func(context.Context, []*corev1.Pod){
-		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage,
+		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage, v.controllers,
 	} {
 		group.Go(func() { read(ctx, pods) })
 	}
@@ -148,6 +155,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
 	events.finish(ctx)
+	v.room(ctx, pods)
 }
 
 // snapshot puts together what was read.

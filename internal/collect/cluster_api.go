@@ -68,6 +68,7 @@ var resources = map[string]resource{
 	"ReplicationController":   {"", "v1", "replicationcontrollers", false, evidence.Changes},
 	"ControllerRevision":      {"apps", "v1", "controllerrevisions", false, evidence.Changes},
 	"ConfigMap":               {"", "v1", "configmaps", false, evidence.Changes},
+	"Service":                 {"", "v1", "services", false, evidence.Changes},
 	"ServiceAccount":          {"", "v1", "serviceaccounts", false, evidence.Changes},
 	"ResourceQuota":           {"", "v1", "resourcequotas", false, evidence.Changes},
 	"LimitRange":              {"", "v1", "limitranges", false, evidence.Changes},

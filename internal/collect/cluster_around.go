@@ -152,14 +152,20 @@ func mounted(pod *corev1.Pod) bool {
 
 // namespaces reads what limits the pods of each namespace.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
-	names := namespacesOf(pods)
+	v.limitsIn(ctx, namespacesOf(pods))
+}
+
+// limitsIn reads the quotas and limit ranges of namespaces, unless somebody has.
+func (v *visit) limitsIn(ctx context.Context, names []string) {
 	if len(names) > fewNamespaces {
 		names = []string{""}
 	}
 	var group sync.WaitGroup
 	for _, namespace := range names {
 		for _, kind := range []string{"ResourceQuota", "LimitRange"} {
-			group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+			if all, one := evidence.RefTo(kind, "", ""), evidence.RefTo(kind, namespace, ""); !v.begun(all) && len(v.once([]evidence.Ref{one})) > 0 {
+				group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+			}
 		}
 	}
 	group.Wait()

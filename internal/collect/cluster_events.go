@@ -94,19 +94,20 @@ func (r *eventReader) finish(ctx context.Context) {
 // failedCreate is the Event of a controller that cannot create a pod: there is no pod then that shows the trouble.
 const failedCreate = "FailedCreate"
 
-// starved reads the controllers that cannot create pods, where the question is about all that is in trouble.
+// starved reads the controllers that cannot create pods, where the question is about all that is in trouble, and what
+// bears on why they cannot.
 func (r *eventReader) starved(ctx context.Context) {
-	if kind := r.visit.about.Kind; kind != "" && kind != "Namespace" {
-		return
-	}
-	var refs []evidence.Ref
-	for _, o := range r.list {
-		e := o.(*corev1.Event)
-		if about := e.InvolvedObject; e.Reason == failedCreate && workloadKinds[about.Kind] {
-			refs = append(refs, evidence.RefTo(about.Kind, about.Namespace, about.Name))
+	if kind := r.visit.about.Kind; kind == "" || kind == "Namespace" {
+		var refs []evidence.Ref
+		for _, o := range r.list {
+			e := o.(*corev1.Event)
+			if about := e.InvolvedObject; refuses(e.Reason) && workloadKinds[about.Kind] {
+				refs = append(refs, evidence.RefTo(about.Kind, about.Namespace, about.Name))
+			}
 		}
+		r.visit.owners(ctx, r.visit.fetchMixed(ctx, refs))
 	}
-	r.visit.owners(ctx, r.visit.fetchMixed(ctx, refs))
+	r.visit.refused(ctx, r.list)
 }
 
 // uids returns the objects that were found by the UIDs that Events may know them by.

@@ -83,8 +83,8 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		{"pod", pod("web-7-a"), 15},
 		{"workload", named("Deployment", "web"), 16},
 		{"node", named("Node", "n1"), 15},
-		{"namespace", evidence.Selection{Namespace: "shop"}, 13},
-		{"everything", evidence.Selection{AllNamespaces: true}, 13},
+		{"namespace", evidence.Selection{Namespace: "shop"}, 16},
+		{"everything", evidence.Selection{AllNamespaces: true}, 16},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, shop())

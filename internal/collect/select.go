@@ -5,9 +5,12 @@ package collect
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -38,6 +41,7 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	narrowed := *s
 	narrowed.Subject, narrowed.Asked = ref, []evidence.Ref{ref}
 	if pod, ok := s.Object(ref).(*corev1.Pod); ok {
+		narrowed.Context = nodesBeside(s, narrowed.Asked)
 		if sel.Container != "" {
 			narrowed.Asked = []evidence.Ref{ref.InContainer(sel.Container)}
 		}
@@ -49,7 +53,24 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 		}
 	}
 	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
+	narrowed.Context = nodesBeside(s, narrowed.Asked)
 	return &narrowed, nil
+}
+
+// nodesBeside returns the context of the question, and with it the nodes that are not ready where a pod in question is on
+// none: their trouble may be why.
+func nodesBeside(s *evidence.Snapshot, asked []evidence.Ref) []evidence.Ref {
+	context := slices.Clone(s.Context)
+	unplaced := slices.ContainsFunc(asked, func(ref evidence.Ref) bool {
+		pod, ok := s.Object(ref).(*corev1.Pod)
+		return ok && pod.Spec.NodeName == ""
+	})
+	for _, n := range evidence.List[*corev1.Node](s) {
+		if unplaced && !ready(n) {
+			context = append(context, evidence.RefOf(n))
+		}
+	}
+	return distinct(context)
 }
 
 // selectRecorded is Select for evidence from files. There a namespace that nothing is known of is not a quiet one, unless
@@ -148,14 +169,90 @@ func othersIn(s *evidence.Snapshot, subject evidence.Ref, belongs labels.Selecto
 	return refs
 }
 
-// starved tells whether a controller cannot create the pods that it wants.
+// slowToCreate is how long a controller may take to create pods before it is trouble that there is none: it begins within
+// milliseconds.
+const slowToCreate = 30 * time.Second
+
+// starved tells whether a controller cannot create the pods that it wants: a condition or an Event says so and some are
+// missing still, or there is none of them after all that time.
 func starved(s *evidence.Snapshot, o evidence.Object) bool {
-	if rs, ok := o.(*appsv1.ReplicaSet); ok && rs.Spec.Replicas != nil && rs.Status.Replicas >= *rs.Spec.Replicas {
+	if o.GetDeletionTimestamp() != nil {
 		return false
 	}
-	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool {
-		return e.Reason == failedCreate
-	})
+	has, wants := replicas(o)
+	switch {
+	case refusedIn(o) != "":
+		return true
+	case has >= wants:
+		return false
+	case has == 0 && !mayWait(o) && !o.GetCreationTimestamp().Time.IsZero() && s.Taken.Sub(o.GetCreationTimestamp().Time) > slowToCreate:
+		return !slices.ContainsFunc(evidence.List[*corev1.Pod](s), func(p *corev1.Pod) bool {
+			return s.Covers(evidence.RefOf(o), evidence.RefOf(p))
+		})
+	}
+	return slices.ContainsFunc(s.EventsAbout(evidence.RefOf(o)), func(e evidence.Event) bool { return refuses(e.Reason) })
+}
+
+// refuses tells whether an Event of that reason says that a controller cannot create what it wants.
+func refuses(reason string) bool { return reason == failedCreate || reason == "ReplicaSetCreateError" }
+
+// mayWait tells whether a controller may have no pod for a reason of its own: a Job between two tries, a CronJob between
+// two times, a ReplicaSet whose Deployment is looked at as well.
+func mayWait(o evidence.Object) bool {
+	switch o.(type) {
+	case *batchv1.Job, *batchv1.CronJob:
+		return true
+	case *appsv1.ReplicaSet:
+		return metav1.GetControllerOf(o) != nil
+	}
+	return false
+}
+
+// replicas returns how many pods, or Jobs, a controller has and wants.
+func replicas(o evidence.Object) (has, wants int32) {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
+	case *appsv1.ReplicaSet:
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
+	case *appsv1.StatefulSet:
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
+	case *corev1.ReplicationController:
+		return o.Status.Replicas, orOne(o.Spec.Replicas)
+	case *appsv1.DaemonSet:
+		return o.Status.CurrentNumberScheduled, o.Status.DesiredNumberScheduled
+	case *batchv1.Job:
+		return o.Status.Active, orOne(o.Spec.Parallelism)
+	case *batchv1.CronJob:
+		return 0, 1
+	}
+	return 0, 0
+}
+
+func orOne(n *int32) int32 {
+	if n == nil {
+		return 1
+	}
+	return *n
+}
+
+// refusedIn returns what a condition of a controller says about why it cannot create what it wants.
+func refusedIn(o evidence.Object) string {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		for _, c := range o.Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue || c.Reason == "ReplicaSetCreateError" {
+				return c.Message
+			}
+		}
+	case *appsv1.ReplicaSet:
+		for _, c := range o.Status.Conditions {
+			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && o.Status.Replicas < orOne(o.Spec.Replicas) {
+				return c.Message
+			}
+		}
+	}
+	return ""
 }
 
 // ready tells whether a node's kubelet reports that it is.

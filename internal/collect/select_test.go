@@ -54,11 +54,11 @@ var selections = []struct {
 	{"cron job", named("CronJob", "backup"), "cronjob/backup", "cronjob/backup job/backup-1 pod/backup-1-x"},
 	{"job", named("Job", "backup-1"), "job/backup-1", "job/backup-1 pod/backup-1-x"},
 	{"node", named("Node", "n2"), "node/n2", "node/n2 pod/lone"},
-	{"namespace", evidence.Selection{Namespace: "shop"}, "namespace/shop", "namespace/shop pod/backup-1-x pod/web-7-a replicaset/big-5"},
+	{"namespace", evidence.Selection{Namespace: "shop"}, "namespace/shop", "deployment/big namespace/shop pod/backup-1-x pod/web-7-a replicaset/big-5"},
 	{"namespace by name", named("Namespace", "bank"), "namespace/bank", "namespace/bank pod/lone"},
 	{"label", evidence.Selection{AllNamespaces: true, Label: "app=safe"}, "cluster", "cluster pod/lone"},
 	{"label in a namespace", evidence.Selection{Namespace: "shop", Label: "app=web"}, "namespace/shop", "namespace/shop pod/web-7-a"},
-	{"everything", evidence.Selection{AllNamespaces: true}, "cluster", "cluster node/n2 node/n4 pod/lone pod/backup-1-x pod/web-7-a replicaset/big-5"},
+	{"everything", evidence.Selection{AllNamespaces: true}, "cluster", "cluster deployment/big node/n2 node/n4 pod/lone pod/backup-1-x pod/web-7-a replicaset/big-5"},
 }
 
 func TestClusterSelects(t *testing.T) {

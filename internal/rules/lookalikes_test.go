@@ -291,7 +291,7 @@ var lookalikes = map[string]struct {
 		snapshot(with(app(nil), func(p *corev1.Pod) {
 			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}}
 		}), ""),
-		[]string{"undetermined web"},
+		[]string{"SCH013 certain"},
 	},
 	"restart of the node that somebody else than the kubelet wrote": {
 		func() *evidence.Snapshot {

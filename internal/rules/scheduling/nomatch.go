@@ -21,7 +21,8 @@ var NoMatch = &diagnosis.Rule{
 The pod asks for nodes with certain labels, by nodeSelector or by required node affinity, and no node has them. The label
 was misspelt, never set, renamed by an upgrade, or belongs to a group of nodes that is scaled to none.
 
-**How it is told from its look-alikes.** The condition PodScheduled says "didn't match Pod's node affinity/selector". Where
+**How it is told from its look-alikes.** The scheduler says "didn't match Pod's node affinity/selector", before 1.22
+"didn't match Pod's node affinity", before 1.20 "didn't match node selector". The node affinity of a volume is SCH011. Where
 other nodes passed that test and failed a later one, for room (SCH001) or for other pods and volumes, the labels are not
 what holds the pod up. Where nodes have taints as well, the labels of the nodes decide: if one matches and is tainted it
 is SCH002. Preferred affinity keeps no pod from a node, and affinity to other pods is worded otherwise.
@@ -34,7 +35,7 @@ Kubernetes 1.37.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Spec | evidence.Status,
-	Also:     evidence.Node,
+	Also:     evidence.Node | evidence.Events,
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -15,21 +15,38 @@ func TestParse(t *testing.T) {
 	}{
 		{
 			"0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) had untolerated taint(s). preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
-			[]reason{{room, 1, "Insufficient nvidia.com/gpu"}, {taint, 2, "node(s) had untolerated taint(s)"}},
+			[]reason{{device, 1, "Insufficient nvidia.com/gpu"}, {taint, 2, "node(s) had untolerated taint(s)"}},
 		},
 		{
 			"0/2 nodes are available: 1 node(s) had taint {node.kubernetes.io/disk-pressure: }, that the pod didn't tolerate, 1 Too many pods.",
-			[]reason{{taint, 1, "node(s) had taint {node.kubernetes.io/disk-pressure: }, that the pod didn't tolerate"}, {room, 1, "Too many pods"}},
+			[]reason{{taint, 1, "node(s) had taint {node.kubernetes.io/disk-pressure: }, that the pod didn't tolerate"}, {podCount, 1, "Too many pods"}},
 		},
 		{
 			"0/2 nodes are available: 1 node(s) didn't match pod anti-affinity rules, 1 node(s) were unschedulable.",
-			[]reason{{later, 1, "node(s) didn't match pod anti-affinity rules"}, {taint, 1, "node(s) were unschedulable"}},
+			[]reason{{apart, 1, "node(s) didn't match pod anti-affinity rules"}, {cordon, 1, "node(s) were unschedulable"}},
 		},
-		{"0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available", nil},
-		{"no nodes available to schedule pods", nil},
+		{
+			"0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available",
+			[]reason{{claim, 2, "pod has unbound immediate PersistentVolumeClaims"}},
+		},
+		{
+			"0/4 nodes are available: 1 node(s) had untolerated taint {a.b/c: }, 3 Insufficient cpu. no new claims to deallocate, preemption: 0/4 nodes are available",
+			[]reason{{taint, 1, "node(s) had untolerated taint {a.b/c: }"}, {room, 3, "Insufficient cpu"}},
+		},
+		{
+			"0/3 nodes are available: 1 node(s) didn't match Pod's node affinity, 1 node(s) didn't match node selector, 1 node(s) had volume node affinity conflict.",
+			[]reason{{selector, 1, "node(s) didn't match Pod's node affinity"}, {selector, 1, "node(s) didn't match node selector"}, {volumePlace, 1, "node(s) had volume node affinity conflict"}},
+		},
+		{"0/0 nodes are available: .", []reason{{noNode, 0, "0/0 nodes are available"}}},
+		{"0/3 nodes are unavailable: 3 Insufficient hugepages-2Mi.", []reason{{device, 3, "Insufficient hugepages-2Mi"}}},
+		{"no nodes available to schedule pods", []reason{{noNode, 0, "no nodes available to schedule pods"}}},
+		{"pod group is not ready, 1 Pending, 1 minAvailable", nil},
 	}
 	for _, test := range tests {
 		v, ok := parse(test.message)
+		if !ok {
+			v.reasons = nil
+		}
 		if diff := cmp.Diff(test.want, v.reasons, cmp.AllowUnexported(reason{})); diff != "" || ok != (test.want != nil) {
 			t.Errorf("parse(%q) = %t (-want +got):\n%s", test.message, ok, diff)
 		}

@@ -18,25 +18,25 @@ var Untolerated = &diagnosis.Rule{
 	ID:    "SCH002",
 	Title: "Pod does not tolerate the taints of the nodes",
 	Doc: `
-Every node that the pod could use has a taint with the effect NoSchedule or NoExecute that the pod does not tolerate, or
-is cordoned, which amounts to one. Somebody reserved the nodes, or the node controller marked them: not-ready,
-unreachable, unschedulable, memory-pressure, disk-pressure, pid-pressure.
+Every node that the pod could use has a taint with the effect NoSchedule or NoExecute that the pod does not tolerate.
+Somebody reserved the nodes, or the node controller marked them: not-ready, unreachable, memory-pressure, disk-pressure,
+pid-pressure; or a cloud provider or network plugin has not finished setting them up.
 
-**How it is told from its look-alikes.** The condition PodScheduled says "untolerated taint" or "were unschedulable". Since
-1.37 it no longer says which, so the taints are read from the nodes. Where some nodes lack room, those nodes' taints were
-tolerated: that is SCH001. Where no node, tainted or not, matches the pod's selector, a toleration would not help: that
-is SCH003. A NoExecute taint that comes later removes a pod that has a node; the pod is deleted then and not Pending.
+**How it is told from its look-alikes.** The scheduler says "untolerated taint"; before 1.24 "had taint {…}, that the pod
+didn't tolerate". Since 1.37 it no longer says which, so the taints are read from the nodes where these are known. Where
+some nodes lack room, those nodes' taints were tolerated: that is SCH001. Where no node, tainted or not, matches the pod's
+selector, a toleration would not help: that is SCH003. A cordon is SCH007. The taint of the control plane's nodes counts only
+where nothing else keeps the pod off the others. A NoExecute taint that comes later removes a pod that has a node.
 
-**What to do.** Let the pod tolerate the taint if it belongs on those nodes, take the taint off if it is no longer meant,
-uncordon, or repair the node that the controller has marked: that taint goes by itself.
+**What to do.** Let the pod tolerate the taint if it belongs on those nodes, take the taint off if it is no longer meant, or
+repair the node that the controller has marked: that taint goes by itself.
 
-The words are written in kubernetes pkg/scheduler/framework/plugins/tainttoleration and nodeunschedulable; recorded from
-Kubernetes 1.37.
+The words are written in kubernetes pkg/scheduler/framework/plugins/tainttoleration; recorded from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Spec | evidence.Status,
-	Also:     evidence.Node,
+	Also:     evidence.Node | evidence.Events,
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -44,17 +44,24 @@ Kubernetes 1.37.
 		if !ok || v.decides(p) != taint {
 			return
 		}
-		message := fmt.Sprintf("pod %s does not tolerate the taints of the nodes", p.About().Name)
 		groups, facts := obstacles(p)
-		var says []string
+		if len(groups) == 0 {
+			groups = told(v)
+		}
+		var said []string
 		var fixes []diagnosis.Fix
+		var nodes []evidence.Ref
 		for _, g := range groups {
-			says, fixes = append(says, g.text+" of "+g.who()), append(fixes, g.fixes(p)...)
+			said, fixes = append(said, g.text+" of "+g.who()), append(fixes, g.fixes(p)...)
+			for _, name := range g.nodes {
+				nodes = append(nodes, evidence.RefTo("Node", "", name))
+			}
 		}
-		if len(says) > 0 {
-			message = fmt.Sprintf("pod %s does not tolerate the taint %s", p.About().Name, strings.Join(says, ", nor "))
+		message := fmt.Sprintf("pod %s does not tolerate the taints of the nodes", p.About().Name)
+		if len(said) > 0 {
+			message = fmt.Sprintf("pod %s does not tolerate the taint %s", p.About().Name, strings.Join(said, ", nor "))
 		}
-		v.report(p, taint, message, facts, fixes...)
+		v.through(p, taint, message, facts, nodes, fixes...)
 	},
 }
 
@@ -63,6 +70,7 @@ type obstacle struct {
 	taint corev1.Taint
 	text  string
 	nodes []string
+	count int // of nodes, where their names are not known
 }
 
 // mostTaints bounds how many different taints and how many nodes of one are told.
@@ -75,7 +83,7 @@ func obstacles(p *diagnosis.Pass) ([]obstacle, []evidence.Fact) {
 	var facts []evidence.Fact
 	for _, n := range p.Nodes() {
 		for i, t := range n.Spec.Taints {
-			if t.Effect == corev1.TaintEffectPreferNoSchedule || tolerates(spec.Tolerations, t) || !matches(spec, n) {
+			if t.Effect == corev1.TaintEffectPreferNoSchedule || t.Key == corev1.TaintNodeUnschedulable || tolerates(spec.Tolerations, t) || !matches(spec, n) {
 				continue
 			}
 			at := slices.IndexFunc(groups, func(g obstacle) bool { return g.text == t.ToString() })
@@ -110,30 +118,4 @@ func tolerates(tolerations []corev1.Toleration, t corev1.Taint) bool {
 		return (o.Effect == "" || o.Effect == t.Effect) && (o.Key == "" || o.Key == t.Key) &&
 			(o.Operator == corev1.TolerationOpExists || o.Value == t.Value)
 	})
-}
-
-// who names the nodes, the first few where there are many.
-func (o obstacle) who() string {
-	if len(o.nodes) > mostTaints {
-		return fmt.Sprintf("%d nodes (%s, …)", len(o.nodes), strings.Join(o.nodes[:mostTaints], ", "))
-	}
-	return "node " + strings.Join(o.nodes, ", ")
-}
-
-func (o obstacle) fixes(p *diagnosis.Pass) []diagnosis.Fix {
-	first := o.nodes[0]
-	switch {
-	case o.taint.Key == corev1.TaintNodeUnschedulable:
-		return []diagnosis.Fix{{Title: "Uncordon " + o.who() + ", if its maintenance is over", Command: "kubectl uncordon " + first}}
-	case strings.HasPrefix(o.taint.Key, "node.kubernetes.io/"):
-		return []diagnosis.Fix{{Title: "Repair " + o.who() + ": the taint then goes by itself", Command: "kubectl describe node " + first}}
-	}
-	workload, _ := p.Workload()
-	return []diagnosis.Fix{{
-		Title:   fmt.Sprintf("Let the pods of %s tolerate %s, if they belong on such nodes", workload, o.text),
-		Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload),
-	}, {
-		Title:   fmt.Sprintf("Take the taint %s off, if it is no longer meant", o.text),
-		Command: fmt.Sprintf("kubectl taint nodes %s %s:%s-", first, o.taint.Key, o.taint.Effect),
-	}}
 }

@@ -4,7 +4,9 @@ package scheduling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,16 +14,37 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// A kind is what ruled nodes out.
+// A kind is what ruled nodes out. Their order is the one in which the scheduler asks (kubernetes
+// pkg/scheduler/apis/config/v1, default_plugins.go): whatever ruled a node out, it had passed what comes before.
 type kind int
 
 const (
-	none     kind = iota
-	taint         // a taint, or the cordon, which is one
-	selector      // the pod's own nodeSelector or node affinity
-	room          // too little of a resource
-	later         // volumes, ports, spread, other pods: no rule of this family
+	none        kind = iota
+	noNode           // there is no node at all
+	cordon           // the node is cordoned
+	taint            // a taint
+	selector         // the pod's own nodeSelector or node affinity
+	port             // a host port is taken
+	device           // too little of an extended resource
+	room             // too little of cpu, memory or ephemeral-storage
+	podCount         // as many pods as the kubelet takes
+	volumeUsed       // the volume may be used by one pod only
+	volumeCount      // as many volumes as can be attached
+	claim            // a claim is missing or not bound
+	volumePlace      // the volume is elsewhere
+	spread           // topology spread constraints
+	apart            // anti-affinity between pods
+	together         // affinity between pods
+	other
 )
+
+// says is each kind as a reason why nodes were ruled out besides.
+var says = map[kind]string{
+	cordon: "a cordon", taint: "a taint", selector: "the pod's own node selector or affinity", room: "too little room",
+	port: "a host port that is taken", device: "too few devices", podCount: "the number of their pods",
+	volumeCount: "the number of their volumes", volumePlace: "a volume that is elsewhere", spread: "the topology spread",
+	apart: "anti-affinity to other pods", together: "affinity to other pods",
+}
 
 // A reason is why the scheduler ruled out some nodes.
 type reason struct {
@@ -34,47 +57,59 @@ type reason struct {
 type verdict struct {
 	nodes   int // that it looked at
 	reasons []reason
-	fact    evidence.Fact
+	facts   []evidence.Fact
+	sure    diagnosis.Confidence
 }
 
-// read returns the scheduler's verdict from the pod's condition; false when the pod has a node or waits for no verdict.
+// read returns the scheduler's verdict: from the pod's condition, or, where that has no words, as in what kubectl
+// describe prints, from its last Event. False when the pod has a node or waits for no verdict.
 func read(p *diagnosis.Pass) (verdict, bool) {
-	for _, c := range p.PodStatus().Conditions {
-		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable {
+	said, facts, sure := hear(p)
+	v, ok := parse(said)
+	v.facts, v.sure = facts, sure
+	return v, ok
+}
+
+// hear returns the words of the verdict, the facts that hold them, and how sure they make it.
+func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis.Confidence) {
+	status := p.PodStatus()
+	if p.NodeName() != "" || status.Phase != corev1.PodPending && status.Phase != "" || p.PodMeta().DeletionTimestamp != nil {
+		return "", nil, 0
+	}
+	sure = diagnosis.Likely
+	for _, c := range status.Conditions {
+		if c.Type != corev1.PodScheduled {
 			continue
 		}
-		v, ok := parse(c.Message)
-		v.fact, _ = p.CitePodCondition(corev1.PodScheduled)
-		return v, ok
+		if c.Status != corev1.ConditionFalse || c.Reason == corev1.PodReasonSchedulingGated {
+			return "", nil, 0
+		}
+		fact, _ := p.CitePodCondition(corev1.PodScheduled)
+		facts, sure = append(facts, fact), diagnosis.Certain
+		if _, ok := parse(c.Message); ok || c.Message != "" {
+			return c.Message, facts, sure
+		}
 	}
-	return verdict{}, false
+	events := p.Events("FailedScheduling")
+	if len(events) == 0 {
+		return "", nil, 0
+	}
+	last := events[len(events)-1]
+	return last.Message, append([]evidence.Fact{last.Fact()}, facts...), sure
 }
 
-// decides returns what has to change for the pod to find a node. The scheduler asks taints first, then affinity, then
-// room, then the rest, and gives each node's first obstacle: a node that lacks room has passed the taints and the
-// affinity. So room decides where it occurs, unless more nodes failed later still. Between taints and affinity the
-// labels of the nodes decide: where no node matches, tolerating a taint would not help.
-func (v verdict) decides(p *diagnosis.Pass) kind {
-	n := map[kind]int{}
-	for _, r := range v.reasons {
-		n[r.kind] += r.nodes
+// of returns the reasons of one kind.
+func (v verdict) of(k kind) []reason {
+	return slices.DeleteFunc(slices.Clone(v.reasons), func(r reason) bool { return r.kind != k })
+}
+
+// on says how many nodes were ruled out for that: "2 of 3 nodes"; "no node" where the scheduler gives no number.
+func (v verdict) on(k kind) string {
+	n := 0
+	for _, r := range v.of(k) {
+		n = max(n, r.nodes)
 	}
-	nodes := p.Nodes()
-	switch {
-	case n[room] > 0 && n[room] >= n[later]:
-		return room
-	case n[later] > 0:
-		return none
-	case n[taint] > 0 && n[selector] > 0 && len(nodes) > 0:
-		if matching(p.PodSpec(), nodes) > 0 {
-			return taint
-		}
-		return selector
-	case n[taint] >= n[selector]:
-		return taint
-	default:
-		return selector
-	}
+	return fmt.Sprintf("%d of %d nodes", n, v.nodes)
 }
 
 // others tells of the nodes that were ruled out for something else than k, or returns "".
@@ -84,11 +119,11 @@ func (v verdict) others(k kind) string {
 		if r.kind == k {
 			continue
 		}
-		says := map[kind]string{taint: "a taint", selector: "the pod's own node selector or affinity", room: "too little room"}[r.kind]
-		if says == "" {
-			says = strings.TrimPrefix(r.text, "node(s) ")
+		by := says[r.kind]
+		if by == "" {
+			by = strings.TrimPrefix(r.text, "node(s) ")
 		}
-		list = append(list, fmt.Sprintf("%d of %d nodes by %s", r.nodes, v.nodes, says))
+		list = append(list, fmt.Sprintf("%d of %d nodes by %s", r.nodes, v.nodes, by))
 	}
 	if len(list) == 0 {
 		return ""
@@ -97,8 +132,26 @@ func (v verdict) others(k kind) string {
 }
 
 func (v verdict) report(p *diagnosis.Pass, k kind, message string, facts []evidence.Fact, fixes ...diagnosis.Fix) {
-	p.Report(diagnosis.Finding{
-		Confidence: diagnosis.Certain, Message: message + v.others(k),
-		Facts: append([]evidence.Fact{v.fact}, facts...), Fixes: fixes,
-	})
+	v.through(p, k, message, facts, nil, fixes...)
+}
+
+// through reports trouble that comes through other things, as the nodes that the node controller has tainted.
+func (v verdict) through(p *diagnosis.Pass, k kind, message string, facts []evidence.Fact, things []evidence.Ref, fixes ...diagnosis.Fix) {
+	f := diagnosis.Finding{
+		Confidence: v.sure, Message: message + v.others(k), Through: things,
+		Facts: slices.Concat(v.facts, facts), Fixes: fixes,
+	}
+	if k == claim || k == volumePlace { // the API writes whole seconds, and what is wrong with a claim was so before
+		f.At = v.facts[0].At.Add(time.Second)
+	}
+	p.Report(f)
+}
+
+// edit returns the command that changes where the pass's pods are made.
+func edit(p *diagnosis.Pass) string {
+	workload, template := p.Workload()
+	if template == nil {
+		return "kubectl get pod " + p.About().Name + " -n " + p.About().Namespace + " -o yaml"
+	}
+	return fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload)
 }

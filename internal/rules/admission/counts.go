@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// count returns how many pods a controller has and wants, and the field that says it. A CronJob wants one Job and never
+// says that it has it.
+func count(o evidence.Object) (has, wants int32, where string) {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return o.Status.Replicas, orOne(o.Spec.Replicas), "status.replicas"
+	case *appsv1.ReplicaSet:
+		return o.Status.Replicas, orOne(o.Spec.Replicas), "status.replicas"
+	case *appsv1.StatefulSet:
+		return o.Status.Replicas, orOne(o.Spec.Replicas), "status.replicas"
+	case *corev1.ReplicationController:
+		return o.Status.Replicas, orOne(o.Spec.Replicas), "status.replicas"
+	case *appsv1.DaemonSet:
+		return o.Status.CurrentNumberScheduled, o.Status.DesiredNumberScheduled, "status.currentNumberScheduled"
+	case *batchv1.Job:
+		return ofJob(o)
+	case *batchv1.CronJob:
+		if o.Spec.Suspend == nil || !*o.Spec.Suspend {
+			return 0, 1, ""
+		}
+	}
+	return 0, 0, ""
+}
+
+// ofJob counts the pods of a Job that run and those that it may run at once and still needs.
+func ofJob(j *batchv1.Job) (has, wants int32, where string) {
+	for _, c := range j.Status.Conditions {
+		if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
+			return 0, 0, ""
+		}
+	}
+	if j.Spec.Suspend != nil && *j.Spec.Suspend {
+		return 0, 0, ""
+	}
+	wants = orOne(j.Spec.Parallelism)
+	if j.Spec.Completions != nil {
+		wants = min(wants, *j.Spec.Completions-j.Status.Succeeded)
+	} else if j.Status.Succeeded > 0 { // a work queue that is done
+		wants = 0
+	}
+	return j.Status.Active, wants, "status.active"
+}
+
+func orOne(n *int32) int32 {
+	if n == nil {
+		return 1
+	}
+	return *n
+}
+
+// missing returns how many pods a controller wants and has not.
+func missing(o evidence.Object) int32 {
+	has, wants, _ := count(o)
+	return max(wants-has, 0)
+}
+
+// counts cites the two numbers; a fact without text where there are none.
+func counts(p *diagnosis.Pass, o evidence.Object) evidence.Fact {
+	has, wants, where := count(o)
+	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: where}
+	if where != "" {
+		f.Text = fmt.Sprintf("%d of %d", has, wants)
+	}
+	return f
+}
+
+// lastSuccess returns when a CronJob last made a Job; the zero time of anything else.
+func lastSuccess(o evidence.Object) time.Time {
+	if c, ok := o.(*batchv1.CronJob); ok && c.Status.LastScheduleTime != nil {
+		return c.Status.LastScheduleTime.Time
+	}
+	return time.Time{}
+}
+
+// template returns the template of the pods that a controller makes, or nil.
+func template(o evidence.Object) *corev1.PodTemplateSpec {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	case *corev1.ReplicationController:
+		return o.Spec.Template
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// SysctlForbidden recognises a pod that its node turned away for a sysctl that is not allowed.
+var SysctlForbidden = &diagnosis.Rule{
+	ID:    "ADM020",
+	Title: "The kubelet does not allow the pod's sysctl",
+	Doc: `
+The pod sets a kernel parameter that is not among the safe ones, and the kubelet of its node has not been told to allow it. The API
+server and the scheduler let it pass, so a controller makes one pod after another, each of which fails.
+
+**How it is told from its look-alikes.** The pod has a node, the phase Failed and the reason SysctlForbidden. A namespace that demands
+the Pod Security level baseline refuses the same pod before it exists (ADM004). A sysctl that is allowed and that the kernel does
+not have fails when the sandbox is made.
+
+**What to do.** Leave the sysctl out, or allow it by allowedUnsafeSysctls of the kubelets, with nodes set aside for such pods.
+
+The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded from Kubernetes 1.37.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Spec | evidence.Status,
+	Effect:   diagnosis.NotAdmitted,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		r, ok := rejected(p)
+		if !ok || r.reason != "SysctlForbidden" {
+			return
+		}
+		which := "a sysctl that it sets"
+		var facts []evidence.Fact
+		if m := sysctl.FindStringSubmatch(r.said); m != nil {
+			which = "sysctl " + m[1]
+			if sc := p.PodSpec().SecurityContext; sc != nil {
+				for i, s := range sc.Sysctls {
+					if s.Name == m[1] {
+						facts = append(facts, p.CiteSpec(fmt.Sprintf("securityContext.sysctls[%d].%s", i, s.Name), s.Value))
+					}
+				}
+			}
+		}
+		workload, _ := p.Workload()
+		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away: %s is not allowed there", where(p), p.About().Name, which), facts, diagnosis.Fix{
+			Title: "Leave the sysctl out, or allow it on nodes set aside for it (allowedUnsafeSysctls of the kubelet)", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload),
+		})
+	},
+}
+
+var sysctl = regexp.MustCompile(`forbidden sysctl: "([^"]+)"`)

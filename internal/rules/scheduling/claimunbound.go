@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scheduling
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ClaimUnbound recognises a pod that waits for a claim: it is missing, is being deleted, or is bound to no volume.
+var ClaimUnbound = &diagnosis.Rule{
+	ID:    "SCH012",
+	Title: "The pod waits for a PersistentVolumeClaim",
+	Doc: `
+The scheduler places a pod only when each of its claims exists and is bound, or will be bound to a volume that is made where
+the pod goes (WaitForFirstConsumer). It says of this pod that a claim is missing, is being deleted, or is of a class that
+binds at once and has not.
+
+**How it is told from its look-alikes.** The scheduler says "unbound immediate PersistentVolumeClaims" or names the claim that
+was not found. A claim that waits for its first consumer is not what holds the pod up: then the other reasons of the verdict
+count. A bound volume that is elsewhere is SCH011. Why a claim is not bound, as for want of a class or a provisioner, is told
+by what is found about the claim, under which this finding then hangs.
+
+**What to do.** Look at the claim: its class, its Events, and whether the provisioner of the class runs.
+
+The words are written in kubernetes pkg/scheduler/framework/plugins/volumebinding/volume_binding.go; recorded from
+Kubernetes 1.37.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Spec | evidence.Status,
+	Also:     evidence.Node | evidence.Events,
+	Effect:   diagnosis.NotScheduled,
+	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigMissing, diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		v, ok := read(p)
+		if !ok || v.decides(p) != claim {
+			return
+		}
+		text, name := v.of(claim)[0].text, p.About().Name
+		if m := named.FindStringSubmatch(text); m != nil {
+			message := fmt.Sprintf("pod %s uses the claim %s, which %s", name, m[1], map[bool]string{true: "does not exist", false: "is being deleted"}[m[2] == "not found"])
+			facts := []evidence.Fact{}
+			for _, f := range claims(p) {
+				if f.Text == "claimName "+m[1] {
+					facts = append(facts, f)
+				}
+			}
+			v.report(p, claim, message, facts, diagnosis.Fix{Title: "Create the claim, or correct its name in the pod", Command: "kubectl get pvc -n " + p.About().Namespace})
+			return
+		}
+		waits, facts := unbound(p)
+		fix := diagnosis.Fix{Title: "Look why the claim is not bound: its class, its Events, its provisioner", Command: strings.TrimSpace("kubectl describe pvc -n " + p.About().Namespace + " " + waits)}
+		message := fmt.Sprintf("pod %s waits for a claim that is bound to no volume", name)
+		switch {
+		case waits != "":
+			message = fmt.Sprintf("pod %s waits for the claim %s, which is bound to no volume", name, waits)
+		case bound(p):
+			message = fmt.Sprintf("pod %s waited for a claim that is bound by now, and its scheduler has not looked again yet", name)
+			fix = diagnosis.Fix{Title: "Wait some minutes, or delete the pod so that it is looked at anew", Command: "kubectl delete pod -n " + p.About().Namespace + " " + name}
+		}
+		v.report(p, claim, message, append(claims(p), facts...), fix)
+	},
+}
+
+var named = regexp.MustCompile(`persistentvolumeclaim "([^"]*)" (not found|is being deleted)`)
+
+// unbound names the first of the pod's claims that is known and not bound, and cites the phase of each.
+func unbound(p *diagnosis.Pass) (string, []evidence.Fact) {
+	var first string
+	var facts []evidence.Fact
+	for _, v := range p.PodSpec().Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
+		if !ok || c.Status.Phase == corev1.ClaimBound {
+			continue
+		}
+		if first == "" {
+			first = c.Name
+		}
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(c), Where: "status.phase", Text: "phase " + string(c.Status.Phase),
+		})
+	}
+	return first, facts
+}
+
+// bound tells whether every claim of the pod is known and bound.
+func bound(p *diagnosis.Pass) bool {
+	n := 0
+	for _, v := range p.PodSpec().Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
+		if n++; !ok || c.Status.Phase != corev1.ClaimBound {
+			return false
+		}
+	}
+	return n > 0
+}
