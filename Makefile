@@ -8,10 +8,12 @@ TESTFLAGS ?=
 INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
 # The recorded incident that make demo diagnoses.
 EXAMPLE   ?= examples/liveness-kill
+# The folder of recorded cases that make cases counts over.
+CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench accuracy mutants scale cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +64,9 @@ rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache press
 
 bench: build ## Measure against kubectl and plain lists, on the cluster of KUBECONFIG (made for the lab)
 	$(GO) run ./bench -inquest $(BIN)/inquest
+
+cases: build ## Count right and wrong answers over recorded cases: make cases CASES=../shared/cases
+	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
 
 accuracy: ## Measure how often a diagnosis is right, over recordings of every fault
 	$(GO) run ./bench/accuracy

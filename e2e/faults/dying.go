@@ -15,7 +15,7 @@ const n2 = "n2"
 func exits() []Fault {
 	return []Fault{{
 		Name: "app-error", About: "the application gives up with exit code 3 and an error in its log",
-		So: looping(3, "Error"), Ask: "deploy/app-error", Want: []string{"EXT001"},
+		So: looping(3, "Error"), Ask: "deploy/app-error", Want: []string{"DEP011"}, Least: "possible",
 	}, {
 		Name: "go-panic", About: "a Go program panics",
 		So: looping(2, "Error"), Ask: "deploy/go-panic", Want: []string{"EXT002"}, Least: "likely",
@@ -65,7 +65,7 @@ func memory() []Fault {
 		So: looping(137, "OOMKilled"), Ask: "pod/oom-limit", Want: []string{"MEM001"},
 	}, {
 		Name: "limit-below-init", About: "the memory limit of 1Mi is too low even to start a process",
-		So: looping(128, "StartError"), Ask: "pod/limit-below-init", Want: []string{"EXT003", "MEM001"},
+		So: looping(128, "StartError"), Ask: "pod/limit-below-init", Want: []string{"MEM006"},
 	}}
 }
 

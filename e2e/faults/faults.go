@@ -43,8 +43,15 @@ func (f Fault) Benign() bool { return len(f.Want) == 0 }
 
 // All returns every fault. Those that need to be alone come last, and of the others the slowest first.
 func All() []Fault {
-	all := slices.Concat(benign(), calm(), doubles(), exits(), starts(), memory(), probes(), images(), config(), scheduling(), eviction(), deletion(), nodes(), moreProbes(), storage(),
-		admission(), crowding(), placing(), changes())
+	all := slices.Concat(
+		benign(), calm(), doubles(),
+		exits(), starts(), starting(), process(),
+		memory(),
+		probes(), moreProbes(),
+		images(), config(), storage(),
+		scheduling(), admission(), crowding(), placing(),
+		eviction(), deletion(), nodes(), changes(),
+	)
 	slices.SortStableFunc(all, func(a, b Fault) int {
 		if a.Alone != b.Alone {
 			return map[bool]int{true: 1, false: -1}[a.Alone]

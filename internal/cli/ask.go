@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
@@ -52,7 +53,7 @@ func (a *ask) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
 	flags.StringSliceVarP(&a.files, "filename", "f", nil, "ask about what these manifests, or those in a folder, name; - reads standard input")
 	flags.BoolVarP(&a.recursive, "recursive", "R", false, "read the folders below that of -f too")
-	flags.Func("from", "take the evidence from a `bundle` (folder, zip, tar.gz, txtar) or from what kubectl get -o yaml printed, not from a cluster; - reads standard input", a.setFrom)
+	flags.Func("from", "take the evidence not from a cluster but from a `bundle`, or from what kubectl printed (-o yaml, describe, tables, events, logs), a node's logs or a cluster dump: a file, a folder or an archive; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
 }
@@ -64,6 +65,19 @@ func (a *ask) setFrom(name string) error {
 	}
 	a.from = name
 	return nil
+}
+
+// takePipe takes a lone - among the arguments for the evidence: kubectl describe pod web-0 | inquest why -
+func (a *ask) takePipe(args []string) ([]string, error) {
+	i := slices.Index(args, "-")
+	if i < 0 {
+		return args, nil
+	}
+	if a.from != "" && a.from != "-" {
+		return nil, fmt.Errorf("the evidence comes from %s or from standard input: leave out - or --from", a.from)
+	}
+	a.from = "-"
+	return slices.Delete(slices.Clone(args), i, i+1), nil
 }
 
 // Validate tells which flags and arguments contradict each other.

@@ -5,10 +5,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	// Credentials of cloud providers and of exec plugins, as kubectl takes them.
@@ -18,6 +16,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/report"
 )
 
 // source returns where the evidence comes from. This is the one place where the sources are known.
@@ -29,29 +28,15 @@ func (a *ask) source(p *program, progress func(string)) (diagnosis.Source, error
 		}
 		return collect.Cluster{Config: config, Progress: progress}, nil
 	}
-	if a.from == "-" {
-		return piped(p.In, "standard input")
+	reading := collect.Reading{Progress: progress, LogBytes: a.logBytes, Notice: func(text string) {
+		fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text))
+	}}
+	if a.from != "-" {
+		return collect.Open(a.from, reading)
 	}
-	if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(a.from)) { // what kubectl printed into a file
-		f, err := os.Open(a.from)
-		if err != nil {
-			return nil, fmt.Errorf("read the evidence: %w", err)
-		}
-		defer f.Close()
-		return piped(f, a.from)
-	}
-	fsys, err := collect.OpenArchive(a.from)
+	source, err := collect.OpenPipe(p.In, reading)
 	if err != nil {
-		return nil, err
-	}
-	return collect.Bundle{FS: fsys, Name: a.from}, nil
-}
-
-// piped reads evidence of any form.
-func piped(r io.Reader, name string) (diagnosis.Source, error) {
-	source, err := collect.ReadSource(r)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read standard input: %w", err)
 	}
 	return source, nil
 }

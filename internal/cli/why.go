@@ -64,8 +64,13 @@ whom work here too.`,
   %[1]s why deploy/web -n shop -c app
   %[1]s why -A -o name
   %[1]s why -l app=web -o markdown
-  %[1]s why --from case.zip`),
+  %[1]s why --from case.zip
+  kubectl describe pod web-0 | %[1]s why -`),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := o.takePipe(args)
+			if err != nil {
+				return err
+			}
 			if err := o.Validate(args); err != nil {
 				return err
 			}

@@ -94,14 +94,27 @@ func readArchive(r io.ReaderAt, size int64) (fs.FS, error) {
 	return in.fsys()
 }
 
-// readerFor tells the kinds of archive apart by their first 512 bytes. Anything without a signature may be a txtar.
-func readerFor(head []byte) func(*intake, *io.SectionReader) error {
+// archiveKind tells the kinds of archive apart by their first 512 bytes; "" for what is none of them.
+func archiveKind(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
-		return readZip
+		return "zip"
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return "gzip"
+	case len(head) >= 512 && bytes.HasPrefix(head[257:], []byte("ustar")):
+		return "tar"
+	}
+	return ""
+}
+
+// readerFor returns how an archive is read. Anything without a signature may be a txtar.
+func readerFor(head []byte) func(*intake, *io.SectionReader) error {
+	switch archiveKind(head) {
+	case "zip":
+		return readZip
+	case "gzip":
 		return readTarGz
-	case len(head) == 512 && bytes.HasPrefix(head[257:], []byte("ustar")):
+	case "tar":
 		return readPlainTar
 	}
 	return readTxtar
@@ -125,6 +138,20 @@ func (in *intake) admit(raw string) (string, error) {
 	if in.entries > maxEntries {
 		return "", fmt.Errorf("more than %d entries", maxEntries)
 	}
+	name, err := cleanPath(raw)
+	if err != nil {
+		return "", err
+	}
+	if _, dup := in.files[name]; dup {
+		return "", entryError(raw, "name appears twice")
+	}
+	return name, nil
+}
+
+// cleanPath returns the path of an entry without what archives put around it, and refuses one that leaves the archive.
+func cleanPath(raw string) (string, error) { return cleanPathDeep(raw, maxPathDepth) }
+
+func cleanPathDeep(raw string, depth int) (string, error) {
 	if len(raw) > maxPathBytes {
 		return "", entryError(raw, fmt.Sprintf("path longer than %d bytes", maxPathBytes))
 	}
@@ -138,11 +165,8 @@ func (in *intake) admit(raw string) (string, error) {
 	if !fs.ValidPath(name) {
 		return "", entryError(raw, "path is not a plain path inside the bundle")
 	}
-	if strings.Count(name, "/") >= maxPathDepth {
-		return "", entryError(raw, fmt.Sprintf("more than %d folders deep", maxPathDepth))
-	}
-	if _, dup := in.files[name]; dup {
-		return "", entryError(raw, "name appears twice")
+	if strings.Count(name, "/") >= depth {
+		return "", entryError(raw, fmt.Sprintf("more than %d folders deep", depth))
 	}
 	return name, nil
 }

@@ -31,7 +31,7 @@ func readFolder(in *intake, name string) error {
 }
 
 func readSubfolder(in *intake, root *os.Root, dir string) error {
-	entries, err := listFolder(root, dir)
+	entries, err := listFolder(root, dir, maxEntries)
 	if err != nil {
 		return fmt.Errorf("entry %q: %w", dir, plainCause(err))
 	}
@@ -56,13 +56,13 @@ func readSubfolder(in *intake, root *os.Root, dir string) error {
 }
 
 // listFolder reads a folder, but never more of it than decides that it is too large.
-func listFolder(root *os.Root, dir string) ([]fs.DirEntry, error) {
+func listFolder(root *os.Root, dir string, most int) ([]fs.DirEntry, error) {
 	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	entries, err := f.ReadDir(maxEntries + 1)
+	entries, err := f.ReadDir(most + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}

@@ -154,6 +154,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	})
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
+	v.dependencies(ctx, pods, events)
 	events.finish(ctx)
 	v.room(ctx, pods)
 }

@@ -79,6 +79,8 @@ var resources = map[string]resource{
 	"RuntimeClass":            {"node.k8s.io", "v1", "runtimeclasses", true, evidence.Changes},
 	"HorizontalPodAutoscaler": {"autoscaling", "v2", "horizontalpodautoscalers", false, evidence.Changes},
 	"PodDisruptionBudget":     {"policy", "v1", "poddisruptionbudgets", false, evidence.Changes},
+	"EndpointSlice":           {"discovery.k8s.io", "v1", "endpointslices", false, evidence.Changes},
+	"NetworkPolicy":           {"networking.k8s.io", "v1", "networkpolicies", false, evidence.Changes},
 	"PodMetrics":              {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
 }
 

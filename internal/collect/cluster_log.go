@@ -81,7 +81,9 @@ var errGone = errors.New("the container was removed before its log could be read
 // previous one. One that the status shows as the last state is the previous one.
 func (r *logReader) attempt(ctx context.Context, a evidence.Attempt) (evidence.Log, error) {
 	tries := []bool{true}
-	if !strings.Contains(a.Where, ".lastState.") {
+	if !a.Ended() {
+		tries = []bool{false}
+	} else if !strings.Contains(a.Where, ".lastState.") {
 		tries = []bool{false, true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.visit.api.limits.log)

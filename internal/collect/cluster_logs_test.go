@@ -68,7 +68,7 @@ func TestClusterChoosesTheLog(t *testing.T) {
 			nil, "true true true", "", "the container was removed before its log could be read"},
 		{"it never started", corev1.ContainerStatus{RestartCount: 3, State: waiting, LastTerminationState: corev1.ContainerState{Terminated: notStarted}},
 			nil, "", "", ""},
-		{"it runs for the first time", corev1.ContainerStatus{State: running}, nil, "", "", ""},
+		{"it runs for the first time", corev1.ContainerStatus{State: running}, nil, "false", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, with(test.status, test.logs...))

@@ -32,6 +32,7 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 	only := map[string]string{
 		"Pod": "get,list,watch", // why --watch
 		"Log": "get", "ConfigMap": "get", "Event": "list", "ResourceQuota": "list", "LimitRange": "list",
+		"EndpointSlice": "list", "NetworkPolicy": "list",
 		"ControllerRevision": "list", "HorizontalPodAutoscaler": "list", "PodDisruptionBudget": "list",
 	}
 	var read []string

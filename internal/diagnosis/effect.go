@@ -29,6 +29,8 @@ const (
 	DependencyDown   Effect = "dependency down"
 	StorageFull      Effect = "storage full"
 	Throttled        Effect = "throttled"
+	MemoryMisfit     Effect = "memory does not fit" // what a program is set up to take is more than its limit
+	Hung             Effect = "process hung"
 	NotAdmitted      Effect = "not admitted"
 	NotScheduled     Effect = "not scheduled"
 	VolumeFailed     Effect = "volume failed"
@@ -58,7 +60,7 @@ const (
 var effects = []Effect{
 	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, KernelFailed, DeviceFailed,
 	NodeSaturated, NodePressure, RuntimeFailed, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
-	Throttled, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
+	Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
 	PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted,
 	ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,
 }

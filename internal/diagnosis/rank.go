@@ -46,16 +46,20 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 	fs := slices.Clone(findings)
 	slices.SortStableFunc(fs, earlier)
 	about := map[evidence.Ref][]int{} // the findings before the one at hand, by object
-	leads := map[int][]int{}
+	parent := make([]int, len(fs))
 	for i := range fs {
-		parent := -1
+		parent[i] = -1
 		for _, j := range candidates(s, about, &fs[i]) {
-			if explains(s, &fs[j], &fs[i]) && (parent < 0 || stronger(&fs[j], &fs[parent])) {
-				parent = j
+			if explains(s, &fs[j], &fs[i]) && (parent[i] < 0 || stronger(&fs[j], &fs[parent[i]])) {
+				parent[i] = j
 			}
 		}
-		leads[parent] = append(leads[parent], i)
 		about[fs[i].About.Object()] = append(about[fs[i].About.Object()], i)
+	}
+	through(s, fs, about, parent)
+	leads := map[int][]int{}
+	for i, above := range parent {
+		leads[above] = append(leads[above], i)
 	}
 	causes := tree(fs, leads, -1)
 	slices.SortStableFunc(causes, func(a, b Cause) int {
@@ -68,6 +72,26 @@ func Rank(s *evidence.Snapshot, findings []Finding) []Cause {
 		)
 	})
 	return causes
+}
+
+// through hangs findings whose trouble came through other things below what is known of those. Time says nothing here:
+// what stands for the many ends of a pod behind a Service is the newest, and comes after the trouble that it made. A link
+// that would close a circle, of two that depend on each other, is left out.
+func through(s *evidence.Snapshot, fs []Finding, about map[evidence.Ref][]int, parent []int) {
+	for i := range fs {
+		if len(fs[i].Through) == 0 {
+			continue
+		}
+		for _, j := range candidates(s, about, &fs[i]) {
+			circle := false
+			for k := j; k >= 0; k = parent[k] {
+				circle = circle || k == i
+			}
+			if !circle && explains(s, &fs[j], &fs[i]) && (parent[i] < 0 || stronger(&fs[j], &fs[parent[i]])) {
+				parent[i] = j
+			}
+		}
+	}
 }
 
 // candidates returns the findings about what can reach the thing of f, in order.

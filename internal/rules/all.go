@@ -10,6 +10,8 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/change"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/create"
+	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
@@ -18,6 +20,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 	"github.com/kubeinquest/inquest/internal/rules/workload"
@@ -29,6 +32,8 @@ func All() []*diagnosis.Rule {
 		admission.Rules,
 		change.Rules,
 		config.Rules,
+		create.Rules,
+		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
@@ -37,6 +42,7 @@ func All() []*diagnosis.Rule {
 		node.Rules,
 		pod.Rules,
 		probe.Rules,
+		sandbox.Rules,
 		scheduling.Rules,
 		storage.Rules,
 		workload.Rules,

@@ -283,7 +283,7 @@ var lookalikes = map[string]struct {
 		snapshot(with(app(nil), func(p *corev1.Pod) {
 			p.Status.Phase = corev1.PodPending
 			p.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "app"}
-			p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "x509: unknown authority"}
+			p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "SomethingNew", Message: "of a later kubelet"}
 		}), ""),
 		[]string{"undetermined web"},
 	},

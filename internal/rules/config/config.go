@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package config holds the rules about configuration that a pod refers to and that is not there: a ConfigMap, a
-// Secret, or a key in one of them.
+// Package config holds the rules about what a pod is told to use and cannot have: a ConfigMap, a Secret or a key in one
+// of them that is not there, a user that it may not be, an account, a token, a subPath or variables that it does not get.
 package config
 
 import "github.com/kubeinquest/inquest/internal/diagnosis"
@@ -11,4 +11,14 @@ var Rules = []*diagnosis.Rule{
 	ConfigMapMissing,
 	SecretMissing,
 	KeyMissing,
+	RunsAsRoot,
+	NamedUser,
+	AccountDeleted,
+	PullSecretMissing,
+	SubPath,
+	InvalidEnvNames,
+	ArgumentsTooLong,
+	SecretStore,
+	TokenMissing,
+	Unconfigured,
 }

@@ -20,12 +20,13 @@ ContainerCreating. The kubelet tries again and again, so the pod starts by itsel
 
 **How it is told from its look-alikes.** By the words of the waiting message or, for a volume, of the newest FailedMount
 Event of that volume while the pod's sandbox is not made yet. A ConfigMap that is there and lacks a key is CFG003. A
-reference that is marked optional never holds a pod up, and gives no finding. For a volume the status names no cause: the
-finding is certain only if the API says, too, that the ConfigMap does not exist, and likely otherwise. A ConfigMap that
-exists by now speaks against it.
+reference that is marked optional never holds a pod up, and gives no finding. For a volume the status names no cause:
+the finding is certain only if the API says, too, that the ConfigMap does not exist, and likely otherwise. A ConfigMap
+that exists by now speaks against it.
 
-**What to do.** Create the ConfigMap in the namespace of the pod (they are not shared between namespaces), or correct the
-name where it is referred to; a name that ends in a hash was made by kustomize or a chart and may have been cleaned up.
+**What to do.** Create the ConfigMap in the namespace of the pod (they are not shared between namespaces), or correct
+the name where it is referred to; a name that ends in a hash was made by kustomize or a chart and may have been cleaned
+up.
 
 The words are those of the API's not-found error, recorded from Kubernetes 1.37; the kubelet passes them on in
 pkg/kubelet/kubelet_pods.go and pkg/volume/configmap/configmap.go.

@@ -19,10 +19,10 @@ The ConfigMap or Secret exists, and the key that an environment variable or a vo
 variable the container waits with CreateContainerConfigError; for a volume the whole pod waits in ContainerCreating.
 
 **How it is told from its look-alikes.** "couldn't find key" in the waiting message, or "references non-existent config
-key" (secret key) in the newest FailedMount Event of the volume; where the object itself is missing the message says "not
-found" (CFG001, CFG002). A message about a volume does not say which object it means: the finding names the one whose
-items ask for that key. envFrom takes the keys that there are and never fails on one. For a volume the finding is certain
-if the API shows the ConfigMap without the key, and likely otherwise.
+key" (secret key) in the newest FailedMount Event of the volume; where the object itself is missing the message says
+"not found" (CFG001, CFG002). A message about a volume does not say which object it means: the finding names the one
+whose items ask for that key. envFrom takes the keys that there are and never fails on one. For a volume the finding is
+certain if the API shows the ConfigMap without the key, and likely otherwise.
 
 **What to do.** Compare the key with those that the object has; the first fix names one that differs in case, in
 punctuation or by a typing error. The names of keys are read from ConfigMaps only, never from Secrets.

@@ -22,7 +22,8 @@ workload that is for programs that do not.
 
 **How it is told from its look-alikes.** A program that handles SIGTERM well ends with exit code 0 when a probe failed or
 the pod was deleted: then a Killing Event of the kubelet lies within its life. Under OnFailure or Never exit code 0 is a
-proper end and no finding at all.
+proper end and no finding at all. Some programs return 0 though they failed: where their last words say that a setting is
+missing or the configuration is wrong, the rule about that speaks instead.
 
 **What to do.** A task belongs into a Job or CronJob. A server that ends at once usually went to the background (daemon
 mode) or lacks an argument: its main process must stay in the foreground.
@@ -30,14 +31,15 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Spec,
-	Also:   evidence.Events,
+	Also:   evidence.Events | evidence.Logs,
 	Effect: diagnosis.ProcessCompleted,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RestartIntended,
 	},
 	Run: func(p *diagnosis.Pass) {
-		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || a.ExitCode != 0 || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) {
+		e := endOf(p)
+		a := e.Attempt
+		if e.class != finished {
 			return
 		}
 		policy := p.CiteSpec("restartPolicy", corev1.ContainerRestartPolicyAlways)
@@ -55,6 +57,10 @@ mode) or lacks an argument: its main process must stay in the foreground.
 				{Title: "Run it as a Job or CronJob if it is a task that ends"},
 				{Title: "Keep the main process in the foreground if it is a server: look for a daemon option or a missing argument"},
 			},
+		}
+		if e.inLog {
+			f.Message += "; it said last: " + e.block.Headline
+			f.Facts = append(f.Facts, blockFacts(a, e.block, 3)...)
 		}
 		switch {
 		case podEnded(p, a):

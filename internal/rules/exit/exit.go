@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package exit holds the rules about how a process ended: by its own doing, in answer to an order, by a stranger's
-// signal, or unseen. For each end exactly one of them fires; who gave the order is for other families to say.
+// signal, or unseen. For each end exactly one of them fires; who gave the order is for other families to say. Of an end by
+// its own doing the class, which endOf finds in one place, says which rule speaks: one whose remedy fits the process' last
+// words, else the general one.
 package exit
 
 import (
@@ -25,6 +27,21 @@ var Rules = []*diagnosis.Rule{
 	Sigterm,
 	ForeignSignal,
 	EndUnseen,
+	FatalSignal,
+	MissingSetting,
+	BadConfig,
+	PortTaken,
+	FileDenied,
+	Forbidden,
+	Exception,
+	LeaseGone,
+	TooManyFiles,
+	WatchesExhausted,
+	NoThreads,
+	WrongArguments,
+	Reloaded,
+	ChildEnded,
+	Hung,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.
@@ -73,21 +90,6 @@ func withPod(p *diagnosis.Pass, a evidence.Attempt) {
 			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),
 		})
 	}
-}
-
-// signals names the signals that a process gets for a fault of its own, by exit code (128 + signal(7)).
-var signals = map[int]string{
-	129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 132: "SIGILL, an illegal instruction", 133: "SIGTRAP", 134: "SIGABRT, an abort",
-	135: "SIGBUS, a bus error", 136: "SIGFPE, an arithmetic fault", 139: "SIGSEGV, a segmentation fault", 141: "SIGPIPE, a broken pipe",
-	152: "SIGXCPU, its CPU time limit", 153: "SIGXFSZ, its file size limit", 159: "SIGSYS, a forbidden system call",
-}
-
-// codeText says an exit code in words.
-func codeText(code int) string {
-	if name, ok := signals[code]; ok {
-		return fmt.Sprintf("by %s (exit code %d)", name, code)
-	}
-	return fmt.Sprintf("with exit code %d", code)
 }
 
 // who names the container, and says so where it is an init container or a sidecar.

@@ -20,7 +20,8 @@ nor evicted. What remains is somebody with access to the node or to the containe
 exec, a supervisor inside the container, security software; or an out-of-memory kill that the runtime did not notice.
 
 **How it is told from its look-alikes.** Only by exclusion, so it is never more than possible: nobody tells the API server
-who sends a signal. A program may also return 137 or 143 of its own accord.
+who sends a signal. A program may also return 137 or 143 of its own accord. Where a shell or supervisor says that its child was killed, the
+signal did not go to process 1, and another rule speaks.
 
 **What to do.** What settles it is the node's kernel log and a trace of signals on the node; the API server's audit log
 shows whether somebody used pods/exec or an ephemeral container in that minute.
@@ -28,11 +29,13 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.Killed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {
-		a := p.Attempt()
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) {
+		e := endOf(p)
+		a := e.Attempt
+		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) || e.class == childEnded {
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]

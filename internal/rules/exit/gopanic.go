@@ -31,13 +31,13 @@ exit code 2; that a panic brought it about, and what it says, is the log's word,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec,
 	Effect:   diagnosis.ProcessFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: reasons,
 	Run: func(p *diagnosis.Pass) {
-		a := p.Attempt()
-		block, found := signature.Find(p.Log().Text)
-		if _, ordered := p.Order(); ordered || !found || !isGoPanic(a, block) {
+		e := endOf(p)
+		a, block := e.Attempt, e.block
+		if e.class != panicked {
 			return
 		}
 		f := diagnosis.Finding{

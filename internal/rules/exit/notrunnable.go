@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/signature"
@@ -27,8 +29,9 @@ cannot find or open the file: reason StartError, exit code 128, the message of t
 127 (not found) or 126 (found, not executable), with the shell's complaint in the log; a program may use these codes for
 something else, so without that complaint the finding is only possible. "no such file or directory" for a file that exists
 means its interpreter, the first line of a script or the dynamic loader, is missing: a script with Windows line ends is
-the usual case. A container that the kernel killed for memory before its program ran is StartError too, and its message
-says so.
+the usual case. A container that the kernel killed for memory before its program ran is StartError too, its message says so,
+and a rule about memory speaks. Where the runtime's message is about something else that it makes ready (a mount, a security
+profile, a device, the environment), other rules tell of it, and this one is silent.
 
 **What to do.** Compare command and args with what is in the image; they replace its ENTRYPOINT and CMD. For "exec format
 error" build the image for the node's architecture.
@@ -43,6 +46,9 @@ error" build the image for the node's architecture.
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		complaint := a.Message
+		if unrunnable(a) && (forMemory(p, complaint) || !aboutCommand(complaint)) {
+			return // which have rules of their own
+		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
 			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
@@ -56,10 +62,6 @@ error" build the image for the node's architecture.
 		}
 		why, fix := explain(complaint, a.ExitCode)
 		f.Message = fmt.Sprintf("%s could not run its command: %s", who(a), why)
-		if unrunnable(a) && !aboutCommand(complaint) {
-			f.Message = fmt.Sprintf("%s could not be started, and not for its command: %s", who(a), runtimeSays(complaint))
-			fix = "Mend what the runtime names: a mount, a security profile, a device, or the node's cgroups"
-		}
 		if c := p.Spec(); c != nil && len(c.Command) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
@@ -69,6 +71,19 @@ error" build the image for the node's architecture.
 		f.Fixes = []diagnosis.Fix{{Title: fix}}
 		p.Report(f)
 	},
+}
+
+var (
+	aboutMemory = regexp.MustCompile(`(?i)oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
+	tinyLimit   = resource.MustParse("16Mi") // under which runc itself has no room
+)
+
+// forMemory tells whether the runtime could not start the process for want of memory: it says so, or, with a very low
+// limit, says something else than that about the command.
+func forMemory(p *diagnosis.Pass, complaint string) bool {
+	c := p.Spec()
+	low := c != nil && !c.Resources.Limits.Memory().IsZero() && c.Resources.Limits.Memory().Cmp(tinyLimit) <= 0
+	return aboutMemory.MatchString(complaint) || low && !aboutCommand(complaint)
 }
 
 // notRun tells whether exit code and log say that a command could not be run inside a container that had started. A
@@ -83,9 +98,10 @@ func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
 }
 
 // cannotExec recognises the line that runc prints as the container's only output when the kernel refuses the program:
-// "exec /app: exec format error" (runc libcontainer/standard_init_linux.go).
+// "exec /app: exec format error" (runc libcontainer/standard_init_linux.go); crun's begins with "exec container process".
 func cannotExec(line string) bool {
-	return (strings.HasPrefix(line, "exec /") || strings.HasPrefix(line, "exec user process")) &&
+	line = strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(line, "}"), `","level":"error"`)) // crun writes its own as JSON
+	return (strings.HasPrefix(line, "exec /") || strings.HasPrefix(line, "exec user process") || strings.Contains(line, "exec container process")) &&
 		(strings.HasSuffix(line, "exec format error") || strings.HasSuffix(line, "no such file or directory") ||
 			strings.HasSuffix(line, "permission denied"))
 }
@@ -101,9 +117,6 @@ func explain(complaint string, code int) (why, fix string) {
 	case strings.Contains(lower, "exec format error"):
 		return what + ": it is built for another processor, or is not a program",
 			"Use an image that is built for the architecture of the node, or pin the pod to nodes of the image's architecture"
-	case strings.Contains(lower, "oom-killed"):
-		return what + ": the memory limit is too low for the runtime itself",
-			"Raise the memory limit to at least 16Mi"
 	case strings.Contains(lower, "permission denied"):
 		return what + ": the file is not executable, or is a directory",
 			"Make the file executable in the image (chmod +x), or name the right file in command"
@@ -124,17 +137,10 @@ func explain(complaint string, code int) (why, fix string) {
 // aboutCommand tells whether the runtime's message is about the program and not about what it makes ready before: mounts,
 // security profiles, devices, cgroups. Their errors end in the same words.
 func aboutCommand(message string) bool {
-	return execError.MatchString(message) || strings.Contains(message, "exec format error") || strings.Contains(strings.ToLower(message), "oom-killed")
+	if strings.Contains(strings.ToLower(message), "argument list too long") {
+		return false
+	}
+	return message == "" || execError.MatchString(message) || strings.Contains(message, "exec format error")
 }
 
 var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process`)
-
-// runtimeSays leaves out the layers that a runtime's message passed through.
-func runtimeSays(message string) string {
-	for _, layer := range []string{"container init: ", "container process: ", "create failed: "} {
-		if _, rest, ok := strings.Cut(message, layer); ok {
-			return rest
-		}
-	}
-	return message
-}

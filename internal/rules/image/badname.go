@@ -17,7 +17,8 @@ var BadName = &diagnosis.Rule{
 	Doc: `
 The image field cannot be read as an image name, so nothing was asked of any registry. The container waits with the
 reason InvalidImageName. Common faults: capitals in the repository, a space, an empty tag after the colon, a template or
-variable that nobody filled in.
+variable that nobody filled in. CRI-O wants to know the registry, too: a short name without one is refused where the
+node names no default (unqualified-search registries) or more than one.
 
 **How it is told from its look-alikes.** The kubelet itself gives the reason InvalidImageName before it pulls. A name
 that is valid and wrong gets as far as the registry and fails there with ErrImagePull: IMG001 if it does not exist,
@@ -36,8 +37,8 @@ github.com/distribution/reference, recorded from Kubernetes 1.37.
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		image, waiting, ok := waits(p, "InvalidImageName")
-		if !ok {
+		image, waiting, ok := waits(p, "InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ImageInspectError")
+		if !ok || !strings.HasPrefix(waiting.Text, "reason InvalidImageName") && classify(waiting.Text, image) != unqualified {
 			return
 		}
 		container := p.About().Container
@@ -55,6 +56,9 @@ github.com/distribution/reference, recorded from Kubernetes 1.37.
 
 // fault says what is wrong with the name: a template that was left in it, or what the parser says.
 func fault(image, text string) string {
+	if classify(text, image) == unqualified {
+		return "it has no registry, and the node's runtime knows no single one to take"
+	}
 	for _, mark := range []string{"{{", "${", "$(", "%("} {
 		if strings.Contains(image, mark) {
 			return "a template in it was not filled in"

@@ -23,7 +23,7 @@ names; the message "repository does not exist or may require authorization" mean
 
 **How it is told from its look-alikes.** By the words of the pull error: 401, 403, unauthorized, denied, "no basic auth
 credentials". A plain "not found" is IMG001. "Failed to authorize" alone proves nothing: it is also written when the
-token server was not reached, which is IMG003. A rate limit (429) is neither. A pod that runs on one node and is refused
+token server was not reached, which is IMG003. A rate limit (429) is IMG006. A pod that runs on one node and is refused
 on another has its image in the first node's cache, which does not ask.
 
 **What to do.** See whether the pod names a pull secret, in its spec or through its service account, and whether that
@@ -38,15 +38,18 @@ distribution specification; the Event is written in kubernetes pkg/kubelet/kubel
 	Needs:    evidence.Spec | evidence.Status,
 	Also:     evidence.Events,
 	Effect:   diagnosis.ImageUnavailable,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigMissing, diagnosis.CertExpired, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		f, ok := failedPull(p)
 		if !ok || f.why != denied {
 			return
 		}
 		host := registry(f.image)
-		message := fmt.Sprintf("registry %s refused image %s of container %s, and ", host, f.image, p.About().Container)
-		f.report(p, message+secrets(p, &f), diagnosis.Fix{
+		message := fmt.Sprintf("registry %s refused image %s of %s", host, f.image, f.of)
+		if strings.Contains(f.text, "repository does not exist or") {
+			message += " or does not have its repository"
+		}
+		f.report(p, message+", and "+secrets(p, &f), diagnosis.Fix{
 			Title: fmt.Sprintf("Give the pod a pull secret for %s, or correct the name of the image", host),
 			Command: fmt.Sprintf("kubectl create secret docker-registry NAME -n %s --docker-server=%s --docker-username=USER --docker-password=PASSWORD",
 				p.About().Namespace, host),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package image holds the rules about images that a node cannot get: the tag that does not exist, the registry that
-// refuses, the registry that is not reached, the name that is none, and the pull that the pod forbids.
+// refuses, is not reached, is not trusted or was asked too often, the name that is none, the pull that the pod forbids,
+// and what arrives and cannot be used.
 package image
 
 import "github.com/kubeinquest/inquest/internal/diagnosis"
@@ -13,4 +14,17 @@ var Rules = []*diagnosis.Rule{
 	Unreachable,
 	BadName,
 	NeverPull,
+	RateLimited,
+	Untrusted,
+	InspectFailed,
+	WrongPlatform,
+	Unsigned,
+	DiskFull,
+	PullTimeout,
+	SlowPull,
+	CorruptLayer,
+	Outdated,
+	Volume,
+	TagMoved,
+	Unexplained,
 }

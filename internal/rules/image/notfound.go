@@ -22,7 +22,7 @@ ErrImagePull and, between two tries, ImagePullBackOff. It will wait until the im
 HTTP 404. A registry that was never reached (no such host, refused, time-out) has said nothing about the image: that is
 IMG003, even where tools call it a missing repository. A registry that wants credentials first (401, 403, pull access
 denied) is IMG002, and may hide that the image does not exist. An image that exists, but not for the node's architecture
-("no match for platform"), is neither.
+("no match for platform"), is IMG009.
 
 **What to do.** Compare repository and tag with what the build pushed; a tag may have been misspelt, never pushed, or
 removed by the registry's clean-up.
@@ -42,12 +42,11 @@ the finding is then only likely.
 		if !ok || f.why != missing {
 			return
 		}
-		f.report(p,
-			fmt.Sprintf("image %s of container %s does not exist in registry %s", f.image, p.About().Container, registry(f.image)),
-			diagnosis.Fix{
-				Title:   fmt.Sprintf("Push the image, or give container %s one that exists", p.About().Container),
-				Command: setImage(p, f.image),
-			})
+		fix := diagnosis.Fix{Title: fmt.Sprintf("Push the image, or give %s one that exists", f.of)}
+		if c := p.Spec(); c.Image == f.image {
+			fix.Command = setImage(p, f.image)
+		}
+		f.report(p, fmt.Sprintf("image %s of %s does not exist in registry %s", f.image, f.of, registry(f.image)), fix)
 	},
 }
 

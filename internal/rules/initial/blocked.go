@@ -4,12 +4,15 @@ package initial
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // Blocked recognises a pod whose main containers wait for an init container.
@@ -21,11 +24,12 @@ Init containers run one after the other, and each must complete before the next;
 PodInitializing until all have. One of them fails, cannot be started, or does not end, so the pod never gets further. A
 native sidecar (restartPolicy Always) holds the rest up until it has started.
 
-**How it is told from its look-alikes.** A main container waits with PodInitializing, and this init container has failed,
-waits for another reason, or has run for more than 5 minutes without a restart. PodInitializing alone is no fault: it is
-how every pod with init containers begins. Why the init container fails is another finding's to say (its exit, its image,
-its configuration), and this one hangs below it. One that only runs for long is likely to wait for something that does not
-come, but may be doing long work: that finding is possible, and likely after 10 minutes.
+**How it is told from its look-alikes.** A main container waits with PodInitializing, and this init container has
+failed, waits for another reason, or has run for more than 5 minutes. PodInitializing alone is no
+fault: it is how every pod with init containers begins. Why the init container fails is another finding's to say (its
+exit, its image, its configuration), and this one hangs below it. One that only runs for long is likely to wait for
+something that does not come, but may be doing long work: that finding is possible, and likely after 10 minutes or if
+its log says what it waits for.
 
 **What to do.** Read the log of the init container, not that of the main one, which has none. A waiting loop names what
 it waits for: a Service, a database, a DNS name.
@@ -36,6 +40,7 @@ recorded from Kubernetes 1.37.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
 	Needs:  evidence.Spec | evidence.Status,
+	Also:   evidence.Logs,
 	Effect: diagnosis.InitBlocked,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.ProcessFailed, diagnosis.OutOfMemory, diagnosis.NotStarted, diagnosis.Killed, diagnosis.Terminated, diagnosis.EndLost,
@@ -79,22 +84,26 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 		}
 	}
 	if w := st.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
-		waiting, _ := p.CiteWaiting()
+		reason, _ := p.CiteWaiting()
 		if what == "" {
 			what = fmt.Sprintf("cannot be started (%s)", w.Reason)
 		}
-		return append(facts, waiting), diagnosis.Certain, what
+		return append(facts, reason), diagnosis.Certain, what
 	}
 	if len(facts) > 0 {
 		return facts, diagnosis.Certain, what
 	}
-	if r := st.State.Running; r != nil && st.RestartCount == 0 {
+	if r := st.State.Running; r != nil {
 		ran := p.Now().Sub(r.StartedAt.Time)
 		facts = []evidence.Fact{{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: r.StartedAt.UTC(),
 			Where: "status.initContainerStatuses[" + st.Name + "].state.running", Text: "startedAt " + r.StartedAt.UTC().Format(time.RFC3339),
 		}}
 		what = fmt.Sprintf("has been running for %s without completing", ran.Round(time.Second))
+		if line := waitsFor(p.Log()); ran > hangs && line != "" {
+			facts = append(facts, evidence.Fact{Kind: evidence.Logs, Source: evidence.FromLog, About: p.About(), Where: "log", Text: line})
+			return facts, diagnosis.Likely, what + fmt.Sprintf(", and says %q", line)
+		}
 		switch {
 		case ran > longHangs:
 			return facts, diagnosis.Likely, what
@@ -103,6 +112,20 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 		}
 	}
 	return nil, 0, ""
+}
+
+// waiting is how a loop that waits for something speaks: in its own words, or in those of the tool that fails in it.
+var waiting = regexp.MustCompile(`(?i)waiting|not (yet )?(ready|available|up)|retry|bad address|could not resolve|can't resolve|no such host|name or service not known|connection refused|timed out`)
+
+// waitsFor returns the log's last line, without its time, where it says that the container waits.
+func waitsFor(log evidence.Log) string {
+	lines := strings.Split(strings.TrimSpace(log.Text), "\n")
+	_, last := signature.Parse(lines[len(lines)-1])
+	if !waiting.MatchString(last) {
+		return ""
+	}
+	const most = 160
+	return strings.ToValidUTF8(last[:min(len(last), most)], "")
 }
 
 // readLog proposes to read the log where there is one: not of a container that never ran.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package initial holds the rules about init containers: those that keep a pod from starting.
+// Package initial holds the rules about init containers: those that keep a pod from starting,
+// and native sidecars, which keep it from being ready.
 package initial
 
 import "github.com/kubeinquest/inquest/internal/diagnosis"
@@ -8,4 +9,5 @@ import "github.com/kubeinquest/inquest/internal/diagnosis"
 // Rules are the rules of this family in order of id.
 var Rules = []*diagnosis.Rule{
 	Blocked,
+	Sidecar,
 }

@@ -15,12 +15,13 @@ var ChildOOMKilled = &diagnosis.Rule{
 	Title: "A child process exceeded the container's memory limit",
 	Doc: `
 The kernel killed a process in the container at its memory limit, and that was not the main process: that one went on and
-ended later with an exit code of its own, usually because it missed its child. The runtime reports the reason OOMKilled with
-an exit code other than 137.
+ended later with an exit code of its own, usually because it missed its child. The runtime reports the reason OOMKilled, or
+only Error, with an exit code other than 137.
 
 **How it is told from its look-alikes.** With exit code 137 the main process itself was killed. With 0 or 143 the label
 proves little: the runtime takes it from a counter that only rises, so a child that was killed and survived long before
-colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain, and only possible where the kubelet had ordered the container to stop.
+colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain unless the
+kernel's record of that run is at hand, and only possible where the kubelet had ordered the container to stop.
 
 **What to do.** The limit holds for all processes of the container together: give the workers less to do at once, or raise
 the limit. The log around the end tells which child was lost.
@@ -28,25 +29,30 @@ the limit. The log around the end tells which child was lost.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events,
+	Also:     evidence.Events | evidence.Host,
 	Effect:   diagnosis.OutOfMemory,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		a, c := p.Attempt(), p.Spec()
-		if a.Reason != "OOMKilled" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 || c == nil || c.Resources.Limits.Memory().IsZero() {
+		d := deathOf(p)
+		if d.class != childKilled {
 			return
 		}
-		limit := c.Resources.Limits.Memory()
 		f := diagnosis.Finding{
-			Confidence: diagnosis.Likely,
-			Message: fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit of %s, and the main process ended with exit code %d",
-				a.Of.Container, limit, a.ExitCode),
-			Facts: []evidence.Fact{a.Fact(), p.CiteSpec("resources.limits.memory", limit)},
-			Fixes: []diagnosis.Fix{raise(p, limit)},
+			At: d.Finished, Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
+			Message: fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit, and the main process ended with exit code %d", d.Of.Container, d.ExitCode),
 		}
-		if order, ordered := p.Order(); ordered {
+		if d.limit != nil {
+			f.Message = fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit of %s, and the main process ended with exit code %d", d.Of.Container, d.limit, d.ExitCode)
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
+			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
+		}
+		if k, ok := d.victim(); ok {
+			f.Confidence = diagnosis.Certain
+			f.Message += fmt.Sprintf("; the child was %s", k.task)
+		}
+		if d.ordered {
 			f.Confidence = diagnosis.Possible
-			f.Against = append(f.Against, order.Event.Fact())
+			f.Against = append(f.Against, d.order.Event.Fact())
 		}
 		p.Report(f)
 	},

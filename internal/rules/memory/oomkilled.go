@@ -17,57 +17,78 @@ var OOMKilled = &diagnosis.Rule{
 	Title: "Container exceeded its memory limit",
 	Doc: `
 The container's processes asked for more memory than its limit allows, and the kernel killed the main process with
-SIGKILL. The runtime saw the kill in the container's cgroup and reports exit code 137 with the reason OOMKilled.
+SIGKILL. The runtime saw the kill in the container's cgroup and reports exit code 137 with the reason OOMKilled. With
+memory.oom.group, which the kubelet sets under cgroup v2 since 1.28, all processes of the container are killed together,
+whichever of them asked for too much.
 
 **How it is told from its look-alikes.** Exit code 137 alone says only SIGKILL: a failed liveness probe, a deletion and
 a stranger's kill -9 end with it too, and then the reason is Error. OOMKilled with another exit code is left to other
-rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. Without a memory limit
-the container cannot have exceeded one: then the node or the pod ran out. A SystemOOM Event of the node in the same run
-speaks against the container's own limit, and so does a memory limit of the pod that several containers share: the
-finding is only likely then. The label comes from a counter that a child's earlier kill raises, too: where the kubelet
-ordered the container to stop and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
+rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. The kernel's own record,
+where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
+pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one. A SystemOOM Event of the
+node in the same run speaks against the container's own limit, and so does a memory limit of the pod that several
+containers share: without the kernel's word the finding is only likely then. Where the kubelet ordered the container to stop
+and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
 **What to do.** Compare the limit with what the program needs at its peak. Raise the limit if the need is real; look for
-a leak if each run takes about the same time to die. A runtime with a heap of its own (JVM, Node.js) needs a heap setting
-below the limit.
+a leak if each run takes about the same long time to die. A runtime with a heap of its own (JVM, Node.js) needs a heap setting
+below the limit; a Go program should know the limit by GOMEMLIMIT.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events,
+	Also:     evidence.Events | evidence.Host,
 	Effect:   diagnosis.OutOfMemory,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		a, c := p.Attempt(), p.Spec()
-		if a.Reason != "OOMKilled" || a.ExitCode != 137 || c == nil || c.Resources.Limits.Memory().IsZero() {
+		d := deathOf(p)
+		if d.class != ownLimit || d.limit == nil && len(d.kills) == 0 {
 			return
 		}
-		limit := c.Resources.Limits.Memory()
 		f := diagnosis.Finding{
-			Confidence: diagnosis.Certain,
-			Message:    fmt.Sprintf("container %s was killed by the kernel at its memory limit of %s", a.Of.Container, limit),
-			Facts:      []evidence.Fact{a.Fact(), p.CiteSpec("resources.limits.memory", limit)},
-			Fixes:      []diagnosis.Fix{raise(p, limit)},
+			At: d.Finished, Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
+			Message: fmt.Sprintf("container %s was killed by the kernel at its memory limit", d.Of.Container),
 		}
-		for _, e := range p.NodeEvents("SystemOOM") {
-			if !e.Last.Before(a.Started) && !e.First.After(a.Finished) {
-				f.Confidence = diagnosis.Likely
-				f.Against = append(f.Against, e.Fact())
-			}
+		if d.limit != nil {
+			f.Message += " of " + d.limit.String()
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
+			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
 		}
-		if shared := p.PodSpec().Resources; shared != nil && !shared.Limits.Memory().IsZero() && len(p.PodSpec().Containers) > 1 {
-			f.Confidence = diagnosis.Likely
-			f.Against = append(f.Against, evidence.Fact{
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: a.Of.Object(),
-				Where: "spec.resources.limits.memory", Text: "memory " + shared.Limits.Memory().String(),
-			})
+		f.Message += d.holding() + rhythm(p, d.Attempt)
+		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)
+		if len(d.kills) > 1 && d.kills[0].At.Add(slack).After(d.kills[len(d.kills)-1].At) {
+			f.Message += fmt.Sprintf("; all of its %d processes were killed together", len(d.kills))
 		}
-		if order, ordered := p.Order(); ordered && order.GraceExpired(a) {
-			f.Confidence = diagnosis.Possible
-			f.Against = append(f.Against, order.Event.Fact())
-		}
+		d.doubts(p, &f)
 		p.Report(f)
 	},
+}
+
+// doubts lowers the confidence for what speaks against the container's own limit, where the kernel's record does not
+// settle it.
+func (d *death) doubts(p *diagnosis.Pass, f *diagnosis.Finding) {
+	if len(d.kills) > 0 {
+		return
+	}
+	for _, e := range d.system {
+		f.Confidence = diagnosis.Likely
+		f.Against = append(f.Against, e.Fact())
+	}
+	if shared := sharedLimit(p); shared != nil && len(p.PodSpec().Containers) > 1 {
+		f.Confidence = diagnosis.Likely
+		f.Against = append(f.Against, citeShared(p, shared))
+	}
+	if d.ordered && d.order.GraceExpired(d.Attempt) {
+		f.Confidence = diagnosis.Possible
+		f.Against = append(f.Against, d.order.Event.Fact())
+	}
+}
+
+func citeShared(p *diagnosis.Pass, limit *resource.Quantity) evidence.Fact {
+	return evidence.Fact{
+		Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
+		Where: "spec.resources.limits.memory", Text: "memory " + limit.String(),
+	}
 }
 
 // raise proposes what the vertical pod autoscaler gives a container after it ran out of memory: a fifth more, at least

@@ -41,7 +41,7 @@ services. A warning (ProbeWarning) is no failure: a redirect to another host cou
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,
-		diagnosis.VolumeFailed, diagnosis.RuntimeFailed, diagnosis.KernelFailed,
+		diagnosis.VolumeFailed, diagnosis.RuntimeFailed, diagnosis.KernelFailed, diagnosis.Hung,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dependency
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// BackendDown recognises a Service that a program needs and whose pods are all not ready.
+var BackendDown = &diagnosis.Rule{
+	ID:    "DEP001",
+	Title: "Pods behind a Service are not ready",
+	Doc: `
+The program could not connect to a Service. The Service exists and selects pods, and none of them is ready, so that it has no
+endpoint to send anything to: kube-proxy answers for it with a refusal. Or each of them ends again and again, and is ready for
+moments only. The program is the victim; the trouble is that of the pods
+behind the Service, and it is looked for there.
+
+**How it is told from its look-alikes.** The host that the log names is a Service, by its DNS name or cluster IP, and its EndpointSlices have
+endpoints and none that is ready. Without endpoints at all it selects no pods, which has other remedies. With ready endpoints the
+Service works now, and something else was wrong: the port, a network policy, or it was not up yet.
+
+**What to do.** Mend the pods behind the Service: what is wrong with them is told above this. Let the program retry, with a pause, instead of
+ending when a dependency is not there.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Container,
+	Needs:  evidence.Status,
+	Also:   evidence.Logs | evidence.Spec,
+	Effect: diagnosis.DependencyDown,
+	CausedBy: append([]diagnosis.Effect{
+		diagnosis.ProcessFailed, diagnosis.ProcessCompleted, diagnosis.OutOfMemory, diagnosis.Killed, diagnosis.Terminated, diagnosis.EndLost,
+		diagnosis.NotStarted, diagnosis.NotReady, diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.InitBlocked,
+		diagnosis.ImageUnavailable, diagnosis.ConfigMissing, diagnosis.NotScheduled, diagnosis.VolumeFailed, diagnosis.SandboxFailed,
+		diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.Unavailable, diagnosis.DependencyDown,
+	}, diagnosis.ConfigChanged, diagnosis.RolledOut),
+	Run: func(p *diagnosis.Pass) {
+		c := callOf(p)
+		if c.class != backendDown {
+			return
+		}
+		why := fmt.Sprintf("none of the %d pods behind it is ready", max(len(c.pods), c.slices.all))
+		if c.slices.ready > 0 || !c.slices.known && anyReady(c.pods) {
+			why = "the pods behind it end again and again"
+		}
+		f := c.finding(p, why, backends(&c)...)
+		f.Through = refsOf(c.pods)
+		f.Fixes = []diagnosis.Fix{{
+			Title: "Mend the pods behind Service " + c.service.Name, Command: fmt.Sprintf("inquest why pod/%s -n %s", firstOf(c.pods), c.service.Namespace),
+		}}
+		p.Report(f)
+	},
+}
+
+// backends cites the endpoints of the Service and what its pods are.
+func backends(c *call) []evidence.Fact {
+	var facts []evidence.Fact
+	if c.slices.known {
+		facts = append(facts, c.slices.fact())
+	}
+	for _, pod := range c.pods[:min(len(c.pods), 3)] {
+		said := []string{"phase " + string(pod.Status.Phase)}
+		for _, st := range pod.Status.ContainerStatuses {
+			said = append(said, fmt.Sprintf("container %s restarted %d times", st.Name, st.RestartCount))
+			if w := st.State.Waiting; w != nil && w.Reason != "" {
+				said = append(said, "waits: "+w.Reason)
+			}
+		}
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: strings.Join(said, ", "),
+		})
+	}
+	return facts
+}
+
+func firstOf(pods []*corev1.Pod) string {
+	if len(pods) == 0 {
+		return "NAME"
+	}
+	return pods[0].Name
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dependency
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// A class is what is wrong with a call, as far as the log and the cluster tell.
+type class uint8
+
+const (
+	nothing class = iota
+	backendDown
+	noPods
+	selectorMismatch
+	portMismatch
+	noSuchService
+	namesUnanswered
+	policyDenies
+	certificate
+	credentials
+	full
+	unreached
+	slow
+	mesh
+)
+
+// A call is what a container's log says that it could not use, with what the cluster knows of it.
+type call struct {
+	signature.Dependency
+	class   class
+	block   signature.Block
+	said    string           // the line that tells
+	run     evidence.Attempt // whose log it is
+	service *corev1.Service  // nil: it is none, or nobody looked
+	meant   evidence.Ref     // the Service by the call's name
+	slices  endpoints
+	pods    []*corev1.Pod // those that the Service selects
+}
+
+// callOf reads the first call that the newest log of the pass's container complains about. A run that goes on counts only
+// by what the cluster confirms and by what was said within the last minutes.
+func callOf(p *diagnosis.Pass) call {
+	return diagnosis.Memo(p, "dependency", func() call { return readCall(p) })
+}
+
+func readCall(p *diagnosis.Pass) call {
+	var c call
+	log := p.Log()
+	if i := slices.IndexFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Of == log.Of }); i >= 0 {
+		c.run = p.Attempts()[i]
+	}
+	block, found := signature.Find(log.Text)
+	if c.run.Of.Container == "" || c.run.Expected != "" || !found || c.run.Ended() && c.run.ExitCode == 0 && c.run.Init {
+		return c
+	}
+	c.block, c.said = block, block.Headline
+	if !c.run.Ended() && !block.At.IsZero() && p.Now().Sub(block.At) > fresh {
+		return c
+	}
+	if leases.MatchString(block.Headline) {
+		return c // who gave up a lease has a rule that looks at the API server
+	}
+	c.class = c.bySaying()
+	if deps := signature.Dependencies(block); len(deps) > 0 {
+		c.Dependency = deps[0]
+		c.line()
+		c.find(p)
+		if c.class == nothing {
+			c.class = c.byCluster(p)
+		}
+	}
+	if !c.run.Ended() && !slices.Contains(confirmed, c.class) {
+		c.class = nothing
+	}
+	return c
+}
+
+// fresh is how old a complaint of a running container may be to be about now.
+const fresh = 10 * time.Minute
+
+// confirmed are the classes that the cluster's objects show, and not the log alone.
+var confirmed = []class{backendDown, noPods, selectorMismatch, portMismatch, noSuchService, policyDenies}
+
+// line finds the line of the block that names the target.
+func (c *call) line() {
+	host, _ := c.Host()
+	for _, line := range append([]string{c.block.Headline}, c.block.Lines...) {
+		if strings.Contains(line, host) {
+			c.said = strings.TrimSpace(line)
+			return
+		}
+	}
+}
+
+// bySaying finds the class of what only words can tell.
+func (c *call) bySaying() class {
+	for _, line := range append([]string{c.block.Headline}, c.block.Lines...) {
+		low := strings.ToLower(line)
+		for _, s := range sayings {
+			if s.says.MatchString(low) && (s.not == nil || !s.not.MatchString(low)) {
+				c.said = strings.TrimSpace(line)
+				return s.class
+			}
+		}
+	}
+	return nothing
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dependency
+
+import (
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// PortMismatch recognises a call to a port that a Service does not have or leads nowhere.
+var PortMismatch = &diagnosis.Rule{
+	ID:    "DEP004",
+	Title: "Service does not have the port, or leads to the wrong one",
+	Doc: `
+The program called a Service on a port that the Service does not have, or the Service leads from that port to a port of its pods on
+which none of their containers says that it listens.
+
+**How it is told from its look-alikes.** The host is a Service that is known, with endpoints that may well be ready. The first case is
+certain from its spec: a cluster IP answers on the ports of the Service only, and others are refused or time out. The second is only likely,
+because containers need not declare their ports: it needs pods that declare some, and not this one, and a refusal. Headless
+Services lead to the pods directly and are left out.
+
+**What to do.** Correct the port in the caller's configuration, or port and targetPort of the Service.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Container,
+	Needs:    evidence.Status,
+	Also:     evidence.Logs | evidence.Spec,
+	Effect:   diagnosis.DependencyDown,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		c := callOf(p)
+		if c.class != portMismatch {
+			return
+		}
+		_, port := c.Host()
+		ports := evidence.Fact{
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(c.service), Where: "spec.ports", Text: "ports " + portsOf(c.service),
+		}
+		f := c.finding(p, fmt.Sprintf("it has no port %s, only %s", port, portsOf(c.service)), ports)
+		if hasPort(c.service, port) {
+			target := wrongTarget(c.service, c.pods, port)
+			f = c.finding(p, fmt.Sprintf("it leads to port %s of its pods, and none of their containers has that", target), ports)
+		}
+		f.Fixes = []diagnosis.Fix{{
+			Title: fmt.Sprintf("Correct the port that is called, or port and targetPort of Service %s", c.service.Name), Command: fmt.Sprintf("kubectl -n %s edit service %s", c.service.Namespace, c.service.Name),
+		}}
+		p.Report(f)
+	},
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// BadConfig recognises a program that ends because its configuration is not there or cannot be understood.
+var BadConfig = &diagnosis.Rule{
+	ID:    "EXT011",
+	Title: "Program cannot use its configuration",
+	Doc: `
+The program read its configuration and ended: the file is not where it looks, or it does not parse, or it holds a key or a value
+that this version does not know. Nothing is wrong with the container.
+
+**How it is told from its look-alikes.** By the words of parsers, loaders and servers in what it said last. A file that is there
+and may not be read is a matter of permissions, a variable that is not set one of the environment, and an option on the command
+line one of the arguments: each has a rule of its own. An application error that only mentions configuration on its way
+to a dependency that refused is not this.
+
+**What to do.** Compare the file with what the program's version expects, and the path with where the volume is mounted. If it worked
+before, look at what changed in the ConfigMap just before the first failure: programs that mount one see the change without
+a rollout and fail at their next start.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Attempt,
+	Needs:    evidence.Status,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Effect:   diagnosis.ProcessFailed,
+	CausedBy: with(),
+	Run: func(p *diagnosis.Pass) {
+		e := endOf(p)
+		if e.class != configBroken {
+			return
+		}
+		fix := diagnosis.Fix{Title: "Correct the configuration that the message names"}
+		c := p.Spec()
+		if c == nil {
+			p.Report(e.finding(p, "it cannot use its configuration: "+e.said, fix))
+			return
+		}
+		f := e.finding(p, "it cannot use its configuration: "+e.said, fix)
+		for _, v := range p.PodSpec().Volumes {
+			for _, m := range c.VolumeMounts {
+				if m.Name == v.Name && v.ConfigMap != nil {
+					f.Facts = append(f.Facts, p.CiteSpec("volumeMounts."+m.Name, fmt.Sprintf("%s from ConfigMap %s", m.MountPath, v.ConfigMap.Name)))
+					f.Fixes[0].Command = fmt.Sprintf("kubectl -n %s get configmap %s -o yaml", e.Of.Namespace, v.ConfigMap.Name)
+				}
+			}
+		}
+		p.Report(f)
+	},
+}

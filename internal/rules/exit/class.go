@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// A class is what an end is, as far as its status and the process' last words tell. This is the one place that decides
+// which rule of the family speaks about a process that ended by its own doing: each rule asks for the class of the end
+// and is silent unless it is its own. The general rules, an error and a completion, have the class that is left.
+type class uint8
+
+const (
+	other    class = iota // not by its own doing: ordered, killed, unseen, or its command could not be run
+	erred                 // with an error that has no remedy of its own
+	finished              // without an error
+	panicked
+	leaseLost
+	reloaded
+	forbidden
+	watchesOut
+	filesOut
+	threadsOut
+	portTaken
+	fileDenied
+	settingMissing
+	configBroken
+	argumentsWrong
+	threw
+	childEnded
+	faulted
+)
+
+// An end is one ended attempt with what its process said last.
+type end struct {
+	evidence.Attempt
+	block signature.Block // of its log, else of its termination message
+	inLog bool
+	said  string // the line that tells the class, else the headline
+	last  string // the last line of the log
+	spec  *corev1.Container
+	names []string
+	class class
+}
+
+// endOf reads the end that the pass looks at.
+func endOf(p *diagnosis.Pass) end { return diagnosis.Memo(p, "exit", func() end { return readEnd(p) }) }
+
+func readEnd(p *diagnosis.Pass) end {
+	e := end{Attempt: p.Attempt(), spec: p.Spec(), last: lastLine(p.Log().Text)}
+	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
+		e.block, _ = signature.Find(e.Message)
+	}
+	e.said = e.block.Headline
+	_, ordered := p.Order()
+	switch {
+	case ordered || unseen(e.Attempt) || unrunnable(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+		return e
+	case isGoPanic(e.Attempt, e.block):
+		e.class = panicked
+	case e.ExitCode == 0:
+		e.class = finished
+		if c := e.recognise(); slices.Contains(quiet, c) {
+			e.class = c
+		}
+	case e.childDied() && (e.ExitCode == 137 || byItself(e.Attempt)):
+		e.class = childEnded
+	case byItself(e.Attempt):
+		e.class = erred
+		if c := e.recognise(); c != other {
+			e.class = c
+		} else if signals[e.ExitCode].name != "" {
+			e.class = faulted
+		}
+	}
+	return e
+}
+
+// worded finds the class of one line.
+func (e *end) worded(line string) class {
+	low := strings.ToLower(line)
+	for _, w := range wordings {
+		if (w.exit == 0 || w.exit == e.ExitCode) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
+			return w.class
+		}
+	}
+	if e.lacks(line) {
+		return settingMissing
+	}
+	return other
+}
+
+// quiet are the classes of ends that programs are known to bring about with exit code 0.
+var quiet = []class{leaseLost, reloaded, settingMissing, configBroken}
+
+// recognise finds the class of the process' last words: of the headline, else of another line of the block that is no
+// stack frame.
+func (e *end) recognise() class {
+	if e.block.Headline == "" && restarting.MatchString(strings.ToLower(e.last)) { // no trouble, so no block
+		e.said = e.last
+		return reloaded
+	}
+	for i, line := range append([]string{e.block.Headline}, e.block.Lines...) {
+		frame := i > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"))
+		if c := e.worded(line); c != other && !frame {
+			e.said = line
+			return c
+		}
+	}
+	e.said = e.block.Headline
+	abort := e.block.Kind == signature.NodeError && signals[e.ExitCode].name != "" // of V8, not of a program in it
+	if len(signature.Dependencies(e.block)) == 0 && exceptions[e.block.Kind] != "" && !abort {
+		return threw
+	}
+	return other
+}
+
+// lastLine returns the last line of a log that is not empty, without the runtime's time stamp.
+func lastLine(log string) string {
+	log = strings.TrimRight(log, " \r\n")
+	_, text := signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
+	return text
+}
+
+// A wording is how programs and their libraries say one thing, in lower case.
+type wording struct {
+	class class
+	says  *regexp.Regexp
+	not   *regexp.Regexp // of another matter in the same words
+	exit  int            // only with this exit code; 0: any
+}
+
+// wordings in the order in which they count. The words are those of strerror(3), of Go, Java, Node.js, Python, client-go
+// and of common servers; which class comes first matters where one line has the words of two: "too many open files" of an
+// inotify watch is about watches.
+var wordings = []wording{
+	{class: leaseLost, says: regexp.MustCompile(`leader ?election lost|lost leader ?election|lost (?:the )?(?:leadership|leader lock|leader lease|lease\b)|leadership (?:was )?lost|failed to (?:renew|update) (?:lease|lock)|error retrieving resource lock|no longer (?:the )?leader|stopped leading|leader lease expired`)},
+	{class: reloaded, says: restarting},
+	{class: forbidden, says: regexp.MustCompile(`is forbidden: user "`)},
+	{class: watchesOut, says: regexp.MustCompile(`inotify.{0,80}(?:no space left|too many open files|limit|emfile|enospc)|(?:fsnotify|file watch\w*|filewatcher|watcher)\b.{0,80}(?:too many open files|no space left)|enospc: system limit for number of file watchers|user limit.{0,30}on inotify|max_user_(?:watches|instances)`)},
+	{class: filesOut, says: regexp.MustCompile(`too many open files|\bemfile\b|\benfile\b|file table overflow|no file descriptors available`)},
+	{class: threadsOut, says: regexp.MustCompile(`unable to create (?:new )?native thread|pthread_create.{0,40}fail|can't start new thread|failed to create (?:new os )?thread|newosproc|can(?:no|')t fork|(?:fork|clone|spawn|thread|exec).{0,80}(?:resource temporarily unavailable|eagain|errno ?= ?11)|resource temporarily unavailable.{0,40}(?:fork|thread|process)`)},
+	{class: portTaken, says: regexp.MustCompile(`address (?:is )?already in use|eaddrinuse|port \S+ (?:is|was) already (?:in use|allocated|bound|taken)|only one usage of each socket address|errno 98\b|could not bind.{0,60}in use`)},
+	{class: fileDenied, says: regexp.MustCompile(`read-only file ?system|\berofs\b|readonlyfilesystem|permission ?denied|permissionerror|\beacces\b|accessdeniedexception|operation not permitted|\beperm\b|(?:run|running|execution|started|execute\w*)\b.{0,40}\bas (?:the )?(?:user )?["']?root|"root" execution|data directory .{0,80} has (?:wrong ownership|invalid permissions)|not owned by`), not: regexp.MustCompile(`permission denied (?:for (?:table|schema|relation|database|sequence|function|view)|\()|rpc error|statuscode`)},
+	{class: configBroken, says: regexp.MustCompile(`yaml: (?:line|unmarshal|control|unknown)|(?:pars\w+|read\w*|load\w*|decod\w+|unmarshal\w*|process\w*|open\w*|invalid|bad|malformed|illegal|find|missing)\b.{0,60}\bconfig|\bconfig\w*\b.{0,80}(?:\bpars\w+|invalid|malformed|not valid|syntax|unexpected|no such file|not found|cannot be (?:found|read)|does not exist|missing|unknown (?:field|key|directive))|unexpected token .{0,40}json|jsondecodeerror|parsererror|scannererror|parsingerror|tomldecodeerror|toml: |invalid character .{0,40} looking for|mapping values are not allowed|did not find expected|unknown directive|unexpected "[;}]"|\[emerg\]|fatal config file error|unknown (?:configuration )?variable|unrecognized configuration parameter|invalid value for (?:parameter|option|property)|could not parse .{0,60}\.(?:ya?ml|json|toml|ini|conf|properties|xml)`), not: regexp.MustCompile(`refused|timed out|timeout|no such host|ssl|x509|host not found`)},
+	{class: configBroken, says: regexp.MustCompile(`(?:enoent|no such file or directory|filenotfound\w*|nosuchfileexception).{0,200}/(?:etc|config\w*|conf|secrets?|certs?|tls|var/run|opt|app|data|mnt|run)\b|/(?:etc|config\w*|conf|secrets?|certs?|tls|opt|mnt|run)/\S+.{0,40}(?:no such file|does not exist|not found)`), not: regexp.MustCompile(`\.sock\b|exec|interpreter`)},
+	{class: argumentsWrong, says: regexp.MustCompile(`flag provided but not defined|(?:unknown|unrecognized|unrecognised|invalid|illegal|unexpected|bad) (?:shorthand )?(?:flag|option|argument|switch|subcommand)s?\b|unknown command "?\S+"? for|following arguments are required|flag needs an argument|option requires an argument|required flag\(s\)|no such option|unknown long option`)},
+	{class: argumentsWrong, says: regexp.MustCompile(`^\s*usage: `), exit: 2},
+}
+
+var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|chang\w*\b.{0,40}\b(?:config\w*|certificate|secret)\b.{0,60}\b(?:restart|exit|shut|terminat)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
+
+// exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
+// language's name.
+var exceptions = map[signature.Kind]string{
+	signature.PythonTraceback: "Python", signature.JavaException: "Java", signature.NodeError: "Node.js", signature.DotNet: ".NET",
+	signature.Ruby: "Ruby", signature.Rust: "Rust", signature.PHP: "PHP",
+}

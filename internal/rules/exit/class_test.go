@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// lastWords are those of many programs, with their class.
+var lastWords = map[string]class{
+	`leaderelection lost`:                                                             leaseLost,
+	`problem running manager: leader election lost`:                                   leaseLost,
+	`"leaderelection lost" err="leaderelection lost"`:                                 leaseLost,
+	`lost lease on shop/controller, stopping`:                                         leaseLost,
+	`error retrieving resource lock kube-system/x: context deadline exceeded`:         leaseLost,
+	`detected change in configuration file, exiting for restart`:                      reloaded,
+	`shutting down to reload configuration`:                                           reloaded,
+	`pods is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods"`: forbidden,
+	`pods "x" is forbidden: exceeded quota: q, requested: pods=1`:                     other,
+	`inotify_add_watch failed: no space left on device`:                               watchesOut,
+	`Error: ENOSPC: System limit for number of file watchers reached, watch '/app'`:   watchesOut,
+	`failed to create fsnotify watcher: too many open files`:                          watchesOut,
+	`write /data/x: no space left on device`:                                          other,
+	`accept tcp [::]:8080: accept4: too many open files`:                              filesOut,
+	`Error: EMFILE: too many open files, open '/app/x'`:                               filesOut,
+	`OSError: [Errno 24] Too many open files: '/tmp/x'`:                               filesOut,
+	`java.lang.OutOfMemoryError: unable to create native thread`:                      threadsOut,
+	`RuntimeError: can't start new thread`:                                            threadsOut,
+	`fork: Resource temporarily unavailable`:                                          threadsOut,
+	`OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 8`:              threadsOut,
+	`Error: spawn /usr/bin/node EAGAIN`:                                               threadsOut,
+	`read tcp: resource temporarily unavailable`:                                      other,
+	`listen tcp :8080: bind: address already in use`:                                  portTaken,
+	`Error: listen EADDRINUSE: address already in use :::3000`:                        portTaken,
+	`Web server failed to start. Port 8080 was already in use.`:                       portTaken,
+	`OSError: [Errno 98] Address already in use`:                                      portTaken,
+	`nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)`:         portTaken,
+	`mkdir /var/lib/x: read-only file system`:                                         fileDenied,
+	`PermissionError: [Errno 13] Permission denied: '/data/x'`:                        fileDenied,
+	`java.nio.file.AccessDeniedException: /data/x`:                                    fileDenied,
+	`"root" execution of the server is not permitted`:                                 fileDenied,
+	`nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)`:              fileDenied,
+	`data directory "/var/lib/db" has wrong ownership`:                                fileDenied,
+	`ERROR:  permission denied for table orders`:                                      other,
+	`git@example.com: Permission denied (publickey).`:                                 other,
+	`DATABASE_URL is not set`:                                                         settingMissing,
+	`Error: Missing required environment variable: API_TOKEN`:                         settingMissing,
+	`environment variable "SHOP_DSN" must be set`:                                     settingMissing,
+	`required key DB_HOST missing value`:                                              settingMissing,
+	`env: required environment variable "DB_HOST" is not set`:                         settingMissing,
+	`sh: 1: SHOP_DSN: parameter not set`:                                              settingMissing,
+	`./run.sh: line 3: SHOP_DSN: unbound variable`:                                    settingMissing,
+	`Could not resolve placeholder 'shop.url' in value "${shop.url}"`:                 settingMissing,
+	`KeyError: 'SHOP_DSN'`:                                                            settingMissing,
+	`You must specify POSTGRES_PASSWORD to a non-empty value for the superuser`:       settingMissing,
+	`1 validation error for Settings: database_url: Field required`:                   settingMissing,
+	`Config validation error: "DATABASE_URL" is required`:                             settingMissing,
+	`Environment variable DEPLOY_TARGET is undefined`:                                 settingMissing,
+	`KeyError: 'price'`: other,
+	`user not found`:    other,
+	`error parsing config file: yaml: line 12: did not find expected key`:                configBroken,
+	`SyntaxError: Unexpected token } in JSON at position 4`:                              configBroken,
+	`nginx: [emerg] unknown directive "servr" in /etc/nginx/nginx.conf:3`:                configBroken,
+	`unable to load configuration: invalid character '}' looking for beginning of value`: configBroken,
+	`open /etc/shop/config.yaml: no such file or directory`:                              configBroken,
+	`FileNotFoundError: [Errno 2] No such file or directory: '/config/settings.toml'`:    configBroken,
+	`*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***`:                                      configBroken,
+	`unrecognized configuration parameter "max_conections"`:                              configBroken,
+	`cannot load config from http://settings:8080: connection refused`:                   other,
+	`flag provided but not defined: -x`:                                                  argumentsWrong,
+	`error: unrecognized arguments: --workers`:                                           argumentsWrong,
+	`Error: unknown command "serv" for "shop"`:                                           argumentsWrong,
+	`error: unknown shorthand flag: 'z' in -z`:                                           argumentsWrong,
+	`connection refused`: other,
+}
+
+func TestWordings(t *testing.T) {
+	for line, want := range lastWords {
+		e := end{block: signature.Block{Headline: line, Lines: []string{line}}}
+		e.ExitCode = 1
+		if got := e.recognise(); got != want {
+			t.Errorf("%s: class %d, want %d", line, got, want)
+		}
+	}
+}
+
+func TestASettingThatIsThereIsNotMissing(t *testing.T) {
+	for value, want := range map[string]bool{"": true, "x": false} {
+		e := end{spec: &corev1.Container{Env: []corev1.EnvVar{{Name: "SHOP_DSN", Value: value}}}}
+		if got := e.lacks("SHOP_DSN is not set"); got != want {
+			t.Errorf("value %q: %t, want %t", value, got, want)
+		}
+	}
+}
+
+// TestTheHeadlineCountsFirst: a later line of the block may only speak where the headline does not, and stack frames
+// never do.
+func TestTheHeadlineCountsFirst(t *testing.T) {
+	for lines, want := range map[string]class{
+		"listen tcp :80: bind: address already in use\nopen /x: permission denied": portTaken,
+		"giving up\nopen /x: permission denied":                                    fileDenied,
+		"giving up\n  at open (/x: permission denied)":                             other,
+	} {
+		block := signature.Block{Lines: strings.Split(lines, "\n")}
+		block.Headline = block.Lines[0]
+		e := end{block: block, Attempt: evidence.Attempt{ExitCode: 1}}
+		if got := e.recognise(); got != want {
+			t.Errorf("%q: class %d, want %d", lines, got, want)
+		}
+	}
+}

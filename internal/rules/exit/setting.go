@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"regexp"
+	"strings"
+)
+
+// name is how a setting is spelled that programs take from their environment; fields are spelled in other ways too.
+const (
+	envName   = `[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+`
+	anyName   = `[A-Za-z][\w.-]*`
+	absent    = `(?:not (?:been )?(?:set|defined|found|provided|specified|configured)|unset|undefined|missing|empty|required|null or not set|mandatory|blank|(?:must|has to|needs? to|should) be (?:set|defined|provided|specified|configured|present))`
+	isAbsent  = `["'\x60\]]?(?: environment| env)?(?: variable| var| setting)?,? (?:is |was |are |has |must |cannot |can't |should |to )?(?:be |a )?`
+	variables = `(?:[Ee]nvironment|[Ee]nv|ENV|ENVIRONMENT)[ _-]?(?:[Vv]ariables?|[Vv]ars?|VARIABLES?)?(?:\(s\))?`
+)
+
+// settings find the name of a setting that a line says is not there. The wordings are those of shells (parameter
+// expansion), Python's os.environ, libraries that read the environment into a structure (envconfig and env for Go, pydantic,
+// joi, Spring) and of images whose entrypoint asks for a password.
+var settings = []*regexp.Regexp{
+	regexp.MustCompile(`KeyError: ['"](` + envName + `|[A-Z]{3,})['"]`),
+	regexp.MustCompile(`\b(` + anyName + `): (?:parameter not set|unbound variable|parameter null or not set)`),
+	regexp.MustCompile(`required key (` + anyName + `) missing value`),
+	regexp.MustCompile(`(?i:could not resolve placeholder) ['"]([^'"]+)['"]`),
+	regexp.MustCompile(variables + `:? ["'\x60\[]?(` + anyName + `)` + isAbsent + absent),
+	regexp.MustCompile(`(?i:missing|required|undefined|unset|no)(?: (?i:required|mandatory|necessary))? ` + variables + `:? ["'\x60\[]?(` + anyName + `)`),
+	regexp.MustCompile(`\b(` + envName + `)` + isAbsent + absent),
+	regexp.MustCompile(`(?i:missing|please set|must set|must specify|must provide|must define|need to set|set the|forgot to set|expected)(?: (?i:required|value for|the|a|` + variables + `))* ["'\x60]?(` + envName + `)\b`),
+	regexp.MustCompile(`["'](` + anyName + `)["'] is (?:a )?required`),
+	regexp.MustCompile(`validation errors? for \w+: (` + anyName + `): [Ff]ield required`),
+	regexp.MustCompile(`(?i:specify|specified).{0,60}\b(` + envName + `)\b`),
+}
+
+// lacks tells whether a line says that a setting is not there which the container's spec does not give a value of its
+// own. One that the spec sets is not missing, whatever the program says; one that comes from elsewhere may be empty there.
+func (e *end) lacks(line string) bool {
+	for _, r := range settings {
+		m := r.FindStringSubmatch(line)
+		if m == nil || strings.Contains(m[1], "//") {
+			continue
+		}
+		if e.spec != nil {
+			for _, v := range e.spec.Env {
+				if v.Name == m[1] && v.Value != "" {
+					return false
+				}
+			}
+		}
+		e.names = []string{m[1]}
+		return true
+	}
+	return false
+}

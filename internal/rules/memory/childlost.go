@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ChildLost recognises a container that lives on while the kernel kills its children at the memory limit.
+var ChildLost = &diagnosis.Rule{
+	ID:    "MEM003",
+	Title: "Processes of a running container are killed for memory",
+	Doc: `
+The kernel killed a process of the container at its memory limit, and the main process lives on: nothing restarts, the pod is
+Ready, and what shows is work that is lost: a worker that is gone, a request that was cut off, an import that never ends.
+
+**How it is told from its look-alikes.** Only the kernel tells: its record names the container's cgroup, and no run of the container
+ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
+older than an hour, or in an earlier run, is history. Where all processes die together (memory.oom.group), this cannot happen.
+
+**What to do.** Raise the limit or run fewer workers at once. Let the main process end when a child that it needs is lost, so
+that the loss shows.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Container,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Host,
+	Effect:   diagnosis.OutOfMemory,
+	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		runs := p.Attempts()
+		if len(runs) == 0 || runs[len(runs)-1].Ended() {
+			return
+		}
+		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool { return p.Now().Sub(k.At) > time.Hour })
+		if len(recent) == 0 {
+			return
+		}
+		last := recent[len(recent)-1]
+		f := diagnosis.Finding{
+			At: last.At, Confidence: diagnosis.Certain,
+			Message: fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory, %d times in the last hour, and the container lives on without it", last.task, last.pid, p.About().Container, len(recent)),
+		}
+		for _, k := range recent[max(0, len(recent)-3):] {
+			f.Facts = append(f.Facts, k.Fact)
+		}
+		if limit := limitOf(p); limit != nil {
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
+			f.Fixes = []diagnosis.Fix{raise(p, limit)}
+		}
+		p.Report(f)
+	},
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A class is who ran out of memory, as far as kernel, status and spec can tell. This is the one place that decides which
+// rule of the family speaks about an end.
+type class uint8
+
+const (
+	none        class = iota // the end has nothing to do with memory
+	ownLimit                 // the container was at its limit and its main process was killed
+	childKilled              // a child was killed at the limit, and the main process ended with a code of its own
+	endedWell                // a child was killed, and the main process ended with exit code 0
+	falseLabel               // nothing was killed: the label OOMKilled is wrong
+	belowInit                // the limit does not even let the runtime start the process
+	podLimit                 // the pod's containers were at their common limit
+	allPods                  // all pods of the node together were at the limit of what the node has for them
+	machine                  // the node had no memory left
+)
+
+// A death is an ended attempt with what bears on its memory.
+type death struct {
+	evidence.Attempt
+	class   class
+	kills   []kill             // of this attempt
+	limit   *resource.Quantity // the container's own; nil without one
+	ordered bool
+	order   evidence.Order
+	system  []evidence.Event // SystemOOM Events of the node from within the run
+}
+
+// deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
+// the label OOMKilled from a counter of the container's cgroup that only rises.
+func deathOf(p *diagnosis.Pass) death {
+	return diagnosis.Memo(p, "memory", func() death { return readDeath(p) })
+}
+
+func readDeath(p *diagnosis.Pass) death {
+	d := death{Attempt: p.Attempt(), limit: limitOf(p)}
+	d.order, d.ordered = p.Order()
+	d.kills = killsIn(p, d.Attempt)
+	for _, e := range p.NodeEvents("SystemOOM") {
+		if !e.Last.Before(d.Started) && !e.First.After(d.Finished.Add(slack)) {
+			d.system = append(d.system, e)
+		}
+	}
+	switch {
+	case d.Reason == "StartError" || d.Reason == "ContainerCannotRun":
+		if tooLowForInit(d.Message, d.limit) {
+			d.class = belowInit
+		}
+	case len(d.kills) > 0:
+		d.class = d.byKernel(p)
+	case d.Reason == "OOMKilled":
+		d.class = d.byLabel(p)
+	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0 && d.Finished.Sub(d.system[len(d.system)-1].Last).Abs() <= 5*time.Second:
+		d.class = machine
+	}
+	return d
+}
+
+// byKernel says what the kernel's record makes of the end: whose limit it was, and whether the main process was it.
+func (d *death) byKernel(p *diagnosis.Pass) class {
+	last := d.kills[len(d.kills)-1]
+	if d.ExitCode != 137 && (d.ordered || d.Finished.Sub(last.At) > time.Minute) && d.ExitCode != 0 && d.Reason != "OOMKilled" {
+		return none // a child was killed long before, and something else ended the container
+	}
+	switch last.level() {
+	case ofNode, ofStranger:
+		return machine
+	case ofPods:
+		return allPods
+	case ofPod:
+		if len(p.PodSpec().Containers) > 1 || sharedLimit(p) != nil {
+			return podLimit
+		} // of a single container the pod's limit is its own, and the sandbox counts as well
+	}
+	switch d.ExitCode {
+	case 137:
+		return ownLimit
+	case 0:
+		return endedWell
+	}
+	return childKilled
+}
+
+// byLabel says what the label OOMKilled is worth by itself.
+func (d *death) byLabel(p *diagnosis.Pass) class {
+	switch {
+	case kernelSaw(p, d.Attempt), d.ordered && (d.ExitCode == 0 || d.ExitCode == 143), d.ExitCode == 143:
+		return falseLabel
+	case d.ExitCode == 0:
+		return endedWell
+	case d.ExitCode != 137 && d.limit != nil:
+		return childKilled
+	case d.limit != nil:
+		return ownLimit
+	case sharedLimit(p) != nil:
+		return podLimit
+	case p.Spec() != nil && d.ExitCode == 137:
+		return machine
+	}
+	return none
+}
+
+// limitOf returns the memory limit of the pass's container, nil without one.
+func limitOf(p *diagnosis.Pass) *resource.Quantity {
+	if c := p.Spec(); c != nil && !c.Resources.Limits.Memory().IsZero() {
+		return c.Resources.Limits.Memory()
+	}
+	return nil
+}
+
+// sharedLimit returns the memory limit of the pass's pod, nil without one.
+func sharedLimit(p *diagnosis.Pass) *resource.Quantity {
+	if shared := p.PodSpec().Resources; shared != nil && !shared.Limits.Memory().IsZero() {
+		return shared.Limits.Memory()
+	}
+	return nil
+}
+
+// fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
+const fewBytes = 16 << 20
+
+var initDied = regexp.MustCompile(`signal: killed|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
+
+// tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
+// before that, with a very low limit, that its init went away.
+func tooLowForInit(message string, limit *resource.Quantity) bool {
+	low := strings.ToLower(message)
+	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "unable to set memory limit") || strings.Contains(low, "minimum memory limit") || strings.Contains(low, "cannot allocate memory")
+	return said || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
+}
+
+// killFacts returns the kernel's records of the death as facts, the newest three.
+func (d *death) killFacts() []evidence.Fact {
+	var facts []evidence.Fact
+	for _, k := range slices.Backward(d.kills) {
+		if len(facts) < 3 {
+			facts = append(facts, k.Fact)
+		}
+	}
+	slices.Reverse(facts)
+	return facts
+}
+
+// victim returns the kernel's last record of the death; false without one.
+func (d *death) victim() (kill, bool) {
+	if len(d.kills) == 0 {
+		return kill{}, false
+	}
+	return d.kills[len(d.kills)-1], true
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// JVMMemory recognises a JVM that ended because a memory area of its own was full.
+var JVMMemory = &diagnosis.Rule{
+	ID:    "MEM011",
+	Title: "JVM ran out of a memory area of its own",
+	Doc: `
+The JVM keeps its memory in areas with limits of their own: the heap (-Xmx), Metaspace, buffers outside the heap. One was
+full, and the JVM threw an OutOfMemoryError. With -XX:+ExitOnOutOfMemoryError it ends with exit code 3 then, with
+CrashOnOutOfMemoryError by an abort, and otherwise the program ends if nothing catches the error.
+
+**How it is told from its look-alikes.** The kernel has no part in it: the container is not marked OOMKilled, and its memory limit may be
+far. The words after OutOfMemoryError say which area it was; "unable to create native thread" is about threads and not about
+memory, and has its own rule. A JVM that the kernel kills at the container's limit prints nothing.
+
+**What to do.** Raise the area that is named, and the container's limit with it, since all areas and the stacks of threads must fit into
+that. A heap that fills up again however large it is has a leak: take a heap dump (-XX:+HeapDumpOnOutOfMemoryError).
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Attempt,
+	Needs:    evidence.Status,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Effect:   diagnosis.OutOfMemory,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		a := p.Attempt()
+		said, at := area(p.Log().Text)
+		if _, ordered := p.Order(); ordered || said == "" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 || a.Reason == "OOMKilled" {
+			return
+		}
+		f := diagnosis.Finding{
+			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact(), said.fact(a, at)},
+			Message: fmt.Sprintf("the JVM in container %s ran out of %s and ended with exit code %d", a.Of.Container, said.area(), a.ExitCode),
+			Fixes:   []diagnosis.Fix{{Title: said.remedy(), Risk: diagnosis.Restart}},
+		}
+		if c := p.Spec(); c != nil {
+			if h, ok := heapOf(c, c.Resources.Limits.Memory().Value()); ok {
+				f.Message += ", set by " + h.setting
+				f.Facts = append(f.Facts, p.CiteSpec("command", h.setting))
+			}
+		}
+		p.Report(f)
+	},
+}
+
+// A complaint is the JVM's line about a full memory area.
+type complaint string
+
+var jvmFull = regexp.MustCompile(`(?i)OutOfMemoryError: ?(?:Java heap space|GC overhead limit exceeded|Requested array size|Metaspace|Compressed class space|PermGen|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)|insufficient memory for the Java Runtime Environment|Terminating due to java\.lang\.OutOfMemoryError|Aborting due to java\.lang\.OutOfMemoryError`)
+
+// area finds the last line of a log's end in which a JVM says that a memory area is full, and no line after which it went on
+// for long.
+func area(log string) (complaint, string) {
+	lines := strings.Split(strings.TrimRight(log, "\n"), "\n")
+	lines = lines[max(0, len(lines)-lastLines):]
+	var found complaint
+	raw := ""
+	for _, line := range lines {
+		if jvmFull.MatchString(line) && (found == "" || !strings.Contains(line, " due to ")) {
+			_, text := signature.Parse(line)
+			found, raw = complaint(text), line
+		}
+	}
+	return found, raw
+}
+
+// lastLines is how many lines at the end of a log can tell of its end: an error with a deep stack trace has about as many.
+const lastLines = 120
+
+func (c complaint) fact(a evidence.Attempt, raw string) evidence.Fact {
+	at, _ := signature.Parse(raw)
+	return a.LineFact(string(c), at)
+}
+
+func (c complaint) area() string {
+	switch low := strings.ToLower(string(c)); {
+	case strings.Contains(low, "metaspace"), strings.Contains(low, "class space"), strings.Contains(low, "permgen"):
+		return "Metaspace, where classes are kept"
+	case strings.Contains(low, "direct buffer"):
+		return "direct buffers, which are outside the heap"
+	case strings.Contains(low, "insufficient memory"):
+		return "memory that the kernel would give it"
+	}
+	return "heap"
+}
+
+func (c complaint) remedy() string {
+	switch low := strings.ToLower(string(c)); {
+	case strings.Contains(low, "metaspace"), strings.Contains(low, "class space"), strings.Contains(low, "permgen"):
+		return "Raise -XX:MaxMetaspaceSize and the container's limit with it, and look for class loaders that are kept"
+	case strings.Contains(low, "direct buffer"):
+		return "Raise -XX:MaxDirectMemorySize and the container's limit with it, and look for buffers that are never released"
+	case strings.Contains(low, "insufficient memory"):
+		return "Lower -Xms and -Xmx, or raise the container's memory limit: the JVM asks for more than it can have at its start"
+	}
+	return "Raise -Xmx (or MaxRAMPercentage) and the container's limit with it; take a heap dump if it fills up again"
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// LimitByDefault recognises a memory limit that nobody wrote into the manifest.
+var LimitByDefault = &diagnosis.Rule{
+	ID:    "MEM016",
+	Title: "Memory limit came from the namespace's LimitRange",
+	Doc: `
+The container was killed at a memory limit that its manifest does not have: the admission of the pod put it in, as the default that a
+LimitRange of the namespace gives to containers without a limit. Who reads the manifest sees no limit, and raising the
+container's request alone changes nothing.
+
+**How it is told from its look-alikes.** The admission plugin notes in an annotation of the pod which fields it set
+(kubernetes plugin/pkg/admission/limitranger). Without that note, or with one about another container or about CPU, the limit is the
+manifest's own.
+
+**What to do.** Set the container's own memory limit in its workload, or change the default of the LimitRange.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Attempt,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Events | evidence.Host,
+	Effect:   diagnosis.MemoryMisfit,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
+	Run: func(p *diagnosis.Pass) {
+		d := deathOf(p)
+		note := p.PodMeta().Annotations["kubernetes.io/limit-ranger"]
+		if d.class != ownLimit && d.class != belowInit || d.limit == nil || !setLimit(note, d.Of.Container) {
+			return
+		}
+		f := diagnosis.Finding{
+			At: p.PodMeta().CreationTimestamp.Time, Confidence: diagnosis.Certain,
+			Message: fmt.Sprintf("the memory limit of %s of container %s is the default of a LimitRange in namespace %s, not the manifest's", d.limit, d.Of.Container, d.Of.Namespace),
+			Facts: []evidence.Fact{{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: d.Of.Object(), Where: "metadata.annotations[kubernetes.io/limit-ranger]", Text: note,
+			}, d.Fact()},
+			Fixes: []diagnosis.Fix{raise(p, d.limit)},
+		}
+		for _, r := range diagnosis.List[*corev1.LimitRange](p) {
+			if r.Namespace == d.Of.Namespace {
+				f.Fixes = append(f.Fixes, diagnosis.Fix{
+					Title: "Change the default memory limit of LimitRange " + r.Name, Command: fmt.Sprintf("kubectl -n %s edit limitrange %s", r.Namespace, r.Name),
+				})
+			}
+		}
+		p.Report(f)
+	},
+}
+
+// setLimit tells whether the admission plugin's note says that it set the memory limit of the container: "LimitRanger
+// plugin set: cpu request for container app; memory limit for container app".
+func setLimit(note, container string) bool {
+	for part := range strings.SplitSeq(note, ";") {
+		what, of, ok := strings.Cut(part, " for container ")
+		if !ok {
+			what, of, ok = strings.Cut(part, " for init container ")
+		}
+		if ok && strings.TrimSpace(of) == container && strings.Contains(what, "memory") && strings.HasSuffix(strings.TrimSpace(what), "limit") {
+			return true
+		}
+	}
+	return false
+}

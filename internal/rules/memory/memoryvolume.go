@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// MemoryVolume recognises a volume in memory that fills up the memory limit of the containers that write to it.
+var MemoryVolume = &diagnosis.Rule{
+	ID:    "MEM014",
+	Title: "Files in a volume of medium Memory fill up the memory limit",
+	Doc: `
+An emptyDir of medium Memory is a tmpfs: its files are memory, charged to the container that wrote them. They live as long as the pod, so
+that a container that is restarted begins with the files of the run before already counted, and dies sooner each time,
+until the pod is made anew.
+
+**How it is told from its look-alikes.** The container was killed at its own or its pod's limit and mounts such a volume whose size is not
+limited below the memory limit. The kernel's record tells for sure: most of what the victim, or its cgroup, held was shared memory.
+Without it the finding needs a container that has died again after a restart, and is only possible; or one that cannot even be
+started any more under a limit that it could be started under before, and is likely. A volume with a sizeLimit well
+below the memory limit cannot fill it; a volume on disk does not count.
+
+**What to do.** Delete the pod once, to clear it. Give the volume a sizeLimit that leaves room for the program, remove old files, or
+use a volume on disk.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Attempt,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Events | evidence.Host,
+	Effect:   diagnosis.MemoryMisfit,
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	Run: func(p *diagnosis.Pass) {
+		d := deathOf(p)
+		volume := inMemory(p, &d)
+		full := d.class == belowInit && d.limit != nil && d.limit.Value() > fewBytes
+		if d.class != ownLimit && d.class != podLimit && !full || volume == nil {
+			return
+		}
+		k, told := d.victim()
+		shared := told && k.shmem > k.anon
+		if !shared && d.Of.Attempt == 0 || told && !shared && k.anon > 2*k.shmem && d.limit != nil && k.anon<<10 > d.limit.Value()/2 {
+			return
+		}
+		f := diagnosis.Finding{
+			At: began(p, &d), Confidence: diagnosis.Possible,
+			Message: fmt.Sprintf("volume %s is memory, counts against the limit of container %s and survives its restarts", volume.Name, d.Of.Container),
+			Facts: append([]evidence.Fact{{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: d.Of.Object(), Where: "spec.volumes[" + volume.Name + "].emptyDir.medium", Text: "medium Memory",
+			}, d.Fact()}, d.killFacts()...),
+			Fixes: []diagnosis.Fix{
+				{Title: fmt.Sprintf("Give volume %s a sizeLimit that leaves room for the program, or use a volume on disk", volume.Name), Risk: diagnosis.Restart},
+				{Title: "Delete the pod once: only that empties the volume", Risk: diagnosis.Restart, Command: fmt.Sprintf("kubectl -n %s delete pod %s", d.Of.Namespace, d.Of.Name)},
+			},
+		}
+		if full {
+			f.Confidence = diagnosis.Likely
+			f.Message += "; it holds so much that not even the container's start has room any more"
+		}
+		if shared {
+			f.Confidence = diagnosis.Likely
+			f.Message += fmt.Sprintf("; %s of what it held was such memory", mebibytes(k.shmem))
+		}
+		p.Report(f)
+	},
+}
+
+// began is when the run began, or the pod did where the run never started.
+func began(p *diagnosis.Pass, d *death) time.Time {
+	if start := p.PodStatus().StartTime; d.Started.IsZero() && start != nil {
+		return start.Time
+	}
+	return d.Started
+}
+
+// inMemory returns a volume of medium Memory that the pass's container mounts and that may grow to its memory limit.
+func inMemory(p *diagnosis.Pass, d *death) *corev1.Volume {
+	c, volumes := p.Spec(), p.PodSpec().Volumes
+	if c == nil {
+		return nil
+	}
+	for _, m := range c.VolumeMounts {
+		for i := range volumes {
+			v := &volumes[i]
+			if v.Name != m.Name || v.EmptyDir == nil || v.EmptyDir.Medium != corev1.StorageMediumMemory {
+				continue
+			}
+			size := v.EmptyDir.SizeLimit
+			if size == nil || d.limit == nil || size.Value() >= d.limit.Value()/2 {
+				return v
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// NodeOutOfMemory recognises a node that had no memory left, so that its kernel killed processes.
+var NodeOutOfMemory = &diagnosis.Rule{
+	ID:    "MEM010",
+	Title: "Node ran out of memory",
+	Doc: `
+The whole machine was out of memory, or all of its pods together were at what the node has for them, and the kernel killed
+processes on it. No single container's limit was the reason.
+
+**How it is told from its look-alikes.** The kernel's record has no cgroup limit, or that of all pods; the kubelet tells of the
+first in a SystemOOM Event of the node, which it also sends for kills in cgroups that are not a pod's. A kill at the limit of
+one container or pod is that one's affair. The condition MemoryPressure is the kubelet's, comes earlier, and leads to
+evictions. A kill older than an hour is history, unless a pod that is asked about died with it.
+
+**What to do.** Look for the process that held most, which the kernel lists. Give pods requests near to what they take, reserve memory for
+the system, and let the kubelet evict earlier than the kernel kills.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Node,
+	Needs:    evidence.Node,
+	Also:     evidence.Events | evidence.Host,
+	Effect:   diagnosis.NodePressure,
+	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated},
+	Run: func(p *diagnosis.Pass) {
+		facts, victims := nodeKills(p)
+		node := p.Node()
+		if len(facts) == 0 || node == nil {
+			return
+		}
+		last := facts[len(facts)-1]
+		f := diagnosis.Finding{
+			At: facts[0].At, Confidence: diagnosis.Likely, Facts: facts[max(0, len(facts)-3):],
+			Message: fmt.Sprintf("node %s ran out of memory, and its kernel killed %s", node.Name, strings.Join(slices.Compact(victims), ", ")),
+			Fixes: []diagnosis.Fix{{
+				Title: "Give its pods memory requests near to what they take, and reserve memory for the system (kubelet systemReserved, evictionHard)", Command: "kubectl top pods -A --sort-by=memory",
+			}},
+		}
+		if slices.ContainsFunc(facts, func(f evidence.Fact) bool { return f.Source >= evidence.FromStatus }) {
+			f.Confidence = diagnosis.Certain
+		}
+		name(p, &f, grower(p, last.At))
+		p.Report(f)
+	},
+}
+
+// nodeKills returns the kernel's records of kills that were not for one container's or pod's limit, or the kubelet's
+// Events of them, oldest first, and who was killed.
+func nodeKills(p *diagnosis.Pass) (facts []evidence.Fact, victims []string) {
+	recent := func(at time.Time) bool { return p.Now().Sub(at) <= time.Hour || at.IsZero() }
+	for _, f := range p.Facts(evidence.Host, "oom-kill") {
+		k := parseKill(f)
+		if l := k.level(); (l == ofNode || l == ofPods) && recent(f.At) {
+			facts = append(facts, f)
+			victims = append(victims, fmt.Sprintf("process %s (%d)", k.task, k.pid))
+		}
+	}
+	if len(facts) > 0 {
+		return facts, victims
+	}
+	for _, e := range p.NodeEvents("SystemOOM") {
+		if recent(e.Last) {
+			facts = append(facts, e.Fact())
+			_, victim, _ := strings.Cut(e.Message, "victim process: ")
+			victims = append(victims, "process "+victim)
+		}
+	}
+	return facts, victims
+}

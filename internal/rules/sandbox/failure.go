@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A failure is the newest try to make the pod's sandbox, which failed.
+type failure struct {
+	text  string
+	at    time.Time
+	facts []evidence.Fact
+}
+
+// failed returns the newest failure to make the sandbox of the pass's pod, if the pod has none now. The words are in the
+// Event alone; the status says that there is no sandbox, which is the second fact.
+func failed(p *diagnosis.Pass) (failure, bool) {
+	events := p.Events("FailedCreatePodSandBox", "NetworkNotReady", "Pulling", "Pulled", "Created", "Started")
+	lacks, ok := noSandbox(p)
+	if len(events) == 0 || !ok {
+		return failure{}, false
+	}
+	e := events[len(events)-1]
+	if e.Reason != "FailedCreatePodSandBox" && e.Reason != "NetworkNotReady" {
+		return failure{}, false
+	}
+	f := failure{text: e.Message, at: e.First, facts: []evidence.Fact{e.Fact()}}
+	if lacks.Text != "" {
+		f.facts = append(f.facts, lacks)
+	}
+	return f, true
+}
+
+// noSandbox tells whether the pod is on a node and has no sandbox there. A kubelet before 1.29 does not say so: then no
+// container runs and the pod has no address of its own. It cites the condition, or a container that waits.
+func noSandbox(p *diagnosis.Pass) (evidence.Fact, bool) {
+	st := p.PodStatus()
+	if st.Phase == corev1.PodSucceeded || st.Phase == corev1.PodFailed { // the condition is false again
+		return evidence.Fact{}, false
+	}
+	if fact, ok := p.CitePodCondition(corev1.PodReadyToStartContainers); ok {
+		return fact, !strings.HasPrefix(fact.Text, "status True")
+	}
+	for _, c := range slices.Concat(st.InitContainerStatuses, st.ContainerStatuses) {
+		if c.State.Running != nil {
+			return evidence.Fact{}, false
+		}
+	}
+	for _, c := range st.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			return evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().InContainer(c.Name),
+				Where: "status.containerStatuses[" + c.Name + "].state.waiting", Text: "reason " + w.Reason,
+			}, w.Reason == "ContainerCreating" || w.Reason == "PodInitializing"
+		}
+	}
+	return evidence.Fact{}, true
+}
+
+// on returns the run of a rule about sandboxes that could not be made for one trouble.
+func on(why trouble, say func(*diagnosis.Pass, *failure) (message string, fixes []diagnosis.Fix)) func(*diagnosis.Pass) {
+	return func(p *diagnosis.Pass) {
+		if f, ok := failed(p); ok && classify(f.text) == why {
+			message, fixes := say(p, &f)
+			p.Report(diagnosis.Finding{At: f.at, Confidence: diagnosis.Likely, Message: message, Facts: f.facts, Fixes: fixes})
+		}
+	}
+}
+
+// onNode is the command that shows what else runs on the pod's node: the plugin's own pod is among it.
+func onNode(p *diagnosis.Pass) string {
+	return fmt.Sprintf("kubectl get pods -A -o wide --field-selector spec.nodeName=%s", p.NodeName())
+}

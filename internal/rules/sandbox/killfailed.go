@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// KillFailed recognises a pod whose sandbox the runtime cannot remove.
+var KillFailed = &diagnosis.Rule{
+	ID:    "SBX009",
+	Title: "Sandbox cannot be taken down",
+	Doc: `
+The pod is to end, or to get a new sandbox, and the runtime cannot take the old one down. Mostly the network plugin
+fails to give back what it gave (CNI DEL): its agent is down, its credentials expired, its program was removed. The pod
+stays Terminating, and its address stays taken.
+
+**How it is told from its look-alikes.** By KillPodSandboxError in the newest FailedKillPod Event, no more than a
+quarter of an hour old. KillContainerError in the same Event means that a process cannot be killed. A finalizer keeps
+the object although everything on the node is gone. A volume that cannot be unmounted gives no such Event.
+
+**What to do.** Repair the plugin on that node as for pods that cannot start: its pod, its credentials, its program.
+Deleting the pod by force frees the name and leaves the sandbox behind.
+
+The reason is ErrKillPodSandbox in kubernetes pkg/kubelet/container/sync_result.go; "failed to destroy network" is
+containerd's.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Pod,
+	Needs:  evidence.Status | evidence.Events,
+	Effect: diagnosis.StuckTerminating,
+	CausedBy: []diagnosis.Effect{
+		diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost, diagnosis.CertExpired,
+		diagnosis.KernelFailed,
+	},
+	Run: func(p *diagnosis.Pass) {
+		events := p.Events("FailedKillPod")
+		if len(events) == 0 {
+			return
+		}
+		e := events[len(events)-1]
+		at := strings.LastIndex(e.Message, "KillPodSandboxError")
+		if at < 0 || p.Now().Sub(e.Last) > recent {
+			return
+		}
+		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
+		if due := p.PodMeta().DeletionTimestamp; due != nil {
+			f.Facts = append(f.Facts, evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: due.UTC(),
+				Where: "metadata.deletionTimestamp", Text: "deletionTimestamp " + due.UTC().Format(time.RFC3339),
+			})
+		}
+		what := "the runtime"
+		if strings.Contains(e.Message, "network") {
+			what = "the network plugin" + pluginIn(e.Message)
+		}
+		why := strings.TrimPrefix(e.Message[at+len("KillPodSandboxError"):], `: "`)
+		if end := strings.LastIndex(why, `"`); end > 0 {
+			why = why[:end]
+		}
+		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(why))
+		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Repair %s on node %s; the kubelet then tries again by itself", what, p.NodeName()), Command: onNode(p)}}
+		p.Report(f)
+	},
+}
+
+// recent is how old the newest Event about a try may be to speak of the present: the kubelet tries again within minutes,
+// and its recorder lets one in five through.
+const recent = 15 * time.Minute
