@@ -60,7 +60,10 @@ func (b *bench) run() error {
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() { // a gibibyte is not left behind
 		<-interrupted
-		os.Exit(map[bool]int{true: 130, false: 1}[os.RemoveAll(dir) == nil])
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		os.Exit(130)
 	}()
 	return errors.Join(b.measure(), os.RemoveAll(dir))
 }

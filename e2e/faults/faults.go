@@ -50,7 +50,7 @@ func All() []Fault {
 		probes(), moreProbes(),
 		images(), config(), storage(),
 		scheduling(), admission(), crowding(), placing(),
-		eviction(), deletion(), nodes(),
+		eviction(), deletion(), nodes(), machines(),
 	)
 	slices.SortStableFunc(all, func(a, b Fault) int {
 		if a.Alone != b.Alone {

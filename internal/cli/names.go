@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
@@ -64,10 +65,14 @@ func (k kind) ref(namespace, name string) evidence.Ref {
 }
 
 // refsOf reads kubectl's grammar of names: TYPE/NAME …, TYPE NAME …, and a bare NAME … for pods. "pods" alone asks
-// for all that are in trouble, as no argument does.
+// for all that are in trouble, as no argument does, and "control-plane" alone for the control plane: a pod of that name
+// is pod/control-plane.
 func refsOf(args []string, namespace string) ([]evidence.Ref, error) {
 	if len(args) == 0 {
 		return nil, nil
+	}
+	if len(args) == 1 && args[0] == collect.ControlPlane.Name {
+		return []evidence.Ref{collect.ControlPlane}, nil
 	}
 	of := kinds[0]
 	if k, ok := kindOf(args[0]); ok {

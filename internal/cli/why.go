@@ -63,6 +63,7 @@ whom work here too.`,
 		Example: p.examples(`  %[1]s why web-0
   %[1]s why deploy/web -n shop -c app
   %[1]s why -A -o name
+  %[1]s why control-plane
   %[1]s why -l app=web -o markdown
   %[1]s why --from case.zip
   kubectl describe pod web-0 | %[1]s why -`),

@@ -32,6 +32,7 @@ import (
 //	events/<namespace>.yaml                 an EventList of the core API; the second thousand in <namespace>.2.yaml
 //	logs/<namespace>/<pod>/<container>/<attempt>.log
 //	nodes/<node>/facts.jsonl                facts that have no object, one a line; _cluster for those without a node
+//	nodes/<node>/<any>.log                  a log of the node: dmesg, journalctl
 //
 // Other files are left alone, so that a bundle may carry notes.
 type Bundle struct {
@@ -73,6 +74,7 @@ func (b Bundle) read() (*evidence.Snapshot, error) {
 		return nil, err
 	}
 	m.annotate(s.Logs)
+	resolveHostFacts(s)
 	return s, nil
 }
 
@@ -106,7 +108,7 @@ func (m meta) annotate(logs []evidence.Log) {
 func (b Bundle) file(s *evidence.Snapshot, name string) error {
 	room, _, _ := strings.Cut(name, "/")
 	read := map[string]func(*evidence.Snapshot, string, []byte) error{
-		"objects": readObject, "events": readEvents, "logs": readLog, "nodes": readFacts,
+		"objects": readObject, "events": readEvents, "logs": readLog, "nodes": readNode,
 	}[room]
 	if read == nil {
 		return nil
@@ -197,6 +199,16 @@ type factLine struct {
 	Text   string    `json:"text"`
 	Name   string    `json:"name,omitempty"`
 	Value  float64   `json:"value,omitempty"`
+}
+
+// readNode reads a file about a node: the facts that Files wrote, or a log as the node has it.
+func readNode(s *evidence.Snapshot, name string, data []byte) error {
+	if strings.HasSuffix(name, ".log") {
+		node := strings.TrimPrefix(path.Base(path.Dir(name)), "_cluster")
+		s.Facts = append(s.Facts, ParseHostLog(string(data), node, s.Taken)...)
+		return nil
+	}
+	return readFacts(s, name, data)
 }
 
 func readFacts(s *evidence.Snapshot, _ string, data []byte) error {

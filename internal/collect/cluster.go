@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,7 +139,7 @@ func (v *visit) begun(ref evidence.Ref) bool {
 
 // around reads what surrounds the pods: everything that does not depend on something else at the same time.
 func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
-	v.s.Has = evidence.Spec | evidence.Status
+	v.s.Has |= evidence.Spec | evidence.Status
 	var group sync.WaitGroup
 	events := &eventReader{visit: v, pods: pods}
 	found := slices.Clone(v.s.Objects)
@@ -153,15 +154,16 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	group.Wait()
 	v.dependencies(ctx, pods, events)
 	events.finish(ctx)
+	v.consumers(ctx)
 	v.room(ctx, pods)
 }
 
 // snapshot puts together what was read.
 func (v *visit) snapshot() *evidence.Snapshot {
-	v.s.Gaps = append(v.s.Gaps,
-		evidence.Gap{Kind: evidence.Host, Why: "no node agent"},
-		evidence.Gap{Kind: evidence.Control, Why: "the control plane was not looked at"},
-	)
+	v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Host, Why: "no node agent"})
+	if v.about != ControlPlane {
+		v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Control, Why: "the control plane was not looked at"})
+	}
 	if v.sel.NoLogs {
 		v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Logs, Why: "not asked for (--no-logs)"})
 	}
@@ -223,14 +225,12 @@ func (v *visit) fetchSingle(ctx context.Context, ref evidence.Ref) []evidence.Ob
 		return []evidence.Object{o}
 	case isAbsent(err):
 		v.has(ref.Kind)
-		if ref.Kind != "PodMetrics" { // a pod that does not run has none
+		if !isUsage(ref.Kind) { // a pod that does not run has none
 			v.absent(ref)
 		}
 	default:
 		about := ref
-		if ref.Kind == "PodMetrics" {
-			about.Kind = "Pod"
-		}
+		about.Kind = strings.TrimSuffix(ref.Kind, "Metrics")
 		v.gap(resources[ref.Kind].kind, about, v.api.why(ctx, err, "get", ref.Kind, ref.Namespace))
 	}
 	return nil
@@ -256,12 +256,15 @@ func (v *visit) fetchList(ctx context.Context, namespace string, refs []evidence
 		return objects
 	}
 	for ref := range wanted {
-		if kind != "PodMetrics" {
+		if !isUsage(kind) {
 			v.absent(ref)
 		}
 	}
 	return objects
 }
+
+// isUsage tells whether a kind is what something uses, which is served of what runs.
+func isUsage(kind string) bool { return kind == "PodMetrics" || kind == "NodeMetrics" }
 
 // within is the whole namespace; the cluster without one.
 func within(namespace string) evidence.Ref {

@@ -4,10 +4,13 @@ package collect
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net/http"
 	"path"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,10 +31,11 @@ type limits struct {
 	object time.Duration // for one request for objects, or one page of them
 	log    time.Duration // for the log of one attempt, which the API server passes on from a kubelet
 	visit  time.Duration // for everything
+	watch  time.Duration // how long the API server's metrics are watched: they count since it began, and what counts is now
 	lag    time.Duration // how long to wait for the status of a pod to catch up with its log
 }
 
-var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, lag: 500 * time.Millisecond}
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, watch: 3 * time.Second, lag: 500 * time.Millisecond}
 
 // Limits of number.
 const (
@@ -79,6 +83,8 @@ var resources = map[string]resource{
 	"EndpointSlice":         {"discovery.k8s.io", "v1", "endpointslices", false, evidence.Changes},
 	"NetworkPolicy":         {"networking.k8s.io", "v1", "networkpolicies", false, evidence.Changes},
 	"PodMetrics":            {"metrics.k8s.io", "v1beta1", "pods", false, evidence.Usage},
+	"NodeMetrics":           {"metrics.k8s.io", "v1beta1", "nodes", true, evidence.Usage},
+	"APIService":            {"apiregistration.k8s.io", "v1", "apiservices", true, evidence.Control},
 }
 
 // path returns the URL path of one object, or of a list when name is empty; of all namespaces when both are.
@@ -101,6 +107,7 @@ type api struct {
 	pace        flowcontrol.RateLimiter
 	host        string
 	certificate []byte // the client's, to tell when it has expired
+	serving     *atomic.Pointer[x509.Certificate]
 }
 
 func newAPI(config *rest.Config, within limits) (*api, error) {
@@ -117,13 +124,15 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	if err := rest.LoadTLSFiles(c); err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
+	serving := &atomic.Pointer[x509.Certificate]{}
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return handshake{next, serving} })
 	client, err := rest.RESTClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
 	return &api{
 		rest: client, limits: within, slots: make(chan struct{}, underWay),
-		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData,
+		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData, serving: serving,
 	}, nil
 }
 

@@ -3,14 +3,18 @@
 package collect
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -62,22 +66,26 @@ func (v *visit) owners(ctx context.Context, level []evidence.Object) {
 }
 
 // nodes reads the nodes that the pods are on with their leases. It reads all nodes when a pod is on none, because then
-// the question is why not; and those that are not ready when the question is about everything.
+// the question is why not; and when the question is about everything, with who leads and what every node's lease says:
+// what befalls many nodes at once is not theirs.
 func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	unscheduled := false
-	wanted := map[string]bool{}
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" {
-			wanted[name] = true
 			refs = append(refs, evidence.RefTo("Node", "", name), evidence.RefTo("Lease", corev1.NamespaceNodeLease, name))
 		}
 		unscheduled = unscheduled || pod.Spec.NodeName == "" && pod.Status.Phase == corev1.PodPending
 	}
-	if unscheduled || v.about.Kind == "" {
-		v.listAll(ctx, query{kind: "Node"}, func(o evidence.Object) bool {
-			return unscheduled || wanted[o.GetName()] || !ready(o.(*corev1.Node))
-		})
+	everything := v.about.Kind == ""
+	if unscheduled || everything {
+		v.listAll(ctx, query{kind: "Node"}, nil)
+	}
+	if everything {
+		v.listAll(ctx, query{kind: "Lease", namespace: metav1.NamespaceSystem}, nil)
+		v.listAll(ctx, query{kind: "Lease", namespace: corev1.NamespaceNodeLease}, nil)
+	} else if unscheduled {
+		refs = append(refs, evidence.RefTo("Lease", metav1.NamespaceSystem, "kube-scheduler"))
 	}
 	v.fetchMixed(ctx, refs)
 }
@@ -102,7 +110,7 @@ func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object)
 // references reads what the pods' specs name: ConfigMaps (their keys), the service account, the priority class and
 // the runtime class. Secrets are never read. When there are many ConfigMaps, only those that a pod may wait for are.
 func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
-	var refs, maps, awaited []evidence.Ref
+	var refs, configs, awaited []evidence.Ref
 	for _, pod := range pods {
 		for _, ref := range referredBy(pod) {
 			switch {
@@ -110,7 +118,7 @@ func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 			case starting(pod):
 				awaited = append(awaited, ref)
 			default:
-				maps = append(maps, ref)
+				configs = append(configs, ref)
 			}
 		}
 		if name := pod.Spec.ServiceAccountName; name != "" {
@@ -123,7 +131,7 @@ func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 			refs = append(refs, evidence.RefTo("RuntimeClass", "", *name))
 		}
 	}
-	if all := distinct(append(maps, awaited...)); len(all) <= fewThings {
+	if all := distinct(append(configs, awaited...)); len(all) <= fewThings {
 		awaited = all
 	}
 	v.fetchMixed(ctx, append(refs, awaited...))
@@ -171,11 +179,70 @@ func (v *visit) limitsIn(ctx context.Context, names []string) {
 	group.Wait()
 }
 
-// usage reads what the pods use now, where the metrics API is served.
+// usage reads what the pods and their nodes use now, where the metrics API is served.
 func (v *visit) usage(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	for _, pod := range pods {
 		refs = append(refs, evidence.RefTo("PodMetrics", pod.Namespace, pod.Name))
+		if pod.Spec.NodeName != "" {
+			refs = append(refs, evidence.RefTo("NodeMetrics", "", pod.Spec.NodeName))
+		}
+	}
+	if v.about.Kind == "Node" {
+		refs = append(refs, evidence.RefTo("NodeMetrics", "", v.about.Name))
 	}
 	v.fetchMixed(ctx, refs)
+}
+
+const (
+	busyNode   = 0.9 // of its processors in use, above which a node's largest consumers are looked for
+	busyNodes  = 2   // nodes that are looked at for that
+	neighbours = 3   // consumers that are kept of each
+)
+
+// consumers reads which pods use most on nodes whose processors are all in use.
+func (v *visit) consumers(ctx context.Context) {
+	capacity, used := map[string]float64{}, map[string]float64{}
+	for _, o := range v.s.Objects {
+		switch o := o.(type) {
+		case *corev1.Node:
+			capacity[o.Name] = o.Status.Capacity.Cpu().AsApproximateFloat64()
+		case *metricsv1.NodeMetrics:
+			used[o.Name] = o.Usage.Cpu().AsApproximateFloat64()
+		}
+	}
+	looked := 0
+	for _, node := range slices.Sorted(maps.Keys(used)) {
+		if capacity[node] > 0 && used[node] >= busyNode*capacity[node] && looked < busyNodes {
+			looked++
+			v.consumersOn(ctx, node)
+		}
+	}
+}
+
+func (v *visit) consumersOn(ctx context.Context, node string) {
+	uses := map[evidence.Ref]float64{}
+	metrics, _, err := v.api.list(ctx, query{kind: "PodMetrics"}, nil)
+	for _, o := range metrics {
+		for i := range o.(*metricsv1.PodMetrics).Containers {
+			uses[evidence.RefTo("Pod", o.GetNamespace(), o.GetName())] += o.(*metricsv1.PodMetrics).Containers[i].Usage.Cpu().AsApproximateFloat64()
+		}
+	}
+	if err != nil {
+		return // it names neighbours and settles nothing
+	}
+	q := query{kind: "Pod", fields: fields.OneTermEqualSelector("spec.nodeName", node).String()}
+	pods, _, err := v.api.list(ctx, q, func(o evidence.Object) bool { return uses[evidence.RefOf(o)] > 0 })
+	if err != nil {
+		return
+	}
+	slices.SortFunc(pods, func(a, b evidence.Object) int { return cmp.Compare(uses[evidence.RefOf(b)], uses[evidence.RefOf(a)]) })
+	for _, pod := range pods[:min(len(pods), neighbours)] {
+		v.add(pod)
+		for _, o := range metrics {
+			if o.GetNamespace() == pod.GetNamespace() && o.GetName() == pod.GetName() {
+				v.add(o)
+			}
+		}
+	}
 }

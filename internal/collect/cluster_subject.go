@@ -28,6 +28,8 @@ func (v *visit) subject(ctx context.Context) ([]*corev1.Pod, error) {
 		return v.named(ctx, ref)
 	case ref.Kind == "Node":
 		return v.onNode(ctx, ref)
+	case ref == ControlPlane:
+		return v.controlPlane(ctx)
 	case ref.Kind == "" || ref.Kind == "Namespace":
 		return v.everything(ctx, ref.Name)
 	case workloadKinds[ref.Kind]:

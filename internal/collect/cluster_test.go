@@ -80,11 +80,11 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		sel  evidence.Selection
 		most int
 	}{
-		{"pod", pod("web-7-a"), 13},
-		{"workload", named("Deployment", "web"), 14},
-		{"node", named("Node", "n1"), 14},
-		{"namespace", evidence.Selection{Namespace: "shop"}, 16},
-		{"everything", evidence.Selection{AllNamespaces: true}, 16},
+		{"pod", pod("web-7-a"), 14},
+		{"workload", named("Deployment", "web"), 15},
+		{"node", named("Node", "n1"), 15},
+		{"namespace", evidence.Selection{Namespace: "shop"}, 17},
+		{"everything", evidence.Selection{AllNamespaces: true}, 17},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, shop())

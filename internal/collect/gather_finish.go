@@ -51,6 +51,7 @@ func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
 	g.placeUsage(s)
 	g.placeHosts(s)
 	g.fill(s)
+	resolveHostFacts(s)
 	s.Freeze()
 	g.gaps(s)
 	s.Freeze()

@@ -26,7 +26,7 @@ func (g *gathering) placeHosts(s *evidence.Snapshot) {
 			facts[i].Text, _ = Redact(facts[i].Text)
 		}
 		s.Facts = append(s.Facts, facts...)
-		s.Has |= evidence.Host
+		s.Has |= evidence.Host | evidence.Node // rules about a node look at its log, too
 		if ref := evidence.RefTo("Node", "", node); g.held[ref] == nil {
 			g.hold(found{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, guessed, 0})
 		}

@@ -3,13 +3,227 @@
 package collect
 
 import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// LooksLikeHostLog tells whether a text is the log of a node's kernel or services.
-func LooksLikeHostLog(string) bool { return false }
+const (
+	// maxHostHead and maxHostHeadLines are how much of a text tells what it is.
+	maxHostHead, maxHostHeadLines = 64 << 10, 200
+	// maxHostLine bounds one line of a log. The kernel's own records have at most 1 KiB, the journal's usually less than
+	// this; what lies beyond is cut.
+	maxHostLine = 8 << 10
+	// mostOfASort bounds the records that are kept of one sort: the first ones, and the newest.
+	mostOfASort = 60
+	// mostTasks is how many rows of the kernel's table of tasks are kept of each kill: the largest.
+	mostTasks = 20
+	// maxFactText bounds the text of one record.
+	maxFactText = 400
+)
 
-// ParseHostLog reads the log of a node.
-func ParseHostLog(string, string, time.Time) []evidence.Fact { return nil }
+// LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
+// service manager, and not that of an application, an object or a table.
+func LooksLikeHostLog(head string) bool {
+	head = head[:min(len(head), maxHostHead)]
+	if hostRecord.MatchString(head) {
+		return true
+	}
+	p, n := hostParser{}, 0
+	for line := range strings.Lines(head) {
+		if n++; n > maxHostHeadLines {
+			break
+		}
+		line = strings.TrimSpace(line)
+		l := p.split(cutLine(line))
+		if l.boot > 0 || l.from == "kernel" || l.from == "kubelet" || l.from == "containerd" || l.from == "crio" {
+			return true
+		}
+		if sort, _ := kernelSort(l); sort != "" && l.from == "" || strings.Contains(line, "invoked oom-killer:") {
+			return true
+		}
+		if sort := kubeletSort(l); sort != "" && !slices.Contains(common, sort) {
+			return true
+		}
+	}
+	return false
+}
+
+// common are sorts of records whose words an application prints as well.
+var common = []string{"disk-full", "file-table", "cert-expired", "clock", "runtime-down", "program-panic", "iptables"}
+
+// hostRecord matches forms that nothing but a kernel log has.
+var hostRecord = regexp.MustCompile(`(?m)^(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]|^\d{1,3},\d+,\d+,[-c+,a-z=]*;|^kern +:[a-z]+ +:`)
+
+// ParseHostLog reads a log of a node into facts, one for each record that tells of trouble. Times are those of the
+// records; what is given in seconds since a boot of unknown time has none. An empty node is named after the host that the
+// log names, or "node". It takes time linear in the text, and of each sort of record it keeps a bounded number.
+func ParseHostLog(text, node string, taken time.Time) []evidence.Fact {
+	p := hostParser{taken: taken.UTC(), node: node}
+	for line := range strings.Lines(text) {
+		p.line(cutLine(strings.TrimRight(line, "\r\n")))
+	}
+	p.close()
+	p.oom.flush(&p)
+	return p.facts()
+}
+
+func cutLine(line string) string {
+	if len(line) > maxHostLine {
+		line = line[:maxHostLine]
+	}
+	return strings.ToValidUTF8(line, "?")
+}
+
+// A hostParser goes over the log of one node, line by line.
+type hostParser struct {
+	taken time.Time
+	node  string
+	host  string    // as the first line that has one names it
+	epoch time.Time // the time of boot, once a line tells both clocks
+
+	kept map[string][]record
+	lost map[string]int // how many of a sort were dropped
+	seq  int
+	open *trace // the report of several lines that is being read
+	oom  oomReader
+}
+
+// A record is a fact with its place in the log.
+type record struct {
+	seq  int
+	fact evidence.Fact
+}
+
+func (p *hostParser) line(raw string) {
+	l := p.split(raw)
+	if p.host == "" {
+		p.host = l.host
+	}
+	if l.from == "kernel" || l.from == "" {
+		if p.kernel(l) {
+			return
+		}
+	}
+	if l.from != "kernel" {
+		if sort := kubeletSort(l); sort != "" {
+			p.add(sort, sourceOf(l.from), l.at, "journal", l.text)
+		}
+	}
+}
+
+// sourceOf says who a program of a node speaks for.
+func sourceOf(from string) evidence.Source {
+	if slices.Contains(runtimes, from) {
+		return evidence.FromRuntime
+	}
+	return evidence.FromKubelet
+}
+
+// add keeps a record, unless there are enough of its sort: then it takes the place of the newest.
+func (p *hostParser) add(name string, source evidence.Source, at time.Time, where, text string) {
+	if p.kept == nil {
+		p.kept, p.lost = map[string][]record{}, map[string]int{}
+	}
+	p.seq++
+	text, _ = Redact(shorten(text))
+	r := record{p.seq, evidence.Fact{Kind: evidence.Host, Source: source, At: at.UTC(), Where: where, Name: name, Text: text}}
+	list, most := p.kept[name], mostOfASort
+	if name == "oom-task" {
+		most *= mostTasks
+	}
+	if len(list) >= most {
+		p.lost[name]++
+		list = list[:most-1]
+	}
+	p.kept[name] = append(list, r)
+}
+
+func shorten(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > maxFactText {
+		text = strings.ToValidUTF8(text[:maxFactText], "") + "…"
+	}
+	return text
+}
+
+// facts returns what was kept, in the order of the log.
+func (p *hostParser) facts() []evidence.Fact {
+	var all []record
+	for name, list := range p.kept {
+		if n := p.lost[name]; n > 0 {
+			list[len(list)-1].fact.Text += fmt.Sprintf(" (and %d more before it)", n)
+		}
+		all = append(all, list...)
+	}
+	slices.SortFunc(all, func(a, b record) int { return cmp.Compare(a.seq, b.seq) })
+	about := evidence.RefTo("Node", "", cmp.Or(p.node, p.host, "node"))
+	facts := make([]evidence.Fact, 0, len(all))
+	for _, r := range all {
+		r.fact.About = about
+		facts = append(facts, r.fact)
+	}
+	return facts
+}
+
+// podUID and containerID find a pod and a container in the path of a control group, as the kubelet's drivers write it:
+// "pod1f0c…" with dashes (cgroupfs) or underscores (systemd), and 64 hexadecimal digits.
+var (
+	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
+	containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+	podName     = regexp.MustCompile(`pods?="([a-z0-9.-]+)/([a-z0-9.-]+)"`)
+)
+
+// resolveHostFacts makes facts of a node that name a known pod, by its UID in a control group or by its name, facts about
+// that pod or container. A fact about a killed process is one about the group that the process was in.
+func resolveHostFacts(s *evidence.Snapshot) {
+	byUID, byName := map[string]*corev1.Pod{}, map[string]*corev1.Pod{}
+	for _, o := range s.Objects {
+		if pod, ok := o.(*corev1.Pod); ok {
+			byUID[string(pod.UID)], byName[pod.Namespace+"/"+pod.Name] = pod, pod
+		}
+	}
+	for i := range s.Facts {
+		f := &s.Facts[i]
+		if f.Kind != evidence.Host || f.About.Kind != "Node" || f.Name == "oom-task" {
+			continue
+		}
+		text := f.Text
+		if _, of, ok := strings.Cut(text, "task_memcg="); ok {
+			text = of
+		}
+		if m := podUID.FindStringSubmatch(text); m != nil {
+			if pod := byUID[strings.ReplaceAll(m[1], "_", "-")]; pod != nil {
+				f.About = containerIn(pod, text)
+			}
+			continue
+		}
+		if m := podName.FindStringSubmatch(f.Text); m != nil && byName[m[1]+"/"+m[2]] != nil {
+			f.About = evidence.RefOf(byName[m[1]+"/"+m[2]])
+		}
+	}
+}
+
+// containerIn returns the container of the pod that the path of a control group names by its id, or the pod.
+func containerIn(pod *corev1.Pod, path string) evidence.Ref {
+	id := containerID.FindString(path)
+	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		ids := []string{st.ContainerID}
+		for _, state := range []corev1.ContainerState{st.State, st.LastTerminationState} {
+			if state.Terminated != nil {
+				ids = append(ids, state.Terminated.ContainerID)
+			}
+		}
+		if id != "" && slices.ContainsFunc(ids, func(known string) bool { return strings.HasSuffix(known, id) }) {
+			return evidence.RefOf(pod).InContainer(st.Name)
+		}
+	}
+	return evidence.RefOf(pod)
+}

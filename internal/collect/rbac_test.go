@@ -23,8 +23,9 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 	if err := yaml.UnmarshalStrict(data, &role); err != nil {
 		t.Fatal(err)
 	}
-	var granted []string
+	var granted, paths []string
 	for _, rule := range role.Rules {
+		paths = append(paths, rule.NonResourceURLs...)
 		for _, name := range rule.Resources {
 			granted = append(granted, rule.APIGroups[0]+"/"+name+" "+strings.Join(rule.Verbs, ","))
 		}
@@ -32,6 +33,7 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 	only := map[string]string{
 		"Pod": "get,list,watch", // why --watch
 		"Log": "get", "ConfigMap": "get", "Event": "list", "ResourceQuota": "list", "LimitRange": "list",
+		"APIService":    "list",
 		"EndpointSlice": "list", "NetworkPolicy": "list",
 	}
 	var read []string
@@ -41,6 +43,9 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 			verbs = "get,list"
 		}
 		read = append(read, r.group+"/"+r.plural+" "+verbs)
+	}
+	if diff := cmp.Diff(controlPaths, paths); diff != "" {
+		t.Errorf("deploy/rbac/reader.yaml grants other paths than are read (-read +granted):\n%s", diff)
 	}
 	slices.Sort(granted)
 	slices.Sort(read)

@@ -48,13 +48,21 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 		return &narrowed, checkContainer(pod, sel.Container)
 	}
 	for _, pod := range evidence.List[*corev1.Pod](s) {
-		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(ref, evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
+		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(area(ref), evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
 			narrowed.Asked = append(narrowed.Asked, evidence.RefOf(pod))
 		}
 	}
 	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
 	narrowed.Context = nodesBeside(s, narrowed.Asked)
 	return &narrowed, nil
+}
+
+// area is where the pods of what is asked about are: those of the control plane are in its namespace.
+func area(ref evidence.Ref) evidence.Ref {
+	if ref == ControlPlane {
+		return within(metav1.NamespaceSystem)
+	}
+	return ref
 }
 
 // nodesBeside returns the context of the question, and with it the nodes that are not ready where a pod in question is on
@@ -110,7 +118,7 @@ func subjectOf(sel evidence.Selection) evidence.Ref {
 	switch {
 	case sel.Ref.Kind != "":
 		ref := sel.Ref.Object()
-		if resources[ref.Kind].cluster {
+		if resources[ref.Kind].cluster || ref.Kind == ControlPlane.Kind {
 			ref.Namespace = ""
 		} else if ref.Namespace == "" {
 			ref.Namespace = sel.Namespace
@@ -125,7 +133,7 @@ func subjectOf(sel evidence.Selection) evidence.Ref {
 // locate finds the thing in the snapshot, in whatever namespace when none is given. A namespace and the cluster need
 // not be objects.
 func locate(s *evidence.Snapshot, ref evidence.Ref) (evidence.Ref, error) {
-	if ref.Kind == "" || ref.Kind == "Namespace" || s.Object(ref) != nil {
+	if ref.Kind == "" || ref.Kind == "Namespace" || ref == ControlPlane || s.Knows(ref) {
 		return ref, nil
 	}
 	var names []string

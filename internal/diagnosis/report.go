@@ -27,7 +27,8 @@ type Report struct {
 	Causes       []Cause
 	Undetermined []Undetermined
 	Skipped      []Skip
-	Gaps         []evidence.Gap // what the snapshot lacks, and what its logs do
+	Gaps         []evidence.Gap  // what the snapshot lacks, and what its logs do
+	Measured     []evidence.Fact // of a control plane that was asked about: its figures, well or not
 }
 
 // Diagnose is the whole program.
@@ -50,6 +51,11 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	for _, ref := range asked(s) {
 		if ref.Kind == "Pod" {
 			report.Asked++
+		}
+	}
+	for _, f := range s.Facts {
+		if f.Kind == evidence.Control && s.Subject.Kind == "ControlPlane" {
+			report.Measured = append(report.Measured, f)
 		}
 	}
 	return report

@@ -29,7 +29,9 @@ func Run(s *evidence.Snapshot, rules []*Rule) Result {
 		}
 		for _, t := range things[r.Scope] {
 			if missing := s.Lacks(r.Needs, t.about); missing != 0 {
-				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
+				if !everywhere(s, missing) {
+					result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
+				}
 				continue
 			}
 			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt, memo: memo}
@@ -42,6 +44,17 @@ func Run(s *evidence.Snapshot, rules []*Rule) Result {
 		}
 	}
 	return result
+}
+
+// everywhere tells whether a gap says of all that is missing that it is missing everywhere. Then the gap says it all, and
+// which rules would have looked there does not matter.
+func everywhere(s *evidence.Snapshot, missing evidence.Kind) bool {
+	for _, g := range s.Gaps {
+		if g.About == evidence.Cluster {
+			missing &^= g.Kind
+		}
+	}
+	return missing == 0
 }
 
 // run is the one place where a panic is recovered: a bug in one rule must not cost the answers of the others.
@@ -126,12 +139,17 @@ func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, po
 func asked(s *evidence.Snapshot) []evidence.Ref {
 	var refs []evidence.Ref
 	for _, ref := range s.Asked {
-		if s.Object(ref) != nil {
+		if s.Knows(ref) {
 			refs = append(refs, ref)
 		}
 	}
 	if len(s.Asked) > 0 {
 		return refs
+	}
+	for _, f := range s.Facts {
+		if f.About.Kind == "Node" {
+			refs = append(refs, f.About)
+		}
 	}
 	for _, o := range s.Objects {
 		switch ref := evidence.RefOf(o); ref.Kind {
@@ -157,7 +175,7 @@ func present(s *evidence.Snapshot, refs []evidence.Ref) []target {
 	slices.SortFunc(refs, evidence.Ref.Compare)
 	var list []target
 	for _, ref := range slices.Compact(refs) {
-		if s.Object(ref) != nil {
+		if s.Knows(ref) {
 			list = append(list, target{about: ref})
 		}
 	}

@@ -202,6 +202,11 @@ func List[T Object](s *Snapshot) []T {
 // Object returns the object that ref is or is part of, or nil.
 func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
 
+// Knows tells whether anything is known of the thing: it is an object, or a node that facts are about.
+func (s *Snapshot) Knows(ref Ref) bool {
+	return s.Object(ref) != nil || ref.Kind == "Node" && slices.ContainsFunc(s.Facts, func(f Fact) bool { return f.About == ref })
+}
+
 // IsAbsent tells whether the thing was looked for and does not exist. False may also mean that nobody looked.
 func (s *Snapshot) IsAbsent(ref Ref) bool {
 	_, found := slices.BinarySearchFunc(s.Absent, ref, Ref.Compare)

@@ -26,13 +26,14 @@ const APIVersion = "kubeinquest.io/v1alpha1"
 type Report struct {
 	APIVersion   string         `json:"apiVersion" jsonschema:"enum=kubeinquest.io/v1alpha1"`
 	Kind         string         `json:"kind" jsonschema:"enum=Report"`
-	Taken        time.Time      `json:"taken"`            // when the evidence was read; every age is relative to it
-	Subject      Thing          `json:"subject,omitzero"` // what was asked about; absent: the whole cluster
-	Pods         int            `json:"pods"`             // how many pods were looked at
-	Causes       []Cause        `json:"causes"`           // surest first
-	Undetermined []Undetermined `json:"undetermined"`     // deaths that no finding explains well enough, and pods in trouble that none is about
-	Skipped      []Skip         `json:"skipped"`          // rules that could not be applied
-	Gaps         []Gap          `json:"gaps"`             // evidence that could not be had
+	Taken        time.Time      `json:"taken"`              // when the evidence was read; every age is relative to it
+	Subject      Thing          `json:"subject,omitzero"`   // what was asked about; absent: the whole cluster
+	Pods         int            `json:"pods"`               // how many pods were looked at
+	Causes       []Cause        `json:"causes"`             // surest first
+	Undetermined []Undetermined `json:"undetermined"`       // deaths that no finding explains well enough, and pods in trouble that none is about
+	Skipped      []Skip         `json:"skipped"`            // rules that could not be applied
+	Gaps         []Gap          `json:"gaps"`               // evidence that could not be had
+	Measured     []Fact         `json:"measured,omitempty"` // of a control plane that was asked about: its figures, well or not
 }
 
 // A List holds the reports of several questions, in the order they were asked.
@@ -116,7 +117,7 @@ type Gap struct {
 
 // New returns the report of a diagnosis.
 func New(d *diagnosis.Report) Report {
-	return Report{
+	r := Report{
 		APIVersion: APIVersion, Kind: "Report",
 		Taken: d.Taken.UTC(), Subject: thing(d.Subject), Pods: d.Asked,
 		Causes:       each(d.Causes, newCause),
@@ -124,6 +125,10 @@ func New(d *diagnosis.Report) Report {
 		Skipped:      each(d.Skipped, newSkip),
 		Gaps:         each(d.Gaps, newGap),
 	}
+	if len(d.Measured) > 0 {
+		r.Measured = each(d.Measured, newFact)
+	}
+	return r
 }
 
 // each maps a list; the result is never nil, so that it is written as [] and not as null.

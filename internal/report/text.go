@@ -70,6 +70,7 @@ func (t *text) report(r *Report) {
 		t.cause(i+1, &groups[i], brief)
 	}
 	t.undetermined(r.Undetermined)
+	t.measured(r.Measured)
 	t.notChecked(r)
 	t.hint(groups, brief)
 }
@@ -85,6 +86,8 @@ func subject(s Thing) string {
 	switch {
 	case s.Kind == "":
 		return "cluster"
+	case s.Kind == "ControlPlane":
+		return "control plane"
 	case s.Namespace == "":
 		return s.typeName()
 	}

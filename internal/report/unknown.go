@@ -36,6 +36,22 @@ func (t *text) undetermined(list []Undetermined) {
 	}
 }
 
+// measured prints the figures of a control plane, each once.
+func (t *text) measured(facts []Fact) {
+	if len(facts) == 0 {
+		return
+	}
+	t.WriteByte('\n')
+	t.para("", span{"measured", bold})
+	said := map[string]bool{}
+	for i := range facts {
+		if f := &facts[i]; !said[f.Text] {
+			said[f.Text] = true
+			t.para("   ", span{Escape(f.Text), plain}, span{"  (" + Escape(f.Where) + ")", dim})
+		}
+	}
+}
+
 // sameNames names the others of a group of deaths.
 func sameNames(list []Undetermined, same []int) string {
 	names := make([]string, 0, len(same))

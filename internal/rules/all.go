@@ -9,12 +9,14 @@ import (
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/config"
+	"github.com/kubeinquest/inquest/internal/rules/control"
 	"github.com/kubeinquest/inquest/internal/rules/create"
 	"github.com/kubeinquest/inquest/internal/rules/dependency"
 	"github.com/kubeinquest/inquest/internal/rules/eviction"
 	"github.com/kubeinquest/inquest/internal/rules/exit"
 	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/initial"
+	"github.com/kubeinquest/inquest/internal/rules/kernel"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
@@ -22,6 +24,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/sandbox"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
+	"github.com/kubeinquest/inquest/internal/rules/usage"
 )
 
 // All returns every rule, family by family.
@@ -29,12 +32,14 @@ func All() []*diagnosis.Rule {
 	return slices.Concat(
 		admission.Rules,
 		config.Rules,
+		control.Rules,
 		create.Rules,
 		dependency.Rules,
 		eviction.Rules,
 		exit.Rules,
 		image.Rules,
 		initial.Rules,
+		kernel.Rules,
 		memory.Rules,
 		node.Rules,
 		pod.Rules,
@@ -42,5 +47,6 @@ func All() []*diagnosis.Rule {
 		sandbox.Rules,
 		scheduling.Rules,
 		storage.Rules,
+		usage.Rules,
 	)
 }

@@ -63,7 +63,7 @@ func New(t testing.TB, s *evidence.Snapshot) *Server {
 		plural, _ := apimeta.UnsafeGuessKindToResource(kind)
 		server.plurals[kind.Group+"/"+plural.Resource] = kind.Kind
 	}
-	server.plurals["metrics.k8s.io/pods"] = "PodMetrics"
+	server.plurals["metrics.k8s.io/pods"], server.plurals["metrics.k8s.io/nodes"] = "PodMetrics", "NodeMetrics"
 	server.Load(s)
 	listener := httptest.NewServer(server)
 	server.URL = listener.URL
@@ -86,7 +86,7 @@ func (s *Server) Load(snapshot *evidence.Snapshot) {
 	s.objects, s.logs = map[evidence.Ref]evidence.Object{}, map[evidence.Ref]string{}
 	for _, o := range copied.Objects {
 		s.objects[evidence.RefOf(o)] = o
-		s.metrics = s.metrics || evidence.RefOf(o).Kind == "PodMetrics"
+		s.metrics = s.metrics || strings.HasSuffix(evidence.RefOf(o).Kind, "Metrics")
 	}
 	for _, e := range copied.Events {
 		s.objects[evidence.RefOf(e)] = e
@@ -192,7 +192,7 @@ func (s *Server) parse(urlPath string) (place, bool) {
 	p.log = len(parts) == 3 && parts[2] == "log"
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p, known && (kind != "PodMetrics" || s.metrics) && len(parts) <= 3 && (len(parts) < 3 || p.log)
+	return p, known && (!strings.HasSuffix(kind, "Metrics") || s.metrics) && len(parts) <= 3 && (len(parts) < 3 || p.log)
 }
 
 func notFound(at place) string { return fmt.Sprintf("%s %q not found", at.plural, at.ref.Name) }

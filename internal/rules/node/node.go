@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package node holds the rules about nodes that fail their pods: those that do not report and those that restarted.
+// Package node holds the rules about nodes that fail their pods: those that do not report, those that restarted, and
+// those whose kubelet, runtime, disk or network is in trouble.
 package node
 
 import "github.com/kubeinquest/inquest/internal/diagnosis"
@@ -9,4 +10,23 @@ import "github.com/kubeinquest/inquest/internal/diagnosis"
 var Rules = []*diagnosis.Rule{
 	NotReady,
 	Restarted,
+	PLEG,
+	RuntimeDown,
+	Sandboxes,
+	StartLoop,
+	KubeletFailed,
+	Problem,
+	Pressure,
+	CollectorFailed,
+	Certificate,
+	NetworkUnready,
+	CgroupDriver,
+	Allocatable,
+	ImageStore,
+	ProbeStorm,
+	Devices,
+	SlowDisk,
+	Clock,
+	LeaseLate,
+	ProxyDown,
 }

@@ -31,12 +31,13 @@ agent that reboots nodes for updates. Spread the replicas over nodes.
 
 The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded from Kubernetes 1.37.
 `,
-	Stage:  diagnosis.Stable,
-	Scope:  diagnosis.Node,
-	Needs:  evidence.Events,
-	Also:   evidence.Node,
-	Effect: diagnosis.NodeRestarted,
-	Change: true,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Node,
+	Needs:    evidence.Events,
+	Also:     evidence.Node,
+	Effect:   diagnosis.NodeRestarted,
+	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed},
+	Change:   true,
 	Run: func(p *diagnosis.Pass) {
 		for _, e := range slices.Backward(p.NodeEvents("Rebooted")) {
 			if e.Reporter != "" && e.Reporter != "kubelet" {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// DeviceLeak recognises a network device that cannot be removed.
+var DeviceLeak = &diagnosis.Rule{
+	ID:    "KRN008",
+	Title: "Network device cannot be removed",
+	Doc: `
+A network namespace is being taken down, which is what happens when a pod ends, and a device in it still has users: the
+kernel waits and says so every ten seconds. While it waits it may hold the lock under which all network devices are made
+and removed, so sandboxes can neither be created nor removed and pods stay in ContainerCreating or Terminating.
+
+**How it is told from its look-alikes.** By "unregister_netdevice: waiting for … to become free. Usage count = …". A line or two that
+stop are a late release and harmless; a count that never falls is a leaked reference: a bug of the kernel or of a network module. A network plugin that
+fails to set up a pod leaves no such line.
+
+**What to do.** Restart the node: nothing else frees it. Change the kernel version, or that of the module (of the network plugin, of IPv6, of
+a mesh) that holds the reference.
+
+The line is written in net/core/dev.c.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Node,
+	Needs:  evidence.Host,
+	Effect: diagnosis.KernelFailed,
+	Run: func(p *diagnosis.Pass) {
+		facts := records(p, "netdev-leak")
+		if len(facts) == 0 {
+			return
+		}
+		what := "a device"
+		if m := waitingFor.FindStringSubmatch(facts[len(facts)-1].Text); m != nil {
+			what = fmt.Sprintf("device %s (usage count %s)", m[1], m[2])
+		}
+		p.Report(diagnosis.Finding{
+			Confidence: diagnosis.Certain, Facts: few(facts),
+			Message: fmt.Sprintf("the kernel of %s waits for network %s to become free (unregister_netdevice): the take-down of a network namespace is stuck%s", nodeName(p), what, times(facts)),
+			Fixes:   []diagnosis.Fix{reboot(p, ": nothing else frees the device"), onNode("See whether it goes on", "dmesg -T | grep unregister_netdevice | tail")},
+		})
+	},
+}
+
+var waitingFor = regexp.MustCompile(`waiting for (\S+) to become free\. Usage count = (-?\d+)`)

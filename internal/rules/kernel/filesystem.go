@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// FileSystemError recognises a file system that is damaged or has been closed to writes.
+var FileSystemError = &diagnosis.Rule{
+	ID:    "KRN006",
+	Title: "File system is damaged or read-only",
+	Doc: `
+A file system found an inconsistency in its own data or could not write its journal, and protects what is left: ext4 remounts
+itself read-only, XFS shuts down, btrfs goes read-only. Containers get EROFS or EIO; on the root file system the kubelet
+and the runtime cannot write either.
+
+**How it is told from its look-alikes.** By the file system's own line with the device. "EXT4-fs warning" and a mount with
+an unclean journal that was recovered are no damage. An I/O error of the disk may have come before: that is the cause then. A container
+whose root file system is read-only by its security context gets EROFS with no such line in the kernel log.
+
+**What to do.** Move the pods away, find out whether the disk is at fault, check the file system unmounted, replace the node.
+
+The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c and fs/btrfs/messages.c.
+`,
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Node,
+	Needs:    evidence.Host,
+	Effect:   diagnosis.KernelFailed,
+	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed},
+	Run: func(p *diagnosis.Pass) {
+		facts := records(p, "fs-readonly", "fs-error")
+		if len(facts) == 0 {
+			return
+		}
+		state := "is damaged"
+		for _, f := range facts {
+			if f.Name == "fs-readonly" {
+				state = "was made read-only"
+			} else if strings.Contains(f.Text, "own filesystem") || strings.Contains(f.Text, "Shut down") || strings.Contains(f.Text, "hutting down") {
+				state = "was shut down"
+			}
+		}
+		on := ""
+		if names := distinct(facts, device); len(names) > 0 {
+			on = " on " + strings.Join(names, ", ")
+		}
+		p.Report(diagnosis.Finding{
+			Confidence: diagnosis.Certain, Facts: few(facts),
+			Message: fmt.Sprintf("a file system of %s%s %s by the kernel after an error: what writes there fails", nodeName(p), on, state),
+			Fixes: []diagnosis.Fix{
+				drain(p, "Move the pods away from "+nodeName(p)),
+				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; fsck -n /dev/DISK"),
+			},
+		})
+	},
+}
+
+var deviceName = regexp.MustCompile(`\(?(?:device )([a-z0-9-]+)\)?|(?:EXT4-fs|EXT3-fs|XFS|BTRFS)[^(]{0,20}\(([a-z0-9-]+)\)|\bdev(?:ice)? ([a-z][a-z0-9-]+)`)
+
+// device returns the name of the block device in a record.
+func device(f evidence.Fact) string {
+	if m := deviceName.FindStringSubmatch(f.Text); m != nil {
+		return m[1] + m[2] + m[3]
+	}
+	return ""
+}

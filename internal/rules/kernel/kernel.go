@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kernel holds the rules about what the kernel of a node says of itself, of its devices and of the processes on
+// it. They look at records of the kernel log, which an agent, a bundle or a pasted dmesg brings.
+package kernel
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Rules are the rules of this family in order of id.
+var Rules = []*diagnosis.Rule{
+	AllocationFailed,
+	Oops,
+	Lockup,
+	RCUStall,
+	HungTask,
+	FileSystemError,
+	DiskError,
+	DeviceLeak,
+	TableFull,
+	HardwareError,
+	FileServer,
+	ForkFailed,
+	FileTable,
+	Denied,
+	GPU,
+	Fabric,
+	ProcessCrash,
+	LinkDown,
+	Throttled,
+	Panic,
+}
+
+// records returns the kernel's records of some sorts, in the order of the log.
+func records(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
+	return p.Facts(evidence.Host, sorts...)
+}
+
+// mostCited is how many records a finding cites.
+const mostCited = 4
+
+// few returns the first records and the last one.
+func few(facts []evidence.Fact) []evidence.Fact {
+	if len(facts) <= mostCited {
+		return facts
+	}
+	return slices.Concat(facts[:mostCited-1], facts[len(facts)-1:])
+}
+
+// nodeName names the pass's node in a message. A log that does not say where it is from is of "the node".
+func nodeName(p *diagnosis.Pass) string {
+	if name := p.About().Name; name != "node" {
+		return "node " + name
+	}
+	return "the node"
+}
+
+// place returns the function in which a report of the kernel says that it happened, and the stack below it.
+func place(f evidence.Fact) (function, stack string) {
+	_, rest, ok := strings.Cut(f.Text, " (in ")
+	if !ok {
+		return "", ""
+	}
+	rest, _, _ = strings.Cut(strings.TrimSuffix(rest, ")"), ";")
+	function, _, _ = strings.Cut(rest, " < ")
+	return function, rest
+}
+
+// process returns the name of the process in which it happened.
+func process(f evidence.Fact) string {
+	if i := strings.LastIndex(f.Text, "process "); i >= 0 {
+		return strings.TrimSuffix(f.Text[i+len("process "):], ")")
+	}
+	return ""
+}
+
+// headline returns a report without the place and the process.
+func headline(f evidence.Fact) string {
+	text, _, _ := strings.Cut(f.Text, " (in ")
+	text, _, _ = strings.Cut(text, " (process ")
+	return strings.TrimRight(strings.TrimSpace(text), ".!")
+}
+
+// in words a place for a message: " in blkdev_put".
+func in(f evidence.Fact) string {
+	if function, _ := place(f); function != "" {
+		return " in " + function
+	}
+	return ""
+}
+
+// times words how often something happened, where that is more than once. A log of which records were left out says how
+// many.
+func times(facts []evidence.Fact) string {
+	n := len(facts)
+	for _, f := range facts {
+		if m := leftOut.FindStringSubmatch(f.Text); m != nil {
+			more, _ := strconv.Atoi(m[1])
+			n += more
+		}
+	}
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", %d times", n)
+}
+
+var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
+
+// distinct returns the words that of finds in the records, each once, in their order; at most so many as a line takes.
+func distinct(facts []evidence.Fact, of func(evidence.Fact) string) []string {
+	var words []string
+	for _, f := range facts {
+		if w := of(f); w != "" && !slices.Contains(words, w) && len(words) < mostCited {
+			words = append(words, w)
+		}
+	}
+	return words
+}
+
+// reboot is the fix of what only a new start of the node mends.
+func reboot(p *diagnosis.Pass, why string) diagnosis.Fix {
+	return diagnosis.Fix{Title: "Drain and restart " + nodeName(p) + why, Risk: diagnosis.NodeRestart, Command: draining(p)}
+}
+
+// drain is the fix that moves the pods to other nodes.
+func drain(p *diagnosis.Pass, title string) diagnosis.Fix {
+	return diagnosis.Fix{Title: title, Risk: diagnosis.Evict, Command: draining(p)}
+}
+
+// draining is the command that empties the node.
+func draining(p *diagnosis.Pass) string {
+	name := p.About().Name
+	if name == "node" {
+		name = "NODE"
+	}
+	return "kubectl drain " + name + " --ignore-daemonsets --delete-emptydir-data"
+}
+
+// onNode is a fix that a person carries out with a command on the node.
+func onNode(title, command string) diagnosis.Fix {
+	return diagnosis.Fix{Title: title, Command: command}
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// ProcessCrash recognises that a program crashed, as the kernel saw it.
+var ProcessCrash = &diagnosis.Rule{
+	ID:    "KRN017",
+	Title: "A process crashed on the node",
+	Doc: `
+A program used memory that it does not have, or ran an instruction that there is not, and the kernel ended it with a signal: SIGSEGV (exit code 139), SIGBUS, SIGILL or
+SIGFPE. The record names the program and the library in which it happened; if it was the main process of a container, that container ended with it.
+
+**How it is told from its look-alikes.** "name[pid]: segfault at" and "traps: name[pid]" are about a program; the kernel is well. "BUG: unable to handle" and
+"general protection fault" without a name before them are about the kernel. A process that aborts itself (SIGABRT) leaves no such record.
+
+**What to do.** Find the container by the name of the program, and look at its log and at what changed in it. In libnccl: look at versions of NCCL, driver and the
+network between nodes.
+
+The lines are written in arch/x86/mm/fault.c and arch/x86/kernel/traps.c.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Node,
+	Needs:  evidence.Host,
+	Effect: diagnosis.ProcessFailed,
+	Run: func(p *diagnosis.Pass) {
+		facts := records(p, "segfault")
+		if len(facts) == 0 {
+			return
+		}
+		names := distinct(facts, crashed)
+		place := ""
+		if libs := distinct(facts, library); len(libs) > 0 {
+			place = " in " + strings.Join(libs, ", ")
+		}
+		fix := onNode("Find the container that runs it, and look at its log and at what changed", "coredumpctl list")
+		if strings.Contains(place, "libnccl") {
+			fix = onNode("Compare the versions of NCCL, CUDA and the driver on all nodes of the job", "nvidia-smi; NCCL_DEBUG=INFO")
+		}
+		p.Report(diagnosis.Finding{
+			Confidence: diagnosis.Certain, Facts: few(facts),
+			Message: fmt.Sprintf("process %s crashed on %s%s%s (%s): the fault is the program's and not the kernel's", strings.Join(names, ", "), nodeName(p), place, times(facts), sortOf(facts[0])),
+			Fixes:   []diagnosis.Fix{fix},
+		})
+	},
+}
+
+var (
+	crasher   = regexp.MustCompile(`(?:traps: )?([^\s:\[\]][^:\[\]]*)\[\d+\]`)
+	inLibrary = regexp.MustCompile(` in ([A-Za-z0-9._+-]+)\[`)
+)
+
+func crashed(f evidence.Fact) string {
+	if m := crasher.FindStringSubmatch(f.Text); m != nil {
+		return strings.TrimPrefix(m[1], "traps: ")
+	}
+	return ""
+}
+
+func library(f evidence.Fact) string {
+	if m := inLibrary.FindStringSubmatch(f.Text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// sortOf says of what a process died.
+func sortOf(f evidence.Fact) string {
+	switch {
+	case strings.Contains(f.Text, "invalid opcode"):
+		return "an instruction that the processor does not have, SIGILL"
+	case strings.Contains(f.Text, "divide error"):
+		return "a division by zero, SIGFPE"
+	}
+	return "segmentation fault, SIGSEGV"
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// mostCited is how many records a finding cites.
+const mostCited = 4
+
+// heard returns the records of the node's kubelet, runtime and service manager of some sorts, oldest first.
+func heard(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
+	return p.Facts(evidence.Host, sorts...)
+}
+
+// few returns the first records and the last one.
+func few(facts []evidence.Fact) []evidence.Fact {
+	if len(facts) <= mostCited {
+		return facts
+	}
+	return slices.Concat(facts[:mostCited-1], facts[len(facts)-1:])
+}
+
+// nodeName names the pass's node in a message. A log that does not say where it is from is of "the node".
+func nodeName(p *diagnosis.Pass) string {
+	if name := p.About().Name; name != "node" {
+		return "node " + name
+	}
+	return "the node"
+}
+
+// times words how often something happened, where that is more than once. A log of which records were left out says how
+// many.
+func times(facts []evidence.Fact) string {
+	n := len(facts)
+	for _, f := range facts {
+		if m := leftOut.FindStringSubmatch(f.Text); m != nil {
+			more, _ := strconv.Atoi(m[1])
+			n += more
+		}
+	}
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", %d times", n)
+}
+
+var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
+
+// condition returns the node's condition of that type.
+func condition(node *corev1.Node, kind corev1.NodeConditionType) (corev1.NodeCondition, bool) {
+	if node == nil {
+		return corev1.NodeCondition{}, false
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == kind {
+			return c, true
+		}
+	}
+	return corev1.NodeCondition{}, false
+}
+
+// says returns the node's condition Ready as a fact where the kubelet says in it, with any of the words, what it lacks.
+func says(p *diagnosis.Pass, words ...string) []evidence.Fact {
+	ready, ok := condition(p.Node(), corev1.NodeReady)
+	if !ok || ready.Status != corev1.ConditionFalse || !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(ready.Message, w) }) {
+		return nil
+	}
+	cited, _ := p.CiteNodeCondition(corev1.NodeReady)
+	return []evidence.Fact{cited}
+}
+
+// podsOn returns the pods on the pass's node that are known.
+func podsOn(p *diagnosis.Pass) []*corev1.Pod {
+	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p), func(pod *corev1.Pod) bool { return pod.Spec.NodeName != p.About().Name })
+}
+
+// lately is how long ago an Event still tells of the present.
+const lately = 15 * time.Minute
+
+// podEvents returns the newest Event of each pod on the node that has one of the reasons, lately, and a message that
+// fits.
+func podEvents(p *diagnosis.Pass, fits func(evidence.Event) bool, reasons ...string) []evidence.Fact {
+	var facts []evidence.Fact
+	for _, pod := range podsOn(p) {
+		for _, e := range slices.Backward(p.EventsOf(evidence.RefOf(pod), reasons...)) {
+			if p.Now().Sub(e.Last) <= lately && fits(e) {
+				facts = append(facts, e.Fact())
+				break
+			}
+		}
+	}
+	return facts
+}
+
+// holds tells whether a text has any of the words in it.
+func holds(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+// look is a fix that begins with a look at the node.
+func look(title, command string) []diagnosis.Fix {
+	return []diagnosis.Fix{{Title: title, Command: command}}
+}

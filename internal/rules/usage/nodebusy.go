@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// NodeBusy recognises a node whose processors are all in use.
+var NodeBusy = &diagnosis.Rule{
+	ID:    "USE003",
+	Title: "Node's processors are all in use",
+	Doc: `
+What runs on the node uses 90 % of its processors or more. Everybody gets what the requests say, and those with a small request or none get little: they start slowly and miss their probes.
+
+**How it is told from its look-alikes.** By the node's usage in the metrics API, of the whole machine and not only of pods. Probes that fail on a node with time to spare have another reason: a CPU limit, a slow disk. It is reported only where
+something follows from it, because a node that is busy does what it is for.
+
+**What to do.** The largest consumers are named. Give those that matter a request of what they need, limit or move the others, add nodes.
+
+80 % and pressure is where trouble begins, as published rules have it; the summary API, which has pressure, needs the right to nodes/proxy or nodes/stats and is not read.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Node,
+	Needs:  evidence.Usage | evidence.Node,
+	Also:   evidence.Spec | evidence.Status,
+	Effect: diagnosis.NodeSaturated,
+	Change: true,
+	Run: func(p *diagnosis.Pass) {
+		node := p.Node()
+		used, ok := diagnosis.Get[*metricsv1.NodeMetrics](p, "", p.About().Name)
+		if node == nil || !ok {
+			return
+		}
+		has, uses := node.Status.Capacity.Cpu(), used.Usage.Cpu()
+		if has.IsZero() || float64(uses.MilliValue()) < busyShare*float64(has.MilliValue()) {
+			return
+		}
+		facts := []evidence.Fact{{
+			Kind: evidence.Usage, Source: evidence.FromMetric, About: p.About(), At: used.Timestamp.Time, Where: "metrics.k8s.io",
+			Text: fmt.Sprintf("cpu %dm of %dm", uses.MilliValue(), has.MilliValue()), Name: "cpu", Value: uses.AsApproximateFloat64(),
+		}}
+		names := largest(p)
+		message := fmt.Sprintf("the processors of node %s are %d%% in use", node.Name, uses.MilliValue()*100/has.MilliValue())
+		if len(names) > 0 {
+			message += ", mostly by " + strings.Join(names, ", ")
+		}
+		p.Report(diagnosis.Finding{
+			Confidence: diagnosis.Likely, Facts: facts, Message: message,
+			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + node.Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
+		})
+	},
+}
+
+const busyShare = 0.9
+
+// largest names the pods of the node that use most, with what they use.
+func largest(p *diagnosis.Pass) []string {
+	var all []*metricsv1.PodMetrics
+	for _, m := range diagnosis.List[*metricsv1.PodMetrics](p) {
+		pod, ok := diagnosis.Get[*corev1.Pod](p, m.Namespace, m.Name)
+		if ok && pod.Spec.NodeName == p.About().Name {
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b *metricsv1.PodMetrics) int {
+		return cmp.Or(cmp.Compare(total(b), total(a)), cmp.Compare(a.Name, b.Name))
+	})
+	var names []string
+	for _, m := range all[:min(len(all), 3)] {
+		names = append(names, fmt.Sprintf("%s/%s (%dm)", m.Namespace, m.Name, total(m)))
+	}
+	return names
+}
+
+// total is what a pod uses in thousandths of a processor.
+func total(m *metricsv1.PodMetrics) int64 {
+	var sum int64
+	for i := range m.Containers {
+		sum += m.Containers[i].Usage.Cpu().MilliValue()
+	}
+	return sum
+}

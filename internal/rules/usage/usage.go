@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usage holds the rules about what pods and nodes use now, as the metrics API tells.
+package usage
+
+import (
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+)
+
+// Rules are the rules of this family in order of id.
+var Rules = []*diagnosis.Rule{
+	NearMemoryLimit,
+	AtCPULimit,
+	NodeBusy,
+}
