@@ -13,7 +13,7 @@ CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ lint: $(BIN)/golangci-lint ## Check format, go vet and golangci-lint, which is b
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	cd tools && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-generate: ## Write what is generated from the source: docs/rules
+generate: ## Write what is generated from the source: docs/rules, docs/signatures.md
 	$(GO) generate ./...
 
 rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache pressure'
@@ -64,6 +64,9 @@ rule: ## Start a rule: make rule ID=MEM009 FAMILY=memory TITLE='Page cache press
 
 bench: build ## Measure against kubectl and plain lists, on the cluster of KUBECONFIG (made for the lab)
 	$(GO) run ./bench -inquest $(BIN)/inquest
+
+bench-logs: ## Measure how fast logs are understood, against ripgrep (1 GiB of log in the folder for temporary files)
+	$(GO) run ./bench/logs
 
 cases: build ## Count right and wrong answers over recorded cases: make cases CASES=../shared/cases
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'

@@ -130,11 +130,26 @@ func try(t *testing.T, f faults.Fault) {
 		t.Fatal(err)
 	}
 	r := examine(t, c, f)
+	keep(t, c, f)
 	if f.Benign() {
 		silent(t, r)
 		return
 	}
 	found(t, r, f)
+}
+
+// keep saves the evidence as a bundle where INQUEST_RECORD names a folder: for bench/accuracy, and for a look at what went
+// wrong.
+func keep(t *testing.T, c faults.Cluster, f faults.Fault) {
+	folder := os.Getenv("INQUEST_RECORD")
+	if folder == "" {
+		return
+	}
+	file := filepath.Join(folder, f.Name+".txtar")
+	cmd := exec.CommandContext(t.Context(), inquest, "collect", f.Ask, "-n", c.Namespace, "-o", file, "--kubeconfig", credentials(t, f.Ask))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("inquest collect %s: %v: %s", f.Ask, err, out)
+	}
 }
 
 // attempts is how often a question is asked before a fact counts as made up: a crash loop goes on while it is asked

@@ -10,11 +10,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -53,8 +55,20 @@ func (b *bench) run() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
 	b.dir, b.log = dir, filepath.Join(dir, "all.log")
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() { // a gibibyte is not left behind
+		<-interrupted
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		os.Exit(130)
+	}()
+	return errors.Join(b.measure(), os.RemoveAll(dir))
+}
+
+func (b *bench) measure() error {
 	f, err := os.Create(b.log)
 	if err != nil {
 		return err

@@ -11,10 +11,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 )
 
 // admission are workloads whose pods the API server does not let in, so that there is no pod.
@@ -133,8 +135,8 @@ func crowding() []Fault {
 		So: unplaced("Insufficient ephemeral-storage"), Ask: "deploy/node-full", Want: []string{"SCH001"}, NeedsNodes: true,
 	}, {
 		Name: "volumes-exhausted", About: "no node can attach one more volume",
-		Prepare: inTurn(createGlobal(pinnedVolume+ofDriver), attachable(`[{"name":"csi.lab.local","nodeID":"lab","topologyKeys":[],"allocatable":{"count":0}}]`)),
-		Undo:    inTurn(deleteGlobal(pinnedVolume+ofDriver), attachable("[]")),
+		Prepare: inTurn(createGlobal(pinnedVolume+ofDriver), attachable(true)),
+		Undo:    inTurn(deleteGlobal(pinnedVolume+ofDriver), attachable(false)),
 		So:      unplaced("max volume count"), Ask: "pod/volumes-exhausted", Want: []string{"SCH006"}, NeedsNodes: true,
 	}}
 }
@@ -275,16 +277,31 @@ func offerDongle(n string) Action {
 	}
 }
 
-// attachable sets the CSI drivers that the nodes are known to have.
-func attachable(drivers string) Action {
+// lostDriver is the CSI driver of the fault's volume. No program is behind it.
+const lostDriver = "csi.lab.local"
+
+// attachable makes every node say that it can attach no volume of the driver, or takes that back.
+func attachable(limited bool) Action {
 	return func(ctx context.Context, c Cluster) error {
 		list, err := c.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
 		for i := range list.Items {
-			patch := []byte(`{"spec":{"drivers":` + drivers + `}}`)
-			if _, err := c.StorageV1().CSINodes().Patch(ctx, list.Items[i].Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+				n, err := c.StorageV1().CSINodes().Get(ctx, list.Items[i].Name, metav1.GetOptions{})
+				if err != nil {
+					return err
+				}
+				n.Spec.Drivers = slices.DeleteFunc(n.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == lostDriver })
+				if limited {
+					none := &storagev1.VolumeNodeResources{Count: new(int32)}
+					n.Spec.Drivers = append(n.Spec.Drivers, storagev1.CSINodeDriver{Name: lostDriver, NodeID: n.Name, Allocatable: none})
+				}
+				_, err = c.StorageV1().CSINodes().Update(ctx, n, metav1.UpdateOptions{})
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}

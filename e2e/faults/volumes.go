@@ -98,17 +98,17 @@ func unmounted() []Fault {
 		unmounted("block-unmapped", "there is no device at the path of the local volume", "FailedMapVolume", "", "STO016", local, block),
 		unmounted("mount-plugin-missing", "the kubelet has no plugin for the volume", "FailedMount", "plugin", "STO017"),
 	}
-	died := func(name, about, want string, code int32) Fault {
+	died := func(name, about, want string) Fault {
 		f := unmounted(name, about, "BackOff", "", want, onDisk)
-		f.So, f.Least = looping(code, "Error"), "possible"
+		f.So, f.Least = looping(1, "Error"), "possible"
 		return f
 	}
-	denied := died("volume-denied", "the process runs as a user who may not write to the volume", "STO023", 1)
+	denied := died("volume-denied", "the process runs as a user who may not write to the volume", "STO023")
 	denied.Ask = "deploy/volume-denied"
-	readOnly := died("volume-read-only", "the process writes to a volume that is mounted read-only", "STO022", 1)
+	readOnly := died("volume-read-only", "the process writes to a volume that is mounted read-only", "STO022")
 	readOnly.Ask = "deploy/volume-read-only"
-	full := died("volume-full", "the volume is full", "STO021", 1)
-	turned := died("volume-turned-read-only", "the file system of the volume becomes read-only", "STO022", 1)
+	full := died("volume-full", "the volume is full", "STO021")
+	turned := died("volume-turned-read-only", "the file system of the volume becomes read-only", "STO022")
 	for _, f := range []*Fault{&full, &turned} {
 		disk := "/var/lib/" + f.Name
 		f.Prepare = inTurn(lab("exec", n2, "--", "sh", "-c", "mkdir -p "+disk+" && mount -t tmpfs -o size=1m,mode=777 tmpfs "+disk), f.Prepare)

@@ -67,7 +67,7 @@ func (a *ask) setFrom(name string) error {
 	return nil
 }
 
-// takePipe takes a lone - among the arguments for the evidence: kubectl describe pod web-0 | inquest why -
+// takePipe takes a lone - among the arguments for the evidence, as in "kubectl describe pod web-0 | inquest why -".
 func (a *ask) takePipe(args []string) ([]string, error) {
 	i := slices.Index(args, "-")
 	if i < 0 {

@@ -25,12 +25,13 @@ const (
 	perNode   = 2         // logs that are read from one node at the same time
 )
 
-// logs reads the log of each container's last ended attempt, as far as that end needs explaining.
+// logs reads the log of each container's last ended attempt, as far as that end needs explaining, and of init containers
+// that do not get done.
 func (v *visit) logs(ctx context.Context, pods []*corev1.Pod) {
 	if v.sel.NoLogs {
 		return
 	}
-	attempts := v.ended(pods)
+	attempts := append(v.ended(pods), v.hanging(pods)...)
 	if len(attempts) == 0 {
 		v.has("Log")
 		return
@@ -164,5 +165,22 @@ func (v *visit) ended(pods []*corev1.Pod) []evidence.Attempt {
 		}
 		return a.Of.Compare(b.Of)
 	})
+	return list
+}
+
+// hanging returns the runs of init containers that have kept their pods from starting for so long that what they say now
+// matters.
+func (v *visit) hanging(pods []*corev1.Pod) []evidence.Attempt {
+	const long = 5 * time.Minute // when helm gives up on a release
+	var list []evidence.Attempt
+	for _, pod := range pods {
+		s := (&evidence.Snapshot{Taken: v.s.Taken, Objects: []evidence.Object{pod}}).Freeze()
+		for _, a := range s.Attempts(evidence.RefOf(pod)) {
+			asked := v.sel.Container == "" || v.sel.Container == a.Of.Container
+			if a.Init && !a.Sidecar && !a.Ended() && asked && v.s.Taken.Sub(a.Started) > long {
+				list = append(list, a)
+			}
+		}
+	}
 	return list
 }

@@ -250,3 +250,20 @@ func TestClusterSickNode(t *testing.T) {
 		t.Errorf("logs %v, gaps %q", s.Logs, gapsOf(s))
 	}
 }
+
+// TestClusterReadsWhatHangs wants the log of an init container that does not get done, and not of one that has begun.
+func TestClusterReadsWhatHangs(t *testing.T) {
+	for ran, want := range map[time.Duration]int{time.Minute: 0, 10 * time.Minute: 1} {
+		s := shop()
+		p := s.Objects[0].(*corev1.Pod)
+		p.Spec.InitContainers = []corev1.Container{{Name: "wait"}}
+		running := &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-ran))}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "wait", State: corev1.ContainerState{Running: running}}}
+		p.Status.ContainerStatuses = nil
+		s.Logs = []evidence.Log{{Of: evidence.RefOf(p).InContainer("wait").InAttempt(0), Text: "waiting for db\n"}}
+		got := mustAsk(t, apitest.New(t, s), pod(p.Name))
+		if len(got.Logs) != want {
+			t.Errorf("after %s: %d logs, want %d", ran, len(got.Logs), want)
+		}
+	}
+}

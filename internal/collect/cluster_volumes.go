@@ -42,6 +42,20 @@ func (v *visit) users(ctx context.Context, claims []evidence.Ref) []*corev1.Pod 
 	return v.keep(objects)
 }
 
+// others reads the controllers and the nodes of pods that others share a claim with: they may be what keeps a volume.
+func (v *visit) others(ctx context.Context, pods []*corev1.Pod) {
+	var nodes []evidence.Ref
+	objects := make([]evidence.Object, 0, len(pods))
+	for _, pod := range pods {
+		objects = append(objects, pod)
+		if pod.Spec.NodeName != "" {
+			nodes = append(nodes, evidence.RefTo("Node", "", pod.Spec.NodeName))
+		}
+	}
+	v.fetchMixed(ctx, nodes)
+	v.owners(ctx, objects)
+}
+
 // volumes reads the pods' claims, their volumes and the classes of those. Of a claim that has no volume yet it reads
 // what it could get one from; of a pod that waits for its volumes, who else uses them.
 func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
@@ -72,7 +86,7 @@ func (v *visit) volumes(ctx context.Context, pods []*corev1.Pod) {
 	v.fetchMixed(ctx, refs)
 	for namespace, claims := range byNamespace(distinct(awaited)) {
 		if namespace != "" {
-			v.users(ctx, claims)
+			v.others(ctx, v.users(ctx, claims))
 		}
 	}
 }

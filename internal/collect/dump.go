@@ -188,7 +188,7 @@ func walkTar(t *turnstile, r io.Reader, visit func(entry) error) error {
 	tr := tar.NewReader(t.counted("the archive", r))
 	for {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
@@ -222,7 +222,7 @@ func walkFS(fsys fs.FS) walk {
 			if err != nil {
 				return err
 			}
-			defer f.Close()
+			defer func() { _ = f.Close() }() // it is in memory
 			return visit(entry{name: name, r: f})
 		})
 	}

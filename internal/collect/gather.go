@@ -48,7 +48,6 @@ type gathering struct {
 	skipped  map[string]bool // logs that were left out for their size
 	wide     bool            // there is a list of Events
 	bound    int             // how many files something was understood of
-	files    int
 }
 
 // A held is the best telling of an object so far.
@@ -198,7 +197,7 @@ func (g *gathering) saw(t time.Time) {
 
 // taken tells when all this was so. Ages beside times tell it exactly. Else it is not before the newest time in it, and
 // soon after where there are Events or nodes, of which something is always new. The rest is told by a file that was
-// written, or a pipe that is read, within a day.
+// written, or a pipe that is read, within a day; and without that, who prints what seems wrong has waited for a while.
 func (g *gathering) taken(now time.Time) time.Time {
 	newest, exact := g.newest, false
 	for _, p := range g.parts {
@@ -217,9 +216,15 @@ func (g *gathering) taken(now time.Time) time.Time {
 		newest = written
 	case !exact && (!ticks || g.modified.IsZero()) && written.After(newest) && written.Sub(newest) < 24*time.Hour:
 		newest = written
+	case !exact && !ticks:
+		newest = newest.Add(lasting)
 	}
 	return newest.UTC().Truncate(time.Second)
 }
+
+// lasting is how long after the newest time in objects they are taken to have been printed where nothing tells: longer
+// than a start may take before it is trouble, and shorter than the time after which a restart is history.
+const lasting = 2 * time.Minute
 
 // coreEvent makes an Event of the API of one in a text.
 func coreEvent(e textEvent, taken time.Time) *corev1.Event {

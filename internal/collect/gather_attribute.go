@@ -51,15 +51,7 @@ func (a *attributor) pod(l pendingLog) *corev1.Pod {
 		}
 		return nil
 	}
-	var named *corev1.Pod
-	for _, pod := range a.pods {
-		switch {
-		case !strings.Contains(l.name, pod.Name) || named != nil && len(named.Name) > len(pod.Name):
-		case named == nil || hasPart(l.name, pod.Namespace):
-			named = pod
-		}
-	}
-	if named != nil || l.doubtful {
+	if named := a.named(l.name); named != nil || l.doubtful {
 		return named
 	}
 	if len(a.pods) == 1 {
@@ -75,6 +67,19 @@ func (a *attributor) pod(l pendingLog) *corev1.Pod {
 		return bad[0]
 	}
 	return a.byWorkload(l, bad)
+}
+
+// named finds the pod whose name is in that of the file: the longest, and of several the one of the file's namespace.
+func (a *attributor) named(file string) *corev1.Pod {
+	var named *corev1.Pod
+	for _, pod := range a.pods {
+		switch {
+		case !strings.Contains(file, pod.Name) || named != nil && len(named.Name) > len(pod.Name):
+		case named == nil || hasPart(file, pod.Namespace):
+			named = pod
+		}
+	}
+	return named
 }
 
 // byWorkload finds a pod by the name of its workload in that of the file: the one in trouble, as people save the log of

@@ -115,6 +115,11 @@ func (g *gathering) value(d document, data []byte) error {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return g.summary(d, data) // a key such as "kind" that is no text: of another tool
 	}
+	return g.record(d, data, h)
+}
+
+// record reads an object of JSON by what its head says that it is.
+func (g *gathering) record(d document, data []byte, h head) error {
 	switch {
 	case len(h.Object) > 1 && h.Object[0] == '{' && len(h.Type) > 0 && h.Kind == "":
 		return g.value(d, h.Object)
@@ -124,10 +129,10 @@ func (g *gathering) value(d document, data []byte) error {
 		d.hint = strings.TrimSuffix(h.Kind, "List")
 		return g.values(d, h.Items)
 	case h.Kind != "" && (h.APIVersion != "" || h.Metadata != nil):
-		return g.object(d, data, h)
+		return g.object(data, h)
 	case h.Metadata != nil && (h.Spec != nil || h.Status != nil || kindNamed(d.hint) != ""):
 		if h.Kind = guessKind(d, h, data); h.Kind != "" {
-			return g.object(d, data, h)
+			return g.object(data, h)
 		}
 	}
 	return g.summary(d, data)
@@ -191,7 +196,7 @@ var currentGroups = map[string]string{
 }
 
 // object decodes an object and keeps it, without what is secret. A Secret is not even decoded.
-func (g *gathering) object(d document, data []byte, h head) error {
+func (g *gathering) object(data []byte, h head) error {
 	if h.Kind == "Secret" || !wanted(h.Kind) {
 		g.bound++
 		return nil
@@ -209,7 +214,7 @@ func (g *gathering) object(d document, data []byte, h head) error {
 	}
 	typed, err := objectScheme.New(gvk)
 	if err != nil {
-		return nil
+		return err
 	}
 	o, ok := typed.(evidence.Object)
 	if !ok {

@@ -39,7 +39,7 @@ func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
 	}
 	s := &evidence.Snapshot{Taken: g.taken(now)}
 	g.settle(s.Taken)
-	g.stubs(s.Taken)
+	g.stubs()
 	l := &linker{held: g.held}
 	l.link(g.events)
 	g.births()
@@ -290,17 +290,21 @@ func (g *gathering) placeUsage(s *evidence.Snapshot) {
 				pods[of] = &metricsv1.PodMetrics{ObjectMeta: metav1.ObjectMeta{Namespace: of.Namespace, Name: of.Name}, Timestamp: metav1.NewTime(s.Taken)}
 				s.Objects = append(s.Objects, pods[of])
 			}
-			name := u.about.Container
-			if h := g.held[of]; name == "" && h != nil {
-				if pod, ok := h.object.(*corev1.Pod); ok && len(pod.Spec.Containers) == 1 {
-					name = pod.Spec.Containers[0].Name
-				}
-			}
-			if name != "" { // the sum of several containers is that of none
+			if name := cmp.Or(u.about.Container, g.onlyContainer(of)); name != "" { // the sum of several containers is that of none
 				pods[of].Containers = append(pods[of].Containers, metricsv1.ContainerMetrics{Name: name, Usage: u.amounts})
 			}
 		}
 	}
+}
+
+// onlyContainer returns the name of a pod's container, if it has but one.
+func (g *gathering) onlyContainer(of evidence.Ref) string {
+	if h := g.held[of]; h != nil {
+		if pod, ok := h.object.(*corev1.Pod); ok && len(pod.Spec.Containers) == 1 {
+			return pod.Spec.Containers[0].Name
+		}
+	}
+	return ""
 }
 
 // fill moves what is held into the snapshot, with the kinds of evidence that it is.
@@ -331,33 +335,33 @@ func (g *gathering) gaps(s *evidence.Snapshot) {
 	for _, l := range s.Logs {
 		logged[l.Of.Object()] = true
 	}
-	why := map[evidence.Kind]string{
-		evidence.Status: "this input has no status of it",
-		evidence.Events: "this input has no Events of it",
-	}
 	for _, h := range g.inOrder() {
-		pod, ok := h.object.(*corev1.Pod)
-		if !ok || len(s.Gaps) >= mostGaps {
-			continue
-		}
-		ref := evidence.RefOf(pod)
-		kinds := h.kinds
-		if g.wide {
-			kinds |= evidence.Events
-		}
-		for _, k := range []evidence.Kind{evidence.Status, evidence.Events} {
-			if s.Has&k != 0 && kinds&k == 0 {
-				s.Gaps = append(s.Gaps, evidence.Gap{Kind: k, About: ref, Why: why[k]})
-			}
-		}
-		if h.rank < described { // under Spec, the rules could not look at what there is of it
-			s.Gaps = append(s.Gaps, evidence.Gap{Kind: evidence.Changes, About: ref, Why: "this input has only a summary of it, without its manifest"})
-		}
-		if s.Has&evidence.Logs != 0 && !logged[ref] {
-			s.Gaps = append(s.Gaps, evidence.Gap{Kind: evidence.Logs, About: ref, Why: "this input has no log of it"})
-		}
-		if node := pod.Spec.NodeName; s.Has&evidence.Node != 0 && node != "" && g.held[evidence.RefTo("Node", "", node)] == nil {
-			s.Gaps = append(s.Gaps, evidence.Gap{Kind: evidence.Node, About: ref, Why: "this input does not have its node " + node})
+		if pod, ok := h.object.(*corev1.Pod); ok && len(s.Gaps) < mostGaps {
+			s.Gaps = append(s.Gaps, g.gapsOf(s, pod, h, logged)...)
 		}
 	}
+}
+
+func (g *gathering) gapsOf(s *evidence.Snapshot, pod *corev1.Pod, h *held, logged map[evidence.Ref]bool) []evidence.Gap {
+	ref := evidence.RefOf(pod)
+	node := pod.Spec.NodeName
+	var gaps []evidence.Gap
+	for _, gap := range []struct {
+		kind  evidence.Kind
+		lacks bool
+		why   string
+	}{
+		{evidence.Status, h.kinds&evidence.Status == 0, "this input has no status of it"},
+		{evidence.Events, h.kinds&evidence.Events == 0 && !g.wide, "this input has no Events of it"},
+		{evidence.Logs, !logged[ref], "this input has no log of it"},
+		{evidence.Node, node != "" && g.held[evidence.RefTo("Node", "", node)] == nil, "this input does not have its node " + node},
+	} {
+		if gap.lacks && s.Has&gap.kind != 0 {
+			gaps = append(gaps, evidence.Gap{Kind: gap.kind, About: ref, Why: gap.why})
+		}
+	}
+	if h.rank < described { // under Spec, the rules could not look at what there is of it
+		gaps = append(gaps, evidence.Gap{Kind: evidence.Changes, About: ref, Why: "this input has only a summary of it, without its manifest"})
+	}
+	return gaps
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -164,7 +163,7 @@ func (l *linker) sizes() {
 
 // stubs assumes that what warnings are about exists, where nothing of the kind is told at all: Events may be all there
 // is. Of such a thing only the Events are known.
-func (g *gathering) stubs(_ time.Time) {
+func (g *gathering) stubs() {
 	has := map[string]bool{}
 	for ref := range g.held {
 		has[ref.Kind+"/"+ref.Namespace] = true
@@ -173,8 +172,12 @@ func (g *gathering) stubs(_ time.Time) {
 	for _, e := range g.events {
 		about := evidence.EventOf(e).About
 		ref := about.Object()
-		if e.Type != corev1.EventTypeWarning || has[ref.Kind+"/"+ref.Namespace] || made >= mostStubs {
+		if e.Type != corev1.EventTypeWarning || has[ref.Kind+"/"+ref.Namespace] {
 			continue
+		}
+		if made >= mostStubs {
+			g.notice("warnings are about more than %d things: the others are left out", mostStubs)
+			return
 		}
 		h := g.held[ref]
 		if h == nil {

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 )
 
@@ -48,41 +49,40 @@ func (g *gathering) read(e entry) error {
 			return err
 		}
 	}
-	g.files++
 	f := recognise(e.name, first)
 	if f != formNothing && f != formBinary && e.modified.After(g.modified) {
 		g.modified = e.modified
+	}
+	if read := formReaders[f]; read != nil {
+		return read(g, e.name, br)
 	}
 	switch f {
 	case formBinary:
 		g.notice("%s: no text, left out", e.name)
 	case formRefusal:
 		g.notice("%s: kubectl had no answer: %s", e.name, shown(strings.TrimSpace(string(first))))
-	case formOther: // a log perhaps, if it is named after a pod
-		if e.name == "" {
-			return nil
-		}
-		kept, err := g.tails(e.name, br)
-		for i := range kept {
-			kept[i].doubtful = true
-		}
-		if len(kept) > 0 && g.logSize < logBudget {
-			g.logSize += len(kept[0].text)
-			g.logs = append(g.logs, kept...)
-		}
-		return err
-	case formJSON:
-		return g.readJSON(e.name, br)
-	case formYAML:
-		return g.readYAML(e.name, br)
-	case formPaste:
-		return g.readPaste(e.name, br)
-	case formHost:
-		return g.readHost(e.name, br)
-	case formLog:
-		return g.readLog(e.name, br)
 	}
 	return nil
+}
+
+// formReaders read the forms that hold evidence.
+var formReaders = map[form]func(*gathering, string, *bufio.Reader) error{
+	formJSON: (*gathering).readJSON, formYAML: (*gathering).readYAML, formPaste: (*gathering).readPaste,
+	formHost: (*gathering).readHost, formLog: (*gathering).readLog, formOther: (*gathering).readOther,
+}
+
+// readOther reads a text that nothing is known about: a log perhaps, if it is named after a pod.
+func (g *gathering) readOther(name string, br *bufio.Reader) error {
+	if name == "" || g.logSize > logBudget {
+		return nil
+	}
+	kept, err := g.tails(name, br)
+	for i := range kept {
+		kept[i].doubtful = true
+		g.logSize += len(kept[i].text)
+	}
+	g.logs = append(g.logs, kept...)
+	return err
 }
 
 // readGzip reads a single compressed file, as rotated logs are.
@@ -143,7 +143,7 @@ func lines(br *bufio.Reader, do func(line string)) error {
 		}
 		length = 0
 		if len(line) > 0 {
-			do(strings.ToValidUTF8(string(line), "\uFFFD"))
+			do(printable(string(line)))
 		}
 		line = line[:0]
 		switch {
@@ -153,6 +153,16 @@ func lines(br *bufio.Reader, do func(line string)) error {
 			return err
 		}
 	}
+}
+
+// printable replaces what is no character, and characters that control terminals and that YAML cannot hold.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || r == '\uFEFF' || r >= 0xFFFE && r <= 0xFFFF {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 func (g *gathering) readPaste(name string, br *bufio.Reader) error {
@@ -210,16 +220,16 @@ func (g *gathering) told(d document, err error) {
 func (g *gathering) streamJSON(d document, r io.Reader) error {
 	capped := &cappedReader{r: r, left: maxWholeBytes}
 	dec := json.NewDecoder(capped)
-	err := g.streamValues(d, dec, capped)
-	switch {
+	switch err := g.streamValues(d, dec, capped); {
 	case errors.Is(err, errStream):
 		g.notice("%s: one value of more than %d bytes; the rest is left out", d.name, maxWholeBytes)
-	case err != nil && !errors.Is(err, io.EOF):
+	case !errors.Is(err, io.EOF):
 		g.notice("%s: %v; the rest is left out", d.name, err)
 	}
 	return nil
 }
 
+// streamValues goes over the tokens of a long file until it ends, which is an error too.
 func (g *gathering) streamValues(d document, dec *json.Decoder, capped *cappedReader) error {
 	for depth := 0; ; {
 		capped.left = maxWholeBytes

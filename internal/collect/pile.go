@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func (p *Pile) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.
 func (p *Pile) gather(ctx context.Context) (*evidence.Snapshot, error) {
 	g := newGathering(p.LogBytes)
 	watched := func(e entry) error {
-		e.r = &watchedReader{ctx: ctx, r: e.r, name: e.name, say: p.Progress}
+		e.r = &watchedReader{over: ctx.Err, r: e.r, name: e.name, say: p.Progress}
 		return g.read(e)
 	}
 	err := p.files(watched)
@@ -123,7 +122,7 @@ func (g *gathering) secondPass(files walk) error {
 
 // A watchedReader ends when nobody waits for the answer any more, and says how far it is.
 type watchedReader struct {
-	ctx  context.Context
+	over func() error
 	r    io.Reader
 	name string
 	say  func(string)
@@ -132,7 +131,7 @@ type watchedReader struct {
 }
 
 func (w *watchedReader) Read(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.over(); err != nil {
 		return 0, err
 	}
 	n, err := w.r.Read(p)
@@ -240,7 +239,7 @@ var errFoundMeta = errors.New("found")
 // hasMeta tells whether an archive has the file that makes it a bundle.
 func hasMeta(files walk) bool {
 	return errors.Is(files(func(e entry) error {
-		if e.name == "meta.yaml" || bytes.HasSuffix([]byte(e.name), []byte("/meta.yaml")) {
+		if e.name == "meta.yaml" || strings.HasSuffix(e.name, "/meta.yaml") {
 			return errFoundMeta
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -95,7 +96,7 @@ func describedClass(d *description, p *part) evidence.Object {
 	return o
 }
 
-// describedService reads a Service. Its endpoints are told as Endpoints of the same name.
+// describedService reads a Service. Its endpoints are told as an EndpointSlice of the same name.
 func describedService(d *description, p *part) evidence.Object {
 	o := &corev1.Service{ObjectMeta: d.meta(p)}
 	o.Spec.Type = corev1.ServiceType(d.value("Type"))
@@ -136,23 +137,25 @@ func servicePort(text, target string) corev1.ServicePort {
 	return port
 }
 
-// endpointsOf reads "10.0.0.1:80,10.0.0.2:80 + 3 more...".
-func endpointsOf(d *description, text string) *corev1.Endpoints {
-	o := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}}
+// endpointsOf reads "10.0.0.1:80,10.0.0.2:80 + 3 more...". That there is none is told too.
+func endpointsOf(d *description, text string) *discoveryv1.EndpointSlice {
+	o := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		Namespace: d.namespace, Name: d.name, Labels: map[string]string{discoveryv1.LabelServiceName: d.name},
+	}}
 	text, _, _ = strings.Cut(text, " + ")
-	var subset corev1.EndpointSubset
 	for address := range strings.SplitSeq(text, ",") {
 		i := strings.LastIndexByte(address, ':')
 		if i <= 0 || none(address) {
 			continue
 		}
-		subset.Addresses = append(subset.Addresses, corev1.EndpointAddress{IP: address[:i]})
-		if n, err := strconv.ParseInt(address[i+1:], 10, 32); err == nil && len(subset.Ports) == 0 {
-			subset.Ports = []corev1.EndpointPort{{Port: int32(n)}}
+		ready := true
+		o.Endpoints = append(o.Endpoints, discoveryv1.Endpoint{
+			Addresses: []string{address[:i]}, Conditions: discoveryv1.EndpointConditions{Ready: &ready},
+		})
+		if n, err := strconv.ParseInt(address[i+1:], 10, 32); err == nil && len(o.Ports) == 0 {
+			port := int32(n)
+			o.Ports = []discoveryv1.EndpointPort{{Port: &port}}
 		}
-	}
-	if len(subset.Addresses) > 0 {
-		o.Subsets = []corev1.EndpointSubset{subset}
 	}
 	return o
 }

@@ -270,7 +270,7 @@ func FuzzDescribe(f *testing.F) {
 	seeds(f, "describe.txt")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := &part{}
-		parseDescription(strings.Split(text, "\n"), 1, p)
+		parseDescription(strings.Split(printable(text), "\n"), 1, p)
 		p.settle(p.clock())
 		for _, found := range p.objects {
 			mask(found.object)

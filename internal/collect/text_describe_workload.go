@@ -224,7 +224,7 @@ func describedCronJob(d *description, p *part) evidence.Object {
 		at := metav1.NewTime(t)
 		o.Status.LastScheduleTime = &at
 	}
-	for _, name := range strings.Split(d.value("Active Jobs"), ", ") {
+	for name := range strings.SplitSeq(d.value("Active Jobs"), ", ") {
 		if name != "" {
 			o.Status.Active = append(o.Status.Active, corev1.ObjectReference{Kind: "Job", Namespace: d.namespace, Name: name})
 		}

@@ -46,7 +46,7 @@ func (s summary) text(keys ...string) string {
 func textOf(value any) string {
 	switch v := value.(type) {
 	case string:
-		return strings.TrimSpace(v)
+		return strings.TrimSpace(printable(v))
 	case bool:
 		return strconv.FormatBool(v)
 	case int64:

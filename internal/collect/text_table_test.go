@@ -15,7 +15,7 @@ import (
 
 func pasted(text string) *part {
 	t := &paste{}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(printable(text)) {
 		t.add(line)
 	}
 	return t.end()

@@ -287,6 +287,33 @@ var lookalikes = map[string]struct {
 		}), ""),
 		[]string{"undetermined web"},
 	},
+	"end for a volume that the process may not use, logged in the second of the end": {
+		snapshot(with(app(death(1, "Error", 100, 300)), func(p *corev1.Pod) {
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+			p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nas", Path: "/x"}}}}
+		}), "2026-11-23T17:55:00.9Z touch: /data/x: Permission denied\n"),
+		[]string{"STO023 possible > EXT013 likely"},
+	},
+	"pod that waits for a claim without a class, made after the pod": {
+		func() *evidence.Snapshot {
+			pod := with(app(nil), func(p *corev1.Pod) {
+				p.Spec.NodeName, p.Spec.Volumes = "", []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+					PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+				}}}
+				p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+					Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", LastTransitionTime: at(0),
+					Message: "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+				}}}
+			})
+			class := "fast"
+			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: "shop", CreationTimestamp: at(30)}}
+			claim.Spec.StorageClassName, claim.Status.Phase = &class, corev1.ClaimPending
+			s := snapshot(pod, "")
+			s.Objects, s.Absent = append(s.Objects, claim), []evidence.Ref{evidence.RefTo("StorageClass", "", class)}
+			return s.Freeze()
+		}(),
+		[]string{"STO002 certain > SCH012 certain"},
+	},
 	"pod that waits at a gate": {
 		snapshot(with(app(nil), func(p *corev1.Pod) {
 			p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}}

@@ -2,18 +2,14 @@
 
 package signature
 
-import (
-	"math/bits"
-	"strings"
-)
+import "strings"
 
 // An automaton finds any of many literals in one pass over a text, after Aho and Corasick (1975), with the failure links
 // worked into one dense table: a step is a look into the class of the byte and one into the table, whatever the text is.
 // ASCII letters match in either case. Of a long literal the table has a part, the most telling one, and the rest is
 // compared where that part ends: a small table stays in the processor's cache.
 type automaton struct {
-	class [256]uint8 // bytes that no literal tells apart have one class; 0 is for those in no literal
-	shift uint8      // a row of next has 1<<shift entries, one a class
+	class [256]uint8 // 0 is for bytes in no literal
 	next  []uint16   // the state after state s and a byte of class c is next[s<<shift|c]; state 0 is the beginning
 	first uint16     // the states from here on are reached where the part of a literal ends
 	ends  [][]uint16 // the literals whose parts end there, by state less first
@@ -32,9 +28,8 @@ func newAutomaton(literals []string) *automaton {
 		a.literals = append(a.literals, strings.Map(func(r rune) rune { return rune(lower(byte(r))) }, l))
 	}
 	parts := a.parts()
-	classes := a.classify(parts)
-	a.shift = uint8(bits.Len(uint(classes - 1)))
-	t := &trie{classes: classes}
+	a.classify(parts)
+	t := &trie{}
 	t.grow()
 	for id, part := range parts {
 		t.add(a, part, id)
@@ -66,37 +61,45 @@ func (a *automaton) parts() []string {
 	return parts
 }
 
-// commonness adds up the rank of the letters of a text in English, and makes much of a text that is within one word.
+// commonness adds up the ranks of the letters of a text in English. It makes much of the first three, because with them
+// a text enters the table and leaves it again mostly, and of a text that is within one word.
 func commonness(s string) int {
 	n := 0
 	if strings.IndexByte(s[1:len(s)-1], ' ') < 0 {
-		n = 500
+		n = 300
 	}
 	for i := range len(s) {
-		if k := strings.IndexByte(letters, s[i]); k > 0 {
-			n += len(letters) - k
+		rank := 2 * len(letters) // digits and signs are not told apart
+		if k := strings.IndexByte(letters, s[i]); k >= 0 {
+			rank = len(letters) - k
 		}
+		n += rank * max(1, 8-3*i)
 	}
 	return n
 }
 
-// classify gives each byte of the literals a class and returns how many there are. Letters come first: they are most of a
-// text, and half of each row then is all that is needed of it.
-func (a *automaton) classify(literals []string) int {
-	used := strings.Join(literals, "")
-	n := uint8(1)
-	for _, c := range []byte(letters + used) {
-		if a.class[c] > 0 || strings.IndexByte(used, c) < 0 {
-			continue
+// classify gives each byte of the literals a class. The letters and the blank have one each, digits one together and so
+// has all that is left, which keeps a row as small as a line of the cache: what is found is compared in full anyway.
+func (a *automaton) classify(literals []string) {
+	for _, c := range []byte(strings.Join(literals, "")) {
+		k := strings.IndexByte(letters, c)
+		switch {
+		case k == 0:
+			a.class[c] = 1
+		case k > 0:
+			a.class[c], a.class[c&^0x20] = uint8(k+1), uint8(k+1)
+		case digit(c):
+			a.class[c] = classes - 2
+		default:
+			a.class[c] = classes - 1
 		}
-		a.class[c] = n
-		if letter(c) {
-			a.class[c&^0x20] = n
-		}
-		n++
 	}
-	return int(n)
 }
+
+const (
+	classes = 32
+	shift   = 5
+)
 
 // letters are those of English by how often they occur, the blank first.
 const letters = " etaoinsrhldcumfpgwybvkxjqz"
@@ -110,13 +113,12 @@ func lower(c byte) byte {
 
 // A trie is the automaton while it is built: rows of children, 0 where there is none.
 type trie struct {
-	classes int
-	rows    [][]uint16
-	ends    [][]uint16
+	rows [][]uint16
+	ends [][]uint16
 }
 
 func (t *trie) grow() uint16 {
-	t.rows = append(t.rows, make([]uint16, t.classes))
+	t.rows = append(t.rows, make([]uint16, classes))
 	t.ends = append(t.ends, nil)
 	return uint16(len(t.rows) - 1)
 }
@@ -172,11 +174,11 @@ func (a *automaton) number(t *trie, order []uint16) {
 			}
 		}
 	}
-	a.next = make([]uint16, len(order)<<a.shift)
+	a.next = make([]uint16, len(order)<<shift)
 	a.ends = make([][]uint16, int(n)-int(a.first))
 	for s, row := range t.rows {
 		for c, child := range row {
-			a.next[int(to[s])<<a.shift|c] = to[child]
+			a.next[int(to[s])<<shift|c] = to[child]
 		}
 		if to[s] >= a.first {
 			a.ends[to[s]-a.first] = t.ends[s]
@@ -186,7 +188,7 @@ func (a *automaton) number(t *trie, order []uint16) {
 
 // find returns the state at the end of the first literal of a text and the place behind it, or the last state and -1.
 func find[T string | []byte](a *automaton, text T, s uint16) (uint16, int) {
-	next, shift := a.next, a.shift&15
+	next := a.next
 	for i := range len(text) {
 		if s = next[uint(s)<<shift|uint(a.class[text[i]])]; s >= a.first {
 			return s, i + 1
@@ -200,7 +202,7 @@ func (a *automaton) each(text string, f func(literal int) bool) {
 	s, n := find(a, text, 0)
 	for at := n; n >= 0; at += n {
 		for _, id := range a.ends[s-a.first] {
-			if a.whole(text, at, int(id)) && !f(int(id)) {
+			if whole(a, text, at, int(id)) && !f(int(id)) {
 				return
 			}
 		}
@@ -209,14 +211,14 @@ func (a *automaton) each(text string, f func(literal int) bool) {
 }
 
 // whole says whether all of a literal is in a text where its part ends.
-func (a *automaton) whole(text string, at, id int) bool {
+func whole[T string | []byte](a *automaton, text T, at, id int) bool {
 	l := a.literals[id]
 	end := at + a.tails[id]
 	if end > len(text) || end < len(l) {
 		return false
 	}
-	for i, c := range []byte(text[end-len(l) : end]) {
-		if lower(c) != l[i] {
+	for i := range len(l) {
+		if lower(text[end-len(l)+i]) != l[i] {
 			return false
 		}
 	}

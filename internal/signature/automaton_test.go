@@ -39,7 +39,7 @@ func TestAutomaton(t *testing.T) {
 // TestSize keeps the automaton small enough for its states to be numbered in 16 bits.
 func TestSize(t *testing.T) {
 	a := catalogue().words
-	if states := len(a.next) >> a.shift; states > 50_000 {
+	if states := len(a.next) >> shift; states > 50_000 {
 		t.Errorf("%d states", states)
 	}
 }

@@ -4,13 +4,9 @@ package signature
 
 import (
 	"embed"
-	"encoding/json"
 	"fmt"
 	"io/fs"
-	"strings"
 	"sync"
-
-	"sigs.k8s.io/yaml"
 )
 
 // A Sig is one known way in which a program says what is wrong: an entry of data/*.yaml, where docs/signatures.md says
@@ -20,27 +16,16 @@ type Sig struct {
 	Products []string `json:"products"`          // which products, libraries or languages print it
 	Problem  string   `json:"problem"`           // one of Problems
 	General  bool     `json:"general,omitempty"` // many print it: one that is not says more
-	Literals text     `json:"literals"`          // one of them is in the line, in any case of letters
+	Literals []string `json:"literals"`          // one of them is in the line, in any case of letters
 	Pattern  string   `json:"pattern,omitempty"` // what else the line must match; "" when a literal is enough
 	Meaning  string   `json:"meaning"`           // what it says, one sentence
 	Look     string   `json:"look"`              // where to look next
 	Fix      string   `json:"fix"`               // what ends it
-	Match    text     `json:"match"`             // lines on which it hits
-	Miss     text     `json:"miss"`              // the closest lines on which it does not
+	Match    []string `json:"match"`             // lines on which it hits
+	Miss     []string `json:"miss"`              // the closest lines on which it does not
 }
 
-// A text is written as one string in YAML, and has a line for each thing.
-type text []string
-
-// UnmarshalJSON parts the lines.
-func (t *text) UnmarshalJSON(data []byte) error {
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return err
-	}
-	*t = strings.Split(strings.TrimSpace(s), "\n")
-	return nil
-}
+//go:generate go test -run ^TestPageIsCurrent$ -update .
 
 //go:embed data/*.yaml
 var data embed.FS
@@ -69,8 +54,8 @@ func load(files fs.FS) ([]*Sig, error) {
 		if err != nil {
 			return nil, err
 		}
-		var sigs []*Sig
-		if err := yaml.UnmarshalStrict(raw, &sigs); err != nil {
+		sigs, err := parse(string(raw))
+		if err != nil {
 			return nil, fmt.Errorf("read signatures %s: %w", name, err)
 		}
 		all = append(all, sigs...)

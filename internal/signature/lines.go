@@ -105,8 +105,11 @@ func newLine(s string) line {
 
 // bodyOf is a line without its level.
 func bodyOf(s string) line {
-	s = strings.TrimSuffix(clip(s, maxMatch), "\r")
-	_, text := Parse(s)
+	s = unwrap(strings.TrimSuffix(clip(s, maxMatch), "\r"))
+	at, text := Parse(s)
+	if !at.IsZero() && len(text) >= len("stdout F ") && hasAny(text[:len("stdout F ")], []string{"stdout F ", "stderr F ", "stdout P ", "stderr P "}) {
+		text = text[len("stdout F "):] // as the runtime keeps it on the node
+	}
 	body := plain(text)
 	body = body[strings.LastIndexByte(body, '\r')+1:] // what a terminal would show of a progress bar
 	body = body[redisHead(body):]
@@ -115,6 +118,21 @@ func bodyOf(s string) line {
 		body = strings.TrimPrefix(body[stamp:], " ")
 	}
 	return line{raw: s, text: text, body: body, stamped: stamp > 0 || ownStamp(len(s)-len(text))}
+}
+
+// unwrap takes a line out of the object in which Docker keeps it on the node, and puts its time before it.
+func unwrap(s string) string {
+	_, text := Parse(s)
+	if !strings.HasPrefix(text, `{"log":"`) {
+		return s
+	}
+	fields := map[string]string{}
+	jsonFields(text, func(key, raw string) { fields[key] = raw })
+	if fields["stream"] == "" || fields["time"] == "" {
+		return s
+	}
+	text = strings.TrimRight(unquote(fields["log"]), "\r\n")
+	return unquote(fields["time"]) + " " + clip(strings.ReplaceAll(text, "\n", " "), maxMatch)
 }
 
 // ownStamp says whether what Parse took off, of n bytes, must be the program's own time stamp: the kubelet always

@@ -119,15 +119,12 @@ func (c *candidate) describe(lines []line, b *Block) {
 		}
 		b.Location = rustFrame(bodies)
 	case PHP:
+		b.Headline = b.Headline[max(0, strings.Index(b.Headline, "PHP Fatal error: ")):] // PHP-FPM tells what a worker said
 		b.Location = phpFrame(bodies)
 	case Sanitizer:
 		b.Location = sanitizerFrame(bodies)
 	case Abort:
-		for _, s := range bodies {
-			if _, what, ok := strings.Cut(s, "what():"); ok {
-				b.Headline += ": " + strings.TrimSpace(what)
-			}
-		}
+		b.Headline += abortWhat(bodies)
 	case Message, Tail, Shell:
 		c.describeMessage(lines, b)
 		b.Location = first(b.Location, goFrame(bodies))
@@ -148,7 +145,10 @@ func (c *candidate) describeMessage(lines []line, b *Block) {
 	}
 	stack := unquote(e.stack)
 	if inner, ok := reason(stack); ok && inner.Kind != Message && inner.Kind != Tail && inner.Kind != Shell {
-		b.Kind, b.Headline, b.Location = inner.Kind, inner.Headline, inner.Location
+		b.Kind, b.Location = inner.Kind, inner.Location
+		if _, said, _ := strings.Cut(inner.Headline, ": "); said == "" || !strings.HasPrefix(e.errText(), said+": ") {
+			b.Headline = inner.Headline // else the error has its cause in it already
+		}
 	} else {
 		b.Location = goFrame(strings.Split(stack, "\n"))
 	}

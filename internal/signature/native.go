@@ -18,6 +18,16 @@ func abortBelongs(c *candidate, lines []line, i int) bool {
 		begins(lines[c.first()].body, "Fatal Python error: ") && begins(lines[i].body, "Python runtime state", "Current thread ", "  File ")
 }
 
+// abortWhat is what the exception says that ended a C++ program, with a colon before it.
+func abortWhat(lines []string) string {
+	for _, s := range lines {
+		if _, what, ok := strings.Cut(s, "what():"); ok {
+			return ": " + strings.TrimSpace(what)
+		}
+	}
+	return ""
+}
+
 // signalBegins takes what a shell prints for a child that a signal ended, with or without the shell's name and line.
 func signalBegins(lines []line, i int) bool {
 	body := lines[i].body

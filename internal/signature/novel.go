@@ -63,8 +63,7 @@ func eachLine(log string, f func(line string, i int)) {
 	log, _ = window(log)
 	n := 0
 	for s := range strings.Lines(log) {
-		_, s = Parse(strings.TrimRight(clip(s, maxMatch), "\r\n"))
-		if s = plain(s); strings.TrimSpace(s) == "" {
+		if s = plain(bodyOf(strings.TrimSuffix(s, "\n")).text); strings.TrimSpace(s) == "" {
 			continue
 		}
 		f(s, n)
@@ -74,7 +73,7 @@ func eachLine(log string, f func(line string, i int)) {
 
 // essence is the part of a line that makes its template: of a structured one what it says, and how bad that is.
 func essence(s string) string {
-	if e, ok := structured(s[stampLen(s):]); ok {
+	if e, ok := structured(strings.TrimLeft(s[stampLen(s):], " ")); ok {
 		return unquote(e.level) + " " + e.text()
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 )
 
 // A Count is how often a signature hit in a stream.
@@ -127,7 +128,7 @@ func (s *scanner) result() Tally {
 		if a.Last.Number != b.Last.Number {
 			return b.Last.Number - a.Last.Number
 		}
-		return bytes.Compare([]byte(a.Signature.ID), []byte(b.Signature.ID))
+		return strings.Compare(a.Signature.ID, b.Signature.ID)
 	})
 	return s.tally
 }
@@ -170,14 +171,14 @@ func (a *automaton) sweep(parts *[lanes]lane) {
 				break
 			}
 			l.state, l.at = s, l.at+n
-			l.hit()
+			l.hit(a)
 		}
 	}
 }
 
 // abreast takes n bytes of every lane, or as many as there are before the first literal.
 func (a *automaton) abreast(parts *[lanes]lane, n int) {
-	next, class, first, shift := a.next, &a.class, a.first, a.shift&15
+	next, class, first := a.next, &a.class, a.first
 	p, q, r, t := parts[0].rest(n), parts[1].rest(n), parts[2].rest(n), parts[3].rest(n)
 	s0, s1, s2, s3 := parts[0].state, parts[1].state, parts[2].state, parts[3].state
 	taken := n
@@ -195,15 +196,18 @@ func (a *automaton) abreast(parts *[lanes]lane, n int) {
 		l := &parts[k]
 		l.at, l.state = l.at+taken, s
 		if s >= first {
-			l.hit()
+			l.hit(a)
 		}
 	}
 }
 
 func (l *lane) rest(n int) []byte { return l.text[l.at:][:n] }
 
-// hit notes the line that is being looked at, and goes on behind it.
-func (l *lane) hit() {
+// hit notes the line that is being looked at, if it has all of a literal, and goes on behind it.
+func (l *lane) hit(a *automaton) {
+	if !slices.ContainsFunc(a.ends[l.state-a.first], func(id uint16) bool { return whole(a, l.text, l.at, int(id)) }) {
+		return
+	}
 	from := bytes.LastIndexByte(l.text[:l.at], '\n') + 1
 	to := len(l.text)
 	if n := bytes.IndexByte(l.text[l.at:], '\n'); n >= 0 {

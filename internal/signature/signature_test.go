@@ -72,6 +72,9 @@ func show(b Block, ok bool) string {
 	if !b.At.IsZero() {
 		fmt.Fprintf(&s, ", %s", b.At.UTC().Format(time.RFC3339Nano))
 	}
+	if b.Signature != nil {
+		fmt.Fprintf(&s, "\nsignature %s", b.Signature.ID)
+	}
 	return s.String() + "\n"
 }
 

@@ -14,20 +14,32 @@ import (
 type entry struct{ level, msg, err, stack, at string }
 
 // roles maps the names that loggers give to fields to what the field means. Sources: zap, logrus, zerolog, slog,
-// pino, bunyan, winston, structlog, python-json-logger, Logback and Log4j 2 layouts, ECS, GCP, MongoDB, tracing.
+// pino, bunyan, winston, structlog, python-json-logger, Logback and Log4j 2 layouts, ECS, GCP, MongoDB, tracing, Serilog,
+// Monolog, OpenTelemetry. Capitals do not count.
 var roles = map[string]func(*entry) *string{
 	"level": levelField, "severity": levelField, "lvl": levelField, "loglevel": levelField, "log.level": levelField,
-	"levelname": levelField, "@level": levelField, "severity_text": levelField, "s": levelField,
-	"msg": msgField, "message": msgField, "@message": msgField, "event": msgField, "text": msgField, "textPayload": msgField, "short_message": msgField,
+	"levelname": levelField, "level_name": levelField, "@l": levelField, "severitytext": levelField, "@level": levelField, "severity_text": levelField, "s": levelField,
+	"@m": msgField, "@mt": msgField, "body": msgField,
+	"msg": msgField, "message": msgField, "@message": msgField, "event": msgField, "text": msgField, "textpayload": msgField, "short_message": msgField,
+	"@x":  errField,
 	"err": errField, "error": errField, "error.message": errField, "exception": errField, "error_message": errField,
 	"exception.message": errField, "cause": errField, "reason": errField,
-	"stack": stackField, "stacktrace": stackField, "stackTrace": stackField, "stack_trace": stackField, "error.stack_trace": stackField,
+	"stack": stackField, "stacktrace": stackField, "extendedstacktrace": stackField, "stack_trace": stackField, "error.stack_trace": stackField,
 	"error.stack": stackField, "exception.stacktrace": stackField, "exc_info": stackField, "traceback": stackField,
+	"@t":   timeField,
 	"time": timeField, "ts": timeField, "timestamp": timeField, "@timestamp": timeField, "t": timeField, "asctime": timeField, "$date": timeField,
 }
 
-// nested are the fields whose objects hold more fields: the error of pino, the log of ECS, the fields of tracing.
-var nested = set("error err exception log fields attr t")
+// nested are the fields whose objects hold more fields: the error of pino, the log of ECS, the fields of tracing, what
+// was thrown for Log4j, the context of Monolog. Of these, faults are errors, and causes what errors came from.
+var (
+	nested = set("error err exception log fields attr t thrown context causedby cause message msg")
+	faults = set("error err exception thrown causedby cause")
+	causes = set("causedby cause")
+)
+
+// deepest is how many objects within each other are looked into.
+const deepest = 4
 
 func levelField(e *entry) *string { return &e.level }
 func msgField(e *entry) *string   { return &e.msg }
@@ -40,8 +52,10 @@ func structured(body string) (entry, bool) {
 	var e entry
 	if strings.HasPrefix(body, "{") {
 		jsonFields(body, func(key, raw string) { e.take(key, raw, 0) })
-		if e.stack == "" && strings.Contains(e.err, `\n`) {
-			e.stack = e.err
+		for _, s := range []string{e.err, e.msg} {
+			if e.stack == "" && strings.Contains(s, `\n`) {
+				e.stack = s
+			}
 		}
 		return e, e.level != "" || e.msg != ""
 	}
@@ -54,9 +68,10 @@ func structured(body string) (entry, bool) {
 
 // take keeps a field if it means something and is the first of its meaning.
 func (e *entry) take(key, raw string, depth int) {
-	if strings.HasPrefix(raw, "{") && nested[key] && depth == 0 {
+	key = strings.ToLower(key)
+	if strings.HasPrefix(raw, "{") && nested[key] && depth < deepest {
 		inner := entry{}
-		jsonFields(raw, func(k, v string) { inner.take(k, v, 1) })
+		jsonFields(raw, func(k, v string) { inner.take(k, v, depth+1) })
 		e.adopt(key, inner)
 		return
 	}
@@ -64,15 +79,21 @@ func (e *entry) take(key, raw string, depth int) {
 	if !ok || strings.HasPrefix(raw, "[") || key == "s" && len(unquote(raw)) != 1 {
 		return
 	}
-	if field := role(e); *field == "" || key == "msg" || key == "message" {
+	if field := role(e); *field == "" || key == "msg" || key == "message" || key == "level_name" {
 		*field = raw
 	}
 }
 
 // adopt takes over what an object in a field says: the message of an error is not the message of the line.
 func (e *entry) adopt(key string, inner entry) {
-	if key == "error" || key == "err" || key == "exception" {
-		inner.err, inner.msg, inner.level = first(inner.msg, inner.err), "", ""
+	switch {
+	case causes[key]:
+		e.err = first(first(inner.err, inner.msg), e.err)
+		return
+	case faults[key]:
+		inner.err, inner.msg, inner.level = first(inner.err, inner.msg), "", ""
+	case key == "context":
+		inner.msg, inner.level = "", ""
 	}
 	e.level, e.msg, e.err = first(e.level, inner.level), first(e.msg, inner.msg), first(e.err, inner.err)
 	e.stack, e.at = first(e.stack, inner.stack), first(e.at, inner.at)
@@ -96,7 +117,8 @@ func (e *entry) severity() level {
 	return complaint(unquote(e.msg))
 }
 
-// severity reads a level by name or number: 10 to 60 as pino and bunyan count, 0 to 7 as syslog does.
+// severity reads a level by name or number: 10 to 60 as pino and bunyan count, 0 to 7 as syslog does, 100 to 600 as
+// Monolog does.
 func severity(raw string) level {
 	s := unquote(raw)
 	n, err := strconv.Atoi(s)
@@ -109,6 +131,8 @@ func severity(raw string) level {
 			return unknown
 		}
 		return levelNamed(s)
+	case n >= 100:
+		return severity(strconv.Itoa(n/100*10 + 10))
 	case n >= 60, n >= 0 && n < 3:
 		return fatal
 	case n >= 50, n == 3:

@@ -136,7 +136,7 @@ func exceptionHead(s string) int {
 	}
 	name := s[:n]
 	short := name[strings.LastIndexAny(name, ".:$")+1:]
-	if short == "" || short[0] < 'A' || short[0] > 'Z' || n < len(s) && s[n] != ':' {
+	if short == "" || short[0] < 'A' || short[0] > 'Z' || n < len(s) && s[n] != ':' && !coded.MatchString(s[n:]) {
 		return 0
 	}
 	if strings.Contains(name, "::") { // PG::ConnectionBad
@@ -149,6 +149,9 @@ func exceptionHead(s string) int {
 	}
 	return 0
 }
+
+// coded is the number that .NET puts behind the name of some exceptions.
+var coded = regexp.MustCompile(`^ \((?:0x[0-9A-F]{8}|\d{1,5})\)(?:: |$)`)
 
 // words calls f with each word of a line, or of its first 2 KiB, in lower case, and with what follows it, until f
 // says no.

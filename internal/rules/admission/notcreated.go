@@ -44,7 +44,7 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 	CausedBy: []diagnosis.Effect{diagnosis.NotAdmitted, diagnosis.ControlPlaneSlow, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		o := p.Object(p.About())
-		if o == nil || o.GetDeletionTimestamp() != nil || o.GetCreationTimestamp().Time.IsZero() || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
+		if o == nil || o.GetUID() == "" || o.GetDeletionTimestamp() != nil || o.GetCreationTimestamp().Time.IsZero() || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
 			return
 		}
 		has, wants, _ := count(o)

@@ -4,7 +4,8 @@ package create
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -19,9 +20,9 @@ The kubelet wants the container to stop, and the runtime cannot end it: its proc
 D, in a system call on a network file system or a broken disk), or the runtime itself hangs. The pod stays Terminating,
 or keeps a container that should have been restarted.
 
-**How it is told from its look-alikes.** By KillContainerError in the Event FailedKillPod, or as the reason it waits
-for. A container that takes its grace period dies in the end. KillPodSandboxError in the same Event is about the pod's
-network or sandbox, not about a process. A finalizer holds the object, not the process.
+**How it is told from its look-alikes.** By KillContainerError in the newest Event FailedKillPod, no more than a quarter
+of an hour old. A container that takes its grace period dies in the end. KillPodSandboxError in the same Event is about
+the pod's network or sandbox, not about a process. A finalizer holds the object, not the process.
 
 **What to do.** On the node look for processes in state D (ps -eo state,pid,wchan,cmd) and for hung_task in the kernel
 log. Mend the mount it waits for; if that cannot be done, reboot the node. Restart the runtime where no process is left.
@@ -29,37 +30,43 @@ log. Mend the mount it waits for; if that cannot be done, reboot the node. Resta
 The reason is ErrKillContainer in kubernetes pkg/kubelet/container/sync_result.go; the Event is written in
 pkg/kubelet/kubelet.go.
 `,
-	Stage:  diagnosis.Stable,
-	Scope:  diagnosis.Container,
-	Needs:  evidence.Status,
-	Also:   evidence.Events,
-	Effect: diagnosis.StuckTerminating,
-	CausedBy: []diagnosis.Effect{
-		diagnosis.RuntimeFailed, diagnosis.KernelFailed, diagnosis.VolumeFailed, diagnosis.NodeSaturated,
-		diagnosis.DeviceFailed,
-	},
+	Stage:    diagnosis.Stable,
+	Scope:    diagnosis.Pod,
+	Needs:    evidence.Status | evidence.Events,
+	Effect:   diagnosis.RuntimeFailed,
+	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.VolumeFailed, diagnosis.NodeSaturated, diagnosis.DeviceFailed},
 	Run: func(p *diagnosis.Pass) {
-		container := p.About().Container
-		f := diagnosis.Finding{Confidence: diagnosis.Likely}
-		why := ""
-		if w, ok := p.CiteWaiting(); ok && p.Status().State.Waiting.Reason == "KillContainerError" {
-			f.Confidence, f.At, why = diagnosis.Certain, began(p), p.Status().State.Waiting.Message
-			f.Facts = append(f.Facts, w)
-		}
 		e, ok := newest(p.Events("FailedKillPod"))
-		if named := fmt.Sprintf(`"KillContainer" for %q with KillContainerError`, container); ok && strings.Contains(strings.ReplaceAll(e.Message, `\\"`, `"`), named) &&
-			p.Now().Sub(e.Last) < recent {
-			f.At, why = e.First, e.Message[strings.LastIndex(e.Message, "KillContainerError")+len("KillContainerError"):]
-			f.Facts = append(f.Facts, e.Fact())
-		}
-		if len(f.Facts) == 0 {
+		m := unkilled.FindStringSubmatch(e.Message)
+		if !ok || m == nil || p.Now().Sub(e.Last) > recent {
 			return
 		}
-		f.Message = fmt.Sprintf("the runtime of node %s cannot kill container %s: %s", p.NodeName(), container, said(strings.Trim(why, `": ]\`)))
-		f.Fixes = []diagnosis.Fix{{
-			Title:   fmt.Sprintf("Look on node %s for a process that cannot be killed, and for the mount it waits for; reboot the node if it stays", p.NodeName()),
-			Command: "ps -eo state,pid,wchan:32,cmd | grep ^D",
-		}}
-		p.Report(f)
+		p.Report(diagnosis.Finding{
+			At: asked(p, e.First), Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
+			Message: fmt.Sprintf("the runtime of node %s cannot kill container %s: %s", p.NodeName(), m[1], said(m[2])),
+			Fixes: []diagnosis.Fix{{
+				Title:   fmt.Sprintf("Look on node %s for a process that cannot be killed, and for the mount it waits for; reboot the node if it stays", p.NodeName()),
+				Command: "ps -eo state,pid,wchan:32,cmd | grep ^D",
+			}},
+		})
 	},
+}
+
+// unkilled is how the kubelet names the container and quotes the runtime's error.
+var unkilled = regexp.MustCompile(`"KillContainer" for "([^"]+)" with KillContainerError: "((?:[^"\\]|\\.)*)"`)
+
+// asked is when the deletion of the pod was asked for, if that was before: the order that cannot be carried out.
+func asked(p *diagnosis.Pass, before time.Time) time.Time {
+	meta := p.PodMeta()
+	if meta.DeletionTimestamp == nil {
+		return before
+	}
+	at := meta.DeletionTimestamp.Time
+	if grace := meta.DeletionGracePeriodSeconds; grace != nil {
+		at = at.Add(-time.Duration(*grace) * time.Second)
+	}
+	if at.After(before) {
+		return before
+	}
+	return at
 }

@@ -44,7 +44,7 @@ var wordings = []struct {
 		"failed to reserve container name", "is reserved for", "is already reserved", "name is reserved", "is already in use by container",
 		"context deadline exceeded", "deadlineexceeded", "context canceled",
 	}},
-	{memory, []string{"oom-killed"}},
+	{memory, []string{"oom-killed", "memory limit too low", "set memory limit", "minimum memory limit"}},
 	{arguments, []string{"argument list too long"}},
 	{device, []string{
 		"nvidia-container-cli", "nvidia-container-runtime", "cdi device", "could not select device driver", "gathering device information",

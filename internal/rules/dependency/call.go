@@ -113,5 +113,13 @@ func (c *call) bySaying() class {
 			}
 		}
 	}
+	for _, h := range signature.Hits(c.block.Headline) {
+		if class := problems[h.Signature.Problem]; class != nothing {
+			return class
+		}
+	}
 	return nothing
 }
+
+// problems are the classes of what the catalogue of signatures knows, by problem.
+var problems = map[string]class{"credentials": credentials, "tls": certificate, "limits-connections": full}

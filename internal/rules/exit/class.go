@@ -93,10 +93,23 @@ func (e *end) worded(line string) class {
 			return w.class
 		}
 	}
-	if e.lacks(line) {
+	missing, named := e.lacks(line)
+	if missing {
 		return settingMissing
 	}
+	for _, h := range signature.Hits(line) {
+		if c := problems[h.Signature.Problem]; c != other && !named {
+			return c
+		}
+	}
 	return other
+}
+
+// problems are the classes of what the catalogue of signatures knows, by problem. Left out are those that are of several
+// classes here: a permission or a read-only state may be a server's.
+var problems = map[string]class{
+	"config": configBroken, "missing-env": settingMissing, "port-in-use": portTaken,
+	"limits-inotify": watchesOut, "limits-threads": threadsOut, "leader-election": leaseLost,
 }
 
 // quiet are the classes of ends that programs are known to bring about with exit code 0.

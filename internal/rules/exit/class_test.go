@@ -77,6 +77,9 @@ var lastWords = map[string]class{
 	`error: unrecognized arguments: --workers`:                                           argumentsWrong,
 	`Error: unknown command "serv" for "shop"`:                                           argumentsWrong,
 	`error: unknown shorthand flag: 'z' in -z`:                                           argumentsWrong,
+	"toml: line 3: expected value but found '}' instead":                                 configBroken,
+	`ERROR:  cannot execute INSERT in a read-only transaction`:                           other,
+	"ArgumentError: Missing `secret_key_base` for 'production' environment":              settingMissing,
 	`connection refused`: other,
 }
 
@@ -93,7 +96,7 @@ func TestWordings(t *testing.T) {
 func TestASettingThatIsThereIsNotMissing(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "x": false} {
 		e := end{spec: &corev1.Container{Env: []corev1.EnvVar{{Name: "SHOP_DSN", Value: value}}}}
-		if got := e.lacks("SHOP_DSN is not set"); got != want {
+		if got, _ := e.lacks("SHOP_DSN is not set"); got != want {
 			t.Errorf("value %q: %t, want %t", value, got, want)
 		}
 	}

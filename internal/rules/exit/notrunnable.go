@@ -41,7 +41,7 @@ error" build the image for the node's architecture.
 	Needs:    evidence.Status,
 	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Node,
 	Effect:   diagnosis.NotStarted,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}

@@ -34,8 +34,9 @@ var settings = []*regexp.Regexp{
 }
 
 // lacks tells whether a line says that a setting is not there which the container's spec does not give a value of its
-// own. One that the spec sets is not missing, whatever the program says; one that comes from elsewhere may be empty there.
-func (e *end) lacks(line string) bool {
+// own. One that the spec sets is not missing, whatever the program says, and then there is no more to say about the line;
+// one that comes from elsewhere may be empty there.
+func (e *end) lacks(line string) (missing, named bool) {
 	for _, r := range settings {
 		m := r.FindStringSubmatch(line)
 		if m == nil || strings.Contains(m[1], "//") {
@@ -44,12 +45,12 @@ func (e *end) lacks(line string) bool {
 		if e.spec != nil {
 			for _, v := range e.spec.Env {
 				if v.Name == m[1] && v.Value != "" {
-					return false
+					return false, true
 				}
 			}
 		}
 		e.names = []string{m[1]}
-		return true
+		return true, true
 	}
-	return false
+	return false, false
 }

@@ -18,7 +18,7 @@ var reasons = []diagnosis.Effect{
 
 // with are other effects than those before.
 func with(effects ...diagnosis.Effect) []diagnosis.Effect {
-	return append(effects, diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted)
+	return append(effects, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted)
 }
 
 // finding says how the process ended and, in its own words, why. The status proves the end; that its reason is the one

@@ -49,7 +49,7 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 		if !ok || p.PodMeta().DeletionTimestamp != nil {
 			return
 		}
-		f := diagnosis.Finding{At: notReady.At, Confidence: diagnosis.Certain, Facts: []evidence.Fact{notReady}}
+		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Certain, Facts: []evidence.Fact{notReady}}
 		what := "is not ready"
 		if w, ok := p.CiteWaiting(); ok {
 			f.Facts = append(f.Facts, w)

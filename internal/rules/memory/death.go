@@ -109,10 +109,12 @@ func (d *death) byLabel(p *diagnosis.Pass) class {
 		return ownLimit
 	case sharedLimit(p) != nil:
 		return podLimit
-	case p.Spec() != nil && d.ExitCode == 137:
-		return machine
+	case d.ExitCode != 137:
+		return none
+	case p.PodStatus().QOSClass == "": // no pod is without one: this is a summary, which need not tell of a limit
+		return ownLimit
 	}
-	return none
+	return machine
 }
 
 // limitOf returns the memory limit of the pass's container, nil without one.

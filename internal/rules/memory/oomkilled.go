@@ -25,7 +25,7 @@ whichever of them asked for too much.
 a stranger's kill -9 end with it too, and then the reason is Error. OOMKilled with another exit code is left to other
 rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. The kernel's own record,
 where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
-pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one. A SystemOOM Event of the
+pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. A SystemOOM Event of the
 node in the same run speaks against the container's own limit, and so does a memory limit of the pod that several
 containers share: without the kernel's word the finding is only likely then. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
@@ -42,7 +42,7 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
-		if d.class != ownLimit || d.limit == nil && len(d.kills) == 0 {
+		if d.class != ownLimit {
 			return
 		}
 		f := diagnosis.Finding{
@@ -53,6 +53,10 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			f.Message += " of " + d.limit.String()
 			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
 			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
+		}
+		if d.limit == nil && len(d.kills) == 0 {
+			f.Confidence = diagnosis.Likely
+			f.Message = fmt.Sprintf("container %s was killed by the kernel for memory, at a limit that is not part of this evidence", d.Of.Container)
 		}
 		f.Message += d.holding() + rhythm(p, d.Attempt)
 		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)

@@ -39,7 +39,7 @@ How the fields are set is in kubernetes pkg/registry/core/pod; recorded from Kub
 	Needs:    evidence.Status,
 	Also:     evidence.Spec | evidence.Events | evidence.Node,
 	Effect:   diagnosis.StuckTerminating,
-	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RuntimeFailed, diagnosis.HookFailed},
+	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.HookFailed},
 	Run: func(p *diagnosis.Pass) {
 		d, ok := read(p)
 		if !ok {

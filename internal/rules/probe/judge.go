@@ -130,6 +130,8 @@ func judgeRefused(p *diagnosis.Pass, f failing) advice {
 	switch {
 	case !f.always:
 		return advice{text: "though it had been answered before in this run"}
+	case f.killed && listens.MatchString(p.Log().Text):
+		return advice{}
 	case f.killed && f.field == "livenessProbe" && p.Spec().StartupProbe == nil:
 		return advice{
 			text:  fmt.Sprintf("and it did not listen within the %s that the probe gives it to start", f.lived.Round(time.Second)),
@@ -161,14 +163,4 @@ func judgeTimeout(p *diagnosis.Pass, f failing) advice {
 		})
 	}
 	return a
-}
-
-// judgeScheme corrects http and https.
-func judgeScheme(p *diagnosis.Pass, f failing) advice {
-	scheme := map[kind]corev1.URIScheme{wantsTLS: corev1.URISchemeHTTPS, wantsPlain: corev1.URISchemeHTTP}[f.kind]
-	fix := diagnosis.Fix{Title: fmt.Sprintf("Let the %s of %s ask over %s", words[f.field], p.About().Container, scheme), Risk: diagnosis.Restart}
-	if f.probe.HTTPGet != nil {
-		fix.Patch = p.PatchContainer(map[string]any{f.field: map[string]any{"httpGet": map[string]any{"scheme": string(scheme)}}})
-	}
-	return advice{fixes: []diagnosis.Fix{fix}}
 }

@@ -29,7 +29,7 @@ lived: no longer than initialDelaySeconds and failureThreshold times periodSecon
 first try on is a fault of the spec; one that was answered before is the program's.
 
 **What to do.** A refused connection: a port that the container does not declare is the wrong one; otherwise the program was
-not yet listening and needs a startup probe. A time-out: the program is stuck or slow; look at CPU throttling and the node
+not yet listening and needs a startup probe, unless its log says that it was. A time-out: the program is stuck or slow; look at CPU throttling and the node
 before raising timeoutSeconds. A status of 404 from the first try on: correct the path; any other is the program's own word. A
 startup probe that only opens a connection passes before the program can answer. A liveness probe must not depend on other
 services. A warning (ProbeWarning) is no failure: a redirect to another host counts as success.
@@ -37,7 +37,7 @@ services. A warning (ProbeWarning) is no failure: a redirect to another host cou
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec,
+	Also:   evidence.Spec | evidence.Logs,
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,

@@ -19,8 +19,7 @@ the node in common and nothing else: it is short of CPU, memory or disk, its kub
 late with everything else. Raising the limits of one of the workloads does not help.
 
 **How it is told from its look-alikes.** The probes fail by time-outs, and pods of as many workloads on other nodes do not: then it would
-be what they all talk to. One workload with many pods on a node is that workload's own trouble. Where more probed pods of the node
-are well than not, the finding is only possible. Connections that are refused, or no way to the pods at all, are another matter.
+be what they all talk to. One workload with many pods on a node is that workload's own trouble. Connections that are refused, or no way to the pods at all, are another matter.
 
 **What to do.** Look at the node: its load, its pressure, what else has begun to run there at that time.
 `,

@@ -4,12 +4,17 @@ package probe
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
+
+// listens is how programs say that they have opened their port.
+var listens = regexp.MustCompile(`(?i)\blisten(s|ing|er)?\b|\bserving\b|accept(ing)? connections|server (is )?(started|running|ready)`)
 
 // portOf returns the port that a probe asks; false for a command.
 func portOf(probe *corev1.Probe) (intstr.IntOrString, bool) {
@@ -64,12 +69,19 @@ func judgePort(p *diagnosis.Pass, f failing, consequence string) advice {
 }
 
 func list(ports []corev1.ContainerPort) string {
-	text := ""
-	for i, port := range ports {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprint(port.ContainerPort)
+	var names []string
+	for _, port := range ports {
+		names = append(names, fmt.Sprint(port.ContainerPort))
 	}
-	return text
+	return strings.Join(names, ", ")
+}
+
+// judgeScheme corrects http and https.
+func judgeScheme(p *diagnosis.Pass, f failing) advice {
+	scheme := map[kind]corev1.URIScheme{wantsTLS: corev1.URISchemeHTTPS, wantsPlain: corev1.URISchemeHTTP}[f.kind]
+	fix := diagnosis.Fix{Title: fmt.Sprintf("Let the %s of %s ask over %s", words[f.field], p.About().Container, scheme), Risk: diagnosis.Restart}
+	if f.probe.HTTPGet != nil {
+		fix.Patch = p.PatchContainer(map[string]any{f.field: map[string]any{"httpGet": map[string]any{"scheme": string(scheme)}}})
+	}
+	return advice{fixes: []diagnosis.Fix{fix}}
 }

@@ -26,7 +26,6 @@ type storm struct {
 	workloads []string
 	pods      []string
 	facts     []evidence.Fact // one for each workload
-	quiet     int             // pods of the node whose probes do not fail so
 }
 
 // stormOn returns what fails on the pass's node in one of the ways; false where it is of too few workloads, or where other
@@ -38,10 +37,8 @@ func stormOn(p *diagnosis.Pass, ways ...kind) (storm, bool) {
 	for _, pod := range diagnosis.List[*corev1.Pod](p) {
 		e, fails := failsSo(p, pod, last, ways)
 		switch {
-		case pod.Spec.NodeName == node && fails:
+		case fails && pod.Spec.NodeName == node:
 			s.add(pod, e)
-		case pod.Spec.NodeName == node && probed(pod):
-			s.quiet++
 		case fails:
 			elsewhere[workloadOf(pod)] = true
 		}
@@ -95,10 +92,6 @@ func workloadOf(pod *corev1.Pod) string {
 	return pod.Namespace + "/" + pod.Name
 }
 
-func probed(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.LivenessProbe != nil || c.ReadinessProbe != nil })
-}
-
 // probeOf returns the probe that an Event is about, or nil.
 func probeOf(pod *corev1.Pod, e evidence.Event) *corev1.Probe {
 	c := evidence.ContainerSpec(pod, e.About.Container)
@@ -117,9 +110,6 @@ func probeOf(pod *corev1.Pod, e evidence.Event) *corev1.Probe {
 // report says what the storm points to.
 func (s *storm) report(p *diagnosis.Pass, message string, fix diagnosis.Fix) {
 	f := diagnosis.Finding{At: s.began, Confidence: diagnosis.Likely, Message: message, Facts: s.facts[:min(len(s.facts), 6)], Fixes: []diagnosis.Fix{fix}}
-	if s.quiet >= len(s.pods) { // more probes of the node succeed than fail
-		f.Confidence = diagnosis.Possible
-	}
 	if ready, ok := p.CiteNodeCondition(corev1.NodeReady); ok {
 		f.Facts = append(f.Facts, ready)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -33,9 +35,9 @@ containerd's.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Pod,
 	Needs:  evidence.Status | evidence.Events,
-	Effect: diagnosis.StuckTerminating,
+	Effect: diagnosis.NetworkFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost, diagnosis.CertExpired,
+		diagnosis.RuntimeFailed, diagnosis.NodeLost, diagnosis.CertExpired,
 		diagnosis.KernelFailed,
 	},
 	Run: func(p *diagnosis.Pass) {
@@ -45,7 +47,7 @@ containerd's.
 		}
 		e := events[len(events)-1]
 		at := strings.LastIndex(e.Message, "KillPodSandboxError")
-		if at < 0 || p.Now().Sub(e.Last) > recent {
+		if at < 0 || strings.Contains(e.Message, "KillContainerError") || p.Now().Sub(e.Last) > recent {
 			return
 		}
 		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
@@ -54,6 +56,7 @@ containerd's.
 				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: due.UTC(),
 				Where: "metadata.deletionTimestamp", Text: "deletionTimestamp " + due.UTC().Format(time.RFC3339),
 			})
+			f.At = ordered(p.PodMeta(), e.First)
 		}
 		what := "the runtime"
 		if strings.Contains(e.Message, "network") {
@@ -72,3 +75,15 @@ containerd's.
 // recent is how old the newest Event about a try may be to speak of the present: the kubelet tries again within minutes,
 // and its recorder lets one in five through.
 const recent = 15 * time.Minute
+
+// ordered is when the deletion of the pod was asked for, and the sandbox had to go, if that was before.
+func ordered(meta *metav1.ObjectMeta, before time.Time) time.Time {
+	at := meta.DeletionTimestamp.Time
+	if grace := meta.DeletionGracePeriodSeconds; grace != nil {
+		at = at.Add(-time.Duration(*grace) * time.Second)
+	}
+	if at.After(before) {
+		return before
+	}
+	return at
+}

@@ -16,7 +16,7 @@ func (v verdict) decides(p *diagnosis.Pass) kind {
 	n := map[kind]int{}
 	for _, r := range v.reasons {
 		n[r.kind] = max(n[r.kind], r.nodes, 1)
-		if r.kind == taint && ofControlPlane(r.text) {
+		if ofControlPlane(r.text) {
 			n[taint] -= max(r.nodes, 1)
 		}
 	}

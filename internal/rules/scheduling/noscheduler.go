@@ -73,11 +73,12 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 	},
 }
 
-// unseen tells whether the pod waits without a word from any scheduler.
+// unseen tells whether the pod waits without a word from anybody. The API server sets the class of service when it creates a
+// pod: a status without it is not what the API server has, but what somebody left of it.
 func unseen(p *diagnosis.Pass) bool {
 	meta, status := p.PodMeta(), p.PodStatus()
 	_, told := p.CitePodCondition(corev1.PodScheduled)
 	waits := !meta.CreationTimestamp.IsZero() && p.Now().Sub(meta.CreationTimestamp.Time) >= unseenFor
 	return waits && !told && p.NodeName() == "" && status.Phase == corev1.PodPending && meta.DeletionTimestamp == nil &&
-		len(status.ContainerStatuses) == 0 && len(p.Events("FailedScheduling", "Scheduled")) == 0
+		status.QOSClass != "" && len(status.ContainerStatuses) == 0 && len(p.Events()) == 0
 }

@@ -141,6 +141,12 @@ func (v verdict) through(p *diagnosis.Pass, k kind, message string, facts []evid
 		Confidence: v.sure, Message: message + v.others(k), Through: things,
 		Facts: slices.Concat(v.facts, facts), Fixes: fixes,
 	}
+	if n := p.PodStatus().NominatedNodeName; n != "" {
+		f.Message += fmt.Sprintf("; it is to have node %s, once pods of less priority there have ended", n)
+		f.Facts = append(f.Facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.nominatedNodeName", Text: "nominatedNodeName " + n,
+		})
+	}
 	if k == claim || k == volumePlace { // the API writes whole seconds, and what is wrong with a claim was so before
 		f.At = v.facts[0].At.Add(time.Second)
 	}

@@ -5,6 +5,7 @@ package storage
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -50,7 +51,7 @@ The words are those of kubernetes pkg/scheduler/framework/plugins/volumebinding 
 			}
 			name := v.PersistentVolumeClaim.ClaimName
 			ref := evidence.RefTo("PersistentVolumeClaim", pod.Namespace, name)
-			f := diagnosis.Finding{At: pod.CreationTimestamp.Time, Confidence: diagnosis.Certain}
+			f := diagnosis.Finding{At: pod.CreationTimestamp.Add(-time.Second), Confidence: diagnosis.Certain} // missing before the pod came
 			if condition, ok := p.CitePodCondition(corev1.PodScheduled); ok {
 				f.Facts = append(f.Facts, condition)
 			}

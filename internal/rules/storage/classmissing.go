@@ -27,7 +27,7 @@ manifest that was written for another provider often names one that is not here.
 **How it is told from its look-alikes.** The API server was asked for the class and has none of that name, or other
 classes are known and this one is not among them; failing that, the Event ProvisioningFailed says "not found", and the
 finding is likely. Where the class exists and the claim still waits, its provisioner is at fault. Where PersistentVolumes
-bear the class's name, the claim is meant to be bound to one of those and needs no class: then the question is why none
+bear the class's name, or the claim names a volume, it is meant to be bound to one of those and needs no class: then the question is why none
 fits. From the claim alone, without Events and classes, the finding is only possible: a class that exists and whose
 provisioner fails or waits for a pod looks the same.
 
@@ -44,7 +44,7 @@ The words are written in kubernetes pkg/controller/volume/persistentvolume/pv_co
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		w, ok := waiting(p)
-		if !ok || w.class == "" || len(volumesOf(p, w.class)) > 0 {
+		if !ok || w.class == "" || w.Spec.VolumeName != "" || len(volumesOf(p, w.class)) > 0 {
 			return
 		}
 		if _, exists := diagnosis.Get[*storagev1.StorageClass](p, "", w.class); exists {
@@ -64,7 +64,7 @@ The words are written in kubernetes pkg/controller/volume/persistentvolume/pv_co
 			f.Confidence = diagnosis.Certain
 		case told:
 			f.Confidence = diagnosis.Likely
-		case len(w.events) == 0 && p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
+		case p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
 			f.Confidence = diagnosis.Possible
 			f.Message = fmt.Sprintf("claim %s has been Pending for %s: StorageClass %s, which it names, may not exist, or makes no volume for it",
 				w.Name, age(p.Now().Sub(w.began)), w.class)

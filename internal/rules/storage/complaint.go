@@ -4,6 +4,7 @@ package storage
 
 import (
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type complaint struct {
 // log is what the program chose to print: it never makes a finding certain.
 func complains(p *diagnosis.Pass, parts ...string) (complaint, bool) {
 	block, found := signature.Find(p.Log().Text)
-	if !found || p.Spec() == nil {
+	if !found {
 		return complaint{}, false
 	}
 	for _, line := range append([]string{block.Headline}, block.Lines...) {
@@ -37,7 +38,7 @@ func complains(p *diagnosis.Pass, parts ...string) (complaint, bool) {
 			}
 			if c, ok := at(p, line); ok {
 				c.line, c.at = strings.TrimSpace(line), block.At
-				if a := p.Attempt(); c.at.IsZero() || c.at.After(a.Finished) {
+				if a := p.Attempt(); c.at.IsZero() || c.at.After(a.Finished) { // which is in whole seconds
 					c.at = a.Finished
 				}
 				return c, true
@@ -65,25 +66,10 @@ func at(p *diagnosis.Pass, line string) (complaint, bool) {
 	return complaint{}, false
 }
 
-// names tells whether the line has the path, or one below it, and not one that only begins alike.
+// names tells whether the line has the path, or one below it, and not one that only begins or ends alike.
 func names(line, mounted string) bool {
-	for rest := line; ; {
-		i := strings.Index(rest, mounted)
-		if i < 0 {
-			return false
-		}
-		before, after := rest[:i], rest[i+len(mounted):]
-		inside := before != "" && (isWord(before[len(before)-1]) || before[len(before)-1] == '/')
-		longer := after != "" && isWord(after[0])
-		if !inside && !longer {
-			return true
-		}
-		rest = after
-	}
-}
-
-func isWord(c byte) bool {
-	return c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	alone := regexp.MustCompile(`(^|[^\w./-])` + regexp.QuoteMeta(mounted) + `($|[^\w.-])`)
+	return alone.MatchString(line)
 }
 
 // what says in words what the volume is.

@@ -36,19 +36,18 @@ The words are in kubernetes pkg/kubelet/volumemanager/volume_manager.go (WaitFor
 	CausedBy: append([]diagnosis.Effect{diagnosis.VolumeFailed}, causes...),
 	Run: func(p *diagnosis.Pass) {
 		said := failures(p, attached, driverless, unattached, unserved, broken, pathless, unmapped, claimless, elsewhere, other)
-		for _, f := range failures(p, overdue) {
-			if explained(said) {
-				return
-			}
-			names := f.volume
-			if m := unmounted.FindStringSubmatch(f.Message); m != nil {
-				names = strings.Join(strings.Fields(m[1]), ", ")
-			}
-			f.report(p, fmt.Sprintf("pod %s has been waiting for its volumes (%s) since %s, and nothing says what holds them up",
-				p.About().Name, names, f.First.UTC().Format("15:04:05")),
-				diagnosis.Fix{Title: fmt.Sprintf("Look at what the kubelet of node %s and the volume's driver do", p.NodeName()), Command: describe(p)})
+		late := failures(p, overdue)
+		if len(late) == 0 || explained(said) {
 			return
 		}
+		f := late[0]
+		names := f.volume
+		if m := unmounted.FindStringSubmatch(f.Message); m != nil {
+			names = strings.Join(strings.Fields(m[1]), ", ")
+		}
+		f.report(p, fmt.Sprintf("pod %s has been waiting for its volumes (%s) since %s, and nothing says what holds them up",
+			p.About().Name, names, f.First.UTC().Format("15:04:05")),
+			diagnosis.Fix{Title: fmt.Sprintf("Look at what the kubelet of node %s and the volume's driver do", p.NodeName()), Command: describe(p)})
 	},
 }
 

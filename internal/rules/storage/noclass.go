@@ -56,20 +56,20 @@ that exists speaks for waiting a moment and silences this rule.
 			f.Confidence = diagnosis.Certain
 		case told || len(classes) > 0:
 			f.Confidence = diagnosis.Likely
-		case len(w.events) == 0 && p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
+		case p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
 			f.Confidence = diagnosis.Possible
 			f.Message = fmt.Sprintf("claim %s has been Pending for %s and names no StorageClass: there may be no default one",
 				w.Name, age(p.Now().Sub(w.began)))
 		default:
 			return
 		}
-		f.Fixes = []diagnosis.Fix{markDefault(p, classes), again(p, fmt.Sprintf("Let claim %s name a class", w.Name), "kubectl get storageclass; kubectl get pvc -n %s")}
+		f.Fixes = []diagnosis.Fix{markDefault(classes), again(p, fmt.Sprintf("Let claim %s name a class", w.Name), "kubectl get storageclass; kubectl get pvc -n %s")}
 		p.Report(f)
 	},
 }
 
 // markDefault proposes to make the only class the default; of several, to choose one.
-func markDefault(p *diagnosis.Pass, classes []*storagev1.StorageClass) diagnosis.Fix {
+func markDefault(classes []*storagev1.StorageClass) diagnosis.Fix {
 	const mark = `{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}`
 	if len(classes) == 1 {
 		return diagnosis.Fix{

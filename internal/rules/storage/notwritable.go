@@ -31,8 +31,8 @@ The errors are EROFS, EIO and ESTALE of errno(3).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Spec | evidence.Logs,
-	Also:     evidence.Host,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Logs | evidence.Host,
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.NetworkFailed, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -129,11 +129,7 @@ func (w *pending) unfit(pv *corev1.PersistentVolume) string {
 // asks says what a claim asks for.
 func (w *pending) asks() string {
 	size := w.Spec.Resources.Requests[corev1.ResourceStorage]
-	var modes []string
-	for _, m := range w.Spec.AccessModes {
-		modes = append(modes, string(m))
-	}
-	return fmt.Sprintf("%s, %s, class %q", size.String(), strings.Join(modes, " "), w.class)
+	return fmt.Sprintf("%s, %s, class %q", size.String(), modes(w.Spec.AccessModes), w.class)
 }
 
 // release proposes to free a volume that belongs to a claim which was deleted.

@@ -41,10 +41,10 @@ The checks are in kubernetes pkg/volume/hostpath (checkType) and pkg/volume/loca
 				continue
 			}
 			what := "what it asks for is not there"
-			if m := wrongKind.FindStringSubmatch(f.Message); m != nil {
-				what = m[1] + " is not " + m[2]
-			} else if m := noPath.FindStringSubmatch(f.Message); m != nil {
+			if m := noPath.FindStringSubmatch(f.Message); m != nil {
 				what = m[1] + " does not exist"
+			} else if m := wrongKind.FindStringSubmatch(f.Message); m != nil {
+				what = m[1] + " is not " + m[2]
 			}
 			fixes := []diagnosis.Fix{{Title: fmt.Sprintf("Make the path on node %s, or keep the pod to nodes that have it", p.NodeName()), Command: describe(p)}}
 			if v != nil && v.Type != nil && *v.Type == corev1.HostPathDirectory {

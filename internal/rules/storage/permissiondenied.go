@@ -31,7 +31,8 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Spec | evidence.Logs,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Logs,
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -56,7 +56,7 @@ that are registered.
 		switch {
 		case handed:
 			f.Facts = append(f.Facts, said.Fact())
-		case known && p.Lacks(evidence.Events) != 0 && len(w.events) == 0:
+		case known && p.Lacks(evidence.Events) != 0:
 			f.Confidence = diagnosis.Possible
 			f.Message = fmt.Sprintf("claim %s has been Pending for %s: provisioner %s may not be running, or fails", w.Name, age(p.Now().Sub(w.began)), name)
 		default:

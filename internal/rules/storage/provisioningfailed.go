@@ -5,6 +5,7 @@ package storage
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -71,6 +72,9 @@ func provisionerIn(message string) string {
 	return "(unknown)"
 }
 
+// tried is what the provisioner writes before an error of its own.
+var tried = regexp.MustCompile(`^failed to provision volume with StorageClass [^:]*: `)
+
 // reason cuts a storage system's error down to what says most: what follows the last gRPC code, without the frame.
 func reason(message string) string {
 	for _, mark := range []string{"desc = ", `: rpc error: `} {
@@ -79,11 +83,7 @@ func reason(message string) string {
 		}
 	}
 	message = strings.Join(strings.Fields(message), " ")
-	if _, after, ok := strings.Cut(message, "failed to provision volume with StorageClass "); ok {
-		if _, rest, ok := strings.Cut(after, ": "); ok {
-			message = rest
-		}
-	}
+	message = tried.ReplaceAllString(message, "")
 	message = strings.TrimSuffix(message, ".")
 	const most = 200
 	if len(message) > most {

@@ -4,6 +4,7 @@ package storage
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,15 @@ func mode(m *corev1.PersistentVolumeMode) corev1.PersistentVolumeMode {
 	return *m
 }
 
+// modes lists access modes as kubectl does.
+func modes(list []corev1.PersistentVolumeAccessMode) string {
+	var names []string
+	for _, m := range list {
+		names = append(names, string(m))
+	}
+	return strings.Join(names, " ")
+}
+
 func selects(s *metav1.LabelSelector, set map[string]string) bool {
 	if s == nil {
 		return true
@@ -31,10 +41,7 @@ func selects(s *metav1.LabelSelector, set map[string]string) bool {
 // citeVolume makes a fact of what a volume is.
 func citeVolume(pv *corev1.PersistentVolume) evidence.Fact {
 	size := pv.Spec.Capacity[corev1.ResourceStorage]
-	text := "phase " + string(pv.Status.Phase) + ", capacity " + size.String()
-	for _, m := range pv.Spec.AccessModes {
-		text += ", " + string(m)
-	}
+	text := "phase " + string(pv.Status.Phase) + ", capacity " + size.String() + ", " + modes(pv.Spec.AccessModes)
 	if pv.Spec.StorageClassName != "" {
 		text += ", class " + pv.Spec.StorageClassName
 	}

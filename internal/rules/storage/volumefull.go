@@ -33,13 +33,13 @@ metrics/collectors/volume_stats.go).
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Spec | evidence.Logs,
-	Also:     evidence.Usage,
+	Needs:    evidence.Status | evidence.Spec,
+	Also:     evidence.Logs | evidence.Usage,
 	Effect:   diagnosis.StorageFull,
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
 		c, ok := complains(p, "no space left on device", "enospc", "disk quota exceeded", "not enough space", "disk full")
-		if lower := strings.ToLower(c.line); !ok || c.fixed() || strings.Contains(lower, "inotify") || strings.Contains(lower, "watch") {
+		if lower := strings.ToLower(c.line); !ok || strings.Contains(lower, "inotify") || strings.Contains(lower, "watch") {
 			return
 		}
 		what := c.what(p.About().Name)

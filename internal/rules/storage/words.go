@@ -38,6 +38,9 @@ var words = []struct {
 	{"references non-existent", elsewhere},
 	{"object \"", elsewhere}, // not registered: the kubelet's cache of ConfigMaps and Secrets
 	{"failed to prepare subPath", elsewhere},
+	{"UID of the service account", elsewhere},
+	{"secrets store objects", elsewhere},
+	{"secretproviderclass", elsewhere},
 	{"failed to fetch PVC", claimless},
 	{"persistentvolumeclaim \"", claimless},
 	{"error processing PVC", claimless},
@@ -68,7 +71,7 @@ var words = []struct {
 }
 
 // missing are the objects whose absence other families explain.
-var missing = regexp.MustCompile(`(?i)\b(configmap|secret)s? .*not found`)
+var missing = regexp.MustCompile(`(?i)\b(configmap|secret|serviceaccount)s? .*not found`)
 
 func sortOf(message string) sort {
 	if missing.MatchString(message) {
