@@ -80,7 +80,7 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		sel  evidence.Selection
 		most int
 	}{
-		{"pod", pod("web-7-a"), 15},
+		{"pod", pod("web-7-a"), 16},
 		{"workload", named("Deployment", "web"), 18},
 		{"node", named("Node", "n1"), 16},
 		{"namespace", evidence.Selection{Namespace: "shop"}, 18},
