@@ -23,7 +23,7 @@ func eviction() []Fault {
 		Prepare: reboot("--memory", "2G", "--kubelet", `{"evictionHard":{"memory.available":"1Gi"}}`),
 		So:      failed("Evicted"),
 		Undo:    reboot("--memory", "0M", "--kubelet", "{}"),
-		Ask:     "pod/node-memory", Want: []string{"EVC001"}, NeedsNodes: true, Alone: true,
+		Ask:     "pod/node-memory", Want: []string{"EVC001", "NOD009"}, NeedsNodes: true, Alone: true,
 	}}
 }
 

@@ -29,7 +29,7 @@ The words are those of containerd (content and snapshot stores), of docker's lay
 	Needs:    evidence.Events,
 	Also:     evidence.Host | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.RuntimeFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.KernelFailed, diagnosis.StorageFull, diagnosis.NodeRestarted},
+	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.KernelFailed, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
 		facts := podEvents(p, func(e evidence.Event) bool {
 			return holds(e.Message, "layer does not exist", "failed to mount overlay", "error creating overlay mount", "failed to register layer", "failed to mount rootfs component") ||

@@ -31,7 +31,7 @@ still succeed.
 	Needs:    evidence.Spec | evidence.Status | evidence.Events,
 	Also:     evidence.Node,
 	Effect:   diagnosis.NetworkFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.NodeRestarted, diagnosis.ConfigChanged},
+	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
 		if s, ok := stormOn(p, unreachable); ok {
 			s.report(p, fmt.Sprintf("%s on node %s find no way to their pods: the pod network of the node is broken", s.count(), p.About().Name), diagnosis.Fix{

@@ -33,7 +33,7 @@ The wordings are those of containernetworking/plugins host-local, aws-vpc-cni, a
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeRestarted, diagnosis.NodeLost},
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost},
 	Run: on(exhausted, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		where := "on node " + p.NodeName()
 		if m := addressRange.FindStringSubmatch(f.text); m != nil {

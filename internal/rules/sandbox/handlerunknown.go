@@ -35,7 +35,7 @@ Kubernetes 1.37.
 	Needs:    evidence.Status | evidence.Events,
 	Also:     evidence.Spec,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.NodeRestarted},
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(handler, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		class := "the runtime class"
 		if name := p.PodSpec().RuntimeClassName; name != nil {

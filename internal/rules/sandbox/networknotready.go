@@ -36,7 +36,7 @@ from Kubernetes 1.37.
 	Needs:    evidence.Status | evidence.Events,
 	Also:     evidence.Node,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeRestarted, diagnosis.NodeLost},
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost},
 	Run: func(p *diagnosis.Pass) {
 		f, ok := failed(p)
 		if !ok || classify(f.text) != notReady {

@@ -31,7 +31,7 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 	Needs:  evidence.Status | evidence.Events,
 	Effect: diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeRestarted, diagnosis.NodeLost,
+		diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost,
 		diagnosis.NodeSaturated, diagnosis.StorageFull, diagnosis.KernelFailed,
 	},
 	Run: on(other, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {

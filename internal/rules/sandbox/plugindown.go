@@ -32,7 +32,7 @@ The wordings are those of the plugins named.
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeRestarted, diagnosis.NodeLost},
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost},
 	Run: on(down, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		return fmt.Sprintf("pod %s gets no network: what network plugin%s asks does not answer on node %s: %s", p.About().Name, pluginIn(f.text), p.NodeName(), said(f.text)),
 			[]diagnosis.Fix{{

@@ -32,7 +32,7 @@ The words are those of containernetworking/cni pkg/invoke/find.go; recorded from
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeRestarted, diagnosis.NodeLost},
+	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost},
 	Run: on(missing, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		name := strings.TrimSpace(pluginIn(f.text))
 		return fmt.Sprintf("pod %s gets no network: the program of network plugin %s is not on node %s", p.About().Name, name, p.NodeName()), []diagnosis.Fix{{

@@ -32,7 +32,7 @@ server's as multus and others pass it on.
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.CertExpired, diagnosis.ConfigChanged, diagnosis.NodeRestarted, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.CertExpired, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(unauthorized, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		return fmt.Sprintf("pod %s gets no network: the credentials of network plugin%s on node %s are not accepted: %s",
 				p.About().Name, pluginIn(f.text), p.NodeName(), said(f.text)), []diagnosis.Fix{{

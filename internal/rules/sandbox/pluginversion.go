@@ -31,7 +31,7 @@ The words are those of containernetworking/cni pkg/version.
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
 	Effect:   diagnosis.SandboxFailed,
-	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.NodeRestarted},
+	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: on(version, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
 		return fmt.Sprintf("pod %s gets no network: on node %s the network configuration and plugin%s are of different versions: %s",
 				p.About().Name, p.NodeName(), pluginIn(f.text), said(f.text)), []diagnosis.Fix{{
