@@ -54,8 +54,8 @@ See kubernetes staging/src/k8s.io/client-go/tools/leaderelection: 15 s, 10 s and
 			names = append(names, l.Name)
 			at := l.Spec.AcquireTime.UTC()
 			facts = append(facts, evidence.Fact{
-				Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(l), At: at, Where: "spec.acquireTime",
-				Text: fmt.Sprintf("acquireTime %s, leaseTransitions %d", at.Format(time.RFC3339), *l.Spec.LeaseTransitions),
+				Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(l), At: at, Where: "spec",
+				Text: fmt.Sprintf("acquireTime %s, leaseTransitions %d", at.Format(metav1.RFC3339Micro), *l.Spec.LeaseTransitions),
 			})
 		}
 		facts = append(facts, endedThen(p, facts[0].At)...)

@@ -4,7 +4,6 @@ package dependency
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -62,19 +61,39 @@ ending when a dependency is not there.
 func backends(c *call) []evidence.Fact {
 	var facts []evidence.Fact
 	if c.slices.known {
-		facts = append(facts, c.slices.fact())
+		facts = append(facts, c.slices.facts...)
 	}
 	for _, pod := range c.pods[:min(len(c.pods), 3)] {
-		said := []string{"phase " + string(pod.Status.Phase)}
-		for _, st := range pod.Status.ContainerStatuses {
-			said = append(said, fmt.Sprintf("container %s restarted %d times", st.Name, st.RestartCount))
-			if w := st.State.Waiting; w != nil && w.Reason != "" {
-				said = append(said, "waits: "+w.Reason)
-			}
+		facts = append(facts, citePod(pod)...)
+	}
+	return facts
+}
+
+// citePod cites a pod's phase and what is wrong with its containers, where something is.
+func citePod(pod *corev1.Pod) []evidence.Fact {
+	cite := func(where, text string) evidence.Fact {
+		return evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: where, Text: text}
+	}
+	facts := []evidence.Fact{cite("status.phase", "phase "+string(pod.Status.Phase))}
+	for _, st := range pod.Status.ContainerStatuses {
+		of := "status.containerStatuses[" + st.Name + "]."
+		if w := st.State.Waiting; w != nil && w.Reason != "" {
+			facts = append(facts, cite(of+"state.waiting", "reason "+w.Reason))
 		}
-		facts = append(facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status", Text: strings.Join(said, ", "),
-		})
+		switch {
+		case st.RestartCount > 0:
+			facts = append(facts, cite(of+"restartCount", fmt.Sprintf("restartCount %d", st.RestartCount)))
+		case !st.Ready:
+			facts = append(facts, cite(of+"ready", "ready false"))
+		}
+	}
+	if len(facts) > 1 {
+		return facts
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue {
+			facts = append(facts, cite("status.conditions[Ready]", "status "+string(c.Status)))
+		}
 	}
 	return facts
 }

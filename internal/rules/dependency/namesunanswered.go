@@ -54,7 +54,7 @@ that search domains were left out (DNSConfigForming) is only a hint: names beyon
 		if len(servers) > 0 && !anyReady(servers) {
 			why = "the cluster's name servers are not ready"
 			for _, pod := range servers[:min(len(servers), 3)] {
-				facts = append(facts, evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status.phase", Text: "phase " + string(pod.Status.Phase) + ", not ready"})
+				facts = append(facts, citePod(pod)...)
 			}
 		}
 		f := c.finding(p, why, facts...)

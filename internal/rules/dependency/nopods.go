@@ -39,9 +39,9 @@ calls it.
 		m, ok := makerOf(p, c.service)
 		switch {
 		case ok && m.replicas == 0:
-			f := c.finding(p, fmt.Sprintf("it has no pods, because %s is scaled to 0", m.ref), c.slices.fact(), evidence.Fact{
+			f := c.finding(p, fmt.Sprintf("it has no pods, because %s is scaled to 0", m.ref), append(c.slices.facts, evidence.Fact{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: m.ref, Where: "spec.replicas", Text: "replicas 0",
-			})
+			})...)
 			f.Through = []evidence.Ref{m.ref}
 			f.Fixes = []diagnosis.Fix{{
 				Title: fmt.Sprintf("Scale %s up again, unless it was meant to be off", m.ref), Risk: diagnosis.Restart,
@@ -49,12 +49,12 @@ calls it.
 			}}
 			p.Report(f)
 		case ok:
-			f := c.finding(p, fmt.Sprintf("it has no pods: %s has made none", m.ref), c.slices.fact())
+			f := c.finding(p, fmt.Sprintf("it has no pods: %s has made none", m.ref), c.slices.facts...)
 			f.Through = []evidence.Ref{m.ref}
 			f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Look at why %s makes no pods", m.ref), Command: fmt.Sprintf("inquest why %s -n %s", m.ref, m.ref.Namespace)}}
 			p.Report(f)
 		default:
-			f := c.finding(p, "no pod has the labels that it selects, and no workload makes any", c.slices.fact())
+			f := c.finding(p, "no pod has the labels that it selects, and no workload makes any", c.slices.facts...)
 			f.Fixes = []diagnosis.Fix{{Title: "Deploy what the Service is for, or correct its selector", Command: fmt.Sprintf("kubectl -n %s describe service %s", c.service.Namespace, c.service.Name)}}
 			p.Report(f)
 		}

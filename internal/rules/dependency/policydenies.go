@@ -45,10 +45,17 @@ to port 53, where the client's own traffic is restricted.
 			return
 		}
 		ref := evidence.RefOf(np)
-		f := c.finding(p, fmt.Sprintf("network policy %s does not allow it", np.Name), evidence.Fact{
+		facts := []evidence.Fact{{
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: ref, At: np.CreationTimestamp.Time, Where: "spec.podSelector",
-			Text: fmt.Sprintf("selects %s, types %v", describe(&np.Spec.PodSelector), np.Spec.PolicyTypes),
-		})
+			Text: "podSelector " + printed(&np.Spec.PodSelector),
+		}}
+		if types := np.Spec.PolicyTypes; len(types) > 0 {
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: ref, At: np.CreationTimestamp.Time, Where: "spec.policyTypes",
+				Text: fmt.Sprintf("policyTypes %v", types),
+			})
+		}
+		f := c.finding(p, fmt.Sprintf("network policy %s does not allow it", np.Name), facts...)
 		f.Fixes = []diagnosis.Fix{{
 			Title: fmt.Sprintf("Allow the connection to %s in a network policy, or remove %s", c.what(), np.Name), Command: fmt.Sprintf("kubectl -n %s describe networkpolicy %s", np.Namespace, np.Name),
 		}}
@@ -56,9 +63,22 @@ to port 53, where the client's own traffic is restricted.
 	},
 }
 
-func describe(s *metav1.LabelSelector) string {
-	if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
-		return "all pods"
+// printed prints a selector with the names that its fields have in the API.
+func printed(s *metav1.LabelSelector) string {
+	fields := map[string]any{}
+	if len(s.MatchLabels) > 0 {
+		fields["matchLabels"] = s.MatchLabels
 	}
-	return metav1.FormatLabelSelector(s)
+	var expressions []map[string]any
+	for _, e := range s.MatchExpressions {
+		one := map[string]any{"key": e.Key, "operator": e.Operator}
+		if len(e.Values) > 0 {
+			one["values"] = e.Values
+		}
+		expressions = append(expressions, one)
+	}
+	if len(expressions) > 0 {
+		fields["matchExpressions"] = expressions
+	}
+	return fmt.Sprint(fields)
 }

@@ -5,6 +5,8 @@ package dependency
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -36,17 +38,30 @@ Services lead to the pods directly and are left out.
 			return
 		}
 		_, port := c.Host()
-		ports := evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(c.service), Where: "spec.ports", Text: "ports " + portsOf(c.service),
-		}
-		f := c.finding(p, fmt.Sprintf("it has no port %s, only %s", port, portsOf(c.service)), ports)
+		ports := citePorts(c.service)
+		f := c.finding(p, fmt.Sprintf("it has no port %s, only %s", port, portsOf(c.service)), ports...)
 		if hasPort(c.service, port) {
 			target := wrongTarget(c.service, c.pods, port)
-			f = c.finding(p, fmt.Sprintf("it leads to port %s of its pods, and none of their containers has that", target), ports)
+			f = c.finding(p, fmt.Sprintf("it leads to port %s of its pods, and none of their containers has that", target), ports...)
 		}
 		f.Fixes = []diagnosis.Fix{{
 			Title: fmt.Sprintf("Correct the port that is called, or port and targetPort of Service %s", c.service.Name), Command: fmt.Sprintf("kubectl -n %s edit service %s", c.service.Namespace, c.service.Name),
 		}}
 		p.Report(f)
 	},
+}
+
+// citePorts cites the ports of a Service and where they lead.
+func citePorts(s *corev1.Service) []evidence.Fact {
+	var facts []evidence.Fact
+	for i, sp := range s.Spec.Ports {
+		text := fmt.Sprintf("port %d", sp.Port)
+		if target := sp.TargetPort.String(); target != "0" {
+			text += ", targetPort " + target
+		}
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(s), Where: fmt.Sprintf("spec.ports[%d]", i), Text: text,
+		})
+	}
+	return facts
 }

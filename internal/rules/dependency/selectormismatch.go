@@ -35,11 +35,11 @@ which is another rule's. Services without a selector have endpoints that somebod
 			return
 		}
 		m, differs := nearest(p, c.service)
-		f := c.finding(p, fmt.Sprintf("it selects no pod; the pods of %s are probably meant, but it selects %s", m.ref, differs), c.slices.fact(), evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(c.service), Where: "spec.selector", Text: fmt.Sprint(c.service.Spec.Selector),
+		f := c.finding(p, fmt.Sprintf("it selects no pod; the pods of %s are probably meant, but it selects %s", m.ref, differs), append(c.slices.facts, evidence.Fact{
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(c.service), Where: "spec.selector", Text: fmt.Sprintf("selector %v", c.service.Spec.Selector),
 		}, evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: m.ref, Where: "spec.template.metadata.labels", Text: fmt.Sprint(m.labels),
-		})
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: m.ref, Where: "spec.template.metadata.labels", Text: fmt.Sprintf("labels %v", m.labels),
+		})...)
 		f.Fixes = []diagnosis.Fix{{
 			Title: "Correct the selector of Service " + c.service.Name, Command: fmt.Sprintf("kubectl -n %s edit service %s", c.service.Namespace, c.service.Name),
 		}}

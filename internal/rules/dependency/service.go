@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -20,7 +21,7 @@ import (
 type endpoints struct {
 	known      bool // EndpointSlices or Endpoints of the Service are at hand
 	all, ready int
-	from       evidence.Ref
+	facts      []evidence.Fact // of the one that tells most
 }
 
 // endpointsOf counts the endpoints of a Service: those of its EndpointSlices, else of its Endpoints.
@@ -30,19 +31,47 @@ func endpointsOf(p *diagnosis.Pass, s *corev1.Service) endpoints {
 		if slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
 			continue
 		}
-		e.known, e.from = true, evidence.RefOf(slice)
-		for _, point := range slice.Endpoints {
-			e.all++
-			if point.Conditions.Ready == nil || *point.Conditions.Ready {
-				e.ready++
-			}
-		}
+		e.count(slice)
 	}
 	if old := p.Object(evidence.RefTo("Endpoints", s.Namespace, s.Name)); old != nil && !e.known {
-		e.known, e.from = true, evidence.RefOf(old)
+		e.known = true
 		e.countOld(old)
 	}
 	return e
+}
+
+// count adds those of an EndpointSlice. The first one that is ready, else the first one at all, is cited.
+func (e *endpoints) count(slice *discoveryv1.EndpointSlice) {
+	all, ready, at := e.all, e.ready, 0
+	for i, point := range slice.Endpoints {
+		e.all++
+		if point.Conditions.Ready != nil && !*point.Conditions.Ready {
+			continue
+		}
+		if e.ready++; e.ready == ready+1 {
+			at = i
+		}
+	}
+	tells := !e.known || ready == 0 && e.ready > 0 || all == 0 && e.all > 0
+	if !tells {
+		return
+	}
+	e.known = true
+	e.facts = []evidence.Fact{counted(slice, "endpoints", len(slice.Endpoints))}
+	if at < len(slice.Endpoints) && slice.Endpoints[at].Conditions.Ready != nil {
+		e.facts = append(e.facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(slice),
+			Where: fmt.Sprintf("endpoints[%d].conditions.ready", at), Text: fmt.Sprintf("ready %v", *slice.Endpoints[at].Conditions.Ready),
+		})
+	}
+}
+
+// counted cites how long a list of an object is; what is counted is status, because a controller wrote it.
+func counted(o evidence.Object, where string, n int) evidence.Fact {
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), Where: where,
+		Text: fmt.Sprintf("%s %d", where[strings.LastIndexByte(where, '.')+1:], n),
+	}
 }
 
 // countOld counts those of an Endpoints object, as clusters before 1.33 print them. Its Go type is deprecated.
@@ -54,17 +83,14 @@ func (e *endpoints) countOld(old evidence.Object) {
 	if err != nil || json.Unmarshal(data, &fields) != nil {
 		return
 	}
-	for _, subset := range fields.Subsets {
+	for i, subset := range fields.Subsets {
+		where := fmt.Sprintf("subsets[%d].", i)
 		e.ready += len(subset.Addresses)
 		e.all += len(subset.Addresses) + len(subset.NotReadyAddresses)
+		e.facts = append(e.facts, counted(old, where+"addresses", len(subset.Addresses)), counted(old, where+"notReadyAddresses", len(subset.NotReadyAddresses)))
 	}
-}
-
-// fact cites the count; what was counted is status, because a controller wrote it.
-func (e *endpoints) fact() evidence.Fact {
-	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: e.from, Where: "endpoints",
-		Text: fmt.Sprintf("%d endpoints, %d ready", e.all, e.ready),
+	if len(fields.Subsets) == 0 {
+		e.facts = []evidence.Fact{counted(old, "subsets", 0)}
 	}
 }
 

@@ -39,7 +39,7 @@ looked for and told as the reason.
 		}
 		f := c.finding(p, "it did not answer in time, though its endpoints are ready and no network policy forbids it")
 		if c.slices.known {
-			f.Facts = append(f.Facts, c.slices.fact())
+			f.Facts = append(f.Facts, c.slices.facts...)
 		}
 		f.Through = refsOf(c.pods)
 		f.Fixes = []diagnosis.Fix{{

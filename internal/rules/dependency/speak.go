@@ -4,6 +4,7 @@ package dependency
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -14,7 +15,7 @@ import (
 // goes on, the workload as a whole is what does not work.
 func (c *call) finding(p *diagnosis.Pass, why string, facts ...evidence.Fact) diagnosis.Finding {
 	f := diagnosis.Finding{
-		At: c.block.At, Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{c.run.LineFact(c.said, c.block.At)}, facts...),
+		At: c.block.At, Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{c.lineFact()}, facts...),
 		Message: fmt.Sprintf("container %s could not use %s (%s): %s", c.run.Of.Container, c.what(), c.Problem, why),
 	}
 	if c.run.Ended() && (f.At.IsZero() || f.At.After(c.run.Finished)) {
@@ -28,6 +29,21 @@ func (c *call) finding(p *diagnosis.Pass, why string, facts ...evidence.Fact) di
 		f.Message = fmt.Sprintf("%s, though pod %s is ready", f.Message, c.run.Of.Name)
 	}
 	return f
+}
+
+// lineFact cites the line that tells, whole: what is said in messages may be a part of it, or two lines in one.
+func (c *call) lineFact() evidence.Fact {
+	whole, most := c.said, 0
+	for _, line := range c.block.Lines {
+		part := strings.Join(strings.Fields(line), " ") // as in a headline
+		if strings.Contains(line, c.said) || strings.Contains(part, c.said) {
+			return c.run.LineFact(line, c.block.At)
+		}
+		if len(part) > most && strings.Contains(c.said, part) {
+			whole, most = line, len(part)
+		}
+	}
+	return c.run.LineFact(whole, c.block.At)
 }
 
 // what names what was called: the Service with its namespace and port where it is one.
@@ -54,7 +70,7 @@ func (c *call) words(why string) diagnosis.Finding {
 		what = c.what()
 	}
 	f := diagnosis.Finding{
-		At: c.block.At, Confidence: diagnosis.Possible, Facts: []evidence.Fact{c.run.LineFact(c.said, c.block.At)},
+		At: c.block.At, Confidence: diagnosis.Possible, Facts: []evidence.Fact{c.lineFact()},
 		Message: fmt.Sprintf("container %s could not use %s: %s: %s", c.run.Of.Container, what, why, c.said),
 	}
 	for _, h := range signature.Hits(c.said) {

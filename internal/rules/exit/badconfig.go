@@ -47,7 +47,11 @@ a rollout and fail at their next start.
 		for _, v := range p.PodSpec().Volumes {
 			for _, m := range c.VolumeMounts {
 				if m.Name == v.Name && v.ConfigMap != nil {
-					f.Facts = append(f.Facts, p.CiteSpec("volumeMounts."+m.Name, fmt.Sprintf("%s from ConfigMap %s", m.MountPath, v.ConfigMap.Name)))
+					mount := p.CiteSpec("volumeMounts["+m.MountPath+"]", "")
+					mount.Text = "mountPath " + m.MountPath + ", name " + m.Name
+					f.Facts = append(f.Facts, mount, evidence.Fact{
+						Kind: evidence.Spec, Source: evidence.FromSpec, About: e.Of.Object(), Where: "spec.volumes[" + v.Name + "].configMap", Text: "name " + v.ConfigMap.Name,
+					})
 					f.Fixes[0].Command = fmt.Sprintf("kubectl -n %s get configmap %s -o yaml", e.Of.Namespace, v.ConfigMap.Name)
 				}
 			}

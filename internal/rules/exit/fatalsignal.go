@@ -53,8 +53,10 @@ node is part of the reason, most of all for SIGILL. A code above 128 can also be
 		if well := runsElsewhere(p); well != nil {
 			f.Message += fmt.Sprintf("; on node %s the same image runs", well.Spec.NodeName)
 			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(well), Where: "status.phase",
-				Text: fmt.Sprintf("phase %s on node %s, no restarts", well.Status.Phase, well.Spec.NodeName),
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(well), Where: "spec.nodeName", Text: "nodeName " + well.Spec.NodeName,
+			}, evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(well),
+				Where: "status.containerStatuses[" + e.Of.Container + "]", Text: "ready true, restartCount 0",
 			})
 		}
 		f.Fixes = []diagnosis.Fix{e.readLog(p, s.fix)}

@@ -50,9 +50,11 @@ service account "default", the pod's serviceAccountName was probably forgotten.
 		f := e.finding(p, fmt.Sprintf("%s may not %s %s", strings.TrimPrefix(user, "system:"), what, where))
 		f.Fixes = grants(user, verb, resource, group, namespace)
 		if strings.HasSuffix(user, ":default") {
-			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: e.Of.Object(), Where: "spec.serviceAccountName", Text: "serviceAccountName " + p.PodSpec().ServiceAccountName,
-			})
+			if name := p.PodSpec().ServiceAccountName; name != "" {
+				f.Facts = append(f.Facts, evidence.Fact{
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: e.Of.Object(), Where: "spec.serviceAccountName", Text: "serviceAccountName " + name,
+				})
+			}
 			f.Fixes = append([]diagnosis.Fix{{Title: "Set the pod's serviceAccountName: it runs as the service account default, which has no permissions of its own"}}, f.Fixes...)
 		}
 		p.Report(f)

@@ -69,10 +69,15 @@ func whence(p *diagnosis.Pass, name string) (string, evidence.Fact) {
 	var names []string
 	for _, v := range c.Env {
 		if v.Name == name && v.ValueFrom != nil {
-			return "which comes from elsewhere and is empty or not there", p.CiteSpec("env."+name, "valueFrom")
+			where, text := source(v.ValueFrom)
+			fact := p.CiteSpec("env["+name+"].valueFrom"+where, "")
+			fact.Text = text
+			return "which comes from elsewhere and is empty or not there", fact
 		}
 		if v.Name == name {
-			return "which the spec sets to nothing", p.CiteSpec("env."+name, `""`)
+			fact := p.CiteSpec("env["+name+"]", "")
+			fact.Text = "name " + name // an empty value is left out
+			return "which the spec sets to nothing", fact
 		}
 		names = append(names, v.Name)
 	}
@@ -80,4 +85,21 @@ func whence(p *diagnosis.Pass, name string) (string, evidence.Fact) {
 		return "which neither the spec nor, it seems, what it takes variables from gives", p.CiteSpec("envFrom", len(c.EnvFrom))
 	}
 	return "which the spec does not give", p.CiteSpec("env", names)
+}
+
+// source returns where below valueFrom a variable's source is named, and its fields.
+func source(from *corev1.EnvVarSource) (where, text string) {
+	switch {
+	case from.SecretKeyRef != nil:
+		return ".secretKeyRef", "key " + from.SecretKeyRef.Key + ", name " + from.SecretKeyRef.Name
+	case from.ConfigMapKeyRef != nil:
+		return ".configMapKeyRef", "key " + from.ConfigMapKeyRef.Key + ", name " + from.ConfigMapKeyRef.Name
+	case from.FileKeyRef != nil:
+		return ".fileKeyRef", "key " + from.FileKeyRef.Key + ", path " + from.FileKeyRef.Path
+	case from.FieldRef != nil:
+		return ".fieldRef", "fieldPath " + from.FieldRef.FieldPath
+	case from.ResourceFieldRef != nil:
+		return ".resourceFieldRef", "resource " + from.ResourceFieldRef.Resource
+	}
+	return "", "valueFrom map[]"
 }

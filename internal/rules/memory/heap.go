@@ -3,11 +3,16 @@
 package memory
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // A heap is what a runtime with a heap of its own is told about it.
@@ -46,4 +51,30 @@ func heapOf(c *corev1.Container, limit int64) (heap, bool) {
 		}
 	}
 	return heap{}, false
+}
+
+// cite makes a fact of where the container's spec has the setting: in an element of its command line, in the value of a
+// variable, or in two elements. The last place counts, as for the size.
+func (h *heap) cite(p *diagnosis.Pass, c *corev1.Container) evidence.Fact {
+	for _, v := range slices.Backward(c.Env) {
+		if strings.Contains(v.Value, h.setting) {
+			fact := p.CiteSpec("env["+v.Name+"]", "")
+			fact.Text = "name " + v.Name + ", value " + v.Value
+			return fact
+		}
+	}
+	if list := strings.Join(c.Args, " "); strings.Contains(list, h.setting) {
+		return citeElement(p, "args", c.Args, h.setting)
+	}
+	return citeElement(p, "command", c.Command, h.setting)
+}
+
+// citeElement cites the last element of a list that has the setting; the whole list where none has it alone.
+func citeElement(p *diagnosis.Pass, name string, list []string, setting string) evidence.Fact {
+	for i, part := range slices.Backward(list) {
+		if strings.Contains(part, setting) {
+			return p.CiteSpec(fmt.Sprintf("%s[%d]", name, i), part)
+		}
+	}
+	return p.CiteSpec(name, strings.Join(list, " "))
 }

@@ -46,7 +46,7 @@ shows who takes it.
 		}
 		f := diagnosis.Finding{
 			At: d.Started, Confidence: diagnosis.Likely,
-			Facts: []evidence.Fact{p.CiteSpec("command", h.setting), p.CiteSpec("resources.limits.memory", d.limit), d.Fact()},
+			Facts: []evidence.Fact{h.cite(p, c), p.CiteSpec("resources.limits.memory", d.limit), d.Fact()},
 			Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Set the heap to %dMi at most, or raise the memory limit of %s", limit*3/4>>20, d.Of.Container), Risk: diagnosis.Restart}},
 		}
 		switch room := limit - h.bytes; {

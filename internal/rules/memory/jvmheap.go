@@ -48,7 +48,7 @@ that. A heap that fills up again however large it is has a leak: take a heap dum
 		if c := p.Spec(); c != nil {
 			if h, ok := heapOf(c, c.Resources.Limits.Memory().Value()); ok {
 				f.Message += ", set by " + h.setting
-				f.Facts = append(f.Facts, p.CiteSpec("command", h.setting))
+				f.Facts = append(f.Facts, h.cite(p, c))
 			}
 		}
 		p.Report(f)

@@ -43,7 +43,7 @@ manifest's own.
 			At: p.PodMeta().CreationTimestamp.Time, Confidence: diagnosis.Certain,
 			Message: fmt.Sprintf("the memory limit of %s of container %s is the default of a LimitRange in namespace %s, not the manifest's", d.limit, d.Of.Container, d.Of.Namespace),
 			Facts: []evidence.Fact{{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: d.Of.Object(), Where: "metadata.annotations[kubernetes.io/limit-ranger]", Text: note,
+				Kind: evidence.Status, Source: evidence.FromStatus, About: d.Of.Object(), Where: "metadata.annotations[kubernetes.io/limit-ranger]", Text: "kubernetes.io/limit-ranger " + note,
 			}, d.Fact()},
 			Fixes: []diagnosis.Fix{raise(p, d.limit)},
 		}

@@ -54,7 +54,7 @@ real; a heap that fills up again has a leak.
 			limit := c.Resources.Limits.Memory()
 			if h, ok := heapOf(c, limit.Value()); ok {
 				f.Message += ", set by " + h.setting
-				f.Facts = append(f.Facts, p.CiteSpec("env.NODE_OPTIONS", h.setting))
+				f.Facts = append(f.Facts, h.cite(p, c))
 			}
 			if !limit.IsZero() {
 				f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))

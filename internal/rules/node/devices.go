@@ -53,7 +53,9 @@ Both fields are written in kubernetes pkg/kubelet/nodestatus/setters.go from pkg
 			}
 			facts := []evidence.Fact{{
 				Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.allocatable[" + name + "]",
-				Text: fmt.Sprintf("%s of %s allocatable", gives.String(), has.String()),
+				Text: name + " " + gives.String(),
+			}, {
+				Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity[" + name + "]", Text: name + " " + has.String(),
 			}}
 			p.Report(diagnosis.Finding{
 				Confidence: diagnosis.Certain, Facts: append(facts, few(heard(p, "device", "xid"))...),

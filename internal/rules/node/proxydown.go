@@ -41,9 +41,7 @@ kube-proxy carries the label k8s-app=kube-proxy where kubeadm and most providers
 			if !named || pod.Namespace != "kube-system" || podReady(pod) {
 				continue
 			}
-			facts = append(facts, evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status.conditions[Ready]", Text: "not ready, phase " + string(pod.Status.Phase),
-			})
+			facts = append(facts, citeReady(pod))
 		}
 		if logged := heard(p, "iptables"); len(logged) >= manyRefusals {
 			facts = append(facts, logged...)
@@ -57,6 +55,19 @@ kube-proxy carries the label k8s-app=kube-proxy where kubeadm and most providers
 			Fixes:   look("Look at the log of kube-proxy on that node", "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy --field-selector spec.nodeName="+p.About().Name),
 		})
 	},
+}
+
+// citeReady cites a pod's condition Ready, else its phase.
+func citeReady(pod *corev1.Pod) evidence.Fact {
+	fact := evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod), Where: "status.phase", Text: "phase " + string(pod.Status.Phase),
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			fact.Where, fact.Text = "status.conditions[Ready]", "status "+string(c.Status)
+		}
+	}
+	return fact
 }
 
 func podReady(pod *corev1.Pod) bool {
