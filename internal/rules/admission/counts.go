@@ -4,6 +4,9 @@ package admission
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -70,13 +73,43 @@ func missing(o evidence.Object) int32 {
 	return max(wants-has, 0)
 }
 
-// counts cites the two numbers; a fact without text where there are none.
-func counts(p *diagnosis.Pass, o evidence.Object) evidence.Fact {
-	has, wants, where := count(o)
-	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: where}
-	if where != "" {
-		f.Text = fmt.Sprintf("%d of %d", has, wants)
+// counts cites the fields with the two numbers, as far as there are such.
+func counts(p *diagnosis.Pass, o evidence.Object) []evidence.Fact {
+	has, _, where := count(o)
+	if where == "" {
+		return nil
 	}
+	facts := []evidence.Fact{number(p, where, has)}
+	wants := map[string]*int32{}
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		wants["spec.replicas"] = o.Spec.Replicas
+	case *appsv1.ReplicaSet:
+		wants["spec.replicas"] = o.Spec.Replicas
+	case *appsv1.StatefulSet:
+		wants["spec.replicas"] = o.Spec.Replicas
+	case *corev1.ReplicationController:
+		wants["spec.replicas"] = o.Spec.Replicas
+	case *appsv1.DaemonSet:
+		wants["status.desiredNumberScheduled"] = &o.Status.DesiredNumberScheduled
+	case *batchv1.Job:
+		wants["spec.parallelism"], wants["spec.completions"] = o.Spec.Parallelism, o.Spec.Completions
+	}
+	for _, where := range slices.Sorted(maps.Keys(wants)) {
+		if n := wants[where]; n != nil {
+			facts = append(facts, number(p, where, *n))
+		}
+	}
+	return facts
+}
+
+func number(p *diagnosis.Pass, where string, n int32) evidence.Fact {
+	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: where}
+	section, field, _ := strings.Cut(where, ".")
+	if section == "spec" {
+		f.Kind, f.Source = evidence.Spec, evidence.FromSpec
+	}
+	f.Text = fmt.Sprintf("%s %d", field, n)
 	return f
 }
 

@@ -56,7 +56,6 @@ func (r refusal) named(p *diagnosis.Pass) refusal {
 	default:
 		r.what = fmt.Sprintf("%d pods of %s", r.wants, who)
 	}
-	r.facts = slices.DeleteFunc(r.facts, func(f evidence.Fact) bool { return f.Text == "" })
 	return r
 }
 

@@ -50,7 +50,9 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 			does = "is not the one that it names"
 		}
 		for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
-			facts = append(facts, p.CiteSpec("nodeSelector."+key, spec.NodeSelector[key]))
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.nodeSelector[" + key + "]", Text: key + " " + spec.NodeSelector[key],
+			})
 		}
 		message := fmt.Sprintf("the kubelet turned pod %s away because %s %s", p.About().Name, where(p), does)
 		fixes := []diagnosis.Fix{{Title: "Give the node the labels that the pod asks for, or correct what it asks for", Command: "kubectl get node --show-labels " + p.NodeName()}, again(p)}

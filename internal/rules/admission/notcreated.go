@@ -53,7 +53,7 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 			return
 		}
 		who := strings.ToLower(p.About().Kind) + " " + p.About().Name
-		f := diagnosis.Finding{Confidence: diagnosis.Possible, Facts: []evidence.Fact{counts(p, o)}}
+		f := diagnosis.Finding{Confidence: diagnosis.Possible, Facts: counts(p, o)}
 		f.Message = fmt.Sprintf("%s has none of the pods that it wants (%d), and nothing that could be read says why", who, wants)
 		again := fmt.Sprintf("kubectl rollout restart -n %s %s", p.About().Namespace, p.About())
 		if _, ok := o.(*batchv1.Job); ok {
@@ -69,9 +69,7 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 		case unseen(o):
 			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("no controller has looked at %s, which has none of the pods that it wants (%d): the controller manager does not run or is stuck", who, wants)
-			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: "no controller has written it for this generation",
-			})
+			f.Facts = append(f.Facts, unwritten(p, o)...)
 			f.Fixes = []diagnosis.Fix{{Title: "Look whether the controller manager runs", Command: "kubectl get pods,leases -n kube-system | grep -i controller-manager"}}
 		}
 		p.Report(f)
@@ -107,6 +105,25 @@ func below(p *diagnosis.Pass) bool {
 		}
 	}
 	return false
+}
+
+// unwritten cites what is absent or old in the status of an object that no controller has caught up with.
+func unwritten(p *diagnosis.Pass, o evidence.Object) []evidence.Fact {
+	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About()}
+	generation, seen := f, f
+	generation.Where, generation.Text = "metadata.generation", fmt.Sprintf("generation %d", o.GetGeneration())
+	seen.Where = "status.observedGeneration"
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		seen.Text = fmt.Sprintf("observedGeneration %d", o.Status.ObservedGeneration)
+	case *appsv1.StatefulSet:
+		seen.Text = fmt.Sprintf("observedGeneration %d", o.Status.ObservedGeneration)
+	case *appsv1.ReplicaSet:
+		seen.Text = fmt.Sprintf("observedGeneration %d", o.Status.ObservedGeneration)
+	default: // a Job counts no generations
+		return nil
+	}
+	return []evidence.Fact{generation, seen}
 }
 
 // unseen tells whether no controller has caught up with the object.

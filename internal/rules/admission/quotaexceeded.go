@@ -124,10 +124,11 @@ func limitsNow(p *diagnosis.Pass, name string, resources []string) []evidence.Fa
 	var facts []evidence.Fact
 	for _, res := range resources {
 		hard, used := quota.Status.Hard[corev1.ResourceName(res)], quota.Status.Used[corev1.ResourceName(res)]
-		facts = append(facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(quota), Where: "status.used." + res,
-			Text: fmt.Sprintf("%s of %s", used.String(), hard.String()),
-		})
+		f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(quota)}
+		f.Where, f.Text = "status.used."+res, res+" "+used.String()
+		facts = append(facts, f)
+		f.Where, f.Text = "status.hard."+res, res+" "+hard.String()
+		facts = append(facts, f)
 	}
 	return facts
 }

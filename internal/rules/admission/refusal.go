@@ -70,7 +70,7 @@ func ofController(p *diagnosis.Pass, o evidence.Object) (refusal, bool) {
 		return refusal{}, false
 	}
 	if said, fact, ok := failure(p, o); ok {
-		return refusal{said: said, sure: diagnosis.Certain, wants: missing(o), facts: []evidence.Fact{fact, counts(p, o)}}, true
+		return refusal{said: said, sure: diagnosis.Certain, wants: missing(o), facts: append([]evidence.Fact{fact}, counts(p, o)...)}, true
 	}
 	return ofEvent(p, o, "FailedCreate")
 }
@@ -104,7 +104,7 @@ func ofEvent(p *diagnosis.Pass, o evidence.Object, reason string) (refusal, bool
 	if over(p, o, last) {
 		return refusal{}, false
 	}
-	return refusal{said: last.Message, sure: diagnosis.Likely, wants: missing(o), facts: []evidence.Fact{last.Fact(), counts(p, o)}}, true
+	return refusal{said: last.Message, sure: diagnosis.Likely, wants: missing(o), facts: append([]evidence.Fact{last.Fact()}, counts(p, o)...)}, true
 }
 
 // tells tells whether a ReplicaSet itself says why it has too few pods.

@@ -43,7 +43,8 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 			if sc := p.PodSpec().SecurityContext; sc != nil {
 				for i, s := range sc.Sysctls {
 					if s.Name == m[1] {
-						facts = append(facts, p.CiteSpec(fmt.Sprintf("securityContext.sysctls[%d].%s", i, s.Name), s.Value))
+						facts = append(facts, p.CiteSpec(fmt.Sprintf("securityContext.sysctls[%d].name", i), s.Name),
+							p.CiteSpec(fmt.Sprintf("securityContext.sysctls[%d].value", i), s.Value))
 					}
 				}
 			}

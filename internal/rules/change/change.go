@@ -47,16 +47,27 @@ func writer(o evidence.Object, section, field string) (by string, fact evidence.
 		}
 		if found && e.Time.After(fact.At) {
 			by = e.Manager
-			fact = evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
-				Where: fmt.Sprintf("metadata.managedFields[%d]", i), Text: fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339)),
-			}
+			fact = wrote(o, i)
 			if by == "kube-controller-manager" && e.Subresource == "scale" {
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
 	}
 	return by, fact
+}
+
+// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for the list of the
+// managed fields is not known whole. A ConfigMap has none, and all that writes it writes its data.
+func wrote(o evidence.Object, i int) evidence.Fact {
+	e := o.GetManagedFields()[i]
+	f := evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
+		Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
+	}
+	if o.GetGeneration() == 0 {
+		f.Where, f.Text = fmt.Sprintf("metadata.managedFields[%d]", i), fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339))
+	}
+	return f
 }
 
 func ready(pod *corev1.Pod) bool {

@@ -61,14 +61,15 @@ The Events are written in kubernetes pkg/controller/deployment/sync.go; recorded
 		if o == nil || metav1.GetControllerOf(o) != nil || up < toAndFro || down < toAndFro || latest.Sub(first) > within || o.GetGeneration() < int64(up+down)/2 || alone(p, up+down) {
 			return
 		}
-		facts = append(facts[max(len(facts)-4, 0):], evidence.Fact{
+		generation := evidence.Fact{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
-		})
+		}
 		who := ""
 		if by, fact := writer(o, "f:spec", "f:replicas"); by != "" {
 			who = ", and " + by + " wrote last"
-			facts = append(facts, fact)
+			generation = fact
 		}
+		facts = append(facts[max(len(facts)-4, 0):], generation)
 		p.Report(diagnosis.Finding{
 			At: first, Confidence: diagnosis.Likely, Facts: facts,
 			Message: fmt.Sprintf("%s was scaled up %d times and down %d times within %s: two programs rewrite it against each other%s",

@@ -77,8 +77,8 @@ func join(p *diagnosis.Pass, a evidence.Attempt, d difference) (string, []eviden
 	order, ordered := p.Order()
 	switch {
 	case d.field == "env" && d.name != "":
-		if line := naming(p, a, d.name); line != "" {
-			return "which its last lines name", []evidence.Fact{a.LineFact(line, time.Time{})}
+		if named, facts := naming(p, a, d.name); named {
+			return "which its last lines name", facts
 		}
 	case d.field == "resources.limits" && d.name == "memory" && a.Reason == "OOMKilled" && lower(d.to, d.from):
 		return "and it is killed at that limit", nil
@@ -99,8 +99,9 @@ func unrunnable(a evidence.Attempt) bool {
 // lastLines is how many lines before its end a container's failure is looked for in, where no error block is found.
 const lastLines = 10
 
-// naming returns the line in which a container, before it ended with an error or at once, names something.
-func naming(p *diagnosis.Pass, a evidence.Attempt, name string) string {
+// naming tells whether a container, before it ended with an error or at once, names something, and cites the line of its
+// log; what its termination message says its end cites.
+func naming(p *diagnosis.Pass, a evidence.Attempt, name string) (named bool, facts []evidence.Fact) {
 	text := p.Log().Text
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	lines = lines[max(len(lines)-lastLines, 0):]
@@ -108,12 +109,12 @@ func naming(p *diagnosis.Pass, a evidence.Attempt, name string) string {
 		lines = append(slices.Clone(block.Lines), lines...)
 	}
 	word := regexp.MustCompile(`(?:^|[^A-Za-z0-9_])` + regexp.QuoteMeta(name) + `(?:[^A-Za-z0-9_]|$)`)
-	for _, line := range append(lines, a.Message) {
+	for _, line := range lines {
 		if word.MatchString(line) {
-			return line
+			return true, []evidence.Fact{a.LineFact(line, time.Time{})}
 		}
 	}
-	return ""
+	return word.MatchString(a.Message), nil
 }
 
 // lower tells whether a quantity is below another; any is below none.

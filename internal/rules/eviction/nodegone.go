@@ -52,7 +52,7 @@ pkg/controller/util/node of versions before 1.37; recorded from Kubernetes 1.37.
 		}
 		if p.Absent(evidence.RefTo("Node", "", p.NodeName())) {
 			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefTo("Node", "", p.NodeName()), At: p.Now(), Where: "nodes", Text: "does not exist",
+				Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefTo("Node", "", p.NodeName()), At: p.Now(), Where: "the API server", Text: "not found",
 			})
 		}
 		p.Report(f)

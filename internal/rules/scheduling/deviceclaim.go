@@ -41,10 +41,7 @@ The wait is in kubernetes pkg/scheduler/framework/plugins/dynamicresources/dynam
 		if !unseen(p) || len(claims) == 0 {
 			return
 		}
-		facts := []evidence.Fact{{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: p.PodMeta().CreationTimestamp.UTC(),
-			Where: "status", Text: "phase Pending, without the condition PodScheduled",
-		}}
+		facts := untold(p)
 		var names []string
 		for _, c := range claims {
 			name, field := claimOf(c)

@@ -73,12 +73,8 @@ func asks(p *diagnosis.Pass) (facts []evidence.Fact, keys []string) {
 	}
 	for i, term := range required(spec) {
 		for j, e := range term.MatchExpressions {
-			text := fmt.Sprintf("key %s, operator %s", e.Key, e.Operator)
-			if len(e.Values) > 0 {
-				text += ", values " + strings.Join(e.Values, " ")
-			}
 			cite(fmt.Sprintf("affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[%d].matchExpressions[%d]", i, j),
-				text, e.Key)
+				expression(e.Key, string(e.Operator), e.Values), e.Key)
 		}
 	}
 	return facts, keys

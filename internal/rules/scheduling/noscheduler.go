@@ -46,12 +46,8 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 		if !unseen(p) || len(spec.ResourceClaims) > 0 || spec.SchedulingGroup != nil {
 			return
 		}
-		meta := p.PodMeta()
 		name, scheduler := p.About().Name, spec.SchedulerName
-		facts := []evidence.Fact{{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: meta.CreationTimestamp.Time,
-			Where: "status", Text: "phase Pending, without the condition PodScheduled",
-		}}
+		facts := untold(p)
 		if scheduler == "" || scheduler == corev1.DefaultSchedulerName {
 			p.Report(diagnosis.Finding{
 				Confidence: diagnosis.Likely, Facts: facts,
@@ -81,4 +77,15 @@ func unseen(p *diagnosis.Pass) bool {
 	waits := !meta.CreationTimestamp.IsZero() && p.Now().Sub(meta.CreationTimestamp.Time) >= unseenFor
 	return waits && !told && p.NodeName() == "" && status.Phase == corev1.PodPending && meta.DeletionTimestamp == nil &&
 		status.QOSClass != "" && len(status.ContainerStatuses) == 0 && len(p.Events()) == 0
+}
+
+// untold cites that the pod waits and that its conditions, if there are any, say nothing of it.
+func untold(p *diagnosis.Pass) []evidence.Fact {
+	waits := evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: p.PodMeta().CreationTimestamp.UTC(),
+		Where: "status.phase", Text: "phase " + string(p.PodStatus().Phase),
+	}
+	told := waits
+	told.Where, told.Text = "status.conditions", fmt.Sprintf("conditions %d", len(p.PodStatus().Conditions))
+	return []evidence.Fact{waits, told}
 }

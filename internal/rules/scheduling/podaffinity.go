@@ -88,13 +88,45 @@ func affinities(spec *corev1.PodSpec) (near, far []corev1.PodAffinityTerm) {
 func citeTerms(p *diagnosis.Pass, field string, terms []corev1.PodAffinityTerm) []evidence.Fact {
 	var facts []evidence.Fact
 	for i, t := range terms {
+		where := fmt.Sprintf("spec.affinity.%s.requiredDuringSchedulingIgnoredDuringExecution[%d]", field, i)
+		facts = append(facts, citeSelector(p, where, t.LabelSelector)...)
 		facts = append(facts, evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(),
-			Where: fmt.Sprintf("spec.affinity.%s.requiredDuringSchedulingIgnoredDuringExecution[%d]", field, i),
-			Text:  fmt.Sprintf("labelSelector %s, topologyKey %s", metav1.FormatLabelSelector(t.LabelSelector), t.TopologyKey),
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: where + ".topologyKey", Text: "topologyKey " + t.TopologyKey,
 		})
 	}
 	return facts
+}
+
+// citeSelector cites the labels that the labelSelector at a place of the pod asks for.
+func citeSelector(p *diagnosis.Pass, where string, selector *metav1.LabelSelector) []evidence.Fact {
+	if selector == nil {
+		return nil
+	}
+	fact := evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About()}
+	var facts []evidence.Fact
+	var labels []string
+	for _, key := range sortedKeys(selector.MatchLabels) {
+		labels = append(labels, key+" "+selector.MatchLabels[key])
+	}
+	if len(labels) > 0 {
+		fact.Where, fact.Text = where+".labelSelector.matchLabels", strings.Join(labels, ", ")
+		facts = append(facts, fact)
+	}
+	for i, e := range selector.MatchExpressions {
+		fact.Where = fmt.Sprintf("%s.labelSelector.matchExpressions[%d]", where, i)
+		fact.Text = expression(e.Key, string(e.Operator), e.Values)
+		facts = append(facts, fact)
+	}
+	return facts
+}
+
+// expression writes a selector's expression as facts do.
+func expression(key, operator string, values []string) string {
+	text := fmt.Sprintf("key %s, operator %s", key, operator)
+	if len(values) > 0 {
+		text += ", values " + strings.Join(values, " ")
+	}
+	return text
 }
 
 // contradict tells whether an affinity asks for the pods that an anti-affinity forbids, in the same or a smaller domain.

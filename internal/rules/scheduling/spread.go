@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -52,10 +51,12 @@ Kubernetes 1.37.
 				continue
 			}
 			keys = append(keys, c.TopologyKey)
+			where := fmt.Sprintf("spec.topologySpreadConstraints[%d]", i)
 			facts = append(facts, evidence.Fact{
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: fmt.Sprintf("spec.topologySpreadConstraints[%d]", i),
-				Text: fmt.Sprintf("maxSkew %d, topologyKey %s, whenUnsatisfiable %s, labelSelector %s", c.MaxSkew, c.TopologyKey, c.WhenUnsatisfiable, metav1.FormatLabelSelector(c.LabelSelector)),
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: where,
+				Text: fmt.Sprintf("maxSkew %d, topologyKey %s, whenUnsatisfiable %s", c.MaxSkew, c.TopologyKey, c.WhenUnsatisfiable),
 			})
+			facts = append(facts, citeSelector(p, where, c.LabelSelector)...)
 		}
 		over := strings.Join(keys, ", ")
 		message := fmt.Sprintf("one more pod on %s would make the spread of %s too uneven, so pod %s waits for another domain", v.on(spread), cmp.Or(over, "its workload"), name)

@@ -74,23 +74,25 @@ func lack(p *diagnosis.Pass, v verdict, r reason) (string, []evidence.Fact) {
 		return fmt.Sprintf("%s, more than any node has: the largest, %s, has %s", want, node.Name, human(most, name)), facts
 	}
 	text := fmt.Sprintf("%s, and %d of %d nodes have less left", want, r.nodes, v.nodes)
-	if free, ok := freest(p, name); ok {
-		return fmt.Sprintf("%s: %s has the most, as %s", text, strings.Replace(free.Where, "/", " ", 1), free.Text), append(facts, free)
+	if free, has, ok := freest(p, name); ok {
+		if has != node {
+			facts = append(facts, allocatable(has, name))
+		}
+		return fmt.Sprintf("%s: node %s has the most, as %s", text, has.Name, free.Text), facts
 	}
 	return text + ": others' requests fill them", facts
 }
 
 // freest returns what is known of how much of a resource the requests of others leave, on the node that the pod could use
 // where they leave the most.
-func freest(p *diagnosis.Pass, name string) (evidence.Fact, bool) {
-	var best evidence.Fact
+func freest(p *diagnosis.Pass, name string) (best evidence.Fact, on *corev1.Node, ok bool) {
 	for _, f := range p.Facts(evidence.Node, "free."+name) {
 		node, ok := diagnosis.Get[*corev1.Node](p, "", strings.TrimPrefix(f.Where, "node/"))
-		if ok && usable(p.PodSpec(), node) && (best.Name == "" || f.Value > best.Value) {
-			best = f
+		if ok && usable(p.PodSpec(), node) && (on == nil || f.Value > best.Value) {
+			best, on = f, node
 		}
 	}
-	return best, best.Name != ""
+	return best, on, on != nil
 }
 
 // usable tells whether a pod may be put on a node, room aside.

@@ -89,18 +89,19 @@ func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 			continue
 		}
 		var terms []string
-		for _, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
-			for _, e := range t.MatchExpressions {
+		for i, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+			for j, e := range t.MatchExpressions {
 				terms = append(terms, fmt.Sprintf("%s %s %s", e.Key, strings.ToLower(string(e.Operator)), strings.Join(e.Values, " ")))
+				facts = append(facts, evidence.Fact{
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv),
+					Where: fmt.Sprintf("spec.nodeAffinity.required.nodeSelectorTerms[%d].matchExpressions[%d]", i, j),
+					Text:  expression(e.Key, string(e.Operator), e.Values),
+				})
 			}
 		}
-		text := strings.Join(terms, ", ")
 		if first == "" {
-			first = text
+			first = strings.Join(terms, ", ")
 		}
-		facts = append(facts, evidence.Fact{
-			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv), Where: "spec.nodeAffinity.required", Text: text,
-		})
 	}
 	return first, facts
 }

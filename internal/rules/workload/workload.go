@@ -95,16 +95,22 @@ func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
 		}
 		if _, ok := fields["f:spec"][field]; ok && e.Time.After(fact.At) {
 			by = e.Manager
-			fact = evidence.Fact{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
-				Where: fmt.Sprintf("metadata.managedFields[%d]", i), Text: fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339)),
-			}
+			fact = wrote(o, i)
 			if by == "kube-controller-manager" && e.Subresource == "scale" {
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
 	}
 	return by, fact
+}
+
+// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for the list of the
+// managed fields is not known whole.
+func wrote(o evidence.Object, i int) evidence.Fact {
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: o.GetManagedFields()[i].Time.UTC(),
+		Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
+	}
 }
 
 // newest returns the pods that the ReplicaSet of the newest revision has, of those that a Deployment has.
