@@ -50,7 +50,7 @@ func All() []Fault {
 		probes(), moreProbes(),
 		images(), config(), storage(),
 		scheduling(), admission(), crowding(), placing(),
-		eviction(), deletion(), nodes(), machines(),
+		eviction(), deletion(), nodes(), machines(), changes(),
 	)
 	slices.SortStableFunc(all, func(a, b Fault) int {
 		if a.Alone != b.Alone {

@@ -149,7 +149,10 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	} {
 		group.Go(func() { read(ctx, pods) })
 	}
-	group.Go(func() { v.owners(ctx, found) })
+	group.Go(func() {
+		v.owners(ctx, found)
+		v.change(ctx, pods)
+	})
 	group.Go(func() { events.read(ctx) })
 	group.Wait()
 	v.dependencies(ctx, pods, events)

@@ -96,10 +96,12 @@ func (v *visit) running(ctx context.Context, pods []*corev1.Pod) {
 		pods = v.healthy()
 	}
 	s := (&evidence.Snapshot{Taken: v.s.Taken, Objects: objectsOf(pods)}).Freeze()
+	hanging := v.hanging(pods) // whose logs are read already
 	var runs []evidence.Attempt
 	for _, pod := range pods {
 		for _, a := range s.Attempts(evidence.RefOf(pod)) {
-			if !a.Ended() && (v.sel.Container == "" || v.sel.Container == a.Of.Container) && len(runs) < mostRunning {
+			read := slices.ContainsFunc(hanging, func(h evidence.Attempt) bool { return h.Of == a.Of })
+			if !a.Ended() && !read && (v.sel.Container == "" || v.sel.Container == a.Of.Container) && len(runs) < mostRunning {
 				runs = append(runs, a)
 			}
 		}

@@ -48,8 +48,8 @@ func TestClusterFollowsACall(t *testing.T) {
 		{"in another namespace", "FATAL: dial tcp: connect to db.shop.svc:5432: connection refused", "endpointslices networkpolicies pods services/db", "pod/db-0"},
 		{"no such Service", "FATAL: dial tcp: lookup cache on 10.96.0.10:53: no such host", "endpointslices pods services/cache services/kube-dns", ""},
 		{"a Service without pods", "FATAL: connect to mq:5432: connection refused", "deployments endpointslices networkpolicies pods services/mq statefulsets", ""},
-		{"a host outside", "FATAL: Get https://api.example.com: connection refused", "", ""},
-		{"nothing of that kind", "FATAL: out of luck", "", ""},
+		{"a host outside", "FATAL: Get https://api.example.com: connection refused", "pods", ""}, // its siblings
+		{"nothing of that kind", "FATAL: out of luck", "pods", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, calling(test.said, database("db-0")))

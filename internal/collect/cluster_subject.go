@@ -161,11 +161,12 @@ func (v *visit) ofWorkload(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod
 	return troubled, nil
 }
 
-// children reads the controllers below a controller, those that have or want pods.
+// children reads the controllers below a controller: those that have or want pods, and the newest of those before them.
 func (v *visit) children(ctx context.Context, q query, parent evidence.Object) []evidence.Object {
 	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
-		return metav1.IsControlledBy(o, parent) && !idle(o)
+		return metav1.IsControlledBy(o, parent)
 	})
+	objects = recent(objects)
 	if err != nil {
 		v.gap(resources[q.kind].kind, evidence.RefOf(parent), v.api.why(ctx, err, "list", q.kind, q.namespace))
 	}

@@ -29,7 +29,7 @@ func TestClusterReadsWhatSurroundsAPod(t *testing.T) {
 	s := mustAsk(t, server, pod("web-7-a"))
 	want := []string{
 		"configmap/conf in namespace shop", "deployment/web in namespace shop", "lease/n1 in namespace kube-node-lease",
-		"limitrange/limits in namespace shop", "node/n1", "pod/web-7-a in namespace shop",
+		"limitrange/limits in namespace shop", "node/n1", "pod/web-7-a in namespace shop", "pod/web-7-b in namespace shop",
 		"podmetrics/web-7-a in namespace shop", "replicaset/web-7 in namespace shop",
 		"resourcequota/quota in namespace shop", "serviceaccount/default in namespace shop",
 		"event e5", "event e1", "event e3", "log pod/web-7-a[app]#3",
@@ -80,11 +80,11 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		sel  evidence.Selection
 		most int
 	}{
-		{"pod", pod("web-7-a"), 14},
-		{"workload", named("Deployment", "web"), 15},
-		{"node", named("Node", "n1"), 15},
-		{"namespace", evidence.Selection{Namespace: "shop"}, 17},
-		{"everything", evidence.Selection{AllNamespaces: true}, 17},
+		{"pod", pod("web-7-a"), 16},
+		{"workload", named("Deployment", "web"), 18},
+		{"node", named("Node", "n1"), 16},
+		{"namespace", evidence.Selection{Namespace: "shop"}, 18},
+		{"everything", evidence.Selection{AllNamespaces: true}, 18},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := apitest.New(t, shop())

@@ -65,26 +65,32 @@ func TestDumps(t *testing.T) {
 			"folder": packFolder, "zip": packZip, "tar.gz": packTarGz,
 		} {
 			t.Run(name+" "+form, func(t *testing.T) {
-				source, err := Open(pack(t, files), Reading{Now: noon})
-				if err != nil {
-					t.Fatal(err)
-				}
-				s, err := source.Snapshot(t.Context(), evidence.Selection{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := namesOf(s); got != "node/n1 pod/web-0" {
-					t.Errorf("objects are %s", got)
-				}
-				logs := map[string]string{}
-				for _, l := range s.Logs {
-					logs[l.Of.String()] = strings.TrimSpace(l.Text)
-				}
-				if logs["pod/web-0[app]#3"] != "run three" || logs["pod/web-0[app]#2"] != "run two" {
-					t.Errorf("logs are %v", logs)
-				}
+				checkDump(t, pack(t, files))
 			})
 		}
+	}
+}
+
+// checkDump opens a dump and finds the node, the pod and its two logs.
+func checkDump(t *testing.T, path string) {
+	t.Helper()
+	source, err := Open(path, Reading{Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := source.Snapshot(t.Context(), evidence.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := namesOf(s); got != "node/n1 pod/web-0" {
+		t.Errorf("objects are %s", got)
+	}
+	logs := map[string]string{}
+	for _, l := range s.Logs {
+		logs[l.Of.String()] = strings.TrimSpace(l.Text)
+	}
+	if logs["pod/web-0[app]#3"] != "run three" || logs["pod/web-0[app]#2"] != "run two" {
+		t.Errorf("logs are %v", logs)
 	}
 }
 

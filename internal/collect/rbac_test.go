@@ -35,6 +35,7 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 		"Log": "get", "ConfigMap": "get", "Event": "list", "ResourceQuota": "list", "LimitRange": "list",
 		"APIService":    "list",
 		"EndpointSlice": "list", "NetworkPolicy": "list",
+		"ControllerRevision": "list", "HorizontalPodAutoscaler": "list", "PodDisruptionBudget": "list",
 	}
 	var read []string
 	for kind, r := range resources {

@@ -15,8 +15,8 @@ import (
 )
 
 // RedactObject masks secrets in an object in place and returns how many spans it masked: in annotations, in the pod
-// template, in messages. It drops managed fields, copies of the whole object in annotations, and the values of a
-// Secret. Of objects it does not know it redacts the metadata. The object must not be shared with a cache.
+// template, in messages. It drops copies of the whole object in annotations, the values of a Secret, and of the managed
+// fields all but who wrote what is started, and when. Of objects it does not know it redacts the metadata. The object must not be shared with a cache.
 func RedactObject(obj runtime.Object) int {
 	spans := 0
 	if m, err := apimeta.Accessor(obj); err == nil {
@@ -39,6 +39,8 @@ func RedactObject(obj runtime.Object) int {
 		spans += redactTemplate(&o.Spec.Template)
 	case *appsv1.DaemonSet:
 		spans += redactTemplate(&o.Spec.Template)
+	case *appsv1.ControllerRevision:
+		spans += redactRevision(o)
 	case *batchv1.Job:
 		spans += redactTemplate(&o.Spec.Template)
 	case *batchv1.CronJob:
@@ -92,7 +94,7 @@ var appliedCopies = []string{
 }
 
 func redactMeta(m metav1.Object) int {
-	m.SetManagedFields(nil)
+	writers(m)
 	notes := m.GetAnnotations()
 	for _, name := range appliedCopies {
 		delete(notes, name)

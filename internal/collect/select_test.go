@@ -180,7 +180,7 @@ func TestClusterListsWhatIsMuch(t *testing.T) {
 	}
 	server := apitest.New(t, cluster)
 	s := mustAsk(t, server, evidence.Selection{AllNamespaces: true, NoLogs: true})
-	if n := len(server.Requests()); n > 14 {
+	if n := len(server.Requests()); n > 20 {
 		t.Errorf("%d requests:\n%s", n, strings.Join(server.Requests(), "\n"))
 	}
 	if n := len(evidence.List[*appsv1.ReplicaSet](s)); n != 61 {

@@ -132,13 +132,39 @@ lines of it
 
 func TestDescribedPod(t *testing.T) {
 	pod, p := describedAs[*corev1.Pod](t, podText)
+	for what, ok := range map[string]bool{
+		"owner":       pod.OwnerReferences[0].Kind == "StatefulSet" && pod.Spec.RestartPolicy == corev1.RestartPolicyAlways,
+		"labels":      len(pod.Labels) == 2 && pod.Annotations["example.com/a"] == "b: c",
+		"node":        pod.Spec.NodeName == "n1" && pod.Status.HostIP == "10.0.0.1" && *pod.Spec.Priority == 100,
+		"containers":  len(pod.Spec.Containers) == 1 && len(pod.Spec.InitContainers) == 1 && pod.Status.InitContainerStatuses[0].Ready,
+		"conditions":  len(pod.Status.Conditions) == 2 && pod.Status.Conditions[0].Status == corev1.ConditionFalse,
+		"claim":       pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName == "data-web-0",
+		"memory":      pod.Spec.Volumes[1].EmptyDir.Medium == corev1.StorageMediumMemory && pod.Spec.Volumes[1].EmptyDir.SizeLimit.String() == "64Mi",
+		"projected":   len(pod.Spec.Volumes[2].Projected.Sources) == 3,
+		"tolerations": len(pod.Spec.Tolerations) == 2 && *pod.Spec.Tolerations[1].TolerationSeconds == 300 && pod.Spec.NodeSelector["disk"] == "ssd",
+		"events":      len(p.events) == 3 && p.events[2].count == 3 && strings.HasSuffix(p.events[2].message, "two\nlines of it"),
+		"clock":       p.clock().Equal(time.Date(2026, 8, 24, 10, 6, 5, 0, time.UTC)),
+	} {
+		if !ok {
+			t.Errorf("the %s is read wrong", what)
+		}
+	}
+	for what, ok := range containerIs(pod) {
+		if !ok {
+			t.Errorf("the %s is read wrong", what)
+		}
+	}
+	p.settle(p.clock())
+	if pod.DeletionTimestamp.UTC() != time.Date(2026, 8, 24, 10, 4, 5, 0, time.UTC) || *pod.DeletionGracePeriodSeconds != 30 {
+		t.Errorf("deleted at %s", pod.DeletionTimestamp)
+	}
+}
+
+// containerIs tells what of the pod's container is read as it is printed.
+func containerIs(pod *corev1.Pod) map[string]bool {
 	app := pod.Spec.Containers[0]
 	last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
-	for what, ok := range map[string]bool{
-		"owner":            pod.OwnerReferences[0].Kind == "StatefulSet" && pod.Spec.RestartPolicy == corev1.RestartPolicyAlways,
-		"labels":           len(pod.Labels) == 2 && pod.Annotations["example.com/a"] == "b: c",
-		"node":             pod.Spec.NodeName == "n1" && pod.Status.HostIP == "10.0.0.1" && *pod.Spec.Priority == 100,
-		"containers":       len(pod.Spec.Containers) == 1 && len(pod.Spec.InitContainers) == 1 && pod.Status.InitContainerStatuses[0].Ready,
+	return map[string]bool{
 		"command":          len(app.Command) == 3 && strings.Contains(app.Command[2], "Limits: no"),
 		"ports":            len(app.Ports) == 2 && app.Ports[0].Name == "http" && app.Ports[1].HostPort == 9090,
 		"message":          last.Message == "first line\nReason: second line\n  name:\nthird line",
@@ -150,21 +176,6 @@ func TestDescribedPod(t *testing.T) {
 		"environment from": app.EnvFrom[0].ConfigMapRef.Name == "settings" && *app.EnvFrom[0].ConfigMapRef.Optional && app.EnvFrom[0].Prefix == "X_",
 		"environment":      len(app.Env) == 4 && app.Env[1].ValueFrom.SecretKeyRef.Key == "password" && app.Env[2].ValueFrom.ConfigMapKeyRef.Name == "settings",
 		"mounts":           app.VolumeMounts[0].SubPath == "sub" && app.VolumeMounts[1].ReadOnly,
-		"conditions":       len(pod.Status.Conditions) == 2 && pod.Status.Conditions[0].Status == corev1.ConditionFalse,
-		"claim":            pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName == "data-web-0",
-		"memory":           pod.Spec.Volumes[1].EmptyDir.Medium == corev1.StorageMediumMemory && pod.Spec.Volumes[1].EmptyDir.SizeLimit.String() == "64Mi",
-		"projected":        len(pod.Spec.Volumes[2].Projected.Sources) == 3,
-		"tolerations":      len(pod.Spec.Tolerations) == 2 && *pod.Spec.Tolerations[1].TolerationSeconds == 300 && pod.Spec.NodeSelector["disk"] == "ssd",
-		"events":           len(p.events) == 3 && p.events[2].count == 3 && strings.HasSuffix(p.events[2].message, "two\nlines of it"),
-		"clock":            p.clock().Equal(time.Date(2026, 8, 24, 10, 6, 5, 0, time.UTC)),
-	} {
-		if !ok {
-			t.Errorf("the %s is read wrong", what)
-		}
-	}
-	p.settle(p.clock())
-	if pod.DeletionTimestamp.UTC() != time.Date(2026, 8, 24, 10, 4, 5, 0, time.UTC) || *pod.DeletionGracePeriodSeconds != 30 {
-		t.Errorf("deleted at %s", pod.DeletionTimestamp)
 	}
 }
 

@@ -31,7 +31,10 @@ func grouped(causes []Cause) []group {
 			groups = append(groups, group{Cause: c})
 		}
 		if c.At.After(groups[i].At) {
+			c.Leads = slices.Concat(c.Leads, wider(&groups[i].Cause))
 			groups[i].Cause = c
+		} else if len(groups[i].all) > 0 {
+			groups[i].Leads = slices.Concat(groups[i].Leads, wider(&c))
 		}
 		groups[i].all = append(groups[i].all, c.About)
 	}
@@ -49,9 +52,17 @@ func sameness(c *Cause) string {
 		fmt.Fprintf(&b, "\x00%s\x00%s", masked(f.Title+f.Command, c.About), f.patch())
 	}
 	for i := range c.Leads {
-		fmt.Fprintf(&b, "\x01%s\x02", sameness(&c.Leads[i]))
+		if c.Leads[i].About.Kind == "Pod" {
+			fmt.Fprintf(&b, "\x01%s\x02", sameness(&c.Leads[i]))
+		}
 	}
 	return b.String()
+}
+
+// wider returns what follows from a cause for something larger than a pod: a rollout that does not get on hangs below the
+// cause in one of its pods, and follows from that in all of them.
+func wider(c *Cause) []Cause {
+	return slices.DeleteFunc(slices.Clone(c.Leads), func(lead Cause) bool { return lead.About.Kind == "Pod" })
 }
 
 func masked(message string, about Thing) string {

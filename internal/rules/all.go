@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/rules/admission"
+	"github.com/kubeinquest/inquest/internal/rules/change"
 	"github.com/kubeinquest/inquest/internal/rules/config"
 	"github.com/kubeinquest/inquest/internal/rules/control"
 	"github.com/kubeinquest/inquest/internal/rules/create"
@@ -25,12 +26,14 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 	"github.com/kubeinquest/inquest/internal/rules/usage"
+	"github.com/kubeinquest/inquest/internal/rules/workload"
 )
 
 // All returns every rule, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		admission.Rules,
+		change.Rules,
 		config.Rules,
 		control.Rules,
 		create.Rules,
@@ -48,5 +51,6 @@ func All() []*diagnosis.Rule {
 		scheduling.Rules,
 		storage.Rules,
 		usage.Rules,
+		workload.Rules,
 	)
 }

@@ -21,7 +21,7 @@ type eviction struct {
 	facts   []evidence.Fact
 }
 
-// read returns the eviction of the pass's pod. The status proves it; the Evicted Event and the condition
+// read returns the eviction of the pass's pod. The status proves it; the Evicted Event of its kubelet and the condition
 // DisruptionTarget, which only node pressure sets, tell when it was decided, before the containers were killed.
 func read(p *diagnosis.Pass) (eviction, bool) {
 	st := p.PodStatus()
@@ -34,6 +34,9 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 		Where: "status", Text: "reason " + st.Reason + ", message " + e.message,
 	}}
 	for _, event := range p.Events(evicted) {
+		if event.Reporter == "karpenter" {
+			continue
+		}
 		e.at = event.First
 		e.facts = append(e.facts, event.Fact())
 		break
@@ -46,6 +49,11 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 	for _, a := range p.Attempts() {
 		if e.at.IsZero() && !a.Finished.IsZero() {
 			e.at = a.Finished
+		}
+	}
+	for _, c := range st.Conditions { // the last resort: when the pod stopped being ready
+		if c.Type == corev1.PodReady && e.at.IsZero() {
+			e.at = c.LastTransitionTime.Time
 		}
 	}
 	return e, true

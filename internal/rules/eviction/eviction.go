@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package eviction holds the rules about pods that the kubelet throws out: because the node ran low, or because the pod
-// took more local storage than it may. An evicted pod is not restarted; its controller makes another one.
+// Package eviction holds the rules about pods that somebody other than their owner ends: the kubelet because the node ran
+// low, shuts down or has to take a critical pod, or because the pod took more local storage than it may; the scheduler for
+// a pod of higher priority; the taint manager; the garbage collector; and whoever evicts through the API. Such a pod is
+// not restarted; its controller makes another one.
 package eviction
 
 import "github.com/kubeinquest/inquest/internal/diagnosis"
@@ -10,4 +12,12 @@ import "github.com/kubeinquest/inquest/internal/diagnosis"
 var Rules = []*diagnosis.Rule{
 	NodePressure,
 	StorageLimit,
+	APIEviction,
+	Preempted,
+	Tainted,
+	NodeShutdown,
+	CriticalAdmitted,
+	NodeGone,
+	NodeToGo,
+	BudgetBlocks,
 }

@@ -3,6 +3,7 @@
 package eviction
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -55,8 +56,9 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 		if low == nil {
 			f.Message = fmt.Sprintf("pod %s was turned away by node %s, which was under pressure: %s", p.About().Name, p.NodeName(), condition[1])
 		} else {
-			f.Message = fmt.Sprintf("pod %s was evicted because node %s ran low on %s%s", p.About().Name, p.NodeName(), low[1], figures(e.message))
-			f.Fixes = request(p, e.message)
+			f.Message = fmt.Sprintf("pod %s was evicted because node %s ran low on %s%s", p.About().Name, p.NodeName(), plain(low[1]), figures(e.message))
+			f.Facts = append(f.Facts, quality(p)...)
+			f.Fixes = request(p, low[1], e.message)
 		}
 		f.Fixes = append(f.Fixes, diagnosis.Fix{
 			Title:   fmt.Sprintf("Find what fills node %s, and move or limit it", p.NodeName()),
@@ -67,10 +69,11 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 }
 
 var (
-	lowOn        = regexp.MustCompile(`^The node was low on resource: (\S+)\.`)
+	lowOn        = regexp.MustCompile(`^The node was low on (?:resource: |compute resources)?\[?([^\s\]]*?)\]?\.`)
 	hadCondition = regexp.MustCompile(`The node had condition: \[([^\]]+)\]`)
 	threshold    = regexp.MustCompile(`Threshold quantity: ([^\s,]+), available: (\S+)\.`)
-	consumer     = regexp.MustCompile(`Container (\S+) was using ([^\s,]+), request is ([^\s,]+), has larger consumption of (\S+)\.`)
+	// Until 1.26: "Container app was using 19212Ki, which exceeds its request of 0.".
+	consumer = regexp.MustCompile(`Container (\S+) was using ([^\s,]+), (?:request is ([^\s,]+), has larger consumption of (\S+)\.|which exceeds its request of (\S+)\.)`)
 )
 
 // figures repeats how low the node was and which containers used more than they request. The kubelet leaves both out
@@ -81,13 +84,35 @@ func figures(message string) string {
 		text = fmt.Sprintf(" (%s left, threshold %s)", mebibytes(m[2]), mebibytes(m[1]))
 	}
 	for _, m := range consumer.FindAllStringSubmatch(message, -1) {
-		asked := "requests " + m[3]
-		if m[3] == "0" {
+		request := cmp.Or(m[3], m[5])
+		asked := "requests " + request
+		if request == "0" {
 			asked = "requests none"
 		}
 		text += fmt.Sprintf("; container %s used %s and %s", m[1], mebibytes(m[2]), asked)
 	}
 	return text
+}
+
+// plain says what a resource or condition is where its name does not.
+func plain(resource string) string {
+	means := map[string]string{
+		"": "memory", "MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids", "pids": "process ids",
+		"ephemeral-storage": "ephemeral-storage, its disk", "nodefs": "nodefs, its disk", "imagefs": "imagefs, the disk of its images",
+		"inodes": "inodes: there are too many files", "nodefsInodes": "inodes: there are too many files", "imagefsInodes": "inodes: its images have too many files",
+	}
+	return cmp.Or(means[resource], resource)
+}
+
+// quality cites the pod's quality of service: those without requests are evicted first, those within theirs last.
+func quality(p *diagnosis.Pass) []evidence.Fact {
+	class := p.PodStatus().QOSClass
+	if class == "" {
+		return nil
+	}
+	return []evidence.Fact{{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.qosClass", Text: "qosClass " + string(class),
+	}}
 }
 
 const mib = 1 << 20
@@ -103,10 +128,10 @@ func mebibytes(quantity string) string {
 
 // request proposes that the containers request the memory they used: a pod that stays within its requests is evicted
 // last. For storage the kubelet's figure leaves out the emptyDir volumes, so nothing can be proposed.
-func request(p *diagnosis.Pass, message string) []diagnosis.Fix {
+func request(p *diagnosis.Pass, low, message string) []diagnosis.Fix {
 	var fixes []diagnosis.Fix
 	for _, m := range consumer.FindAllStringSubmatch(message, -1) {
-		if m[4] != string(corev1.ResourceMemory) {
+		if cmp.Or(m[4], low) != string(corev1.ResourceMemory) {
 			continue
 		}
 		to := mebibytes(m[2])
@@ -116,7 +141,7 @@ func request(p *diagnosis.Pass, message string) []diagnosis.Fix {
 				list = "initContainers"
 			}
 		}
-		fields := map[string]any{"name": m[1], "resources": map[string]any{"requests": map[string]any{m[4]: to}}}
+		fields := map[string]any{"name": m[1], "resources": map[string]any{"requests": map[string]any{string(corev1.ResourceMemory): to}}}
 		fix := diagnosis.Fix{
 			Title: fmt.Sprintf("Let container %s request the %s of memory that it uses, so that it is not evicted first", m[1], to),
 			Patch: p.PatchPodSpec(map[string]any{list: []any{fields}}),

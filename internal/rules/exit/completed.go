@@ -34,7 +34,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	Also:   evidence.Events | evidence.Logs,
 	Effect: diagnosis.ProcessCompleted,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted,
+		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RestartIntended,
 	},
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)

@@ -33,6 +33,7 @@ the node ended it, and that finding is the cause; otherwise who ended it stays o
 	Effect: diagnosis.EndLost,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.NodeRestarted, diagnosis.NodeLost, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed,
+		diagnosis.RestartIntended,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()

@@ -48,12 +48,13 @@ var Rules = []*diagnosis.Rule{
 var orders = []diagnosis.Effect{
 	diagnosis.LivenessFailed, diagnosis.StartupFailed, diagnosis.HookFailed, diagnosis.PodDeleted, diagnosis.Evicted,
 	diagnosis.NodeRestarted, diagnosis.RuntimeFailed, diagnosis.SandboxFailed, diagnosis.ConfigChanged, diagnosis.StuckTerminating,
+	diagnosis.DeadlinePassed, diagnosis.RestartIntended,
 }
 
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports
 // exit code 255 then), the kubelet's is ContainerStatusUnknown where the runtime lost the container.
 func unseen(a evidence.Attempt) bool {
-	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown"
+	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown" || a.Reason == "RestartingAllContainers"
 }
 
 // unrunnable tells whether the container was created and its process could not be run at all.

@@ -14,11 +14,12 @@ import (
 var reasons = []diagnosis.Effect{
 	diagnosis.DependencyDown, diagnosis.NameUnresolved, diagnosis.NetworkFailed, diagnosis.CertExpired, diagnosis.ConfigChanged,
 	diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.StorageFull, diagnosis.VolumeFailed, diagnosis.LeaseLost, diagnosis.OutOfMemory, diagnosis.Evicted, diagnosis.PodDeleted,
+	diagnosis.DeadlinePassed, diagnosis.RestartIntended,
 }
 
 // with are other effects than those before.
 func with(effects ...diagnosis.Effect) []diagnosis.Effect {
-	return append(effects, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted)
+	return append(effects, diagnosis.ConfigChanged, diagnosis.ConfigMissing, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RestartIntended)
 }
 
 // finding says how the process ended and, in its own words, why. The status proves the end; that its reason is the one

@@ -40,7 +40,7 @@ The fields are described in KEP-3329 and in kubernetes pkg/registry/core/pod; re
 	Needs:    evidence.Status,
 	Also:     evidence.Events | evidence.Spec,
 	Effect:   diagnosis.PodDeleted,
-	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RolledOut},
+	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.DeadlinePassed},
 	Run: func(p *diagnosis.Pass) {
 		d, ok := read(p)
 		if !ok || p.PodStatus().Reason == "Evicted" || p.Now().Sub(d.due) > settle {

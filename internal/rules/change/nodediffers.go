@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// NodeDiffers recognises a workload that fails on a node which is unlike those on which it is well.
+var NodeDiffers = &diagnosis.Rule{
+	ID:    "CHG009",
+	Title: "Pods fail only on a node that differs from the others",
+	Doc: `
+Pods made from one template fail on this node and are well on others, and the node differs from all of those in something
+that programs notice: the architecture, the kernel, the operating system's image, the container runtime or the kubelet's
+version. Usual ends are a rollout of nodes that has begun, or a pool of other machines.
+
+**How it is told from its look-alikes.** All pods of the template on the node fail, at least one on another node is ready,
+and none fails elsewhere. A node like the others proves nothing: one pod may fail for its own data. Pods of different
+templates are not compared, for that is the rollout's doing (CHG001). A node that is not ready or under pressure says so
+itself.
+
+**What to do.** Move the pods away (cordon the node, delete the pod) and see whether they are well elsewhere; then find out
+what the difference breaks, or bind the workload to nodes of the kind that it needs.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Node,
+	Needs:  evidence.Node | evidence.Status | evidence.Spec,
+	Effect: diagnosis.ConfigChanged,
+	Change: true,
+	Run: func(p *diagnosis.Pass) {
+		node := p.Node()
+		for _, pod := range diagnosis.List[*corev1.Pod](p) {
+			if node == nil || pod.Spec.NodeName != node.Name || !fails(p, pod) {
+				continue
+			}
+			elsewhere, only := others(p, pod)
+			what, facts := unlike(node, elsewhere)
+			if !only || len(elsewhere) == 0 || what == "" {
+				continue
+			}
+			p.Report(diagnosis.Finding{
+				At: pod.CreationTimestamp.Time, Confidence: diagnosis.Likely, Facts: slices.Concat(facts, citeEnd(pod)),
+				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), what),
+				Fixes: []diagnosis.Fix{{
+					Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node.Name), Risk: diagnosis.Evict,
+					Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node.Name, pod.Namespace, pod.Name),
+				}},
+			})
+			return
+		}
+	},
+}
+
+// others returns the nodes on which pods like this one are well, and whether all that fail are on its own.
+func others(p *diagnosis.Pass, pod *corev1.Pod) (nodes []*corev1.Node, only bool) {
+	for _, other := range diagnosis.List[*corev1.Pod](p) {
+		if other.Namespace != pod.Namespace || !alike(pod, other) {
+			continue
+		}
+		here := other.Spec.NodeName == pod.Spec.NodeName
+		if bad := fails(p, other); bad != here {
+			return nil, false
+		}
+		if node, ok := diagnosis.Get[*corev1.Node](p, "", other.Spec.NodeName); ok && !here && ready(other) && !slices.Contains(nodes, node) {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes, true
+}
+
+// alike tells whether two pods were made by one controller from one template.
+func alike(a, b *corev1.Pod) bool {
+	return len(a.OwnerReferences) > 0 && len(b.OwnerReferences) > 0 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID && sameTemplate(a, b)
+}
+
+// unlike says in what a node differs from every other one.
+func unlike(node *corev1.Node, others []*corev1.Node) (what string, facts []evidence.Fact) {
+	var names []string
+	for _, k := range []struct {
+		field, says string
+		of          func(*corev1.NodeSystemInfo) string
+	}{
+		{"architecture", "architecture", func(i *corev1.NodeSystemInfo) string { return i.Architecture }},
+		{"kernelVersion", "kernel", func(i *corev1.NodeSystemInfo) string { return i.KernelVersion }},
+		{"osImage", "operating system", func(i *corev1.NodeSystemInfo) string { return i.OSImage }},
+		{"containerRuntimeVersion", "container runtime", func(i *corev1.NodeSystemInfo) string { return i.ContainerRuntimeVersion }},
+		{"kubeletVersion", "kubelet version", func(i *corev1.NodeSystemInfo) string { return i.KubeletVersion }},
+	} {
+		own := k.of(&node.Status.NodeInfo)
+		if own == "" || slices.ContainsFunc(others, func(n *corev1.Node) bool { return k.of(&n.Status.NodeInfo) == own }) {
+			continue
+		}
+		names = append(names, k.says)
+		for _, n := range append([]*corev1.Node{node}, others[:min(len(others), 1)]...) {
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(n), Where: "status.nodeInfo." + k.field, Text: k.field + " " + k.of(&n.Status.NodeInfo),
+			})
+		}
+	}
+	return strings.Join(names, " and "), facts
+}
+
+func named(nodes []*corev1.Node) string {
+	var names []string
+	for _, n := range nodes {
+		names = append(names, n.Name)
+	}
+	return strings.Join(names, ", ")
+}

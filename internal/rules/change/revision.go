@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package change
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A revision is one pod template that a workload had, and the pods made from it.
+type revision struct {
+	ref      evidence.Ref // the ReplicaSet; of a StatefulSet or DaemonSet the ControllerRevision
+	top      evidence.Ref // the workload
+	number   int64
+	made     time.Time
+	template *corev1.PodTemplateSpec
+	hash     string // what its pods are labelled with, where they have no owner of their own
+}
+
+// deploymentRevision is the annotation by which a Deployment numbers its ReplicaSets.
+const deploymentRevision = "deployment.kubernetes.io/revision"
+
+// revisionsOf returns the revisions known of the workload that is or controls the thing, the newest first.
+func revisionsOf(p *diagnosis.Pass) []revision {
+	top, _ := p.Workload()
+	var list []revision
+	for _, rs := range diagnosis.List[*appsv1.ReplicaSet](p) {
+		n, err := strconv.ParseInt(rs.Annotations[deploymentRevision], 10, 64)
+		if c := metav1.GetControllerOf(rs); err == nil && c != nil && evidence.RefTo(c.Kind, rs.Namespace, c.Name) == top {
+			list = append(list, revision{ref: evidence.RefOf(rs), top: top, number: n, made: rs.CreationTimestamp.UTC(), template: &rs.Spec.Template})
+		}
+	}
+	for _, cr := range diagnosis.List[*appsv1.ControllerRevision](p) {
+		var data struct {
+			Spec struct {
+				Template *corev1.PodTemplateSpec `json:"template"`
+			} `json:"spec"`
+		}
+		c := metav1.GetControllerOf(cr)
+		if c == nil || evidence.RefTo(c.Kind, cr.Namespace, c.Name) != top || json.Unmarshal(cr.Data.Raw, &data) != nil || data.Spec.Template == nil {
+			continue
+		}
+		hash := cr.Name // a StatefulSet labels its pods with this, a DaemonSet with the hash alone
+		if top.Kind == "DaemonSet" {
+			hash = cr.Labels[appsv1.ControllerRevisionHashLabelKey]
+		}
+		list = append(list, revision{ref: evidence.RefOf(cr), top: top, number: cr.Revision, made: cr.CreationTimestamp.UTC(), template: data.Spec.Template, hash: hash})
+	}
+	slices.SortStableFunc(list, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+	return list
+}
+
+// has tells whether the pod was made from the revision.
+func (r revision) has(pod *corev1.Pod) bool {
+	c := metav1.GetControllerOf(pod)
+	if c == nil || pod.Namespace != r.ref.Namespace {
+		return false
+	}
+	if r.hash != "" {
+		return c.Kind == r.top.Kind && c.Name == r.top.Name && pod.Labels[appsv1.ControllerRevisionHashLabelKey] == r.hash
+	}
+	return c.Kind == r.ref.Kind && c.Name == r.ref.Name
+}
+
+// cite makes facts of what two revisions have at the place of a difference; where that cannot be said in a line, of the
+// newer one's number.
+func (r revision) cite(d difference, before revision) []evidence.Fact {
+	var facts []evidence.Fact
+	for _, side := range []struct {
+		r    revision
+		text string
+	}{{before, d.was}, {r, d.is}} {
+		root := "spec.template."
+		if side.r.hash != "" {
+			root = "data.spec.template."
+		}
+		if side.text != "" && len(side.text) <= longest {
+			facts = append(facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: side.r.ref, At: side.r.made, Where: root + d.where, Text: side.text})
+		}
+	}
+	if len(facts) > 0 {
+		return facts
+	}
+	f := evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: r.ref, At: r.made, Where: "metadata.annotations", Text: fmt.Sprintf("%s %d", deploymentRevision, r.number)}
+	if r.hash != "" {
+		f.Where, f.Text = "revision", fmt.Sprintf("revision %d", r.number)
+	}
+	return []evidence.Fact{f}
+}
+
+// longest is how long a command may be to be shown whole.
+const longest = 200

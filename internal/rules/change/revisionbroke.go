@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package change
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
+)
+
+// RevisionBroke recognises an end by the very thing that the pod's revision changed.
+var RevisionBroke = &diagnosis.Rule{
+	ID:    "CHG002",
+	Title: "What failed is what the revision changed",
+	Doc: `
+The pod is of a revision that changed something, and the container ended by that: it names an environment variable that the
+revision removed or changed, it was killed at a memory limit that the revision lowered or set, by a probe that the revision
+changed, or its command could not be run since the revision changed it or the image.
+
+**How it is told from its look-alikes.** Two independent facts must meet: the difference between the templates, and how the
+container ended or what it wrote last. A variable that was removed and is named nowhere, a limit that was raised, a probe
+of another container do not count; nor does an end after more than an hour of running, which the change had time to cause
+before.
+
+**What to do.** Put back what the revision changed, or go back to the revision before.
+
+The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions of a StatefulSet or DaemonSet.
+`,
+	Stage:  diagnosis.Stable,
+	Scope:  diagnosis.Attempt,
+	Needs:  evidence.Spec | evidence.Status,
+	Also:   evidence.Logs | evidence.Events,
+	Effect: diagnosis.ConfigChanged,
+	Change: true,
+	Run: func(p *diagnosis.Pass) {
+		a := p.Attempt()
+		pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
+		if !ok || !a.Started.IsZero() && a.Finished.Sub(a.Started) > time.Hour {
+			return
+		}
+		all := revisionsOf(p)
+		i := slices.IndexFunc(all, func(r revision) bool { return r.has(pod) })
+		if i < 0 || i+1 >= len(all) {
+			return
+		}
+		now, before := all[i], all[i+1]
+		for _, d := range differences(before.template, now.template) {
+			if d.container != a.Of.Container {
+				continue
+			}
+			effect, fact := join(p, a, d)
+			if effect == "" {
+				continue
+			}
+			p.Report(diagnosis.Finding{
+				At: a.Finished, Confidence: diagnosis.Likely,
+				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", a.Of.Container, now.number, now.top, d.text, effect),
+				Facts:   slices.Concat(now.cite(d, before), []evidence.Fact{a.Fact()}, fact),
+				Fixes:   []diagnosis.Fix{undo(now.top, before.number)},
+			})
+			return
+		}
+	},
+}
+
+// join tells how an end follows from a difference, with the fact that says so beside the end itself; "" where it does not.
+func join(p *diagnosis.Pass, a evidence.Attempt, d difference) (string, []evidence.Fact) {
+	order, ordered := p.Order()
+	switch {
+	case d.field == "env" && d.name != "":
+		if line := naming(p, a, d.name); line != "" {
+			return "which its last lines name", []evidence.Fact{a.LineFact(line, time.Time{})}
+		}
+	case d.field == "resources.limits" && d.name == "memory" && a.Reason == "OOMKilled" && lower(d.to, d.from):
+		return "and it is killed at that limit", nil
+	case d.field == "livenessProbe" && ordered && order.By == evidence.ByLiveness,
+		d.field == "startupProbe" && ordered && order.By == evidence.ByStartup:
+		return "and the kubelet ended it because that probe failed", []evidence.Fact{order.Event.Fact()}
+	case (d.field == "command" || d.field == "args" || d.field == "image") && unrunnable(a):
+		return "and it cannot be run", nil
+	}
+	return "", nil
+}
+
+// unrunnable tells whether the command of a container could not be run, by the runtime or by a shell.
+func unrunnable(a evidence.Attempt) bool {
+	return a.Reason == "StartError" || a.Reason == "ContainerCannotRun" || a.ExitCode == 126 || a.ExitCode == 127
+}
+
+// lastLines is how many lines before its end a container's failure is looked for in, where no error block is found.
+const lastLines = 10
+
+// naming returns the line in which a container, before it ended with an error or at once, names something.
+func naming(p *diagnosis.Pass, a evidence.Attempt, name string) string {
+	text := p.Log().Text
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	lines = lines[max(len(lines)-lastLines, 0):]
+	if block, found := signature.Find(text); found {
+		lines = append(slices.Clone(block.Lines), lines...)
+	}
+	word := regexp.MustCompile(`(?:^|[^A-Za-z0-9_])` + regexp.QuoteMeta(name) + `(?:[^A-Za-z0-9_]|$)`)
+	for _, line := range append(lines, a.Message) {
+		if word.MatchString(line) {
+			return line
+		}
+	}
+	return ""
+}
+
+// lower tells whether a quantity is below another; any is below none.
+func lower(to, from string) bool {
+	a, err := resource.ParseQuantity(to)
+	if err != nil {
+		return false
+	}
+	b, err := resource.ParseQuantity(from)
+	return err != nil || a.Cmp(b) < 0
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package workload holds the rules about controllers of pods: those that cannot finish what they began, that were told to
+// want nothing, or whose work failed for good. What is wrong with a single pod is for other families to say; where that is
+// known, the controller's trouble follows from it.
+package workload
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Rules are the rules of this family in order of id.
+var Rules = []*diagnosis.Rule{
+	NoProgress,
+	ScaledToZero,
+	JobFailed,
+	JobDeadline,
+	CronJobIdle,
+	CronJobSkips,
+	StuckRevision,
+	Misscheduled,
+	AutoscalerBlind,
+	AutoscalerAtMaximum,
+	Paused,
+	ReadinessGate,
+	PodDeadline,
+}
+
+// podTrouble are the effects by which a pod comes to nothing, so that its controller has fewer than it wants.
+var podTrouble = []diagnosis.Effect{
+	diagnosis.NotAdmitted, diagnosis.NotScheduled, diagnosis.VolumeFailed, diagnosis.SandboxFailed, diagnosis.ConfigMissing,
+	diagnosis.ImageUnavailable, diagnosis.Evicted, diagnosis.DeadlinePassed, diagnosis.HookFailed, diagnosis.StartupFailed,
+	diagnosis.LivenessFailed, diagnosis.OutOfMemory, diagnosis.NotStarted, diagnosis.ProcessFailed, diagnosis.ProcessCompleted,
+	diagnosis.Terminated, diagnosis.Killed, diagnosis.EndLost, diagnosis.NotReady, diagnosis.InitBlocked, diagnosis.StuckTerminating,
+	diagnosis.RolledOut, diagnosis.ConfigChanged, diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.RuntimeFailed,
+}
+
+// status makes a fact of a field of the status of the pass's thing.
+func status(p *diagnosis.Pass, at time.Time, where, format string, args ...any) evidence.Fact {
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: where, Text: fmt.Sprintf(format, args...),
+	}
+}
+
+// spec makes a fact of a field of the spec of the pass's thing.
+func spec(p *diagnosis.Pass, where string, value any) evidence.Fact {
+	return evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: where, Text: fmt.Sprint(value)}
+}
+
+// troubled returns the pods that are so, and whose end or state accounts for their controller's.
+func troubled(p *diagnosis.Pass, pods []*corev1.Pod) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, pod := range pods {
+		if evidence.Troubled(pod, p.Now()) {
+			refs = append(refs, evidence.RefOf(pod))
+		}
+	}
+	return refs
+}
+
+// own returns the pods that the pass's controller makes itself.
+func own(p *diagnosis.Pass) []*corev1.Pod {
+	return slices.DeleteFunc(p.Siblings(), func(pod *corev1.Pod) bool {
+		c := metav1.GetControllerOf(pod)
+		return c == nil || c.Kind != p.About().Kind || c.Name != p.About().Name
+	})
+}
+
+// since is when a state is said to have begun: now, where pods are known to bring it about, so that their trouble comes
+// first; else when its condition turned.
+func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Time {
+	if len(through) > 0 || turned.IsZero() {
+		return p.Now()
+	}
+	return turned
+}
+
+// writer returns who last wrote a field of the spec of an object, as far as the API server kept it, with the fact that
+// says so.
+func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
+	for i, e := range o.GetManagedFields() {
+		var fields map[string]map[string]any
+		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
+			continue
+		}
+		if _, ok := fields["f:spec"][field]; ok && e.Time.After(fact.At) {
+			by = e.Manager
+			fact = evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
+				Where: fmt.Sprintf("metadata.managedFields[%d]", i), Text: fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339)),
+			}
+			if by == "kube-controller-manager" && e.Subresource == "scale" {
+				by = "a HorizontalPodAutoscaler"
+			}
+		}
+	}
+	return by, fact
+}
+
+// newest returns the pods that the ReplicaSet of the newest revision has, of those that a Deployment has.
+func newest(p *diagnosis.Pass, pods []*corev1.Pod) []*corev1.Pod {
+	d := p.Object(p.About())
+	const revision = "deployment.kubernetes.io/revision"
+	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
+		c := metav1.GetControllerOf(pod)
+		if c == nil {
+			return true
+		}
+		rs := p.Object(evidence.RefTo(c.Kind, pod.Namespace, c.Name))
+		return rs == nil || d == nil || cmp.Compare(rs.GetAnnotations()[revision], d.GetAnnotations()[revision]) != 0
+	})
+}
+
+// kubectl writes a command about the pass's thing.
+func kubectl(p *diagnosis.Pass, verb string) string {
+	return fmt.Sprintf("kubectl %s -n %s %s", verb, p.About().Namespace, p.About())
+}
+
+// pods counts pods in words.
+func pods(n int32) string {
+	if n == 1 {
+		return "1 pod"
+	}
+	return fmt.Sprintf("%d pods", n)
+}
+
+// conditionText writes a condition as facts do.
+func conditionText(status, reason, message string) string {
+	text := "status " + status
+	if reason != "" {
+		text += ", reason " + reason
+	}
+	if message != "" {
+		text += ", message " + message
+	}
+	return text
+}
