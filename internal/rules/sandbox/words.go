@@ -39,7 +39,7 @@ var wordings = []struct {
 	{missing, []string{"failed to find plugin"}},
 	{exhausted, []string{
 		"no ip addresses available", "no available ip addresses", "failed to assign an ip address", "no ips available", "no more ips", "range is full",
-		"ipam allocated only", "allocated only 0", "no available addresses", "no free addresses", "no addresses available", "insufficientfreeaddresses",
+		"ipam allocated only", "allocated only 0", "assigned 0 out of", "no more free affine blocks", "due to per host block limit", "no available addresses", "no free addresses", "no addresses available", "insufficientfreeaddresses",
 		"insufficientcidrblocks", "could not allocate ip in range", "ip address pool is exhausted",
 	}},
 	{notReady, []string{
