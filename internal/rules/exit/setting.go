@@ -13,7 +13,7 @@ const (
 	envName   = `[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+`
 	anyName   = `[A-Za-z][\w.-]*`
 	absent    = `(?:not (?:been )?(?:set|defined|found|provided|specified|configured)|unset|undefined|missing|empty|required|null or not set|mandatory|blank|(?:must|has to|needs? to|should) be (?:set|defined|provided|specified|configured|present))`
-	isAbsent  = `["'\x60\]]?(?: environment| env)?(?: variable| var| setting)?,? (?:is |was |are |has |must |cannot |can't |should |to )?(?:be |a )?`
+	isAbsent  = `["'\x60\]]?(?: environment| env)?(?: variable| var| setting)?,? (?:is |was |are |has |must not |must |cannot |can't |should |to )?(?:be |a )?`
 	variables = `(?:[Ee]nvironment|[Ee]nv|ENV|ENVIRONMENT)[ _-]?(?:[Vv]ariables?|[Vv]ars?|VARIABLES?)?(?:\(s\))?`
 )
 
