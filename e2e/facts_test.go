@@ -35,6 +35,25 @@ var shown = []struct {
 	namespaced bool
 }{
 	{"Pod", schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true},
+	{"Service", schema.GroupVersionResource{Version: "v1", Resource: "services"}, true},
+	{"ServiceAccount", schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}, true},
+	{"ResourceQuota", schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}, true},
+	{"LimitRange", schema.GroupVersionResource{Version: "v1", Resource: "limitranges"}, true},
+	{"PersistentVolumeClaim", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, true},
+	{"PersistentVolume", schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"}, false},
+	{"Namespace", schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, false},
+	{"StorageClass", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, false},
+	{"CSINode", schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "csinodes"}, false},
+	{"RuntimeClass", schema.GroupVersionResource{Group: "node.k8s.io", Version: "v1", Resource: "runtimeclasses"}, false},
+	{"PriorityClass", schema.GroupVersionResource{Group: "scheduling.k8s.io", Version: "v1", Resource: "priorityclasses"}, false},
+	{"EndpointSlice", schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}, true},
+	{"NetworkPolicy", schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}, true},
+	{"StatefulSet", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, true},
+	{"DaemonSet", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}, true},
+	{"ControllerRevision", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}, true},
+	{"CronJob", schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}, true},
+	{"HorizontalPodAutoscaler", schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}, true},
+	{"PodDisruptionBudget", schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}, true},
 	{"ConfigMap", schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, true},
 	{"Deployment", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, true},
 	{"ReplicaSet", schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}, true},
@@ -108,7 +127,14 @@ func (o output) has(f report.Fact) bool {
 	case "log":
 		return slices.Contains(strings.Split(o.logs[f.About.Name+"/"+f.About.Container], "\n"), f.Text)
 	}
-	return grounded.Says(o.objects[f.About.Kind+"/"+f.About.Name], f.Where, f.Text)
+	object, there := o.objects[f.About.Kind+"/"+f.About.Name]
+	switch {
+	case f.Text == "not found":
+		return !there
+	case f.Source == "metric": // of a moment that is over
+		return there
+	}
+	return grounded.Says(object, f.Where, f.Text)
 }
 
 // unseen returns the facts of a report that none of the outputs has.

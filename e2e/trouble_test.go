@@ -54,7 +54,7 @@ func TestTrouble(t *testing.T) {
 		{"no rights to a workload", podsOnly, in("deploy/shop"), 1, []string{"forbidden: this user cannot get deployments"}},
 		{"half the rights", podsOnly, in(shop, "-o", "wide"), 0, []string{
 			"EXT001 likely", "forbidden: cannot list events in namespace e2e-trouble",
-			"logs: forbidden: cannot get pods/log", "forbidden: cannot get nodes", "forbidden: cannot get replicasets",
+			"forbidden: cannot get pods/log", "forbidden: cannot get nodes", "forbidden: cannot get replicasets",
 		}},
 		{"nothing wrong", admin, in("calm"), 0, []string{"no trouble found, 1 pod looked at"}},
 	} {

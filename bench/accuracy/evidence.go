@@ -35,8 +35,11 @@ func found(s *evidence.Snapshot, f report.Fact) bool {
 		return true
 	}
 	o := s.Object(about)
-	if o == nil {
-		return s.IsAbsent(about)
+	switch {
+	case o == nil:
+		return f.Text == "not found" && s.IsAbsent(about)
+	case f.Source == "metric":
+		return s.Object(evidence.RefTo(about.Kind+"Metrics", about.Namespace, about.Name)) != nil
 	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	return err == nil && grounded.Says(fields, f.Where, f.Text)

@@ -37,11 +37,11 @@ func main() {
 			fmt.Println(t)
 		}
 	}
-	print(trials)
+	show(trials)
 }
 
-// print writes the figures of all trials, and of the groups that look alike to a table of reasons.
-func print(trials []trial) {
+// show prints the figures of all trials, and of the groups that look alike to a table of reasons.
+func show(trials []trial) {
 	s := sum(trials)
 	fmt.Printf("faults %d, benign %d\n", s.faults, s.benign)
 	fmt.Printf("           inquest  table of reasons\n")

@@ -132,10 +132,7 @@ func (t trial) String() string {
 	if len(t.causes) > 0 {
 		line += ": " + t.causes[0].Message
 	}
-	for _, f := range t.lost {
-		line += "\n       not found again: " + f
-	}
-	return line
+	return strings.Join(append([]string{line}, t.lost...), "\n       not found again: ")
 }
 
 // A score adds trials up.

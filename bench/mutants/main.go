@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -39,7 +40,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, every int, families []string) error {
+func run(ctx context.Context, every int, families []string) (err error) {
 	if len(families) == 0 {
 		tests, err := filepath.Glob(rules + "/*/*_test.go")
 		if err != nil {
@@ -57,7 +58,7 @@ func run(ctx context.Context, every int, families []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	tried, killed := 0, 0
 	for _, family := range families {
 		t, k, err := tryFamily(ctx, scratch, family, every)

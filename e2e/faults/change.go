@@ -140,7 +140,7 @@ func rollouts() []Fault {
 	crashed := func(p *corev1.Pod) bool {
 		return slices.ContainsFunc(statuses(p), func(st corev1.ContainerStatus) bool { return st.RestartCount > 0 })
 	}
-	rollout := func(name, about, patch string, broken func(*corev1.Pod) bool, want string) Fault {
+	rollout := func(name, about, patch string, broken func(*corev1.Pod) bool, want ...string) Fault {
 		return Fault{
 			Name: name, About: about, Ready: pods(1, isReady),
 			Act: func(ctx context.Context, c Cluster) error {
@@ -149,7 +149,7 @@ func rollouts() []Fault {
 				return err
 			},
 			So:  all(somePod(isReady), somePod(broken)),
-			Ask: "deploy/" + name, Want: []string{want}, Least: "likely",
+			Ask: "deploy/" + name, Want: want, Least: "likely",
 		}
 	}
 	return []Fault{
@@ -158,7 +158,7 @@ func rollouts() []Fault {
 		rollout("env-removed", "a new revision lacks an environment variable that the program needs",
 			`{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"DB_DSN","$patch":"delete"}]}]}}}}`, crashed, "CHG002"),
 		rollout("limit-lowered", "a new revision has a memory limit that the program does not fit in",
-			`{"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"limits":{"memory":"24Mi"}}}]}}}}`, crashed, "CHG002"),
+			`{"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"limits":{"memory":"24Mi"}}}]}}}}`, crashed, "CHG001", "CHG002"),
 		{
 			Name: "config-edited", About: "a ConfigMap is edited, and the pod that starts next crashes by it",
 			Ready: pods(2, isReady), Act: inTurn(editConfig, deleteFirst),

@@ -54,6 +54,8 @@ func configuring() []Fault {
 	token.Least = "likely"
 	dropped := fault("capability-dropped", "the program wants a capability that its container drops", looping(1, "Error"), "CRT016")
 	dropped.Least = "likely"
+	sidecar := fault("sidecar-crashing", "a sidecar fails while the main container is well", sidecarFails, "EXT001", "INI002", "EXT011")
+	sidecar.Least = "likely"
 	return []Fault{
 		fault("user-root", "the image runs as root, and must not", waiting(reason), "CFG004"),
 		named,
@@ -64,7 +66,7 @@ func configuring() []Fault {
 		},
 		fault("subpath-file", "the subPath leads through a file", waiting(reason), "CFG008"),
 		large, token, dropped,
-		fault("sidecar-crashing", "a sidecar fails while the main container is well", sidecarFails, "EXT001", "INI002"),
+		sidecar,
 	}
 }
 

@@ -32,6 +32,13 @@ func TestSays(t *testing.T) {
 		{"spec.nodeSelector.example.com/disk", "example.com/disk ssd", true},
 		{"metadata.deletionTimestamp", "deletionTimestamp 2026-01-01T00:00:00Z", true},
 		{"status.phase", "phase Running", false},
+		{"spec.nodeSelector[example.com/disk]", "example.com/disk ssd", true},
+		{"spec.containers", "containers 1", true},
+		{"spec.containers", "containers 2", false},
+		{"spec.containers", "containers [app]", true},
+		{"spec.volumes", "volumes 0", true},
+		{"spec.volumes", "volumes 1", false},
+		{"spec.nodeSelector", "nodeSelector map[example.com/disk:ssd]", true},
 	} {
 		if got := Says(pod, c.path, c.text); got != c.want {
 			t.Errorf("Says(%s, %q) = %v", c.path, c.text, got)

@@ -34,37 +34,41 @@ func TestOnePath(t *testing.T) {
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			archive, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := ruletest.Read(t, archive)
-			complete(s)
-			sel := question(s)
-			s, err = collect.Select(s, sel)
-			if err != nil {
-				t.Fatal(err)
-			}
-			server := apitest.New(t, s)
-			source := collect.Cluster{Config: server.Config(), Now: func() time.Time { return s.Taken }}
-			got, err := source.Snapshot(t.Context(), sel)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got.Facts = nil // which the fixture lacks as well, see complete
-			live := examine(got)
-			recorded := strings.HasPrefix(string(archive.Comment), "origin: lab")
-			if diff := cmp.Diff(encode(t, examine(s).Causes), encode(t, live.Causes)); recorded && diff != "" {
-				t.Errorf("causes differ (-bundle +cluster):\n%s", diff)
-			}
-			files, err := collect.Files(got)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(encode(t, live), encode(t, examine(ruletest.Read(t, ruletest.Archive(files))))); diff != "" {
-				t.Errorf("reports differ (-cluster +bundle):\n%s", diff)
-			}
+			onePath(t, name)
 		})
+	}
+}
+
+func onePath(t *testing.T, name string) {
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := ruletest.Read(t, archive)
+	complete(s)
+	sel := question(s)
+	s, err = collect.Select(s, sel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := apitest.New(t, s)
+	source := collect.Cluster{Config: server.Config(), Now: func() time.Time { return s.Taken }}
+	got, err := source.Snapshot(t.Context(), sel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Facts = nil // which the fixture lacks as well, see complete
+	live := examine(got)
+	recorded := strings.HasPrefix(string(archive.Comment), "origin: lab")
+	if diff := cmp.Diff(encode(t, examine(s).Causes), encode(t, live.Causes)); recorded && diff != "" {
+		t.Errorf("causes differ (-bundle +cluster):\n%s", diff)
+	}
+	files, err := collect.Files(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(encode(t, live), encode(t, examine(ruletest.Read(t, ruletest.Archive(files))))); diff != "" {
+		t.Errorf("reports differ (-cluster +bundle):\n%s", diff)
 	}
 }
 

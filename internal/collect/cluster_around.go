@@ -94,7 +94,7 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object) bool) {
 	objects, _, err := v.api.list(ctx, q, keep)
 	if err != nil {
-		v.gap(resources[q.kind].kind, within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
+		v.gap(beside(q.kind), within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
 	}
 	if err == nil || len(objects) > 0 {
 		v.has(q.kind)
@@ -184,7 +184,7 @@ func (v *visit) usage(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	for _, pod := range pods {
 		refs = append(refs, evidence.RefTo("PodMetrics", pod.Namespace, pod.Name))
-		if pod.Spec.NodeName != "" {
+		if pod.Spec.NodeName != "" && v.about.Kind != "Pod" { // of one pod, its node's load says nothing
 			refs = append(refs, evidence.RefTo("NodeMetrics", "", pod.Spec.NodeName))
 		}
 	}

@@ -177,10 +177,19 @@ func (v *visit) held(ctx context.Context, pods []*corev1.Pod) {
 	v.budgets(ctx, pods)
 }
 
+// beside is which kind of evidence is missing where things around those in question could not be listed. Of pods that is
+// not their status: that of the pods in question is known.
+func beside(kind string) evidence.Kind {
+	if kind == "Pod" {
+		return evidence.Changes
+	}
+	return resources[kind].kind
+}
+
 // take adds what a list gave. A kind that the cluster does not serve is no gap: there is nothing of it.
 func (v *visit) take(ctx context.Context, q query, objects []evidence.Object, err error) {
 	if err != nil && !isUnserved(err) {
-		v.gap(resources[q.kind].kind, within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
+		v.gap(beside(q.kind), within(q.namespace), v.api.why(ctx, err, "list", q.kind, q.namespace))
 	}
 	for _, o := range objects {
 		v.once([]evidence.Ref{evidence.RefOf(o)})

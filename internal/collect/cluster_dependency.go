@@ -237,7 +237,7 @@ func (v *visit) list(ctx context.Context, q query) {
 func (v *visit) backends(ctx context.Context, q query) []*corev1.Pod {
 	objects, _, err := v.api.list(ctx, q, nil)
 	if err != nil {
-		v.gap(resources["Pod"].kind, within(q.namespace), v.api.why(ctx, err, "list", "Pod", q.namespace))
+		v.gap(beside("Pod"), within(q.namespace), v.api.why(ctx, err, "list", "Pod", q.namespace))
 		return nil
 	}
 	slices.SortStableFunc(objects, func(a, b evidence.Object) int {

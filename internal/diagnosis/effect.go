@@ -21,6 +21,7 @@ const (
 	KernelFailed     Effect = "kernel failed" // lockup, oops, hung task, broken file system
 	DeviceFailed     Effect = "device failed"
 	NodeSaturated    Effect = "node saturated"
+	NodeBusy         Effect = "node busy" // its processors are in use now, which by itself explains no end
 	NodePressure     Effect = "node pressure"
 	RuntimeFailed    Effect = "runtime failed"
 	NameUnresolved   Effect = "name unresolved"
@@ -59,7 +60,7 @@ const (
 
 var effects = []Effect{
 	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, KernelFailed, DeviceFailed,
-	NodeSaturated, NodePressure, RuntimeFailed, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
+	NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
 	Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
 	PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted,
 	ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,

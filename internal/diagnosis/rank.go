@@ -130,10 +130,15 @@ func reaches(s *evidence.Snapshot, a, b *Finding) bool {
 	})
 }
 
-// spared tells whether the run that b is about began only after the node restart a, which ended other runs.
+// afterRestart is how long after a node's restart what goes wrong on it may follow from it: its network, its volumes and
+// its pods come back one after the other.
+const afterRestart = 10 * time.Minute
+
+// spared tells whether the node restart a came too early for b: the run that b is about began after it, or it is long over.
 func spared(s *evidence.Snapshot, a, b *Finding) bool {
 	runs := s.Attempts(b.About)
-	return a.Rule.Effect == NodeRestarted && b.Rule.Scope == Attempt && len(runs) > 0 && runs[0].Started.After(a.At)
+	began := b.Rule.Scope == Attempt && len(runs) > 0 && runs[0].Started.After(a.At)
+	return a.Rule.Effect == NodeRestarted && (began || b.At.Sub(a.At) > afterRestart)
 }
 
 // stronger prefers the surer explainer, then the one closer to what it explains, then the later one: of two orders to

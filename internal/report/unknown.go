@@ -146,7 +146,7 @@ func (t *text) notChecked(r *Report) {
 func (t *text) reason(x *reason) {
 	rules, things := 3, 3
 	if t.Wide {
-		rules, things = len(x.rules), len(x.things)
+		rules, things = 8, len(x.things)
 	}
 	what, why, of := x.phrase(rules, things)
 	t.para("   ", span{Escape(what), bold}, span{": " + Escape(why), plain}, span{Escape(of), dim})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Gen writes what surrounds a rule: the page of each rule in docs/rules, from the rule itself, and the files that a
-// new rule begins with.
+// Gen writes what surrounds a rule: the page of each rule in docs/rules, from the rule itself, the page of all causes
+// that are recognised, from the fixtures, and the files that a new rule begins with.
 //
 //	gen pages
 //	gen rule MEM009 memory 'Page cache pressure'
@@ -34,7 +34,7 @@ func run(root string, args []string) error {
 	}
 	switch {
 	case len(args) == 1 && args[0] == "pages":
-		err = writePages(project, rules.All())
+		err = errors.Join(writePages(project, rules.All()), writeCoverage(project))
 	case len(args) == 4 && args[0] == "rule":
 		err = start(project, draft{ID: args[1], Family: args[2], Title: args[3]})
 	default:

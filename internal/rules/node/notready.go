@@ -40,7 +40,7 @@ Kubernetes 1.37.
 	Needs:    evidence.Node,
 	Also:     evidence.Events,
 	Effect:   diagnosis.NodeLost,
-	CausedBy: []diagnosis.Effect{diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.CertExpired, diagnosis.KernelFailed, diagnosis.NodeRestarted, diagnosis.NodePressure, diagnosis.NodeSaturated},
+	CausedBy: []diagnosis.Effect{diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.CertExpired, diagnosis.KernelFailed, diagnosis.NodePressure, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
 		ready, ok := readiness(p.Node())
 		if !ok || ready.Status == corev1.ConditionTrue {

@@ -33,7 +33,7 @@ something follows from it, because a node that is busy does what it is for.
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Usage | evidence.Node,
 	Also:   evidence.Spec | evidence.Status,
-	Effect: diagnosis.NodeSaturated,
+	Effect: diagnosis.NodeBusy,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		node := p.Node()
