@@ -54,6 +54,20 @@ func mounted(st *corev1.PodStatus) bool {
 	})
 }
 
+// beyond are the Events of what a kubelet does only when it has mounted everything. One before 1.29 has no condition that
+// says so, and its containers wait as ContainerCreating while their images are pulled.
+var beyond = []string{"FailedCreatePodSandBox", "AddedInterface", "Pulling", "Pulled", "Created", "Started"}
+
+// unmounted returns the Events about volumes that cannot be mounted, newest first, since the kubelet was last beyond that.
+func unmounted(p *diagnosis.Pass) []evidence.Event {
+	events := p.Events(append([]string{"FailedMount"}, beyond...)...)
+	slices.Reverse(events)
+	if i := slices.IndexFunc(events, func(e evidence.Event) bool { return e.Reason != "FailedMount" }); i >= 0 {
+		return events[:i]
+	}
+	return events
+}
+
 func missingInEnv(p *diagnosis.Pass, waiting evidence.Fact) []missing {
 	m := missing{sure: diagnosis.Certain, about: p.About(), facts: []evidence.Fact{waiting}, began: began(p)}
 	if found := envKeyWords.FindStringSubmatch(waiting.Text); found != nil {
@@ -87,7 +101,7 @@ func began(p *diagnosis.Pass) time.Time {
 func missingInVolumes(p *diagnosis.Pass, waiting evidence.Fact) []missing {
 	var all []missing
 	seen := map[string]bool{}
-	for _, e := range slices.Backward(p.Events("FailedMount")) {
+	for _, e := range unmounted(p) {
 		volume := mountWords.FindStringSubmatch(e.Message)
 		if volume == nil || seen[volume[1]] {
 			continue

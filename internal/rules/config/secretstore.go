@@ -68,8 +68,9 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 
 // mountFailed returns the newest Event about a volume that cannot be mounted, while the pod waits for its volumes.
 func mountFailed(p *diagnosis.Pass) (e evidence.Event, ok bool) {
-	for _, e = range p.Events("FailedMount") {
-		ok = !mounted(p.PodStatus()) && p.PodStatus().Phase == corev1.PodPending
+	events := unmounted(p)
+	if len(events) == 0 || mounted(p.PodStatus()) || p.PodStatus().Phase != corev1.PodPending {
+		return evidence.Event{}, false
 	}
-	return e, ok
+	return events[0], true
 }

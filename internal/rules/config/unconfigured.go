@@ -60,6 +60,6 @@ The reason is in kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (Er
 }
 
 var (
-	known  = regexp.MustCompile(`(configmap|secret) "[^"]+" not found|couldn't find key|image will run as root|breaks non-root policy|non-numeric user|(?i:subPath)|(?i:recursive read-only)`)
+	known  = regexp.MustCompile(`(configmap|secret)s? "[^"]+" not found|couldn't find key|image will run as root|breaks non-root policy|non-numeric user|(?i:subPath)|(?i:recursive read-only)`)
 	unread = regexp.MustCompile(`have not yet been read|failed to sync \w+ cache`)
 )

@@ -7,7 +7,7 @@ import "regexp"
 // The words are those of the API's not-found error, of kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables)
 // and of pkg/volume/configmap and pkg/volume/secret (MakePayload).
 var (
-	objectWords = regexp.MustCompile(`(configmap|secret) "([^"]+)" not found`)
+	objectWords = regexp.MustCompile(`(configmap|secret)s? "([^"]+)" not found`)
 	envKeyWords = regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)`)
 	volKeyWords = regexp.MustCompile(`references non-existent (config|secret) key: ([-._a-zA-Z0-9]+)`)
 	mountWords  = regexp.MustCompile(`^MountVolume\.SetUp failed for volume "([^"]+)"`)

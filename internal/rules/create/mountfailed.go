@@ -49,7 +49,10 @@ The wordings are runc's (libcontainer/rootfs_linux.go), crun's, containerd's (pk
 				fix.Command = fmt.Sprintf("kubectl delete pod -n %s %s", p.About().Namespace, p.About().Name)
 			}
 		}
-		if strings.Contains(why, "read-only file system") {
+		switch {
+		case strings.Contains(why, "mount source path"), strings.Contains(why, "failed to mkdir"):
+			fix.Title = fmt.Sprintf("See that the path exists on node %s, or that it can be made there", p.NodeName())
+		case strings.Contains(why, "read-only file system"):
 			fix = diagnosis.Fix{Title: "Do not mount below a read-only volume: mount it beside, or make the directory in the volume first"}
 		}
 		return message, []diagnosis.Fix{fix}

@@ -41,7 +41,7 @@ var wordings = []struct {
 	{volume, []string{"imagevolumemountfailed"}},
 	{readOnly, []string{"rrounsupported", "recursive read-only"}},
 	{slow, []string{
-		"failed to reserve container name", "is reserved for", "is already reserved", "name is reserved", "is already in use by container",
+		"failed to reserve container name", "is reserved for", "is already reserved", "name is reserved", "is already in use by",
 		"context deadline exceeded", "deadlineexceeded", "context canceled",
 	}},
 	{memory, []string{"oom-killed", "memory limit too low", "set memory limit", "minimum memory limit"}},
@@ -58,11 +58,11 @@ var wordings = []struct {
 		"unable to find user", "unable to find group", "no users found", "no groups found", "no matching entries in passwd", "no matching entries in group",
 		"unknown user", "chdir to cwd", "chdir to `", "container init: mkdir ",
 	}},
-	{noRoom, []string{"no space left on device", "disk quota exceeded"}},
+	{noRoom, []string{"no space left on device", "disk quota exceeded", "thin pool has"}},
 	{mountType, []string{"a directory onto a file", "mounting", "mount `"}}, // with the type in question
 	{mount, []string{
 		"error mounting", "failed to mount", "bind source path does not exist", "create mountpoint", "mountpoint for", "failed to stat \"", "failed to mkdir",
-		"error creating mount", "` to `", "cannot stat ", "is mounted on", "invalid mount",
+		"error creating mount", "error while creating mount source path", "` to `", "cannot stat ", "is mounted on", "invalid mount",
 	}},
 	{dead, []string{"container process is already dead", "cannot start a container that has stopped", "is not in 'created' state"}},
 	{command, []string{"exec format error", "no command specified", "executable file", "open executable"}},
@@ -77,7 +77,7 @@ func classify(text string) trouble {
 	for _, w := range wordings {
 		for _, part := range w.parts {
 			ofType := w.why != mountType || strings.Contains(text, "not a directory") || strings.Contains(text, "is a directory")
-			ofProgram := execError.MatchString(text) && w.why != memory && w.why != arguments && w.why != volume
+			ofProgram := execError.MatchString(text) && w.why != memory && w.why != arguments && w.why != volume && !strings.Contains(text, "apparmor_parser")
 			if strings.Contains(text, part) && ofType && !ofProgram {
 				return w.why
 			}

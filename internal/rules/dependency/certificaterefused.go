@@ -3,6 +3,8 @@
 package dependency
 
 import (
+	"regexp"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -33,8 +35,17 @@ check off.
 		if c.class != certificate {
 			return
 		}
+		if plain.MatchString(c.said) {
+			f := c.words("the port that it calls does not speak TLS")
+			f.Fixes = []diagnosis.Fix{{Title: "Call the port of the dependency that speaks TLS, turn TLS on there, or let the program call it without"}}
+			p.Report(f)
+			return
+		}
 		f := c.words("the certificate is not accepted")
 		f.Fixes = append(f.Fixes, diagnosis.Fix{Title: "Renew the certificate, or give the program the certificate of the authority that signed it; compare the name that it calls with those in the certificate"})
 		p.Report(f)
 	},
 }
+
+// plain is how TLS libraries put it that the answer was none of TLS (Go crypto/tls, OpenSSL).
+var plain = regexp.MustCompile(`(?i)first record does not look like|wrong[_ ]version[_ ]number|server gave HTTP response to HTTPS client`)

@@ -4,6 +4,8 @@ package exit
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -37,13 +39,16 @@ a rollout and fail at their next start.
 		if e.class != configBroken {
 			return
 		}
-		fix := diagnosis.Fix{Title: "Correct the configuration that the message names"}
+		why, fix := "it cannot use its configuration: ", diagnosis.Fix{Title: "Correct the configuration that the message names"}
+		if low := strings.ToLower(e.said); noFile.MatchString(low) && !strings.Contains(low, "conf") {
+			why, fix.Title = "it does not find a file that it needs: ", "Put the file where the message says, or correct the path"
+		}
 		c := p.Spec()
 		if c == nil {
-			p.Report(e.finding(p, "it cannot use its configuration: "+e.said, fix))
+			p.Report(e.finding(p, why+e.said, fix))
 			return
 		}
-		f := e.finding(p, "it cannot use its configuration: "+e.said, fix)
+		f := e.finding(p, why+e.said, fix)
 		for _, v := range p.PodSpec().Volumes {
 			for _, m := range c.VolumeMounts {
 				if m.Name == v.Name && v.ConfigMap != nil {
@@ -59,3 +64,5 @@ a rollout and fail at their next start.
 		p.Report(f)
 	},
 }
+
+var noFile = regexp.MustCompile(`enoent|no such file|filenotfound|nosuchfile|does not exist`)

@@ -97,13 +97,18 @@ func (e *end) worded(line string) class {
 	if missing {
 		return settingMissing
 	}
+	data := unparsed.MatchString(low) && !strings.Contains(low, "tcp://") // which Kubernetes sets for each Service
 	for _, h := range signature.Hits(line) {
-		if c := problems[h.Signature.Problem]; c != other && !named {
+		if c := problems[h.Signature.Problem]; c != other && !named && !data {
 			return c
 		}
 	}
 	return other
 }
+
+// unparsed are the words for a value that is no number, or no JSON at all but, as a rule, a page: as often of the data that a
+// program reads, or of an answer that it gets, as of its configuration.
+var unparsed = regexp.MustCompile(`invalid literal for int|numberformatexception|strconv\.\w+: parsing|for input string|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)
 
 // problems are the classes of what the catalogue of signatures knows, by problem. Left out are those that are of several
 // classes here: a permission or a read-only state may be a server's.
@@ -163,8 +168,8 @@ var wordings = []wording{
 	{class: filesOut, says: regexp.MustCompile(`too many open files|\bemfile\b|\benfile\b|file table overflow|no file descriptors available`)},
 	{class: threadsOut, says: regexp.MustCompile(`unable to create (?:new )?native thread|pthread_create.{0,40}fail|can't start new thread|failed to create (?:new os )?thread|newosproc|can(?:no|')t fork|(?:fork|clone|spawn|thread|exec).{0,80}(?:resource temporarily unavailable|eagain|errno ?= ?11)|resource temporarily unavailable.{0,40}(?:fork|thread|process)`)},
 	{class: portTaken, says: regexp.MustCompile(`address (?:is )?already in use|eaddrinuse|port \S+ (?:is|was) already (?:in use|allocated|bound|taken)|only one usage of each socket address|errno 98\b|could not bind.{0,60}in use`)},
-	{class: fileDenied, says: regexp.MustCompile(`read-only file ?system|\berofs\b|readonlyfilesystem|permission ?denied|permissionerror|\beacces\b|accessdeniedexception|operation not permitted|\beperm\b|(?:run|running|execution|started|execute\w*)\b.{0,40}\bas (?:the )?(?:user )?["']?root|"root" execution|data directory .{0,80} has (?:wrong ownership|invalid permissions)|not owned by`), not: regexp.MustCompile(`permission denied (?:for (?:table|schema|relation|database|sequence|function|view)|\()|rpc error|statuscode`)},
-	{class: configBroken, says: regexp.MustCompile(`yaml: (?:line|unmarshal|control|unknown)|(?:pars\w+|read\w*|load\w*|decod\w+|unmarshal\w*|process\w*|open\w*|invalid|bad|malformed|illegal|find|missing)\b.{0,60}\bconfig|\bconfig\w*\b.{0,80}(?:\bpars\w+|invalid|malformed|not valid|syntax|unexpected|no such file|not found|cannot be (?:found|read)|does not exist|missing|unknown (?:field|key|directive))|unexpected token .{0,40}json|jsondecodeerror|parsererror|scannererror|parsingerror|tomldecodeerror|toml: |invalid character .{0,40} looking for|mapping values are not allowed|did not find expected|unknown directive|unexpected "[;}]"|\[emerg\]|fatal config file error|unknown (?:configuration )?variable|unrecognized configuration parameter|invalid value for (?:parameter|option|property)|could not parse .{0,60}\.(?:ya?ml|json|toml|ini|conf|properties|xml)`), not: regexp.MustCompile(`refused|timed out|timeout|no such host|ssl|x509|host not found`)},
+	{class: fileDenied, says: regexp.MustCompile(`read-only file ?system|\berofs\b|readonlyfilesystem|permission ?denied|permissionerror|\beacces\b|file\.accessdeniedexception|operation not permitted|\beperm\b|(?:run|running|execution|started|execute\w*)\b.{0,40}\bas (?:the )?(?:user )?["']?root|"root" execution|data directory .{0,80} has (?:wrong ownership|invalid permissions)|not owned by`), not: regexp.MustCompile(`permission denied (?:for (?:table|schema|relation|database|sequence|function|view)|on resource|\()|rpc error|statuscode|permissiondenied: 403|is not authorized to|missing or insufficient permissions`)},
+	{class: configBroken, says: regexp.MustCompile(`yaml: (?:line|unmarshal|control|unknown)|(?:pars\w+|read\w*|load\w*|decod\w+|unmarshal\w*|process\w*|open\w*|invalid|bad|malformed|illegal|find|missing)\b.{0,60}\bconfig|\bconfig\w*\b.{0,80}(?:\bpars\w+|invalid|malformed|not valid|syntax|unexpected|no such file|not found|cannot be (?:found|read)|does not exist|missing|unknown (?:field|key|directive))|unexpected token .{0,40}json|jsondecodeerror|parsererror|scannererror|parsingerror|tomldecodeerror|toml: |invalid character .{0,40} looking for|mapping values are not allowed|did not find expected|unknown directive|unexpected "[;}]"|\[emerg\]|fatal config file error|unknown (?:configuration )?variable|unrecognized configuration parameter|invalid value for (?:parameter|option|property)|could not parse .{0,60}\.(?:ya?ml|json|toml|ini|conf|properties|xml)`), not: regexp.MustCompile(`refused|timed out|timeout|no such host|ssl|x509|host not found|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)},
 	{class: configBroken, says: regexp.MustCompile(`(?:enoent|no such file or directory|filenotfound\w*|nosuchfileexception).{0,200}/(?:etc|config\w*|conf|secrets?|certs?|tls|var/run|opt|app|data|mnt|run)\b|/(?:etc|config\w*|conf|secrets?|certs?|tls|opt|mnt|run)/\S+.{0,40}(?:no such file|does not exist|not found)`), not: regexp.MustCompile(`\.sock\b|exec|interpreter`)},
 	{class: argumentsWrong, says: regexp.MustCompile(`flag provided but not defined|(?:unknown|unrecognized|unrecognised|invalid|illegal|unexpected|bad) (?:shorthand )?(?:flag|option|argument|switch|subcommand)s?\b|unknown command "?\S+"? for|following arguments are required|flag needs an argument|option requires an argument|required flag\(s\)|no such option|unknown long option`)},
 	{class: argumentsWrong, says: regexp.MustCompile(`^\s*usage: `), exit: 2},

@@ -3,6 +3,7 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -36,7 +37,13 @@ service account "default", the pod's serviceAccountName was probably forgotten.
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
 		m := refusal.FindStringSubmatch(e.said)
-		if e.class != forbidden || m == nil {
+		if e.class != forbidden {
+			return
+		}
+		if m == nil { // in other words, or cut off
+			p.Report(e.finding(p, "the API server does not allow what it asks: "+e.said, diagnosis.Fix{
+				Title: "Compare what it asks with what its service account may do", Command: "kubectl auth can-i --list -n " + e.Of.Namespace + " --as=system:serviceaccount:" + e.Of.Namespace + ":" + cmp.Or(p.PodSpec().ServiceAccountName, "default"),
+			}))
 			return
 		}
 		user, verb, resource, group, namespace := m[1], m[2], m[3], m[4], m[5]

@@ -4,6 +4,7 @@ package exit
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ const (
 	envName   = `[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+`
 	anyName   = `[A-Za-z][\w.-]*`
 	absent    = `(?:not (?:been )?(?:set|defined|found|provided|specified|configured)|unset|undefined|missing|empty|required|null or not set|mandatory|blank|(?:must|has to|needs? to|should) be (?:set|defined|provided|specified|configured|present))`
-	isAbsent  = `["'\x60\]]?(?: environment| env)?(?: variable| var| setting)?,? (?:is |was |are |has |must |cannot |can't |should |to )?(?:be |a )?`
+	isAbsent  = `["'\x60\]]?(?: environment| env)?(?: variable| var| setting)?,? (?:is |was |are |has |must not |must |cannot |can't |should |to )?(?:be |a )?`
 	variables = `(?:[Ee]nvironment|[Ee]nv|ENV|ENVIRONMENT)[ _-]?(?:[Vv]ariables?|[Vv]ars?|VARIABLES?)?(?:\(s\))?`
 )
 
@@ -25,6 +26,7 @@ var settings = []*regexp.Regexp{
 	regexp.MustCompile(`required key (` + anyName + `) missing value`),
 	regexp.MustCompile(`(?i:could not resolve placeholder) ['"]([^'"]+)['"]`),
 	regexp.MustCompile(variables + `:? ["'\x60\[]?(` + anyName + `)` + isAbsent + absent),
+	regexp.MustCompile(variables + isAbsent + absent + `:? ["'\x60\[]?(` + envName + `)`),
 	regexp.MustCompile(`(?i:missing|required|undefined|unset|no)(?: (?i:required|mandatory|necessary))? ` + variables + `:? ["'\x60\[]?(` + anyName + `)`),
 	regexp.MustCompile(`\b(` + envName + `)` + isAbsent + absent),
 	regexp.MustCompile(`(?i:missing|please set|must set|must specify|must provide|must define|need to set|set the|forgot to set|expected)(?: (?i:required|value for|the|a|` + variables + `))* ["'\x60]?(` + envName + `)\b`),
@@ -42,6 +44,10 @@ func (e *end) lacks(line string) (missing, named bool) {
 		if m == nil || strings.Contains(m[1], "//") {
 			continue
 		}
+		if slices.Contains(verbs, strings.ToLower(m[1])) {
+			missing, named = true, true // which it does not name, or does so in another way
+			continue
+		}
 		if e.spec != nil {
 			for _, v := range e.spec.Env {
 				if v.Name == m[1] && v.Value != "" {
@@ -52,5 +58,8 @@ func (e *end) lacks(line string) (missing, named bool) {
 		e.names = []string{m[1]}
 		return true, true
 	}
-	return false, false
+	return missing, named
 }
+
+// verbs are what stands in the place of a name where a line says first that something is missing.
+var verbs = []string{"is", "are", "was", "were", "has", "have", "not", "must", "needs", "should", "missing", "for", "in", "to", "which", "that", "and", "or"}

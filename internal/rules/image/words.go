@@ -36,7 +36,7 @@ var wordings = []struct {
 	why   trouble
 	parts []string
 }{
-	{other, []string{"executable file not found", "error getting credentials"}}, // a credential helper of the node
+	{other, []string{"executable file not found", "error getting credentials", "error reading from server", "transport is closing"}}, // of the node: a credential helper, the runtime
 	{platform, []string{"no match for platform", "no matching manifest for", "no image found in image index for", "no image found in manifest list for"}},
 	{limited, []string{"too many requests", "toomanyrequests", "pull rate limit"}},
 	{unsigned, []string{"signature validation failed", "signaturevalidationfailed", "source image rejected", "a signature was required", "remote trust data does not exist"}},
@@ -66,7 +66,7 @@ var wordings = []struct {
 		"403 forbidden", "status code 403", "401 (", "403 (", "denied: ", "denied on resource", "not authorized to perform", "invalid username/password",
 	}},
 	{missing, []string{
-		"code = notfound", "manifest unknown", "name unknown", "manifest_unknown", "name_unknown", "404 not found", "status code 404", "404 (not found)",
+		"code = notfound", "manifest unknown", "name unknown", "manifest_unknown", "name_unknown", "404 not found", "http 404 response", "status code 404", "404 (not found)",
 		"not found", "does not exist",
 	}},
 }

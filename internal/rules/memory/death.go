@@ -136,13 +136,13 @@ func sharedLimit(p *diagnosis.Pass) *resource.Quantity {
 // fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
 const fewBytes = 16 << 20
 
-var initDied = regexp.MustCompile(`signal: killed|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
+var initDied = regexp.MustCompile(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
 
 // tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
 // before that, with a very low limit, that its init went away.
 func tooLowForInit(message string, limit *resource.Quantity) bool {
 	low := strings.ToLower(message)
-	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "unable to set memory limit") || strings.Contains(low, "minimum memory limit") || strings.Contains(low, "cannot allocate memory")
+	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "unable to set memory limit") || strings.Contains(low, "minimum memory limit")
 	return said || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
 }
 

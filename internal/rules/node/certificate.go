@@ -28,9 +28,10 @@ The words are in Go's crypto/x509 and in kubernetes pkg/kubelet/certificate/boot
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Node | evidence.Spec | evidence.Status,
 	Effect: diagnosis.CertExpired,
 	Run: func(p *diagnosis.Pass) {
-		facts := heard(p, "cert-expired")
+		facts := troubles(p, "cert-expired")
 		if len(facts) == 0 {
 			return
 		}

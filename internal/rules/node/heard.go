@@ -24,6 +24,24 @@ func heard(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
 	return p.Facts(evidence.Host, sorts...)
 }
 
+// troubles returns what heard does of troubles that a kubelet which reports and is ready does not have: nothing where the
+// last record is old, the node is ready, and no container on it has ended since the first.
+func troubles(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
+	facts := heard(p, sorts...)
+	ready, ok := condition(p.Node(), corev1.NodeReady)
+	if len(facts) == 0 || !ok || ready.Status != corev1.ConditionTrue || facts[len(facts)-1].At.IsZero() || p.Now().Sub(facts[len(facts)-1].At) <= lately {
+		return facts
+	}
+	for _, pod := range podsOn(p) {
+		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
+			if a.Expected == "" && a.Finished.After(facts[0].At) {
+				return facts
+			}
+		}
+	}
+	return nil
+}
+
 // few returns the first records and the last one.
 func few(facts []evidence.Fact) []evidence.Fact {
 	if len(facts) <= mostCited {

@@ -28,10 +28,11 @@ The words are in kubernetes cmd/kubelet/app/server.go and pkg/kubelet/cm/contain
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.NodeLost,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		facts := heard(p, "kubelet-failed", "kubelet-unhealthy")
+		facts := troubles(p, "kubelet-failed", "kubelet-unhealthy")
 		if len(facts) == 0 {
 			return
 		}

@@ -28,10 +28,11 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.LeaseLost,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.NetworkFailed, diagnosis.CertExpired, diagnosis.KernelFailed},
 	Run: func(p *diagnosis.Pass) {
-		facts := together(heard(p, "lease-failed", "status-failed"))
+		facts := together(troubles(p, "lease-failed", "status-failed"))
 		if len(facts) == 0 {
 			return
 		}

@@ -26,11 +26,11 @@ The words are in kubernetes pkg/kubelet/pleg/generic.go and pkg/kubelet/runtime.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Node,
-	Also:     evidence.Host,
+	Also:     evidence.Host | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.NodeSaturated, diagnosis.NodePressure},
 	Run: func(p *diagnosis.Pass) {
-		facts := append(says(p, "PLEG is not healthy"), heard(p, "pleg-unhealthy")...)
+		facts := append(says(p, "PLEG is not healthy"), troubles(p, "pleg-unhealthy")...)
 		if len(facts) == 0 || len(says(p, runtimeGone...)) > 0 {
 			return
 		}

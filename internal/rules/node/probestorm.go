@@ -68,7 +68,7 @@ func failing(p *diagnosis.Pass, on func(*corev1.Pod) bool) (workloads []string, 
 		}
 		owner = pod.Namespace + "/" + owner
 		events := p.EventsOf(evidence.RefOf(pod), "Unhealthy")
-		if !on(pod) || len(events) == 0 || p.Now().Sub(events[len(events)-1].Last) > lately || slices.Contains(workloads, owner) {
+		if !on(pod) || len(events) == 0 || well(p, pod, events[0].First) || p.Now().Sub(events[len(events)-1].Last) > lately || slices.Contains(workloads, owner) {
 			continue
 		}
 		last := events[len(events)-1]
@@ -78,4 +78,12 @@ func failing(p *diagnosis.Pass, on func(*corev1.Pod) bool) (workloads []string, 
 		workloads, facts = append(workloads, owner), append(facts, last.Fact())
 	}
 	return workloads, facts
+}
+
+// well tells whether the pod is ready and none of its containers has ended since its probes began to fail: so it is with
+// one that was asked before it listened.
+func well(p *diagnosis.Pass, pod *corev1.Pod, since time.Time) bool {
+	return podReady(pod) && !slices.ContainsFunc(p.AttemptsOf(evidence.RefOf(pod)), func(a evidence.Attempt) bool {
+		return a.Expected == "" && a.Finished.After(since)
+	})
 }

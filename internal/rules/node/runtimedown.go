@@ -25,11 +25,11 @@ The words are in kubernetes pkg/kubelet/runtime.go. Recorded from Kubernetes 1.3
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Node,
-	Also:     evidence.Host,
+	Also:     evidence.Host | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.NodeSaturated, diagnosis.NodePressure, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
-		facts, refused := says(p, runtimeGone...), heard(p, "runtime-down")
+		facts, refused := says(p, runtimeGone...), troubles(p, "runtime-down")
 		if len(refused) >= manyRefusals {
 			facts = append(facts, refused...)
 		}

@@ -88,7 +88,7 @@ func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
 	}
 	for _, a := range p.AttemptsOf(evidence.RefOf(pod).InContainer(c.Name)) {
 		if !a.Started.After(newest.Last) && (a.Finished.IsZero() || !a.Finished.Before(newest.Last)) {
-			return newest, newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
+			return newest, a.Expected == "" && newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
 		}
 	}
 	return newest, false

@@ -43,7 +43,24 @@ func stormOn(p *diagnosis.Pass, ways ...kind) (storm, bool) {
 			elsewhere[workloadOf(pod)] = true
 		}
 	}
-	return s, len(s.workloads) >= atLeast && len(elsewhere) < len(s.workloads)
+	return s, len(s.workloads) >= atLeast && len(elsewhere) < len(s.workloads) && (p.Now().Sub(last) < recent || ended(p, s.began, last))
+}
+
+// recent is how old a storm may be in which no container ended. The kubelet's recorder lets one Event in five minutes
+// through where probes fail all the time.
+const recent = 15 * time.Minute
+
+// ended tells whether a container of a pod of the node ended in the storm, or at its end: that is to be explained however
+// long ago it was.
+func ended(p *diagnosis.Pass, began, last time.Time) bool {
+	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
+			if pod.Spec.NodeName == p.About().Name && a.Expected == "" && a.Finished.After(began) && a.Finished.Before(last.Add(stormLast)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // newestOn is when a probe of a pod of the node failed so for the last time.

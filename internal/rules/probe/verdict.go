@@ -48,8 +48,9 @@ var tells = []struct {
 	parts []string
 }{
 	{refused, false, "no connection to a gRPC server came about", []string{"failed to connect service"}},
-	{noCommand, true, "its command is not in the image", []string{"executable file not found", "oci runtime exec failed", "no such file or directory: unknown"}},
-	{timedOut, true, "it timed out", []string{"command timed out", "timed out after", "deadlineexceeded", "deadline exceeded"}},
+	{noCommand, true, "its command is not in the image", []string{"executable file not found", "no such file or directory: unknown"}},
+	{timedOut, true, "it timed out", []string{"command timed out", "timed out after", `" timed out`, "deadlineexceeded", "deadline exceeded"}},
+	{notRun, true, "it could not be run", []string{"oci runtime exec failed"}},
 	{noPort, false, "the port that it names is not declared", []string{"strconv.atoi", "couldn't find port"}}, // before about 1.36
 	{noHealth, false, "the server has no gRPC health service", []string{"does not implement the grpc health protocol", "unknown service grpc.health"}},
 	{unserving, false, "the server answers that it does not serve", []string{"service unhealthy (responded"}},

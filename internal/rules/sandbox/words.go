@@ -33,13 +33,14 @@ var wordings = []struct {
 	parts []string
 }{
 	{elsewhere, []string{"cgroup", "sysctl"}},
+	{other, []string{"containerd.sock", "crio.sock", "docker.sock", "dockershim.sock", "cri-dockerd.sock", "docker daemon"}}, // the runtime itself is down
 	{handler, []string{"no runtime for", "failed to get sandbox runtime", "failed to find runtime handler", "runtimeclass", "unknown runtime"}},
 	{pause, []string{"failed to get sandbox image", "sandbox image", "/pause:", "pause image"}},
 	{version, []string{"incompatible cni versions", "unsupported cni result version", "unsupported cni version", "does not support config version"}},
 	{missing, []string{"failed to find plugin"}},
 	{exhausted, []string{
-		"no ip addresses available", "no available ip addresses", "failed to assign an ip address", "no ips available", "no more ips", "range is full",
-		"ipam allocated only", "allocated only 0", "no available addresses", "no free addresses", "no addresses available", "insufficientfreeaddresses",
+		"no ip addresses available", "no available ip addresses", "failed to assign an ip address", "no ips available", "no more ips", "not enough ips", "range is full",
+		"ipam allocated only", "allocated only 0", "assigned 0 out of", "no more free affine blocks", "due to per host block limit", "no available addresses", "no free addresses", "no addresses available", "insufficientfreeaddresses",
 		"insufficientcidrblocks", "could not allocate ip in range", "ip address pool is exhausted",
 	}},
 	{notReady, []string{
@@ -53,7 +54,7 @@ var wordings = []struct {
 		"weave-net", "no route to host", "connect: connection refused", "i/o timeout",
 	}},
 	{late, []string{
-		"failed to reserve sandbox name", "is reserved for", "name is reserved", "is already in use by container", "context deadline exceeded", "deadlineexceeded",
+		"failed to reserve sandbox name", "is reserved for", "name is reserved", "is already in use by", "context deadline exceeded", "deadlineexceeded",
 		"context canceled",
 	}},
 	{hostPort, []string{"hostport", "host port", "port is already allocated", "address already in use"}},

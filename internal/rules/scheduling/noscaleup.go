@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -69,3 +70,17 @@ pkg/controllers/provisioning/scheduling.
 
 // declined is how the autoscaler begins its message, by version.
 var declined = regexp.MustCompile(`^pod didn't trigger scale-up(?: \(it wouldn't fit if a new node is added\))?:? *|^Failed to schedule pod, *`)
+
+// coming returns the autoscaler's word that it is adding a node for the pod: the newest of what it said, and not so long
+// ago that a machine would have joined by now.
+func coming(p *diagnosis.Pass) (evidence.Event, bool) {
+	said := p.Events("TriggeredScaleUp", "NotTriggerScaleUp", "Nominated")
+	if len(said) == 0 {
+		return evidence.Event{}, false
+	}
+	last := said[len(said)-1]
+	return last, last.Reason != "NotTriggerScaleUp" && p.Now().Sub(last.Last) < joins
+}
+
+// joins is how long a machine may take to join: by default Cluster Autoscaler waits as long (max-node-provision-time).
+const joins = 15 * time.Minute

@@ -147,6 +147,13 @@ func (v verdict) through(p *diagnosis.Pass, k kind, message string, facts []evid
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.nominatedNodeName", Text: "nominatedNodeName " + n,
 		})
 	}
+	if e, ok := coming(p); ok {
+		f.Message += "; the autoscaler is adding a node for it"
+		f.Facts = append(f.Facts, e.Fact())
+		f.Fixes = slices.Insert(f.Fixes, 0, diagnosis.Fix{
+			Title: "Wait some minutes for the new node; if none joins look at the autoscaler's log and at the quota for machines", Command: "kubectl get nodes --watch",
+		})
+	}
 	if k == claim || k == volumePlace { // the API writes whole seconds, and what is wrong with a claim was so before
 		f.At = v.facts[0].At.Add(time.Second)
 	}

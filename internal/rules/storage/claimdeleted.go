@@ -52,7 +52,9 @@ The finalizer is handled in kubernetes pkg/controller/volume/pvcprotection.
 		}
 		var names []string
 		for _, pod := range users(p, c) {
-			names = append(names, pod.Name)
+			if gone := pod.DeletionTimestamp; gone == nil || p.Now().Sub(gone.Time) > unknownFor { // else it ends in order, and the claim with it
+				names = append(names, pod.Name)
+			}
 		}
 		others := slices.DeleteFunc(slices.Clone(c.Finalizers), func(name string) bool { return name == "kubernetes.io/pvc-protection" })
 		switch {

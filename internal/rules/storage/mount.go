@@ -24,6 +24,10 @@ var causes = []diagnosis.Effect{
 // reasons are those of Events about volumes that cannot be had.
 var reasons = []string{"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedMountOnFilesystemMismatch"}
 
+// beyond are the Events of what a kubelet does only when it has mounted everything. One before 1.29 has no condition that
+// says so, and its containers wait as ContainerCreating while their images are pulled.
+var beyond = []string{"FailedCreatePodSandBox", "AddedInterface", "Pulling", "Pulled", "Created", "Started"}
+
 // A failure is the newest Event about one volume of a pod.
 type failure struct {
 	evidence.Event
@@ -44,7 +48,10 @@ func failures(p *diagnosis.Pass, wanted ...sort) []failure {
 	}
 	var list []failure
 	seen, well := map[string]bool{}, map[string]bool{}
-	for _, e := range slices.Backward(p.Events(append(reasons, "SuccessfulAttachVolume")...)) {
+	for _, e := range slices.Backward(p.Events(slices.Concat(reasons, beyond, []string{"SuccessfulAttachVolume"})...)) {
+		if slices.Contains(beyond, e.Reason) {
+			break
+		}
 		f := failure{Event: e, sort: sortOf(e.Message)}
 		for _, words := range []*regexp.Regexp{quoted, moded} {
 			if m := words.FindStringSubmatch(e.Message); m != nil {

@@ -41,6 +41,9 @@ The words are in kubernetes pkg/kubelet/volumemanager/volume_manager.go (WaitFor
 			return
 		}
 		f := late[0]
+		if strings.Contains(f.Message, " cache: ") && p.Now().Sub(f.First) < unknownFor {
+			return // its kubelet has not read yet what the volume is made of, and tries again at once
+		}
 		names := f.volume
 		if m := unmounted.FindStringSubmatch(f.Message); m != nil {
 			names = strings.Join(strings.Fields(m[1]), ", ")

@@ -47,7 +47,7 @@ The Event is written by kubernetes mount-utils (mount_linux.go); the words are t
 }
 
 // source is what is mounted: server and path in the arguments of mount(8).
-var source = regexp.MustCompile(`-t (?:nfs4?|cifs|ceph|glusterfs) (?:-o \S+ )?([^ -]\S*)`)
+var source = regexp.MustCompile(`-t (?:nfs4?|cifs|ceph|glusterfs|efs) (?:-o \S+ )?([^ -]\S*)`)
 
 // refusals are the words of mount(8) and its helpers, with what they mean and what helps.
 var refusals = []struct{ part, why, fix string }{
@@ -59,6 +59,7 @@ var refusals = []struct{ part, why, fix string }{
 	{"unreachable", "there is no route to the server", "Correct the server's address, or the route to it"},
 	{"Name or service not known", "the node cannot resolve the server's name", "Name the server by its address: a node does not use the cluster's DNS"},
 	{"could not resolve address", "the node cannot resolve the server's name", "Name the server by its address: a node does not use the cluster's DNS"},
+	{"check that your file system ID is correct", "the node cannot resolve the name of the file system", "Correct the id of the file system, and see that it has a mount target in the node's zone"},
 	{"Failed to resolve server", "the node cannot resolve the server's name", "Name the server by its address: a node does not use the cluster's DNS"},
 	{"access denied", "the server denies access", "Add the node to the export list of the server, or correct the credentials"},
 	{"Permission denied", "the server denies access", "Add the node to the export list of the server, or correct the credentials"},

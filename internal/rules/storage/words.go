@@ -57,6 +57,7 @@ var words = []struct {
 	{"-t cifs", unserved},
 	{"glusterfs", unserved},
 	{"-t ceph", unserved},
+	{"-t efs", unserved},
 	{"fsck", broken},
 	{"bad superblock", broken},
 	{"can't read superblock", broken},
