@@ -65,7 +65,7 @@ var skippedWords = regexp.MustCompile(`Keys \[([^\]]+)\] from the EnvFrom (\w+) 
 
 // untimed returns the line without the time that the runtime put before it.
 func untimed(line string) string {
-	_, text := signature.Parse(strings.TrimSpace(line))
+	_, text := signature.Parse(line)
 	return text
 }
 

@@ -44,7 +44,9 @@ The wordings are those of the NVIDIA container toolkit (nvidia-container-cli), c
 	Run: on(device, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {
 		for name, quantity := range p.Spec().Resources.Limits {
 			if strings.Contains(string(name), "/") {
-				r.facts = append(r.facts, p.CiteSpec(fmt.Sprintf("resources.limits[%s]", name), quantity.String()))
+				fact := p.CiteSpec("resources.limits", "")
+				fact.Where, fact.Text = fact.Where+"["+string(name)+"]", string(name)+" "+quantity.String()
+				r.facts = append(r.facts, fact)
 			}
 		}
 		slices.SortFunc(r.facts, func(a, b evidence.Fact) int {

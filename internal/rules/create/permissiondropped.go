@@ -78,7 +78,7 @@ var notPermitted = regexp.MustCompile(`(?im)^.*operation not permitted.*$`)
 
 // untimed returns the line without the time that the runtime put before it.
 func untimed(line string) string {
-	_, text := signature.Parse(strings.TrimSpace(line))
+	_, text := signature.Parse(line)
 	return text
 }
 

@@ -102,7 +102,7 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 		what = fmt.Sprintf("has been running for %s without completing", ran.Round(time.Second))
 		if line := waitsFor(p.Log()); ran > hangs && line != "" {
 			facts = append(facts, evidence.Fact{Kind: evidence.Logs, Source: evidence.FromLog, About: p.About(), Where: "log", Text: line})
-			return facts, diagnosis.Likely, what + fmt.Sprintf(", and says %q", line)
+			return facts, diagnosis.Likely, what + fmt.Sprintf(", and says %q", short(line))
 		}
 		switch {
 		case ran > longHangs:
@@ -119,13 +119,19 @@ var waiting = regexp.MustCompile(`(?i)waiting|not (yet )?(ready|available|up)|re
 
 // waitsFor returns the log's last line, without its time, where it says that the container waits.
 func waitsFor(log evidence.Log) string {
-	lines := strings.Split(strings.TrimSpace(log.Text), "\n")
+	lines := strings.Split(strings.TrimRight(log.Text, "\r\n"), "\n")
 	_, last := signature.Parse(lines[len(lines)-1])
 	if !waiting.MatchString(last) {
 		return ""
 	}
+	return last
+}
+
+// short cuts a line to what a sentence takes in.
+func short(line string) string {
 	const most = 160
-	return strings.ToValidUTF8(last[:min(len(last), most)], "")
+	line = strings.TrimSpace(line)
+	return strings.ToValidUTF8(line[:min(len(line), most)], "")
 }
 
 // readLog proposes to read the log where there is one: not of a container that never ran.

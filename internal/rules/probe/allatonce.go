@@ -64,10 +64,13 @@ or nothing else on the node fails. The finding is likely where liveness and read
 		if c := same(pods[0]); c != nil {
 			f.Confidence = diagnosis.Likely
 			f.Message += ", as its readiness probe does, which asks the same"
-			f.Facts = append(f.Facts, evidence.Fact{
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pods[0]).InContainer(c.Name),
-				Where: "spec.containers[" + c.Name + "].livenessProbe", Text: "liveness and readiness probe: " + target(c.LivenessProbe),
-			})
+			under, text := asked(c.LivenessProbe.ProbeHandler)
+			for _, field := range []string{"livenessProbe", "readinessProbe"} {
+				f.Facts = append(f.Facts, evidence.Fact{
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pods[0]).InContainer(c.Name),
+					Where: "spec.containers[" + c.Name + "]." + field + under, Text: text,
+				})
+			}
 		}
 		p.Report(f)
 	},

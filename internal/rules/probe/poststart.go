@@ -64,7 +64,7 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (startContainer); un
 		}
 		if hook := postStart(p); hook != nil {
 			f.Message += " (" + asks(hook) + ")"
-			f.Facts = append(f.Facts, p.CiteSpec("lifecycle.postStart", asks(hook)))
+			f.Facts = append(f.Facts, citeHook(p, "postStart", hook))
 		}
 		f.Facts = append(f.Facts, a.Fact())
 		f.Fixes = []diagnosis.Fix{hookFix(p, "postStart", "its program runs already when the hook does")}
@@ -101,6 +101,15 @@ func asks(h *corev1.LifecycleHandler) string {
 		return fmt.Sprintf("sleep %d", h.Sleep.Seconds)
 	}
 	return "hook"
+}
+
+// citeHook makes a fact of what a hook does.
+func citeHook(p *diagnosis.Pass, name string, h *corev1.LifecycleHandler) evidence.Fact {
+	path := "lifecycle." + name
+	if h.Sleep != nil {
+		return p.CiteSpec(path+".sleep.seconds", h.Sleep.Seconds)
+	}
+	return cite(p, path, corev1.ProbeHandler{Exec: h.Exec, HTTPGet: h.HTTPGet, TCPSocket: h.TCPSocket})
 }
 
 // hookFix is to run the hook by hand.

@@ -45,7 +45,7 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go: the hook is run bef
 			return
 		}
 		p.Report(diagnosis.Finding{
-			At: e.Last, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), waits, p.CiteSpec("lifecycle.postStart", asks(hook))},
+			At: e.Last, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), waits, citeHook(p, "postStart", hook)},
 			Message: fmt.Sprintf("container %s started %s ago, and the kubelet still waits for its postStart hook (%s)", p.About().Container,
 				p.Now().Sub(e.Last).Round(time.Second), asks(hook)),
 			Fixes: []diagnosis.Fix{hookFix(p, "postStart", "it has no time limit of its own")},

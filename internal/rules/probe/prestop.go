@@ -68,7 +68,7 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (executePreStopHook,
 			}
 		}
 		f.Message += " (" + asks(c.Lifecycle.PreStop) + ")"
-		f.Facts = append(f.Facts, p.CiteSpec("lifecycle.preStop", asks(c.Lifecycle.PreStop)), a.Fact())
+		f.Facts = append(f.Facts, citeHook(p, "preStop", c.Lifecycle.PreStop), a.Fact())
 		f.Fixes = []diagnosis.Fix{hookFix(p, "preStop", "it and the program share one grace period")}
 		p.Report(f)
 	},

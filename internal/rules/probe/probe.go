@@ -45,6 +45,31 @@ func target(probe *corev1.Probe) string {
 	return "probe"
 }
 
+// cite makes a fact of what the handler at a path of the container asks.
+func cite(p *diagnosis.Pass, path string, h corev1.ProbeHandler) evidence.Fact {
+	f := p.CiteSpec(path, "")
+	under, text := asked(h)
+	f.Where, f.Text = f.Where+under, text
+	return f
+}
+
+// asked returns where a handler holds what it asks, below its path, and the text of the fact.
+func asked(h corev1.ProbeHandler) (under, text string) {
+	switch {
+	case h.Exec != nil:
+		return ".exec.command", "command " + strings.Join(h.Exec.Command, " ")
+	case h.TCPSocket != nil:
+		return ".tcpSocket.port", "port " + h.TCPSocket.Port.String()
+	case h.GRPC != nil:
+		return ".grpc.port", fmt.Sprintf("port %d", h.GRPC.Port)
+	case h.HTTPGet != nil && h.HTTPGet.Path != "":
+		return ".httpGet", fmt.Sprintf("path %s, port %s", h.HTTPGet.Path, h.HTTPGet.Port.String())
+	case h.HTTPGet != nil:
+		return ".httpGet.port", "port " + h.HTTPGet.Port.String()
+	}
+	return "", ""
+}
+
 // budget says how long a probe lets a container fail before the kubelet acts.
 func budget(probe *corev1.Probe) string {
 	return fmt.Sprintf("%d failures every %ds", max(probe.FailureThreshold, 1), max(probe.PeriodSeconds, 1))

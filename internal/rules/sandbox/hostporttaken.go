@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -46,12 +47,12 @@ The wordings are those of CRI-O's host port manager, of the plugin portmap and o
 		f.Message = fmt.Sprintf("pod %s cannot have its host port on node %s: it is taken", p.About().Name, p.NodeName())
 		for _, pod := range diagnosis.List[*corev1.Pod](p) {
 			for _, port := range ports(&pod.Spec) {
-				if pod.Spec.NodeName != p.NodeName() || !slices.Contains(wanted, port) || pod.Status.Phase != corev1.PodRunning {
+				if pod.Spec.NodeName != p.NodeName() || !slices.ContainsFunc(wanted, port.same) || pod.Status.Phase != corev1.PodRunning {
 					continue
 				}
-				f.Message = fmt.Sprintf("pod %s cannot have host port %s on node %s: pod %s/%s has it", p.About().Name, port, p.NodeName(), pod.Namespace, pod.Name)
+				f.Message = fmt.Sprintf("pod %s cannot have host port %s on node %s: pod %s/%s has it", p.About().Name, port.name, p.NodeName(), pod.Namespace, pod.Name)
 				f.Facts = append(f.Facts, evidence.Fact{
-					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pod), Where: "spec.containers.ports.hostPort", Text: "hostPort " + port,
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pod), Where: port.where, Text: port.text,
 				})
 			}
 		}
@@ -60,19 +61,29 @@ The wordings are those of CRI-O's host port manager, of the plugin portmap and o
 	},
 }
 
-// ports returns the ports of the host that a pod takes: "8080/TCP".
-func ports(spec *corev1.PodSpec) (list []string) {
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		for _, port := range c.Ports {
-			protocol := port.Protocol
-			if protocol == "" {
-				protocol = corev1.ProtocolTCP
+// A taken is a port of the host that a pod takes, and the field that says so.
+type taken struct{ name, where, text string } // name: "8080/TCP"
+
+func (t taken) same(other taken) bool { return t.name == other.name }
+
+// ports returns the ports of the host that a pod takes.
+func ports(spec *corev1.PodSpec) (list []taken) {
+	for i, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		in := "containers"
+		if i < len(spec.InitContainers) {
+			in = "initContainers"
+		}
+		for j, port := range c.Ports {
+			number, field := port.HostPort, "hostPort"
+			if number == 0 && spec.HostNetwork {
+				number, field = port.ContainerPort, "containerPort"
 			}
-			switch {
-			case port.HostPort != 0:
-				list = append(list, fmt.Sprintf("%d/%s", port.HostPort, protocol))
-			case spec.HostNetwork:
-				list = append(list, fmt.Sprintf("%d/%s", port.ContainerPort, protocol))
+			if number != 0 {
+				list = append(list, taken{
+					name:  fmt.Sprintf("%d/%s", number, cmp.Or(port.Protocol, corev1.ProtocolTCP)),
+					where: fmt.Sprintf("spec.%s[%s].ports[%d].%s", in, c.Name, j, field),
+					text:  fmt.Sprintf("%s %d", field, number),
+				})
 			}
 		}
 	}

@@ -46,8 +46,7 @@ func waiting(p *diagnosis.Pass) (pending, bool) {
 	w.open = c.Spec.StorageClassName == nil && c.Annotations[betaClass] == ""
 	w.events = p.Events()
 	w.fact = evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: w.began, Where: "status.phase",
-		Text: "phase Pending since " + c.CreationTimestamp.UTC().Format(time.RFC3339),
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: w.began, Where: "status.phase", Text: "phase Pending",
 	}
 	return w, !w.inOrder(p)
 }
@@ -114,9 +113,15 @@ func (w *pending) newest(part string, reasons ...string) (evidence.Event, bool) 
 	return evidence.Event{}, false
 }
 
-// citeClaim makes a fact of a field of a claim's spec.
-func citeClaim(p *diagnosis.Pass, field, value string) evidence.Fact {
-	return evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec." + field, Text: field + " " + value}
+// citeClass makes a fact of the field, or the annotation, by which the claim names its class.
+func (w *pending) citeClass() evidence.Fact {
+	f := evidence.Fact{
+		Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(w.PersistentVolumeClaim), Where: "spec.storageClassName", Text: "storageClassName " + w.class,
+	}
+	if w.Spec.StorageClassName == nil {
+		f.Where, f.Text = "metadata.annotations["+betaClass+"]", betaClass+" "+w.class
+	}
+	return f
 }
 
 // again is how to give a claim another spec: most of it cannot be changed.

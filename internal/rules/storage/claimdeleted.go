@@ -47,7 +47,10 @@ The finalizer is handled in kubernetes pkg/controller/volume/pvcprotection.
 		f := diagnosis.Finding{
 			At: at, Confidence: diagnosis.Certain, Facts: []evidence.Fact{{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at, Where: "metadata.deletionTimestamp",
-				Text: "deletionTimestamp " + at.UTC().Format(time.RFC3339) + ", finalizers " + strings.Join(c.Finalizers, " "),
+				Text: "deletionTimestamp " + at.UTC().Format(time.RFC3339),
+			}, {
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.finalizers",
+				Text: "finalizers " + strings.Join(c.Finalizers, " "),
 			}},
 		}
 		var names []string

@@ -42,13 +42,16 @@ The phase is set in kubernetes pkg/controller/volume/persistentvolume/pv_control
 		f := diagnosis.Finding{
 			At: began(p, c), Confidence: diagnosis.Certain,
 			Facts: []evidence.Fact{{
-				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase Lost, volumeName " + c.Spec.VolumeName,
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase Lost",
 			}},
 			Message: fmt.Sprintf("claim %s has lost its PersistentVolume %s, which is gone or belongs to another claim", c.Name, cmp.Or(c.Spec.VolumeName, "(no name)")),
 			Fixes: []diagnosis.Fix{
 				{Title: "Make a PersistentVolume for the storage behind it, if that still exists, and a new claim that names it", Command: "kubectl get pv " + c.Spec.VolumeName},
 				{Title: "Delete the claim and let it be made anew, if its data may be lost", Command: fmt.Sprintf("kubectl delete pvc -n %s %s", c.Namespace, c.Name)},
 			},
+		}
+		if name := c.Spec.VolumeName; name != "" {
+			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.volumeName", Text: "volumeName " + name})
 		}
 		for _, e := range p.Events("ClaimLost", "ClaimMisbound") {
 			f.Facts = append(f.Facts, e.Fact())

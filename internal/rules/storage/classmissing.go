@@ -53,7 +53,7 @@ The words are written in kubernetes pkg/controller/volume/persistentvolume/pv_co
 		said, told := w.newest("not found", "ProvisioningFailed")
 		classes := classNames(p)
 		f := diagnosis.Finding{
-			At: w.began, Facts: []evidence.Fact{w.fact, citeClaim(p, "storageClassName", w.class)},
+			At: w.began, Facts: []evidence.Fact{w.fact, w.citeClass()},
 			Message: fmt.Sprintf("claim %s waits for a volume of StorageClass %s, which does not exist", w.Name, w.class),
 		}
 		if told {

@@ -18,8 +18,9 @@ import (
 // A complaint is a line of the error that an attempt ended with, about a path in a volume.
 type complaint struct {
 	line  string
-	at    time.Time // when it was written; when the attempt ended, where the line does not say
-	mount corev1.VolumeMount
+	at    time.Time          // when it was written; when the attempt ended, where the line does not say
+	mount corev1.VolumeMount // with a clean path
+	field string             // where the mount is in the container: "volumeMounts[/data/]"
 	corev1.Volume
 }
 
@@ -30,14 +31,14 @@ func complains(p *diagnosis.Pass, parts ...string) (complaint, bool) {
 	if !found {
 		return complaint{}, false
 	}
-	for _, line := range append([]string{block.Headline}, block.Lines...) {
+	for _, line := range block.Lines {
 		lower := strings.ToLower(line)
 		for _, part := range parts {
 			if !strings.Contains(lower, part) {
 				continue
 			}
 			if c, ok := at(p, line); ok {
-				c.line, c.at = strings.TrimSpace(line), block.At
+				c.line, c.at = line, block.At
 				if a := p.Attempt(); c.at.IsZero() || c.at.After(a.Finished) { // which is in whole seconds
 					c.at = a.Finished
 				}
@@ -53,7 +54,7 @@ func at(p *diagnosis.Pass, line string) (complaint, bool) {
 	var best complaint
 	for _, m := range p.Spec().VolumeMounts {
 		if mounted := path.Clean(m.MountPath); names(line, mounted) && len(mounted) > len(best.mount.MountPath) {
-			best.mount = m
+			best.mount, best.field = m, "volumeMounts["+m.MountPath+"]"
 			best.mount.MountPath = mounted
 		}
 	}
@@ -112,6 +113,6 @@ func (c *complaint) finding(p *diagnosis.Pass, message string) diagnosis.Finding
 	a := p.Attempt()
 	return diagnosis.Finding{
 		At: c.at, Confidence: diagnosis.Possible, Message: message,
-		Facts: []evidence.Fact{a.LineFact(c.line, c.at), a.Fact(), p.CiteSpec("volumeMounts["+c.mount.Name+"].mountPath", c.mount.MountPath)},
+		Facts: []evidence.Fact{a.LineFact(c.line, c.at), a.Fact(), p.CiteSpec(c.field+".name", c.mount.Name)},
 	}
 }

@@ -53,7 +53,9 @@ The words are in kubernetes pkg/controller/volume/attachdetach/reconciler/reconc
 					f.name(p), holder.Spec.NodeName, state(p, holder), p.About().Name, p.NodeName()),
 				Facts: []evidence.Fact{f.Fact(), {
 					Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(holder), Where: "status.phase",
-					Text: fmt.Sprintf("phase %s, node %s", holder.Status.Phase, holder.Spec.NodeName),
+					Text: "phase " + string(holder.Status.Phase),
+				}, {
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(holder), Where: "spec.nodeName", Text: "nodeName " + holder.Spec.NodeName,
 				}},
 				Fixes: letGo(p, holder),
 			})

@@ -76,7 +76,7 @@ func byDesign(p *diagnosis.Pass, c *complaint, what string) {
 	fix := diagnosis.Fix{Title: "Mount a writable volume where the program writes: what is made of a ConfigMap, a Secret or the like can only be read"}
 	if c.mount.ReadOnly {
 		f.Confidence = diagnosis.Likely // the spec is a second fact
-		f.Facts = append(f.Facts, p.CiteSpec("volumeMounts["+c.mount.Name+"].readOnly", true))
+		f.Facts = append(f.Facts, p.CiteSpec(c.field+".readOnly", true))
 		fix = diagnosis.Fix{
 			Title: fmt.Sprintf("Mount %s at %s for writing", what, c.mount.MountPath), Risk: diagnosis.Restart,
 			Patch: p.PatchContainer(map[string]any{"volumeMounts": []any{map[string]any{"mountPath": c.mount.MountPath, "name": c.mount.Name, "readOnly": false}}}),

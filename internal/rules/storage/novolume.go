@@ -47,12 +47,12 @@ What is compared is in kubernetes pkg/controller/volume/persistentvolume (checkV
 		f := diagnosis.Finding{At: w.began, Confidence: diagnosis.Certain, Facts: []evidence.Fact{w.fact}}
 		var why []string
 		for _, pv := range candidates(p, &w) {
-			reason := w.unfit(pv)
+			reason, where, text := w.unfit(pv)
 			if reason == "" {
 				return
 			}
 			why = append(why, fmt.Sprintf("%s %s", pv.Name, reason))
-			f.Facts = append(f.Facts, citeVolume(pv))
+			f.Facts = append(f.Facts, citeVolume(pv, where, text)...)
 			f.Fixes = append(f.Fixes, release(p, pv)...)
 		}
 		said, told := w.newest("", "VolumeMismatch", "FailedBinding")
@@ -97,33 +97,44 @@ func candidates(p *diagnosis.Pass, w *pending) []*corev1.PersistentVolume {
 	return nil
 }
 
-// unfit says what keeps a volume from the claim, or "".
-func (w *pending) unfit(pv *corev1.PersistentVolume) string {
+// unfit says what keeps a volume from the claim, or "", and which field of the volume shows it.
+func (w *pending) unfit(pv *corev1.PersistentVolume) (reason, where, text string) {
 	asked, has := w.Spec.Resources.Requests[corev1.ResourceStorage], pv.Spec.Capacity[corev1.ResourceStorage]
 	missing := slices.DeleteFunc(slices.Clone(w.Spec.AccessModes), func(m corev1.PersistentVolumeAccessMode) bool {
 		return slices.Contains(pv.Spec.AccessModes, m)
 	})
 	ref := pv.Spec.ClaimRef
-	mine := ref == nil || ref.Namespace == w.Namespace && ref.Name == w.Name && (ref.UID == "" || ref.UID == w.UID)
-	switch {
-	case !mine && pv.Status.Phase == corev1.VolumeReleased:
-		return fmt.Sprintf("is released and still belongs to claim %s/%s, which was deleted", ref.Namespace, ref.Name)
-	case !mine:
-		return fmt.Sprintf("belongs to claim %s/%s", ref.Namespace, ref.Name)
-	case pv.DeletionTimestamp != nil || pv.Status.Phase == corev1.VolumeFailed:
-		return "is being deleted or has failed"
-	case pv.Spec.StorageClassName != w.class:
-		return fmt.Sprintf("is of class %q and the claim asks for %q", pv.Spec.StorageClassName, w.class)
-	case has.Cmp(asked) < 0:
-		return fmt.Sprintf("has %s, and %s are asked for", has.String(), asked.String())
-	case len(missing) > 0:
-		return fmt.Sprintf("does not offer %s", missing[0])
-	case mode(pv.Spec.VolumeMode) != mode(w.Spec.VolumeMode):
-		return fmt.Sprintf("has volumeMode %s, and %s is asked for", mode(pv.Spec.VolumeMode), mode(w.Spec.VolumeMode))
-	case !selects(w.Spec.Selector, pv.Labels):
-		return "does not have the labels that the claim selects"
+	if mine := ref == nil || ref.Namespace == w.Namespace && ref.Name == w.Name && (ref.UID == "" || ref.UID == w.UID); !mine {
+		reason = fmt.Sprintf("belongs to claim %s/%s", ref.Namespace, ref.Name)
+		if pv.Status.Phase == corev1.VolumeReleased {
+			reason = fmt.Sprintf("is released and still belongs to claim %s/%s, which was deleted", ref.Namespace, ref.Name)
+		}
+		return reason, "spec.claimRef", fmt.Sprintf("namespace %s, name %s", ref.Namespace, ref.Name)
 	}
-	return ""
+	switch {
+	case pv.DeletionTimestamp != nil || pv.Status.Phase == corev1.VolumeFailed:
+		return "is being deleted or has failed", "", ""
+	case pv.Spec.StorageClassName != w.class:
+		reason = fmt.Sprintf("is of class %q and the claim asks for %q", pv.Spec.StorageClassName, w.class)
+		if pv.Spec.StorageClassName == "" {
+			return reason, "", ""
+		}
+		return reason, "spec.storageClassName", "storageClassName " + pv.Spec.StorageClassName
+	case has.Cmp(asked) < 0:
+		return fmt.Sprintf("has %s, and %s are asked for", has.String(), asked.String()), "spec.capacity.storage", "storage " + has.String()
+	case len(missing) > 0:
+		return fmt.Sprintf("does not offer %s", missing[0]), "spec.accessModes", "accessModes " + modes(pv.Spec.AccessModes)
+	case mode(pv.Spec.VolumeMode) != mode(w.Spec.VolumeMode):
+		return fmt.Sprintf("has volumeMode %s, and %s is asked for", mode(pv.Spec.VolumeMode), mode(w.Spec.VolumeMode)),
+			"spec.volumeMode", fmt.Sprintf("volumeMode %s", mode(pv.Spec.VolumeMode))
+	case !selects(w.Spec.Selector, pv.Labels):
+		reason = "does not have the labels that the claim selects"
+		if len(pv.Labels) == 0 {
+			return reason, "", ""
+		}
+		return reason, "metadata.labels", fmt.Sprintf("labels %v", pv.Labels)
+	}
+	return "", "", ""
 }
 
 // asks says what a claim asks for.

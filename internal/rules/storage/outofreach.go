@@ -56,12 +56,11 @@ The words are those of kubernetes pkg/scheduler/framework/plugins (volumebinding
 			At: said.LastTransitionTime.Time, Confidence: diagnosis.Certain,
 			Facts: []evidence.Fact{{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pods[i]), At: said.LastTransitionTime.Time,
-				Where: "status.conditions[PodScheduled]", Text: said.Message,
-			}, {
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv), Where: "spec.nodeAffinity", Text: "nodeAffinity " + place(pv),
+				Where: "status.conditions[PodScheduled]", Text: conditionText(string(said.Status), said.Reason, said.Message),
 			}},
 			Message: fmt.Sprintf("volume %s of claim %s is only within reach of %s, and %s", pv.Name, c.Name, place(pv), reachable(p, pv)),
 		}
+		f.Facts = append(f.Facts, citePlace(pv)...)
 		f.Fixes = []diagnosis.Fix{
 			{Title: "Bring a node back where the volume is (" + place(pv) + "), or make room on one", Command: "kubectl get nodes --show-labels; kubectl describe pv " + pv.Name},
 			{Title: fmt.Sprintf("Restore the data into a new claim, if that place is gone for good: claim %s will not move", c.Name)},
@@ -125,6 +124,36 @@ func reachable(p *diagnosis.Pass, pv *corev1.PersistentVolume) string {
 		return "there is no such node"
 	}
 	return strings.Join(list[:min(len(list), 3)], ", ")
+}
+
+// conditionText is what a condition says, as facts print it.
+func conditionText(status, reason, message string) string {
+	text := "status " + status
+	if reason != "" {
+		text += ", reason " + reason
+	}
+	if message != "" {
+		text += ", message " + message
+	}
+	return text
+}
+
+// citePlace makes facts of where a volume is.
+func citePlace(pv *corev1.PersistentVolume) []evidence.Fact {
+	var facts []evidence.Fact
+	for i, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+		for j, e := range t.MatchExpressions {
+			text := fmt.Sprintf("key %s, operator %s", e.Key, e.Operator)
+			if len(e.Values) > 0 {
+				text += ", values " + strings.Join(e.Values, " ")
+			}
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv),
+				Where: fmt.Sprintf("spec.nodeAffinity.required.nodeSelectorTerms[%d].matchExpressions[%d]", i, j), Text: text,
+			})
+		}
+	}
+	return facts
 }
 
 // place says in words where a volume is.

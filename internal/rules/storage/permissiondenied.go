@@ -52,7 +52,7 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 		case nonRoot && !grouped:
 			f.Confidence = diagnosis.Likely
 			f.Message += fmt.Sprintf(": it runs as %s, and no fsGroup gives it the files", user)
-			f.Facts = append(f.Facts, p.CiteSpec("securityContext", user))
+			f.Facts = append(f.Facts, citeUser(p))
 			f.Fixes = []diagnosis.Fix{groupFix(p), owner}
 		default:
 			f.Fixes = []diagnosis.Fix{owner}
@@ -94,6 +94,26 @@ func runsAs(p *diagnosis.Pass) (user string, nonRoot bool) {
 		return "another user than root", true
 	}
 	return "the image's user", false
+}
+
+// citeUser cites where the spec says as whom the container runs: its own count for more than the pod's.
+func citeUser(p *diagnosis.Pass) evidence.Fact {
+	own, pod := p.Spec().SecurityContext, p.PodSpec().SecurityContext
+	ofPod := func(field string, value any) evidence.Fact {
+		return evidence.Fact{
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
+			Where: "spec.securityContext." + field, Text: fmt.Sprintf("%s %v", field, value),
+		}
+	}
+	switch {
+	case own != nil && own.RunAsUser != nil:
+		return p.CiteSpec("securityContext.runAsUser", *own.RunAsUser)
+	case pod != nil && pod.RunAsUser != nil:
+		return ofPod("runAsUser", *pod.RunAsUser)
+	case own != nil && own.RunAsNonRoot != nil:
+		return p.CiteSpec("securityContext.runAsNonRoot", *own.RunAsNonRoot)
+	}
+	return ofPod("runAsNonRoot", true)
 }
 
 // groupFix proposes the group of the process, or one of its user's number.

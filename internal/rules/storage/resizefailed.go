@@ -73,7 +73,7 @@ func resizeErrors(p *diagnosis.Pass, c *corev1.PersistentVolumeClaim) (facts []e
 		if strings.HasSuffix(string(cond.Type), "ResizeError") && cond.Status == corev1.ConditionTrue {
 			facts = append(facts, evidence.Fact{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: cond.LastTransitionTime.Time,
-				Where: "status.conditions[" + string(cond.Type) + "]", Text: cond.Message,
+				Where: "status.conditions[" + string(cond.Type) + "]", Text: conditionText(string(cond.Status), cond.Reason, cond.Message),
 			})
 			said = cond.Message
 		}

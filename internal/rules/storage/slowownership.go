@@ -46,9 +46,10 @@ The Event is written in kubernetes pkg/volume/volume_linux.go.
 		policy := corev1.FSGroupChangeAlways
 		if sc != nil && sc.FSGroupChangePolicy != nil {
 			policy = *sc.FSGroupChangePolicy
+			f.Facts = append(f.Facts, p.CiteSpec("securityContext.fsGroupChangePolicy", policy))
 		}
 		if sc != nil && sc.FSGroup != nil {
-			f.Facts = slices.Insert(f.Facts, 1, p.CiteSpec("securityContext.fsGroup", *sc.FSGroup), p.CiteSpec("securityContext.fsGroupChangePolicy", policy))
+			f.Facts = slices.Insert(f.Facts, 1, p.CiteSpec("securityContext.fsGroup", *sc.FSGroup))
 		}
 		wait := diagnosis.Fix{Title: "Wait: it goes on by itself, and the pod starts when the last file is done", Command: describe(p)}
 		f.Fixes = []diagnosis.Fix{wait}

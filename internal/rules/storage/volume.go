@@ -38,17 +38,15 @@ func selects(s *metav1.LabelSelector, set map[string]string) bool {
 	return err == nil && selector.Matches(labels.Set(set))
 }
 
-// citeVolume makes a fact of what a volume is.
-func citeVolume(pv *corev1.PersistentVolume) evidence.Fact {
-	size := pv.Spec.Capacity[corev1.ResourceStorage]
-	text := "phase " + string(pv.Status.Phase) + ", capacity " + size.String() + ", " + modes(pv.Spec.AccessModes)
-	if pv.Spec.StorageClassName != "" {
-		text += ", class " + pv.Spec.StorageClassName
+// citeVolume makes facts of a volume's phase and of the field that keeps it from a claim.
+func citeVolume(pv *corev1.PersistentVolume, where, text string) []evidence.Fact {
+	facts := []evidence.Fact{{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pv), Where: "status.phase", Text: "phase " + string(pv.Status.Phase),
+	}}
+	if where == "" {
+		return facts
 	}
-	if ref := pv.Spec.ClaimRef; ref != nil {
-		text += ", claimRef " + ref.Namespace + "/" + ref.Name
-	}
-	return evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pv), Where: "status.phase", Text: text}
+	return append(facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv), Where: where, Text: text})
 }
 
 // operators maps those of node selectors to those of label selectors.
