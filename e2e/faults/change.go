@@ -162,7 +162,7 @@ func rollouts() []Fault {
 		{
 			Name: "config-edited", About: "a ConfigMap is edited, and the pod that starts next crashes by it",
 			Ready: pods(2, isReady), Act: inTurn(editConfig, deleteFirst),
-			So: all(somePod(isReady), somePod(crashed)), Ask: "deploy/config-edited", Want: []string{"CHG003"}, Least: "likely",
+			So: all(somePod(isReady), somePod(crashed)), Ask: "deploy/config-edited", Want: []string{"CHG003", "EXT001"}, Least: "likely",
 		}, {
 			Name: "contested", About: "two programs scale a Deployment to and fro",
 			Ready: pods(1, isReady), Act: contest("contested"), So: asApplied, Ask: "deploy/contested", Want: []string{"CHG008"}, Least: "likely",

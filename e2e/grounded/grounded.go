@@ -66,7 +66,7 @@ const mostMessage = 300
 func Says(object map[string]any, path, text string) bool {
 	last := path[strings.LastIndex(path, ".")+1:]
 	value, ok := at(object, path)
-	if !ok { // a list without elements is left out
+	if !ok || value == nil { // a list without elements is left out, or null
 		return text == last+" 0" || text == last+" []"
 	}
 	if rest, ok := strings.CutPrefix(text, last+" "); ok && slices.Contains(forms(value), rest) {

@@ -6,6 +6,7 @@ import "testing"
 
 func TestSays(t *testing.T) {
 	pod := map[string]any{
+		"endpoints": nil,
 		"metadata": map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
 		"spec": map[string]any{
 			"nodeSelector": map[string]any{"example.com/disk": "ssd"},
@@ -38,6 +39,7 @@ func TestSays(t *testing.T) {
 		{"spec.containers", "containers [app]", true},
 		{"spec.volumes", "volumes 0", true},
 		{"spec.volumes", "volumes 1", false},
+		{"endpoints", "endpoints 0", true},
 		{"spec.nodeSelector", "nodeSelector map[example.com/disk:ssd]", true},
 	} {
 		if got := Says(pod, c.path, c.text); got != c.want {
