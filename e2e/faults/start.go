@@ -119,7 +119,7 @@ func sandboxes() []Fault {
 		}, {
 			Name: "sandbox-kept", About: "the network plugin cannot take the sandbox of a deleted pod down", Ready: ready(),
 			Act: inTurn(shell(hide(bridge)), deletePod), So: event("FailedKillPod", "KillPodSandboxError"), Undo: shell(restore(bridge)),
-			Ask: "pod/sandbox-kept", Want: []string{"SBX009", "DEL001"}, Least: "likely", NeedsNodes: true, Alone: true,
+			Ask: "pod/sandbox-kept", Want: []string{"SBX009", "DEL001", "NOD001"}, Least: "likely", NeedsNodes: true, Alone: true,
 		},
 	}
 }

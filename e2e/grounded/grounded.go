@@ -87,11 +87,15 @@ func saysFields(fields map[string]any, text string) bool {
 		if ok && len(rest) > mostMessage && strings.HasPrefix(words(value), rest) {
 			return true
 		}
-		if !ok || !strings.HasPrefix(rest, words(value)) {
+		said := strings.TrimSpace(words(value)) // a message may end with its line
+		if !ok || !strings.HasPrefix(rest, said) {
 			return false
 		}
-		text = strings.TrimPrefix(rest, words(value))
-		if text != "" && !strings.HasPrefix(text, ", ") {
+		text = strings.TrimPrefix(rest, said)
+		if strings.TrimSpace(text) == "" {
+			return true
+		}
+		if !strings.HasPrefix(text, ", ") {
 			return false
 		}
 		text = strings.TrimPrefix(text, ", ")
