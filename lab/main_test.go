@@ -40,7 +40,7 @@ func TestCommandsWithoutALab(t *testing.T) {
 		{"logs kubelet", 1, `there is no log of "kubelet"`},
 		{"kubeconfig", 1, "there is no lab"},
 		{"fault", 2, "lab fault apply NAME"},
-		{"fault apply nonsense", 1, "there is no fault nonsense, expected one of app-error"},
+		{"fault apply nonsense", 1, "there is no fault nonsense, expected one of"},
 		{"fault clear oom-limit", 1, "bring the lab up with lab up, or set KUBECONFIG"},
 		{"record oom-limit", 2, "usage: lab record NAME OUT"},
 		{"up --nodes n1,x", 1, `node "x": a node's name is n1 to n9`},

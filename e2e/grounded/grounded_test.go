@@ -7,7 +7,7 @@ import "testing"
 func TestSays(t *testing.T) {
 	pod := map[string]any{
 		"endpoints": nil,
-		"metadata": map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
+		"metadata":  map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
 		"spec": map[string]any{
 			"nodeSelector": map[string]any{"example.com/disk": "ssd"},
 			"containers":   []any{map[string]any{"name": "app", "command": []any{"/bin/sh", "-c", "exit 3"}}},

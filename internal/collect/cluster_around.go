@@ -170,7 +170,10 @@ func (v *visit) limitsIn(ctx context.Context, names []string) {
 	}
 	var group sync.WaitGroup
 	for _, namespace := range names {
-		for _, kind := range []string{"ResourceQuota", "LimitRange"} {
+		for _, kind := range []string{"LimitRange", "ResourceQuota"} {
+			if kind == "ResourceQuota" && v.about.Kind == "Pod" { // it is there: no quota kept it away
+				continue
+			}
 			if all, one := evidence.RefTo(kind, "", ""), evidence.RefTo(kind, namespace, ""); !v.begun(all) && len(v.once([]evidence.Ref{one})) > 0 {
 				group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
 			}

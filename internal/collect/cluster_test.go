@@ -31,7 +31,7 @@ func TestClusterReadsWhatSurroundsAPod(t *testing.T) {
 		"configmap/conf in namespace shop", "deployment/web in namespace shop", "lease/n1 in namespace kube-node-lease",
 		"limitrange/limits in namespace shop", "node/n1", "pod/web-7-a in namespace shop", "pod/web-7-b in namespace shop",
 		"podmetrics/web-7-a in namespace shop", "replicaset/web-7 in namespace shop",
-		"resourcequota/quota in namespace shop", "serviceaccount/default in namespace shop",
+		"serviceaccount/default in namespace shop",
 		"event e5", "event e1", "event e3", "log pod/web-7-a[app]#3",
 	}
 	if diff := cmp.Diff(want, holds(s)); diff != "" {
@@ -139,7 +139,7 @@ func TestClusterSaysWhatItCouldNotRead(t *testing.T) {
 		{"lease", "/leases/", forbidden, "", "node of lease/n1: forbidden: cannot get leases in namespace kube-node-lease", 0},
 		{"owner", "/replicasets/", broken, "etcd is\nslow", "changes of replicaset/web-7: cannot get replicasets in namespace shop: etcd is slow", 0},
 		{"config", "/configmaps/", forbidden, "", "changes of configmap/conf: forbidden: cannot get configmaps in namespace shop", 0},
-		{"quota", "/resourcequotas", forbidden, "", "changes of namespace/shop: forbidden: cannot list resourcequotas in namespace shop", 0},
+		{"limits", "/limitranges", forbidden, "", "changes of namespace/shop: forbidden: cannot list limitranges in namespace shop", 0},
 		{"no metrics-server", "/metrics.k8s.io", http.StatusNotFound, "the server could not find the requested resource", "usage of pod/web-7-a: metrics.k8s.io is not served (no metrics-server)", evidence.Usage},
 		{"metrics", "/metrics.k8s.io", forbidden, "", "usage of pod/web-7-a: forbidden: cannot get pods.metrics.k8s.io in namespace shop", evidence.Usage},
 		{"log", "/log?", forbidden, "", "logs of pod/web-7-a[app]#3: forbidden: cannot get pods/log in namespace shop", evidence.Logs},
