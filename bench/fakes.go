@@ -146,7 +146,7 @@ func status(broken bool) corev1.PodStatus {
 	}
 }
 
-// crashing starts a real pod that ends with an error, and waits until it has been restarted and backs off.
+// crashing starts a real pod that ends with an error, and waits until it has been restarted twice.
 func (f *fakes) crashing(ctx context.Context) (string, error) {
 	const name = "crashing"
 	pods := f.client.CoreV1().Pods(namespace)
@@ -166,10 +166,10 @@ func (f *fakes) crashing(ctx context.Context) (string, error) {
 			return false, err
 		}
 		st := pod.Status.ContainerStatuses[0]
-		return st.RestartCount >= 2 && st.State.Waiting != nil, nil
+		return st.RestartCount >= 2, nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("wait for pod %s to back off: %w", name, err)
+		return "", fmt.Errorf("wait for pod %s to restart: %w", name, err)
 	}
 	return name, nil
 }
