@@ -40,6 +40,14 @@ func (p *Pass) list() string {
 	return "containers"
 }
 
+// StatusPath returns the field path of the status of the pass's container; "" without its pod.
+func (p *Pass) StatusPath() string {
+	if pod := p.pod(); pod != nil {
+		return evidence.StatusPath(pod, p.about.Container)
+	}
+	return ""
+}
+
 // CiteWaiting makes a fact of why the pass's container waits; false when it does not wait.
 func (p *Pass) CiteWaiting() (evidence.Fact, bool) {
 	st := p.Status()
@@ -50,10 +58,9 @@ func (p *Pass) CiteWaiting() (evidence.Fact, bool) {
 	if st.State.Waiting.Message != "" {
 		text += ", message " + st.State.Waiting.Message
 	}
-	list := strings.TrimSuffix(p.list(), "s") + "Statuses"
 	return evidence.Fact{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.about,
-		Where: "status." + list + "[" + p.about.Container + "].state.waiting", Text: text,
+		Where: p.StatusPath() + ".state.waiting", Text: text,
 	}, true
 }
 

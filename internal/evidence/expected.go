@@ -66,6 +66,15 @@ func ContainerSpec(pod *corev1.Pod, name string) *corev1.Container {
 	return nil
 }
 
+// StatusPath returns the field path of the status of the container of that name, in whichever of a pod's lists it is.
+func StatusPath(pod *corev1.Pod, name string) string {
+	list := "containerStatuses"
+	if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name }) {
+		list = "initContainerStatuses"
+	}
+	return "status." + list + "[" + name + "]"
+}
+
 // ContainerStatus returns the status of the container of that name from any of a pod's lists, or nil.
 func ContainerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 	all := slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses)

@@ -56,7 +56,7 @@ node is part of the reason, most of all for SIGILL. A code above 128 can also be
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(well), Where: "spec.nodeName", Text: "nodeName " + well.Spec.NodeName,
 			}, evidence.Fact{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(well),
-				Where: "status.containerStatuses[" + e.Of.Container + "]", Text: "ready true, restartCount 0",
+				Where: evidence.StatusPath(well, e.Of.Container), Text: "ready true, restartCount 0",
 			})
 		}
 		f.Fixes = []diagnosis.Fix{e.readLog(p, s.fix)}

@@ -50,7 +50,7 @@ imageID is set by the kubelet from the runtime's image reference (kubernetes pkg
 			}
 			p.Report(diagnosis.Finding{
 				At: p.PodMeta().CreationTimestamp.Time, Confidence: diagnosis.Likely,
-				Facts:   []evidence.Fact{runs(p.About(), st.ImageID), runs(evidence.RefOf(sibling).InContainer(c.Name), other.ImageID), p.CiteSpec("image", c.Image)},
+				Facts:   []evidence.Fact{runs(p.About(), p.StatusPath(), st.ImageID), runs(evidence.RefOf(sibling).InContainer(c.Name), evidence.StatusPath(sibling, c.Name), other.ImageID), p.CiteSpec("image", c.Image)},
 				Message: fmt.Sprintf("container %s runs other content under the tag %s than the same container of pod %s, which is ready", c.Name, c.Image, sibling.Name),
 				Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Refer to the image by the digest that works: %s", digest(other.ImageID))}},
 			})
@@ -65,9 +65,9 @@ func digest(id string) string {
 	return d
 }
 
-func runs(about evidence.Ref, id string) evidence.Fact {
+func runs(about evidence.Ref, where, id string) evidence.Fact {
 	return evidence.Fact{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: about,
-		Where: "status.containerStatuses[" + about.Container + "].imageID", Text: "imageID " + id,
+		Where: where + ".imageID", Text: "imageID " + id,
 	}
 }

@@ -113,7 +113,7 @@ func neverReady(p *diagnosis.Pass) bool {
 func notReady(p *diagnosis.Pass) []evidence.Fact {
 	facts := []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: p.Status().State.Running.StartedAt.Time,
-		Where: "status.containerStatuses[" + p.About().Container + "].ready", Text: "ready false",
+		Where: p.StatusPath() + ".ready", Text: "ready false",
 	}}
 	if ready, ok := p.CitePodCondition(corev1.PodReady); ok {
 		facts = append(facts, ready)
