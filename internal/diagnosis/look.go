@@ -44,10 +44,10 @@ func Get[T evidence.Object](p *Pass, namespace, name string) (T, bool) {
 	return o, ok
 }
 
-// List returns all objects of type T (a pointer type) that are known, by namespace and name.
-func List[T evidence.Object](p *Pass) []T {
+// List returns the objects of type T (a pointer type) that are known, all or those that a thing covers: see evidence.List.
+func List[T evidence.Object](p *Pass, in ...evidence.Ref) []T {
 	p.used |= kindOf(reflect.TypeFor[T]().Elem().Name())
-	return evidence.List[T](p.snapshot)
+	return evidence.List[T](p.snapshot, in...)
 }
 
 // Object returns the pass's own thing, or any other, or nil.
@@ -96,7 +96,7 @@ func (p *Pass) Owners() []evidence.Ref {
 // Siblings returns the other pods that the topmost controller of the pass's pod or workload has, well or not.
 func (p *Pass) Siblings() []*corev1.Pod {
 	p.used |= evidence.Spec | evidence.Status
-	return slices.DeleteFunc(slices.Clone(p.snapshot.PodsOf(p.snapshot.TopOwner(p.about))), func(pod *corev1.Pod) bool {
+	return slices.DeleteFunc(evidence.List[*corev1.Pod](p.snapshot, p.snapshot.TopOwner(p.about)), func(pod *corev1.Pod) bool {
 		return evidence.RefOf(pod) == p.about.Object()
 	})
 }

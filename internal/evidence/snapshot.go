@@ -48,8 +48,8 @@ type Snapshot struct {
 	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
 	orders   map[Ref]Order
-	families map[Ref][]*Pod // by topmost controller
-	gaps     map[Ref][]Gap  // by object
+	below    map[Ref][]Object // what an owner, a node, a claim or a namespace covers, in order
+	gaps     map[Ref][]Gap    // by object
 }
 
 // Freeze puts the snapshot in its one order, derives attempts and what Events say, and returns it. Duplicate objects
@@ -90,14 +90,16 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 }
 
 func (s *Snapshot) indexObjects() {
-	s.index, s.kinds, s.families = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[Ref][]*Pod{}
+	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[Ref][]Object{}
 	for _, o := range s.Objects {
 		ref := RefOf(o)
 		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
 	}
-	for _, pod := range List[*Pod](s) {
-		top := s.TopOwner(RefOf(pod))
-		s.families[top] = append(s.families[top], pod)
+	for _, o := range s.Objects {
+		above := s.Above(RefOf(o))
+		for _, place := range above[1 : len(above)-1] { // neither itself nor the cluster
+			s.below[place] = append(s.below[place], o)
+		}
 	}
 }
 
@@ -188,10 +190,15 @@ func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
 	return o, ok
 }
 
-// List returns all objects of type T (a pointer type), by namespace and name.
-func List[T Object](s *Snapshot) []T {
+// List returns the objects of type T (a pointer type), by namespace and name: all, or those that a thing covers, as a node
+// its pods, an owner what it owns, a claim the pods that use it, a namespace what is in it.
+func List[T Object](s *Snapshot, in ...Ref) []T {
+	objects := s.kinds[reflect.TypeFor[T]().Elem().Name()]
+	if len(in) > 0 {
+		objects = s.below[in[0]]
+	}
 	var list []T
-	for _, o := range s.kinds[reflect.TypeFor[T]().Elem().Name()] {
+	for _, o := range objects {
 		if t, ok := o.(T); ok {
 			list = append(list, t)
 		}
@@ -212,9 +219,6 @@ func (s *Snapshot) IsAbsent(ref Ref) bool {
 	_, found := slices.BinarySearchFunc(s.Absent, ref, Ref.Compare)
 	return found
 }
-
-// PodsOf returns the pods whose topmost controller that is, by name.
-func (s *Snapshot) PodsOf(top Ref) []*Pod { return s.families[top] }
 
 // Attempts returns the runs known of a pod, or of one container of it, oldest first within a container.
 func (s *Snapshot) Attempts(of Ref) []Attempt {

@@ -35,9 +35,9 @@ func (r refusal) aboveDefault(p *diagnosis.Pass, c corev1.Container, res, value 
 	list := above.FindStringSubmatch(r.said)[1]
 	filled := "a limit below that is filled in"
 	var facts []evidence.Fact
-	for _, l := range diagnosis.List[*corev1.LimitRange](p) {
+	for _, l := range diagnosis.List[*corev1.LimitRange](p, evidence.RefTo("Namespace", "", p.About().Namespace)) {
 		for i, item := range l.Spec.Limits {
-			if q, ok := item.Default[corev1.ResourceName(res)]; ok && item.Type == corev1.LimitTypeContainer && l.Namespace == p.About().Namespace {
+			if q, ok := item.Default[corev1.ResourceName(res)]; ok && item.Type == corev1.LimitTypeContainer {
 				filled = fmt.Sprintf("LimitRange %s fills in a limit of %s", l.Name, q.String())
 				facts = append(facts, rangeFact(l, fmt.Sprintf("spec.limits[%d].default.%s", i, res), res, q))
 			}

@@ -4,6 +4,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,9 +86,9 @@ func betweenTries(o evidence.Object) bool {
 
 // hasPods tells whether pods of the workload are known although its status has none.
 func hasPods(p *diagnosis.Pass, o evidence.Object) bool {
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", o.GetNamespace())) {
 		for _, ref := range pod.OwnerReferences {
-			if pod.Namespace == o.GetNamespace() && (ref.UID == o.GetUID() || strings.HasPrefix(ref.Name, o.GetName()+"-")) {
+			if ref.UID == o.GetUID() || strings.HasPrefix(ref.Name, o.GetName()+"-") {
 				return true
 			}
 		}
@@ -97,14 +98,7 @@ func hasPods(p *diagnosis.Pass, o evidence.Object) bool {
 
 // below tells whether a ReplicaSet of the Deployment says what is wrong.
 func below(p *diagnosis.Pass) bool {
-	for _, rs := range diagnosis.List[*appsv1.ReplicaSet](p) {
-		for _, ref := range rs.OwnerReferences {
-			if rs.Namespace == p.About().Namespace && ref.Kind == p.About().Kind && ref.Name == p.About().Name && tells(p, rs) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(diagnosis.List[*appsv1.ReplicaSet](p, p.About()), func(rs *appsv1.ReplicaSet) bool { return tells(p, rs) })
 }
 
 // unwritten cites what is absent or old in the status of an object that no controller has caught up with.

@@ -87,11 +87,9 @@ func inWords(said string) string {
 // ranges cites the bounds of the LimitRanges that are known, those that the words name.
 func ranges(p *diagnosis.Pass, says []string) []evidence.Fact {
 	var facts []evidence.Fact
-	for _, l := range diagnosis.List[*corev1.LimitRange](p) {
+	for _, l := range diagnosis.List[*corev1.LimitRange](p, evidence.RefTo("Namespace", "", p.About().Namespace)) {
 		for i := range l.Spec.Limits {
-			if l.Namespace == p.About().Namespace {
-				facts = append(facts, bounds(l, i, says)...)
-			}
+			facts = append(facts, bounds(l, i, says)...)
 		}
 	}
 	slices.SortFunc(facts, func(a, b evidence.Fact) int { return strings.Compare(a.About.Name+a.Where, b.About.Name+b.Where) })

@@ -3,11 +3,11 @@
 package admission
 
 import (
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -46,11 +46,8 @@ func read(p *diagnosis.Pass) (refusal, bool) {
 // ofDeployment reads what a Deployment repeats of its ReplicaSets in its conditions, or that it cannot make one. Where the
 // ReplicaSet is known and tells it itself, nothing: it is told there.
 func ofDeployment(p *diagnosis.Pass, d *appsv1.Deployment) (refusal, bool) {
-	for _, rs := range diagnosis.List[*appsv1.ReplicaSet](p) {
-		owner := metav1.GetControllerOf(rs)
-		if rs.Namespace == d.Namespace && owner != nil && owner.Kind == "Deployment" && owner.Name == d.Name && tells(p, rs) {
-			return refusal{}, false
-		}
+	if slices.ContainsFunc(diagnosis.List[*appsv1.ReplicaSet](p, evidence.RefOf(d)), func(rs *appsv1.ReplicaSet) bool { return tells(p, rs) }) {
+		return refusal{}, false
 	}
 	for _, c := range d.Status.Conditions {
 		failed := c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue

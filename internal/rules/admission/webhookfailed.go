@@ -117,8 +117,8 @@ func behind(p *diagnosis.Pass, namespace, name string) []evidence.Ref {
 		return nil
 	}
 	refs := []evidence.Ref{evidence.RefOf(s)}
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		if pod.Namespace == namespace && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", namespace)) {
+		if labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)) {
 			refs = append(refs, evidence.RefOf(pod))
 		}
 	}

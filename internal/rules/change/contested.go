@@ -91,9 +91,9 @@ const (
 // alone tells whether autoscalers account for the changes: each one that scaled says so in an Event of its own.
 func alone(p *diagnosis.Pass, changes int) bool {
 	n := 0
-	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p) {
+	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p, evidence.RefTo("Namespace", "", p.About().Namespace)) {
 		for _, e := range p.EventsOf(evidence.RefOf(hpa), "SuccessfulRescale") {
-			if t := hpa.Spec.ScaleTargetRef; hpa.Namespace == p.About().Namespace && t.Kind == p.About().Kind && t.Name == p.About().Name {
+			if t := hpa.Spec.ScaleTargetRef; t.Kind == p.About().Kind && t.Name == p.About().Name {
 				n += e.Count
 			}
 		}

@@ -37,8 +37,8 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		node := p.Node()
-		for _, pod := range diagnosis.List[*corev1.Pod](p) {
-			if node == nil || pod.Spec.NodeName != node.Name || !fails(p, pod) {
+		for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
+			if node == nil || !fails(p, pod) {
 				continue
 			}
 			elsewhere, only := others(p, pod)
@@ -61,8 +61,8 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 
 // others returns the nodes on which pods like this one are well, and whether all that fail are on its own.
 func others(p *diagnosis.Pass, pod *corev1.Pod) (nodes []*corev1.Node, only bool) {
-	for _, other := range diagnosis.List[*corev1.Pod](p) {
-		if other.Namespace != pod.Namespace || !alike(pod, other) {
+	for _, other := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", pod.Namespace)) {
+		if !alike(pod, other) {
 			continue
 		}
 		here := other.Spec.NodeName == pod.Spec.NodeName

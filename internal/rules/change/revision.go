@@ -35,20 +35,19 @@ const deploymentRevision = "deployment.kubernetes.io/revision"
 func revisionsOf(p *diagnosis.Pass) []revision {
 	top, _ := p.Workload()
 	var list []revision
-	for _, rs := range diagnosis.List[*appsv1.ReplicaSet](p) {
+	for _, rs := range diagnosis.List[*appsv1.ReplicaSet](p, top) {
 		n, err := strconv.ParseInt(rs.Annotations[deploymentRevision], 10, 64)
-		if c := metav1.GetControllerOf(rs); err == nil && c != nil && evidence.RefTo(c.Kind, rs.Namespace, c.Name) == top {
+		if err == nil {
 			list = append(list, revision{ref: evidence.RefOf(rs), top: top, number: n, made: rs.CreationTimestamp.UTC(), template: &rs.Spec.Template})
 		}
 	}
-	for _, cr := range diagnosis.List[*appsv1.ControllerRevision](p) {
+	for _, cr := range diagnosis.List[*appsv1.ControllerRevision](p, top) {
 		var data struct {
 			Spec struct {
 				Template *corev1.PodTemplateSpec `json:"template"`
 			} `json:"spec"`
 		}
-		c := metav1.GetControllerOf(cr)
-		if c == nil || evidence.RefTo(c.Kind, cr.Namespace, c.Name) != top || json.Unmarshal(cr.Data.Raw, &data) != nil || data.Spec.Template == nil {
+		if json.Unmarshal(cr.Data.Raw, &data) != nil || data.Spec.Template == nil {
 			continue
 		}
 		hash := cr.Name // a StatefulSet labels its pods with this, a DaemonSet with the hash alone

@@ -31,7 +31,7 @@ func compare(p *diagnosis.Pass, fails func(*corev1.Pod) bool) (rollout, bool) {
 	}
 	r := rollout{newest: all[0], before: all[1]}
 	r.changes = differences(r.before.template, r.newest.template)
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, r.newest.top) {
 		well := ready(pod) && !ended(p, pod)
 		switch {
 		case r.newest.has(pod) && well:

@@ -88,10 +88,7 @@ func nearest(sorted []*coordinationv1.Lease) []*coordinationv1.Lease {
 // endedThen returns the ends of controllers in kube-system with exit code 1 or 255 shortly before that time.
 func endedThen(p *diagnosis.Pass, at time.Time) []evidence.Fact {
 	var facts []evidence.Fact
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		if pod.Namespace != metav1.NamespaceSystem {
-			continue
-		}
+	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", metav1.NamespaceSystem)) {
 		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
 			if a.Ended() && (a.ExitCode == 1 || a.ExitCode == 255) && at.Sub(a.Finished).Abs() <= together {
 				facts = append(facts, a.Fact())

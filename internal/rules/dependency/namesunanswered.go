@@ -70,8 +70,8 @@ that search domains were left out (DNSConfigForming) is only a hint: names beyon
 // nameServers returns the pods of the cluster's name server that are known.
 func nameServers(p *diagnosis.Pass) []*corev1.Pod {
 	var pods []*corev1.Pod
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		if pod.Namespace == "kube-system" && pod.Labels["k8s-app"] == "kube-dns" {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", "kube-system")) {
+		if pod.Labels["k8s-app"] == "kube-dns" {
 			pods = append(pods, pod)
 		}
 	}

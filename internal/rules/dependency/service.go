@@ -27,8 +27,8 @@ type endpoints struct {
 // endpointsOf counts the endpoints of a Service: those of its EndpointSlices, else of its Endpoints.
 func endpointsOf(p *diagnosis.Pass, s *corev1.Service) endpoints {
 	var e endpoints
-	for _, slice := range diagnosis.List[*discoveryv1.EndpointSlice](p) {
-		if slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
+	for _, slice := range diagnosis.List[*discoveryv1.EndpointSlice](p, evidence.RefTo("Namespace", "", s.Namespace)) {
+		if slice.Labels[discoveryv1.LabelServiceName] != s.Name {
 			continue
 		}
 		e.count(slice)
@@ -100,8 +100,8 @@ func selected(p *diagnosis.Pass, s *corev1.Service) []*corev1.Pod {
 		return nil
 	}
 	selector := labels.SelectorFromSet(s.Spec.Selector)
-	return slices.DeleteFunc(slices.Clone(diagnosis.List[*corev1.Pod](p)), func(pod *corev1.Pod) bool {
-		return pod.Namespace != s.Namespace || !selector.Matches(labels.Set(pod.Labels)) || pod.DeletionTimestamp != nil
+	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", s.Namespace)), func(pod *corev1.Pod) bool {
+		return !selector.Matches(labels.Set(pod.Labels)) || pod.DeletionTimestamp != nil
 	})
 }
 

@@ -100,8 +100,8 @@ func held(p *diagnosis.Pass, b *policyv1.PodDisruptionBudget) []*corev1.Pod {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p), func(pod *corev1.Pod) bool {
-		return pod.Namespace != b.Namespace || pod.Spec.NodeName != p.About().Name || pod.DeletionTimestamp != nil ||
+	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p, p.About()), func(pod *corev1.Pod) bool {
+		return pod.Namespace != b.Namespace || pod.DeletionTimestamp != nil ||
 			pod.Status.Phase != corev1.PodRunning || !selector.Matches(labels.Set(pod.Labels))
 	})
 }

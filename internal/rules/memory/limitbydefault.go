@@ -47,12 +47,10 @@ manifest's own.
 			}, d.Fact()},
 			Fixes: []diagnosis.Fix{raise(p, d.limit)},
 		}
-		for _, r := range diagnosis.List[*corev1.LimitRange](p) {
-			if r.Namespace == d.Of.Namespace {
-				f.Fixes = append(f.Fixes, diagnosis.Fix{
-					Title: "Change the default memory limit of LimitRange " + r.Name, Command: fmt.Sprintf("kubectl -n %s edit limitrange %s", r.Namespace, r.Name),
-				})
-			}
+		for _, r := range diagnosis.List[*corev1.LimitRange](p, evidence.RefTo("Namespace", "", d.Of.Namespace)) {
+			f.Fixes = append(f.Fixes, diagnosis.Fix{
+				Title: "Change the default memory limit of LimitRange " + r.Name, Command: fmt.Sprintf("kubectl -n %s edit limitrange %s", r.Namespace, r.Name),
+			})
 		}
 		p.Report(f)
 	},

@@ -89,7 +89,7 @@ func previous(p *diagnosis.Pass, rs *appsv1.ReplicaSet) *appsv1.ReplicaSet {
 		}
 		return n
 	}
-	for _, other := range diagnosis.List[*appsv1.ReplicaSet](p) {
+	for _, other := range diagnosis.List[*appsv1.ReplicaSet](p, evidence.RefTo("Namespace", "", rs.Namespace)) {
 		c := metav1.GetControllerOf(other)
 		if c == nil || c.UID != metav1.GetControllerOf(rs).UID || number(other) >= number(rs) || number(other) < 0 {
 			continue

@@ -101,7 +101,7 @@ func says(p *diagnosis.Pass, words ...string) []evidence.Fact {
 
 // podsOn returns the pods on the pass's node that are known.
 func podsOn(p *diagnosis.Pass) []*corev1.Pod {
-	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p), func(pod *corev1.Pod) bool { return pod.Spec.NodeName != p.About().Name })
+	return diagnosis.List[*corev1.Pod](p, p.About())
 }
 
 // lately is how long ago an Event still tells of the present.

@@ -32,7 +32,10 @@ type storm struct {
 // nodes have it too.
 func stormOn(p *diagnosis.Pass, ways ...kind) (storm, bool) {
 	node := p.About().Name
-	last := newestOn(p, node, ways)
+	last := newest(p, ways)
+	if last.IsZero() {
+		return storm{}, false
+	}
 	s, elsewhere := storm{}, map[string]bool{}
 	for _, pod := range diagnosis.List[*corev1.Pod](p) {
 		e, fails := failsSo(p, pod, last, ways)
@@ -53,9 +56,9 @@ const recent = 15 * time.Minute
 // ended tells whether a container of a pod of the node ended in the storm, or at its end: that is to be explained however
 // long ago it was.
 func ended(p *diagnosis.Pass, began, last time.Time) bool {
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
 		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
-			if pod.Spec.NodeName == p.About().Name && a.Expected == "" && a.Finished.After(began) && a.Finished.Before(last.Add(stormLast)) {
+			if a.Expected == "" && a.Finished.After(began) && a.Finished.Before(last.Add(stormLast)) {
 				return true
 			}
 		}
@@ -63,12 +66,12 @@ func ended(p *diagnosis.Pass, began, last time.Time) bool {
 	return false
 }
 
-// newestOn is when a probe of a pod of the node failed so for the last time.
-func newestOn(p *diagnosis.Pass, node string, ways []kind) time.Time {
+// newest is when a probe of a pod of the node failed so for the last time.
+func newest(p *diagnosis.Pass, ways []kind) time.Time {
 	var last time.Time
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
 		for _, e := range p.EventsOf(evidence.RefOf(pod), "Unhealthy") {
-			if pod.Spec.NodeName == node && slices.Contains(ways, how(e.Message, probeOf(pod, e)).kind) && e.Last.After(last) {
+			if slices.Contains(ways, how(e.Message, probeOf(pod, e)).kind) && e.Last.After(last) {
 				last = e.Last
 			}
 		}

@@ -82,9 +82,9 @@ func endedBy(p *diagnosis.Pass, e evidence.Event) []evidence.Attempt {
 // changedTogether counts the other pods of the node whose sandbox was replaced about then.
 func changedTogether(p *diagnosis.Pass, e evidence.Event) int {
 	n := 0
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Node", "", p.NodeName())) {
 		ref := evidence.RefOf(pod)
-		if ref == p.About() || pod.Spec.NodeName != p.NodeName() {
+		if ref == p.About() {
 			continue
 		}
 		for _, other := range p.EventsOf(ref, "SandboxChanged") {

@@ -45,9 +45,9 @@ The wordings are those of CRI-O's host port manager, of the plugin portmap and o
 		f := diagnosis.Finding{At: fail.at, Confidence: diagnosis.Likely, Facts: fail.facts}
 		wanted := ports(p.PodSpec())
 		f.Message = fmt.Sprintf("pod %s cannot have its host port on node %s: it is taken", p.About().Name, p.NodeName())
-		for _, pod := range diagnosis.List[*corev1.Pod](p) {
+		for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Node", "", p.NodeName())) {
 			for _, port := range ports(&pod.Spec) {
-				if pod.Spec.NodeName != p.NodeName() || !slices.ContainsFunc(wanted, port.same) || pod.Status.Phase != corev1.PodRunning {
+				if !slices.ContainsFunc(wanted, port.same) || pod.Status.Phase != corev1.PodRunning {
 					continue
 				}
 				f.Message = fmt.Sprintf("pod %s cannot have host port %s on node %s: pod %s/%s has it", p.About().Name, port.name, p.NodeName(), pod.Namespace, pod.Name)

@@ -86,9 +86,8 @@ func unscheduled(pod *corev1.Pod) corev1.PodCondition {
 
 // users returns the pods that use a claim and have not ended.
 func users(p *diagnosis.Pass, c *corev1.PersistentVolumeClaim) []*corev1.Pod {
-	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p), func(pod *corev1.Pod) bool {
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		return ended || !slices.Contains(evidence.ClaimsOf(pod), evidence.RefOf(c))
+	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p, evidence.RefOf(c)), func(pod *corev1.Pod) bool {
+		return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 	})
 }
 

@@ -66,9 +66,8 @@ const busyShare = 0.9
 // largest names the pods of the node that use most, with what they use.
 func largest(p *diagnosis.Pass) []string {
 	var all []*metricsv1.PodMetrics
-	for _, m := range diagnosis.List[*metricsv1.PodMetrics](p) {
-		pod, ok := diagnosis.Get[*corev1.Pod](p, m.Namespace, m.Name)
-		if ok && pod.Spec.NodeName == p.About().Name {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
+		if m, ok := diagnosis.Get[*metricsv1.PodMetrics](p, pod.Namespace, pod.Name); ok {
 			all = append(all, m)
 		}
 	}

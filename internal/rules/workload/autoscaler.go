@@ -101,9 +101,9 @@ The condition is set in kubernetes pkg/controller/podautoscaler/horizontal.go.
 // scalersOf returns the autoscalers of the pass's workload.
 func scalersOf(p *diagnosis.Pass) []*autoscalingv2.HorizontalPodAutoscaler {
 	var list []*autoscalingv2.HorizontalPodAutoscaler
-	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p) {
+	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p, evidence.RefTo("Namespace", "", p.About().Namespace)) {
 		t := hpa.Spec.ScaleTargetRef
-		if hpa.Namespace == p.About().Namespace && t.Kind == p.About().Kind && t.Name == p.About().Name && p.Object(p.About()) != nil {
+		if t.Kind == p.About().Kind && t.Name == p.About().Name && p.Object(p.About()) != nil {
 			list = append(list, hpa)
 		}
 	}
