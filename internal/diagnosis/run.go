@@ -28,7 +28,7 @@ func Run(s *evidence.Snapshot, rules []*Rule) Result {
 			continue
 		}
 		for _, t := range things[r.Scope] {
-			if missing := s.Lacks(r.Needs, t.about); missing != 0 {
+			if missing := r.Needs & t.lacks; missing != 0 {
 				if !everywhere(s, missing) {
 					result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
 				}
@@ -86,6 +86,7 @@ func why(s *evidence.Snapshot, missing evidence.Kind, about evidence.Ref) string
 type target struct {
 	about   evidence.Ref
 	attempt evidence.Attempt
+	lacks   evidence.Kind
 }
 
 // targets returns what there is to look at in each scope, in a fixed order.
@@ -115,6 +116,11 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 	t[Node] = present(s, nodes)
 	t[Claim] = present(s, claims)
 	t[Workload] = present(s, workloads)
+	for _, list := range t {
+		for i := range list {
+			list[i].lacks = s.Lacks(^evidence.Kind(0), list[i].about)
+		}
+	}
 	return t
 }
 

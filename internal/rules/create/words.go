@@ -74,16 +74,17 @@ var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process|exec con
 // classify tells what the runtime refused a container for by its words.
 func classify(text string) trouble {
 	text = strings.ToLower(text)
+	program := execError.MatchString(text)
 	for _, w := range wordings {
 		for _, part := range w.parts {
 			ofType := w.why != mountType || strings.Contains(text, "not a directory") || strings.Contains(text, "is a directory")
-			ofProgram := execError.MatchString(text) && w.why != memory && w.why != arguments && w.why != volume && !strings.Contains(text, "apparmor_parser")
+			ofProgram := program && w.why != memory && w.why != arguments && w.why != volume && !strings.Contains(text, "apparmor_parser")
 			if strings.Contains(text, part) && ofType && !ofProgram {
 				return w.why
 			}
 		}
 	}
-	if execError.MatchString(text) {
+	if program {
 		return command
 	}
 	return other
