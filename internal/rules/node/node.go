@@ -23,7 +23,6 @@ var Rules = []*diagnosis.Rule{
 	CgroupDriver,
 	Allocatable,
 	ImageStore,
-	ProbeStorm,
 	Devices,
 	SlowDisk,
 	Clock,

@@ -31,22 +31,25 @@ type storm struct {
 // stormOn returns what fails on the pass's node in one of the ways; false where it is of too few workloads, or where other
 // nodes have it too.
 func stormOn(p *diagnosis.Pass, ways ...kind) (storm, bool) {
-	node := p.About().Name
 	last := newest(p, ways)
 	if last.IsZero() {
 		return storm{}, false
 	}
 	s, elsewhere := storm{}, map[string]bool{}
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		e, fails := failsSo(p, pod, last, ways)
-		switch {
-		case fails && pod.Spec.NodeName == node:
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
+		if e, fails := failsSo(p, pod, last, ways); fails {
 			s.add(pod, e)
-		case fails:
+		}
+	}
+	if len(s.workloads) < atLeast || p.Now().Sub(last) >= recent && !ended(p, s.began, last) {
+		return storm{}, false
+	}
+	for _, pod := range diagnosis.List[*corev1.Pod](p) {
+		if _, fails := failsSo(p, pod, last, ways); fails && pod.Spec.NodeName != p.About().Name {
 			elsewhere[workloadOf(pod)] = true
 		}
 	}
-	return s, len(s.workloads) >= atLeast && len(elsewhere) < len(s.workloads) && (p.Now().Sub(last) < recent || ended(p, s.began, last))
+	return s, len(elsewhere) < len(s.workloads)
 }
 
 // recent is how old a storm may be in which no container ended. The kubelet's recorder lets one Event in five minutes
