@@ -192,7 +192,11 @@ func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Objec
 	}
 	refs = v.once(refs)
 	var group sync.WaitGroup
-	if len(refs) > fewThings && refs[0].Kind != "ConfigMap" {
+	few := fewThings
+	if len(refs) > 0 && refs[0].Kind == "NodeMetrics" { // all of them are a small list
+		few = 1
+	}
+	if len(refs) > few && refs[0].Kind != "ConfigMap" {
 		for namespace, refs := range byNamespace(refs) {
 			group.Go(func() { take(v.fetchList(ctx, namespace, refs)...) })
 		}
