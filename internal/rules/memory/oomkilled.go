@@ -25,7 +25,8 @@ whichever of them asked for too much.
 a stranger's kill -9 end with it too, and then the reason is Error. OOMKilled with another exit code is left to other
 rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. The kernel's own record,
 where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
-pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. A SystemOOM Event of the
+pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. Where no Events can be read it cannot be
+told from a node that ran out as a whole, and the finding is likely. A SystemOOM Event of the
 node in the same run speaks against the container's own limit, and so does a memory limit of the pod that several
 containers share: without the kernel's word the finding is only likely then. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
@@ -73,6 +74,9 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 func (d *death) doubts(p *diagnosis.Pass, f *diagnosis.Finding) {
 	if len(d.kills) > 0 {
 		return
+	}
+	if p.Lacks(evidence.Events) != 0 { // by which a node says that it ran out as a whole
+		f.Confidence = diagnosis.Likely
 	}
 	for _, e := range d.system {
 		f.Confidence = diagnosis.Likely

@@ -60,9 +60,9 @@ The words are written in kubernetes pkg/controller/volume/persistentvolume/pv_co
 			f.Facts = append(f.Facts, said.Fact())
 		}
 		switch {
-		case p.Absent(evidence.RefTo("StorageClass", "", w.class)), len(classes) > 0:
+		case p.Absent(evidence.RefTo("StorageClass", "", w.class)):
 			f.Confidence = diagnosis.Certain
-		case told:
+		case told, len(classes) > 0: // what was pasted may leave classes out
 			f.Confidence = diagnosis.Likely
 		case p.Lacks(evidence.Events) != 0 && p.Now().Sub(w.began) > unknownFor:
 			f.Confidence = diagnosis.Possible
