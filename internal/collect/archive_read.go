@@ -83,25 +83,38 @@ func readFile(in *intake, root *os.Root, name string) error {
 	return in.take(name, info.Size(), f)
 }
 
-// readZip takes every file of a zip. Its list of contents may promise anything: the list is bounded before it is
-// parsed, and entries that share their bytes, as the densest bombs do, claim more than the archive has.
+// readZip takes every file of a zip.
 func readZip(in *intake, r *io.SectionReader) error {
-	capped := &cappedReaderAt{r: r, left: maxDirectoryBytes}
+	return eachZipped(r, zipLimits{maxDirectoryBytes, maxEntries, in.packed}, func(f *zip.File) error { return readZipEntry(in, f) })
+}
+
+// zipLimits bound a zip: the bytes of its list of contents, its entries, and the bytes that these may claim, which are
+// those of the archive.
+type zipLimits struct {
+	directory int64
+	entries   int
+	packed    int64
+}
+
+// eachZipped calls do for every entry of a zip. Its list of contents may promise anything: the list is bounded before it
+// is parsed, and entries that share their bytes, as the densest bombs do, claim more than the archive has.
+func eachZipped(r *io.SectionReader, most zipLimits, do func(*zip.File) error) error {
+	capped := &cappedReaderAt{r: r, left: most.directory}
 	zr, err := zip.NewReader(capped, r.Size())
-	if errors.Is(err, errDirectory) || err == nil && len(zr.File) > maxEntries {
-		return fmt.Errorf("more than %d entries", maxEntries)
+	if errors.Is(err, errDirectory) || err == nil && len(zr.File) > most.entries {
+		return fmt.Errorf("more than %d entries", most.entries)
 	}
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return err
 	}
 	capped.left = 1 << 62
-	packed := uint64(in.packed)
+	packed := uint64(most.packed)
 	for _, f := range zr.File {
 		if f.CompressedSize64 > packed {
 			return entryError(f.Name, "claims bytes that belong to other entries")
 		}
 		packed -= f.CompressedSize64
-		if err := readZipEntry(in, f); err != nil {
+		if err := do(f); err != nil {
 			return err
 		}
 	}

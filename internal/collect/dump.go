@@ -143,26 +143,7 @@ func walkArchive(r io.ReaderAt, size int64, first []byte) walk {
 }
 
 func walkZip(t *turnstile, r *io.SectionReader, visit func(entry) error) error {
-	capped := &cappedReaderAt{r: r, left: 8 * maxDirectoryBytes}
-	zr, err := zip.NewReader(capped, r.Size())
-	if errors.Is(err, errDirectory) {
-		return fmt.Errorf("more than %d entries", maxDumpEntries)
-	}
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return err
-	}
-	capped.left = 1 << 62
-	packed := uint64(t.packed)
-	for _, f := range zr.File {
-		if f.CompressedSize64 > packed {
-			return entryError(f.Name, "claims bytes that belong to other entries")
-		}
-		packed -= f.CompressedSize64
-		if err := walkZipEntry(t, f, visit); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachZipped(r, zipLimits{8 * maxDirectoryBytes, maxDumpEntries, t.packed}, func(f *zip.File) error { return walkZipEntry(t, f, visit) })
 }
 
 func walkZipEntry(t *turnstile, f *zip.File, visit func(entry) error) error {
