@@ -35,11 +35,8 @@ func found(s *evidence.Snapshot, f report.Fact) bool {
 		return true
 	}
 	o := s.Object(about)
-	switch {
-	case o == nil:
+	if o == nil {
 		return f.Text == "not found" && s.IsAbsent(about)
-	case f.Source == "metric":
-		return s.Object(evidence.RefTo(about.Kind+"Metrics", about.Namespace, about.Name)) != nil
 	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	return err == nil && grounded.Says(fields, f.Where, f.Text)

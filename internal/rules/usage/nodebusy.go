@@ -46,8 +46,10 @@ something follows from it, because a node that is busy does what it is for.
 			return
 		}
 		facts := []evidence.Fact{{
-			Kind: evidence.Usage, Source: evidence.FromMetric, About: p.About(), At: used.Timestamp.Time, Where: "metrics.k8s.io",
-			Text: fmt.Sprintf("cpu %dm of %dm", uses.MilliValue(), has.MilliValue()), Name: "cpu", Value: uses.AsApproximateFloat64(),
+			Kind: evidence.Usage, Source: evidence.FromMetric, About: evidence.RefOf(used), At: used.Timestamp.Time, Where: "usage.cpu",
+			Text: "cpu " + uses.String(), Name: "cpu", Value: uses.AsApproximateFloat64(),
+		}, {
+			Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity.cpu", Text: "cpu " + has.String(),
 		}}
 		names := largest(p)
 		message := fmt.Sprintf("the processors of node %s are %d%% in use", node.Name, uses.MilliValue()*100/has.MilliValue())

@@ -28,7 +28,8 @@ func usedBy(p *diagnosis.Pass) *metricsv1.ContainerMetrics {
 func citeUsage(p *diagnosis.Pass, what string, uses *resource.Quantity) evidence.Fact {
 	m, _ := diagnosis.Get[*metricsv1.PodMetrics](p, p.About().Namespace, p.About().Name)
 	return evidence.Fact{
-		Kind: evidence.Usage, Source: evidence.FromMetric, About: p.About(), At: m.Timestamp.Time, Where: "metrics.k8s.io",
+		Kind: evidence.Usage, Source: evidence.FromMetric, About: evidence.RefOf(m), At: m.Timestamp.Time,
+		Where: "containers[" + p.About().Container + "].usage." + what,
 		Text: what + " " + uses.String(), Name: what, Value: uses.AsApproximateFloat64(),
 	}
 }
