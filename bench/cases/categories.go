@@ -132,7 +132,6 @@ var categories = map[string][]string{
 	"MEM012": {"oom-node-js"},
 	"MEM013": {"oom-jvm", "oom-container"},
 	"MEM014": {"oom-tmpfs", "oom-container"},
-	"MEM015": {"oom-container", "config-changed"},
 	"MEM016": {"oom-container", "admission-limitrange"},
 	"NOD001": {"node-not-ready"},
 	"NOD002": {"node-restarted"},

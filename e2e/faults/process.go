@@ -93,7 +93,7 @@ func memories() []Fault {
 			Name: "oom-limit-lowered", About: "a rollout lowers the memory limit", Ready: ready(),
 			Act: patchDeployment("oom-limit-lowered", `{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"lab.local/app:v1","imagePullPolicy":"IfNotPresent",
 				"args":["oom","-max-mib=100"],"resources":{"requests":{"memory":"16Mi"},"limits":{"memory":"64Mi"}}}]}}}}`),
-			So: someStatus(terminated(137, "OOMKilled")), Ask: "deploy/oom-limit-lowered", Want: []string{"MEM015", "MEM001", "CHG001"}, Least: "likely",
+			So: someStatus(terminated(137, "OOMKilled")), Ask: "deploy/oom-limit-lowered", Want: []string{"CHG002"}, Least: "likely",
 		},
 		{Name: "oom-limit-default", About: "the memory limit comes from a LimitRange", So: oom, Ask: "deploy/oom-limit-default", Want: []string{"MEM016"}},
 		ends("deploy/jvm-heap-full", "the heap of a JVM is full", 1, "MEM011", "likely"),

@@ -37,7 +37,7 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Spec | evidence.Status,
-	Also:   evidence.Logs,
+	Also:   evidence.Logs | evidence.Events,
 	Effect: diagnosis.RolledOut,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
@@ -46,6 +46,9 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 		pod, known := p.Object(a.Of.Object()).(*corev1.Pod)
 		block, found := signature.Find(p.Log().Text)
 		if !ok || !known || !r.newest.has(pod) || !ran(a) || found && len(signature.Dependencies(block)) > 0 && !r.redirects(a.Of.Container) {
+			return
+		}
+		if _, told := breakOf(p); told { // what of the change it was is known, and another rule says it
 			return
 		}
 		said := ""

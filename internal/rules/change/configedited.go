@@ -52,7 +52,7 @@ is a rollout and can be undone.
 			}
 			by, wrote := latest(cm)
 			at := wrote.At
-			if by == "" || !at.Before(a.Started) || !at.After(madeAt(p, pod).Add(slack)) {
+			if by == "" || at.After(a.Started) || !at.After(madeAt(p, pod).Add(slack)) {
 				continue
 			}
 			why, facts := tie(p, pod, cm, at)

@@ -42,34 +42,47 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 	Effect: diagnosis.ConfigChanged,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
-		a := p.Attempt()
-		pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
-		if !ok || !a.Started.IsZero() && a.Finished.Sub(a.Started) > time.Hour {
-			return
-		}
-		all := revisionsOf(p)
-		i := slices.IndexFunc(all, func(r revision) bool { return r.has(pod) })
-		if i < 0 || i+1 >= len(all) {
-			return
-		}
-		now, before := all[i], all[i+1]
-		for _, d := range differences(before.template, now.template) {
-			if d.container != a.Of.Container {
-				continue
-			}
-			effect, fact := join(p, a, d)
-			if effect == "" {
-				continue
-			}
+		if b, ok := breakOf(p); ok {
 			p.Report(diagnosis.Finding{
-				At: a.Finished, Confidence: diagnosis.Likely,
-				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", a.Of.Container, now.number, now.top, d.text, effect),
-				Facts:   slices.Concat(now.cite(d, before), []evidence.Fact{a.Fact()}, fact),
-				Fixes:   []diagnosis.Fix{undo(now.top, before.number)},
+				At: p.Attempt().Finished, Confidence: diagnosis.Likely,
+				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", p.About().Container, b.now.number, b.now.top, b.by.text, b.effect),
+				Facts:   slices.Concat(b.now.cite(b.by, b.before), []evidence.Fact{p.Attempt().Fact()}, b.facts),
+				Fixes:   []diagnosis.Fix{undo(b.now.top, b.before.number)},
 			})
-			return
 		}
 	},
+}
+
+// A broken is the difference between two revisions that an end follows from, and how it does.
+type broken struct {
+	now, before revision
+	by          difference
+	effect      string
+	facts       []evidence.Fact
+}
+
+// breakOf finds what the revision of the pass's pod changed that its attempt ended by.
+func breakOf(p *diagnosis.Pass) (broken, bool) {
+	a := p.Attempt()
+	pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
+	if !ok || !a.Started.IsZero() && a.Finished.Sub(a.Started) > time.Hour {
+		return broken{}, false
+	}
+	all := revisionsOf(p)
+	i := slices.IndexFunc(all, func(r revision) bool { return r.has(pod) })
+	if i < 0 || i+1 >= len(all) {
+		return broken{}, false
+	}
+	now, before := all[i], all[i+1]
+	for _, d := range differences(before.template, now.template) {
+		if d.container != a.Of.Container {
+			continue
+		}
+		if effect, facts := join(p, a, d); effect != "" {
+			return broken{now, before, d, effect, facts}, true
+		}
+	}
+	return broken{}, false
 }
 
 // join tells how an end follows from a difference, with the fact that says so beside the end itself; "" where it does not.

@@ -23,6 +23,5 @@ var Rules = []*diagnosis.Rule{
 	NodeJSHeap,
 	HeapMisfit,
 	MemoryVolume,
-	LimitLowered,
 	LimitByDefault,
 }

@@ -30,6 +30,6 @@ func citeUsage(p *diagnosis.Pass, what string, uses *resource.Quantity) evidence
 	return evidence.Fact{
 		Kind: evidence.Usage, Source: evidence.FromMetric, About: evidence.RefOf(m), At: m.Timestamp.Time,
 		Where: "containers[" + p.About().Container + "].usage." + what,
-		Text: what + " " + uses.String(), Name: what, Value: uses.AsApproximateFloat64(),
+		Text:  what + " " + uses.String(), Name: what, Value: uses.AsApproximateFloat64(),
 	}
 }
