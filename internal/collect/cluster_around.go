@@ -107,8 +107,8 @@ func (v *visit) listAll(ctx context.Context, q query, keep func(evidence.Object)
 	v.add(objects...)
 }
 
-// references reads what the pods' specs name: ConfigMaps (their keys), the service account, the priority class and
-// the runtime class. Secrets are never read. When there are many ConfigMaps, only those that a pod may wait for are.
+// references reads what the pods' specs name: ConfigMaps (their keys), the service account where a pod may wait for it,
+// the priority class and the runtime class. Secrets are never read. When there are many ConfigMaps, only those that a pod may wait for are.
 func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 	var refs, configs, awaited []evidence.Ref
 	for _, pod := range pods {
@@ -121,7 +121,7 @@ func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 				configs = append(configs, ref)
 			}
 		}
-		if name := pod.Spec.ServiceAccountName; name != "" {
+		if name := pod.Spec.ServiceAccountName; name != "" && (!mounted(pod) || pulling(pod)) {
 			refs = append(refs, evidence.RefTo("ServiceAccount", pod.Namespace, name))
 		}
 		if name := pod.Spec.PriorityClassName; name != "" && !strings.HasPrefix(name, "system-") {
@@ -135,6 +135,13 @@ func (v *visit) references(ctx context.Context, pods []*corev1.Pod) {
 		awaited = all
 	}
 	v.fetchMixed(ctx, append(refs, awaited...))
+}
+
+// pulling tells whether an image of the pod is not there yet: its account may name the secrets to pull with.
+func pulling(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(st corev1.ContainerStatus) bool {
+		return st.ImageID == "" && st.State.Waiting != nil
+	})
 }
 
 // starting tells whether a pod waits for something before one of its containers can be made.
@@ -158,22 +165,32 @@ func mounted(pod *corev1.Pod) bool {
 	return false
 }
 
-// namespaces reads what limits the pods of each namespace.
+// namespaces reads what limits the pods of each namespace. A named pod is there, so no limit kept it away; what it was given
+// by one is in its annotations.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
-	v.limitsIn(ctx, namespacesOf(pods))
+	if v.about.Kind != "Pod" {
+		v.limitsIn(ctx, namespacesOf(pods), "LimitRange", "ResourceQuota")
+		return
+	}
+	for _, pod := range pods {
+		if pod.Annotations[limitRanger] != "" {
+			v.limitsIn(ctx, []string{pod.Namespace}, "LimitRange")
+		}
+	}
 }
 
+// limitRanger is the annotation by which the admission plugin says what it filled in (kubernetes
+// plugin/pkg/admission/limitranger).
+const limitRanger = "kubernetes.io/limit-ranger"
+
 // limitsIn reads the quotas and limit ranges of namespaces, unless somebody has.
-func (v *visit) limitsIn(ctx context.Context, names []string) {
+func (v *visit) limitsIn(ctx context.Context, names []string, kinds ...string) {
 	if len(names) > fewNamespaces {
 		names = []string{""}
 	}
 	var group sync.WaitGroup
 	for _, namespace := range names {
-		for _, kind := range []string{"LimitRange", "ResourceQuota"} {
-			if kind == "ResourceQuota" && v.about.Kind == "Pod" { // it is there: no quota kept it away
-				continue
-			}
+		for _, kind := range kinds {
 			if all, one := evidence.RefTo(kind, "", ""), evidence.RefTo(kind, namespace, ""); !v.begun(all) && len(v.once([]evidence.Ref{one})) > 0 {
 				group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
 			}

@@ -56,7 +56,7 @@ func named(kind, name string) evidence.Selection {
 func object(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace, Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(now.Add(-time.Hour)),
-		Annotations:   map[string]string{corev1.LastAppliedConfigAnnotation: `{"huge":true}`},
+		Annotations:   map[string]string{corev1.LastAppliedConfigAnnotation: `{"huge":true}`, limitRanger: "memory limit for container app"},
 		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 	}
 }

@@ -69,7 +69,7 @@ func (v *visit) refused(ctx context.Context, events []evidence.Object) {
 	slices.Sort(namespaces)
 	namespaces = slices.Compact(namespaces)
 	var group sync.WaitGroup
-	group.Go(func() { v.limitsIn(ctx, namespaces) })
+	group.Go(func() { v.limitsIn(ctx, namespaces, "LimitRange", "ResourceQuota") })
 	group.Go(func() { v.fetchMixed(ctx, refs) })
 	group.Go(func() { v.webhooks(ctx, said) })
 	group.Wait()
