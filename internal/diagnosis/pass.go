@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -46,14 +47,7 @@ func (p *Pass) Attempt() evidence.Attempt {
 
 // Attempts returns the runs known of the pass's container or pod, oldest first within a container, without their logs.
 func (p *Pass) Attempts() []evidence.Attempt {
-	p.used |= evidence.Status
-	of := p.about
-	of.Attempt = evidence.NoAttempt
-	all := slices.Clone(p.snapshot.Attempts(of))
-	for i := range all {
-		all[i].Log = evidence.Log{}
-	}
-	return all
+	return p.AttemptsOf(p.about.InAttempt(evidence.NoAttempt))
 }
 
 // Log returns the log of the attempt; of a Container-scoped pass, of its newest attempt that has one.
@@ -137,22 +131,17 @@ func (p *Pass) Order() (evidence.Order, bool) {
 // Node returns the pass's node, or that of its pod; nil when unknown.
 func (p *Pass) Node() *corev1.Node {
 	p.used |= evidence.Node
-	name := p.about.Name
-	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
-		name = pod.Spec.NodeName
-	}
-	node, _ := evidence.Get[*corev1.Node](p.snapshot, "", name)
+	node, _ := evidence.Get[*corev1.Node](p.snapshot, "", p.node())
 	return node
 }
+
+// node is the name of the pass's node, or of that which its pod is on.
+func (p *Pass) node() string { return cmp.Or(p.NodeName(), p.about.Name) }
 
 // NodeEvents returns the Events about that node with one of the reasons (all without any), oldest first.
 func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {
 	p.used |= evidence.Events
-	name := p.about.Name
-	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
-		name = pod.Spec.NodeName
-	}
-	return withReason(p.snapshot.EventsAbout(evidence.RefTo("Node", "", name)), reasons)
+	return withReason(p.snapshot.EventsAbout(evidence.RefTo("Node", "", p.node())), reasons)
 }
 
 // NodeName returns the name of the node that the pass's pod was assigned to, or "". It is part of the pod's identity
