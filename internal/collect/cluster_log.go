@@ -145,9 +145,10 @@ func (r *logReader) receive(ctx context.Context, of evidence.Ref, previous bool,
 	return err
 }
 
-// removed is what a kubelet sends as a log when the container is gone. It carries no time, so that no process can
-// have printed it.
-var removed = regexp.MustCompile(`^unable to retrieve container logs for [a-z-]+://[0-9a-zA-Z]+\n?$`)
+// removed is what a kubelet sends as a log when the container is gone, or its log file is already (kubernetes
+// pkg/kubelet/kuberuntime, staging/src/k8s.io/cri-client/pkg/logs). It carries no time, so that no process can have printed it.
+var removed = regexp.MustCompile(`^(?:unable to retrieve container logs for [a-z-]+://[0-9a-zA-Z]+|` +
+	`failed to try resolving symlinks in path "[^"\n]+": lstat [^\n]+: no such file or directory)\n?$`)
 
 func removedContainer(err error) bool {
 	text := err.Error()

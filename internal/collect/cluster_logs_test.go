@@ -196,6 +196,19 @@ func TestClusterReadsTheEndOfALog(t *testing.T) {
 }
 
 // A server that sends far more than it was asked for must not fill the memory.
+func TestWhatAKubeletSendsForALogThatIsGone(t *testing.T) {
+	for text, want := range map[string]bool{
+		"unable to retrieve container logs for containerd://0a1b2c": true,
+		"failed to try resolving symlinks in path \"/var/log/pods/shop_web_1/app/0.log\": lstat /var/log/pods/shop_web_1/app/0.log: no such file or directory\n":                                true,
+		"2026-03-01T10:00:00Z failed to try resolving symlinks in path \"/var/log/pods/shop_web_1/app/0.log\": lstat /var/log/pods/shop_web_1/app/0.log: no such file or directory\n":           false,
+		"2026-03-01T10:00:00Z starting\nfailed to try resolving symlinks in path \"/var/log/pods/shop_web_1/app/0.log\": lstat /var/log/pods/shop_web_1/app/0.log: no such file or directory\n": false,
+	} {
+		if got := removed.MatchString(text); got != want {
+			t.Errorf("%t for %q", got, text)
+		}
+	}
+}
+
 func TestTailIsBounded(t *testing.T) {
 	end := &tail{max: 1 << 10}
 	chunk := []byte(strings.Repeat("0123456789abcde\n", 1<<8))
