@@ -55,6 +55,10 @@ What is compared is in kubernetes pkg/controller/volume/persistentvolume (checkV
 			f.Facts = append(f.Facts, citeVolume(pv, where, text)...)
 			f.Fixes = append(f.Fixes, release(p, pv)...)
 		}
+		if named := evidence.RefTo("PersistentVolume", "", w.Spec.VolumeName); p.Absent(named) {
+			why = append(why, named.Name+" does not exist")
+			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromStatus, About: named, Where: "the API server", Text: "not found"})
+		}
 		said, told := w.newest("", "VolumeMismatch", "FailedBinding")
 		switch {
 		case len(why) > 0:
@@ -146,7 +150,7 @@ func (w *pending) asks() string {
 // release proposes to free a volume that belongs to a claim which was deleted.
 func release(p *diagnosis.Pass, pv *corev1.PersistentVolume) []diagnosis.Fix {
 	ref := pv.Spec.ClaimRef
-	if pv.Status.Phase != corev1.VolumeReleased || ref == nil || ref.Namespace != p.About().Namespace || ref.Name != p.About().Name {
+	if pv.Status.Phase != corev1.VolumeReleased || ref.Namespace != p.About().Namespace || ref.Name != p.About().Name {
 		return nil
 	}
 	return []diagnosis.Fix{{
