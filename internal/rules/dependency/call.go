@@ -59,8 +59,8 @@ func readCall(p *diagnosis.Pass) call {
 	if i := slices.IndexFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Of == log.Of }); i >= 0 {
 		c.run = p.Attempts()[i]
 	}
-	block, found := signature.Find(log.Text)
-	if c.run.Of.Container == "" || c.run.Expected != "" || !found || c.run.Ended() && c.run.ExitCode == 0 && c.run.Init {
+	block, _ := signature.Find(log.Text)
+	if c.run.Expected != "" {
 		return c
 	}
 	c.block, c.said = block, block.Headline

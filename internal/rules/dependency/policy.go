@@ -27,8 +27,8 @@ type flow struct {
 // denial returns a network policy that keeps the client from the call's port: one that selects the pods behind the
 // Service, or the client, where no policy that does allows it (NetworkPolicy API: policies add up).
 func denial(p *diagnosis.Pass, c *call, port string) (*networkingv1.NetworkPolicy, bool) {
-	client, ok := diagnosis.Get[*corev1.Pod](p, c.run.Of.Namespace, c.run.Of.Name)
-	if !ok || c.Problem != "time-out" && c.Problem != "unreachable" && c.Problem != "refused" && port != "53" {
+	client := p.Object(p.About()).(*corev1.Pod)
+	if c.Problem != "time-out" && c.Problem != "unreachable" && c.Problem != "refused" && port != "53" {
 		return nil, false
 	}
 	f := flow{client: client, ports: []intstr.IntOrString{intstr.Parse(port)}}
