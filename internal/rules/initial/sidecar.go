@@ -42,7 +42,7 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 	},
 	Run: func(p *diagnosis.Pass) {
 		c, st := p.Spec(), p.Status()
-		if !sidecar(c) || st.Ready || !mainReady(p.PodStatus()) {
+		if !sidecar(c) || st == nil || st.Ready || !mainReady(p.PodStatus()) {
 			return
 		}
 		notReady, ok := p.CitePodCondition(corev1.PodReady)

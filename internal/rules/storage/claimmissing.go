@@ -77,14 +77,14 @@ func saysMissing(p *diagnosis.Pass, claim evidence.Ref) (facts []evidence.Fact) 
 var notFound = regexp.MustCompile(`persistentvolumeclaims? "([^"]+)" not found`)
 
 func reportMissing(p *diagnosis.Pass, facts []evidence.Fact, volume, claim string) {
-	f := diagnosis.Finding{Confidence: diagnosis.Likely}
+	f := diagnosis.Finding{Confidence: diagnosis.Likely, Facts: facts}
 	if made := p.PodMeta().CreationTimestamp; !made.IsZero() {
 		f.At = made.Add(-time.Second) // missing before the pod came
 	}
 	if facts[0].Source >= evidence.FromStatus {
 		f.Confidence = diagnosis.Certain
 	}
-	f.Facts = append(facts, evidence.Fact{
+	f.Facts = append(f.Facts, evidence.Fact{
 		Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.volumes[" + volume + "].persistentVolumeClaim.claimName",
 		Text: "claimName " + claim,
 	})

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,7 +150,7 @@ func (w *pending) asks() string {
 
 // release proposes to free a volume that belongs to a claim which was deleted.
 func release(p *diagnosis.Pass, pv *corev1.PersistentVolume) []diagnosis.Fix {
-	ref := pv.Spec.ClaimRef
+	ref := cmp.Or(pv.Spec.ClaimRef, &corev1.ObjectReference{})
 	if pv.Status.Phase != corev1.VolumeReleased || ref.Namespace != p.About().Namespace || ref.Name != p.About().Name {
 		return nil
 	}

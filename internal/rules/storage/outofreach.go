@@ -45,7 +45,7 @@ The words are those of kubernetes pkg/scheduler/framework/plugins (volumebinding
 		}
 		pods := users(p, c)
 		i := slices.IndexFunc(pods, conflicts)
-		if i < 0 || freeOn(p, pv) && otherIsOut(p, pods[i], pv) {
+		if i < 0 || freeOn(p, pv) && otherIsOut(p, pods[i]) {
 			return
 		}
 		said := unscheduled(pods[i])
@@ -78,8 +78,8 @@ func freeOn(p *diagnosis.Pass, pv *corev1.PersistentVolume) bool {
 	return slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool { return reaches(pv, n) && obstacle(n) == "" })
 }
 
-// otherIsOut tells whether another volume of the pod is out of reach of every node that could take it.
-func otherIsOut(p *diagnosis.Pass, pod *corev1.Pod, pv *corev1.PersistentVolume) bool {
+// otherIsOut tells whether a volume of the pod is out of reach of every node that could take it.
+func otherIsOut(p *diagnosis.Pass, pod *corev1.Pod) bool {
 	return slices.ContainsFunc(evidence.ClaimsOf(pod), func(ref evidence.Ref) bool {
 		c, ok := p.Object(ref).(*corev1.PersistentVolumeClaim)
 		if !ok {
