@@ -72,3 +72,14 @@ func TestLineFact(t *testing.T) {
 		}
 	}
 }
+
+// TestLine: an error of several lines may name what was called in any of them.
+func TestLine(t *testing.T) {
+	c := call{
+		Dependency: signature.Dependency{Target: "10.0.0.1:5432"}, said: "cannot start",
+		block: signature.Block{Headline: "cannot start", Lines: []string{"cannot start", " dial tcp 10.0.0.1:5432: connection refused", "10.0.0.1 it was"}},
+	}
+	if c.line(); c.said != "dial tcp 10.0.0.1:5432: connection refused" {
+		t.Errorf("%q", c.said)
+	}
+}
