@@ -112,6 +112,7 @@ type api struct {
 	host        string
 	certificate []byte // the client's, to tell when it has expired
 	serving     *atomic.Pointer[x509.Certificate]
+	config      *rest.Config  // to ask kubelets
 	left        *atomic.Int64 // requests that may still be made; nil: any number
 }
 
@@ -138,6 +139,7 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	return &api{
 		rest: client, limits: within, slots: make(chan struct{}, underWay),
 		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData, serving: serving,
+		config: c,
 	}, nil
 }
 

@@ -87,7 +87,16 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	} else if unscheduled {
 		refs = append(refs, evidence.RefTo("Lease", metav1.NamespaceSystem, "kube-scheduler"))
 	}
-	v.fetchMixed(ctx, refs)
+	var kubelets []*corev1.Node
+	for _, o := range v.fetchMixed(ctx, refs) {
+		if node, ok := o.(*corev1.Node); ok {
+			kubelets = append(kubelets, node)
+		}
+	}
+	if node, ok := v.known(v.about).(*corev1.Node); ok {
+		kubelets = append(kubelets, node)
+	}
+	v.kubelets(ctx, kubelets, pods)
 }
 
 // listAll reads what a query matches and keep takes.
