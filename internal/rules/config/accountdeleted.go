@@ -37,9 +37,9 @@ pkg/registry/core/serviceaccount/storage/token.go; recorded from Kubernetes 1.37
 	Effect:   diagnosis.ConfigMissing,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := mountFailed(p)
+		e := mountFailed(p)
 		m := tokenFailed.FindStringSubmatch(e.Message)
-		if !ok || m == nil {
+		if m == nil {
 			return
 		}
 		name, namespace := p.PodSpec().ServiceAccountName, p.About().Namespace

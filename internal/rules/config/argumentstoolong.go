@@ -50,13 +50,8 @@ Kubernetes 1.37.
 		f.Message = fmt.Sprintf("container %s cannot start its program: arguments and environment together are larger than the kernel takes", a.Of.Container)
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Mount large values of container %s as files instead of variables or arguments", a.Of.Container)}}
 		if links := p.PodSpec().EnableServiceLinks; links == nil || *links {
-			f.Fixes = append(f.Fixes, diagnosis.Fix{
-				Title: "Do not give the pod seven variables for every Service of the namespace",
-				Risk:  diagnosis.Restart, Patch: p.PatchPodSpec(map[string]any{"enableServiceLinks": false}),
-			})
-			if last := &f.Fixes[1]; last.Patch == nil {
-				last.Risk = diagnosis.Advice
-			}
+			f.Fixes = append(f.Fixes, patched("Do not give the pod seven variables for every Service of the namespace",
+				p.PatchPodSpec(map[string]any{"enableServiceLinks": false})))
 		}
 		p.Report(f)
 	},

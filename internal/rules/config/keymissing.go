@@ -54,18 +54,24 @@ func keyFixes(p *diagnosis.Pass, m missing) []diagnosis.Fix {
 	}
 	keys, _, _ := p.Keys(m.name)
 	if meant := near(m.key, keys); m.kind == "ConfigMap" && meant != "" {
-		fix := diagnosis.Fix{Title: fmt.Sprintf("Ask %s for key %s, which it has, instead of %s", m.object(), meant, m.key)}
+		fix := patched(fmt.Sprintf("Ask %s for key %s, which it has, instead of %s", m.object(), meant, m.key), nil)
 		if m.by.env != "" {
 			ref := map[string]any{"name": m.name, "key": meant}
 			env := map[string]any{"name": m.by.env, "valueFrom": map[string]any{"configMapKeyRef": ref}}
-			fix.Patch = p.PatchContainer(map[string]any{"env": []any{env}})
-		}
-		if fix.Patch != nil {
-			fix.Risk = diagnosis.Restart
+			fix = patched(fix.Title, p.PatchContainer(map[string]any{"env": []any{env}}))
 		}
 		fixes = append(fixes, fix)
-	} else if m.kind == "ConfigMap" && len(keys) > 0 && len(keys) <= 8 {
-		add.Title += ", or ask for one that it has: " + strings.Join(keys, ", ")
+	} else if m.kind == "ConfigMap" && len(keys) > 0 {
+		add.Title += ", or ask for one that it has: " + strings.Join(keys[:min(len(keys), 8)], ", ")
 	}
 	return append(fixes, add)
+}
+
+// patched is a fix that a patch carries out where there is a workload to patch; else a person does.
+func patched(title string, patch *diagnosis.Patch) diagnosis.Fix {
+	fix := diagnosis.Fix{Title: title, Patch: patch}
+	if patch != nil {
+		fix.Risk = diagnosis.Restart
+	}
+	return fix
 }

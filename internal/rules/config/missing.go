@@ -3,7 +3,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,10 +76,7 @@ func missingInEnv(p *diagnosis.Pass, waiting evidence.Fact) []missing {
 	} else {
 		return nil
 	}
-	if by, ok := inEnv(p, m); ok {
-		m.by = by
-		m.facts = append(m.facts, by.fact)
-	}
+	m.by = inEnv(p, m)
 	m.weigh(p)
 	return []missing{m}
 }
@@ -110,10 +106,7 @@ func missingInVolumes(p *diagnosis.Pass, waiting evidence.Fact) []missing {
 		for _, m := range missingInMessage(e.Message) {
 			m.sure, m.about, m.began = diagnosis.Likely, p.About().Object(), e.First
 			m.facts = []evidence.Fact{waiting, e.Fact()}
-			if by, ok := inVolume(p, volume[1], &m); ok {
-				m.by = by
-				m.facts = append(m.facts, by.fact)
-			}
+			m.by = inVolume(p, volume[1], &m)
 			m.weigh(p)
 			all = append(all, m)
 		}
@@ -129,7 +122,7 @@ func (m *missing) weigh(p *diagnosis.Pass) {
 	keys, exists, unknown := p.Keys(m.name)
 	switch {
 	case unknown:
-	case m.key == "" && exists, m.key != "" && slices.Contains(keys, m.key):
+	case m.key == "" && exists, slices.Contains(keys, m.key):
 		m.sure = diagnosis.Likely
 		m.against = append(m.against, evidence.Fact{
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefTo("ConfigMap", p.About().Namespace, m.name),
@@ -153,9 +146,13 @@ func (m *missing) report(p *diagnosis.Pass, fixes ...diagnosis.Fix) {
 	if m.about.Container == "" {
 		who = "pod " + p.About().Name
 	}
+	where := "its spec"
+	if m.by.words != "" {
+		where, m.facts = m.by.words, append(m.facts, m.by.fact)
+	}
 	p.Report(diagnosis.Finding{
 		About: m.about, At: m.began, Confidence: m.sure, Facts: m.facts, Against: m.against, Fixes: fixes,
-		Message: fmt.Sprintf("%s, and %s asks for it in %s", what, who, cmp.Or(m.by.words, "its spec")),
+		Message: fmt.Sprintf("%s, and %s asks for it in %s", what, who, where),
 	})
 }
 

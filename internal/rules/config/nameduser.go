@@ -39,13 +39,10 @@ from Kubernetes 1.37.
 		if !ok {
 			return
 		}
-		name := "a name"
-		if m := userWords.FindStringSubmatch(waiting.Text); m != nil {
-			name = "the name " + m[1]
-		}
+		name := captured(userWords, waiting.Text, "(unknown)")
 		p.Report(diagnosis.Finding{
 			At: began(p), Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{waiting}, nonRoot(p)...),
-			Message: fmt.Sprintf("container %s must not run as root, and its image gives its user as %s, which the kubelet cannot tell from root", p.About().Container, name),
+			Message: fmt.Sprintf("container %s must not run as root, and its image gives its user as the name %s, which the kubelet cannot tell from root", p.About().Container, name),
 			Fixes:   []diagnosis.Fix{setUser(p)},
 		})
 	},

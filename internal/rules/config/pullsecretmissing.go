@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -43,13 +44,10 @@ The Event is written in kubernetes pkg/kubelet/kubelet.go (getPullSecretsForPod)
 			return
 		}
 		e := events[len(events)-1]
-		names := "that it names"
-		if m := pullSecretWords.FindStringSubmatch(e.Message); m != nil {
-			names = m[1]
-		}
+		names := captured(pullSecretWords, e.Message, "(unknown)")
 		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
 		for _, s := range p.PodSpec().ImagePullSecrets {
-			if strings.Contains(names, s.Name) {
+			if slices.Contains(strings.Split(names, ", "), s.Name) {
 				f.Facts = append(f.Facts, p.CiteSpec("imagePullSecrets["+s.Name+"].name", s.Name))
 			}
 		}

@@ -18,12 +18,9 @@ type reference struct {
 	fact  evidence.Fact
 }
 
-// inEnv finds the reference of the pass's container to m.
-func inEnv(p *diagnosis.Pass, m missing) (reference, bool) {
+// inEnv finds the reference of the pass's container to m; the zero one where the spec does not show it.
+func inEnv(p *diagnosis.Pass, m missing) reference {
 	c := p.Spec()
-	if c == nil {
-		return reference{}, false
-	}
 	for _, env := range c.Env {
 		path, name, key := source(env)
 		if path == m.kind && name == m.name && (m.key == "" || key == m.key) {
@@ -32,18 +29,18 @@ func inEnv(p *diagnosis.Pass, m missing) (reference, bool) {
 				field, value = ".key", key
 			}
 			fact := p.CiteSpec("env["+env.Name+"].valueFrom."+refField[path]+field, value)
-			return reference{words: "env " + env.Name, env: env.Name, fact: fact}, true
+			return reference{words: "env " + env.Name, env: env.Name, fact: fact}
 		}
 	}
 	for i, from := range c.EnvFrom {
 		if r := from.ConfigMapRef; r != nil && m.kind == "ConfigMap" && r.Name == m.name {
-			return reference{words: "envFrom", fact: p.CiteSpec(fmt.Sprintf("envFrom[%d].configMapRef.name", i), r.Name)}, true
+			return reference{words: "envFrom", fact: p.CiteSpec(fmt.Sprintf("envFrom[%d].configMapRef.name", i), r.Name)}
 		}
 		if r := from.SecretRef; r != nil && m.kind == "Secret" && r.Name == m.name {
-			return reference{words: "envFrom", fact: p.CiteSpec(fmt.Sprintf("envFrom[%d].secretRef.name", i), r.Name)}, true
+			return reference{words: "envFrom", fact: p.CiteSpec(fmt.Sprintf("envFrom[%d].secretRef.name", i), r.Name)}
 		}
 	}
-	return reference{}, false
+	return reference{}
 }
 
 // refField is the field of an environment variable's source by the kind that it refers to.
@@ -68,7 +65,7 @@ type part struct {
 
 // inVolume finds the reference of a volume to m. The errors about keys do not say which object lacks the key: m's name
 // is filled in from the part of the volume that asks for it.
-func inVolume(p *diagnosis.Pass, volume string, m *missing) (reference, bool) {
+func inVolume(p *diagnosis.Pass, volume string, m *missing) reference {
 	spec := p.PodSpec()
 	for i := range spec.Volumes {
 		if spec.Volumes[i].Name != volume {
@@ -83,11 +80,11 @@ func inVolume(p *diagnosis.Pass, volume string, m *missing) (reference, bool) {
 				return reference{words: "volume " + volume, fact: evidence.Fact{
 					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
 					Where: "spec.volumes[" + volume + "]." + where, Text: text,
-				}}, true
+				}}
 			}
 		}
 	}
-	return reference{}, false
+	return reference{}
 }
 
 // asks returns the field that asks for the key, or for the object where there is no key.

@@ -3,9 +3,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -63,30 +66,28 @@ func refusedFor(p *diagnosis.Pass, words ...string) (evidence.Fact, bool) {
 	return waiting, slices.ContainsFunc(words, func(w string) bool { return strings.Contains(waiting.Text, w) })
 }
 
-// nonRoot cites where runAsNonRoot and runAsUser are set: the container's own count for more than the pod's.
+// nonRoot cites where runAsNonRoot and runAsUser are set: of each, the container's own counts for more than the pod's.
 func nonRoot(p *diagnosis.Pass) []evidence.Fact {
+	own := cmp.Or(p.Spec().SecurityContext, &corev1.SecurityContext{})
+	pod := cmp.Or(p.PodSpec().SecurityContext, &corev1.PodSecurityContext{})
 	var facts []evidence.Fact
-	pod := func(field string, value any) {
+	ofPod := func(field string, value any) {
 		facts = append(facts, evidence.Fact{
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
 			Where: "spec.securityContext." + field, Text: fmt.Sprintf("%s %v", field, value),
 		})
 	}
-	if c := p.Spec(); c.SecurityContext != nil {
-		if v := c.SecurityContext.RunAsNonRoot; v != nil {
-			facts = append(facts, p.CiteSpec("securityContext.runAsNonRoot", *v))
-		}
-		if v := c.SecurityContext.RunAsUser; v != nil {
-			facts = append(facts, p.CiteSpec("securityContext.runAsUser", *v))
-		}
+	switch {
+	case own.RunAsNonRoot != nil:
+		facts = append(facts, p.CiteSpec("securityContext.runAsNonRoot", *own.RunAsNonRoot))
+	case pod.RunAsNonRoot != nil:
+		ofPod("runAsNonRoot", *pod.RunAsNonRoot)
 	}
-	if sc := p.PodSpec().SecurityContext; sc != nil && len(facts) == 0 {
-		if sc.RunAsNonRoot != nil {
-			pod("runAsNonRoot", *sc.RunAsNonRoot)
-		}
-		if sc.RunAsUser != nil {
-			pod("runAsUser", *sc.RunAsUser)
-		}
+	switch {
+	case own.RunAsUser != nil:
+		facts = append(facts, p.CiteSpec("securityContext.runAsUser", *own.RunAsUser))
+	case pod.RunAsUser != nil:
+		ofPod("runAsUser", *pod.RunAsUser)
 	}
 	return facts
 }
@@ -96,17 +97,8 @@ func setUser(p *diagnosis.Pass) diagnosis.Fix {
 	fix := diagnosis.Fix{
 		Title: fmt.Sprintf("Give container %s a user by number that its image can run as (runAsUser), or build the image with a numeric USER", p.About().Container),
 	}
-	workload, template := p.Workload()
-	if template == nil {
-		return fix
+	if patch := p.PatchContainer(map[string]any{"securityContext": map[string]any{"runAsUser": "UID"}}); patch != nil {
+		fix.Command = fmt.Sprintf("kubectl patch -n %s %s -p '%s'", patch.Target.Namespace, patch.Target, strings.ReplaceAll(patch.Data, `"UID"`, "UID"))
 	}
-	list := "containers"
-	for _, c := range p.PodSpec().InitContainers {
-		if c.Name == p.About().Container {
-			list = "initContainers"
-		}
-	}
-	fix.Command = fmt.Sprintf(`kubectl patch -n %s %s -p '{"spec":{"template":{"spec":{"%s":[{"name":"%s","securityContext":{"runAsUser":UID}}]}}}}'`,
-		workload.Namespace, workload, list, p.About().Container)
 	return fix
 }

@@ -40,15 +40,12 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := mountFailed(p)
+		e := mountFailed(p)
 		lower := strings.ToLower(e.Message)
-		if !ok || !strings.Contains(lower, "secrets store objects") && !strings.Contains(lower, "secretproviderclass") {
+		if !strings.Contains(lower, "secrets store objects") && !strings.Contains(lower, "secretproviderclass") {
 			return
 		}
-		volume, why := "", e.Message
-		if m := mountWords.FindStringSubmatch(e.Message); m != nil {
-			volume = " " + m[1]
-		}
+		why := e.Message
 		for _, cut := range []string{"err: ", "error: ", "desc = "} {
 			if i := strings.LastIndex(why, cut); i >= 0 {
 				why = why[i+len(cut):]
@@ -57,7 +54,7 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 		}
 		p.Report(diagnosis.Finding{
 			At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
-			Message: fmt.Sprintf("pod %s waits for volume%s from a secret store, which cannot be mounted: %s", p.About().Name, volume, strings.TrimSpace(why)),
+			Message: fmt.Sprintf("pod %s waits for volume %s from a secret store, which cannot be mounted: %s", p.About().Name, captured(mountWords, e.Message, "(unknown)"), strings.TrimSpace(why)),
 			Fixes: []diagnosis.Fix{{
 				Title:   "Compare the volume's secretProviderClass with those that are there, and what its provider answers",
 				Command: fmt.Sprintf("kubectl get secretproviderclasses -n %s", p.About().Namespace),
@@ -66,11 +63,12 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 	},
 }
 
-// mountFailed returns the newest Event about a volume that cannot be mounted, while the pod waits for its volumes.
-func mountFailed(p *diagnosis.Pass) (e evidence.Event, ok bool) {
+// mountFailed returns the newest Event about a volume that cannot be mounted, while the pod waits for its volumes; the zero
+// one otherwise.
+func mountFailed(p *diagnosis.Pass) evidence.Event {
 	events := unmounted(p)
 	if len(events) == 0 || mounted(p.PodStatus()) || p.PodStatus().Phase != corev1.PodPending {
-		return evidence.Event{}, false
+		return evidence.Event{}
 	}
-	return events[0], true
+	return events[0]
 }

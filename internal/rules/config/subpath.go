@@ -18,7 +18,8 @@ var SubPath = &diagnosis.Rule{
 The container mounts one path of a volume (subPath), and the kubelet cannot make that path ready: it is a link out of
 the volume, a file where a directory is asked for, a read-only or full volume in which it cannot be made; or its object
 changed while the container restarts, and what was mounted before is stale. The kubelet keeps the details to its own
-log, so that nobody learns about the node's files.
+log, so that nobody learns about the node's files; only of a path that may never be mounted (absolute, or with "..") it
+says so.
 
 **How it is told from its look-alikes.** By "subPath" in CreateContainerConfigError: the volume itself is there. A
 volume that is not has the Event FailedMount. A subPath that names no key of a ConfigMap makes an empty directory, and
@@ -43,10 +44,11 @@ The words are written in kubernetes pkg/kubelet/kubelet_pods.go (makeMounts); re
 		}
 		about := p.About()
 		f := diagnosis.Finding{At: began(p), Confidence: diagnosis.Certain, Facts: []evidence.Fact{waiting}}
-		f.Message = fmt.Sprintf("container %s is not created because a subPath that it mounts cannot be made ready", about.Container)
-		f.Fixes = []diagnosis.Fix{{Title: "Compare the subPath with what is in the volume; the kubelet's log on node " + p.NodeName() + " has the error"}}
+		f.Message = fmt.Sprintf("container %s is not created because of a subPath that it mounts: %s", about.Container, p.Status().State.Waiting.Message)
+		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Correct the subPath in the spec of container %s as the message has it", about.Container)}}
 		if m := subPathWords.FindStringSubmatch(waiting.Text); m != nil {
 			f.Message = fmt.Sprintf("container %s is not created because its subPath in volume %s cannot be made ready", about.Container, m[1])
+			f.Fixes[0].Title = "Compare the subPath with what is in the volume; the kubelet's log on node " + p.NodeName() + " has the error"
 			for _, mount := range p.Spec().VolumeMounts {
 				if mount.Name == m[1] && mount.SubPath != "" {
 					f.Facts = append(f.Facts, p.CiteSpec("volumeMounts["+mount.MountPath+"].subPath", mount.SubPath))

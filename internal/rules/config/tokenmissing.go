@@ -40,7 +40,7 @@ The path is fixed in kubernetes plugin/pkg/admission/serviceaccount/admission.go
 	Run: func(p *diagnosis.Pass) {
 		a, c := p.Attempt(), p.Spec()
 		line := tokenWords.FindString(p.Log().Text)
-		if c == nil || line == "" || a.ExitCode == 0 || slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(tokenPath, m.MountPath) }) {
+		if line == "" || a.ExitCode == 0 || slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(tokenPath, m.MountPath) }) {
 			return
 		}
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.LineFact(untimed(line), a.Finished), a.Fact()}}
@@ -55,11 +55,7 @@ The path is fixed in kubernetes plugin/pkg/admission/serviceaccount/admission.go
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(sa), Where: "automountServiceAccountToken", Text: "automountServiceAccountToken false",
 			})
 		}
-		fix := diagnosis.Fix{Title: "Mount the service account token in this pod", Patch: p.PatchPodSpec(map[string]any{"automountServiceAccountToken": true})}
-		if fix.Patch != nil {
-			fix.Risk = diagnosis.Restart
-		}
-		f.Fixes = []diagnosis.Fix{fix}
+		f.Fixes = []diagnosis.Fix{patched("Mount the service account token in this pod", p.PatchPodSpec(map[string]any{"automountServiceAccountToken": true}))}
 		p.Report(f)
 	},
 }

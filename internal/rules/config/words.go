@@ -26,3 +26,11 @@ func missingInMessage(message string) []missing {
 	}
 	return all
 }
+
+// captured returns what a pattern captures in a text; otherwise, where it is not there.
+func captured(pattern *regexp.Regexp, text, otherwise string) string {
+	if m := pattern.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return otherwise
+}

@@ -4,6 +4,7 @@ package dependency
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -44,25 +45,31 @@ ending when a dependency is not there.
 		if c.class != backendDown {
 			return
 		}
-		why := fmt.Sprintf("none of the %d pods behind it is ready", max(len(c.pods), c.slices.all))
-		if c.slices.ready > 0 || !c.slices.known && anyReady(c.pods) {
+		n := max(len(c.pods), c.slices.all)
+		why := fmt.Sprintf("none of the %d pods behind it is ready", n)
+		if n == 1 {
+			why = "the only pod behind it is not ready"
+		}
+		if c.someReady() {
 			why = "the pods behind it end again and again"
+		}
+		fix := diagnosis.Fix{
+			Title: "Mend the pods behind Service " + c.service.Name, Command: fmt.Sprintf("inquest why pod/%s -n %s", firstOf(c.pods), c.service.Namespace),
+		}
+		if len(c.service.Spec.Selector) == 0 {
+			why = "it selects no pods by itself, and nobody has given it an endpoint that is ready"
+			fix = diagnosis.Fix{Title: fmt.Sprintf("See who writes the endpoints of Service %s, or give it a selector", c.service.Name)}
 		}
 		f := c.finding(p, why, backends(&c)...)
 		f.Through = refsOf(c.pods)
-		f.Fixes = []diagnosis.Fix{{
-			Title: "Mend the pods behind Service " + c.service.Name, Command: fmt.Sprintf("inquest why pod/%s -n %s", firstOf(c.pods), c.service.Namespace),
-		}}
+		f.Fixes = []diagnosis.Fix{fix}
 		p.Report(f)
 	},
 }
 
 // backends cites the endpoints of the Service and what its pods are.
 func backends(c *call) []evidence.Fact {
-	var facts []evidence.Fact
-	if c.slices.known {
-		facts = append(facts, c.slices.facts...)
-	}
+	facts := slices.Clone(c.slices.facts)
 	for _, pod := range c.pods[:min(len(c.pods), 3)] {
 		facts = append(facts, citePod(pod)...)
 	}
@@ -77,7 +84,7 @@ func citePod(pod *corev1.Pod) []evidence.Fact {
 	facts := []evidence.Fact{cite("status.phase", "phase "+string(pod.Status.Phase))}
 	for _, st := range pod.Status.ContainerStatuses {
 		of := "status.containerStatuses[" + st.Name + "]."
-		if w := st.State.Waiting; w != nil && w.Reason != "" {
+		if w := st.State.Waiting; w != nil {
 			facts = append(facts, cite(of+"state.waiting", "reason "+w.Reason))
 		}
 		switch {

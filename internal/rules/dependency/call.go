@@ -59,8 +59,8 @@ func readCall(p *diagnosis.Pass) call {
 	if i := slices.IndexFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Of == log.Of }); i >= 0 {
 		c.run = p.Attempts()[i]
 	}
-	block, found := signature.Find(log.Text)
-	if c.run.Of.Container == "" || c.run.Expected != "" || !found || c.run.Ended() && c.run.ExitCode == 0 && c.run.Init {
+	block, _ := signature.Find(log.Text)
+	if c.run.Expected != "" {
 		return c
 	}
 	c.block, c.said = block, block.Headline
@@ -75,7 +75,7 @@ func readCall(p *diagnosis.Pass) call {
 		c.Dependency = deps[0]
 		c.line()
 		c.find(p)
-		if c.class == nothing {
+		if c.class == nothing && !slices.Contains(answered, c.Problem) {
 			c.class = c.byCluster(p)
 		}
 	}
@@ -87,6 +87,9 @@ func readCall(p *diagnosis.Pass) call {
 
 // fresh is how old a complaint of a running container may be to be about now.
 const fresh = 10 * time.Minute
+
+// answered are the problems of calls that were answered: neither the Service nor the network is to blame for them.
+var answered = []string{signature.TLS, signature.Auth}
 
 // confirmed are the classes that the cluster's objects show, and not the log alone.
 var confirmed = []class{backendDown, noPods, selectorMismatch, portMismatch, noSuchService, policyDenies}

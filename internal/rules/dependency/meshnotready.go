@@ -38,7 +38,7 @@ holdApplicationUntilProxyStarts does the same.
 		proxy := proxyOf(p.PodSpec())
 		f := c.finding(p, fmt.Sprintf("the proxy %s, through which its connections go, had not started yet", proxy))
 		for _, st := range p.PodStatus().ContainerStatuses {
-			if st.Name == proxy && st.State.Running != nil {
+			if st.Name == proxy {
 				f.Confidence = diagnosis.Likely
 				f.Facts = append(f.Facts, evidence.Fact{
 					Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().Object().InContainer(proxy), At: st.State.Running.StartedAt.Time,

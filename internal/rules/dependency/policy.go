@@ -3,6 +3,7 @@
 package dependency
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,10 +28,7 @@ type flow struct {
 // denial returns a network policy that keeps the client from the call's port: one that selects the pods behind the
 // Service, or the client, where no policy that does allows it (NetworkPolicy API: policies add up).
 func denial(p *diagnosis.Pass, c *call, port string) (*networkingv1.NetworkPolicy, bool) {
-	client, ok := diagnosis.Get[*corev1.Pod](p, c.run.Of.Namespace, c.run.Of.Name)
-	if !ok || c.Problem != "time-out" && c.Problem != "unreachable" && c.Problem != "refused" && port != "53" {
-		return nil, false
-	}
+	client := p.Object(p.About()).(*corev1.Pod)
 	f := flow{client: client, ports: []intstr.IntOrString{intstr.Parse(port)}}
 	if len(c.pods) > 0 {
 		f.target = c.pods[0]
@@ -56,9 +54,7 @@ func judge(all []*networkingv1.NetworkPolicy, pod *corev1.Pod, way networkingv1.
 		if allows(np) {
 			return nil, false
 		}
-		if first == nil {
-			first = np
-		}
+		first = cmp.Or(first, np)
 	}
 	return first, first != nil
 }

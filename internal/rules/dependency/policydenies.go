@@ -40,10 +40,7 @@ to port 53, where the client's own traffic is restricted.
 			return
 		}
 		_, port := c.Host()
-		np, denies := denial(p, &c, port)
-		if !denies {
-			return
-		}
+		np, _ := denial(p, &c, port)
 		ref := evidence.RefOf(np)
 		facts := []evidence.Fact{{
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: ref, At: np.CreationTimestamp.Time, Where: "spec.podSelector",

@@ -39,11 +39,8 @@ var proxies = []string{"istio-proxy", "linkerd-proxy", "envoy", "kuma-sidecar", 
 
 // meshWaits tells whether the call failed because the pod's proxy, through which all calls go, had not started when the
 // run ended: an ordinary sidecar that came up after the container needed it.
-func meshWaits(p *diagnosis.Pass, c *call, _ string) bool {
+func meshWaits(p *diagnosis.Pass, c *call) bool {
 	proxy := proxyOf(p.PodSpec())
-	if proxy == "" || !c.run.Ended() || c.Problem != "refused" && c.Problem != "time-out" && c.Problem != "no such host" {
-		return false
-	}
 	for _, st := range p.PodStatus().ContainerStatuses {
 		if st.Name == proxy && st.State.Running != nil {
 			return st.RestartCount == 0 && st.State.Running.StartedAt.Add(settling).After(c.run.Finished) && c.run.Of.Attempt == 0

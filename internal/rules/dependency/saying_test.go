@@ -22,6 +22,7 @@ func TestSayings(t *testing.T) {
 		`nats: Authorization Violation`:                                                         credentials,
 		`get orders: unexpected status code: 401`:                                               credentials,
 		`pods is forbidden: User "system:serviceaccount:a:b" cannot list resource "pods"`:       nothing,
+		`Failed to list *v1.Pod: 403 Forbidden: User "system:serviceaccount:a:b" cannot list`:   nothing,
 		`FATAL: sorry, too many clients already`:                                                full,
 		`FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute`: full,
 		`ERROR 1040 (HY000): Too many connections`:                                              full,

@@ -37,10 +37,8 @@ looked for and told as the reason.
 		if c.class != slow {
 			return
 		}
-		f := c.finding(p, "it did not answer in time, though its endpoints are ready and no network policy forbids it")
-		if c.slices.known {
-			f.Facts = append(f.Facts, c.slices.facts...)
-		}
+		f := c.finding(p, "it did not answer in time, though its endpoints are ready and no network policy is known to forbid it")
+		f.Facts = append(f.Facts, c.slices.facts...)
 		f.Through = refsOf(c.pods)
 		f.Fixes = []diagnosis.Fix{{
 			Title: "Look at the load and the latency of the pods behind " + c.what() + ", and at the network between the nodes", Command: fmt.Sprintf("kubectl -n %s top pods", c.service.Namespace),

@@ -24,7 +24,7 @@ func (c *call) finding(p *diagnosis.Pass, why string, facts ...evidence.Fact) di
 	if len(facts) == 0 || !c.run.Ended() {
 		f.Confidence = diagnosis.Possible
 	}
-	if owners := p.Owners(); !c.run.Ended() && !c.run.Init && len(owners) > 0 && p.Status() != nil && p.Status().Ready {
+	if owners := p.Owners(); !c.run.Ended() && len(owners) > 0 && p.Status().Ready {
 		f.About = owners[len(owners)-1]
 		f.Message = fmt.Sprintf("%s, though pod %s is ready", f.Message, c.run.Of.Name)
 	}

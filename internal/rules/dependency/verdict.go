@@ -17,11 +17,11 @@ func (c *call) byCluster(p *diagnosis.Pass) class {
 	host, port := c.Host()
 	_, known := c.Services(c.run.Of.Namespace)
 	switch {
-	case meshWaits(p, c, host):
+	case meshWaits(p, c):
 		return mesh
 	case port == "53", c.service != nil && c.Problem == signature.NoSuchHost:
 		return namesUnanswered
-	case c.Problem == signature.NoSuchHost && p.Absent(c.meant) && c.meant.Kind != "":
+	case c.Problem == signature.NoSuchHost && p.Absent(c.meant):
 		return noSuchService
 	case c.Problem == signature.NoSuchHost && known:
 		return namesUnanswered
@@ -34,27 +34,33 @@ func (c *call) byCluster(p *diagnosis.Pass) class {
 }
 
 func (c *call) byService(p *diagnosis.Pass, port string) class {
+	direct := c.service.Spec.ClusterIP == corev1.ClusterIPNone // its name leads to the pods, whatever its ports are
 	switch {
-	case port != "" && c.service.Spec.ClusterIP != corev1.ClusterIPNone && !hasPort(c.service, port):
+	case port != "" && !direct && !hasPort(c.service, port):
 		return portMismatch
 	case len(c.service.Spec.Selector) > 0 && c.slices.known && c.slices.all == 0 && len(c.pods) == 0:
 		if near, _ := nearest(p, c.service); near != nil {
 			return selectorMismatch
 		}
 		return noPods
-	case c.slices.known && c.slices.ready == 0, !c.slices.known && len(c.pods) > 0 && !anyReady(c.pods), c.crashing(p):
+	case (c.slices.known || len(c.pods) > 0) && !c.someReady(), c.crashing(p):
 		return backendDown
 	}
 	if _, denies := denial(p, c, port); denies {
 		return policyDenies
 	}
 	switch {
-	case c.Problem == signature.Refused && wrongTarget(c.service, c.pods, port) != "":
+	case c.Problem == signature.Refused && !direct && wrongTarget(c.service, c.pods, port) != "":
 		return portMismatch
-	case c.Problem == signature.TimeOut || c.Problem == signature.Unreachable:
+	case (c.Problem == signature.TimeOut || c.Problem == signature.Unreachable) && c.someReady():
 		return slow
 	}
 	return unreached
+}
+
+// someReady tells whether the Service has a ready endpoint; where endpoints are not known, whether it has a ready pod.
+func (c *call) someReady() bool {
+	return c.slices.ready > 0 || !c.slices.known && anyReady(c.pods)
 }
 
 // crashing tells whether every pod behind the Service had ended shortly before the call failed or after it: ready for a

@@ -37,8 +37,8 @@ github.com/distribution/reference, recorded from Kubernetes 1.37.
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		image, waiting, ok := waits(p, "InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ImageInspectError")
-		if !ok || !strings.HasPrefix(waiting.Text, "reason InvalidImageName") && classify(waiting.Text, image) != unqualified {
+		image, waiting, _ := waits(p, "InvalidImageName", "ErrImagePull", "ImagePullBackOff", "ImageInspectError")
+		if !strings.HasPrefix(waiting.Text, "reason InvalidImageName") && classify(waiting.Text, image) != unqualified {
 			return
 		}
 		container := p.About().Container

@@ -40,8 +40,8 @@ distribution specification; the Event is written in kubernetes pkg/kubelet/kubel
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigMissing, diagnosis.CertExpired, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		f, ok := failedPull(p)
-		if !ok || f.why != denied {
+		f, _ := failedPull(p)
+		if f.why != denied {
 			return
 		}
 		host := registry(f.image)
@@ -58,7 +58,7 @@ distribution specification; the Event is written in kubernetes pkg/kubelet/kubel
 }
 
 // unread is how the kubelet lists the pull secrets that it could not read.
-var unread = regexp.MustCompile(`image pull secrets \((.+?)\);`)
+var unread = regexp.MustCompile(`^.*image pull secrets \((.+?)\);.*$`)
 
 // secrets says which credentials the pod has, and cites what shows it. Those of its service account are among them:
 // admission copies them into the spec.
@@ -72,10 +72,8 @@ func secrets(p *diagnosis.Pass, f *pull) string {
 		})
 	}
 	for _, e := range slices.Backward(p.Events("FailedToRetrieveImagePullSecret")) {
-		if m := unread.FindStringSubmatch(e.Message); m != nil {
-			f.facts = append(f.facts, e.Fact())
-			return "the kubelet could not read pull secret " + m[1]
-		}
+		f.facts = append(f.facts, e.Fact())
+		return "the kubelet could not read pull secret " + unread.ReplaceAllString(e.Message, "$1")
 	}
 	if len(names) == 0 {
 		return "the pod names no pull secret"

@@ -38,7 +38,7 @@ containers/storage).
 	CausedBy: []diagnosis.Effect{diagnosis.StorageFull, diagnosis.NodePressure},
 	Run: on(full, func(p *diagnosis.Pass, f *pull) (string, []diagnosis.Fix) {
 		node := p.NodeName()
-		if pressure, ok := p.CiteNodeCondition("DiskPressure"); ok && strings.Contains(pressure.Text, "status True") {
+		if pressure, _ := p.CiteNodeCondition("DiskPressure"); strings.Contains(pressure.Text, "status True") {
 			f.facts = append(f.facts, pressure)
 		}
 		return fmt.Sprintf("the disk of node %s has no room for image %s of %s", node, f.image, f.of), []diagnosis.Fix{

@@ -40,14 +40,7 @@ imageNotPresentOnNeverPolicyError; recorded from Kubernetes 1.37.
 			return
 		}
 		container, node := p.About().Container, p.NodeName()
-		fix := diagnosis.Fix{
-			Title: fmt.Sprintf("Let the node pull the image of container %s where it does not have it", container),
-			Risk:  diagnosis.Restart,
-			Patch: p.PatchContainer(map[string]any{"imagePullPolicy": "IfNotPresent"}),
-		}
-		if fix.Patch == nil {
-			fix.Risk = diagnosis.Advice
-		}
+		fix := pullIfNotPresent(p, fmt.Sprintf("Let the node pull the image of container %s where it does not have it", container))
 		p.Report(diagnosis.Finding{
 			At: began(p), Confidence: diagnosis.Certain,
 			Message: fmt.Sprintf("image %s of container %s is not on node %s, and imagePullPolicy Never forbids to pull it", image, container, node),

@@ -38,8 +38,8 @@ the finding is then only likely.
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		f, ok := failedPull(p)
-		if !ok || f.why != missing {
+		f, _ := failedPull(p)
+		if f.why != missing {
 			return
 		}
 		fix := diagnosis.Fix{Title: fmt.Sprintf("Push the image, or give %s one that exists", f.of)}

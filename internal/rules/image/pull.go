@@ -3,6 +3,7 @@
 package image
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,11 +50,11 @@ func failedPull(p *diagnosis.Pass) (pull, bool) {
 // volume sets the image to that of an image volume when the error is about one: the container then waits with the
 // reasons of its own image (kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go, getImageVolumes).
 func (f *pull) volume(p *diagnosis.Pass) {
-	if strings.Contains(f.text, f.image) {
+	if mentions(f.text, f.image) {
 		return
 	}
 	for _, v := range p.PodSpec().Volumes {
-		if v.Image != nil && strings.Contains(f.text, v.Image.Reference) {
+		if v.Image != nil && mentions(f.text, v.Image.Reference) {
 			f.image, f.of = v.Image.Reference, "volume "+v.Name
 			f.facts[1] = evidence.Fact{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
@@ -61,6 +62,11 @@ func (f *pull) volume(p *diagnosis.Pass) {
 			}
 		}
 	}
+}
+
+// mentions tells whether a text has the image, and not one whose tag only begins alike.
+func mentions(text, image string) bool {
+	return regexp.MustCompile(regexp.QuoteMeta(image) + `($|[^\w.-])`).MatchString(text)
 }
 
 // waits returns the image of the pass's container and why it waits, when that is for one of the reasons.
@@ -104,6 +110,15 @@ func on(why trouble, say func(*diagnosis.Pass, *pull) (message string, fixes []d
 			f.report(p, message, fixes...)
 		}
 	}
+}
+
+// pullIfNotPresent is the fix that changes the pull policy: by a patch where there is a workload to patch, else by a person.
+func pullIfNotPresent(p *diagnosis.Pass, title string) diagnosis.Fix {
+	fix := diagnosis.Fix{Title: title, Patch: p.PatchContainer(map[string]any{"imagePullPolicy": "IfNotPresent"})}
+	if fix.Patch != nil {
+		fix.Risk = diagnosis.Restart
+	}
+	return fix
 }
 
 func (f *pull) report(p *diagnosis.Pass, message string, fixes ...diagnosis.Fix) {

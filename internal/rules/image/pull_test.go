@@ -2,7 +2,10 @@
 
 package image
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestClassify(t *testing.T) {
 	tests := []struct {
@@ -69,5 +72,29 @@ func TestSaid(t *testing.T) {
 		if got := said(text); got != want {
 			t.Errorf("said(%q) = %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestFailure(t *testing.T) {
+	for text, want := range map[string]string{
+		`dial tcp: lookup r.example.com on 10.0.0.2:53: no such host`:      "the name r.example.com does not resolve at the node's resolver 10.0.0.2",
+		`dial tcp: lookup r.example.com: no such host`:                     "the name r.example.com does not resolve",
+		`dial tcp 10.0.0.1:443: connect: connection refused`:               "the connection to 10.0.0.1:443 was refused",
+		`read: connection reset by peer`:                                   "the connection was reset",
+		`image pull failed for a:1 because the registry is unavailable: x`: "the runtime calls it unavailable",
+		`unexpected status: 503 Service Unavailable`:                       "it answers with a server error",
+	} {
+		if got := failure(text); got != want {
+			t.Errorf("failure(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	if got := short("boom."); got != "boom" {
+		t.Errorf("%q", got)
+	}
+	if got := short(strings.Repeat("long ", 99)); len(got) > 210 {
+		t.Errorf("%d bytes", len(got))
 	}
 }

@@ -39,15 +39,8 @@ containerd's, recorded from Kubernetes 1.37.
 			Title: fmt.Sprintf("Pull from %s with an account, or from a mirror: the limit counts by address for those without one", registry(f.image)),
 		}}
 		if c := p.Spec(); c.Image == f.image && c.ImagePullPolicy == "Always" {
-			fix := diagnosis.Fix{
-				Title: fmt.Sprintf("Do not pull the image of %s where the node has it", f.of),
-				Patch: p.PatchContainer(map[string]any{"imagePullPolicy": "IfNotPresent"}),
-			}
-			if fix.Patch != nil {
-				fix.Risk = diagnosis.Restart
-			}
 			f.facts = append(f.facts, p.CiteSpec("imagePullPolicy", "Always"))
-			fixes = append(fixes, fix)
+			fixes = append(fixes, pullIfNotPresent(p, fmt.Sprintf("Do not pull the image of %s where the node has it", f.of)))
 		}
 		return fmt.Sprintf("registry %s was asked too often and refuses image %s of %s for now", registry(f.image), f.image, f.of), fixes
 	}),

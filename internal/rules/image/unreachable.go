@@ -40,8 +40,8 @@ The strings are those of Go's net package as containerd passes them on, recorded
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.NameUnresolved, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		f, ok := failedPull(p)
-		if !ok || f.why != unreachable {
+		f, _ := failedPull(p)
+		if f.why != unreachable {
 			return
 		}
 		node, host := p.NodeName(), registry(f.image)

@@ -37,8 +37,8 @@ The code is ErrImageVolumeMountFailed in cri-api pkg/errors; containerd writes i
 	Effect:   diagnosis.ImageUnavailable,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		_, waiting, ok := waits(p, "CreateContainerError", "CreateContainerConfigError", "RunContainerError")
-		if !ok || !strings.Contains(waiting.Text, "ImageVolumeMountFailed") {
+		_, waiting, _ := waits(p, "CreateContainerError", "CreateContainerConfigError", "RunContainerError")
+		if !strings.Contains(waiting.Text, "ImageVolumeMountFailed") {
 			return
 		}
 		f := diagnosis.Finding{At: began(p), Confidence: diagnosis.Certain, Facts: []evidence.Fact{waiting}}

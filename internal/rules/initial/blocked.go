@@ -140,7 +140,7 @@ func readLog(p *diagnosis.Pass, st *corev1.ContainerStatus) []diagnosis.Fix {
 		return nil
 	}
 	command := fmt.Sprintf("kubectl logs -n %s %s -c %s", p.About().Namespace, p.About().Name, p.About().Container)
-	if st.LastTerminationState.Terminated != nil {
+	if st.State.Terminated == nil && st.LastTerminationState.Terminated != nil { // of one that has ended, the log is the newest
 		command += " --previous"
 	}
 	return []diagnosis.Fix{{

@@ -56,7 +56,7 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 			what = "does not run (" + st.State.Waiting.Reason + ")"
 		}
 		for _, a := range p.Attempts() {
-			if a.Ended() && a.Expected == "" {
+			if a.Ended() {
 				f.Facts = append(f.Facts, a.Fact())
 				what = fmt.Sprintf("fails with exit code %d", a.ExitCode)
 			}
@@ -75,7 +75,7 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 	},
 }
 
-// mainReady tells whether there are main containers and all of them are ready.
+// mainReady tells whether all main containers are ready.
 func mainReady(st *corev1.PodStatus) bool {
-	return len(st.ContainerStatuses) > 0 && !slices.ContainsFunc(st.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })
+	return !slices.ContainsFunc(st.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })
 }

@@ -4,6 +4,7 @@ package storage
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -47,10 +48,8 @@ The Event is written by kubernetes pkg/volume/util/operationexecutor; the words 
 	},
 }
 
+// named is what a message says up to the name of the volume.
+var named = regexp.MustCompile(`^.*?for volume "?[^" ]+"?[ :]*`)
+
 // after returns what a message says after the name of the volume.
-func after(message string) string {
-	if m := quoted.FindStringIndex(message); m != nil {
-		message = message[m[1]:]
-	}
-	return strings.TrimLeft(message, " :")
-}
+func after(message string) string { return named.ReplaceAllString(message, "") }

@@ -35,8 +35,8 @@ type pending struct {
 // waiting returns the pass's claim if it has no volume and that is not in order: a claim whose class binds when a pod
 // has been scheduled waits for that.
 func waiting(p *diagnosis.Pass) (pending, bool) {
-	c, ok := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
-	if !ok || c.DeletionTimestamp != nil || c.Status.Phase != corev1.ClaimPending && c.Status.Phase != "" {
+	c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
+	if c.DeletionTimestamp != nil || c.Status.Phase != corev1.ClaimPending {
 		return pending{}, false
 	}
 	w := pending{PersistentVolumeClaim: c, class: c.Annotations[betaClass], began: began(p, c)}
@@ -74,10 +74,11 @@ func noneFree(p *diagnosis.Pass, c *corev1.PersistentVolumeClaim) bool {
 	})
 }
 
-// unscheduled returns the pod's condition PodScheduled where it is false; the zero one otherwise.
+// unscheduled returns the pod's condition PodScheduled, whose message says what keeps it from a node; the zero one where it
+// has none.
 func unscheduled(pod *corev1.Pod) corev1.PodCondition {
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+		if c.Type == corev1.PodScheduled {
 			return c
 		}
 	}

@@ -39,8 +39,8 @@ The finalizer is handled in kubernetes pkg/controller/volume/pvcprotection.
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		c, ok := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
-		if !ok || c.DeletionTimestamp == nil {
+		c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
+		if c.DeletionTimestamp == nil {
 			return
 		}
 		at := c.DeletionTimestamp.Time

@@ -3,7 +3,6 @@
 package storage
 
 import (
-	"cmp"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,22 +34,25 @@ The phase is set in kubernetes pkg/controller/volume/persistentvolume/pv_control
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		c, ok := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
-		if !ok || c.Status.Phase != corev1.ClaimLost {
+		c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
+		if c.Status.Phase != corev1.ClaimLost {
 			return
 		}
+		name := c.Spec.VolumeName
 		f := diagnosis.Finding{
 			At: began(p, c), Confidence: diagnosis.Certain,
 			Facts: []evidence.Fact{{
 				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase Lost",
 			}},
-			Message: fmt.Sprintf("claim %s has lost its PersistentVolume %s, which is gone or belongs to another claim", c.Name, cmp.Or(c.Spec.VolumeName, "(no name)")),
+			Message: fmt.Sprintf("claim %s has lost its PersistentVolume %s, which is gone or belongs to another claim", c.Name, name),
 			Fixes: []diagnosis.Fix{
-				{Title: "Make a PersistentVolume for the storage behind it, if that still exists, and a new claim that names it", Command: "kubectl get pv " + c.Spec.VolumeName},
+				{Title: "Make a PersistentVolume for the storage behind it, if that still exists, and a new claim that names it", Command: "kubectl get pv " + name},
 				{Title: "Delete the claim and let it be made anew, if its data may be lost", Command: fmt.Sprintf("kubectl delete pvc -n %s %s", c.Namespace, c.Name)},
 			},
 		}
-		if name := c.Spec.VolumeName; name != "" {
+		if name == "" {
+			f.Message = fmt.Sprintf("claim %s was bound, and no longer says to which PersistentVolume", c.Name)
+		} else {
 			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.volumeName", Text: "volumeName " + name})
 		}
 		for _, e := range p.Events("ClaimLost", "ClaimMisbound") {

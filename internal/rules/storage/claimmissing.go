@@ -39,42 +39,51 @@ The words are those of kubernetes pkg/scheduler/framework/plugins/volumebinding 
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		pod, ok := p.Object(p.About()).(*corev1.Pod)
-		if !ok || pod.DeletionTimestamp != nil || pod.Spec.NodeName != "" && !mounting(p) {
+		if !mounting(p) {
 			return
 		}
-		said := notFound.FindStringSubmatch(unscheduled(pod).Message)
-		for i := range pod.Spec.Volumes {
-			v := &pod.Spec.Volumes[i]
+		spec := p.PodSpec()
+		for i := range spec.Volumes {
+			v := &spec.Volumes[i]
 			if v.PersistentVolumeClaim == nil {
 				continue
 			}
 			name := v.PersistentVolumeClaim.ClaimName
-			ref := evidence.RefTo("PersistentVolumeClaim", pod.Namespace, name)
-			f := diagnosis.Finding{At: pod.CreationTimestamp.Add(-time.Second), Confidence: diagnosis.Certain} // missing before the pod came
-			if condition, ok := p.CitePodCondition(corev1.PodScheduled); ok {
-				f.Facts = append(f.Facts, condition)
-			}
-			for _, failed := range failures(p, claimless) {
-				if m := notFound.FindStringSubmatch(failed.Message); m != nil && m[1] == name {
-					f.Facts, f.Confidence = append(f.Facts, failed.Fact()), diagnosis.Likely
-				}
-			}
-			named := len(said) > 0 && said[1] == name || f.Confidence == diagnosis.Likely
-			if p.Absent(ref) || len(said) > 0 && said[1] == name {
-				f.Confidence = diagnosis.Certain
-			}
-			if p.Object(ref) == nil && (named || p.Absent(ref)) {
-				reportMissing(p, f, v.Name, name)
+			ref := evidence.RefTo("PersistentVolumeClaim", p.About().Namespace, name)
+			if facts := saysMissing(p, ref); len(facts) > 0 && p.Object(ref) == nil {
+				reportMissing(p, facts, v.Name, name)
 			}
 		}
 	},
 }
 
+// saysMissing returns what says that there is no such claim, best first: the API server, the scheduler, the kubelet.
+func saysMissing(p *diagnosis.Pass, claim evidence.Ref) (facts []evidence.Fact) {
+	if p.Absent(claim) {
+		facts = append(facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromStatus, About: claim, Where: "the API server", Text: "not found"})
+	}
+	if condition, _ := p.CitePodCondition(corev1.PodScheduled); captured(notFound, condition.Text, "") == claim.Name {
+		facts = append(facts, condition)
+	}
+	for _, f := range failures(p, claimless) {
+		if captured(notFound, f.Message, "") == claim.Name {
+			facts = append(facts, f.Fact())
+		}
+	}
+	return facts
+}
+
 // notFound is how the scheduler and the kubelet name a claim that does not exist.
 var notFound = regexp.MustCompile(`persistentvolumeclaims? "([^"]+)" not found`)
 
-func reportMissing(p *diagnosis.Pass, f diagnosis.Finding, volume, claim string) {
+func reportMissing(p *diagnosis.Pass, facts []evidence.Fact, volume, claim string) {
+	f := diagnosis.Finding{Confidence: diagnosis.Likely, Facts: facts}
+	if made := p.PodMeta().CreationTimestamp; !made.IsZero() {
+		f.At = made.Add(-time.Second) // missing before the pod came
+	}
+	if facts[0].Source >= evidence.FromStatus {
+		f.Confidence = diagnosis.Certain
+	}
 	f.Facts = append(f.Facts, evidence.Fact{
 		Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec.volumes[" + volume + "].persistentVolumeClaim.claimName",
 		Text: "claimName " + claim,

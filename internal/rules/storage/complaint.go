@@ -27,10 +27,7 @@ type complaint struct {
 // complains finds the complaint with one of the parts, in lower case, in the error that the attempt's log ends with. A
 // log is what the program chose to print: it never makes a finding certain.
 func complains(p *diagnosis.Pass, parts ...string) (complaint, bool) {
-	block, found := signature.Find(p.Log().Text)
-	if !found {
-		return complaint{}, false
-	}
+	block, _ := signature.Find(p.Log().Text)
 	for _, line := range block.Lines {
 		lower := strings.ToLower(line)
 		for _, part := range parts {
@@ -59,7 +56,7 @@ func at(p *diagnosis.Pass, line string) (complaint, bool) {
 		}
 	}
 	for _, v := range p.PodSpec().Volumes {
-		if v.Name == best.mount.Name && best.mount.MountPath != "" {
+		if v.Name == best.mount.Name {
 			best.Volume = v
 			return best, true
 		}
@@ -74,12 +71,10 @@ func names(line, mounted string) bool {
 }
 
 // what says in words what the volume is.
-func (c *complaint) what(pod string) string {
+func (c *complaint) what(p *diagnosis.Pass) string {
 	switch v := c.VolumeSource; {
-	case v.PersistentVolumeClaim != nil:
-		return "claim " + v.PersistentVolumeClaim.ClaimName
-	case v.Ephemeral != nil:
-		return "claim " + pod + "-" + c.Name
+	case c.claim(p) != evidence.Ref{}:
+		return "claim " + c.claim(p).Name
 	case v.NFS != nil:
 		return "NFS volume " + c.Name
 	case v.HostPath != nil:
@@ -92,15 +87,14 @@ func (c *complaint) what(pod string) string {
 	return "volume " + c.Name
 }
 
-// claim names the claim behind the volume; false where there is none.
-func (c *complaint) claim(p *diagnosis.Pass) (evidence.Ref, bool) {
-	switch {
-	case c.PersistentVolumeClaim != nil:
-		return evidence.RefTo("PersistentVolumeClaim", p.About().Namespace, c.PersistentVolumeClaim.ClaimName), true
-	case c.Ephemeral != nil:
-		return evidence.RefTo("PersistentVolumeClaim", p.About().Namespace, p.About().Name+"-"+c.Name), true
+// claim names the claim behind the volume; the zero Ref where there is none.
+func (c *complaint) claim(p *diagnosis.Pass) evidence.Ref {
+	only := corev1.Pod{Spec: corev1.PodSpec{Volumes: []corev1.Volume{c.Volume}}}
+	only.Namespace, only.Name = p.About().Namespace, p.About().Name
+	for _, ref := range evidence.ClaimsOf(&only) {
+		return ref
 	}
-	return evidence.Ref{}, false
+	return evidence.Ref{}
 }
 
 // fixed tells whether the volume's content is made by Kubernetes and cannot be written to by anybody.

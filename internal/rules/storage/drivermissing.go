@@ -34,10 +34,7 @@ The words are in kubernetes pkg/volume/csi (csi_client.go) and, for CSINode, in 
 	CausedBy: causes,
 	Run: func(p *diagnosis.Pass) {
 		for _, f := range failures(p, driverless) {
-			name := "of the volume"
-			if m := driverName.FindStringSubmatch(f.Message); m != nil {
-				name = m[1]
-			}
+			name := captured(driverName, f.Message, "of the volume")
 			f.report(p, fmt.Sprintf("%s of pod %s cannot be mounted: node %s has no CSI driver %s", f.name(p), p.About().Name, p.NodeName(), name),
 				diagnosis.Fix{
 					Title:   fmt.Sprintf("Look at the pod of driver %s on node %s: it does not run there, or has not registered", name, p.NodeName()),

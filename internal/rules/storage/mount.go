@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,8 +41,8 @@ var (
 	moded  = regexp.MustCompile(`volume (\S+) has volumeMode`)
 )
 
-// failures returns what keeps the pod from its volumes now: the newest Event of each volume and sort, unless an
-// attachment has succeeded since, or the pod has got past mounting.
+// failures returns what keeps the pod from its volumes now: the newest Event of each volume and sort, unless the volume
+// has been attached since, or the pod has got past mounting.
 func failures(p *diagnosis.Pass, wanted ...sort) []failure {
 	if !mounting(p) {
 		return nil
@@ -62,7 +63,7 @@ func failures(p *diagnosis.Pass, wanted ...sort) []failure {
 		switch {
 		case e.Reason == "SuccessfulAttachVolume":
 			well[f.volume] = true
-		case seen[key] || well[f.volume] && e.Reason == "FailedAttachVolume" || !slices.Contains(wanted, f.sort):
+		case seen[key] || well[f.volume] || !slices.Contains(wanted, f.sort):
 		default:
 			seen[key] = true
 			list = append(list, f)
@@ -84,19 +85,13 @@ func mounting(p *diagnosis.Pass) bool {
 		}
 	}
 	return !slices.ContainsFunc(slices.Concat(st.InitContainerStatuses, st.ContainerStatuses), func(c corev1.ContainerStatus) bool {
-		w := c.State.Waiting
-		return w == nil && (c.State.Running != nil || c.State.Terminated != nil) ||
-			w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing"
+		w := cmp.Or(c.State.Waiting, &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}) // as without any state
+		return c.State.Running != nil || c.State.Terminated != nil || w.Reason != "ContainerCreating" && w.Reason != "PodInitializing"
 	})
 }
 
 // name says in words which volume of the pod it is: a message has the name of the PersistentVolume where there is one.
 func (f *failure) name(p *diagnosis.Pass) string {
-	for i := range p.PodSpec().Volumes {
-		if p.PodSpec().Volumes[i].Name == f.volume {
-			return "volume " + f.volume
-		}
-	}
 	if c := f.claim(p); c != nil {
 		return fmt.Sprintf("volume %s of claim %s", f.volume, c.Name)
 	}
@@ -105,10 +100,7 @@ func (f *failure) name(p *diagnosis.Pass) string {
 
 // claim returns the pod's claim that is bound to the volume, or nil.
 func (f *failure) claim(p *diagnosis.Pass) *corev1.PersistentVolumeClaim {
-	pod, ok := p.Object(p.About()).(*corev1.Pod)
-	if !ok {
-		return nil
-	}
+	pod := p.Object(p.About()).(*corev1.Pod)
 	for _, ref := range evidence.ClaimsOf(pod) {
 		if c, ok := p.Object(ref).(*corev1.PersistentVolumeClaim); ok && c.Spec.VolumeName == f.volume {
 			return c

@@ -4,7 +4,6 @@ package storage
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
@@ -38,7 +37,7 @@ volume's name. Failures that are over are not told: the pod has got past mountin
 				diagnosis.Fix{Title: "Mend what the error names; the kubelet tries again by itself", Command: describe(p)})
 		}
 		for _, f := range failures(p, pathless) {
-			if v := hostPath(p, f.volume); v == nil && f.claim(p) == nil && f.volume != "" && !strings.Contains(f.Message, "hostPath") {
+			if !f.ofNode(p) {
 				f.report(p, fmt.Sprintf("%s of pod %s cannot be mounted on node %s: %s", f.name(p), p.About().Name, p.NodeName(), reason(after(f.Message))),
 					diagnosis.Fix{Title: "Mend what the error names; the kubelet tries again by itself", Command: describe(p)})
 			}

@@ -44,10 +44,7 @@ The words are in kubernetes pkg/kubelet/volumemanager/volume_manager.go (WaitFor
 		if strings.Contains(f.Message, " cache: ") && p.Now().Sub(f.First) < unknownFor {
 			return // its kubelet has not read yet what the volume is made of, and tries again at once
 		}
-		names := f.volume
-		if m := unmounted.FindStringSubmatch(f.Message); m != nil {
-			names = strings.Join(strings.Fields(m[1]), ", ")
-		}
+		names := strings.Join(strings.Fields(captured(unmounted, f.Message, f.volume)), ", ")
 		f.report(p, fmt.Sprintf("pod %s has been waiting for its volumes (%s) since %s, and nothing says what holds them up",
 			p.About().Name, names, f.First.UTC().Format("15:04:05")),
 			diagnosis.Fix{Title: fmt.Sprintf("Look at what the kubelet of node %s and the volume's driver do", p.NodeName()), Command: describe(p)})

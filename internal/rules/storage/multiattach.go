@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -111,12 +112,18 @@ func letGo(p *diagnosis.Pass, holder *corev1.Pod) []diagnosis.Fix {
 	}
 	top, _ := p.Workload()
 	d, ok := p.Object(top).(*appsv1.Deployment)
-	sibling := slices.ContainsFunc(p.Siblings(), func(s *corev1.Pod) bool { return s.Name == holder.Name })
-	if !ok || !sibling || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+	if !ok || !replaced(p, holder) || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
 		return []diagnosis.Fix{end}
 	}
 	return []diagnosis.Fix{{
 		Title: fmt.Sprintf("Let Deployment %s end the old pod before it makes the new one: strategy Recreate", d.Name), Risk: diagnosis.Restart,
 		Patch: &diagnosis.Patch{Target: top, Type: diagnosis.Strategic, Data: `{"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}}`},
 	}, end}
+}
+
+// replaced tells whether the pass's pod is to take the place of another in a rollout: one Deployment made both, and for
+// each another ReplicaSet. Two of one ReplicaSet are meant to run side by side.
+func replaced(p *diagnosis.Pass, old *corev1.Pod) bool {
+	sibling := slices.ContainsFunc(p.Siblings(), func(s *corev1.Pod) bool { return s.Name == old.Name })
+	return sibling && metav1.GetControllerOf(old).UID != metav1.GetControllerOf(p.PodMeta()).UID
 }

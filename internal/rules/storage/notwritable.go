@@ -42,7 +42,7 @@ The errors are EROFS, EIO and ESTALE of errno(3).
 			return
 		}
 		readOnly := strings.Contains(strings.ToLower(c.line), "read-only") || strings.Contains(c.line, "EROFS")
-		what := c.what(p.About().Name)
+		what := c.what(p)
 		if readOnly && (c.mount.ReadOnly || c.fixed()) {
 			byDesign(p, &c, what)
 			return

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,10 @@ What is compared is in kubernetes pkg/controller/volume/persistentvolume (checkV
 			why = append(why, fmt.Sprintf("%s %s", pv.Name, reason))
 			f.Facts = append(f.Facts, citeVolume(pv, where, text)...)
 			f.Fixes = append(f.Fixes, release(p, pv)...)
+		}
+		if named := evidence.RefTo("PersistentVolume", "", w.Spec.VolumeName); p.Absent(named) {
+			why = append(why, named.Name+" does not exist")
+			f.Facts = append(f.Facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromStatus, About: named, Where: "the API server", Text: "not found"})
 		}
 		said, told := w.newest("", "VolumeMismatch", "FailedBinding")
 		switch {
@@ -145,8 +150,8 @@ func (w *pending) asks() string {
 
 // release proposes to free a volume that belongs to a claim which was deleted.
 func release(p *diagnosis.Pass, pv *corev1.PersistentVolume) []diagnosis.Fix {
-	ref := pv.Spec.ClaimRef
-	if pv.Status.Phase != corev1.VolumeReleased || ref == nil || ref.Namespace != p.About().Namespace || ref.Name != p.About().Name {
+	ref := cmp.Or(pv.Spec.ClaimRef, &corev1.ObjectReference{})
+	if pv.Status.Phase != corev1.VolumeReleased || ref.Namespace != p.About().Namespace || ref.Name != p.About().Name {
 		return nil
 	}
 	return []diagnosis.Fix{{

@@ -38,17 +38,14 @@ The words are those of kubernetes pkg/scheduler/framework/plugins (volumebinding
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.NodePressure},
 	Run: func(p *diagnosis.Pass) {
-		c, ok := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
-		if !ok {
-			return
-		}
+		c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
 		pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", c.Spec.VolumeName)
-		if !ok || pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		if !ok || pv.Spec.NodeAffinity == nil {
 			return
 		}
 		pods := users(p, c)
 		i := slices.IndexFunc(pods, conflicts)
-		if i < 0 || freeOn(p, pv) && otherIsOut(p, pods[i], pv) {
+		if i < 0 || freeOn(p, pv) && otherIsOut(p, pods[i]) {
 			return
 		}
 		said := unscheduled(pods[i])
@@ -81,11 +78,11 @@ func freeOn(p *diagnosis.Pass, pv *corev1.PersistentVolume) bool {
 	return slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool { return reaches(pv, n) && obstacle(n) == "" })
 }
 
-// otherIsOut tells whether another volume of the pod is out of reach of every node that could take it.
-func otherIsOut(p *diagnosis.Pass, pod *corev1.Pod, pv *corev1.PersistentVolume) bool {
+// otherIsOut tells whether a volume of the pod is out of reach of every node that could take it.
+func otherIsOut(p *diagnosis.Pass, pod *corev1.Pod) bool {
 	return slices.ContainsFunc(evidence.ClaimsOf(pod), func(ref evidence.Ref) bool {
 		c, ok := p.Object(ref).(*corev1.PersistentVolumeClaim)
-		if !ok || c.Spec.VolumeName == pv.Name {
+		if !ok {
 			return false
 		}
 		other, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", c.Spec.VolumeName)
@@ -95,13 +92,13 @@ func otherIsOut(p *diagnosis.Pass, pod *corev1.Pod, pv *corev1.PersistentVolume)
 
 // obstacle says why no pod is put on a node, or "".
 func obstacle(n *corev1.Node) string {
-	if n.Spec.Unschedulable {
-		return "cordoned"
-	}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
 			return "not ready"
 		}
+	}
+	if n.Spec.Unschedulable {
+		return "cordoned"
 	}
 	return ""
 }
@@ -132,10 +129,7 @@ func conditionText(status, reason, message string) string {
 	if reason != "" {
 		text += ", reason " + reason
 	}
-	if message != "" {
-		text += ", message " + message
-	}
-	return text
+	return text + ", message " + message
 }
 
 // citePlace makes facts of where a volume is.
@@ -143,10 +137,7 @@ func citePlace(pv *corev1.PersistentVolume) []evidence.Fact {
 	var facts []evidence.Fact
 	for i, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
 		for j, e := range t.MatchExpressions {
-			text := fmt.Sprintf("key %s, operator %s", e.Key, e.Operator)
-			if len(e.Values) > 0 {
-				text += ", values " + strings.Join(e.Values, " ")
-			}
+			text := fmt.Sprintf("key %s, operator %s, values %s", e.Key, e.Operator, strings.Join(e.Values, " "))
 			facts = append(facts, evidence.Fact{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv),
 				Where: fmt.Sprintf("spec.nodeAffinity.required.nodeSelectorTerms[%d].matchExpressions[%d]", i, j), Text: text,

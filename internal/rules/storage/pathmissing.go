@@ -36,15 +36,12 @@ The checks are in kubernetes pkg/volume/hostpath (checkType) and pkg/volume/loca
 	CausedBy: causes,
 	Run: func(p *diagnosis.Pass) {
 		for _, f := range failures(p, pathless) {
-			v, claim := hostPath(p, f.volume), f.claim(p)
-			if v == nil && claim == nil && f.volume != "" && !strings.Contains(f.Message, "hostPath") {
+			if !f.ofNode(p) {
 				continue
 			}
-			what := "what it asks for is not there"
+			v, what := hostPath(p, f.volume), strings.TrimPrefix(reason(after(f.Message)), "hostPath type check failed: ")
 			if m := noPath.FindStringSubmatch(f.Message); m != nil {
 				what = m[1] + " does not exist"
-			} else if m := wrongKind.FindStringSubmatch(f.Message); m != nil {
-				what = m[1] + " is not " + m[2]
 			}
 			fixes := []diagnosis.Fix{{Title: fmt.Sprintf("Make the path on node %s, or keep the pod to nodes that have it", p.NodeName()), Command: describe(p)}}
 			if v != nil && v.Type != nil && *v.Type == corev1.HostPathDirectory {
@@ -60,10 +57,16 @@ The checks are in kubernetes pkg/volume/hostpath (checkType) and pkg/volume/loca
 	},
 }
 
-var (
-	wrongKind = regexp.MustCompile(`type check failed[:,] (\S+) is not (an? [a-z ]+)`)
-	noPath    = regexp.MustCompile(`"?(/[^" :]+)"?:? (?:does not exist|no such file)`)
-)
+var noPath = regexp.MustCompile(`"?(/[^" :]+)"?:? (?:does not exist|no such file)`)
+
+// ofNode tells whether what is not there is a path of the node: the volume is made of one, by the kubelet's words, the
+// pod's spec, or as a claim's local volume. A driver misses files of its own.
+func (f *failure) ofNode(p *diagnosis.Pass) bool {
+	if strings.Contains(f.Message, "rpc error") {
+		return false
+	}
+	return strings.Contains(f.Message, "hostPath type check failed") || hostPath(p, f.volume) != nil || f.claim(p) != nil
+}
 
 // hostPath returns the hostPath volume of that name, or nil.
 func hostPath(p *diagnosis.Pass, name string) *corev1.HostPathVolumeSource {

@@ -40,7 +40,7 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 		if !ok || c.fixed() {
 			return
 		}
-		what := c.what(p.About().Name)
+		what := c.what(p)
 		user, nonRoot := runsAs(p)
 		f := c.finding(p, fmt.Sprintf("container %s ended because it may not use %s, mounted at %s", p.About().Container, what, c.mount.MountPath))
 		owner := diagnosis.Fix{Title: fmt.Sprintf("Give the files of %s to the user that %s runs as, or let it run as their owner", what, p.About().Container)}
@@ -64,8 +64,7 @@ Which volumes fsGroup works on: kubernetes pkg/volume (Attributes.Managed) and t
 // managed tells whether the kubelet can give the volume to a group: not a path of the node or a share, whether the pod
 // names it or its claim is bound to one.
 func managed(p *diagnosis.Pass, c *complaint) bool {
-	ref, _ := c.claim(p)
-	if pvc, ok := p.Object(ref).(*corev1.PersistentVolumeClaim); ok {
+	if pvc, ok := p.Object(c.claim(p)).(*corev1.PersistentVolumeClaim); ok {
 		pv, known := diagnosis.Get[*corev1.PersistentVolume](p, "", pvc.Spec.VolumeName)
 		return !known || pv.Spec.HostPath == nil && pv.Spec.NFS == nil
 	}

@@ -37,10 +37,7 @@ tree, by kubernetes pkg/controller/volume/persistentvolume.
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.NetworkFailed},
 	Run: func(p *diagnosis.Pass) {
-		w, ok := waiting(p)
-		if !ok {
-			return
-		}
+		w, _ := waiting(p) // of one that waits for a pod, too: its provisioner has asked for another node
 		said, failed := w.newest("", "ProvisioningFailed")
 		if !failed || classUnknown(said.Message) {
 			return

@@ -38,8 +38,8 @@ Conditions and Events are described in KEP-1790 and set by the external resizer 
 	Effect:   diagnosis.VolumeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		c, ok := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
-		if !ok || c.Status.Phase != corev1.ClaimBound {
+		c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
+		if c.Status.Phase != corev1.ClaimBound {
 			return
 		}
 		asked, has := c.Spec.Resources.Requests[corev1.ResourceStorage], c.Status.Capacity[corev1.ResourceStorage]

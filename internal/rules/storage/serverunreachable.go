@@ -36,10 +36,7 @@ The Event is written by kubernetes mount-utils (mount_linux.go); the words are t
 	Run: func(p *diagnosis.Pass) {
 		for _, f := range failures(p, unserved) {
 			why, fix := refusal(f.Message)
-			server := "its server"
-			if m := source.FindStringSubmatch(f.Message); m != nil {
-				server = m[1]
-			}
+			server := captured(source, f.Message, "its server")
 			f.report(p, fmt.Sprintf("%s of pod %s cannot be mounted from %s: %s", f.name(p), p.About().Name, server, why),
 				diagnosis.Fix{Title: fix, Command: describe(p)})
 		}

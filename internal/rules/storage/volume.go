@@ -56,9 +56,9 @@ var operators = map[corev1.NodeSelectorOperator]selection.Operator{
 	corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
 }
 
-// reaches tells whether a volume can be used from a node: where it has required node affinity, one term must hold.
+// reaches tells whether a volume can be used from a node: where it has node affinity, one of its required terms must hold.
 func reaches(pv *corev1.PersistentVolume, node *corev1.Node) bool {
-	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+	if pv.Spec.NodeAffinity == nil {
 		return true
 	}
 	return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {

@@ -42,17 +42,15 @@ metrics/collectors/volume_stats.go).
 		if lower := strings.ToLower(c.line); !ok || strings.Contains(lower, "inotify") || strings.Contains(lower, "watch") {
 			return
 		}
-		what := c.what(p.About().Name)
+		what := c.what(p)
 		f := c.finding(p, fmt.Sprintf("container %s ended because %s, mounted at %s, is full", p.About().Container, what, c.mount.MountPath))
-		claim, ofClaim := c.claim(p)
-		if ofClaim {
-			if usage, said := fullness(p, claim); said != "" {
-				f.Confidence, f.Facts = diagnosis.Likely, append(f.Facts, usage...)
-				f.Message += ": " + said
-			}
+		claim := c.claim(p)
+		if usage, said := fullness(p, claim); said != "" {
+			f.Confidence, f.Facts = diagnosis.Likely, append(f.Facts, usage...)
+			f.Message += ": " + said
 		}
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Remove what is no longer needed below %s, and bound what the program keeps there", c.mount.MountPath)}}
-		if pvc, ok := p.Object(claim).(*corev1.PersistentVolumeClaim); ok && ofClaim {
+		if pvc, ok := p.Object(claim).(*corev1.PersistentVolumeClaim); ok {
 			f.Fixes = append([]diagnosis.Fix{larger(pvc)}, f.Fixes...)
 		}
 		p.Report(f)
