@@ -28,7 +28,7 @@ const (
 
 	together = 4 // cases at a time
 	baseWait = 2 * time.Minute
-	atLeast  = 40 * time.Second // how long a situation gets to show itself
+	atLeast  = 65 * time.Second // how long a situation gets to show itself: a pod has a minute to become ready
 	atMost   = 75 * time.Second
 	quietFor = 20 * time.Second // nothing new for this long: it has shown itself
 )
@@ -104,9 +104,11 @@ type answered struct {
 }
 
 // run makes each case happen, some side by side, and asks about it.
-func (cl *cluster) run(ctx context.Context, w io.Writer, program string, list []testCase) ([]answered, error) {
+func (cl *cluster) run(ctx context.Context, w io.Writer, o options, list []testCase) ([]answered, error) {
 	cl.clear(ctx)
-	defer cl.clear(context.WithoutCancel(ctx))
+	if !o.keep {
+		defer cl.clear(context.WithoutCancel(ctx))
+	}
 	if err := cl.take(ctx, list); err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (cl *cluster) run(ctx context.Context, w io.Writer, program string, list []
 	for i, c := range list {
 		group.Go(func() error {
 			a := answered{testCase: c}
-			a.report, a.err = cl.try(ctx, program, c, i)
+			a.report, a.err = cl.try(ctx, o, c, i)
 			mu.Lock()
 			defer mu.Unlock()
 			fmt.Fprintf(w, "asked about %s\n", c.ID)
@@ -129,13 +131,15 @@ func (cl *cluster) run(ctx context.Context, w io.Writer, program string, list []
 }
 
 // try makes one case happen in its namespaces, asks about it, and removes them.
-func (cl *cluster) try(ctx context.Context, program string, c testCase, i int) (report.Report, error) {
+func (cl *cluster) try(ctx context.Context, o options, c testCase, i int) (report.Report, error) {
 	var r report.Report
 	s, err := stageOf(c, fmt.Sprintf("inquest-case-%d", i+1))
 	if err != nil {
 		return r, err
 	}
-	defer cl.strike(context.WithoutCancel(ctx), s)
+	if !o.keep {
+		defer cl.strike(context.WithoutCancel(ctx), s)
+	}
 	if err := cl.set(ctx, s); err != nil {
 		return r, err
 	}
@@ -143,7 +147,7 @@ func (cl *cluster) try(ctx context.Context, program string, c testCase, i int) (
 		return r, err
 	}
 	args := []string{"why", strings.ToLower(c.Target.Kind) + "/" + c.Target.Name, "-n", s.home(c.Target.Namespace), "-o", "json"}
-	err = answer(ctx, program, args, &r)
+	err = answer(ctx, o.program, args, &r)
 	return r, err
 }
 

@@ -68,6 +68,7 @@ var recorded = []string{"recorded", "kernel-log", "logs"}
 type options struct {
 	program, kubectl string
 	cluster, verbose bool
+	keep             bool
 }
 
 func main() {
@@ -75,8 +76,9 @@ func main() {
 	defer stop()
 	var o options
 	flag.StringVar(&o.program, "inquest", "bin/inquest", "the program under test")
-	flag.StringVar(&o.kubectl, "kubectl", "kubectl", "the program that makes cases of manifests happen")
+	flag.StringVar(&o.kubectl, "kubectl", kubectl(), "the program that makes cases of manifests happen")
 	flag.BoolVar(&o.cluster, "cluster", false, "fail where there is no lab for the cases of manifests, instead of leaving them out")
+	flag.BoolVar(&o.keep, "keep", false, "leave what was made in the lab, to look at; the next run removes it")
 	flag.BoolVar(&o.verbose, "v", false, "print what was said of every case, not only of the misses")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -128,6 +130,19 @@ func run(ctx context.Context, w io.Writer, o options, folder string) error {
 	return nil
 }
 
+// kubectl is the program of that name, or else the lab's own, which is beside its state.
+func kubectl() string {
+	const name = "kubectl"
+	own := filepath.Join(filepath.Dir(os.Getenv("KUBECONFIG")), "..", "cache", "bin", name)
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	if _, err := os.Stat(own); err == nil {
+		return own
+	}
+	return name
+}
+
 // happen asks about cases of manifests where the kubeconfig leads to the lab.
 func happen(ctx context.Context, w io.Writer, o options, list []testCase) ([]answered, error) {
 	if !o.cluster && os.Getenv("KUBECONFIG") == "" {
@@ -142,7 +157,7 @@ func happen(ctx context.Context, w io.Writer, o options, list []testCase) ([]ans
 	if err != nil {
 		return nil, err
 	}
-	return cl.run(ctx, w, o.program, list)
+	return cl.run(ctx, w, o, list)
 }
 
 // load reads the cases below a folder.

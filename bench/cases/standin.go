@@ -50,7 +50,7 @@ var standIns = map[string]standIn{
 // tools are programs that come with the images that have them, beside the one they are for.
 var tools = map[string]map[string]string{
 	"node":     {"apk": quiet, "npm": quiet},
-	"postgres": {"pg_isready": noResponse, "psql": noResponse, "docker-entrypoint.sh": asOther},
+	"postgres": {"pg_isready": isReady, "psql": quiet, "docker-entrypoint.sh": asOther},
 	"python":   {"pip": quiet},
 }
 
@@ -70,8 +70,21 @@ fi
 `
 	// asOther is for an entrypoint that changes the user before it starts the server.
 	asOther = shebang + "export SWITCHED_USER=yes\nexec \"${@:-postgres}\"\n"
-	// noResponse is a client that finds no server.
-	noResponse = shebang + "echo no response\nexit 2\n"
+	// isReady is PostgreSQL's pg_isready, src/bin/scripts/pg_isready.c. The lab has no cluster DNS: a Service is found by
+	// the variable that it has in every container.
+	isReady = shebang + `host=localhost port=5432
+while getopts h:p:U:d:t:q option; do
+  case $option in h) host=$OPTARG ;; p) port=$OPTARG ;; esac
+done
+name=$(echo "${host%%.*}" | busybox tr a-z- A-Z_)
+eval "address=\${${name}_SERVICE_HOST:-$host}"
+if /app get -timeout 3s "http://$address:$port/" >/dev/null 2>&1; then
+  echo "$host:$port - accepting connections"
+else
+  echo "$host:$port - no response"
+  exit 2
+fi
+`
 )
 
 // applets are tools of the image's busybox that have no name of their own there.
