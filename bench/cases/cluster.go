@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -37,6 +38,7 @@ const (
 type cluster struct {
 	kubectl string
 	nodes   []string
+	turns   sync.Map // by namespace, a mutex: of cases with the same namespace, one at a time
 }
 
 // newCluster finds the lab behind the current kubeconfig: a cluster whose nodes all have the image that stands in for
@@ -109,7 +111,7 @@ func (cl *cluster) run(ctx context.Context, w io.Writer, o options, list []testC
 	if !o.keep {
 		defer cl.clear(context.WithoutCancel(ctx))
 	}
-	if err := cl.take(ctx, list); err != nil {
+	if err := cl.fill(ctx, list); err != nil {
 		return nil, err
 	}
 	answers := make([]answered, len(list))
@@ -137,6 +139,11 @@ func (cl *cluster) try(ctx context.Context, o options, c testCase, i int) (repor
 	if err != nil {
 		return r, err
 	}
+	for _, ns := range slices.Sorted(slices.Values(s.namespaces)) {
+		turn, _ := cl.turns.LoadOrStore(ns, new(sync.Mutex))
+		turn.(*sync.Mutex).Lock()
+		defer turn.(*sync.Mutex).Unlock()
+	}
 	if !o.keep {
 		defer cl.strike(context.WithoutCancel(ctx), s)
 	}
@@ -154,13 +161,7 @@ func (cl *cluster) try(ctx context.Context, o options, c testCase, i int) (repor
 // set applies a case's manifests, what others need first, and then what breaks them.
 func (cl *cluster) set(ctx context.Context, s *stage) error {
 	for _, ns := range s.namespaces {
-		if err := cl.apply(ctx, namespaced(ns)); err != nil {
-			return err
-		}
-		if _, err := cl.do(ctx, "", "wait", "--for=create", "serviceaccount/default", "-n", ns, "--timeout=60s"); err != nil {
-			return err
-		}
-		if err := cl.apply(ctx, programsIn(ns)); err != nil {
+		if err := cl.open(ctx, ns, programsIn(ns)); err != nil {
 			return err
 		}
 	}
@@ -177,21 +178,51 @@ func (cl *cluster) set(ctx context.Context, s *stage) error {
 		}
 	}
 	for _, st := range s.steps {
-		if st.args[0] == "apply" {
-			objects, err := s.read([]byte(st.stdin))
-			if err != nil {
-				return err
-			}
-			if err := cl.apply(ctx, objects...); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := cl.do(ctx, "", append(st.args, "-n", s.namespaces[0])...); err != nil {
+		if err := cl.take(ctx, s, st); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// open makes a namespace with the objects given, in which pods can be made.
+func (cl *cluster) open(ctx context.Context, ns string, objects ...object) error {
+	if err := cl.gone(ctx, ns); err != nil {
+		return err
+	}
+	if _, err := cl.do(ctx, "", "get", "namespace", ns); err == nil {
+		return fmt.Errorf("namespace %s is there already, and not for cases", ns)
+	}
+	if err := cl.apply(ctx, namespaced(ns)); err != nil {
+		return err
+	}
+	if _, err := cl.do(ctx, "", "wait", "--for=create", "serviceaccount/default", "-n", ns, "--timeout=60s"); err != nil {
+		return err
+	}
+	return cl.apply(ctx, objects...)
+}
+
+// gone waits until the namespace that a case before had is no more.
+func (cl *cluster) gone(ctx context.Context, ns string) error {
+	ours := []string{"-l", mark, "--field-selector", "metadata.name=" + ns}
+	out, err := cl.do(ctx, "", append([]string{"get", "namespaces", "-o", "name"}, ours...)...)
+	if err == nil && len(out) > 0 {
+		_, err = cl.do(ctx, "", "wait", "--for=delete", "namespace/"+ns, "--timeout="+baseWait.String())
+	}
+	return err
+}
+
+// take does one step, in the namespace of the case.
+func (cl *cluster) take(ctx context.Context, s *stage, st step) error {
+	if st.args[0] != "apply" {
+		_, err := cl.do(ctx, "", append(slices.Clone(st.args), "-n", s.namespaces[0])...)
+		return err
+	}
+	objects, err := s.read([]byte(st.stdin))
+	if err != nil {
+		return err
+	}
+	return cl.apply(ctx, objects...)
 }
 
 // settled waits until a situation has shown itself: nothing is said of it that was not said before.
@@ -225,9 +256,9 @@ const signs = `{{range .items}}{{if eq .kind "Event"}}{{.involvedObject.name}}/{
 	`{{$pod := .metadata.name}}{{$pod}}/{{.status.phase}}{{"\n"}}{{range .status.containerStatuses}}{{$pod}}/{{.name}}/{{.ready}}{{"\n"}}` +
 	`{{if .state.waiting}}{{$pod}}/{{.name}}/{{.state.waiting.reason}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}`
 
-// take fills what the clusters of some cases lack: where nodes are too small or a port is the only one, the lab's other
-// room is taken.
-func (cl *cluster) take(ctx context.Context, list []testCase) error {
+// fill takes the room that the clusters of some cases lack: those with smaller nodes, and those of one node where a port of
+// nodes is what matters.
+func (cl *cluster) fill(ctx context.Context, list []testCase) error {
 	var pods []object
 	for _, c := range list {
 		switch c.Category {
@@ -248,10 +279,7 @@ func (cl *cluster) take(ctx context.Context, list []testCase) error {
 	if len(pods) == 0 {
 		return nil
 	}
-	if err := cl.apply(ctx, namespaced(holders)); err != nil {
-		return err
-	}
-	if _, err := cl.do(ctx, "", "wait", "--for=create", "serviceaccount/default", "-n", holders, "--timeout=60s"); err != nil {
+	if err := cl.open(ctx, holders); err != nil {
 		return err
 	}
 	if err := cl.apply(ctx, pods...); err != nil {
@@ -264,16 +292,23 @@ func (cl *cluster) take(ctx context.Context, list []testCase) error {
 // strike removes a case's namespaces and volumes.
 func (cl *cluster) strike(ctx context.Context, s *stage) {
 	for _, ns := range s.namespaces {
-		cl.do(ctx, "", "delete", "namespace", "-l", mark, "--field-selector", "metadata.name="+ns, "--wait=false")
-		cl.do(ctx, "", "delete", "pods", "--all", "-n", ns, "--grace-period=1", "--wait=false")
-		cl.do(ctx, "", "delete", "persistentvolumes", "-l", mark+"="+ns, "--wait=false")
+		cl.remove(ctx, "namespace", "-l", mark, "--field-selector", "metadata.name="+ns, "--wait=false")
+		cl.remove(ctx, "pods", "--all", "-n", ns, "--grace-period=1", "--wait=false")
+		cl.remove(ctx, sharedKinds(), "-l", mark+"="+ns, "--wait=false")
+	}
+}
+
+// remove deletes, and says what could not be: an answer is as good without it.
+func (cl *cluster) remove(ctx context.Context, args ...string) {
+	if _, err := cl.do(ctx, "", append([]string{"delete"}, args...)...); err != nil {
+		fmt.Fprintf(os.Stderr, "cases: %v\n", err)
 	}
 }
 
 // clear removes everything that was made here, also what an earlier run has left.
 func (cl *cluster) clear(ctx context.Context) {
-	cl.do(ctx, "", "delete", "persistentvolumes", "-l", mark, "--wait=false")
-	cl.do(ctx, "", "delete", "namespaces", "-l", mark, "--timeout=2m")
+	cl.remove(ctx, sharedKinds(), "-l", mark, "--wait=false")
+	cl.remove(ctx, "namespaces", "-l", mark, "--timeout=2m")
 }
 
 var hostPort = regexp.MustCompile(`"?hostPort"?:\s*(\d+)`)

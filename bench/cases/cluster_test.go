@@ -84,6 +84,7 @@ spec:
 
 func TestReadPlacesAndDresses(t *testing.T) {
 	s := &stage{own: "case"}
+	s.use("case")
 	list, err := s.read([]byte(manifest))
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +96,7 @@ func TestReadPlacesAndDresses(t *testing.T) {
 	if diff := cmp.Diff([]string{"PersistentVolumeClaim data", "PersistentVolume case-data", "Deployment web"}, kinds); diff != "" {
 		t.Fatalf("objects differ (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"shop", "case"}, s.namespaces); diff != "" {
+	if diff := cmp.Diff([]string{"case", "shop"}, s.namespaces); diff != "" {
 		t.Errorf("namespaces differ (-want +got):\n%s", diff)
 	}
 	text, err := json.Marshal(list[2].pod()["containers"])

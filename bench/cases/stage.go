@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,15 +61,23 @@ type stage struct {
 	steps      []step
 }
 
-// refused are kinds that have effects beyond the case's namespaces, or that are made here.
-var refused = []string{"Node", "Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "CustomResourceDefinition"}
+// refused are kinds that have effects beyond the case's namespaces.
+var refused = strings.Fields(`Node ValidatingWebhookConfiguration MutatingWebhookConfiguration ValidatingAdmissionPolicy
+	ValidatingAdmissionPolicyBinding MutatingAdmissionPolicy MutatingAdmissionPolicyBinding CustomResourceDefinition
+	APIService ClusterRole ClusterRoleBinding CSIDriver CSINode CertificateSigningRequest`)
+
+// shared are kinds of no namespace that a case may have all the same, as kubectl names them to remove them again.
+var shared = map[string]string{
+	"PersistentVolume": "persistentvolumes", "StorageClass": "storageclasses", "PriorityClass": "priorityclasses", "RuntimeClass": "runtimeclasses",
+}
+
+// sharedKinds names them all.
+func sharedKinds() string { return strings.Join(slices.Sorted(maps.Values(shared)), ",") }
 
 // stageOf reads the inputs of a case.
 func stageOf(c testCase, own string) (*stage, error) {
 	s := &stage{testCase: c, own: own}
-	if ns := s.home(c.Target.Namespace); ns != "" {
-		s.namespaces = []string{ns}
-	}
+	s.use(s.home(c.Target.Namespace))
 	for _, in := range c.Inputs {
 		data, err := os.ReadFile(filepath.Join(c.dir, in.File))
 		if err != nil {
@@ -164,6 +173,11 @@ func (s *stage) place(o object) []object {
 		given = s.Target.Namespace
 	}
 	ns := s.home(given)
+	if shared[o.kind()] != "" {
+		delete(o.meta(), "namespace")
+		o.meta()["labels"] = map[string]any{mark: s.namespaces[0]}
+		return []object{o}
+	}
 	o.meta()["namespace"] = ns
 	s.use(ns)
 	if spec := o.pod(); spec != nil {
