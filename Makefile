@@ -68,7 +68,7 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 bench-logs: ## Measure how fast logs are understood, against ripgrep (1 GiB of log in the folder for temporary files)
 	$(GO) run ./bench/logs
 
-cases: build ## Count right and wrong answers over recorded cases: make cases CASES=../shared/cases
+cases: build ## Count right and wrong answers over cases, those of manifests where KUBECONFIG leads to the lab: make cases CASES=FOLDER
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
 
 accuracy: ## Measure how often a diagnosis is right, over recordings of every fault

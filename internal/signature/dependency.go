@@ -37,7 +37,7 @@ var problems = []struct {
 		"name resolution", "could not translate host name", "host not found", "nxdomain", "bad address", "not resolve host", "server misbehaving"}},
 	{Unreachable, []string{"no route to host", "network is unreachable", "host is unreachable", "ehostunreach", "enetunreach"}},
 	{Refused, []string{"connection refused", "econnrefused", "errno 111", "error 111"}},
-	{TimeOut, []string{"i/o timeout", "timed out", "etimedout", "deadline exceeded", "timeout"}},
+	{TimeOut, []string{"i/o timeout", "timed out", "etimedout", "deadline exceeded", "timeout", "no response"}},
 }
 
 // targets find the host, and the port if there is one, in a line, the surest first.

@@ -29,6 +29,8 @@ func TestDependencies(t *testing.T) {
 		`host not found in upstream "catalog" in /etc/nginx/conf.d/default.conf:12`:                                          {"catalog", NoSuchHost},
 		`consumer: Cannot connect to amqp://guest:**@rabbit:5672//: [Errno 111] Connection refused.`:                         {"rabbit:5672", Refused},
 		`curl: (28) Failed to connect to catalog port 8080 after 3000 ms: Connection timed out`:                              {"catalog:8080", TimeOut},
+		`db:5432 - no response`:                                                                      {"db:5432", TimeOut},
+		`db:5432 - accepting connections`:                                                            {},
 		`nc: bad address 'db'`:                                                                       {"db", NoSuchHost},
 		`main.go:42: connection refused`:                                                             {},
 		`panic: runtime error: index out of range [3] with length 3`:                                 {},

@@ -23,7 +23,7 @@ var trouble = set(`abort aborted aborting bad broken busy cannot conflict corrup
 // afterNot are the words that are trouble after "not", and afterNo those after "no".
 var (
 	afterNot = set("found set defined exist exists allowed permitted supported available reachable valid recognized enough specified provided implemented writable readable executable configured installed resolve open connect find read write load start parse match")
-	afterNo  = set("such space route module manifest")
+	afterNo  = set("such space route response module manifest")
 )
 
 // negated are the words that, before or after a word of trouble, make it harmless: "0 errors", "errors=0".

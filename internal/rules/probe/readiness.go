@@ -79,7 +79,7 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	f := field(c.ReadinessProbe)
 	f.verdict = how(e.Message, c.ReadinessProbe)
 	began := p.Status().State.Running.StartedAt.Time
-	f.always = e.First.Sub(began) <= patience(c.ReadinessProbe) && neverReady(p)
+	f.always = fromStart(c.ReadinessProbe, e.First.Sub(began)) && neverReady(p)
 	said := judge(p, f)
 	found := diagnosis.Finding{
 		At: e.Last, Confidence: diagnosis.Certain,
