@@ -37,12 +37,12 @@ Seven days and one day are the marks of kubernetes-mixin.
 			if f.Name == "client-certificate" {
 				who, command = "the client certificate of this kubeconfig", "kubectl config view --minify"
 			}
-			left := fmt.Sprintf("ends in %s", (time.Duration(f.Value) * time.Second).Round(time.Minute))
+			left := fmt.Sprintf("ends in %s, and nobody can use it after that", (time.Duration(f.Value) * time.Second).Round(time.Minute))
 			if f.Value <= 0 {
-				left = "has expired"
+				left = "has expired, and nobody can use it any more"
 			}
 			p.Report(diagnosis.Finding{
-				Confidence: diagnosis.Certain, Facts: []evidence.Fact{f}, Message: who + " " + left + ": nobody can use it after that",
+				Confidence: diagnosis.Certain, Facts: []evidence.Fact{f}, Message: who + " " + left,
 				Fixes: look("Renew it", command),
 			})
 		}

@@ -11,7 +11,8 @@ import (
 type trouble string
 
 const (
-	other        trouble = ""
+	none         trouble = "" // the sandbox did not fail
+	other        trouble = "other"
 	elsewhere    trouble = "elsewhere" // cgroups and sysctls: faults of the node and of the pod's settings
 	exhausted    trouble = "exhausted"
 	notReady     trouble = "not ready"
