@@ -35,12 +35,11 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != denied {
+		r := read(p)
+		if r.why != denied {
 			return
 		}
-		workload, _ := p.Workload()
-		change := diagnosis.Fix{Title: "Change the template so that it keeps the policy", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload)}
+		change := change(p, "Change the template so that it keeps the policy")
 		if m := policyDenied.FindStringSubmatch(r.said); m != nil {
 			kind := strings.ToLower(m[1])
 			r.report(p, fmt.Sprintf("the policy %s denies them: %s", m[2], flat(m[3])), nil, change,

@@ -19,11 +19,11 @@ type rejection struct {
 
 // rejected returns why the kubelet of the pod's node turned the pod away. It does so before any container, and writes
 // reason and message into the status of the pod (kubernetes pkg/kubelet/kubelet.go, rejectPod). Since 1.26 the message
-// begins with "Pod was rejected: ", before with "Pod ".
-func rejected(p *diagnosis.Pass) (rejection, bool) {
+// begins with "Pod was rejected: ", before with "Pod ". There is no reason where it did not.
+func rejected(p *diagnosis.Pass) rejection {
 	st := p.PodStatus()
 	if st.Phase != corev1.PodFailed || st.Reason == "" || len(p.Attempts()) > 0 {
-		return rejection{}, false
+		return rejection{}
 	}
 	r := rejection{reason: st.Reason, said: st.Message}
 	for _, prefix := range []string{"Pod was rejected: ", "Pod "} {
@@ -36,7 +36,7 @@ func rejected(p *diagnosis.Pass) (rejection, bool) {
 	if st.Message != "" {
 		r.fact.Text += ", message " + st.Message
 	}
-	return r, true
+	return r
 }
 
 // where names the node, if it is known.

@@ -32,8 +32,8 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
-		if !ok || r.reason != "SysctlForbidden" {
+		r := rejected(p)
+		if r.reason != "SysctlForbidden" {
 			return
 		}
 		which := "a sysctl that it sets"
