@@ -72,19 +72,19 @@ func ofController(p *diagnosis.Pass, o evidence.Object) (refusal, bool) {
 	return ofEvent(p, o, "FailedCreate")
 }
 
-// failure returns the condition ReplicaFailure, if its words are known: kubectl describe leaves them out. It is True while it is
-// there, and goes when the controller gets its pods.
+// failure returns the condition ReplicaFailure, if its words are known: kubectl describe leaves them out. It is the only one there
+// is, is True while it is there, and goes when the controller gets its pods.
 func failure(p *diagnosis.Pass, o evidence.Object) (string, evidence.Fact, bool) {
 	switch o := o.(type) {
 	case *appsv1.ReplicaSet:
 		for _, c := range o.Status.Conditions {
-			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Message != "" && c.Reason != "FailedDelete" {
+			if c.Message != "" {
 				return c.Message, condition(p, string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime), true
 			}
 		}
 	case *corev1.ReplicationController:
 		for _, c := range o.Status.Conditions {
-			if c.Type == corev1.ReplicationControllerReplicaFailure && c.Message != "" && c.Reason != "FailedDelete" {
+			if c.Message != "" {
 				return c.Message, condition(p, string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime), true
 			}
 		}
@@ -118,11 +118,6 @@ func tells(p *diagnosis.Pass, rs *appsv1.ReplicaSet) bool {
 // over tells whether something was created after the failure. The recorder puts equal Events together, so the times are
 // those of the last of each.
 func over(p *diagnosis.Pass, o evidence.Object, failed evidence.Event) bool {
-	since := lastSuccess(o)
-	for _, e := range p.EventsOf(evidence.RefOf(o), "SuccessfulCreate") {
-		if e.Last.After(since) {
-			since = e.Last
-		}
-	}
-	return since.After(failed.Last)
+	made := p.EventsOf(evidence.RefOf(o), "SuccessfulCreate")
+	return lastSuccess(o).After(failed.Last) || slices.ContainsFunc(made, func(e evidence.Event) bool { return e.Last.After(failed.Last) })
 }
