@@ -35,8 +35,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodeunschedu
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != cordon {
+		v := read(p)
+		if v.decided != cordon {
 			return
 		}
 		var closed obstacle

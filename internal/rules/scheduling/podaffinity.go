@@ -42,11 +42,8 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		k := none
-		if ok {
-			k = v.decides(p)
-		}
+		v := read(p)
+		k := v.decided
 		if k != apart && k != together {
 			return
 		}

@@ -40,8 +40,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/tainttolerat
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != taint {
+		v := read(p)
+		if v.decided != taint {
 			return
 		}
 		groups, facts := obstacles(p)
