@@ -68,11 +68,13 @@ func (r refusal) report(p *diagnosis.Pass, message string, facts []evidence.Fact
 	})
 }
 
-// change is the fix that changes what the workload's pods are made from. Of a Job that cannot be changed.
+// change is the fix that changes what the pods are made from. That of a Job, and a pod itself, cannot be changed.
 func change(p *diagnosis.Pass, title string) diagnosis.Fix {
 	workload, _ := p.Workload()
-	if workload.Kind == "Job" {
-		return diagnosis.Fix{Title: title + ": delete the Job and make it anew", Command: fmt.Sprintf("kubectl get -n %s %s -o yaml", workload.Namespace, workload)}
+	if slices.Contains([]string{"Job", "Pod"}, workload.Kind) {
+		return diagnosis.Fix{
+			Title: fmt.Sprintf("%s; the %s has to be made anew for that", title, workload.Kind), Command: fmt.Sprintf("kubectl get -n %s %s -o yaml", workload.Namespace, workload),
+		}
 	}
 	return diagnosis.Fix{Title: title, Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload)}
 }

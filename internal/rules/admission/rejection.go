@@ -62,7 +62,7 @@ func again(p *diagnosis.Pass) diagnosis.Fix {
 // pinned cites that the pod was given its node by its manifest, past the scheduler: no scheduler has noted that it placed it.
 func pinned(p *diagnosis.Pass) []evidence.Fact {
 	_, t := p.Workload()
-	alone := t == nil && len(p.PodMeta().OwnerReferences) == 0 && len(p.PodStatus().Conditions) == 0
+	alone := len(p.PodMeta().OwnerReferences) == 0 && len(p.PodStatus().Conditions) == 0
 	if p.NodeName() == "" || !alone && (t == nil || t.Spec.NodeName == "") {
 		return nil
 	}
