@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,14 +47,14 @@ Kubernetes 1.37.
 		}
 		text, name := v.of(claim)[0].text, p.About().Name
 		if m := named.FindStringSubmatch(text); m != nil {
-			message := fmt.Sprintf("pod %s uses the claim %s, which %s", name, m[1], map[bool]string{true: "does not exist", false: "is being deleted"}[m[2] == "not found"])
-			facts := []evidence.Fact{}
-			for _, f := range claims(p) {
-				if f.Text == "claimName "+m[1] {
-					facts = append(facts, f)
-				}
+			message := fmt.Sprintf("pod %s uses the claim %s, which does not exist", name, m[1])
+			fix := diagnosis.Fix{Title: "Create the claim, or correct its name in the pod", Command: "kubectl get pvc -n " + p.About().Namespace}
+			if m[2] == "is being deleted" {
+				message = fmt.Sprintf("pod %s uses the claim %s, which is being deleted", name, m[1])
+				fix.Title = "Make the claim anew when it is gone, which is after the last pod that uses it, or use another"
 			}
-			v.report(p, claim, message, facts, diagnosis.Fix{Title: "Create the claim, or correct its name in the pod", Command: "kubectl get pvc -n " + p.About().Namespace})
+			facts := slices.DeleteFunc(claims(p), func(f evidence.Fact) bool { return f.Text != "claimName "+m[1] })
+			v.report(p, claim, message, facts, fix)
 			return
 		}
 		all, lacking := known(p)
