@@ -43,3 +43,33 @@ func TestWho(t *testing.T) {
 		}
 	}
 }
+
+func TestUsable(t *testing.T) {
+	taint := func(effect corev1.TaintEffect) []corev1.Taint {
+		return []corev1.Taint{{Key: "team", Value: "red", Effect: effect}}
+	}
+	tolerant := func(key, value string, op corev1.TolerationOperator, effect corev1.TaintEffect) corev1.PodSpec {
+		return corev1.PodSpec{Tolerations: []corev1.Toleration{{Key: key, Value: value, Operator: op, Effect: effect}}}
+	}
+	for name, test := range map[string]struct {
+		spec corev1.PodSpec
+		node corev1.NodeSpec
+		want bool
+	}{
+		"plain":                       {corev1.PodSpec{}, corev1.NodeSpec{}, true},
+		"other labels":                {corev1.PodSpec{NodeSelector: map[string]string{"pool": "red"}}, corev1.NodeSpec{}, false},
+		"cordoned":                    {corev1.PodSpec{}, corev1.NodeSpec{Unschedulable: true}, false},
+		"tainted":                     {corev1.PodSpec{}, corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, false},
+		"better not":                  {corev1.PodSpec{}, corev1.NodeSpec{Taints: taint(corev1.TaintEffectPreferNoSchedule)}, true},
+		"tolerated by value":          {tolerant("team", "red", "", ""), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, true},
+		"tolerated whatever it is":    {tolerant("", "", corev1.TolerationOpExists, ""), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoExecute)}, true},
+		"another value tolerated":     {tolerant("team", "blue", "", ""), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, false},
+		"another key tolerated":       {tolerant("shop", "red", "", ""), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, false},
+		"another effect tolerated":    {tolerant("team", "red", "", corev1.TaintEffectNoExecute), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, false},
+		"that effect tolerated alone": {tolerant("team", "red", "", corev1.TaintEffectNoSchedule), corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, true},
+	} {
+		if got := usable(&test.spec, &corev1.Node{Spec: test.node}); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+	}
+}
