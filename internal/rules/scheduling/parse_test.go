@@ -55,6 +55,16 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestOthers(t *testing.T) {
+	v := verdict{nodes: 4, reasons: []reason{
+		{room, 1, "Insufficient cpu"}, {taint, 2, "node(s) had untolerated taint(s)"}, {volumeUsed, 1, "node(s) had no available disk"},
+	}}
+	want := "; ruled out besides: 2 of 4 nodes by a taint, 1 of 4 nodes by had no available disk"
+	if got := v.others(room); got != want {
+		t.Errorf("others = %q, want %q", got, want)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint(s). preemption: none")
 	f.Add("0/99999999999999999999 nodes are available: 99999999999999999999 x, , .")

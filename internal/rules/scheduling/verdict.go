@@ -77,7 +77,7 @@ func read(p *diagnosis.Pass) verdict {
 // hear returns the words of the verdict, the facts that hold them, and how sure they make it.
 func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis.Confidence) {
 	status := p.PodStatus()
-	if p.NodeName() != "" || status.Phase != corev1.PodPending && status.Phase != "" || p.PodMeta().DeletionTimestamp != nil {
+	if p.NodeName() != "" || p.PodMeta().DeletionTimestamp != nil {
 		return "", nil, 0
 	}
 	sure = diagnosis.Likely
