@@ -18,7 +18,7 @@ var CertificateEnds = &diagnosis.Rule{
 The certificate that the API server shows, or that of the client that asks, is valid for less than a week. After that nobody can talk to the API server, or this user cannot: clusters made by kubeadm renew theirs at an upgrade, and one that is not
 upgraded for a year ends like this.
 
-**How it is told from its look-alikes.** By the dates in the certificate of this very connection. What is not seen here: certificates of etcd, of kubelets and of other machines of the control plane, which mostly were made on the same day.
+**How it is told from its look-alikes.** By the dates in the certificate of this very connection. One that was made for less than two weeks is renewed all the time, and counts only in the last tenth of its life. What is not seen here: certificates of etcd, of kubelets and of other machines of the control plane, which mostly were made on the same day.
 
 **What to do.** Renew them: kubeadm certs renew all on each machine of the control plane, then restart its static pods; for a client get a new kubeconfig.
 
