@@ -30,6 +30,7 @@ var words = []struct {
 	{"node.kubernetes.io/unschedulable", cordon},
 	{"untolerated taint", taint},
 	{"that the pod didn't tolerate", taint},
+	{"scheduler-enforced node affinity", other}, // of the scheduler's own configuration
 	{"the requested node name", selector},
 	{"plugin(s) [NodeAffinity]", selector},
 	{"PersistentVolume's node affinity", volumePlace},

@@ -38,6 +38,7 @@ func TestParse(t *testing.T) {
 			[]reason{{selector, 1, "node(s) didn't match Pod's node affinity"}, {selector, 1, "node(s) didn't match node selector"}, {volumePlace, 1, "node(s) had volume node affinity conflict"}},
 		},
 		{"0/3 nodes are available: .", nil},
+		{"0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity.", []reason{{other, 1, "node(s) didn't match scheduler-enforced node affinity"}}},
 		{"0/3 nodes are available: preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", nil},
 		{"0/0 nodes are available: .", []reason{{noNode, 0, "0/0 nodes are available"}}},
 		{"0/3 nodes are unavailable: 3 Insufficient hugepages-2Mi.", []reason{{device, 3, "Insufficient hugepages-2Mi"}}},
