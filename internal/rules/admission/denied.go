@@ -39,10 +39,10 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 		if r.why != denied {
 			return
 		}
-		change := change(p, "Change the template so that it keeps the policy")
+		edit := change(p, "Change the template so that it keeps the policy")
 		if m := policyDenied.FindStringSubmatch(r.said); m != nil {
 			kind := strings.ToLower(m[1])
-			r.report(p, fmt.Sprintf("the policy %s denies them: %s", m[2], flat(m[3])), nil, change,
+			r.report(p, fmt.Sprintf("the policy %s denies them: %s", m[2], flat(m[3])), nil, edit,
 				diagnosis.Fix{Title: "Read the policy", Command: "kubectl get " + kind + " " + m[2] + " -o yaml"})
 			return
 		}
@@ -58,7 +58,7 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 		if said == "" {
 			said = "it does not say why"
 		}
-		r.report(p, by+" denies them: "+said, nil, change, diagnosis.Fix{
+		r.report(p, by+" denies them: "+said, nil, edit, diagnosis.Fix{
 			Title: "Read the policies behind the webhook", Command: "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
 		})
 	},

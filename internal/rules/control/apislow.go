@@ -35,10 +35,10 @@ The metric is written in kubernetes staging/src/k8s.io/apiserver/pkg/endpoints/m
 		if !ok {
 			return
 		}
-		takes, sure := takes(f)
+		took, sure := taken(f)
 		p.Report(diagnosis.Finding{
 			Confidence: sure, Facts: []evidence.Fact{f},
-			Message: fmt.Sprintf("the API server %s for a request (%s)", takes, apiMark),
+			Message: fmt.Sprintf("the API server %s for a request (%s)", took, apiMark),
 			Fixes:   look("See who asks so much of it", "kubectl get --raw /debug/api_priority_and_fairness/dump_priority_levels; kubectl get --raw /metrics | grep apiserver_current_inflight_requests"),
 		})
 	},

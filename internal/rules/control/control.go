@@ -59,9 +59,9 @@ func slow(p *diagnosis.Pass, name string, above time.Duration) (evidence.Fact, b
 	return worst, worst.Value > above.Seconds()
 }
 
-// takes words a time of answer, and says how sure it makes a finding. Where too few requests came between two looks, the mean
+// taken words a time of answer, and says how sure it makes a finding. Where too few requests came between two looks, the mean
 // is over all that the server has had since it began, and says little of now.
-func takes(f evidence.Fact) (string, diagnosis.Confidence) {
+func taken(f evidence.Fact) (string, diagnosis.Confidence) {
 	if strings.HasSuffix(f.Name, "-overall") {
 		return fmt.Sprintf("has taken %.3g ms in the mean since the API server began", f.Value*1000), diagnosis.Possible
 	}

@@ -35,10 +35,10 @@ The metric is written in kubernetes staging/src/k8s.io/apiserver/pkg/storage/etc
 		if !ok {
 			return
 		}
-		takes, sure := takes(f)
+		took, sure := taken(f)
 		p.Report(diagnosis.Finding{
 			Confidence: sure, Facts: []evidence.Fact{f},
-			Message: fmt.Sprintf("etcd %s for a request of the API server (%s): everything that writes waits for it", takes, etcdMark),
+			Message: fmt.Sprintf("etcd %s for a request of the API server (%s): everything that writes waits for it", took, etcdMark),
 			Fixes:   look("Look at the disks and the network of etcd's members", "etcdctl endpoint status --cluster -w table; etcdctl endpoint health --cluster"),
 		})
 	},

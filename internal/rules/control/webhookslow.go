@@ -34,7 +34,7 @@ The metric is written in kubernetes staging/src/k8s.io/apiserver/pkg/admission/m
 		if !ok {
 			return
 		}
-		_, sure := takes(f)
+		_, sure := taken(f)
 		p.Report(diagnosis.Finding{
 			Confidence: sure, Facts: []evidence.Fact{f},
 			Message: fmt.Sprintf("an admission webhook holds up every write that it is asked about: %s", f.Text),
