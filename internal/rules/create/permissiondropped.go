@@ -41,7 +41,7 @@ The capabilities and what needs them are in capabilities(7).
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a, c := p.Attempt(), p.Spec()
-		if a.Reason != "Error" || a.Finished.Sub(a.Started) > early {
+		if c == nil || a.Reason != "Error" || a.Finished.Sub(a.Started) > early {
 			return
 		}
 		line := notPermitted.FindString(p.Log().Text)
