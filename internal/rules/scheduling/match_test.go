@@ -58,6 +58,8 @@ func TestUsable(t *testing.T) {
 	}{
 		"plain":                       {corev1.PodSpec{}, corev1.NodeSpec{}, true},
 		"other labels":                {corev1.PodSpec{NodeSelector: map[string]string{"pool": "red"}}, corev1.NodeSpec{}, false},
+		"affinity to pods alone":      {corev1.PodSpec{Affinity: &corev1.Affinity{}}, corev1.NodeSpec{}, true},
+		"preferred alone":             {corev1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}}}, corev1.NodeSpec{}, true},
 		"cordoned":                    {corev1.PodSpec{}, corev1.NodeSpec{Unschedulable: true}, false},
 		"tainted":                     {corev1.PodSpec{}, corev1.NodeSpec{Taints: taint(corev1.TaintEffectNoSchedule)}, false},
 		"better not":                  {corev1.PodSpec{}, corev1.NodeSpec{Taints: taint(corev1.TaintEffectPreferNoSchedule)}, true},
