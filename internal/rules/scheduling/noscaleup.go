@@ -55,7 +55,7 @@ pkg/controllers/provisioning/scheduling.
 		switch {
 		case limited.MatchString(said):
 			fix.Title = "Raise the limit of the node group that would take the pod"
-		case last.Reason == "NotTriggerScaleUp" && said == "":
+		case said == "":
 			message = fmt.Sprintf("the autoscaler adds no node for pod %s and does not say why", p.About().Name)
 		}
 		fix.Command = "kubectl get configmap -n kube-system cluster-autoscaler-status -o yaml"
