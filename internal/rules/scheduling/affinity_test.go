@@ -29,3 +29,14 @@ func TestContradict(t *testing.T) {
 		}
 	}
 }
+
+func TestExpression(t *testing.T) {
+	for want, got := range map[string]string{
+		"key gpu, operator Exists":               expression("gpu", "Exists", nil),
+		"key pool, operator In, values red blue": expression("pool", "In", []string{"red", "blue"}),
+	} {
+		if got != want {
+			t.Errorf("expression = %q, want %q", got, want)
+		}
+	}
+}
