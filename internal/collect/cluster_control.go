@@ -212,7 +212,7 @@ func (v *visit) measured(first, second *scrape, apart time.Duration) {
 	} else if key, n := most(second.rejected); n > 0 {
 		v.noted(evidence.FromMetric, "/metrics", "apf-rejected-before", fmt.Sprintf("%.0f requests of priority level %s rejected since the server began", n, key), n)
 	}
-	if total := second.total - first.total; total > 0 {
+	if total := second.total - first.total; total >= enough {
 		failed := second.failed - first.failed
 		v.noted(evidence.FromMetric, "/metrics", "requests-failed", fmt.Sprintf("%.0f of %.0f requests answered with a server's error %s", failed, total, over), failed/total)
 		given := second.terminated - first.terminated
@@ -223,7 +223,7 @@ func (v *visit) measured(first, second *scrape, apart time.Duration) {
 	}
 }
 
-// enough is how many requests a time is taken from; of fewer one long one decides.
+// enough is how many requests a time or a share is taken from; of fewer a single one decides.
 const enough = 20
 
 // What is normal and what is not, for whoever reads the figures.
@@ -260,8 +260,14 @@ func (v *visit) certificates() {
 	}
 }
 
+// shortLived is the life of a certificate that somebody renews all the time: that it ends soon is as it should be.
+const shortLived = 14 * 24 * time.Hour
+
 func (v *visit) valid(name, what string, cert *x509.Certificate) {
-	left := cert.NotAfter.Sub(v.s.Taken)
+	left, life := cert.NotAfter.Sub(v.s.Taken), cert.NotAfter.Sub(cert.NotBefore)
+	if life < shortLived && left > life/10 {
+		return
+	}
 	v.noted(evidence.FromStatus, "TLS handshake", name, fmt.Sprintf("%s is valid until %s", what, cert.NotAfter.UTC().Format(time.RFC3339)), left.Seconds())
 }
 

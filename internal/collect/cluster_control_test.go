@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,4 +97,24 @@ func FuzzMetrics(f *testing.F) {
 			s.etcd.since(&histogram{})
 		}
 	})
+}
+
+// TestShortLived wants nothing to be said of a certificate that is renewed all the time, until nobody has.
+func TestShortLived(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		life, left time.Duration
+		want       int
+	}{
+		"a year's, in its last week": {365 * day, 5 * day, 1},
+		"a day's, at noon":           {day, 12 * time.Hour, 0},
+		"a day's, in its last hour":  {day, time.Hour, 1},
+		"a day's, over":              {day, -time.Hour, 1},
+	} {
+		v := &visit{s: evidence.Snapshot{Taken: now}}
+		v.valid("client-certificate", "the client certificate", &x509.Certificate{NotBefore: now.Add(test.left - test.life), NotAfter: now.Add(test.left)})
+		if len(v.s.Facts) != test.want {
+			t.Errorf("%s: %d facts, want %d", name, len(v.s.Facts), test.want)
+		}
+	}
 }

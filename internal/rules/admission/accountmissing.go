@@ -33,8 +33,8 @@ The words are written in kubernetes plugin/pkg/admission/serviceaccount/admissio
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigMissing, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != account {
+		r := read(p)
+		if r.why != account {
 			return
 		}
 		m := noAccount.FindStringSubmatch(r.said)

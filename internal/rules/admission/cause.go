@@ -12,7 +12,8 @@ import (
 type cause int
 
 const (
-	unknown cause = iota
+	none cause = iota
+	unknown
 	webhookFailed
 	denied
 	quota
@@ -26,11 +27,8 @@ const (
 	invalid
 )
 
-// beingTerminated is how the API server refuses new things in a namespace that is being deleted (kubernetes apiserver
-// pkg/admission/plugin/namespace/lifecycle/admission.go).
-const beingTerminated = "because it is being terminated"
-
-// causes tell the refusals apart. The first that matches counts: what a webhook or a policy says may hold any words.
+// causes tell the refusals apart, before those that find the pod invalid. The first that matches counts: what a webhook or a
+// policy says may hold any words.
 var causes = []struct {
 	words *regexp.Regexp
 	cause cause
@@ -48,20 +46,22 @@ var causes = []struct {
 	{noAccount, account},
 	{noPriority, priority},
 	{noRuntime, runtimeClass},
-	{regexp.MustCompile(beingTerminated), namespaceEnds},
-	{regexp.MustCompile(`(?s)" is invalid: `), invalid},
+	{regexp.MustCompile("because it is being terminated"), namespaceEnds},
 }
 
 // cause returns why the API server refuses.
 func (r refusal) cause(p *diagnosis.Pass) cause {
 	for _, c := range causes {
-		if !c.words.MatchString(r.said) {
-			continue
+		if c.words.MatchString(r.said) {
+			return c.cause
 		}
-		if _, _, _, ok := aboveDefault(p, r.said); ok && c.cause == invalid {
-			return outOfRange
-		}
-		return c.cause
+	}
+	_, _, _, filled := aboveDefault(p, r.said)
+	switch {
+	case filled:
+		return outOfRange
+	case isInvalid.MatchString(r.said):
+		return invalid
 	}
 	return unknown
 }

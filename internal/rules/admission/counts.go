@@ -34,7 +34,7 @@ func count(o evidence.Object) (has, wants int32, where string) {
 	case *batchv1.Job:
 		return ofJob(o)
 	case *batchv1.CronJob:
-		if o.Spec.Suspend == nil || !*o.Spec.Suspend {
+		if !isTrue(o.Spec.Suspend) {
 			return 0, 1, ""
 		}
 	}
@@ -43,12 +43,8 @@ func count(o evidence.Object) (has, wants int32, where string) {
 
 // ofJob counts the pods of a Job that run and those that it may run at once and still needs.
 func ofJob(j *batchv1.Job) (has, wants int32, where string) {
-	for _, c := range j.Status.Conditions {
-		if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
-			return 0, 0, ""
-		}
-	}
-	if j.Spec.Suspend != nil && *j.Spec.Suspend {
+	ended := func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed }
+	if isTrue(j.Spec.Suspend) || slices.ContainsFunc(j.Status.Conditions, ended) {
 		return 0, 0, ""
 	}
 	wants = orOne(j.Spec.Parallelism)
@@ -59,6 +55,8 @@ func ofJob(j *batchv1.Job) (has, wants int32, where string) {
 	}
 	return j.Status.Active, wants, "status.active"
 }
+
+func isTrue(b *bool) bool { return b != nil && *b }
 
 func orOne(n *int32) int32 {
 	if n == nil {

@@ -35,15 +35,14 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != denied {
+		r := read(p)
+		if r.why != denied {
 			return
 		}
-		workload, _ := p.Workload()
-		change := diagnosis.Fix{Title: "Change the template so that it keeps the policy", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload)}
+		edit := change(p, "Change the template so that it keeps the policy")
 		if m := policyDenied.FindStringSubmatch(r.said); m != nil {
 			kind := strings.ToLower(m[1])
-			r.report(p, fmt.Sprintf("the policy %s denies them: %s", m[2], flat(m[3])), nil, change,
+			r.report(p, fmt.Sprintf("the policy %s denies them: %s", m[2], flat(m[3])), nil, edit,
 				diagnosis.Fix{Title: "Read the policy", Command: "kubectl get " + kind + " " + m[2] + " -o yaml"})
 			return
 		}
@@ -59,7 +58,7 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 		if said == "" {
 			said = "it does not say why"
 		}
-		r.report(p, by+" denies them: "+said, nil, change, diagnosis.Fix{
+		r.report(p, by+" denies them: "+said, nil, edit, diagnosis.Fix{
 			Title: "Read the policies behind the webhook", Command: "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
 		})
 	},

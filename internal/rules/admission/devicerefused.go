@@ -35,8 +35,8 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go and pkg/k
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeRestarted, diagnosis.DeviceFailed, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
-		if !ok || r.reason != "UnexpectedAdmissionError" {
+		r := rejected(p)
+		if r.reason != "UnexpectedAdmissionError" {
 			return
 		}
 		said := strings.TrimSuffix(strings.TrimRight(strings.Join(strings.Fields(r.said), " "), "."), ", which is unexpected")

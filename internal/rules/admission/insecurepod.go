@@ -36,8 +36,8 @@ The words are written in kubernetes pod-security-admission; recorded from Kubern
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != insecure {
+		r := read(p)
+		if r.why != insecure {
 			return
 		}
 		namespace := p.About().Namespace
@@ -60,7 +60,7 @@ The words are written in kubernetes pod-security-admission; recorded from Kubern
 			Command: fmt.Sprintf("kubectl label namespace %s --overwrite pod-security.kubernetes.io/enforce=%s", namespace, map[string]string{"restricted": "baseline"}[level]+map[bool]string{true: "privileged"}[level != "restricted"]),
 		})
 		message := fmt.Sprintf("namespace %s demands the Pod Security level %s, which the pods violate by %s", namespace, level, strings.Join(checks(m[2]), ", "))
-		if version != "" && version != "latest" {
+		if version != "latest" {
 			message = strings.Replace(message, "level "+level, "level "+level+" of "+version, 1)
 		}
 		r.report(p, message, nil, fixes...)
@@ -68,7 +68,7 @@ The words are written in kubernetes pod-security-admission; recorded from Kubern
 }
 
 var (
-	violates   = regexp.MustCompile(`(?s)violates PodSecurity "([^"]+)": (.+)`)
+	violates   = regexp.MustCompile(`(?s)violates PodSecurity "([^"]+)": (.+ \(.+)`)
 	noProvider = regexp.MustCompile(`(?s)unable to validate against any (pod security policy|security context constraint): ?(.*)`)
 	check      = regexp.MustCompile(`(?:^|\), )([^()]+) \(`)
 )
@@ -79,16 +79,13 @@ func checks(list string) []string {
 	for _, m := range check.FindAllStringSubmatch(list, -1) {
 		found = append(found, strings.TrimSpace(m[1]))
 	}
-	if len(found) == 0 {
-		return []string{list}
-	}
 	return found
 }
 
 // secured is the fix by a patch, where every check that failed has one that takes nothing from the pod but rights.
 func secured(p *diagnosis.Pass, list string) (diagnosis.Fix, bool) {
 	t := template(p.Object(p.About()))
-	if t == nil || len(t.Spec.InitContainers) > 0 {
+	if len(t.Spec.InitContainers) > 0 {
 		return diagnosis.Fix{}, false
 	}
 	each, whole := map[string]any{}, map[string]any{}
@@ -112,13 +109,11 @@ func secured(p *diagnosis.Pass, list string) (diagnosis.Fix, bool) {
 	if len(whole) > 0 {
 		fields["securityContext"] = whole
 	}
-	var containers []any
-	for i := range t.Spec.Containers {
-		if len(each) > 0 {
+	if len(each) > 0 {
+		var containers []any
+		for i := range t.Spec.Containers {
 			containers = append(containers, map[string]any{"name": t.Spec.Containers[i].Name, "securityContext": each})
 		}
-	}
-	if len(containers) > 0 {
 		fields["containers"] = containers
 	}
 	patch := p.PatchPodSpec(fields)

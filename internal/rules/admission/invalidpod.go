@@ -3,7 +3,6 @@
 package admission
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -34,15 +33,12 @@ The words are written in kubernetes pkg/apis/core/validation/validation.go.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != invalid {
+		r := read(p)
+		if r.why != invalid {
 			return
 		}
 		said := strings.TrimSpace(isInvalid.ReplaceAllString(r.said, ""))
-		workload, _ := p.Workload()
-		r.report(p, "the API server finds them invalid by "+said, nil, diagnosis.Fix{
-			Title: "Correct the field", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload),
-		}, diagnosis.Fix{
+		r.report(p, "the API server finds them invalid by "+said, nil, change(p, "Correct the field"), diagnosis.Fix{
 			Title: "If the template does not have that value, look what changes pods on the way", Command: "kubectl get mutatingwebhookconfigurations",
 		})
 	},

@@ -68,15 +68,20 @@ func (r refusal) report(p *diagnosis.Pass, message string, facts []evidence.Fact
 	})
 }
 
+// change is the fix that changes what the pods are made from. That of a Job, and a pod itself, cannot be changed.
+func change(p *diagnosis.Pass, title string) diagnosis.Fix {
+	workload, _ := p.Workload()
+	if slices.Contains([]string{"Job", "Pod"}, workload.Kind) {
+		return diagnosis.Fix{
+			Title: fmt.Sprintf("%s; the %s has to be made anew for that", title, workload.Kind), Command: fmt.Sprintf("kubectl get -n %s %s -o yaml", workload.Namespace, workload),
+		}
+	}
+	return diagnosis.Fix{Title: title, Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload)}
+}
+
 func condition(p *diagnosis.Pass, kind, status, reason, message string, at metav1.Time) evidence.Fact {
-	text := "status " + status
-	if reason != "" {
-		text += ", reason " + reason
-	}
-	if message != "" {
-		text += ", message " + message
-	}
 	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at.UTC(), Where: "status.conditions[" + kind + "]", Text: text,
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at.UTC(), Where: "status.conditions[" + kind + "]",
+		Text: "status " + status + ", reason " + reason + ", message " + message,
 	}
 }

@@ -37,8 +37,8 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 	CausedBy: []diagnosis.Effect{diagnosis.NodeRestarted, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		reasons := []string{"NodeAffinity", "MatchNodeSelector", "NodeSelectorMismatching", "NodeName", "HostName", "TaintToleration", "PodToleratesNodeTaints"}
-		r, ok := rejected(p)
-		if !ok || !slices.Contains(reasons, r.reason) {
+		r := rejected(p)
+		if !slices.Contains(reasons, r.reason) {
 			return
 		}
 		spec, facts := p.PodSpec(), pinned(p)
@@ -46,7 +46,7 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 		switch {
 		case strings.Contains(r.reason, "Taint"):
 			does = "has a taint that it does not tolerate"
-		case r.reason == "NodeName" || r.reason == "HostName":
+		case slices.Contains([]string{"NodeName", "HostName"}, r.reason):
 			does = "is not the one that it names"
 		}
 		for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {

@@ -32,8 +32,8 @@ The words are written in kubernetes pkg/kubelet/cm/topologymanager/topology_mana
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
-		if !ok || !slices.Contains([]string{"TopologyAffinityError", "SMTAlignmentError"}, r.reason) {
+		r := rejected(p)
+		if !slices.Contains([]string{"TopologyAffinityError", "SMTAlignmentError"}, r.reason) {
 			return
 		}
 		message := fmt.Sprintf("the kubelet of %s turned pod %s away: no single NUMA node has what it asks for, and the node's topology policy wants that", where(p), p.About().Name)

@@ -45,12 +45,11 @@ See kubernetes pkg/controller/replicaset and pkg/controller/deployment.
 	CausedBy: []diagnosis.Effect{diagnosis.NotAdmitted, diagnosis.ControlPlaneSlow, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		o := p.Object(p.About())
-		if o == nil || o.GetUID() == "" || o.GetDeletionTimestamp() != nil || o.GetCreationTimestamp().Time.IsZero() || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
+		has, wants, _ := count(o)
+		if wants == 0 || o.GetUID() == "" || o.GetDeletionTimestamp() != nil || p.Now().Sub(o.GetCreationTimestamp().Time) < unmadeFor {
 			return
 		}
-		has, wants, _ := count(o)
-		_, told := read(p)
-		if has > 0 || wants == 0 || told || len(p.Owners()) > 0 || betweenTries(o) || hasPods(p, o) || below(p) {
+		if has > 0 || read(p).why != none || len(p.Owners()) > 0 || betweenTries(o) || hasPods(p, o) || below(p) {
 			return
 		}
 		who := strings.ToLower(p.About().Kind) + " " + p.About().Name

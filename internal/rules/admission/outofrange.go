@@ -40,8 +40,8 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != outOfRange {
+		r := read(p)
+		if r.why != outOfRange {
 			return
 		}
 		look := diagnosis.Fix{Title: "Bring requests and limits into the range, or change the LimitRange", Command: "kubectl describe limitrange -n " + p.About().Namespace}
@@ -52,9 +52,6 @@ Kubernetes 1.37.
 		var says []string
 		for _, said := range slices.Concat(bound.FindAllString(r.said, -1), ratio.FindAllString(r.said, -1)) {
 			says = append(says, inWords(said))
-		}
-		if len(says) == 0 {
-			return
 		}
 		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, "; it "), ranges(p, says), look)
 	},

@@ -38,9 +38,9 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeRestarted, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
+		r := rejected(p)
 		res, room := strings.CutPrefix(r.reason, "OutOf")
-		if !ok || !room {
+		if !room {
 			return
 		}
 		message := fmt.Sprintf("the kubelet of %s turned pod %s away: there is too little %s left", where(p), p.About().Name, res)
@@ -62,10 +62,8 @@ var shortage = regexp.MustCompile(`Node didn't have enough resource: ([^,]+), re
 
 // quantity writes a number of the kubelet: thousandths of a CPU, bytes, or pieces.
 func quantity(res, digits string) string {
-	n, err := strconv.ParseInt(digits, 10, 64)
+	n, _ := strconv.ParseInt(digits, 10, 64)
 	switch {
-	case err != nil:
-		return digits
 	case res == "cpu":
 		return resource.NewMilliQuantity(n, resource.DecimalSI).String()
 	case res == "memory", res == "ephemeral-storage", strings.HasPrefix(res, "hugepages-"):

@@ -33,8 +33,8 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
-		if !ok || !slices.Contains([]string{"NodePorts", "PodFitsHostPorts", "HostPortConflict"}, r.reason) {
+		r := rejected(p)
+		if !slices.Contains([]string{"NodePorts", "PodFitsHostPorts", "HostPortConflict"}, r.reason) {
 			return
 		}
 		var ports []string

@@ -33,8 +33,8 @@ The words are written in kubernetes plugin/pkg/admission/priority/admission.go; 
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigMissing, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != priority {
+		r := read(p)
+		if r.why != priority {
 			return
 		}
 		name := noPriority.FindStringSubmatch(r.said)[1]

@@ -40,8 +40,8 @@ The words are written in kubernetes apiserver pkg/admission/plugin/resourcequota
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != quota {
+		r := read(p)
+		if r.why != quota {
 			return
 		}
 		namespace := p.About().Namespace
@@ -51,9 +51,6 @@ The words are written in kubernetes apiserver pkg/admission/plugin/resourcequota
 			return
 		}
 		m := exceeded.FindStringSubmatch(r.said)
-		if m == nil {
-			return
-		}
 		asked, used, hard := amounts(m[2]), amounts(m[3]), amounts(m[4])
 		var says, raise []string
 		for _, name := range names(hard) {
@@ -78,9 +75,7 @@ func amounts(list string) map[string]resource.Quantity {
 	m := map[string]resource.Quantity{}
 	for part := range strings.SplitSeq(strings.Trim(list, ","), ",") {
 		name, value, _ := strings.Cut(part, "=")
-		if q, err := resource.ParseQuantity(value); err == nil {
-			m[name] = q
-		}
+		m[name], _ = resource.ParseQuantity(value)
 	}
 	return m
 }
@@ -107,9 +102,6 @@ func enough(asked, used, hard resource.Quantity, pods int32) string {
 	need := used.DeepCopy()
 	for range max(pods, 1) {
 		need.Add(asked)
-	}
-	if need.Cmp(hard) <= 0 {
-		return hard.String()
 	}
 	need.Format = hard.Format
 	return need.String()

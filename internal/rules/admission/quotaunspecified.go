@@ -38,14 +38,11 @@ pkg/admission/plugin/resourcequota/controller.go; recorded from Kubernetes 1.37.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != unspecified {
+		r := read(p)
+		if r.why != unspecified {
 			return
 		}
 		m := mustSpecify.FindStringSubmatch(r.said)
-		if m == nil {
-			return
-		}
 		missing := resourcesIn(m[2])
 		fixes := []diagnosis.Fix{}
 		who := []string{}
@@ -80,9 +77,6 @@ func resourcesIn(list string) []string {
 // silent returns the containers of the template that leave one of the resources open.
 func silent(p *diagnosis.Pass, missing []string) []corev1.Container {
 	t := template(p.Object(p.About()))
-	if t == nil {
-		return nil
-	}
 	return slices.DeleteFunc(slices.Concat(t.Spec.InitContainers, t.Spec.Containers), func(c corev1.Container) bool {
 		return len(open(c, missing)) == 0
 	})
@@ -91,10 +85,7 @@ func silent(p *diagnosis.Pass, missing []string) []corev1.Container {
 // open returns which of the resources, as a quota names them, a container leaves open.
 func open(c corev1.Container, missing []string) []string {
 	return slices.DeleteFunc(slices.Clone(missing), func(name string) bool {
-		kind, res, found := strings.Cut(name, ".")
-		if !found {
-			kind, res = "requests", name
-		}
+		kind, res := counted(name)
 		_, limited := c.Resources.Limits[corev1.ResourceName(res)]
 		_, asked := c.Resources.Requests[corev1.ResourceName(res)]
 		return limited || kind == "requests" && asked
@@ -106,10 +97,7 @@ func state(p *diagnosis.Pass, c corev1.Container, missing []string) diagnosis.Fi
 	args := map[string][]string{}
 	var least []string
 	for _, name := range open(c, missing) {
-		kind, res, found := strings.Cut(name, ".")
-		if !found {
-			kind, res = "requests", name
-		}
+		kind, res := counted(name)
 		args[kind] = append(args[kind], res+"=AMOUNT")
 		if q, ok := c.Resources.Requests[corev1.ResourceName(res)]; ok {
 			least = append(least, fmt.Sprintf("not below its request of %s", q.String()))
@@ -121,9 +109,17 @@ func state(p *diagnosis.Pass, c corev1.Container, missing []string) diagnosis.Fi
 			flags = append(flags, "--"+kind+"="+strings.Join(args[kind], ","))
 		}
 	}
-	workload, _ := p.Workload()
-	return diagnosis.Fix{
-		Title: strings.Join(append([]string{fmt.Sprintf("State %s of container %s", strings.Join(open(c, missing), " and "), c.Name)}, least...), ", "), Risk: diagnosis.Restart,
-		Command: fmt.Sprintf("kubectl set resources -n %s %s -c %s %s", workload.Namespace, workload, c.Name, strings.Join(flags, " ")),
+	fix := change(p, strings.Join(append([]string{fmt.Sprintf("State %s of container %s", strings.Join(open(c, missing), " and "), c.Name)}, least...), ", "))
+	if workload, template := p.Workload(); template != nil {
+		fix.Risk, fix.Command = diagnosis.Restart, fmt.Sprintf("kubectl set resources -n %s %s -c %s %s", workload.Namespace, workload, c.Name, strings.Join(flags, " "))
 	}
+	return fix
+}
+
+// counted takes apart what a quota counts: without a prefix it is requests.
+func counted(name string) (kind, res string) {
+	if kind, res, prefixed := strings.Cut(name, "."); prefixed {
+		return kind, res
+	}
+	return "requests", name
 }

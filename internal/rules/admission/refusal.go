@@ -4,7 +4,6 @@ package admission
 
 import (
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,17 +18,15 @@ type refusal struct {
 	what  string       // what cannot be created: "3 pods of deployment web"
 	wants int32        // how many of them, 0 where that is not known
 	said  string       // the API server's words, without the controller's and the name of the thing
+	why   cause        // none where nothing is refused
 	facts []evidence.Fact
 	sure  diagnosis.Confidence
 }
 
 // read returns what keeps the pass's workload from getting its pods. It is silent once they are there: a controller that
 // got them in the end leaves its Events behind.
-func read(p *diagnosis.Pass) (refusal, bool) {
+func read(p *diagnosis.Pass) refusal {
 	o := p.Object(p.About())
-	if o == nil {
-		return refusal{}, false
-	}
 	var r refusal
 	var ok bool
 	if d, is := o.(*appsv1.Deployment); is {
@@ -37,10 +34,14 @@ func read(p *diagnosis.Pass) (refusal, bool) {
 	} else {
 		r, ok = ofController(p, o)
 	}
-	if ok {
-		r = r.named(p)
+	if !ok {
+		return refusal{}
 	}
-	return r, ok && (o.GetDeletionTimestamp() == nil || strings.Contains(r.said, beingTerminated))
+	r = r.named(p)
+	if r.why = r.cause(p); o.GetDeletionTimestamp() != nil && r.why != namespaceEnds {
+		return refusal{}
+	}
+	return r
 }
 
 // ofDeployment reads what a Deployment repeats of its ReplicaSets in its conditions, or that it cannot make one. Where the
@@ -50,8 +51,7 @@ func ofDeployment(p *diagnosis.Pass, d *appsv1.Deployment) (refusal, bool) {
 		return refusal{}, false
 	}
 	for _, c := range d.Status.Conditions {
-		failed := c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
-		if failed || c.Type == appsv1.DeploymentProgressing && c.Reason == "ReplicaSetCreateError" {
+		if c.Message != "" && (c.Type == appsv1.DeploymentReplicaFailure || c.Reason == "ReplicaSetCreateError") {
 			return refusal{
 				said: c.Message, sure: diagnosis.Certain, wants: missing(d),
 				facts: []evidence.Fact{condition(p, string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime)},
@@ -72,18 +72,19 @@ func ofController(p *diagnosis.Pass, o evidence.Object) (refusal, bool) {
 	return ofEvent(p, o, "FailedCreate")
 }
 
-// failure returns the condition ReplicaFailure. It goes when the controller gets its pods.
+// failure returns the condition ReplicaFailure, if its words are known: kubectl describe leaves them out. It is the only one there
+// is, is True while it is there, and goes when the controller gets its pods.
 func failure(p *diagnosis.Pass, o evidence.Object) (string, evidence.Fact, bool) {
 	switch o := o.(type) {
 	case *appsv1.ReplicaSet:
 		for _, c := range o.Status.Conditions {
-			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason != "FailedDelete" {
+			if c.Message != "" {
 				return c.Message, condition(p, string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime), true
 			}
 		}
 	case *corev1.ReplicationController:
 		for _, c := range o.Status.Conditions {
-			if c.Type == corev1.ReplicationControllerReplicaFailure && c.Status == corev1.ConditionTrue && c.Reason != "FailedDelete" {
+			if c.Message != "" {
 				return c.Message, condition(p, string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime), true
 			}
 		}
@@ -117,11 +118,6 @@ func tells(p *diagnosis.Pass, rs *appsv1.ReplicaSet) bool {
 // over tells whether something was created after the failure. The recorder puts equal Events together, so the times are
 // those of the last of each.
 func over(p *diagnosis.Pass, o evidence.Object, failed evidence.Event) bool {
-	since := lastSuccess(o)
-	for _, e := range p.EventsOf(evidence.RefOf(o), "SuccessfulCreate") {
-		if e.Last.After(since) {
-			since = e.Last
-		}
-	}
-	return since.After(failed.Last)
+	made := p.EventsOf(evidence.RefOf(o), "SuccessfulCreate")
+	return lastSuccess(o).After(failed.Last) || slices.ContainsFunc(made, func(e evidence.Event) bool { return e.Last.After(failed.Last) })
 }

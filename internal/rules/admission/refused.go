@@ -31,8 +31,8 @@ an invalid field. Those have rules of their own, and they stay silent.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != unknown || r.said == "" {
+		r := read(p)
+		if r.why != unknown || r.said == "" {
 			return
 		}
 		said := strings.Join(strings.Fields(strings.TrimSuffix(r.said, ".")), " ")

@@ -3,9 +3,8 @@
 package admission
 
 import (
+	"fmt"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -19,24 +18,24 @@ type rejection struct {
 
 // rejected returns why the kubelet of the pod's node turned the pod away. It does so before any container, and writes
 // reason and message into the status of the pod (kubernetes pkg/kubelet/kubelet.go, rejectPod). Since 1.26 the message
-// begins with "Pod was rejected: ", before with "Pod ".
-func rejected(p *diagnosis.Pass) (rejection, bool) {
+// begins with "Pod was rejected: ", before with "Pod ". Where it did not there is no such reason.
+func rejected(p *diagnosis.Pass) rejection {
 	st := p.PodStatus()
-	if st.Phase != corev1.PodFailed || st.Reason == "" || len(p.Attempts()) > 0 {
-		return rejection{}, false
+	if len(p.Attempts()) > 0 {
+		return rejection{}
 	}
 	r := rejection{reason: st.Reason, said: st.Message}
 	for _, prefix := range []string{"Pod was rejected: ", "Pod "} {
 		r.said = strings.TrimPrefix(r.said, prefix)
 	}
-	r.fact = evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: "phase Failed, reason " + st.Reason}
+	r.fact = evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: fmt.Sprintf("phase %s, reason %s", st.Phase, st.Reason)}
 	if st.StartTime != nil {
 		r.fact.At = st.StartTime.UTC()
 	}
 	if st.Message != "" {
 		r.fact.Text += ", message " + st.Message
 	}
-	return r, true
+	return r
 }
 
 // where names the node, if it is known.
@@ -54,7 +53,7 @@ func (r rejection) report(p *diagnosis.Pass, message string, facts []evidence.Fa
 // again is the fix of a pod that its controller has replaced already, or that nobody does.
 func again(p *diagnosis.Pass) diagnosis.Fix {
 	fix := diagnosis.Fix{Title: "Delete the pod: it does not run again by itself", Command: "kubectl delete pod -n " + p.About().Namespace + " " + p.About().Name}
-	if p.PodMeta() != nil && len(p.PodMeta().OwnerReferences) > 0 {
+	if len(p.PodMeta().OwnerReferences) > 0 {
 		fix.Title = "Delete what is left of the pod: its controller has made another"
 	}
 	return fix
@@ -63,7 +62,7 @@ func again(p *diagnosis.Pass) diagnosis.Fix {
 // pinned cites that the pod was given its node by its manifest, past the scheduler: no scheduler has noted that it placed it.
 func pinned(p *diagnosis.Pass) []evidence.Fact {
 	_, t := p.Workload()
-	alone := t == nil && len(p.PodMeta().OwnerReferences) == 0 && len(p.PodStatus().Conditions) == 0
+	alone := len(p.PodMeta().OwnerReferences) == 0 && len(p.PodStatus().Conditions) == 0
 	if p.NodeName() == "" || !alone && (t == nil || t.Spec.NodeName == "") {
 		return nil
 	}

@@ -33,8 +33,8 @@ The words are written in kubernetes plugin/pkg/admission/runtimeclass/admission.
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigMissing, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != runtimeClass {
+		r := read(p)
+		if r.why != runtimeClass {
 			return
 		}
 		name := noRuntime.FindStringSubmatch(r.said)[1]

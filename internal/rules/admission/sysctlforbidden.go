@@ -32,8 +32,8 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
-		if !ok || r.reason != "SysctlForbidden" {
+		r := rejected(p)
+		if r.reason != "SysctlForbidden" {
 			return
 		}
 		which := "a sysctl that it sets"
@@ -49,10 +49,8 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 				}
 			}
 		}
-		workload, _ := p.Workload()
-		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away: %s is not allowed there", where(p), p.About().Name, which), facts, diagnosis.Fix{
-			Title: "Leave the sysctl out, or allow it on nodes set aside for it (allowedUnsafeSysctls of the kubelet)", Command: fmt.Sprintf("kubectl edit -n %s %s", workload.Namespace, workload),
-		})
+		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away: %s is not allowed there", where(p), p.About().Name, which), facts,
+			change(p, "Leave the sysctl out, or allow it on nodes set aside for it (allowedUnsafeSysctls of the kubelet)"))
 	},
 }
 

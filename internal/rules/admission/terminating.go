@@ -35,8 +35,8 @@ The words are written in kubernetes apiserver pkg/admission/plugin/namespace/lif
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != namespaceEnds {
+		r := read(p)
+		if r.why != namespaceEnds {
 			return
 		}
 		name := p.About().Namespace

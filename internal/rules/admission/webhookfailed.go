@@ -45,8 +45,8 @@ Kubernetes 1.37.
 		diagnosis.ImageUnavailable, diagnosis.OutOfMemory, diagnosis.ProcessFailed, diagnosis.NotReady, diagnosis.Unavailable, diagnosis.ConfigChanged,
 	},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := read(p)
-		if !ok || r.cause(p) != webhookFailed {
+		r := read(p)
+		if r.why != webhookFailed {
 			return
 		}
 		m := callFailed.FindStringSubmatch(r.said)

@@ -35,9 +35,9 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 	Effect:   diagnosis.NotAdmitted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := rejected(p)
+		r := rejected(p)
 		known := []string{"PodOSNotSupported", "PodOSSelectorNodeLabelDoesNotMatch", "AppArmor", "SupplementalGroupsPolicyNotSupported"}
-		if !ok || !slices.Contains(known, r.reason) {
+		if !slices.Contains(known, r.reason) {
 			return
 		}
 		message := fmt.Sprintf("the kubelet of %s turned pod %s away: the node does not support what it asks for (%s)", where(p), p.About().Name, r.said)

@@ -38,7 +38,7 @@ The condition is written in kubernetes staging/src/k8s.io/kube-aggregator/pkg/co
 			namespace, _, _ := strings.Cut(service, "/")
 			p.Report(diagnosis.Finding{
 				Confidence: diagnosis.Certain, Facts: []evidence.Fact{f},
-				Message: fmt.Sprintf("the aggregated API %s is not available, because its Service %s does not answer (%s)", name, strings.TrimRight(service, ","), why),
+				Message: fmt.Sprintf("the aggregated API %s, which Service %s is to serve, is not available (%s)", name, strings.TrimRight(service, ","), why),
 				Fixes:   look("Look at the pods behind Service "+strings.TrimRight(service, ","), "kubectl get apiservice "+name+"; kubectl -n "+namespace+" get pods,endpointslices"),
 			})
 		}

@@ -18,7 +18,7 @@ var CertificateEnds = &diagnosis.Rule{
 The certificate that the API server shows, or that of the client that asks, is valid for less than a week. After that nobody can talk to the API server, or this user cannot: clusters made by kubeadm renew theirs at an upgrade, and one that is not
 upgraded for a year ends like this.
 
-**How it is told from its look-alikes.** By the dates in the certificate of this very connection. What is not seen here: certificates of etcd, of kubelets and of other machines of the control plane, which mostly were made on the same day.
+**How it is told from its look-alikes.** By the dates in the certificate of this very connection. One that was made for less than two weeks is renewed all the time, and counts only in the last tenth of its life. What is not seen here: certificates of etcd, of kubelets and of other machines of the control plane, which mostly were made on the same day.
 
 **What to do.** Renew them: kubeadm certs renew all on each machine of the control plane, then restart its static pods; for a client get a new kubeconfig.
 
@@ -37,12 +37,12 @@ Seven days and one day are the marks of kubernetes-mixin.
 			if f.Name == "client-certificate" {
 				who, command = "the client certificate of this kubeconfig", "kubectl config view --minify"
 			}
-			left := fmt.Sprintf("ends in %s", (time.Duration(f.Value) * time.Second).Round(time.Minute))
+			left := fmt.Sprintf("ends in %s, and nobody can use it after that", (time.Duration(f.Value) * time.Second).Round(time.Minute))
 			if f.Value <= 0 {
-				left = "has expired"
+				left = "has expired, and nobody can use it any more"
 			}
 			p.Report(diagnosis.Finding{
-				Confidence: diagnosis.Certain, Facts: []evidence.Fact{f}, Message: who + " " + left + ": nobody can use it after that",
+				Confidence: diagnosis.Certain, Facts: []evidence.Fact{f}, Message: who + " " + left,
 				Fixes: look("Renew it", command),
 			})
 		}

@@ -4,6 +4,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -34,17 +35,14 @@ The checks are in kubernetes staging/src/k8s.io/apiserver/pkg/server/healthz.
 			return
 		}
 		var names []string
-		etcd := false
-		for _, f := range failed {
-			name, _, _ := strings.Cut(f.Text, " ")
-			if !strings.Contains(strings.Join(names, " "), name) {
+		for _, f := range failed { // by /readyz and by /livez
+			if name, _, _ := strings.Cut(f.Text, " "); !slices.Contains(names, name) {
 				names = append(names, name)
 			}
-			etcd = etcd || strings.HasPrefix(name, "etcd")
 		}
 		message := fmt.Sprintf("the API server fails its own checks: %s", strings.Join(names, ", "))
 		fix := look("Look at the log of the API server, by the name of the check", "kubectl get --raw '/readyz?verbose'; kubectl -n kube-system logs -l component=kube-apiserver --tail 100")
-		if etcd {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "etcd") }) {
 			message = "etcd does not answer the API server in time, so nothing can be written or read for certain"
 			fix = look("Look at etcd: whether it runs, has a leader and room on its disk", "etcdctl endpoint health --cluster; etcdctl alarm list")
 		}

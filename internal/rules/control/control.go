@@ -6,6 +6,7 @@ package control
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -58,8 +59,14 @@ func slow(p *diagnosis.Pass, name string, above time.Duration) (evidence.Fact, b
 	return worst, worst.Value > above.Seconds()
 }
 
-// took words a time of answer.
-func took(f evidence.Fact) string { return fmt.Sprintf("%.3g ms", f.Value*1000) }
+// taken words a time of answer, and says how sure it makes a finding. Where too few requests came between two looks, the mean
+// is over all that the server has had since it began, and says little of now.
+func taken(f evidence.Fact) (string, diagnosis.Confidence) {
+	if strings.HasSuffix(f.Name, "-overall") {
+		return fmt.Sprintf("has taken %.3g ms in the mean since the API server began", f.Value*1000), diagnosis.Possible
+	}
+	return fmt.Sprintf("takes %.3g ms", f.Value*1000), diagnosis.Likely
+}
 
 // look is a fix that begins with a look.
 func look(title, command string) []diagnosis.Fix {

@@ -23,7 +23,8 @@ var LeaderGone = &diagnosis.Rule{
 The scheduler and the controller manager each hold a lease and renew it every two seconds. One that was not renewed for long has no holder: without the scheduler pods stay Pending and nobody writes an Event about them; without the
 controller manager no ReplicaSet makes pods, no dead node is noticed, nothing is deleted that belongs to what is deleted.
 
-**How it is told from its look-alikes.** By the lease of kube-scheduler or kube-controller-manager in kube-system, twice as old as it is valid, or more. If the leases of all nodes are as old, it is the API server or etcd that takes no
+**How it is told from its look-alikes.** By the lease of kube-scheduler or kube-controller-manager in kube-system, twice as old as it is valid, or more. One that runs with --leader-elect=false renews none, and a lease from before may be left:
+so this is never certain. If the leases of all nodes are as old, it is the API server or etcd that takes no
 writes, and this is not said. A pod that does not fit has a FailedScheduling Event.
 
 **What to do.** See why it does not run: its static pod's log on the control plane machines, its certificate, its flags.
@@ -36,16 +37,15 @@ Durations: 15 s valid, renewed every 2 s (kubernetes staging/src/k8s.io/componen
 	Effect:   diagnosis.LeaseLost,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.CertExpired},
 	Run: func(p *diagnosis.Pass) {
-		for _, l := range diagnosis.List[*coordinationv1.Lease](p) {
+		for _, l := range leases(p, metav1.NamespaceSystem) {
 			means := doesNothing[l.Name]
-			if l.Namespace != metav1.NamespaceSystem || means == "" || !stale(p, l) || writesStall(p) {
+			if means == "" || age(p, l) <= staleAfter*duration(l) || writesStall(p) {
 				continue
 			}
-			renewed := l.Spec.RenewTime.UTC()
 			p.Report(diagnosis.Finding{
-				At: renewed, Confidence: diagnosis.Certain, Facts: []evidence.Fact{citeLease(l)},
-				Message: fmt.Sprintf("%s does not run: its lease was last renewed %s before, and %s", l.Name, p.Now().Sub(renewed).Round(time.Second), means),
-				Fixes:   look("See why "+l.Name+" does not run", "kubectl -n kube-system get pods -l component="+l.Name+"; kubectl -n kube-system logs -l component="+l.Name+" --tail 50"),
+				At: l.Spec.RenewTime.UTC(), Confidence: diagnosis.Likely, Facts: []evidence.Fact{citeLease(l)},
+				Message: fmt.Sprintf("nobody is at work as %s: its lease was last renewed %s before, so it does not run or cannot write, and %s", l.Name, age(p, l).Round(time.Second), means),
+				Fixes:   look("See why "+l.Name+" does not run or cannot renew its lease", "kubectl -n kube-system get pods -l component="+l.Name+"; kubectl -n kube-system logs -l component="+l.Name+" --tail 50"),
 			})
 		}
 	},
@@ -60,8 +60,11 @@ var doesNothing = map[string]string{
 // staleAfter is by how many times its duration a lease must be old.
 const staleAfter = 2
 
-func stale(p *diagnosis.Pass, l *coordinationv1.Lease) bool {
-	return l.Spec.RenewTime != nil && age(p, l) > staleAfter*duration(l)
+// leases returns the leases of a namespace that somebody renews for some time.
+func leases(p *diagnosis.Pass, namespace string) []*coordinationv1.Lease {
+	return slices.DeleteFunc(diagnosis.List[*coordinationv1.Lease](p), func(l *coordinationv1.Lease) bool {
+		return l.Namespace != namespace || l.Spec.RenewTime == nil || l.Spec.LeaseDurationSeconds == nil
+	})
 }
 
 func age(p *diagnosis.Pass, l *coordinationv1.Lease) time.Duration {
@@ -69,9 +72,6 @@ func age(p *diagnosis.Pass, l *coordinationv1.Lease) time.Duration {
 }
 
 func duration(l *coordinationv1.Lease) time.Duration {
-	if l.Spec.LeaseDurationSeconds == nil {
-		return 15 * time.Second
-	}
 	return time.Duration(*l.Spec.LeaseDurationSeconds) * time.Second
 }
 
@@ -84,9 +84,8 @@ func writesStall(p *diagnosis.Pass) bool {
 // nodeLeases returns the leases of nodes; where nodes are known, not those that others have left behind.
 func nodeLeases(p *diagnosis.Pass) []*coordinationv1.Lease {
 	nodes := p.Nodes()
-	return slices.DeleteFunc(diagnosis.List[*coordinationv1.Lease](p), func(l *coordinationv1.Lease) bool {
-		known := len(nodes) == 0 || slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return n.Name == l.Name })
-		return l.Namespace != corev1.NamespaceNodeLease || l.Spec.RenewTime == nil || !known
+	return slices.DeleteFunc(leases(p, corev1.NamespaceNodeLease), func(l *coordinationv1.Lease) bool {
+		return len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return n.Name == l.Name })
 	})
 }
 

@@ -22,9 +22,9 @@ var LeadersChanged = &diagnosis.Rule{
 	Title: "Several controllers lost their leadership at once",
 	Doc: `
 Controllers that run more than once elect a leader by a lease, and one that cannot renew it in time ends itself on purpose, mostly with exit code 1 and "leaderelection lost" in its log. When several different ones do that within the same
-minutes, none of them is at fault: the API server or etcd took no writes for that long.
+minutes, none of them is at fault: the API server or etcd took no writes for that long, or the one machine of the control plane on which all of them led went down.
 
-**How it is told from its look-alikes.** By at least two leases in kube-system that were acquired anew within two minutes of each other, in the last hour. One alone is an update or a crash of that controller. A cluster that was just started has
+**How it is told from its look-alikes.** By at least two leases, as those in kube-system, that were acquired anew within two minutes of each other, in the last hour. One alone is an update or a crash of that controller. A cluster that was just started has
 leases that never changed hands, which does not count.
 
 **What to do.** Do not look at the controllers. Look at what API server and etcd did at that time: their logs, the disk of etcd, a restart, an upgrade.
@@ -39,9 +39,8 @@ See kubernetes staging/src/k8s.io/client-go/tools/leaderelection: 15 s, 10 s and
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow},
 	Run: func(p *diagnosis.Pass) {
 		changed := slices.DeleteFunc(diagnosis.List[*coordinationv1.Lease](p), func(l *coordinationv1.Lease) bool {
-			s := &l.Spec
-			return l.Namespace == "kube-node-lease" || s.AcquireTime == nil || s.RenewTime == nil || s.LeaseTransitions == nil || *s.LeaseTransitions == 0 ||
-				strings.HasPrefix(l.Name, "apiserver-") || p.Now().Sub(s.AcquireTime.Time) > time.Hour
+			s := &l.Spec // nobody competes for the leases of nodes and API servers: those are not acquired
+			return s.AcquireTime == nil || s.LeaseTransitions == nil || *s.LeaseTransitions == 0 || p.Now().Sub(s.AcquireTime.Time) > time.Hour
 		})
 		slices.SortFunc(changed, func(a, b *coordinationv1.Lease) int { return a.Spec.AcquireTime.Compare(b.Spec.AcquireTime.Time) })
 		together := nearest(changed)
@@ -61,7 +60,7 @@ See kubernetes staging/src/k8s.io/client-go/tools/leaderelection: 15 s, 10 s and
 		facts = append(facts, endedThen(p, facts[0].At)...)
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts[:min(len(facts), 6)],
-			Message: fmt.Sprintf("%s lost their leadership within the same minutes: API server or etcd took no writes then", strings.Join(names, " and ")),
+			Message: fmt.Sprintf("%s lost their leadership within the same minutes: API server or etcd took no writes then, or the machine that held both went down", strings.Join(names, " and ")),
 			Fixes:   look("Look at what the API server and etcd did at that time", "kubectl -n kube-system logs -l component=kube-apiserver --since-time "+facts[0].At.Add(-2*time.Minute).Format(time.RFC3339)),
 		})
 	},
@@ -90,7 +89,7 @@ func endedThen(p *diagnosis.Pass, at time.Time) []evidence.Fact {
 	var facts []evidence.Fact
 	for _, pod := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", metav1.NamespaceSystem)) {
 		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
-			if a.Ended() && (a.ExitCode == 1 || a.ExitCode == 255) && at.Sub(a.Finished).Abs() <= together {
+			if (a.ExitCode == 1 || a.ExitCode == 255) && at.Sub(a.Finished).Abs() <= together {
 				facts = append(facts, a.Fact())
 			}
 		}

@@ -5,7 +5,6 @@ package control
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,15 +18,15 @@ var NodesSilent = &diagnosis.Rule{
 	ID:    "CTL009",
 	Title: "Many nodes fell silent at once",
 	Doc: `
-Nodes that have nothing in common stop reporting within the same minute: then mostly they are well, and what they report to is not. The node controller cannot know: it marks them NotReady, and if not all of a zone are, it begins to delete their
-pods after five minutes.
+Nodes that have nothing in common stop reporting within the same minute: then mostly they are well, and what they report to is not. The node controller cannot know: it marks them NotReady, and begins to delete their pods after five minutes. It
+does so slowly where more than 55 % of a zone are gone, in zones of up to 50 nodes not at all, and stops where every zone is gone altogether.
 
 **How it is told from its look-alikes.** By at least half of all nodes, and two or more, whose condition Ready became Unknown within a minute, or whose leases are all late. One node that is silent is that node's own trouble. A network that parts a whole zone looks
 the same: then its nodes share a zone label and others go on.
 
 **What to do.** Look at the API server and at etcd first; then at the network between them and the nodes. Do not restart nodes.
 
-See kubernetes pkg/controller/nodelifecycle (partial and full disruption of a zone). Recorded from Kubernetes 1.37.
+See kubernetes pkg/controller/nodelifecycle/node_lifecycle_controller.go (ComputeZoneState, setLimiterInZone). Recorded from Kubernetes 1.37.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Cluster,
@@ -66,7 +65,7 @@ See kubernetes pkg/controller/nodelifecycle (partial and full disruption of a zo
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts[:min(len(facts), 4)],
-			Message: fmt.Sprintf("%d of %d nodes fell silent within a minute, so it is the API server, etcd or the network before them and not the nodes", len(silent), len(p.Nodes())),
+			Message: fmt.Sprintf("%d of %d nodes fell silent within a minute, so it is not each of them but what they share: the API server, etcd, a network or a machine below them", len(silent), len(p.Nodes())),
 			Fixes:   firstLook(),
 		})
 	},
@@ -83,16 +82,9 @@ func apart(facts []evidence.Fact) time.Duration {
 	return last.At.Sub(first.At)
 }
 
-// oneZone tells whether all silent nodes are of one zone while nodes of another go on.
+// oneZone tells whether all silent nodes are of one zone while there are nodes of another.
 func oneZone(silent, all []*corev1.Node) bool {
-	zones := map[string]bool{}
-	for _, node := range silent {
-		zones[node.Labels[corev1.LabelTopologyZone]] = true
-	}
-	var names []string
-	for zone := range zones {
-		names = append(names, zone)
-	}
-	zone := strings.Join(names, "")
-	return len(zones) == 1 && zone != "" && slices.ContainsFunc(all, func(n *corev1.Node) bool { return n.Labels[corev1.LabelTopologyZone] != zone })
+	zone := silent[0].Labels[corev1.LabelTopologyZone]
+	elsewhere := func(n *corev1.Node) bool { return n.Labels[corev1.LabelTopologyZone] != zone }
+	return !slices.ContainsFunc(silent, elsewhere) && slices.ContainsFunc(all, elsewhere)
 }

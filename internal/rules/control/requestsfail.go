@@ -16,7 +16,7 @@ var RequestsFail = &diagnosis.Rule{
 	Doc: `
 A part of all requests is answered with a server's error (5xx) or given up by the API server to protect itself. Who asks sees time-outs, "etcdserver: request timed out" or "the server was unable to return a response in the time allotted".
 
-**How it is told from its look-alikes.** By the share of such answers among the requests between two looks: more than one in twenty failed, or more than one in five given up. A client's errors (4xx), conflicts and what is not found among them, do not count. Errors of an
+**How it is told from its look-alikes.** By the share of such answers among the requests between two looks: more than one in twenty failed, or more than one in five given up, of twenty requests at least. A client's errors (4xx), conflicts and what is not found among them, do not count. Errors of an
 aggregated API are counted, too: if one is down, that is the reason.
 
 **What to do.** Look at etcd first, then at the API server's memory and log.

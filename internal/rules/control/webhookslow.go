@@ -34,8 +34,9 @@ The metric is written in kubernetes staging/src/k8s.io/apiserver/pkg/admission/m
 		if !ok {
 			return
 		}
+		_, sure := taken(f)
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Likely, Facts: []evidence.Fact{f},
+			Confidence: sure, Facts: []evidence.Fact{f},
 			Message: fmt.Sprintf("an admission webhook holds up every write that it is asked about: %s", f.Text),
 			Fixes:   look("Look at the pods behind the webhook, and narrow what it is asked about", "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -o wide"),
 		})

@@ -45,8 +45,8 @@ The wordings are those of runc (opencontainers/cgroups) and kubernetes pkg/kubel
 		if !first(p) || started(p.PodStatus()) {
 			return
 		}
-		e, ok := newest(p.Events("FailedCreatePodSandBox", "FailedCreatePodContainer"))
-		if !ok || e.Reason != "FailedCreatePodContainer" && classify(e.Message) != cgroup {
+		e := newest(p.Events("FailedCreatePodSandBox", "FailedCreatePodContainer"))
+		if e.Reason != "FailedCreatePodContainer" && classify(e.Message) != cgroup {
 			return
 		}
 		p.Report(diagnosis.Finding{

@@ -35,8 +35,8 @@ specified) and moby daemon.
 	Effect:   diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		r, ok := refused(p)
-		if !ok || r.made || classify(r.text) != command {
+		r, _ := refused(p)
+		if r.made || classify(r.text) != command {
 			return
 		}
 		if c := p.Spec(); len(c.Command) > 0 {

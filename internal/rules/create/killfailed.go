@@ -36,9 +36,9 @@ pkg/kubelet/kubelet.go.
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.VolumeFailed, diagnosis.NodeSaturated, diagnosis.DeviceFailed},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := newest(p.Events("FailedKillPod"))
+		e := newest(p.Events("FailedKillPod"))
 		m := unkilled.FindStringSubmatch(e.Message)
-		if !ok || m == nil || p.Now().Sub(e.Last) > recent {
+		if m == nil || p.Now().Sub(e.Last) > recent {
 			return
 		}
 		p.Report(diagnosis.Finding{

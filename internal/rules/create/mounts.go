@@ -4,6 +4,7 @@ package create
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,20 +20,21 @@ var target = regexp.MustCompile("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"(
 // mountIn returns the mount of the pass's container that the text names by its path, and its volume.
 func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volume) {
 	found := target.FindStringSubmatch(text)
-	c := p.Spec()
+	c, volumes := p.Spec(), p.PodSpec().Volumes
 	if found == nil {
 		return nil, nil
 	}
 	path := "/" + strings.TrimLeft(found[1]+found[2], "/")
-	for i := range c.VolumeMounts {
-		m := &c.VolumeMounts[i]
-		for j, spec := 0, p.PodSpec(); strings.TrimRight(m.MountPath, "/") == path && j < len(spec.Volumes); j++ {
-			if spec.Volumes[j].Name == m.Name {
-				return m, &spec.Volumes[j]
-			}
-		}
+	i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.TrimRight(m.MountPath, "/") == path })
+	if i < 0 {
+		return nil, nil
 	}
-	return nil, nil
+	m := &c.VolumeMounts[i]
+	j := slices.IndexFunc(volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+	if j < 0 { // only a part of the manifest is known
+		return nil, nil
+	}
+	return m, &volumes[j]
 }
 
 func citeMount(p *diagnosis.Pass, m *corev1.VolumeMount) evidence.Fact {
@@ -52,20 +54,13 @@ func configMapOf(v *corev1.Volume) string {
 
 // lastWords returns what follows the last colon: the kernel's error.
 func lastWords(text string) string {
-	text = inner(text)
-	if i := strings.LastIndex(text, ": "); i >= 0 {
-		return text[i+len(": "):]
-	}
-	return text
+	parts := strings.Split(inner(text), ": ")
+	return parts[len(parts)-1]
 }
 
 // first tells whether the pass looks at the pod's first container, with which the trouble of the whole pod is told.
 func first(p *diagnosis.Pass) bool {
-	spec := p.PodSpec()
-	if len(spec.InitContainers) > 0 {
-		return spec.InitContainers[0].Name == p.About().Container
-	}
-	return spec.Containers[0].Name == p.About().Container
+	return slices.IndexFunc(p.PodSpec().Containers, func(c corev1.Container) bool { return c.Name == p.About().Container }) == 0
 }
 
 // started tells whether the pod has its sandbox: a container ran, or the kubelet says so.
@@ -82,9 +77,10 @@ func started(st *corev1.PodStatus) bool {
 // minutes.
 const recent = 15 * time.Minute
 
-func newest(events []evidence.Event) (evidence.Event, bool) {
+// newest returns the last of the Events, or one without words.
+func newest(events []evidence.Event) evidence.Event {
 	if len(events) == 0 {
-		return evidence.Event{}, false
+		return evidence.Event{}
 	}
-	return events[len(events)-1], true
+	return events[len(events)-1]
 }

@@ -3,6 +3,8 @@
 package create
 
 import (
+	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,10 +46,7 @@ func refused(p *diagnosis.Pass) (refusal, bool) {
 		}
 		if a.Reason == "StartError" || a.Reason == "ContainerCannotRun" {
 			r.about, r.at, r.sure, r.made = a.Of, a.Finished, diagnosis.Certain, true
-			r.facts = append(r.facts, a.Fact())
-			if a.Message != "" {
-				r.text = a.Message
-			}
+			r.facts, r.text = append(r.facts, a.Fact()), cmp.Or(a.Message, r.text)
 		}
 		break
 	}
@@ -62,8 +61,8 @@ func refused(p *diagnosis.Pass) (refusal, bool) {
 
 // fromEvents reads what the newest Event about a failed try says, where the status repeats none of it.
 func (r *refusal) fromEvents(p *diagnosis.Pass) {
-	for _, e := range slices.Backward(p.Events("Failed")) {
-		if text, ok := strings.CutPrefix(e.Message, "Error: "); ok && !slices.Contains(reasons, text) {
+	for _, e := range slices.Backward(tries(p)) {
+		if text := strings.TrimPrefix(e.Message, "Error: "); !slices.Contains(reasons, text) {
 			r.text, r.sure = text, diagnosis.Likely
 			r.facts = append(r.facts, e.Fact())
 			return
@@ -71,9 +70,20 @@ func (r *refusal) fromEvents(p *diagnosis.Pass) {
 	}
 }
 
+// tries returns the Events about tries to make the container that failed. Those about its image have the same reason.
+func tries(p *diagnosis.Pass) []evidence.Event {
+	return slices.DeleteFunc(p.Events("Failed"), func(e evidence.Event) bool {
+		return !strings.HasPrefix(e.Message, "Error: ") || ofImage.MatchString(e.Message)
+	})
+}
+
+// ofImage are the kubelet's words for a pull that failed: ErrImagePull, ImagePullBackOff and their like (kubernetes
+// pkg/kubelet/images/types.go).
+var ofImage = regexp.MustCompile(`^Error: \w*Image\w*$`)
+
 // began is when the kubelet first failed to make the container; without Events, when the node took the pod.
 func began(p *diagnosis.Pass) time.Time {
-	for _, e := range p.Events("Failed") {
+	for _, e := range tries(p) {
 		return e.First
 	}
 	if start := p.PodStatus().StartTime; start != nil {
@@ -102,10 +112,10 @@ func on(why trouble, say func(*diagnosis.Pass, *refusal) (message string, fixes 
 	}, say)
 }
 
-// onAny returns the run of a rule about containers whose refusal is so.
+// onAny returns the run of a rule about containers whose refusal is so; a container that is not refused has one without words.
 func onAny(so func(*refusal) bool, say func(*diagnosis.Pass, *refusal) (message string, fixes []diagnosis.Fix)) func(*diagnosis.Pass) {
 	return func(p *diagnosis.Pass) {
-		if r, ok := refused(p); ok && so(&r) {
+		if r, _ := refused(p); so(&r) {
 			message, fixes := say(p, &r)
 			r.report(p, message, fixes...)
 		}

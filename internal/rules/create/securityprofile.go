@@ -54,7 +54,7 @@ func profileFix(p *diagnosis.Pass) diagnosis.Fix {
 	return diagnosis.Fix{Title: fmt.Sprintf("Put %s on node %s and the others that the pod may run on, or use the type RuntimeDefault", what, p.NodeName())}
 }
 
-// asksFor returns the profile on the node that the container or its pod asks for, and cites it.
+// asksFor returns the profile on the node that the container or its pod asks for, and cites it; "" where neither does.
 func asksFor(p *diagnosis.Pass) (string, evidence.Fact) {
 	if sc := p.Spec().SecurityContext; sc != nil {
 		if field, name := localhost(sc.SeccompProfile, sc.AppArmorProfile); name != "" {
@@ -62,11 +62,10 @@ func asksFor(p *diagnosis.Pass) (string, evidence.Fact) {
 		}
 	}
 	if sc := p.PodSpec().SecurityContext; sc != nil {
-		if field, name := localhost(sc.SeccompProfile, sc.AppArmorProfile); name != "" {
-			return name, evidence.Fact{
-				Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
-				Where: "spec.securityContext." + field + ".localhostProfile", Text: "localhostProfile " + name,
-			}
+		field, name := localhost(sc.SeccompProfile, sc.AppArmorProfile)
+		return name, evidence.Fact{
+			Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About().Object(),
+			Where: "spec.securityContext." + field + ".localhostProfile", Text: "localhostProfile " + name,
 		}
 	}
 	return "", evidence.Fact{}

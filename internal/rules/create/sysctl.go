@@ -35,8 +35,8 @@ namespace).
 	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := newest(p.Events("FailedCreatePodSandBox"))
-		if !ok || started(p.PodStatus()) || classify(e.Message) != kernel {
+		e := newest(p.Events("FailedCreatePodSandBox"))
+		if started(p.PodStatus()) || classify(e.Message) != kernel {
 			return
 		}
 		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}

@@ -2,7 +2,16 @@
 
 package create
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+func TestSaid(t *testing.T) {
+	if got := said("OCI runtime create failed: " + strings.Repeat("a", 300)); len(got) != 244 || !strings.HasSuffix(got, "a …") {
+		t.Errorf("said gives %d bytes: %q", len(got), got)
+	}
+}
 
 func TestClassify(t *testing.T) {
 	for text, want := range map[string]trouble{

@@ -5,6 +5,8 @@ package node
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -31,7 +33,9 @@ The words are in opencontainers/runc libcontainer/specconv/spec_linux.go and, up
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		facts := podEvents(p, func(e evidence.Event) bool { return holds(e.Message, "expected cgroupsPath to be of format") }, "FailedCreatePodSandBox", "Failed")
+		facts := podEvents(p, func(_ *corev1.Pod, e evidence.Event) bool {
+			return holds(e.Message, "expected cgroupsPath to be of format")
+		}, "FailedCreatePodSandBox", "Failed")
 		facts = append(facts, heard(p, "cgroup-driver")...)
 		if len(facts) == 0 {
 			return

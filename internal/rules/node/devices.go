@@ -41,7 +41,7 @@ Both fields are written in kubernetes pkg/kubelet/nodestatus/setters.go from pkg
 		}
 		var names []string
 		for name := range node.Status.Capacity {
-			if strings.Contains(string(name), "/") && !strings.HasPrefix(string(name), "attachable-volumes") {
+			if strings.Contains(string(name), "/") {
 				names = append(names, string(name))
 			}
 		}

@@ -28,8 +28,8 @@ func heard(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
 // last record is old, the node is ready, and no container on it has ended since the first.
 func troubles(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
 	facts := heard(p, sorts...)
-	ready, ok := condition(p.Node(), corev1.NodeReady)
-	if len(facts) == 0 || !ok || ready.Status != corev1.ConditionTrue || facts[len(facts)-1].At.IsZero() || p.Now().Sub(facts[len(facts)-1].At) <= lately {
+	ready, _ := condition(p.Node(), corev1.NodeReady)
+	if len(facts) == 0 || ready.Status != corev1.ConditionTrue || p.Now().Sub(facts[len(facts)-1].At) <= lately {
 		return facts
 	}
 	for _, pod := range podsOn(p) {
@@ -58,8 +58,7 @@ func nodeName(p *diagnosis.Pass) string {
 	return "the node"
 }
 
-// times words how often something happened, where that is more than once. A log of which records were left out says how
-// many.
+// times words how often something happened. A log of which records were left out says how many.
 func times(facts []evidence.Fact) string {
 	n := len(facts)
 	for _, f := range facts {
@@ -67,9 +66,6 @@ func times(facts []evidence.Fact) string {
 			more, _ := strconv.Atoi(m[1])
 			n += more
 		}
-	}
-	if n < 2 {
-		return ""
 	}
 	return fmt.Sprintf(", %d times", n)
 }
@@ -89,10 +85,11 @@ func condition(node *corev1.Node, kind corev1.NodeConditionType) (corev1.NodeCon
 	return corev1.NodeCondition{}, false
 }
 
-// says returns the node's condition Ready as a fact where the kubelet says in it, with any of the words, what it lacks.
+// says returns the node's condition Ready as a fact where the kubelet says in it, with any of the words, what it lacks: then
+// it is False.
 func says(p *diagnosis.Pass, words ...string) []evidence.Fact {
-	ready, ok := condition(p.Node(), corev1.NodeReady)
-	if !ok || ready.Status != corev1.ConditionFalse || !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(ready.Message, w) }) {
+	ready, _ := condition(p.Node(), corev1.NodeReady)
+	if !holds(ready.Message, words...) {
 		return nil
 	}
 	cited, _ := p.CiteNodeCondition(corev1.NodeReady)
@@ -107,13 +104,12 @@ func podsOn(p *diagnosis.Pass) []*corev1.Pod {
 // lately is how long ago an Event still tells of the present.
 const lately = 15 * time.Minute
 
-// podEvents returns the newest Event of each pod on the node that has one of the reasons, lately, and a message that
-// fits.
-func podEvents(p *diagnosis.Pass, fits func(evidence.Event) bool, reasons ...string) []evidence.Fact {
+// podEvents returns the newest Event of each pod on the node that has one of the reasons, lately, and fits.
+func podEvents(p *diagnosis.Pass, fits func(*corev1.Pod, evidence.Event) bool, reasons ...string) []evidence.Fact {
 	var facts []evidence.Fact
 	for _, pod := range podsOn(p) {
 		for _, e := range slices.Backward(p.EventsOf(evidence.RefOf(pod), reasons...)) {
-			if p.Now().Sub(e.Last) <= lately && fits(e) {
+			if p.Now().Sub(e.Last) <= lately && fits(pod, e) {
 				facts = append(facts, e.Fact())
 				break
 			}

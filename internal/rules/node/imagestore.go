@@ -5,6 +5,8 @@ package node
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -31,9 +33,8 @@ The words are those of containerd (content and snapshot stores), of docker's lay
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.KernelFailed, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
-		facts := podEvents(p, func(e evidence.Event) bool {
-			return holds(e.Message, "layer does not exist", "failed to mount overlay", "error creating overlay mount", "failed to register layer", "failed to mount rootfs component") ||
-				holds(e.Message, "content digest") && holds(e.Message, "not found") || holds(e.Message, "parent snapshot") && holds(e.Message, "does not exist")
+		facts := podEvents(p, func(_ *corev1.Pod, e evidence.Event) bool {
+			return holds(e.Message, damaged...) && !holds(e.Message, "no space left on device")
 		}, "Failed", "FailedCreatePodSandBox", "InspectFailed")
 		facts = append(facts, heard(p, "overlay-corrupt")...)
 		if len(facts) == 0 {
@@ -48,4 +49,10 @@ The words are those of containerd (content and snapshot stores), of docker's lay
 			},
 		})
 	},
+}
+
+// damaged are the words about contents that should be there and are not.
+var damaged = []string{
+	"layer does not exist", "failed to mount overlay", "error creating overlay mount", "failed to register layer", "failed to mount rootfs component",
+	"content digest", "parent snapshot",
 }

@@ -31,7 +31,7 @@ API server before the node. Many nodes at once point at the control plane, too.
 the condition's message. Pods stay on the node for 5 minutes by default and are deleted then; one that a StatefulSet made
 is not replaced until the node is back or its Node object is gone.
 
-The node controller sets Unknown after 50 s without a report (kube-controller-manager --node-monitor-grace-period) in
+The node controller sets Unknown after 50 s without a report, before 1.32 after 40 s (kube-controller-manager --node-monitor-grace-period), in
 kubernetes pkg/controller/nodelifecycle; the kubelet's own reasons are in pkg/kubelet/nodestatus/setters.go. Recorded from
 Kubernetes 1.37.
 `,
@@ -42,7 +42,7 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NodeLost,
 	CausedBy: []diagnosis.Effect{diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.CertExpired, diagnosis.KernelFailed, diagnosis.NodePressure, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
-		ready, ok := readiness(p.Node())
+		ready, ok := condition(p.Node(), corev1.NodeReady)
 		if !ok || ready.Status == corev1.ConditionTrue {
 			return
 		}
@@ -67,18 +67,6 @@ Kubernetes 1.37.
 		f.Fixes = []diagnosis.Fix{fix}
 		p.Report(f)
 	},
-}
-
-func readiness(node *corev1.Node) (corev1.NodeCondition, bool) {
-	if node == nil {
-		return corev1.NodeCondition{}, false
-	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c, true
-		}
-	}
-	return corev1.NodeCondition{}, false
 }
 
 // silence says since when the node's kubelet is silent, by its lease: it renews that every 10 s and its status only every

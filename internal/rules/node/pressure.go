@@ -16,7 +16,7 @@ var Pressure = &diagnosis.Rule{
 	ID:    "NOD009",
 	Title: "Node is under pressure",
 	Doc: `
-The kubelet has found that memory, disk or process ids of the node have fallen below its eviction threshold. It admits no BestEffort pods with too little memory and no pods at all with too little disk,
+The kubelet has found that memory, disk or process ids of the node have fallen below its eviction threshold. With too little memory it admits no pods of the class BestEffort (without requests and limits), with too little disk or process ids no pods at all,
 taints the node and evicts pods, those first that use more than they requested.
 
 **How it is told from its look-alikes.** By the conditions MemoryPressure, DiskPressure and PIDPressure, which the kubelet sets and keeps for five minutes after it is over. A pod that exceeds its own limit is killed or evicted without any
@@ -34,14 +34,14 @@ Thresholds by default: memory.available<100Mi, nodefs.available<10%, nodefs.inod
 	Run: func(p *diagnosis.Pass) {
 		node := p.Node()
 		for _, kind := range pressures {
-			c, ok := condition(node, kind.condition)
-			if !ok || c.Status != corev1.ConditionTrue {
+			c, _ := condition(node, kind.condition)
+			if c.Status != corev1.ConditionTrue {
 				continue
 			}
 			cited, _ := p.CiteNodeCondition(kind.condition)
 			p.Report(diagnosis.Finding{
 				At: c.LastTransitionTime.Time, Confidence: diagnosis.Certain, Facts: []evidence.Fact{cited},
-				Message: fmt.Sprintf("node %s is short of %s (%s): the kubelet evicts pods and takes no new ones", node.Name, kind.what, kind.condition),
+				Message: fmt.Sprintf("node %s is short of %s (%s): the kubelet evicts pods and takes no new ones%s", node.Name, kind.what, kind.condition, kind.save),
 				Fixes:   look("Find out what uses "+kind.what+" on node "+node.Name, kind.look),
 			})
 		}
@@ -49,10 +49,10 @@ Thresholds by default: memory.available<100Mi, nodefs.available<10%, nodefs.inod
 }
 
 var pressures = []struct {
-	condition  corev1.NodeConditionType
-	what, look string
+	condition        corev1.NodeConditionType
+	what, save, look string
 }{
-	{corev1.NodeMemoryPressure, "memory", "kubectl top pods -A --sort-by memory | head -20"},
-	{corev1.NodeDiskPressure, "disk space or inodes", "df -h; df -i; crictl images; du -xsh /var/log /var/lib/* | sort -h | tail"},
-	{corev1.NodePIDPressure, "process ids", "ps -eo nlwp,pid,comm --sort=-nlwp | head -20"},
+	{corev1.NodeMemoryPressure, "memory", " that request nothing", "kubectl top pods -A --sort-by memory | head -20"},
+	{corev1.NodeDiskPressure, "disk space or inodes", "", "df -h; df -i; crictl images; du -xsh /var/log /var/lib/* | sort -h | tail"},
+	{corev1.NodePIDPressure, "process ids", "", "ps -eo nlwp,pid,comm --sort=-nlwp | head -20"},
 }

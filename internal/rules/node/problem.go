@@ -48,10 +48,7 @@ The types are those of node-problem-detector (config/*.json) and of the EKS node
 				continue
 			}
 			cited, _ := p.CiteNodeCondition(c.Type)
-			message := fmt.Sprintf("node %s: %s", node.Name, means)
-			if c.Message != "" {
-				message += " (" + strings.TrimRight(c.Message, ".") + ")"
-			}
+			message := strings.TrimSuffix(fmt.Sprintf("node %s: %s (%s)", node.Name, means, strings.TrimRight(c.Message, ".")), " ()")
 			p.Report(diagnosis.Finding{
 				At: c.LastTransitionTime.Time, Confidence: diagnosis.Certain, Facts: []evidence.Fact{cited}, Message: message,
 				Fixes: []diagnosis.Fix{

@@ -43,15 +43,16 @@ kube-proxy carries the label k8s-app=kube-proxy where kubeadm and most providers
 			}
 			facts = append(facts, citeReady(pod))
 		}
+		what := "is not ready"
 		if logged := heard(p, "iptables"); len(logged) >= manyRefusals {
-			facts = append(facts, logged...)
+			facts, what = append(facts, logged...), "could not write its rules"+times(logged)
 		}
 		if len(facts) == 0 {
 			return
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("kube-proxy of %s does not work: addresses of Services are not kept up to date there", nodeName(p)),
+			Message: fmt.Sprintf("kube-proxy of %s %s: addresses of Services are not kept up to date there", nodeName(p), what),
 			Fixes:   look("Look at the log of kube-proxy on that node", "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy --field-selector spec.nodeName="+p.About().Name),
 		})
 	},

@@ -51,7 +51,7 @@ The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded f
 					Command: "kubectl describe node " + p.About().Name,
 				}},
 			}
-			if node := p.Node(); node != nil && node.Status.NodeInfo.BootID != "" && strings.Contains(e.Message, node.Status.NodeInfo.BootID) {
+			if node := p.Node(); node != nil && strings.HasSuffix(e.Message, "boot id: "+node.Status.NodeInfo.BootID) {
 				f.Confidence = diagnosis.Certain
 				f.Facts = append(f.Facts, evidence.Fact{
 					Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(),

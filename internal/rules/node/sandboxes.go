@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -19,7 +20,7 @@ var Sandboxes = &diagnosis.Rule{
 Every new pod on the node fails when its sandbox is to be created, while the node says that it is ready: the runtime answers questions and cannot create. Pods keep being
 scheduled there, because nothing in the node's status speaks against it.
 
-**How it is told from its look-alikes.** By FailedCreatePodSandBox Events of at least three pods on one node lately, none of which has a sandbox since. One pod alone has a reason of its own: its runtime class, its
+**How it is told from its look-alikes.** By FailedCreatePodSandBox Events of at least three pods on one node lately, none of which has a sandbox since, while no other pod got one. One pod alone, or pods beside others that start, have a reason of their own: their runtime class, their
 network. If the pod network fails on every node, it is not this node.
 
 **What to do.** Cordon the node, so that pods go elsewhere; read what the Events say; restart the runtime, or the network plugin if it is named.
@@ -33,8 +34,8 @@ The Events are written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.NetworkFailed, diagnosis.NodeSaturated, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
-		facts := podEvents(p, func(e evidence.Event) bool { return !hasSandbox(p, e.About.Object()) }, "FailedCreatePodSandBox")
-		if len(facts) < manyPods {
+		facts := podEvents(p, func(pod *corev1.Pod, _ evidence.Event) bool { return !hasSandbox(pod) }, "FailedCreatePodSandBox")
+		if len(facts) < manyPods || startsOthers(p, facts) {
 			return
 		}
 		p.Report(diagnosis.Finding{
@@ -51,16 +52,16 @@ The Events are written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager
 // manyPods is how many pods in the same trouble make it the node's.
 const manyPods = 3
 
-// hasSandbox tells whether a container of the pod runs, for which it needs a sandbox.
-func hasSandbox(p *diagnosis.Pass, ref evidence.Ref) bool {
-	pod, ok := p.Object(ref).(*corev1.Pod)
-	if !ok {
-		return true
-	}
-	for _, st := range pod.Status.ContainerStatuses {
-		if st.State.Running != nil {
-			return true
-		}
-	}
-	return false
+// hasSandbox tells whether a container of the pod runs or ran, for which it needs a sandbox.
+func hasSandbox(pod *corev1.Pod) bool {
+	st := &pod.Status
+	return slices.ContainsFunc(slices.Concat(st.InitContainerStatuses, st.ContainerStatuses), func(c corev1.ContainerStatus) bool { return c.State.Waiting == nil })
+}
+
+// startsOthers tells whether the node took a pod after one of these failures and made its sandbox, with a network of its own.
+func startsOthers(p *diagnosis.Pass, failed []evidence.Fact) bool {
+	first := slices.MinFunc(failed, func(a, b evidence.Fact) int { return a.At.Compare(b.At) })
+	return slices.ContainsFunc(podsOn(p), func(pod *corev1.Pod) bool {
+		return hasSandbox(pod) && !pod.Spec.HostNetwork && pod.Status.StartTime != nil && pod.Status.StartTime.After(first.At)
+	})
 }

@@ -37,7 +37,7 @@ The threshold is that of node-problem-detector (config/kubelet-counter and conta
 		_ = p.Node()
 		facts := burst(starts(p))
 		service := "kubelet"
-		if logged := append(burst(heard(p, "unit-start")), heard(p, "unit-loop")...); len(facts) == 0 && len(logged) > 0 {
+		if logged := append(burst(heard(p, "unit-start")), heard(p, "unit-loop")...); len(logged) > 0 {
 			facts = append(logged, heard(p, "unit-failed", "program-panic")...)
 			if holds(logged[0].Text, "containerd", "docker", "crio") {
 				service = "container runtime"
@@ -71,8 +71,7 @@ func starts(p *diagnosis.Pass) []evidence.Fact {
 	var facts []evidence.Fact
 	for _, e := range p.NodeEvents("Starting") {
 		booted := slices.ContainsFunc(boots, func(b evidence.Event) bool { return b.Last.Sub(e.Last).Abs() <= time.Minute })
-		stranger := e.Message != "Starting kubelet." || e.Reporter != "" && e.Reporter != "kubelet"
-		if stranger || booted || p.Now().Sub(e.Last) > loopWindow {
+		if e.Message != "Starting kubelet." || booted || p.Now().Sub(e.Last) > loopWindow {
 			continue
 		}
 		for range min(e.Count, loopStarts) {

@@ -16,6 +16,7 @@ import (
 
 // A failure is the newest try to make the pod's sandbox, which failed.
 type failure struct {
+	why   trouble
 	text  string
 	at    time.Time
 	facts []evidence.Fact
@@ -23,25 +24,21 @@ type failure struct {
 
 // failed returns the newest failure to make the sandbox of the pass's pod, if the pod has none now. The words are in the
 // Event alone; the status says that there is no sandbox, which is the second fact.
-func failed(p *diagnosis.Pass) (failure, bool) {
+func failed(p *diagnosis.Pass) failure {
 	events := p.Events("FailedCreatePodSandBox", "NetworkNotReady", "Pulling", "Pulled", "Created", "Started")
 	lacks, ok := noSandbox(p)
 	if len(events) == 0 || !ok {
-		return failure{}, false
+		return failure{}
 	}
 	e := events[len(events)-1]
 	if e.Reason != "FailedCreatePodSandBox" && e.Reason != "NetworkNotReady" {
-		return failure{}, false
+		return failure{}
 	}
-	f := failure{text: e.Message, at: e.First, facts: []evidence.Fact{e.Fact()}}
-	if lacks.Text != "" {
-		f.facts = append(f.facts, lacks)
-	}
-	return f, true
+	return failure{why: classify(e.Message), text: e.Message, at: e.First, facts: []evidence.Fact{e.Fact(), lacks}}
 }
 
 // noSandbox tells whether the pod is on a node and has no sandbox there. A kubelet before 1.29 does not say so: then no
-// container runs and the pod has no address of its own. It cites the condition, or a container that waits.
+// container runs. It cites the condition, or a container that waits, or that the pod is still pending.
 func noSandbox(p *diagnosis.Pass) (evidence.Fact, bool) {
 	st := p.PodStatus()
 	if st.Phase == corev1.PodSucceeded || st.Phase == corev1.PodFailed { // the condition is false again
@@ -63,13 +60,15 @@ func noSandbox(p *diagnosis.Pass) (evidence.Fact, bool) {
 			}, w.Reason == "ContainerCreating" || w.Reason == "PodInitializing"
 		}
 	}
-	return evidence.Fact{}, true
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase " + string(st.Phase),
+	}, st.Phase == corev1.PodPending
 }
 
 // on returns the run of a rule about sandboxes that could not be made for one trouble.
 func on(why trouble, say func(*diagnosis.Pass, *failure) (message string, fixes []diagnosis.Fix)) func(*diagnosis.Pass) {
 	return func(p *diagnosis.Pass) {
-		if f, ok := failed(p); ok && classify(f.text) == why {
+		if f := failed(p); f.why == why {
 			message, fixes := say(p, &f)
 			p.Report(diagnosis.Finding{At: f.at, Confidence: diagnosis.Likely, Message: message, Facts: f.facts, Fixes: fixes})
 		}

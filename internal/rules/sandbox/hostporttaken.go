@@ -38,8 +38,8 @@ The wordings are those of CRI-O's host port manager, of the plugin portmap and o
 	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		fail, ok := failed(p)
-		if !ok || classify(fail.text) != hostPort {
+		fail := failed(p)
+		if fail.why != hostPort {
 			return
 		}
 		f := diagnosis.Finding{At: fail.at, Confidence: diagnosis.Likely, Facts: fail.facts}
@@ -66,7 +66,8 @@ type taken struct{ name, where, text string } // name: "8080/TCP"
 
 func (t taken) same(other taken) bool { return t.name == other.name }
 
-// ports returns the ports of the host that a pod takes.
+// ports returns the ports of the host that a pod takes. On the host's network the API server sets each hostPort to the
+// port of the container (kubernetes pkg/apis/core/v1/defaults.go).
 func ports(spec *corev1.PodSpec) (list []taken) {
 	for i, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 		in := "containers"
@@ -74,15 +75,11 @@ func ports(spec *corev1.PodSpec) (list []taken) {
 			in = "initContainers"
 		}
 		for j, port := range c.Ports {
-			number, field := port.HostPort, "hostPort"
-			if number == 0 && spec.HostNetwork {
-				number, field = port.ContainerPort, "containerPort"
-			}
-			if number != 0 {
+			if port.HostPort != 0 {
 				list = append(list, taken{
-					name:  fmt.Sprintf("%d/%s", number, cmp.Or(port.Protocol, corev1.ProtocolTCP)),
-					where: fmt.Sprintf("spec.%s[%s].ports[%d].%s", in, c.Name, j, field),
-					text:  fmt.Sprintf("%s %d", field, number),
+					name:  fmt.Sprintf("%d/%s", port.HostPort, cmp.Or(port.Protocol, corev1.ProtocolTCP)),
+					where: fmt.Sprintf("spec.%s[%s].ports[%d].hostPort", in, c.Name, j),
+					text:  fmt.Sprintf("hostPort %d", port.HostPort),
 				})
 			}
 		}

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ fails to give back what it gave (CNI DEL): its agent is down, its credentials ex
 stays Terminating, and its address stays taken.
 
 **How it is told from its look-alikes.** By KillPodSandboxError in the newest FailedKillPod Event, no more than a
-quarter of an hour old. KillContainerError in the same Event means that a process cannot be killed. A finalizer keeps
+quarter of an hour old. KillContainerError before it in the same Event means that a process cannot be killed. A finalizer keeps
 the object although everything on the node is gone. A volume that cannot be unmounted gives no such Event.
 
 **What to do.** Repair the plugin on that node as for pods that cannot start: its pod, its credentials, its program.
@@ -46,8 +47,8 @@ containerd's.
 			return
 		}
 		e := events[len(events)-1]
-		at := strings.LastIndex(e.Message, "KillPodSandboxError")
-		if at < 0 || strings.Contains(e.Message, "KillContainerError") || p.Now().Sub(e.Last) > recent {
+		m := kept.FindStringSubmatch(e.Message)
+		if m == nil || p.Now().Sub(e.Last) > recent {
 			return
 		}
 		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
@@ -62,15 +63,14 @@ containerd's.
 		if strings.Contains(e.Message, "network") {
 			what = "the network plugin" + pluginIn(e.Message)
 		}
-		why := strings.TrimPrefix(e.Message[at+len("KillPodSandboxError"):], `: "`)
-		if end := strings.LastIndex(why, `"`); end > 0 {
-			why = why[:end]
-		}
-		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(why))
+		f.Message = fmt.Sprintf("the sandbox of pod %s cannot be taken down on node %s: %s fails: %s", p.About().Name, p.NodeName(), what, said(m[1]))
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Repair %s on node %s; the kubelet then tries again by itself", what, p.NodeName()), Command: onNode(p)}}
 		p.Report(f)
 	},
 }
+
+// kept is how the kubelet quotes why a sandbox stays. Where a container could not be killed either, its error comes first.
+var kept = regexp.MustCompile(`^error killing pod: \[?failed to "KillPodSandbox" for .* with KillPodSandboxError: "(.+?)"?\]?$`)
 
 // recent is how old the newest Event about a try may be to speak of the present: the kubelet tries again within minutes,
 // and its recorder lets one in five through.

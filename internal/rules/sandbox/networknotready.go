@@ -38,12 +38,12 @@ from Kubernetes 1.37.
 	Effect:   diagnosis.SandboxFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.RuntimeFailed, diagnosis.NodeLost},
 	Run: func(p *diagnosis.Pass) {
-		f, ok := failed(p)
-		if !ok || classify(f.text) != notReady {
+		f := failed(p)
+		if f.why != notReady {
 			return
 		}
 		sure := diagnosis.Likely
-		if ready, ok := p.CiteNodeCondition(corev1.NodeReady); ok && classify(ready.Text) == notReady {
+		if ready, _ := p.CiteNodeCondition(corev1.NodeReady); classify(ready.Text) == notReady {
 			sure = diagnosis.Certain
 			f.facts = append(f.facts, ready)
 		}

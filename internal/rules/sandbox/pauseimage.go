@@ -27,7 +27,8 @@ message, and the node's network and the runtime's configuration count, no secret
 **What to do.** Let the node reach that registry, or set the runtime's sandbox image to one it can reach, or load it on
 the node. registry.k8s.io has taken the place of k8s.gcr.io: an old configuration may name the old one.
 
-The wordings are those of containerd internal/cri/server/podsandbox and dockershim docker_sandbox.go.
+The wordings are those of containerd internal/cri/server/podsandbox, dockershim docker_sandbox.go and, as CRI-O passes it on
+without a name, containers/storage errors.go (ErrImageUnknown).
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Pod,
@@ -38,15 +39,15 @@ The wordings are those of containerd internal/cri/server/podsandbox and dockersh
 		diagnosis.StorageFull,
 	},
 	Run: on(pause, func(p *diagnosis.Pass, f *failure) (string, []diagnosis.Fix) {
-		image := "the pause image"
+		image, command := "the pause image", "crio config | grep pause_image; crictl images"
 		if m := pauseName.FindStringSubmatch(f.text); m != nil {
-			image = "pause image " + m[1]
+			image, command = "pause image "+m[1], "crictl pull "+m[1]
 		}
 		why := f.text[strings.LastIndex(f.text, `": `)+1:]
 		return fmt.Sprintf("node %s can make no sandbox for pod %s: it cannot get %s: %s", p.NodeName(), p.About().Name, image, said(strings.TrimPrefix(why, ": "))),
 			[]diagnosis.Fix{{
 				Title:   fmt.Sprintf("Let node %s reach the registry of %s, or set the runtime's sandbox image to one that it can reach", p.NodeName(), image),
-				Command: "crictl pull " + strings.TrimPrefix(image, "pause image "),
+				Command: command,
 			}}
 	}),
 }

@@ -11,7 +11,8 @@ import (
 type trouble string
 
 const (
-	other        trouble = ""
+	none         trouble = "" // the sandbox did not fail
+	other        trouble = "other"
 	elsewhere    trouble = "elsewhere" // cgroups and sysctls: faults of the node and of the pod's settings
 	exhausted    trouble = "exhausted"
 	notReady     trouble = "not ready"
@@ -35,7 +36,7 @@ var wordings = []struct {
 	{elsewhere, []string{"cgroup", "sysctl"}},
 	{other, []string{"containerd.sock", "crio.sock", "docker.sock", "dockershim.sock", "cri-dockerd.sock", "docker daemon"}}, // the runtime itself is down
 	{handler, []string{"no runtime for", "failed to get sandbox runtime", "failed to find runtime handler", "runtimeclass", "unknown runtime"}},
-	{pause, []string{"failed to get sandbox image", "sandbox image", "/pause:", "pause image"}},
+	{pause, []string{"failed to get sandbox image", "sandbox image", "/pause:", "pause image", "image not known"}},
 	{version, []string{"incompatible cni versions", "unsupported cni result version", "unsupported cni version", "does not support config version"}},
 	{missing, []string{"failed to find plugin"}},
 	{exhausted, []string{

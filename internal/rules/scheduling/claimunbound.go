@@ -3,8 +3,10 @@
 package scheduling
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,29 +41,30 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigMissing, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != claim {
+		v := read(p)
+		if v.decided != claim {
 			return
 		}
 		text, name := v.of(claim)[0].text, p.About().Name
 		if m := named.FindStringSubmatch(text); m != nil {
-			message := fmt.Sprintf("pod %s uses the claim %s, which %s", name, m[1], map[bool]string{true: "does not exist", false: "is being deleted"}[m[2] == "not found"])
-			facts := []evidence.Fact{}
-			for _, f := range claims(p) {
-				if f.Text == "claimName "+m[1] {
-					facts = append(facts, f)
-				}
+			message := fmt.Sprintf("pod %s uses the claim %s, which does not exist", name, m[1])
+			fix := diagnosis.Fix{Title: "Create the claim, or correct its name in the pod", Command: "kubectl get pvc -n " + p.About().Namespace}
+			if m[2] == "is being deleted" {
+				message = fmt.Sprintf("pod %s uses the claim %s, which is being deleted", name, m[1])
+				fix.Title = "Make the claim anew when it is gone, which is after the last pod that uses it, or use another"
 			}
-			v.report(p, claim, message, facts, diagnosis.Fix{Title: "Create the claim, or correct its name in the pod", Command: "kubectl get pvc -n " + p.About().Namespace})
+			facts := slices.DeleteFunc(claims(p), func(f evidence.Fact) bool { return f.Text != "claimName "+m[1] })
+			v.report(p, claim, message, facts, fix)
 			return
 		}
-		waits, facts := unbound(p)
+		all, lacking := known(p)
+		waits, facts := unbound(all)
 		fix := diagnosis.Fix{Title: "Look why the claim is not bound: its class, its Events, its provisioner", Command: strings.TrimSpace("kubectl describe pvc -n " + p.About().Namespace + " " + waits)}
 		message := fmt.Sprintf("pod %s waits for a claim that is bound to no volume", name)
 		switch {
 		case waits != "":
 			message = fmt.Sprintf("pod %s waits for the claim %s, which is bound to no volume", name, waits)
-		case bound(p):
+		case lacking == 0 && len(all) > 0:
 			message = fmt.Sprintf("pod %s waited for a claim that is bound by now, and its scheduler has not looked again yet", name)
 			fix = diagnosis.Fix{Title: "Wait some minutes, or delete the pod so that it is looked at anew", Command: "kubectl delete pod -n " + p.About().Namespace + " " + name}
 		}
@@ -71,39 +74,30 @@ Kubernetes 1.37.
 
 var named = regexp.MustCompile(`persistentvolumeclaim "([^"]*)" (not found|is being deleted)`)
 
-// unbound names the first of the pod's claims that is known and not bound, and cites the phase of each.
-func unbound(p *diagnosis.Pass) (string, []evidence.Fact) {
+// unbound names the first of the claims that is not bound, and cites the phase of each.
+func unbound(claims []*corev1.PersistentVolumeClaim) (string, []evidence.Fact) {
 	var first string
 	var facts []evidence.Fact
-	for _, v := range p.PodSpec().Volumes {
-		if v.PersistentVolumeClaim == nil {
-			continue
+	for _, c := range claims {
+		if c.Status.Phase != corev1.ClaimBound {
+			first = cmp.Or(first, c.Name)
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(c), Where: "status.phase", Text: "phase " + string(c.Status.Phase),
+			})
 		}
-		c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
-		if !ok || c.Status.Phase == corev1.ClaimBound {
-			continue
-		}
-		if first == "" {
-			first = c.Name
-		}
-		facts = append(facts, evidence.Fact{
-			Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(c), Where: "status.phase", Text: "phase " + string(c.Status.Phase),
-		})
 	}
 	return first, facts
 }
 
-// bound tells whether every claim of the pod is known and bound.
-func bound(p *diagnosis.Pass) bool {
-	n := 0
-	for _, v := range p.PodSpec().Volumes {
-		if v.PersistentVolumeClaim == nil {
-			continue
-		}
-		c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
-		if n++; !ok || c.Status.Phase != corev1.ClaimBound {
-			return false
+// known returns the pod's claims that are known, and how many are not.
+func known(p *diagnosis.Pass) (list []*corev1.PersistentVolumeClaim, lacking int) {
+	pod, _ := p.Object(p.About()).(*corev1.Pod)
+	for _, ref := range evidence.ClaimsOf(pod) {
+		if c, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, ref.Namespace, ref.Name); ok {
+			list = append(list, c)
+		} else {
+			lacking++
 		}
 	}
-	return n > 0
+	return list, lacking
 }

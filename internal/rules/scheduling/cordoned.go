@@ -35,8 +35,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodeunschedu
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != cordon {
+		v := read(p)
+		if v.decided != cordon {
 			return
 		}
 		var closed obstacle
@@ -46,18 +46,16 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodeunschedu
 				continue
 			}
 			closed.nodes = append(closed.nodes, n.Name)
-			if len(facts) < mostTaints {
-				facts = append(facts, evidence.Fact{
-					Kind: evidence.Node, Source: evidence.FromSpec, About: evidence.RefOf(n), Where: "spec.unschedulable", Text: "unschedulable true",
-				})
-			}
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Node, Source: evidence.FromSpec, About: evidence.RefOf(n), Where: "spec.unschedulable", Text: "unschedulable true",
+			})
 		}
 		for _, r := range v.of(cordon) {
 			closed.count += r.nodes
 		}
 		who := strings.TrimPrefix(closed.who(), "node ")
 		message := fmt.Sprintf("pod %s waits because the nodes that it could use are cordoned: %s", p.About().Name, who)
-		v.report(p, cordon, message, facts, diagnosis.Fix{
+		v.report(p, cordon, message, facts[:min(len(facts), mostTaints)], diagnosis.Fix{
 			Title: "Uncordon " + closed.who() + ", if the maintenance is over", Command: uncordon(closed.nodes),
 		})
 	},

@@ -38,8 +38,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/noderesource
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != device {
+		v := read(p)
+		if v.decided != device {
 			return
 		}
 		var lacks []string

@@ -35,8 +35,8 @@ KEP-3521; the reason is set in kubernetes pkg/registry/core/pod/strategy.go. Rec
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		fact, ok := p.CitePodCondition(corev1.PodScheduled)
-		if !ok || !strings.Contains(fact.Text, "reason "+corev1.PodReasonSchedulingGated) {
+		fact, _ := p.CitePodCondition(corev1.PodScheduled)
+		if !strings.Contains(fact.Text, "reason "+corev1.PodReasonSchedulingGated) {
 			return
 		}
 		facts := []evidence.Fact{fact}

@@ -39,8 +39,8 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != selector {
+		v := read(p)
+		if v.decided != selector {
 			return
 		}
 		spec := p.PodSpec()

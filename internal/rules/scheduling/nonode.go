@@ -26,13 +26,13 @@ The words are written in kubernetes pkg/scheduler/scheduler.go, ErrNoNodesAvaila
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
-	Needs:    evidence.Spec | evidence.Status,
+	Needs:    evidence.Status,
 	Also:     evidence.Node | evidence.Events,
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != noNode || len(p.Nodes()) > 0 || p.PodSpec().NodeName != "" {
+		v := read(p)
+		if v.decided != noNode || len(p.Nodes()) > 0 {
 			return
 		}
 		p.Report(diagnosis.Finding{

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -39,7 +37,7 @@ pkg/controllers/provisioning/scheduling.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.NotScheduled},
 	Run: func(p *diagnosis.Pass) {
-		if p.NodeName() != "" || p.PodStatus().Phase != corev1.PodPending || p.PodMeta().DeletionTimestamp != nil {
+		if p.NodeName() != "" || p.PodMeta().DeletionTimestamp != nil {
 			return
 		}
 		var last evidence.Event
@@ -55,9 +53,9 @@ pkg/controllers/provisioning/scheduling.
 		message := fmt.Sprintf("the autoscaler adds no node for pod %s: %s", p.About().Name, said)
 		fix := diagnosis.Fix{Title: "Add a node group, or node pool, whose nodes would take the pod"}
 		switch {
-		case strings.Contains(said, "max node group size reached"), strings.Contains(said, "max cluster"), strings.Contains(said, "limit"):
+		case limited.MatchString(said):
 			fix.Title = "Raise the limit of the node group that would take the pod"
-		case last.Reason == "NotTriggerScaleUp" && said == "":
+		case said == "":
 			message = fmt.Sprintf("the autoscaler adds no node for pod %s and does not say why", p.About().Name)
 		}
 		fix.Command = "kubectl get configmap -n kube-system cluster-autoscaler-status -o yaml"
@@ -67,6 +65,9 @@ pkg/controllers/provisioning/scheduling.
 		p.Report(diagnosis.Finding{Confidence: diagnosis.Likely, Message: message, Facts: []evidence.Fact{last.Fact()}, Fixes: []diagnosis.Fix{fix}})
 	},
 }
+
+// limited is how it speaks of a size that somebody has set.
+var limited = regexp.MustCompile(`max node group size reached|max cluster|limit`)
 
 // declined is how the autoscaler begins its message, by version.
 var declined = regexp.MustCompile(`^pod didn't trigger scale-up(?: \(it wouldn't fit if a new node is added\))?:? *|^Failed to schedule pod, *`)

@@ -3,6 +3,7 @@
 package scheduling
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -46,9 +47,9 @@ The condition is written in kubernetes pkg/scheduler/schedule_one.go, handleSche
 		if !unseen(p) || len(spec.ResourceClaims) > 0 || spec.SchedulingGroup != nil {
 			return
 		}
-		name, scheduler := p.About().Name, spec.SchedulerName
+		name, scheduler := p.About().Name, cmp.Or(spec.SchedulerName, corev1.DefaultSchedulerName)
 		facts := untold(p)
-		if scheduler == "" || scheduler == corev1.DefaultSchedulerName {
+		if scheduler == corev1.DefaultSchedulerName {
 			p.Report(diagnosis.Finding{
 				Confidence: diagnosis.Likely, Facts: facts,
 				Message: fmt.Sprintf("no scheduler has looked at pod %s: the cluster's scheduler does not run or is stuck", name),

@@ -30,6 +30,7 @@ var words = []struct {
 	{"node.kubernetes.io/unschedulable", cordon},
 	{"untolerated taint", taint},
 	{"that the pod didn't tolerate", taint},
+	{"scheduler-enforced node affinity", other}, // of the scheduler's own configuration
 	{"the requested node name", selector},
 	{"plugin(s) [NodeAffinity]", selector},
 	{"PersistentVolume's node affinity", volumePlace},
@@ -61,7 +62,7 @@ func parse(message string) (verdict, bool) {
 		return verdict{reasons: []reason{{kind: kindOf(said), text: said}}}, said != ""
 	}
 	list, _, _ := strings.Cut(m[2], " preemption: ")
-	if m[2] == "" || strings.HasPrefix(m[2], "preemption: ") {
+	if strings.HasPrefix(m[2], "preemption: ") {
 		list = ""
 	}
 	list = strings.TrimRight(strings.TrimSpace(list), ".,")
@@ -98,7 +99,7 @@ func kindOf(text string) kind {
 		if !strings.Contains(text, w.part) {
 			continue
 		}
-		if name, ok := strings.CutPrefix(text, "Insufficient "); ok && w.kind == room && extended(name) {
+		if name, ok := strings.CutPrefix(text, "Insufficient "); ok && extended(name) {
 			return device
 		}
 		return w.kind

@@ -37,6 +37,9 @@ func TestParse(t *testing.T) {
 			"0/3 nodes are available: 1 node(s) didn't match Pod's node affinity, 1 node(s) didn't match node selector, 1 node(s) had volume node affinity conflict.",
 			[]reason{{selector, 1, "node(s) didn't match Pod's node affinity"}, {selector, 1, "node(s) didn't match node selector"}, {volumePlace, 1, "node(s) had volume node affinity conflict"}},
 		},
+		{"0/3 nodes are available: .", nil},
+		{"0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity.", []reason{{other, 1, "node(s) didn't match scheduler-enforced node affinity"}}},
+		{"0/3 nodes are available: preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", nil},
 		{"0/0 nodes are available: .", []reason{{noNode, 0, "0/0 nodes are available"}}},
 		{"0/3 nodes are unavailable: 3 Insufficient hugepages-2Mi.", []reason{{device, 3, "Insufficient hugepages-2Mi"}}},
 		{"no nodes available to schedule pods", []reason{{noNode, 0, "no nodes available to schedule pods"}}},
@@ -50,6 +53,16 @@ func TestParse(t *testing.T) {
 		if diff := cmp.Diff(test.want, v.reasons, cmp.AllowUnexported(reason{})); diff != "" || ok != (test.want != nil) {
 			t.Errorf("parse(%q) = %t (-want +got):\n%s", test.message, ok, diff)
 		}
+	}
+}
+
+func TestOthers(t *testing.T) {
+	v := verdict{nodes: 4, reasons: []reason{
+		{room, 1, "Insufficient cpu"}, {taint, 2, "node(s) had untolerated taint(s)"}, {volumeUsed, 1, "node(s) had no available disk"},
+	}}
+	want := "; ruled out besides: 2 of 4 nodes by a taint, 1 of 4 nodes by had no available disk"
+	if got := v.others(room); got != want {
+		t.Errorf("others = %q, want %q", got, want)
 	}
 }
 

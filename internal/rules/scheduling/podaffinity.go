@@ -42,11 +42,8 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		k := none
-		if ok {
-			k = v.decides(p)
-		}
+		v := read(p)
+		k := v.decided
 		if k != apart && k != together {
 			return
 		}
@@ -62,7 +59,7 @@ Kubernetes 1.37.
 		case k == together:
 			message = fmt.Sprintf("pod %s must be beside pods with %s, and no node that it could use has one", name, selectors(near))
 			fix = diagnosis.Fix{Title: "Correct the labels that the affinity asks for, or start those pods first", Command: "kubectl get pods -n " + p.About().Namespace + " --show-labels"}
-		case len(far) > 0 && selectsItself(p, far):
+		case selectsItself(p, far):
 			message = fmt.Sprintf("pod %s must not share a %s with another pod of its workload, and %s have one already", name, domain(far), v.on(k))
 		case len(far) > 0:
 			message = fmt.Sprintf("pod %s must not be beside pods with %s, which %s have", name, selectors(far), v.on(k))

@@ -36,8 +36,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/noderesource
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != podCount {
+		v := read(p)
+		if v.decided != podCount {
 			return
 		}
 		message := fmt.Sprintf("no node takes one more pod, so pod %s waits: %s run as many as they may", p.About().Name, v.on(podCount))

@@ -36,8 +36,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodeports; r
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != port {
+		v := read(p)
+		if v.decided != port {
 			return
 		}
 		var facts []evidence.Fact

@@ -40,8 +40,8 @@ Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != spread {
+		v := read(p)
+		if v.decided != spread {
 			return
 		}
 		name, keys := p.About().Name, []string{}

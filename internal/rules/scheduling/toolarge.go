@@ -40,8 +40,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/noderesource
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != room {
+		v := read(p)
+		if v.decided != room {
 			return
 		}
 		var lacks []string

@@ -34,7 +34,7 @@ kubernetes pkg/scheduler/framework/plugins/dynamicresources has the words about 
 	Run: func(p *diagnosis.Pass) {
 		said, facts, sure := hear(p)
 		v, ok := parse(said)
-		if said == "" || ok && v.decides(p) != other || p.PodSpec().NodeName != "" {
+		if said == "" || ok && v.decides(p) != other {
 			return
 		}
 		if ok {

@@ -40,8 +40,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/tainttolerat
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != taint {
+		v := read(p)
+		if v.decided != taint {
 			return
 		}
 		groups, facts := obstacles(p)
@@ -92,13 +92,11 @@ func obstacles(p *diagnosis.Pass) ([]obstacle, []evidence.Fact) {
 				groups = append(groups, obstacle{taint: t, text: t.ToString()})
 			}
 			groups[at].nodes = append(groups[at].nodes, n.Name)
-			if len(facts) < mostTaints {
-				facts = append(facts, cite(n, i))
-			}
+			facts = append(facts, cite(n, i))
 		}
 	}
 	slices.SortStableFunc(groups, func(a, b obstacle) int { return len(b.nodes) - len(a.nodes) })
-	return groups[:min(len(groups), mostTaints)], facts
+	return groups[:min(len(groups), mostTaints)], facts[:min(len(facts), mostTaints)]
 }
 
 func cite(n *corev1.Node, i int) evidence.Fact {

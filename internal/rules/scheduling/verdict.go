@@ -55,25 +55,29 @@ type reason struct {
 
 // A verdict is what the scheduler last said of the pass's pod.
 type verdict struct {
-	nodes   int // that it looked at
+	nodes   int  // that it looked at
+	decided kind // none where the pod waits for no verdict
 	reasons []reason
 	facts   []evidence.Fact
 	sure    diagnosis.Confidence
 }
 
 // read returns the scheduler's verdict: from the pod's condition, or, where that has no words, as in what kubectl
-// describe prints, from its last Event. False when the pod has a node or waits for no verdict.
-func read(p *diagnosis.Pass) (verdict, bool) {
+// describe prints, from its last Event.
+func read(p *diagnosis.Pass) verdict {
 	said, facts, sure := hear(p)
 	v, ok := parse(said)
-	v.facts, v.sure = facts, sure
-	return v, ok
+	if !ok {
+		return verdict{}
+	}
+	v.facts, v.sure, v.decided = facts, sure, v.decides(p)
+	return v
 }
 
 // hear returns the words of the verdict, the facts that hold them, and how sure they make it.
 func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis.Confidence) {
 	status := p.PodStatus()
-	if p.NodeName() != "" || status.Phase != corev1.PodPending && status.Phase != "" || p.PodMeta().DeletionTimestamp != nil {
+	if p.NodeName() != "" || p.PodMeta().DeletionTimestamp != nil {
 		return "", nil, 0
 	}
 	sure = diagnosis.Likely
@@ -86,7 +90,7 @@ func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis
 		}
 		fact, _ := p.CitePodCondition(corev1.PodScheduled)
 		facts, sure = append(facts, fact), diagnosis.Certain
-		if _, ok := parse(c.Message); ok || c.Message != "" {
+		if c.Message != "" {
 			return c.Message, facts, sure
 		}
 	}

@@ -3,6 +3,7 @@
 package scheduling
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,12 +41,8 @@ volumerestrictions; recorded from Kubernetes 1.37.
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.VolumeFailed, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok {
-			return
-		}
-		name, facts := p.About().Name, claims(p)
-		switch v.decides(p) {
+		v, name, facts := read(p), p.About().Name, claims(p)
+		switch v.decided {
 		case volumeUsed:
 			v.report(p, volumeUsed, fmt.Sprintf("another pod uses the volume of pod %s, which only one pod may have at a time", name), facts,
 				diagnosis.Fix{Title: "End the other pod, or use a claim that several pods may share", Command: "kubectl describe pvc -n " + p.About().Namespace})
@@ -76,16 +73,10 @@ volumerestrictions; recorded from Kubernetes 1.37.
 func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 	var first string
 	var facts []evidence.Fact
-	for _, v := range p.PodSpec().Volumes {
-		if v.PersistentVolumeClaim == nil {
-			continue
-		}
-		claim, ok := diagnosis.Get[*corev1.PersistentVolumeClaim](p, p.About().Namespace, v.PersistentVolumeClaim.ClaimName)
-		if !ok {
-			continue
-		}
+	all, _ := known(p)
+	for _, claim := range all {
 		pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", claim.Spec.VolumeName)
-		if !ok || pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		if !ok || pv.Spec.NodeAffinity == nil {
 			continue
 		}
 		var terms []string
@@ -99,17 +90,15 @@ func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 				})
 			}
 		}
-		if first == "" {
-			first = strings.Join(terms, ", ")
-		}
+		first = cmp.Or(first, strings.Join(terms, ", "))
 	}
 	return first, facts
 }
 
 // reachable tells whether the volume can be reached from one of the nodes that are known.
 func reachable(p *diagnosis.Pass, volume string) bool {
-	pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", volume)
-	return ok && slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool {
+	pv, _ := diagnosis.Get[*corev1.PersistentVolume](p, "", volume)
+	return slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool {
 		return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n) })
 	})
 }

@@ -33,8 +33,8 @@ The words are written in kubernetes pkg/scheduler/framework/plugins/nodevolumeli
 	Effect:   diagnosis.NotScheduled,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		v, ok := read(p)
-		if !ok || v.decides(p) != volumeCount {
+		v := read(p)
+		if v.decided != volumeCount {
 			return
 		}
 		message := fmt.Sprintf("no node can attach the volumes of pod %s: %s have as many volumes as they can", p.About().Name, v.on(volumeCount))
