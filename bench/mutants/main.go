@@ -92,9 +92,11 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 		if out, err := build.CombinedOutput(); err != nil {
 			return 0, 0, fmt.Errorf("build the tests of %s: %w: %s", p.folder, err, out)
 		}
-		if p.notices(ctx, 0) {
+		began := time.Now()
+		if p.patience = longest; p.notices(ctx, 0) {
 			return 0, 0, fmt.Errorf("the tests of %s fail without a mutant", p.folder)
 		}
+		p.patience = max(slower*time.Since(began), 2*time.Minute)
 	}
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -117,15 +119,21 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 	return tried, killed, ctx.Err()
 }
 
-// A program is a compiled test: the folder that it runs in and which of its tests count.
-type program struct{ folder, tests, binary string }
+// A program is a compiled test: the folder that it runs in, which of its tests count, and how long it may run before a
+// mutant counts as noticed: it has made something endless.
+type program struct {
+	folder, tests, binary string
+	patience              time.Duration
+}
 
-// patience is how long a test may run before a mutant counts as noticed: it has made something endless.
-const patience = 2 * time.Minute
+const (
+	longest = 20 * time.Minute // that a test may run without a mutant
+	slower  = 20               // times that, with one: many run at the same time
+)
 
 // notices tells whether the tests fail with a mutant.
 func (p program) notices(ctx context.Context, id int) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	test := exec.CommandContext(ctx, p.binary, "-test.failfast", "-test.run", p.tests)
 	test.Dir = p.folder
