@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,8 +93,8 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 		if out, err := build.CombinedOutput(); err != nil {
 			return 0, 0, fmt.Errorf("build the tests of %s: %w: %s", p.folder, err, out)
 		}
-		if p.notices(ctx, 0) {
-			return 0, 0, fmt.Errorf("the tests of %s fail without a mutant", p.folder)
+		if err := p.observe(ctx); err != nil {
+			return 0, 0, err
 		}
 	}
 	var mu sync.Mutex
@@ -118,18 +119,45 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 }
 
 // A program is a compiled test: the folder that it runs in and which of its tests count.
-type program struct{ folder, tests, binary string }
+type program struct {
+	folder, tests, binary string
+	differs               map[int]bool // the mutants that can make a difference to it
+}
 
 // patience is how long a test may run before a mutant counts as noticed: it has made something endless.
 const patience = 2 * time.Minute
 
+// observe runs the tests without a mutant and learns which mutants can make a difference to them.
+func (p *program) observe(ctx context.Context) error {
+	list := p.binary + ".noted"
+	if p.fails(ctx, noted+"="+list) {
+		return fmt.Errorf("the tests of %s fail without a mutant", p.folder)
+	}
+	p.differs = map[int]bool{}
+	data, err := os.ReadFile(list)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for word := range strings.FieldsSeq(string(data)) {
+		if id, err := strconv.Atoi(word); err == nil {
+			p.differs[id] = true
+		}
+	}
+	return nil
+}
+
 // notices tells whether the tests fail with a mutant.
-func (p program) notices(ctx context.Context, id int) bool {
+func (p *program) notices(ctx context.Context, id int) bool {
+	return p.differs[id] && p.fails(ctx, fmt.Sprintf("%s=%d", variable, id))
+}
+
+// fails runs the tests with one more environment variable.
+func (p *program) fails(ctx context.Context, variable string) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	test := exec.CommandContext(ctx, p.binary, "-test.failfast", "-test.run", p.tests)
 	test.Dir = p.folder
-	test.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, id))
+	test.Env = append(os.Environ(), variable)
 	return test.Run() != nil
 }
 

@@ -36,11 +36,9 @@ Numbers and meanings are in NVIDIA's document "XID Errors"; devices of AWS Neuro
 			return
 		}
 		worst, number, means := worstXid(facts)
-		what := "reports a fault of an accelerator"
+		what := "reports a fault of an accelerator: " + headline(worst)
 		if number > 0 {
 			what = fmt.Sprintf("has a GPU with Xid %d: %s", number, means.says)
-		} else if means.says != "" {
-			what = "has a GPU that failed: " + means.says
 		}
 		fix := drain(p, "Drain "+nodeName(p)+", and reset or replace the device")
 		if means.program {

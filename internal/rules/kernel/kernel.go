@@ -65,10 +65,7 @@ func nodeName(p *diagnosis.Pass) string {
 
 // place returns the function in which a report of the kernel says that it happened, and the stack below it.
 func place(f evidence.Fact) (function, stack string) {
-	_, rest, ok := strings.Cut(f.Text, " (in ")
-	if !ok {
-		return "", ""
-	}
+	_, rest, _ := strings.Cut(f.Text, " (in ")
 	rest, _, _ = strings.Cut(strings.TrimSuffix(rest, ")"), ";")
 	function, _, _ = strings.Cut(rest, " < ")
 	return function, rest
@@ -76,11 +73,13 @@ func place(f evidence.Fact) (function, stack string) {
 
 // process returns the name of the process in which it happened.
 func process(f evidence.Fact) string {
-	if i := strings.LastIndex(f.Text, "process "); i >= 0 {
-		return strings.TrimSuffix(f.Text[i+len("process "):], ")")
+	if m := within.FindStringSubmatch(f.Text); m != nil {
+		return m[1]
 	}
 	return ""
 }
+
+var within = regexp.MustCompile(`[(;] ?process ([^()]+)\)$`)
 
 // headline returns a report without the place and the process.
 func headline(f evidence.Fact) string {
