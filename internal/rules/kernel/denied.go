@@ -68,9 +68,4 @@ var allowed = regexp.MustCompile(`permissive=1|code=0x7ffc0000`)
 
 var comm = regexp.MustCompile(`comm="([^"]+)"`)
 
-func auditedProcess(f evidence.Fact) string {
-	if m := comm.FindStringSubmatch(f.Text); m != nil {
-		return m[1]
-	}
-	return ""
-}
+func auditedProcess(f evidence.Fact) string { return matched(comm, f) }

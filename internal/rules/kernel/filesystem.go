@@ -47,13 +47,10 @@ The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c 
 				state = "was shut down after an error: what uses it fails"
 			}
 		}
-		on := ""
-		if names := distinct(facts, device); len(names) > 0 {
-			on = " on " + strings.Join(names, ", ")
-		}
+		on := strings.Join(distinct(facts, device), ", ")
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("a file system of %s%s %s", nodeName(p), on, state),
+			Message: fmt.Sprintf("a file system of %s on %s %s", nodeName(p), on, state),
 			Fixes: []diagnosis.Fix{
 				drain(p, "Move the pods away from "+nodeName(p)),
 				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; "+checker(facts[0])+" /dev/DISK"),
@@ -68,12 +65,7 @@ func checker(f evidence.Fact) string {
 	return cmp.Or(map[string]string{"XFS": "xfs_repair -n", "BTRFS": "btrfs check --readonly"}[sort], "e2fsck -n")
 }
 
-var deviceName = regexp.MustCompile(`journal on device (\S+)-\d+\.|\bdev(?:ice)? ([a-z][a-z0-9-]+)|(?:EXT4-fs|EXT3-fs|XFS) \(([a-z0-9-]+)\)|^nvme (nvme\d+):`)
+var deviceName = regexp.MustCompile(`(?:journal on device|file data on) (\S+)-\d+\b|\bdev(?:ice)? ([a-z][a-z0-9-]+)|^[\w-]+ \(([a-z0-9-]+)\):|^nvme (nvme\d+):`)
 
 // device returns the name of the block device in a record.
-func device(f evidence.Fact) string {
-	if m := deviceName.FindStringSubmatch(f.Text); m != nil {
-		return m[1] + m[2] + m[3] + m[4]
-	}
-	return ""
-}
+func device(f evidence.Fact) string { return matched(deviceName, f) }

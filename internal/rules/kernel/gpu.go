@@ -93,7 +93,7 @@ func worstXid(facts []evidence.Fact) (evidence.Fact, int, xidMeaning) {
 			n, _ = strconv.Atoi(m[1])
 		}
 		meaning, known := xids[n]
-		if n > 0 && !known {
+		if !known {
 			meaning = xidMeaning{"see NVIDIA's list of Xid errors", false}
 		}
 		if i == 0 || means.program && !meaning.program {

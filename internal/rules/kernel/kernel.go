@@ -73,13 +73,16 @@ func place(f evidence.Fact) (function, stack string) {
 
 // process returns the name of the process in which it happened.
 func process(f evidence.Fact) string {
-	if m := within.FindStringSubmatch(f.Text); m != nil {
-		return m[1]
-	}
-	return ""
+	return matched(within, f)
 }
 
 var within = regexp.MustCompile(`[(;] ?process ([^()]+)\)$`)
+
+// matched returns what the groups of a pattern find in a record, "" where it does not fit.
+func matched(pattern *regexp.Regexp, f evidence.Fact) string {
+	m := pattern.FindStringSubmatch(f.Text)
+	return strings.Join(m[min(len(m), 1):], "")
+}
 
 // headline returns a report without the place and the process.
 func headline(f evidence.Fact) string {

@@ -65,12 +65,7 @@ The lines are written by each driver in drivers/net and in net/sched/sch_generic
 // cardName finds the name of the card, which stands before the words; in the watchdog's old form after them.
 var cardName = regexp.MustCompile(`([^\s:]+):? (?:(?:NIC )?Link is|NETDEV WATCHDOG: CPU)|NETDEV WATCHDOG: ([^\s:]+)`)
 
-func cardOf(f evidence.Fact) string {
-	if m := cardName.FindStringSubmatch(f.Text); m != nil {
-		return m[1] + m[2]
-	}
-	return ""
-}
+func cardOf(f evidence.Fact) string { return matched(cardName, f) }
 
 func virtual(card string) bool {
 	for _, prefix := range []string{"veth", "cali", "lxc", "cni", "docker", "br-", "flannel", "tun", "tap", "vxlan"} {

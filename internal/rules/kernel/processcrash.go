@@ -58,19 +58,9 @@ var (
 	inLibrary = regexp.MustCompile(` in ([A-Za-z0-9._+-]+)\[`)
 )
 
-func crashed(f evidence.Fact) string {
-	if m := crasher.FindStringSubmatch(f.Text); m != nil {
-		return strings.TrimPrefix(m[1], "traps: ")
-	}
-	return ""
-}
+func crashed(f evidence.Fact) string { return strings.TrimPrefix(matched(crasher, f), "traps: ") }
 
-func library(f evidence.Fact) string {
-	if m := inLibrary.FindStringSubmatch(f.Text); m != nil {
-		return m[1]
-	}
-	return ""
-}
+func library(f evidence.Fact) string { return matched(inLibrary, f) }
 
 // sortOf says of what a process died.
 func sortOf(f evidence.Fact) string {

@@ -39,7 +39,7 @@ use a volume on disk.
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
 		volume := inMemory(p, &d)
-		full := d.class == belowInit && d.limit != nil && d.limit.Value() > fewBytes
+		full := d.class == belowInit && d.roomy()
 		if d.class != ownLimit && d.class != podLimit && !full || volume == nil {
 			return
 		}

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -41,7 +42,7 @@ real; a heap that fills up again has a leak.
 				said = line
 			}
 		}
-		if _, ordered := p.Order(); ordered || said == "" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 {
+		if _, ordered := p.Order(); ordered || said == "" || slices.Contains(notOwn, a.ExitCode) {
 			return
 		}
 		at, text := signature.Parse(said)
@@ -50,15 +51,13 @@ real; a heap that fills up again has a leak.
 			Message: fmt.Sprintf("Node.js in container %s ran out of heap and ended with exit code %d", a.Of.Container, a.ExitCode),
 			Fixes:   []diagnosis.Fix{{Title: "Set --max-old-space-size in NODE_OPTIONS to about three quarters of the memory limit, and look for a leak if it fills up again", Risk: diagnosis.Restart}},
 		}
-		if c := p.Spec(); c != nil {
-			limit := c.Resources.Limits.Memory()
-			if h, ok := heapOf(c, limit.Value()); ok {
-				f.Message += ", set by " + h.setting
-				f.Facts = append(f.Facts, h.cite(p, c))
-			}
-			if !limit.IsZero() {
-				f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
-			}
+		limit := specOf(p).Resources.Limits.Memory()
+		if h, ok := heapOf(specOf(p), limit.Value()); ok {
+			f.Message += ", set by " + h.setting
+			f.Facts = append(f.Facts, h.cite(p))
+		}
+		if !limit.IsZero() {
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
 		}
 		p.Report(f)
 	},

@@ -5,7 +5,6 @@ package memory
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,8 +70,8 @@ var goSign = regexp.MustCompile(`^(?:GOGC|GODEBUG|GOMAXPROCS|GOTRACEBACK)$`)
 // reads: the garbage collector lets the heap double, up to any size, unless it is told where to end (Go runtime/debug,
 // SetMemoryLimit). Nine tenths leave room for what it does not count.
 func goLimit(p *diagnosis.Pass, limit *resource.Quantity) []diagnosis.Fix {
-	c := p.Spec()
-	if c == nil || limit == nil {
+	c := specOf(p)
+	if limit == nil {
 		return nil
 	}
 	isGo := false
@@ -87,14 +86,4 @@ func goLimit(p *diagnosis.Pass, limit *resource.Quantity) []diagnosis.Fix {
 		Title: "Set GOMEMLIMIT to " + to + ": it is a Go program, and its garbage collector does not know the limit", Risk: diagnosis.Restart,
 		Patch: p.PatchContainer(map[string]any{"env": []any{map[string]any{"name": "GOMEMLIMIT", "value": to}}}),
 	}}
-}
-
-// commandLine returns everything that a container's spec passes to its program: command, arguments and the values of
-// variables.
-func commandLine(c *corev1.Container) string {
-	parts := append(append([]string{}, c.Command...), c.Args...)
-	for _, v := range c.Env {
-		parts = append(parts, v.Value)
-	}
-	return strings.Join(parts, " ")
 }

@@ -3,7 +3,10 @@
 package usage
 
 import (
+	"cmp"
 	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -31,24 +34,22 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		c, used := p.Spec(), usedBy(p)
-		if c == nil || used == nil {
+		if used == nil {
 			return
 		}
 		limit, uses := c.Resources.Limits.Cpu(), used.Usage.Cpu()
 		if limit.IsZero() || float64(uses.MilliValue()) < nearShare*float64(limit.MilliValue()) {
 			return
 		}
-		f := diagnosis.Finding{
+		began := cmp.Or(p.PodStatus().StartTime, &metav1.Time{})
+		p.Report(diagnosis.Finding{
+			At:         began.Time, // nothing says that it was ever different
 			Confidence: diagnosis.Likely, Facts: []evidence.Fact{citeUsage(p, "cpu", uses), p.CiteSpec("resources.limits.cpu", limit.String())},
 			Message: fmt.Sprintf("container %s uses all of its CPU limit of %s and is held back by it (throttled)", c.Name, limit.String()),
 			Fixes: []diagnosis.Fix{{
 				Title: fmt.Sprintf("Double the CPU limit of %s", c.Name), Risk: diagnosis.Restart,
 				Patch: p.PatchContainer(map[string]any{"resources": map[string]any{"limits": map[string]any{"cpu": fmt.Sprintf("%dm", 2*limit.MilliValue())}}}),
 			}},
-		}
-		if start := p.PodStatus().StartTime; start != nil { // nothing says that it was ever different
-			f.At = start.Time
-		}
-		p.Report(f)
+		})
 	},
 }

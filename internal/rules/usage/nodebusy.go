@@ -27,7 +27,7 @@ something follows from it, because a node that is busy does what it is for.
 
 **What to do.** The largest consumers are named. Give those that matter a request of what they need, limit or move the others, add nodes.
 
-80 % and pressure is where trouble begins, as published rules have it; the summary API, which has pressure, needs the right to nodes/proxy or nodes/stats and is not read.
+How long those who want a processor wait (pressure) would tell more; it stands in the kubelet's summary API, which needs a right of its own (nodes/stats) and is not read.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
@@ -36,9 +36,9 @@ something follows from it, because a node that is busy does what it is for.
 	Effect: diagnosis.NodeBusy,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
-		node := p.Node()
+		node := cmp.Or(p.Node(), &corev1.Node{})
 		used, ok := diagnosis.Get[*metricsv1.NodeMetrics](p, "", p.About().Name)
-		if node == nil || !ok {
+		if !ok {
 			return
 		}
 		has, uses := node.Status.Capacity.Cpu(), used.Usage.Cpu()
@@ -52,13 +52,13 @@ something follows from it, because a node that is busy does what it is for.
 			Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity.cpu", Text: "cpu " + has.String(),
 		}}
 		names := largest(p)
-		message := fmt.Sprintf("the processors of node %s are %d%% in use", node.Name, uses.MilliValue()*100/has.MilliValue())
+		message := fmt.Sprintf("the processors of node %s are %d%% in use", p.About().Name, uses.MilliValue()*100/has.MilliValue())
 		if len(names) > 0 {
 			message += ", mostly by " + strings.Join(names, ", ")
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts, Message: message,
-			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + node.Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
+			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + p.About().Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
 		})
 	},
 }
