@@ -5,6 +5,7 @@ package exit
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -80,7 +81,77 @@ var lastWords = map[string]class{
 	"toml: line 3: expected value but found '}' instead":                                 configBroken,
 	`ERROR:  cannot execute INSERT in a read-only transaction`:                           other,
 	"ArgumentError: Missing `secret_key_base` for 'production' environment":              settingMissing,
-	`connection refused`: other,
+	`connection refused`:         other,
+	`usage: shop [-h] --dsn DSN`: other, // with another exit code than 2
+}
+
+// TestUsageAlone: the line that a flag parser prints tells of wrong arguments only with its exit code.
+func TestUsageAlone(t *testing.T) {
+	e := end{block: signature.Block{Headline: "usage: shop [-h] --dsn DSN"}, Attempt: evidence.Attempt{ExitCode: 2}}
+	if got := e.recognise(); got != argumentsWrong {
+		t.Errorf("class %d", got)
+	}
+}
+
+func TestHowLongItLived(t *testing.T) {
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for want, a := range map[string]evidence.Attempt{
+		" after 1m30s": {Started: at, Finished: at.Add(90 * time.Second)},
+		"":             {Finished: at},
+	} {
+		if got := lived(a); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := lived(evidence.Attempt{Started: at}); got != "" {
+		t.Errorf("%q for a run without an end", got)
+	}
+}
+
+func TestWhatATerminationMessageSaysMost(t *testing.T) {
+	for message, want := range map[string]string{
+		"INFO begin\nERROR cannot open the ledger\nINFO bye\n": "cannot open the ledger",
+		"first\r\nthe last one\r\n\n":                          "the last one",
+		"":                                                     "",
+	} {
+		if got := gist(message); got != want {
+			t.Errorf("%q: %q, want %q", message, got, want)
+		}
+	}
+}
+
+func TestWhatWasDenied(t *testing.T) {
+	for said, want := range map[string]int{
+		`"root" execution of the server is not permitted`:     0,
+		"refusing to run as root":                             0,
+		"mkdir /var/lib/x: read-only file system":             1,
+		"ReadOnlyFileSystemException: /data":                  1,
+		"Error: EROFS: open '/app/x'":                         1,
+		"bind() to 0.0.0.0:80 failed (13: Permission denied)": 2,
+		"listen EACCES: permission denied 0.0.0.0:80":         2,
+		"open /data/x: permission denied":                     3,
+	} {
+		if got := denialOf(said); got.why != denials[want].why {
+			t.Errorf("%s: %s", said, got.why)
+		}
+	}
+}
+
+// TestGrants holds the commands for what the API server says may not be done.
+func TestGrants(t *testing.T) {
+	const account = "system:serviceaccount:shop:robot"
+	for _, c := range []struct{ user, verb, resource, group, namespace, want string }{
+		{account, "list", "pods", "", "shop", "kubectl -n shop create role robot-list-pods --verb=list --resource=pods && kubectl -n shop create rolebinding robot-list-pods --role=robot-list-pods --serviceaccount=shop:robot"},
+		{account, "patch", "deployments", "apps", "", "kubectl create clusterrole robot-patch-deployments --verb=patch --resource=deployments.apps && kubectl create clusterrolebinding robot-patch-deployments --clusterrole=robot-patch-deployments --serviceaccount=shop:robot"},
+		{account, "update", "deployments/scale", "apps", "shop", "kubectl -n shop create role robot-update-deployments-scale --verb=update --resource=deployments.apps/scale && kubectl -n shop create rolebinding robot-update-deployments-scale --role=robot-update-deployments-scale --serviceaccount=shop:robot"},
+		{account, "get", "pods/log", "", "shop", "kubectl -n shop create role robot-get-pods-log --verb=get --resource=pods/log && kubectl -n shop create rolebinding robot-get-pods-log --role=robot-get-pods-log --serviceaccount=shop:robot"},
+		{"system:anonymous", "list", "pods", "", "shop", ""},
+		{"system:node:n1:x", "list", "pods", "", "shop", ""},
+	} {
+		if got := grants(c.user, c.verb, c.resource, c.group, c.namespace)[0].Command; got != c.want {
+			t.Errorf("%s %s %s:\n%s\nwant\n%s", c.user, c.verb, c.resource, got, c.want)
+		}
+	}
 }
 
 func TestWordings(t *testing.T) {
@@ -95,7 +166,7 @@ func TestWordings(t *testing.T) {
 
 func TestASettingThatIsThereIsNotMissing(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "x": false} {
-		e := end{spec: &corev1.Container{Env: []corev1.EnvVar{{Name: "SHOP_DSN", Value: value}}}}
+		e := end{spec: corev1.Container{Env: []corev1.EnvVar{{Name: "SHOP_DSN", Value: value}}}}
 		if got, _ := e.lacks("SHOP_DSN is not set"); got != want {
 			t.Errorf("value %q: %t, want %t", value, got, want)
 		}
@@ -109,6 +180,7 @@ func TestTheHeadlineCountsFirst(t *testing.T) {
 		"listen tcp :80: bind: address already in use\nopen /x: permission denied": portTaken,
 		"giving up\nopen /x: permission denied":                                    fileDenied,
 		"giving up\n  at open (/x: permission denied)":                             other,
+		"giving up\n\tat open (/x: permission denied)":                             other,
 	} {
 		block := signature.Block{Lines: strings.Split(lines, "\n")}
 		block.Headline = block.Lines[0]

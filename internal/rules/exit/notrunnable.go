@@ -5,6 +5,7 @@ package exit
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -62,7 +63,7 @@ error" build the image for the node's architecture.
 		}
 		why, fix := explain(complaint, a.ExitCode)
 		f.Message = fmt.Sprintf("%s could not run its command: %s", who(a), why)
-		if c := p.Spec(); c != nil && len(c.Command) > 0 {
+		if c := specOf(p); len(c.Command) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
 		if node := p.Node(); node != nil && strings.Contains(complaint, "exec format error") {
@@ -81,8 +82,8 @@ var (
 // forMemory tells whether the runtime could not start the process for want of memory: it says so, or, with a very low
 // limit, says something else than that about the command.
 func forMemory(p *diagnosis.Pass, complaint string) bool {
-	c := p.Spec()
-	low := c != nil && !c.Resources.Limits.Memory().IsZero() && c.Resources.Limits.Memory().Cmp(tinyLimit) <= 0
+	limit := specOf(p).Resources.Limits.Memory()
+	low := !limit.IsZero() && limit.Cmp(tinyLimit) <= 0
 	return aboutMemory.MatchString(complaint) || low && !aboutCommand(complaint)
 }
 
@@ -94,7 +95,7 @@ func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
 	}
 	complaint := strings.HasSuffix(block.Headline, "not found") || strings.HasSuffix(block.Headline, "ermission denied") ||
 		strings.HasSuffix(block.Headline, "o such file or directory") || block.Kind == signature.Shell
-	return (a.ExitCode == 126 || a.ExitCode == 127) && !unseen(a) && (!found || complaint)
+	return slices.Contains([]int{126, 127}, a.ExitCode) && (!found || complaint)
 }
 
 // cannotExec recognises the line that runc prints as the container's only output when the kernel refuses the program:
