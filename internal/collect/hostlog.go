@@ -25,8 +25,9 @@ const (
 	mostOfASort = 60
 	// mostTasks is how many rows of the kernel's table of tasks are kept of each kill: the largest.
 	mostTasks = 20
-	// maxFactText bounds the text of one record.
-	maxFactText = 400
+	// maxFactText bounds the text of one record. A kill for memory has the paths of two control groups, which systemd makes
+	// more than 200 bytes long, before it comes to what the process held.
+	maxFactText = 1000
 )
 
 // LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or

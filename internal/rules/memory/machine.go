@@ -60,20 +60,12 @@ kernel kills.
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
-		name(&f, grower(p, d.At()))
+		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},
 }
 
 func spaced(name string) string { return strings.TrimLeft(name+" ", " ") }
-
-// At is when the memory ran out: at the kernel's record, else at the end.
-func (d *death) At() time.Time {
-	if k, ok := d.victim(); ok {
-		return k.At
-	}
-	return d.Finished
-}
 
 // grower returns the row of the kernel's table of tasks for the process that held most at that time.
 func grower(p *diagnosis.Pass, at time.Time) kill {
@@ -83,7 +75,7 @@ func grower(p *diagnosis.Pass, at time.Time) kill {
 func largest(rows []evidence.Fact, at time.Time) (top kill) {
 	for _, f := range rows {
 		k := parseTask(f)
-		if f.At.Sub(at).Abs() <= slack && k.anon > top.anon {
+		if f.At.Sub(at).Abs() <= around && k.anon > top.anon {
 			top = k
 		}
 	}

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,7 +39,7 @@ real; a heap that fills up again has a leak.
 		lines := strings.Split(strings.TrimRight(p.Log().Text, "\n"), "\n")
 		said := ""
 		for _, line := range lines[max(0, len(lines)-lastLines):] {
-			if strings.Contains(line, "JavaScript heap out of memory") || strings.Contains(line, "Reached heap limit Allocation failed") {
+			if heapFull.MatchString(line) {
 				said = line
 			}
 		}
@@ -62,3 +63,6 @@ real; a heap that fills up again has a leak.
 		p.Report(f)
 	},
 }
+
+// heapFull are the words of V8 (src/heap, FatalProcessOutOfMemory).
+var heapFull = regexp.MustCompile(`JavaScript heap out of memory|Reached heap limit Allocation failed`)
