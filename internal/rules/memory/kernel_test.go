@@ -223,3 +223,41 @@ func TestWhichAreaIsMeant(t *testing.T) {
 		}
 	}
 }
+
+func TestThePaceOfItsRuns(t *testing.T) {
+	began := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
+	run := func(n int, from, to time.Duration) evidence.Attempt {
+		return evidence.Attempt{Of: evidence.Ref{Attempt: n}, Started: began.Add(from), Finished: began.Add(to)}
+	}
+	const grows = ", 30m0s after its start, about as long as each of its 3 runs took on average: its memory grows until it reaches the limit"
+	for _, c := range []struct {
+		name string
+		run  evidence.Attempt
+		want string
+	}{
+		{"as long as the two before", run(2, time.Hour, 90*time.Minute), grows},
+		{"with back-off between them", run(2, 80*time.Minute, 110*time.Minute), grows},
+		{"much longer than the two before", run(2, 20*time.Minute, 50*time.Minute), ""},
+		{"much shorter than the two before", run(2, 5*time.Hour, 5*time.Hour+30*time.Minute), ""},
+		{"a few minutes, as the two before", run(2, 10*time.Minute, 15*time.Minute), ""},
+		{"at its start", run(2, time.Hour, time.Hour+20*time.Second), ", 20s after its start: it needs more than that to start"},
+		{"of which the start is not known", evidence.Attempt{Of: evidence.Ref{Attempt: 2}, Finished: began}, ""},
+		{"of which the end is not known", evidence.Attempt{Of: evidence.Ref{Attempt: 2}, Started: began.Add(time.Hour)}, ""},
+	} {
+		if got := pace(c.run, began); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestWhatAKilledProcessHeld(t *testing.T) {
+	for text, want := range map[string]string{
+		"anon-rss=2048kB shmem-rss=1024kB": ", holding 3Mi",
+		"anon-rss=0kB shmem-rss=1kB":       ", holding 1Mi",
+		"pid=12":                           "",
+	} {
+		if got := parseKill(evidence.Fact{Text: "oom-kill: " + text}).holding(); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -56,7 +56,8 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("container %s was killed by the kernel for memory, at a limit that is not part of this evidence", d.Of.Container)
 		}
-		f.Message += d.holding() + rhythm(p, d.Attempt)
+		killed, _ := d.victim()
+		f.Message += killed.holding() + rhythm(p, d.Attempt)
 		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)
 		if len(d.kills) > 1 && d.kills[0].At.Add(slack).After(d.kills[len(d.kills)-1].At) {
 			f.Message += fmt.Sprintf("; all of its %d processes were killed together", len(d.kills))
