@@ -52,7 +52,7 @@ error" build the image for the node's architecture.
 		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
-			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
+			if _, ordered := p.Order(); ordered || unseen(a) || !notRun(a, block, found) {
 				return
 			}
 			f.Confidence, complaint = diagnosis.Likely, block.Headline
