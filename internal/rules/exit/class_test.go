@@ -190,3 +190,110 @@ func TestTheHeadlineCountsFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestWhetherItIsAboutTheCommand holds messages of runc, crun and Docker.
+func TestWhetherItIsAboutTheCommand(t *testing.T) {
+	for message, want := range map[string]bool{
+		"": true,
+		`runc create failed: unable to start container process: exec: "/app": stat /app: no such file or directory: unknown`: true,
+		"container_linux.go:380: starting container process caused: exec /app: permission denied":                            true,
+		"standard_init_linux.go:228: exec user process caused: exec format error":                                            true,
+		"crun: open executable: exec format error":                                                                           true,
+		`exec: "/app": argument list too long`:                                                                               false,
+		`exec: "/app": cannot allocate memory`:                                                                               false,
+		"error mounting \"/x\" to rootfs at \"/x\": no such file or directory":                                               false,
+	} {
+		if got := aboutCommand(message); got != want {
+			t.Errorf("%s: %t", message, got)
+		}
+	}
+}
+
+func TestWhatARefusalOfTheKernelLooksLike(t *testing.T) {
+	for line, want := range map[string]bool{
+		"exec /app: exec format error":                                                       true,
+		"exec user process caused: no such file or directory":                                true,
+		"{\"msg\":\"exec container process `/app`: Exec format error\",\"level\":\"error\"}": true,
+		"exec /app: permission denied":                                                       true,
+		"could not exec /app: permission denied":                                             false,
+		"exec /app: input/output error":                                                      false,
+	} {
+		if got := cannotExec(line); got != want {
+			t.Errorf("%s: %t", line, got)
+		}
+	}
+}
+
+func TestWhatTheRefusalMeans(t *testing.T) {
+	for _, c := range []struct {
+		complaint string
+		code      int
+		want      string
+	}{
+		{`create failed: exec: "/app": exec format error: unknown`, 128, `"/app": exec format error: unknown: it is built for another processor, or is not a program`},
+		{"sh: ./run: Permission denied", 126, "sh: ./run: Permission denied: the file is not executable, or is a directory"},
+		{"exec /app/start.sh: no such file or directory", 1, "exec /app/start.sh: no such file or directory: the file is there, but its interpreter or loader is not"},
+		{"sh: 1: serve: not found", 127, "sh: 1: serve: not found: there is no such program in the image"},
+		{`exec: "/app": stat /app: no such file or directory`, 128, `"/app": stat /app: no such file or directory: there is no such program in the image`},
+		{"", 126, "exit code 126, the shell's for a command that is not executable"},
+		{"", 127, "exit code 127, the shell's for a command that is not found"},
+		{"something else", 128, "something else"},
+	} {
+		if why, _ := explain(c.complaint, c.code); why != c.want {
+			t.Errorf("%s: %s, want %s", c.complaint, why, c.want)
+		}
+	}
+}
+
+func TestWhenALogFellSilent(t *testing.T) {
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	lines := func(n int, every time.Duration) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(at.Add(time.Duration(i)*every).Format(time.RFC3339Nano) + " line\n")
+		}
+		return b.String() + "no time\n" + at.Add(time.Hour).Format(time.RFC3339Nano) + " later\n"
+	}
+	for name, c := range map[string]struct {
+		log   string
+		first time.Duration
+		want  time.Duration // of the pause; -1: nothing
+	}{
+		"a long silence":       {lines(20, time.Second), time.Minute, time.Second},
+		"a short one":          {lines(20, time.Second), 25 * time.Second, -1},
+		"no longer than usual": {lines(20, 20*time.Second), 400 * time.Second, -1},
+		"few lines":            {lines(5, time.Second), time.Minute, -1},
+	} {
+		_, last, pause := silence(c.log, at.Add(c.first))
+		if want := c.want; (want < 0) != last.IsZero() || want >= 0 && pause != want {
+			t.Errorf("%s: last at %s, pause %s", name, last, pause)
+		}
+	}
+}
+
+func TestWhoDeclaresAPort(t *testing.T) {
+	port := func(name string, n int32) corev1.Container {
+		return corev1.Container{Name: name, Ports: []corev1.ContainerPort{{ContainerPort: n}}}
+	}
+	spec := &corev1.PodSpec{InitContainers: []corev1.Container{port("proxy", 15001)}, Containers: []corev1.Container{port("app", 8080), port("web", 9090)}}
+	for of, want := range map[string]string{"8080": "", "9090": "web", "15001": "proxy", "1": ""} {
+		if got := declares(spec, "app", of); got != want {
+			t.Errorf("%s: %q, want %q", of, got, want)
+		}
+	}
+}
+
+func TestWhereASettingComesFrom(t *testing.T) {
+	for want, from := range map[string]*corev1.EnvVarSource{
+		".secretKeyRef key k, name n":       {SecretKeyRef: &corev1.SecretKeySelector{Key: "k", LocalObjectReference: corev1.LocalObjectReference{Name: "n"}}},
+		".configMapKeyRef key k, name n":    {ConfigMapKeyRef: &corev1.ConfigMapKeySelector{Key: "k", LocalObjectReference: corev1.LocalObjectReference{Name: "n"}}},
+		".fileKeyRef key k, path p":         {FileKeyRef: &corev1.FileKeySelector{Key: "k", Path: "p"}},
+		".fieldRef fieldPath f":             {FieldRef: &corev1.ObjectFieldSelector{FieldPath: "f"}},
+		".resourceFieldRef resource limits": {ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits"}},
+		" valueFrom map[]":                  {},
+	} {
+		if where, text := source(from); where+" "+text != want {
+			t.Errorf("%s %s, want %s", where, text, want)
+		}
+	}
+}
