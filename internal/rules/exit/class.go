@@ -64,7 +64,7 @@ func readEnd(p *diagnosis.Pass) end {
 	e.said = e.block.Headline
 	_, ordered := p.Order()
 	switch {
-	case ordered || unseen(e.Attempt) || unrunnable(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+	case ordered || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked

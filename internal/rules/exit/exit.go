@@ -65,6 +65,9 @@ func unrunnable(a evidence.Attempt) bool {
 	return slices.Contains([]string{"StartError", "ContainerCannotRun"}, a.Reason)
 }
 
+// madeUp tells whether the exit code is not the process' own: nobody saw the end, or it never ran.
+func madeUp(a evidence.Attempt) bool { return unseen(a) || unrunnable(a) }
+
 // byItself tells whether an attempt whose end was seen ended by its own doing, as far as its exit code can tell: with an
 // error, and not by SIGKILL or SIGTERM.
 func byItself(a evidence.Attempt) bool {
@@ -84,7 +87,7 @@ func podEnded(p *diagnosis.Pass, a evidence.Attempt) bool {
 
 // withPod reports an end by a signal for which no order was recorded, where the end of the pod accounts for it.
 func withPod(p *diagnosis.Pass, a evidence.Attempt) {
-	if podEnded(p, a) && !unseen(a) {
+	if podEnded(p, a) && !madeUp(a) {
 		p.Report(diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact()},
 			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),
