@@ -95,16 +95,17 @@ func TestUsageAlone(t *testing.T) {
 
 func TestHowLongItLived(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	for want, a := range map[string]evidence.Attempt{
-		" after 1m30s": {Started: at, Finished: at.Add(90 * time.Second)},
-		"":             {Finished: at},
+	for _, c := range []struct {
+		run  evidence.Attempt
+		want string
+	}{
+		{evidence.Attempt{Started: at, Finished: at.Add(90 * time.Second)}, " after 1m30s"},
+		{evidence.Attempt{Finished: at}, ""},
+		{evidence.Attempt{Started: at}, ""},
 	} {
-		if got := lived(a); got != want {
-			t.Errorf("%q, want %q", got, want)
+		if got := lived(c.run); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
-	}
-	if got := lived(evidence.Attempt{Started: at}); got != "" {
-		t.Errorf("%q for a run without an end", got)
 	}
 }
 
