@@ -93,22 +93,6 @@ func TestUsageAlone(t *testing.T) {
 	}
 }
 
-func TestHowLongItLived(t *testing.T) {
-	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		run  evidence.Attempt
-		want string
-	}{
-		{evidence.Attempt{Started: at, Finished: at.Add(90 * time.Second)}, " after 1m30s"},
-		{evidence.Attempt{Finished: at}, ""},
-		{evidence.Attempt{Started: at}, ""},
-	} {
-		if got := lived(c.run); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
-		}
-	}
-}
-
 func TestWhatATerminationMessageSaysMost(t *testing.T) {
 	for message, want := range map[string]string{
 		"INFO begin\nERROR cannot open the ledger\nINFO bye\n": "cannot open the ledger",
