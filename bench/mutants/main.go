@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,8 +94,9 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 			return 0, 0, fmt.Errorf("build the tests of %s: %w: %s", p.folder, err, out)
 		}
 		began := time.Now()
-		if p.patience = longest; p.notices(ctx, 0) {
-			return 0, 0, fmt.Errorf("the tests of %s fail without a mutant", p.folder)
+		p.patience = longest
+		if err := p.observe(ctx); err != nil {
+			return 0, 0, err
 		}
 		p.patience = max(slower*time.Since(began), 2*time.Minute)
 	}
@@ -124,6 +126,7 @@ func tryFamily(ctx context.Context, scratch, family string, every int) (tried, k
 type program struct {
 	folder, tests, binary string
 	patience              time.Duration
+	differs               map[int]bool // the mutants that can make a difference to it
 }
 
 const (
@@ -131,13 +134,37 @@ const (
 	slower  = 20               // times that, with one: many run at the same time
 )
 
+// observe runs the tests without a mutant and learns which mutants can make a difference to them.
+func (p *program) observe(ctx context.Context) error {
+	list := p.binary + ".noted"
+	if p.fails(ctx, noted+"="+list) {
+		return fmt.Errorf("the tests of %s fail without a mutant", p.folder)
+	}
+	p.differs = map[int]bool{}
+	data, err := os.ReadFile(list)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for word := range strings.FieldsSeq(string(data)) {
+		if id, err := strconv.Atoi(word); err == nil {
+			p.differs[id] = true
+		}
+	}
+	return nil
+}
+
 // notices tells whether the tests fail with a mutant.
-func (p program) notices(ctx context.Context, id int) bool {
+func (p *program) notices(ctx context.Context, id int) bool {
+	return p.differs[id] && p.fails(ctx, fmt.Sprintf("%s=%d", variable, id))
+}
+
+// fails runs the tests with one more environment variable.
+func (p *program) fails(ctx context.Context, variable string) bool {
 	ctx, cancel := context.WithTimeout(ctx, p.patience)
 	defer cancel()
 	test := exec.CommandContext(ctx, p.binary, "-test.failfast", "-test.run", p.tests)
 	test.Dir = p.folder
-	test.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, id))
+	test.Env = append(os.Environ(), variable)
 	return test.Run() != nil
 }
 

@@ -17,6 +17,10 @@ import (
 // variable is the name of the environment variable that tells a test program which mutant to be; 0 is none.
 const variable = "INQUEST_MUTANT"
 
+// noted is the name of the environment variable that names a file for the mutants that a run without one tells from it:
+// those whose condition is asked and is not what the mutant makes it. No other can be noticed by that run.
+const noted = "INQUEST_MUTANTS_NOTED"
+
 // A mutant is one condition that is no longer asked.
 type mutant struct {
 	id    int
@@ -32,12 +36,33 @@ func (m mutant) String() string {
 // switches is the file that a package gets: what its conditions are asked through.
 const switches = `package %s
 
-import "os"
+import (
+	"fmt"
+	"os"
+	"sync"
+)
 
-var mutantNow = os.Getenv(%q)
+var (
+	mutantNow  = os.Getenv(%q)
+	mutantsOut = os.Getenv(%q)
+	mutantSeen sync.Map
+)
 
 func mutantOr(condition bool, yes, no string) bool {
+	if mutantsOut != "" {
+		mutantNote(map[bool]string{true: no, false: yes}[condition])
+	}
 	return mutantNow == yes || mutantNow != no && condition
+}
+
+func mutantNote(id string) {
+	if _, seen := mutantSeen.LoadOrStore(id, true); seen {
+		return
+	}
+	if f, err := os.OpenFile(mutantsOut, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		fmt.Fprintln(f, id)
+		f.Close()
+	}
 }
 `
 
@@ -78,7 +103,7 @@ func mutate(folder, pkg string) ([]mutant, string, error) {
 			return nil, "", err
 		}
 	}
-	if err := put(filepath.Join(pkg, "mutant_switches.go"), fmt.Appendf(nil, switches, filepath.Base(pkg), variable)); err != nil {
+	if err := put(filepath.Join(pkg, "mutant_switches.go"), fmt.Appendf(nil, switches, filepath.Base(pkg), variable, noted)); err != nil {
 		return nil, "", err
 	}
 	overlay, err := writeOverlay(folder, replace)

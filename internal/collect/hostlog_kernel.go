@@ -18,74 +18,73 @@ var kernelWords = []struct {
 }{
 	{"", []string{"Thermal monitoring enabled"}},
 	{"", []string{"MCE: In-kernel MCE decoding enabled"}},
-	{"kernel-panic", []string{"Kernel panic - not syncing"}},          // kernel/panic.c
-	{"kernel-panic", []string{"Kernel Panic - not syncing"}},          //
-	{"soft-lockup", []string{"soft lockup - CPU#"}},                   // kernel/watchdog.c
-	{"soft-lockup", []string{"BUG: workqueue lockup"}},                // kernel/workqueue.c
-	{"hard-lockup", []string{"hard LOCKUP"}},                          // kernel/watchdog_perf.c
-	{"hard-lockup", []string{"LOCKUP on cpu"}},                        //
-	{"rcu-stall", []string{"rcu", "detected stall"}},                  // kernel/rcu/tree_stall.h
-	{"rcu-stall", []string{"rcu", "self-detected stall"}},             //
-	{"rcu-stall", []string{"rcu", "detected expedited stall"}},        //
-	{"netdev-leak", []string{"unregister_netdevice: waiting for"}},    // net/core/dev.c
-	{"conntrack-full", []string{"conntrack: table full"}},             // net/netfilter/nf_conntrack_core.c
-	{"neighbour-full", []string{"neighbor table overflow"}},           // net/core/neighbour.c
-	{"neighbour-full", []string{"Neighbour table overflow"}},          //
-	{"tcp-memory", []string{"TCP: out of memory"}},                    // net/ipv4/tcp.c
-	{"tcp-memory", []string{"too many orphaned sockets"}},             //
-	{"link-stuck", []string{"NETDEV WATCHDOG", "timed out"}},          // net/sched/sch_generic.c
-	{"link-down", []string{"NIC Link is Down"}},                       // drivers/net
-	{"link-down", []string{": Link is Down"}},                         // drivers/net/phy/phy.c
-	{"link-up", []string{"Link is Up"}},                               //
-	{"fs-readonly", []string{"emounting filesystem read-only"}},       // fs/ext4/super.c
-	{"fs-readonly", []string{"forced readonly"}},                      // fs/btrfs/super.c
-	{"fs-error", []string{"EXT4-fs error"}},                           // fs/ext4/super.c
-	{"fs-error", []string{"EXT3-fs error"}},                           //
-	{"fs-error", []string{"Aborting journal on device"}},              // fs/jbd2/journal.c
-	{"fs-error", []string{"JBD2: Detected IO errors"}},                // fs/jbd2/commit.c
-	{"fs-error", []string{"XFS (", "hutting down filesystem"}},        // fs/xfs/xfs_fsops.c
-	{"fs-error", []string{"XFS (", "Shut down filesystem"}},           //
-	{"fs-error", []string{"XFS (", "orruption"}},                      // fs/xfs/xfs_error.c
-	{"fs-error", []string{"XFS (", "metadata I/O error"}},             // fs/xfs/xfs_buf.c
-	{"fs-error", []string{"BTRFS", "error (device"}},                  // fs/btrfs/messages.c
-	{"fs-error", []string{"BTRFS critical"}},                          //
-	{"io-error", []string{"I/O error, dev "}},                         // block/blk-core.c
-	{"io-error", []string{"Buffer I/O error on dev"}},                 // fs/buffer.c
-	{"io-error", []string{"critical medium error, dev "}},             // block/blk-core.c
-	{"io-error", []string{"critical target error, dev "}},             //
-	{"io-error", []string{"rejecting I/O to offline device"}},         // drivers/scsi/scsi_lib.c
-	{"io-error", []string{"nvme", "I/O", "timeout,"}},                 // drivers/nvme/host/pci.c
-	{"io-error", []string{"nvme", "controller is down; will reset"}},  //
-	{"nfs-hang", []string{"nfs: server", "not responding"}},           // net/sunrpc/clnt.c
-	{"nfs-ok", []string{"nfs: server", " OK"}},                        //
-	{"mce", []string{"[Hardware Error]"}},                             // arch/x86/kernel/cpu/mce/core.c, drivers/acpi/apei/ghes.c
-	{"mce", []string{"Machine check events logged"}},                  //
-	{"mce", []string{"EDAC ", " CE "}},                                // drivers/edac/edac_mc.c
-	{"mce", []string{"EDAC ", " UE "}},                                //
-	{"mce", []string{"memory read error on"}},                         //
-	{"mce", []string{"Memory failure: 0x"}},                           // mm/memory-failure.c
-	{"throttled", []string{"temperature above threshold, cpu clock"}}, // arch/x86/kernel/cpu/mce/therm_throt.c
-	{"throttled", []string{"temperature/speed", "throttled"}},         //
-	{"xid", []string{"NVRM: Xid"}},                                    // NVIDIA's open-gpu-kernel-modules
-	{"xid", []string{"NVRM:", "fallen off the bus"}},                  //
-	{"xid", []string{"NVRM:", "RmInitAdapter failed"}},                //
-	{"nvlink", []string{"nvidia-nvswitch", "SXid"}},                   //
-	{"nvlink", []string{"NVRM:", "NVLink", "rror"}},                   //
-	{"nvlink", []string{"knvlink", "fail"}},                           //
-	{"neuron-error", []string{"NEURON_HW_ERR"}},                       // AWS's neuron driver
-	{"fork-failed", []string{"cgroup: fork rejected by pids"}},        // kernel/cgroup/pids.c
-	{"file-table", []string{"VFS: file-max limit"}},                   // fs/file_table.c
-	{"apparmor", []string{`apparmor="DENIED"`}},                       // security/apparmor/audit.c
-	{"selinux", []string{"avc:", "denied"}},                           // security/selinux/avc.c
-	{"seccomp", []string{"type=1326"}},                                // AUDIT_SECCOMP of include/uapi/linux/audit.h
-	{"page-allocation", []string{"page allocation failure: order:"}},  // mm/page_alloc.c
-	{"memcg-leak", []string{"SLUB: Unable to allocate memory"}},       // mm/slub.c
-	{"memcg-leak", []string{"mem_cgroup", "leak"}},                    //
-	{"clock", []string{"Marking clocksource", "as unstable"}},         // kernel/time/clocksource.c
-	{"boot", []string{"Linux version "}},                              // init/version.c
-	{"shutdown", []string{"reboot: Restarting system"}},               // kernel/reboot.c
-	{"shutdown", []string{"reboot: Power down"}},                      //
-	{"overlay-corrupt", []string{"overlayfs:", "failed"}},             // fs/overlayfs
+	{"kernel-panic", []string{"Kernel panic - not syncing"}},         // kernel/panic.c
+	{"kernel-panic", []string{"Kernel Panic - not syncing"}},         //
+	{"soft-lockup", []string{"soft lockup - CPU#"}},                  // kernel/watchdog.c
+	{"soft-lockup", []string{"BUG: workqueue lockup"}},               // kernel/workqueue.c
+	{"hard-lockup", []string{"hard LOCKUP"}},                         // kernel/watchdog_perf.c
+	{"hard-lockup", []string{"LOCKUP on cpu"}},                       //
+	{"rcu-stall", []string{"rcu", "detected stall"}},                 // kernel/rcu/tree_stall.h
+	{"rcu-stall", []string{"rcu", "self-detected stall"}},            //
+	{"rcu-stall", []string{"rcu", "detected expedited stall"}},       //
+	{"netdev-leak", []string{"unregister_netdevice: waiting for"}},   // net/core/dev.c
+	{"conntrack-full", []string{"conntrack: table full"}},            // net/netfilter/nf_conntrack_core.c
+	{"neighbour-full", []string{"neighbor table overflow"}},          // net/core/neighbour.c
+	{"neighbour-full", []string{"Neighbour table overflow"}},         //
+	{"tcp-memory", []string{"TCP: out of memory"}},                   // net/ipv4/tcp.c
+	{"tcp-memory", []string{"too many orphaned sockets"}},            //
+	{"link-stuck", []string{"NETDEV WATCHDOG", "timed out"}},         // net/sched/sch_generic.c
+	{"link-down", []string{"NIC Link is Down"}},                      // drivers/net
+	{"link-down", []string{": Link is Down"}},                        // drivers/net/phy/phy.c
+	{"link-up", []string{"Link is Up"}},                              //
+	{"fs-readonly", []string{"emounting filesystem read-only"}},      // fs/ext4/super.c
+	{"fs-readonly", []string{"forced readonly"}},                     // fs/btrfs/super.c
+	{"fs-error", []string{"EXT4-fs error"}},                          // fs/ext4/super.c
+	{"fs-error", []string{"EXT3-fs error"}},                          //
+	{"fs-error", []string{"Aborting journal on device"}},             // fs/jbd2/journal.c
+	{"fs-error", []string{"JBD2: Detected IO errors"}},               // fs/jbd2/commit.c
+	{"fs-error", []string{"XFS (", "hutting down filesystem"}},       // fs/xfs/xfs_fsops.c
+	{"fs-error", []string{"XFS (", "Shut down filesystem"}},          //
+	{"fs-error", []string{"XFS (", "orruption"}},                     // fs/xfs/xfs_error.c
+	{"fs-error", []string{"XFS (", "metadata I/O error"}},            // fs/xfs/xfs_buf.c
+	{"fs-error", []string{"BTRFS", "error (device"}},                 // fs/btrfs/messages.c
+	{"fs-error", []string{"BTRFS critical"}},                         //
+	{"io-error", []string{"I/O error, dev "}},                        // block/blk-core.c
+	{"io-error", []string{"Buffer I/O error on dev"}},                // fs/buffer.c
+	{"io-error", []string{"critical medium error, dev "}},            // block/blk-core.c
+	{"io-error", []string{"critical target error, dev "}},            //
+	{"io-error", []string{"rejecting I/O to offline device"}},        // drivers/scsi/scsi_lib.c
+	{"io-error", []string{"nvme", "I/O", "timeout,"}},                // drivers/nvme/host/pci.c
+	{"io-error", []string{"nvme", "controller is down; will reset"}}, //
+	{"nfs-hang", []string{"nfs: server", "not responding"}},          // net/sunrpc/clnt.c
+	{"nfs-ok", []string{"nfs: server", " OK"}},                       //
+	{"mce", []string{"[Hardware Error]"}},                            // arch/x86/kernel/cpu/mce/core.c, drivers/acpi/apei/ghes.c
+	{"mce", []string{"Machine check events logged"}},                 //
+	{"mce", []string{"EDAC ", " CE "}},                               // drivers/edac/edac_mc.c
+	{"mce", []string{"EDAC ", " UE "}},                               //
+	{"mce", []string{"memory read error on"}},                        //
+	{"mce", []string{"Memory failure: 0x"}},                          // mm/memory-failure.c
+	{"throttled", []string{"above threshold, cpu clock"}},            // drivers/thermal/intel/therm_throt.c
+	{"xid", []string{"NVRM: Xid"}},                                   // NVIDIA's open-gpu-kernel-modules
+	{"xid", []string{"NVRM:", "fallen off the bus"}},                 //
+	{"xid", []string{"NVRM:", "RmInitAdapter failed"}},               //
+	{"nvlink", []string{"nvidia-nvswitch", "SXid"}},                  //
+	{"nvlink", []string{"NVRM:", "NVLink", "rror"}},                  //
+	{"nvlink", []string{"knvlink", "fail"}},                          //
+	{"neuron-error", []string{"NEURON_HW_ERR"}},                      // AWS's neuron driver
+	{"fork-failed", []string{"cgroup: fork rejected by pids"}},       // kernel/cgroup/pids.c
+	{"file-table", []string{"VFS: file-max limit"}},                  // fs/file_table.c
+	{"apparmor", []string{`apparmor="DENIED"`}},                      // security/apparmor/audit.c
+	{"selinux", []string{"avc:", "denied"}},                          // security/selinux/avc.c
+	{"seccomp", []string{"type=1326"}},                               // AUDIT_SECCOMP of include/uapi/linux/audit.h
+	{"page-allocation", []string{"page allocation failure: order:"}}, // mm/page_alloc.c
+	{"memcg-leak", []string{"SLUB: Unable to allocate memory"}},      // mm/slub.c
+	{"memcg-leak", []string{"mem_cgroup", "leak"}},                   //
+	{"clock", []string{"Marking clocksource", "as unstable"}},        // kernel/time/clocksource.c
+	{"boot", []string{"Linux version "}},                             // init/version.c
+	{"shutdown", []string{"reboot: Restarting system"}},              // kernel/reboot.c
+	{"shutdown", []string{"reboot: Power down"}},                     //
+	{"overlay-corrupt", []string{"overlayfs:", "failed"}},            // fs/overlayfs
 }
 
 // oopsWords begin the report of a fault of the kernel's own: arch/x86/mm/fault.c, arch/x86/kernel/traps.c,

@@ -53,7 +53,7 @@ func (t *trace) goesOn(sort, text string) bool {
 // headline takes what the first lines say of the process and the place.
 func (t *trace) headline(text string) {
 	t.lines++
-	if m := headPlace.FindStringSubmatch(text); m != nil && t.place == "" && !strings.Contains(text, "in atomic") {
+	if m := headPlace.FindStringSubmatch(text); m != nil && t.place == "" && !strings.Contains(text, "in atomic") && m[1] != "process" {
 		t.place = m[1]
 	}
 	if m := lockedTask.FindStringSubmatch(text); m != nil && t.process == "" {

@@ -43,14 +43,9 @@ a rollout and fail at their next start.
 		if low := strings.ToLower(e.said); noFile.MatchString(low) && !strings.Contains(low, "conf") {
 			why, fix.Title = "it does not find a file that it needs: ", "Put the file where the message says, or correct the path"
 		}
-		c := p.Spec()
-		if c == nil {
-			p.Report(e.finding(p, why+e.said, fix))
-			return
-		}
 		f := e.finding(p, why+e.said, fix)
 		for _, v := range p.PodSpec().Volumes {
-			for _, m := range c.VolumeMounts {
+			for _, m := range specOf(p).VolumeMounts {
 				if m.Name == v.Name && v.ConfigMap != nil {
 					mount := p.CiteSpec("volumeMounts["+m.MountPath+"]", "")
 					mount.Text = "mountPath " + m.MountPath + ", name " + m.Name

@@ -3,6 +3,7 @@
 package exit
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ type end struct {
 	inLog bool
 	said  string // the line that tells the class, else the headline
 	last  string // the last line of the log
-	spec  *corev1.Container
+	spec  corev1.Container
 	names []string
 	class class
 }
@@ -56,14 +57,14 @@ type end struct {
 func endOf(p *diagnosis.Pass) end { return diagnosis.Memo(p, "exit", func() end { return readEnd(p) }) }
 
 func readEnd(p *diagnosis.Pass) end {
-	e := end{Attempt: p.Attempt(), spec: p.Spec(), last: lastLine(p.Log().Text)}
+	e := end{Attempt: p.Attempt(), spec: *specOf(p), last: lastLine(p.Log().Text)}
 	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
 		e.block, _ = signature.Find(e.Message)
 	}
 	e.said = e.block.Headline
 	_, ordered := p.Order()
 	switch {
-	case ordered || unseen(e.Attempt) || unrunnable(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+	case ordered || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked
@@ -72,7 +73,7 @@ func readEnd(p *diagnosis.Pass) end {
 		if c := e.recognise(); slices.Contains(quiet, c) {
 			e.class = c
 		}
-	case e.childDied() && (e.ExitCode == 137 || byItself(e.Attempt)):
+	case e.childDied():
 		e.class = childEnded
 	case byItself(e.Attempt):
 		e.class = erred
@@ -97,13 +98,14 @@ func (e *end) worded(line string) class {
 	if missing {
 		return settingMissing
 	}
-	data := unparsed.MatchString(low) && !strings.Contains(low, "tcp://") // which Kubernetes sets for each Service
-	for _, h := range signature.Hits(line) {
-		if c := problems[h.Signature.Problem]; c != other && !named && !data {
-			return c
-		}
+	if data := unparsed.MatchString(low) && !strings.Contains(low, "tcp://"); named || data { // which Kubernetes sets for each Service
+		return other
 	}
-	return other
+	var known []class
+	for _, h := range signature.Hits(line) {
+		known = append(known, problems[h.Signature.Problem])
+	}
+	return cmp.Or(known...)
 }
 
 // unparsed are the words for a value that is no number, or no JSON at all but, as a rule, a page: as often of the data that a
@@ -127,8 +129,8 @@ func (e *end) recognise() class {
 		e.said = e.last
 		return reloaded
 	}
-	for i, line := range append([]string{e.block.Headline}, e.block.Lines...) {
-		frame := i > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"))
+	for _, line := range append([]string{e.block.Headline}, e.block.Lines...) {
+		frame := strings.TrimLeft(line, " \t") != line
 		if c := e.worded(line); c != other && !frame {
 			e.said = line
 			return c

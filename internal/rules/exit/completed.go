@@ -5,8 +5,6 @@ package exit
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -42,12 +40,13 @@ mode) or lacks an argument: its main process must stay in the foreground.
 		if e.class != finished {
 			return
 		}
-		policy := p.CiteSpec("restartPolicy", corev1.ContainerRestartPolicyAlways)
-		if c := p.Spec(); c == nil || c.RestartPolicy == nil {
-			if p.PodSpec().RestartPolicy != corev1.RestartPolicyAlways {
-				return
-			}
-			policy.About, policy.Where = a.Of.Object(), "spec.restartPolicy"
+		policy := p.CiteSpec("restartPolicy", p.PodSpec().RestartPolicy)
+		policy.About, policy.Where = a.Of.Object(), "spec.restartPolicy"
+		if own := specOf(p).RestartPolicy; own != nil {
+			policy = p.CiteSpec("restartPolicy", *own)
+		}
+		if policy.Text != "restartPolicy Always" {
+			return
 		}
 		f := diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Certain,

@@ -3,8 +3,11 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -57,8 +60,8 @@ the node ended it, and that finding is the cause; otherwise who ended it stays o
 
 // began is when a run began at the earliest: when its pod did where its own start was lost.
 func began(p *diagnosis.Pass, a evidence.Attempt) time.Time {
-	if start := p.PodStatus().StartTime; a.Started.IsZero() && start != nil {
-		return start.Time
+	if a.Started.IsZero() {
+		return cmp.Or(p.PodStatus().StartTime, &metav1.Time{}).Time
 	}
 	return a.Started
 }

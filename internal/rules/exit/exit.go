@@ -7,10 +7,13 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -54,43 +57,46 @@ var orders = []diagnosis.Effect{
 // unseen tells whether nobody saw the end: the runtime's reason is Unknown where it lost its shim (containerd reports
 // exit code 255 then), the kubelet's is ContainerStatusUnknown where the runtime lost the container.
 func unseen(a evidence.Attempt) bool {
-	return a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown" || a.Reason == "RestartingAllContainers"
+	return slices.Contains([]string{"Unknown", "ContainerStatusUnknown", "RestartingAllContainers"}, a.Reason)
 }
 
 // unrunnable tells whether the container was created and its process could not be run at all.
 func unrunnable(a evidence.Attempt) bool {
-	return a.Reason == "StartError" || a.Reason == "ContainerCannotRun"
+	return slices.Contains([]string{"StartError", "ContainerCannotRun"}, a.Reason)
 }
 
-// byItself tells whether the attempt ended by its own doing, as far as its status can tell: with an error code, and not
-// by SIGKILL or SIGTERM.
+// madeUp tells whether the exit code is not the process' own: nobody saw the end, or it never ran.
+func madeUp(a evidence.Attempt) bool { return unseen(a) || unrunnable(a) }
+
+// byItself tells whether an attempt whose end was seen ended by its own doing, as far as its exit code can tell: with an
+// error, and not by SIGKILL or SIGTERM.
 func byItself(a evidence.Attempt) bool {
-	return a.ExitCode != 0 && a.ExitCode != 137 && a.ExitCode != 143 && !unseen(a) && !unrunnable(a)
+	return !slices.Contains([]int{0, 137, 143}, a.ExitCode)
 }
 
 // podEnded tells whether the pod had been evicted, or its deletion asked for, when the attempt ended: the end is the
 // kubelet's doing then, or comes with it, whether its order was recorded or not.
 func podEnded(p *diagnosis.Pass, a evidence.Attempt) bool {
-	meta, st := p.PodMeta(), p.Status()
+	meta := p.PodMeta()
 	if meta.DeletionTimestamp != nil {
-		var grace time.Duration
-		if s := meta.DeletionGracePeriodSeconds; s != nil {
-			grace = time.Duration(*s) * time.Second
-		}
+		grace := time.Duration(*cmp.Or(meta.DeletionGracePeriodSeconds, new(int64))) * time.Second
 		return !a.Finished.Before(meta.DeletionTimestamp.Add(-grace - 2*time.Second)) // whole seconds, two clocks
 	}
-	return p.PodStatus().Reason == "Evicted" && st != nil && st.State.Terminated != nil && a.Of.Attempt == int(st.RestartCount)
+	return p.PodStatus().Reason == "Evicted" && a.Of.Attempt == int(p.Status().RestartCount)
 }
 
 // withPod reports an end by a signal for which no order was recorded, where the end of the pod accounts for it.
 func withPod(p *diagnosis.Pass, a evidence.Attempt) {
-	if podEnded(p, a) && !unseen(a) && !unrunnable(a) {
+	if podEnded(p, a) && !madeUp(a) {
 		p.Report(diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact()},
 			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),
 		})
 	}
 }
+
+// specOf returns the pass's container as the spec has it, an empty one where it does not.
+func specOf(p *diagnosis.Pass) *corev1.Container { return cmp.Or(p.Spec(), &corev1.Container{}) }
 
 // who names the container, and says so where it is an init container or a sidecar.
 func who(a evidence.Attempt) string {
@@ -109,13 +115,8 @@ func gist(message string) string {
 	if block, found := signature.Find(message); found {
 		return block.Headline
 	}
-	lines := strings.FieldsFunc(message, func(r rune) bool { return r == '\n' || r == '\r' })
-	for _, line := range slices.Backward(lines) {
-		if line = strings.TrimSpace(line); line != "" {
-			return line
-		}
-	}
-	return ""
+	message = strings.TrimSpace(message)
+	return message[strings.LastIndexAny(message, "\r\n")+1:]
 }
 
 // blockFacts returns the lines of an error block as facts, at most n, headline first.

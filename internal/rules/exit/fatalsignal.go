@@ -3,6 +3,7 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -66,14 +67,11 @@ node is part of the reason, most of all for SIGILL. A code above 128 can also be
 
 // runsElsewhere returns a pod of the same workload and image that has run without a restart on another node, or nil.
 func runsElsewhere(p *diagnosis.Pass) *corev1.Pod {
-	c := p.Spec()
+	name := p.About().Container
 	for _, pod := range p.Siblings() {
-		if c == nil || pod.Spec.NodeName == "" || pod.Spec.NodeName == p.NodeName() || pod.Status.Phase != corev1.PodRunning {
-			continue
-		}
-		same := evidence.ContainerSpec(pod, c.Name)
-		st := evidence.ContainerStatus(pod, c.Name)
-		if same != nil && same.Image == c.Image && st != nil && st.Ready && st.RestartCount == 0 {
+		same := cmp.Or(evidence.ContainerSpec(pod, name), &corev1.Container{})
+		st := cmp.Or(evidence.ContainerStatus(pod, name), &corev1.ContainerStatus{})
+		if pod.Spec.NodeName != p.NodeName() && same.Image == specOf(p).Image && st.Ready && st.RestartCount == 0 {
 			return pod
 		}
 	}

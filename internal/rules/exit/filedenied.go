@@ -3,9 +3,12 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
-	"strings"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -37,29 +40,35 @@ its group; set runAsUser to the user that the image is made for.
 		if e.class != fileDenied {
 			return
 		}
-		low := strings.ToLower(e.said)
-		facts := identity(p)
-		var f diagnosis.Finding
-		switch {
-		case asRoot.MatchString(low):
-			f = e.finding(p, "it refuses to run as the user that it was given: "+e.said,
-				diagnosis.Fix{Title: "Set runAsUser to the user that the image is made for", Risk: diagnosis.Restart})
-		case strings.Contains(low, "read-only") || strings.Contains(low, "erofs") || strings.Contains(low, "readonly"):
-			f = e.finding(p, "it writes where the file system is read-only: "+e.said,
-				diagnosis.Fix{Title: "Mount an emptyDir or another volume where it writes; readOnlyRootFilesystem can stay"})
-		case strings.Contains(low, "bind") || strings.Contains(low, "listen"):
-			f = e.finding(p, "it may not listen on its port: "+e.said,
-				diagnosis.Fix{Title: "Listen on a port from 1024 up, or add the capability NET_BIND_SERVICE"})
-		default:
-			f = e.finding(p, "its user may not use a file: "+e.said,
-				diagnosis.Fix{Title: "Set fsGroup or runAsUser so that the file belongs to it, or correct the owner in the image or volume"})
-		}
-		f.Facts = append(f.Facts, facts...)
+		refused := denialOf(e.said)
+		f := e.finding(p, refused.why+": "+e.said, diagnosis.Fix{Title: refused.fix, Risk: refused.risk})
+		f.Facts = append(f.Facts, identity(p)...)
 		p.Report(f)
 	},
 }
 
-var asRoot = regexp.MustCompile(`as (?:the )?(?:user )?["']?root|"root" execution|non-root|unprivileged user`)
+// A denial is what a program was not allowed, by the words that it has for it.
+type denial struct {
+	says     *regexp.Regexp
+	why, fix string
+	risk     diagnosis.Risk
+}
+
+// denials in the order in which they count; the last one is what is left.
+var denials = []denial{
+	{regexp.MustCompile(`(?i)as (?:the )?(?:user )?["']?root|"root" execution|non-root|unprivileged user`),
+		"it refuses to run as the user that it was given", "Set runAsUser to the user that the image is made for", diagnosis.Restart},
+	{regexp.MustCompile(`(?i)read-?only|erofs`),
+		"it writes where the file system is read-only", "Mount an emptyDir or another volume where it writes; readOnlyRootFilesystem can stay", diagnosis.Advice},
+	{regexp.MustCompile(`(?i)bind|listen`),
+		"it may not listen on its port", "Listen on a port from 1024 up, or add the capability NET_BIND_SERVICE", diagnosis.Advice},
+	{regexp.MustCompile(``),
+		"its user may not use a file", "Set fsGroup or runAsUser so that the file belongs to it, or correct the owner in the image or volume", diagnosis.Advice},
+}
+
+func denialOf(said string) denial {
+	return denials[slices.IndexFunc(denials, func(d denial) bool { return d.says.MatchString(said) })]
+}
 
 // identity cites what the spec says about the user and the file system of the container.
 func identity(p *diagnosis.Pass) []evidence.Fact {
@@ -67,27 +76,24 @@ func identity(p *diagnosis.Pass) []evidence.Fact {
 	add := func(where string, value any) {
 		facts = append(facts, p.CiteSpec("securityContext."+where, value))
 	}
-	if c := p.Spec(); c != nil && c.SecurityContext != nil {
-		if v := c.SecurityContext.RunAsUser; v != nil {
-			add("runAsUser", *v)
-		}
-		if v := c.SecurityContext.ReadOnlyRootFilesystem; v != nil {
-			add("readOnlyRootFilesystem", *v)
+	own := cmp.Or(specOf(p).SecurityContext, &corev1.SecurityContext{})
+	if v := own.ReadOnlyRootFilesystem; v != nil {
+		add("readOnlyRootFilesystem", *v)
+	}
+	s := cmp.Or(p.PodSpec().SecurityContext, &corev1.PodSecurityContext{})
+	of := p.About().Object()
+	cite := func(name string, v *int64) {
+		if v != nil {
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Spec, Source: evidence.FromSpec, About: of, Where: "spec.securityContext." + name, Text: fmt.Sprintf("%s %d", name, *v),
+			})
 		}
 	}
-	if s := p.PodSpec().SecurityContext; s != nil {
-		of := p.About().Object()
-		cite := func(name string, v *int64) {
-			if v != nil {
-				facts = append(facts, evidence.Fact{
-					Kind: evidence.Spec, Source: evidence.FromSpec, About: of, Where: "spec.securityContext." + name, Text: fmt.Sprintf("%s %d", name, *v),
-				})
-			}
-		}
-		if len(facts) == 0 { // the container's own counts before the pod's
-			cite("runAsUser", s.RunAsUser)
-		}
-		cite("fsGroup", s.FSGroup)
+	if v := own.RunAsUser; v != nil { // which counts before the pod's
+		add("runAsUser", *v)
+	} else {
+		cite("runAsUser", s.RunAsUser)
 	}
+	cite("fsGroup", s.FSGroup)
 	return facts
 }

@@ -35,7 +35,7 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
 		a := e.Attempt
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || unseen(a) || unrunnable(a) || e.class == childEnded {
+		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded {
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]

@@ -39,7 +39,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || unseen(a) || unrunnable(a) {
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) {
 			return
 		}
 		f := diagnosis.Finding{

@@ -3,7 +3,9 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ look for locks that wait for each other and for calls without a time-out.
 				continue
 			}
 			last, at, pause := silence(p.Log().Text, first)
-			if quiet := first.Sub(at); at.IsZero() || quiet < shortestSilence || quiet < 5*pause {
+			if at.IsZero() {
 				continue
 			}
 			p.Report(diagnosis.Finding{
@@ -65,7 +67,7 @@ look for locks that wait for each other and for calls without a time-out.
 }
 
 // silence returns the last line of a log before a time, its own time, and how long a pause between two lines had been on
-// average until then; nothing where there were few.
+// average until then; nothing where there were few lines, or where that long a pause is nothing new.
 func silence(log string, before time.Time) (last string, at time.Time, pause time.Duration) {
 	var begin time.Time
 	n := 0
@@ -74,16 +76,15 @@ func silence(log string, before time.Time) (last string, at time.Time, pause tim
 		if t.IsZero() || t.After(before) {
 			continue
 		}
-		if begin.IsZero() {
-			begin = t
-		}
+		begin = cmp.Or(begin, t)
 		last, at = text, t
 		n++
 	}
-	if n < fewLines {
+	pause = at.Sub(begin) / time.Duration(max(n-1, 1))
+	if quiet := before.Sub(at); n < fewLines || quiet < shortestSilence || quiet < 5*pause {
 		return "", time.Time{}, 0
 	}
-	return last, at, at.Sub(begin) / time.Duration(n-1)
+	return last, at, pause
 }
 
 // How many lines a log must have for its silence to mean something, and how long that must last.
@@ -93,6 +94,6 @@ const (
 )
 
 // timedOut tells whether a probe failed because no answer came (Go net/http and the kubelet's exec probe).
-func timedOut(message string) bool {
-	return strings.Contains(message, "Client.Timeout") || strings.Contains(message, "deadline exceeded") || strings.Contains(message, "timed out") || strings.Contains(message, "timeout")
-}
+func timedOut(message string) bool { return noAnswer.MatchString(message) }
+
+var noAnswer = regexp.MustCompile(`Client\.Timeout|deadline exceeded|timed out|timeout`)

@@ -62,10 +62,7 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // whence says what the spec has to do with a variable that the program misses.
 func whence(p *diagnosis.Pass, name string) (string, evidence.Fact) {
-	c := p.Spec()
-	if c == nil {
-		c = &corev1.Container{}
-	}
+	c := specOf(p)
 	var names []string
 	for _, v := range c.Env {
 		if v.Name == name && v.ValueFrom != nil {

@@ -5,9 +5,8 @@ package exit
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -46,12 +45,12 @@ error" build the image for the node's architecture.
 		a := p.Attempt()
 		f := diagnosis.Finding{At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()}}
 		complaint := a.Message
-		if unrunnable(a) && (forMemory(p, complaint) || !aboutCommand(complaint)) {
+		if unrunnable(a) && !aboutCommand(complaint) {
 			return // which have rules of their own
 		}
 		if !unrunnable(a) {
 			block, found := signature.Find(p.Log().Text)
-			if _, ordered := p.Order(); ordered || !notRun(a, block, found) {
+			if _, ordered := p.Order(); ordered || unseen(a) || !notRun(a, block, found) {
 				return
 			}
 			f.Confidence, complaint = diagnosis.Likely, block.Headline
@@ -62,7 +61,7 @@ error" build the image for the node's architecture.
 		}
 		why, fix := explain(complaint, a.ExitCode)
 		f.Message = fmt.Sprintf("%s could not run its command: %s", who(a), why)
-		if c := p.Spec(); c != nil && len(c.Command) > 0 {
+		if c := specOf(p); len(c.Command) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
 		if node := p.Node(); node != nil && strings.Contains(complaint, "exec format error") {
@@ -73,38 +72,25 @@ error" build the image for the node's architecture.
 	},
 }
 
-var (
-	aboutMemory = regexp.MustCompile(`(?i)oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
-	tinyLimit   = resource.MustParse("16Mi") // under which runc itself has no room
-)
-
-// forMemory tells whether the runtime could not start the process for want of memory: it says so, or, with a very low
-// limit, says something else than that about the command.
-func forMemory(p *diagnosis.Pass, complaint string) bool {
-	c := p.Spec()
-	low := c != nil && !c.Resources.Limits.Memory().IsZero() && c.Resources.Limits.Memory().Cmp(tinyLimit) <= 0
-	return aboutMemory.MatchString(complaint) || low && !aboutCommand(complaint)
-}
-
 // notRun tells whether exit code and log say that a command could not be run inside a container that had started. A
 // log that gives another reason speaks for a program that uses the shell's codes for its own.
 func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
 	if found && cannotExec(block.Headline) && byItself(a) {
 		return true
 	}
-	complaint := strings.HasSuffix(block.Headline, "not found") || strings.HasSuffix(block.Headline, "ermission denied") ||
-		strings.HasSuffix(block.Headline, "o such file or directory") || block.Kind == signature.Shell
-	return (a.ExitCode == 126 || a.ExitCode == 127) && !unseen(a) && (!found || complaint)
+	complaint := refused.MatchString(block.Headline) || block.Kind == signature.Shell
+	return slices.Contains([]int{126, 127}, a.ExitCode) && (!found || complaint)
 }
 
+// refused are the ends of a shell's complaint about a command.
+var refused = regexp.MustCompile(`(?:not found|ermission denied|o such file or directory)$`)
+
 // cannotExec recognises the line that runc prints as the container's only output when the kernel refuses the program:
-// "exec /app: exec format error" (runc libcontainer/standard_init_linux.go); crun's begins with "exec container process".
-func cannotExec(line string) bool {
-	line = strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(line, "}"), `","level":"error"`)) // crun writes its own as JSON
-	return (strings.HasPrefix(line, "exec /") || strings.HasPrefix(line, "exec user process") || strings.Contains(line, "exec container process")) &&
-		(strings.HasSuffix(line, "exec format error") || strings.HasSuffix(line, "no such file or directory") ||
-			strings.HasSuffix(line, "permission denied"))
-}
+// "exec /app: exec format error" (runc libcontainer/standard_init_linux.go); crun's begins with "exec container process", and
+// may be JSON.
+func cannotExec(line string) bool { return execRefused.MatchString(line) }
+
+var execRefused = regexp.MustCompile(`(?i)(?:^exec (?:/|user process)|exec container process).*(?:exec format error|no such file or directory|permission denied)(?:","level":"error"\}|\})?$`)
 
 // explain says what the complaint of a runtime or a shell means, and what a person does about it.
 func explain(complaint string, code int) (why, fix string) {
@@ -135,12 +121,12 @@ func explain(complaint string, code int) (why, fix string) {
 }
 
 // aboutCommand tells whether the runtime's message is about the program and not about what it makes ready before: mounts,
-// security profiles, devices, cgroups. Their errors end in the same words.
+// security profiles, devices, cgroups, whose errors end in the same words; nor about memory or the size of the environment.
 func aboutCommand(message string) bool {
-	if strings.Contains(strings.ToLower(message), "argument list too long") {
-		return false
-	}
-	return message == "" || execError.MatchString(message) || strings.Contains(message, "exec format error")
+	return aboutProgram.MatchString(message) && !aboutOther.MatchString(message)
 }
 
-var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process`)
+var (
+	aboutProgram = regexp.MustCompile(`^$|(?:^|: )exec:? ["/]|exec user process|exec format error`)
+	aboutOther   = regexp.MustCompile(`(?i)argument list too long|oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
+)

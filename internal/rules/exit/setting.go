@@ -48,11 +48,9 @@ func (e *end) lacks(line string) (missing, named bool) {
 			missing, named = true, true // which it does not name, or does so in another way
 			continue
 		}
-		if e.spec != nil {
-			for _, v := range e.spec.Env {
-				if v.Name == m[1] && v.Value != "" {
-					return false, true
-				}
+		for _, v := range e.spec.Env {
+			if v.Name == m[1] && v.Value != "" {
+				return false, true
 			}
 		}
 		e.names = []string{m[1]}

@@ -39,7 +39,7 @@ finding is likely instead of certain.
 		if !ordered && a.ExitCode == 143 {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode == 137 || unseen(a) || unrunnable(a) {
+		if !ordered || a.ExitCode == 137 || madeUp(a) {
 			return
 		}
 		f := diagnosis.Finding{

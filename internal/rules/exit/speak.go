@@ -56,9 +56,5 @@ func (e *end) known() *signature.Sig {
 
 // readLog is the fix that is left when the words say no more.
 func (e *end) readLog(p *diagnosis.Pass, title string) diagnosis.Fix {
-	current := 0
-	if st := p.Status(); st != nil {
-		current = int(st.RestartCount)
-	}
-	return diagnosis.Fix{Title: title, Command: logCommand(e.Attempt, current)}
+	return diagnosis.Fix{Title: title, Command: logCommand(e.Attempt, int(p.Status().RestartCount))}
 }

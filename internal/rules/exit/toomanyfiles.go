@@ -3,7 +3,7 @@
 package exit
 
 import (
-	"strings"
+	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -37,10 +37,13 @@ are not read. If the need is real, raise the soft limit in the program or the ru
 		}
 		why := "it reached its limit of open files: "
 		fix := e.readLog(p, "Look for descriptors that are never closed; else raise the limit of open files of the program or of the node's container runtime")
-		if low := strings.ToLower(e.said); strings.Contains(low, "enfile") || strings.Contains(low, "file table overflow") || strings.Contains(low, "in system") {
+		if ofSystem.MatchString(e.said) {
 			why = "its node has no file handles left: "
 			fix = diagnosis.Fix{Title: "Look for what holds files open on node " + p.NodeName() + ", and raise fs.file-max there", Command: "kubectl debug node/" + p.NodeName() + " -it --image=busybox -- cat /proc/sys/fs/file-nr"}
 		}
 		p.Report(e.finding(p, why+e.said, fix))
 	},
 }
+
+// ofSystem are the words for ENFILE, by which it is told from EMFILE (strerror(3)).
+var ofSystem = regexp.MustCompile(`(?i)enfile|file table overflow|in system`)

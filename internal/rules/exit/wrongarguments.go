@@ -35,10 +35,11 @@ versions. args replace the image's CMD, command replaces its ENTRYPOINT, and one
 			return
 		}
 		f := e.finding(p, "it does not understand its command line: "+e.said, diagnosis.Fix{Title: "Correct command or args for this version of the program"})
-		if c := p.Spec(); c != nil && len(c.Command) > 0 {
+		c := specOf(p)
+		if len(c.Command) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("command", strings.Join(c.Command, " ")))
 		}
-		if c := p.Spec(); c != nil && len(c.Args) > 0 {
+		if len(c.Args) > 0 {
 			f.Facts = append(f.Facts, p.CiteSpec("args", strings.Join(c.Args, " ")))
 		}
 		p.Report(f)

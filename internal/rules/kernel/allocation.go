@@ -16,11 +16,11 @@ var AllocationFailed = &diagnosis.Rule{
 	Title: "Kernel could not allocate memory",
 	Doc: `
 The kernel asked itself for memory and got none: pages that lie together were not to be had (page allocation failure, with the order of the request), or its
-allocator of small objects failed (SLUB), which in old kernels means that control groups for kernel memory leaked. Packets are dropped,
-mounts and containers cannot be made.
+allocator of small objects failed (SLUB), which in old kernels means that control groups for kernel memory leaked. What had asked fails: a packet is
+dropped, a mount or a container cannot be made.
 
 **How it is told from its look-alikes.** By the record, which names the order and the flags of the request. The out of memory killer writes another one and kills a process; after this
-one nothing is killed. A failure of order 0 means that memory is exhausted; of a high order that it is in pieces.
+one nothing is killed. A failure of order 0 means that memory was exhausted at that moment; of a high order that it is in pieces.
 
 **What to do.** Look at memory and at vm.min_free_kbytes. With SLUB and "no space left on device" for control groups on kernels before 4.19: restart the node and
 use a newer kernel or kmem accounting off.
@@ -42,7 +42,7 @@ The lines are written in mm/page_alloc.c and mm/slub.c.
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("the kernel of %s %s%s: packets are dropped, and what needs the memory fails", nodeName(p), what, times(facts)),
+			Message: fmt.Sprintf("the kernel of %s %s%s: what had asked for the memory failed", nodeName(p), what, times(facts)),
 			Fixes:   []diagnosis.Fix{onNode("Look at free memory, its fragments and the kernel's own use", "cat /proc/buddyinfo; grep -E 'MemAvailable|Slab' /proc/meminfo; slabtop -o | head")},
 		})
 	},

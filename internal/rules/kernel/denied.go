@@ -20,7 +20,8 @@ A security module of the kernel forbade something to a process: AppArmor by the 
 calls. The process sees EACCES or EPERM although users and modes of files allow it, or is killed with SIGSYS.
 
 **How it is told from its look-alikes.** By the audit record: apparmor="DENIED", "avc: denied", or type 1326 for seccomp. apparmor="ALLOWED" and
-permissive=1 are records of what would have been denied, and nothing was. EACCES without a record is a matter of users, groups and modes, EROFS of a read-only
+permissive=1 are records of what would have been denied, and nothing was; so is a seccomp record with code=0x7ffc0000 (SECCOMP_RET_LOG), as a
+profile that only logs makes them. EACCES without a record is a matter of users, groups and modes, EROFS of a read-only
 mount.
 
 **What to do.** The record names process, operation and target. Where it is meant to be allowed, change the pod's appArmorProfile, seLinuxOptions or
@@ -36,7 +37,7 @@ The records are written in security/apparmor/audit.c, security/selinux/avc.c and
 		for _, module := range modules {
 			var facts []evidence.Fact
 			for _, f := range records(p, module.sort) {
-				if !strings.Contains(f.Text, "permissive=1") {
+				if !allowed.MatchString(f.Text) {
 					facts = append(facts, f)
 				}
 			}
@@ -62,11 +63,9 @@ var modules = []struct{ sort, name, field string }{
 	{"seccomp", "seccomp", "securityContext.seccompProfile"},
 }
 
+// allowed marks the records of what was not denied (include/uapi/linux/seccomp.h has the code).
+var allowed = regexp.MustCompile(`permissive=1|code=0x7ffc0000`)
+
 var comm = regexp.MustCompile(`comm="([^"]+)"`)
 
-func auditedProcess(f evidence.Fact) string {
-	if m := comm.FindStringSubmatch(f.Text); m != nil {
-		return m[1]
-	}
-	return ""
-}
+func auditedProcess(f evidence.Fact) string { return matched(comm, f) }

@@ -16,11 +16,11 @@ var DeviceLeak = &diagnosis.Rule{
 	Title: "Network device cannot be removed",
 	Doc: `
 A network namespace is being taken down, which is what happens when a pod ends, and a device in it still has users: the
-kernel waits and says so every ten seconds. While it waits it may hold the lock under which all network devices are made
-and removed, so sandboxes can neither be created nor removed and pods stay in ContainerCreating or Terminating.
+kernel waits and says so every ten seconds. It takes namespaces down one after the other, so those of other pods wait as well;
+before Linux 4.17 none can be made meanwhile, and pods stay in ContainerCreating or Terminating.
 
 **How it is told from its look-alikes.** By "unregister_netdevice: waiting for … to become free. Usage count = …". A line or two that
-stop are a late release and harmless; a count that never falls is a leaked reference: a bug of the kernel or of a network module. A network plugin that
+stop are a late release and harmless, so that the finding is only possible with fewer than three; a count that never falls is a leaked reference: a bug of the kernel or of a network module. A network plugin that
 fails to set up a pod leaves no such line.
 
 **What to do.** Restart the node: nothing else frees it. Change the kernel version, or that of the module (of the network plugin, of IPv6, of
@@ -37,16 +37,20 @@ The line is written in net/core/dev.c.
 		if len(facts) == 0 {
 			return
 		}
-		what := "a device"
-		if m := waitingFor.FindStringSubmatch(facts[len(facts)-1].Text); m != nil {
-			what = fmt.Sprintf("device %s (usage count %s)", m[1], m[2])
+		device := waitingFor.ReplaceAllString(facts[len(facts)-1].Text, "$1 (usage count $2)")
+		confidence := diagnosis.Certain
+		if len(facts) < telling {
+			confidence = diagnosis.Possible
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("the kernel of %s waits for network %s to become free (unregister_netdevice): the take-down of a network namespace is stuck%s", nodeName(p), what, times(facts)),
+			Confidence: confidence, Facts: few(facts),
+			Message: fmt.Sprintf("the kernel of %s waits for network device %s to become free (unregister_netdevice): the take-down of a network namespace is stuck%s", nodeName(p), device, times(facts)),
 			Fixes:   []diagnosis.Fix{reboot(p, ": nothing else frees the device"), onNode("See whether it goes on", "dmesg -T | grep unregister_netdevice | tail")},
 		})
 	},
 }
 
-var waitingFor = regexp.MustCompile(`waiting for (\S+) to become free\. Usage count = (-?\d+)`)
+// telling is how many records it takes, ten seconds apart, to tell a leak from a late release.
+const telling = 3
+
+var waitingFor = regexp.MustCompile(`^.*waiting for (\S+) to become free\. Usage count = (-?\d+).*$`)

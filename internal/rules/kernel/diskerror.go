@@ -19,13 +19,13 @@ A block device did not read or write what it was told to: a broken disk, a volum
 a controller that was reset. Files there cannot be read, writes are lost, processes hang or die of SIGBUS or EIO.
 
 **How it is told from its look-alikes.** By "I/O error, dev …" with device and sector, the buffer's "Buffer I/O error on dev",
-or a time-out of an NVMe controller. A full disk gives ENOSPC and no line in the kernel log. A slow disk hangs tasks and gives no error. Errors of
+a time-out of an NVMe controller, or "rejecting I/O to offline device". A full disk gives ENOSPC and no line in the kernel log. A slow disk hangs tasks and gives no error. Errors of
 floppy and optical drives (fd0, sr0) mean nothing on a node.
 
 **What to do.** Replace the disk or attach the volume anew; on a cloud provider stop and start the machine, so that it gets other
 hardware. Check file systems on it.
 
-The lines are written in block/blk-core.c, fs/buffer.c and drivers/nvme/host/pci.c.
+The lines are written in block/blk-core.c, fs/buffer.c, drivers/nvme/host/pci.c and drivers/scsi/scsi_lib.c.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -16,8 +17,8 @@ var FileSystemError = &diagnosis.Rule{
 	ID:    "KRN006",
 	Title: "File system is damaged or read-only",
 	Doc: `
-A file system found an inconsistency in its own data or could not write its journal, and protects what is left: ext4 remounts
-itself read-only, XFS shuts down, btrfs goes read-only. Containers get EROFS or EIO; on the root file system the kubelet
+A file system found an inconsistency in its own data or could not write its journal. Most protect what is left: XFS shuts down, btrfs goes
+read-only, and ext4 does so or goes on, as its errors= option says. Containers get EROFS or EIO then; on the root file system the kubelet
 and the runtime cannot write either.
 
 **How it is told from its look-alikes.** By the file system's own line with the device. "EXT4-fs warning" and a mount with
@@ -38,35 +39,33 @@ The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c 
 		if len(facts) == 0 {
 			return
 		}
-		state := "is damaged"
+		state := "is damaged: the kernel found errors in it"
 		for _, f := range facts {
 			if f.Name == "fs-readonly" {
-				state = "was made read-only"
-			} else if strings.Contains(f.Text, "own filesystem") || strings.Contains(f.Text, "Shut down") || strings.Contains(f.Text, "hutting down") {
-				state = "was shut down"
+				state = "was made read-only after an error: what writes there fails"
+			} else if strings.Contains(f.Text, "own filesystem") { // in two tenses
+				state = "was shut down after an error: what uses it fails"
 			}
 		}
-		on := ""
-		if names := distinct(facts, device); len(names) > 0 {
-			on = " on " + strings.Join(names, ", ")
-		}
+		on := strings.Join(distinct(facts, device), ", ")
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("a file system of %s%s %s by the kernel after an error: what writes there fails", nodeName(p), on, state),
+			Message: fmt.Sprintf("a file system of %s on %s %s", nodeName(p), on, state),
 			Fixes: []diagnosis.Fix{
 				drain(p, "Move the pods away from "+nodeName(p)),
-				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; fsck -n /dev/DISK"),
+				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; "+checker(facts[0])+" /dev/DISK"),
 			},
 		})
 	},
 }
 
-var deviceName = regexp.MustCompile(`\(?(?:device )([a-z0-9-]+)\)?|(?:EXT4-fs|EXT3-fs|XFS|BTRFS)[^(]{0,20}\(([a-z0-9-]+)\)|\bdev(?:ice)? ([a-z][a-z0-9-]+)`)
+// checker is the program that looks at a file system of that sort without changing it.
+func checker(f evidence.Fact) string {
+	sort, _, _ := strings.Cut(f.Text, " ")
+	return cmp.Or(map[string]string{"XFS": "xfs_repair -n", "BTRFS": "btrfs check --readonly"}[sort], "e2fsck -n")
+}
+
+var deviceName = regexp.MustCompile(`(?:journal on device|file data on) (\S+)-\d+\b|\bdev(?:ice)? ([a-z][a-z0-9-]+)|^[\w-]+ \(([a-z0-9-]+)\):|^nvme (nvme\d+):`)
 
 // device returns the name of the block device in a record.
-func device(f evidence.Fact) string {
-	if m := deviceName.FindStringSubmatch(f.Text); m != nil {
-		return m[1] + m[2] + m[3]
-	}
-	return ""
-}
+func device(f evidence.Fact) string { return matched(deviceName, f) }

@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -21,7 +22,8 @@ kubelet or the runtime meet it, nothing starts on the node at all, and not even 
 
 **How it is told from its look-alikes.** "cgroup: fork rejected by pids controller in …" comes from the kernel and names the group: then one pod reached
 its own limit. errno 11 (EAGAIN) from the kubelet or the runtime means that the node's limit, or that of their service, is reached. "Cannot allocate
-memory" (errno 12) is a lack of memory. A line in a pod's own log is about that pod.
+memory" (errno 12) is a lack of memory, and before Linux 4.1 also what fork says when there are no PIDs left: by itself it makes the finding only
+possible. A line in a pod's own log is about that pod.
 
 **What to do.** Find who has the processes or threads: mostly one leaking container, or zombies that their parent does not collect. Set a pod pids
 limit in the kubelet (podPidsLimit), so that one pod cannot take the node's.
@@ -37,7 +39,12 @@ The lines are written in kernel/cgroup/pids.c, in the Go runtime (runtime/os_lin
 		if len(facts) == 0 {
 			return
 		}
+		confidence := diagnosis.Certain
 		message := fmt.Sprintf("no further process or thread can be created on %s: its limit of PIDs is reached", nodeName(p))
+		if !slices.ContainsFunc(facts, func(f evidence.Fact) bool { return !strings.Contains(f.Text, "annot allocate memory") }) {
+			confidence = diagnosis.Possible
+			message = fmt.Sprintf("no process can be created on %s: it lacks memory or, if its kernel is older than 4.1, PIDs", nodeName(p))
+		}
 		for _, f := range facts {
 			_, group, ok := strings.Cut(f.Text, "pids controller in ")
 			if !ok {
@@ -50,7 +57,7 @@ The lines are written in kernel/cgroup/pids.c, in the Go runtime (runtime/os_lin
 			break
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain, Facts: few(facts), Message: message,
+			Confidence: confidence, Facts: few(facts), Message: message,
 			Fixes: []diagnosis.Fix{
 				onNode("Find the processes with the most threads, and zombies", "ps -eo nlwp,stat,pid,comm --sort=-nlwp | head; cat /proc/sys/kernel/pid_max"),
 				onNode("Set podPidsLimit in the kubelet's configuration, so that one pod cannot take all", ""),

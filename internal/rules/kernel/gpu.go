@@ -36,11 +36,9 @@ Numbers and meanings are in NVIDIA's document "XID Errors"; devices of AWS Neuro
 			return
 		}
 		worst, number, means := worstXid(facts)
-		what := "reports a fault of an accelerator"
+		what := "reports a fault of an accelerator: " + headline(worst)
 		if number > 0 {
 			what = fmt.Sprintf("has a GPU with Xid %d: %s", number, means.says)
-		} else if means.says != "" {
-			what = "has a GPU that failed: " + means.says
 		}
 		fix := drain(p, "Drain "+nodeName(p)+", and reset or replace the device")
 		if means.program {
@@ -95,7 +93,7 @@ func worstXid(facts []evidence.Fact) (evidence.Fact, int, xidMeaning) {
 			n, _ = strconv.Atoi(m[1])
 		}
 		meaning, known := xids[n]
-		if n > 0 && !known {
+		if !known {
 			meaning = xidMeaning{"see NVIDIA's list of Xid errors", false}
 		}
 		if i == 0 || means.program && !meaning.program {

@@ -57,7 +57,7 @@ func onlyCorrected(facts []evidence.Fact) bool {
 		switch {
 		case strings.Contains(f.Text, " UE ") || strings.Contains(text, "uncorrected") || strings.Contains(text, "fatal") || strings.Contains(f.Text, "Memory failure"):
 			return false
-		case strings.Contains(text, "corrected") || strings.Contains(f.Text, " CE ") || strings.HasPrefix(f.Text, "CE "):
+		case strings.Contains(text, "corrected") || strings.Contains(f.Text, " CE "):
 			corrected = true
 		}
 	}

@@ -52,7 +52,16 @@ The line is written in kernel/hung_task.c.
 	},
 }
 
-var blocked = regexp.MustCompile(`task (.*):(\d+) blocked for more than (\d+) seconds`)
+// blockedTask returns the name of the task in a record, and for how many seconds it is blocked.
+func blockedTask(f evidence.Fact) (task, seconds string) {
+	task, seconds, _ = strings.Cut(blocked.ReplaceAllString(f.Text, "$1\n$2"), "\n")
+	return task, seconds
+}
+
+// journals are the names of the kernel's threads that write the journal or the log of a file system.
+var journals = regexp.MustCompile(`^(?:jbd2/|xfsaild/|btrfs-transacti)`)
+
+var blocked = regexp.MustCompile(`^.*?task (.*):\d+ blocked for more than (\d+) seconds.*$`)
 
 // A wait is what it means to wait in functions of a part of the kernel.
 type wait struct{ part, means string }
@@ -97,7 +106,7 @@ var waits = []wait{
 // system, else the first reported.
 func rootOf(facts []evidence.Fact) evidence.Fact {
 	for _, f := range facts {
-		if m := blocked.FindStringSubmatch(f.Text); m != nil && (strings.HasPrefix(m[1], "jbd2/") || strings.HasPrefix(m[1], "xfsaild/") || strings.HasPrefix(m[1], "btrfs-transacti")) {
+		if task, _ := blockedTask(f); journals.MatchString(task) {
 			return f
 		}
 	}
@@ -115,22 +124,18 @@ func without(facts []evidence.Fact, one evidence.Fact) []evidence.Fact {
 }
 
 func hung(p *diagnosis.Pass, root evidence.Fact, facts []evidence.Fact) string {
-	m := blocked.FindStringSubmatch(root.Text)
-	if m == nil {
-		return "tasks of " + nodeName(p) + " are hung in the kernel" + in(root)
-	}
-	text := fmt.Sprintf("task %s of %s is hung in the kernel%s for more than %s s", m[1], nodeName(p), in(root), m[3])
+	task, seconds := blockedTask(root)
+	text := fmt.Sprintf("task %s of %s is hung in the kernel%s for more than %s s", task, nodeName(p), in(root), seconds)
 	_, stack := place(root)
-	fits := func(w wait) bool { return strings.Contains(stack, w.part) || strings.Contains(m[1], w.part) }
+	fits := func(w wait) bool { return strings.Contains(stack, w.part) || strings.Contains(task, w.part) }
 	if i := slices.IndexFunc(waits, fits); i >= 0 {
 		text += ": " + waits[i].means
 	}
 	others := distinct(without(facts, root), func(f evidence.Fact) string {
-		if o := blocked.FindStringSubmatch(f.Text); o != nil && o[1] != m[1] {
-			return o[1]
-		}
-		return ""
+		other, _ := blockedTask(f)
+		return other
 	})
+	others = slices.DeleteFunc(others, func(other string) bool { return other == task })
 	if len(others) > 0 {
 		text += "; " + strings.Join(others, ", ") + " hung too"
 	}

@@ -65,10 +65,7 @@ func nodeName(p *diagnosis.Pass) string {
 
 // place returns the function in which a report of the kernel says that it happened, and the stack below it.
 func place(f evidence.Fact) (function, stack string) {
-	_, rest, ok := strings.Cut(f.Text, " (in ")
-	if !ok {
-		return "", ""
-	}
+	_, rest, _ := strings.Cut(f.Text, " (in ")
 	rest, _, _ = strings.Cut(strings.TrimSuffix(rest, ")"), ";")
 	function, _, _ = strings.Cut(rest, " < ")
 	return function, rest
@@ -76,10 +73,15 @@ func place(f evidence.Fact) (function, stack string) {
 
 // process returns the name of the process in which it happened.
 func process(f evidence.Fact) string {
-	if i := strings.LastIndex(f.Text, "process "); i >= 0 {
-		return strings.TrimSuffix(f.Text[i+len("process "):], ")")
-	}
-	return ""
+	return matched(within, f)
+}
+
+var within = regexp.MustCompile(`[(;] ?process ([^()]+)\)$`)
+
+// matched returns what the groups of a pattern find in a record, "" where it does not fit.
+func matched(pattern *regexp.Regexp, f evidence.Fact) string {
+	m := pattern.FindStringSubmatch(f.Text)
+	return strings.Join(m[min(len(m), 1):], "")
 }
 
 // headline returns a report without the place and the process.

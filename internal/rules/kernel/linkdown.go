@@ -19,7 +19,7 @@ var LinkDown = &diagnosis.Rule{
 A network card of the node lost its link, or does not send what it was given. If it is the only one, the node goes silent: its lease is not renewed and after a while it is
 NotReady, while its containers go on.
 
-**How it is told from its look-alikes.** By "NIC Link is Down" without "Link is Up" for the same card after it, or "NETDEV WATCHDOG … transmit queue timed out". A link that is up
+**How it is told from its look-alikes.** By "NIC Link is Down" without "Link is Up" for the same card after it, or "NETDEV WATCHDOG … transmit queue … timed out". A link that is up
 again is over. The virtual devices of pods (veth, cali, lxc, cni0) go up and down with their pods and mean nothing.
 
 **What to do.** Look at cable, switch and driver; with a time-out of the queue at the driver and its firmware first.
@@ -34,9 +34,8 @@ The lines are written by each driver in drivers/net and in net/sched/sch_generic
 		down := map[string]evidence.Fact{}
 		var order []string
 		for _, f := range records(p, "link-down", "link-up", "link-stuck") {
-			card := cardOf(f)
-			switch {
-			case card == "" || virtual(card):
+			switch card := cardOf(f); {
+			case virtual(card):
 			case f.Name == "link-up":
 				delete(down, card)
 			default:
@@ -63,14 +62,10 @@ The lines are written by each driver in drivers/net and in net/sched/sch_generic
 	},
 }
 
-var cardName = regexp.MustCompile(`(?:^|[\s:])([a-z][a-z0-9@._-]{1,20}):? (?:NIC )?Link is|NETDEV WATCHDOG: ([a-z][a-z0-9._-]+)`)
+// cardName finds the name of the card, which stands before the words; in the watchdog's old form after them.
+var cardName = regexp.MustCompile(`([^\s:]+):? (?:(?:NIC )?Link is|NETDEV WATCHDOG: CPU)|NETDEV WATCHDOG: ([^\s:]+)`)
 
-func cardOf(f evidence.Fact) string {
-	if m := cardName.FindStringSubmatch(f.Text); m != nil {
-		return m[1] + m[2]
-	}
-	return ""
-}
+func cardOf(f evidence.Fact) string { return matched(cardName, f) }
 
 func virtual(card string) bool {
 	for _, prefix := range []string{"veth", "cali", "lxc", "cni", "docker", "br-", "flannel", "tun", "tap", "vxlan"} {

@@ -55,14 +55,13 @@ var settings = []struct{ part, means string }{
 	{"hung_task: blocked tasks", " because tasks were hung (kernel.hung_task_panic)"},
 	{"softlockup: hung tasks", " because a processor was locked up (kernel.softlockup_panic)"},
 	{"RCU Stall", " because of an RCU stall (kernel.panic_on_rcu_stall)"},
-	{"hard LOCKUP", " because a processor was locked up with interrupts off (kernel.hardlockup_panic)"},
+	{"ard LOCKUP", " because a processor was locked up with interrupts off (kernel.hardlockup_panic)"},
 	{"panic_on_warn set", " at a kernel warning (kernel.panic_on_warn)"},
 	{"Attempted to kill init", " because process 1 of the machine ended"},
 	{"Attempted to kill the idle task", " because of an oops in the idle task"},
 	{"Fatal exception", " because of an oops"},
-	{"compulsory panic_on_oom", " because memory ran out (vm.panic_on_oom)"},
-	{"out of memory", " because memory ran out"},
-	{"Out of memory", " because memory ran out"},
+	{"panic_on_oom", " because memory ran out (vm.panic_on_oom)"},
+	{"ut of memory", " because memory ran out"},
 	{"System is deadlocked on memory", " because memory ran out and nothing was left to kill"},
 	{"Unable to mount root fs", " because it could not mount the root file system"},
 	{"No working init found", " because there is no init program to start"},
@@ -79,10 +78,7 @@ func why(f evidence.Fact) string {
 			return s.means
 		}
 	}
-	if reason == "" {
-		return ""
-	}
-	return " (" + reason + ")"
+	return strings.TrimSuffix(" ("+reason+")", " ()")
 }
 
 // led returns the last reports before the panic that can have led to it.

@@ -16,8 +16,8 @@ var ProcessCrash = &diagnosis.Rule{
 	ID:    "KRN017",
 	Title: "A process crashed on the node",
 	Doc: `
-A program used memory that it does not have, or ran an instruction that there is not, and the kernel ended it with a signal: SIGSEGV (exit code 139), SIGBUS, SIGILL or
-SIGFPE. The record names the program and the library in which it happened; if it was the main process of a container, that container ended with it.
+A program used memory that it does not have, or ran an instruction that there is not, and the kernel ended it with a signal: SIGSEGV (exit code 139), SIGBUS, SIGILL, SIGFPE or,
+where it was built to give up by a trap, SIGTRAP. The record names the program and the library in which it happened; if it was the main process of a container, that container ended with it.
 
 **How it is told from its look-alikes.** "name[pid]: segfault at" and "traps: name[pid]" are about a program; the kernel is well. "BUG: unable to handle" and
 "general protection fault" without a name before them are about the kernel. A process that aborts itself (SIGABRT) leaves no such record.
@@ -58,19 +58,9 @@ var (
 	inLibrary = regexp.MustCompile(` in ([A-Za-z0-9._+-]+)\[`)
 )
 
-func crashed(f evidence.Fact) string {
-	if m := crasher.FindStringSubmatch(f.Text); m != nil {
-		return strings.TrimPrefix(m[1], "traps: ")
-	}
-	return ""
-}
+func crashed(f evidence.Fact) string { return strings.TrimPrefix(matched(crasher, f), "traps: ") }
 
-func library(f evidence.Fact) string {
-	if m := inLibrary.FindStringSubmatch(f.Text); m != nil {
-		return m[1]
-	}
-	return ""
-}
+func library(f evidence.Fact) string { return matched(inLibrary, f) }
 
 // sortOf says of what a process died.
 func sortOf(f evidence.Fact) string {
@@ -79,6 +69,8 @@ func sortOf(f evidence.Fact) string {
 		return "an instruction that the processor does not have, SIGILL"
 	case strings.Contains(f.Text, "divide error"):
 		return "a division by zero, SIGFPE"
+	case strings.Contains(f.Text, "trap int3"):
+		return "a trap that it ran into, SIGTRAP"
 	}
 	return "segmentation fault, SIGSEGV"
 }

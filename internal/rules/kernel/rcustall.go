@@ -19,7 +19,7 @@ and one has not for 21 s or more (rcupdate.rcu_cpu_stall_timeout). Memory that s
 period, such as the removal of a network device or a mount, stands.
 
 **How it is told from its look-alikes.** By "rcu … detected stall". A soft lockup is reported by another watchdog and mostly
-comes with it; a hung task may be waiting for this. "rcu: INFO: … kthread starved" says that the processor was busy with
+comes with it; a hung task may be waiting for this. "rcu: … kthread starved" near it says that RCU's own thread was not run, because the processor was busy with
 something of a higher priority: real-time tasks, or a hypervisor that did not run it.
 
 **What to do.** As with a lockup: steal time first, then the function on the stack, then processes with real-time priority.

@@ -17,7 +17,7 @@ var Throttled = &diagnosis.Rule{
 A processor got too hot and lowered its clock, so that everything on the node takes longer: start-up, answers to probes, compilation. The kernel
 says so when it begins and when it ends.
 
-**How it is told from its look-alikes.** By "temperature above threshold, cpu clock throttled" of the thermal driver. A container that is throttled by its CPU limit
+**How it is told from its look-alikes.** By "temperature above threshold, cpu clock throttled" of the thermal driver, "is above" and "is throttled" since Linux 5.5, which leaves out short spikes. A container that is throttled by its CPU limit
 leaves nothing in the kernel log: its control group counts that. Thermal monitoring that is only announced at boot is no event.
 
 **What to do.** Look at fans, air and load of the machine. Probes with tight time-outs on this node fail for this reason and not for the application's.

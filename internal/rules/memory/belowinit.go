@@ -39,16 +39,12 @@ medium Memory that survived the run before. A limit meant in Mi and written as m
 		}
 		f := diagnosis.Finding{ // from the first try on: what the runtime says of each follows from it
 			At: began(p, &d), Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
-			Message: fmt.Sprintf("container %s could not be started: its memory limit is too low for the runtime itself", d.Of.Container),
+			Message: fmt.Sprintf("container %s could not be started: its memory limit%s is too low for the runtime itself", d.Of.Container, of(d.limit)),
 		}
-		if d.limit != nil {
-			f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s is too low for the runtime itself", d.Of.Container, d.limit)
-			if d.limit.Value() > fewBytes {
-				f.Message = fmt.Sprintf("container %s could not be started: its memory limit of %s is too low, or taken before its program runs", d.Of.Container, d.limit)
-			}
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
-			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
+		if d.roomy() {
+			f.Message = fmt.Sprintf("container %s could not be started: its memory limit%s is too low, or taken before its program runs", d.Of.Container, of(d.limit))
 		}
+		withLimit(p, &f, d.limit)
 		p.Report(f)
 	},
 }

@@ -53,10 +53,7 @@ that the loss shows.
 		for _, k := range recent[max(0, len(recent)-3):] {
 			f.Facts = append(f.Facts, k.Fact)
 		}
-		if limit := limitOf(p); limit != nil {
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
-			f.Fixes = []diagnosis.Fix{raise(p, limit)}
-		}
+		withLimit(p, &f, limitOf(p))
 		p.Report(f)
 	},
 }

@@ -21,7 +21,8 @@ only Error, with an exit code other than 137.
 **How it is told from its look-alikes.** With exit code 137 the main process itself was killed. With 0 or 143 the label
 proves little: the runtime takes it from a counter that only rises, so a child that was killed and survived long before
 colours a proper end too; then this rule stays silent. Because of that counter the finding is likely and not certain unless the
-kernel's record of that run is at hand, and only possible where the kubelet had ordered the container to stop.
+kernel's record of that run is at hand, and only possible where the kubelet had ordered the container to stop. A child that was killed more than a
+minute before is not what the main process ended for. Where the record says that it was for the node's memory, and not at a limit, the message does too.
 
 **What to do.** The limit holds for all processes of the container together: give the workers less to do at once, or raise
 the limit. The log around the end tells which child was lost.
@@ -39,14 +40,14 @@ the limit. The log around the end tells which child was lost.
 		}
 		f := diagnosis.Finding{
 			At: d.Finished, Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
-			Message: fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit, and the main process ended with exit code %d", d.Of.Container, d.ExitCode),
+			Message: fmt.Sprintf("a child process in container %s was killed by the kernel for memory, and the main process ended with exit code %d", d.Of.Container, d.ExitCode),
 		}
-		if d.limit != nil {
+		k, told := d.victim()
+		if d.limit != nil && k.level() <= ofPod {
 			f.Message = fmt.Sprintf("a child process in container %s was killed by the kernel at the memory limit of %s, and the main process ended with exit code %d", d.Of.Container, d.limit, d.ExitCode)
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
-			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
+			withLimit(p, &f, d.limit)
 		}
-		if k, ok := d.victim(); ok {
+		if told {
 			f.Confidence = diagnosis.Certain
 			f.Message += fmt.Sprintf("; the child was %s", k.task)
 		}

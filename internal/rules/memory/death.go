@@ -3,11 +3,12 @@
 package memory
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -38,7 +39,7 @@ type death struct {
 	limit   *resource.Quantity // the container's own; nil without one
 	ordered bool
 	order   evidence.Order
-	system  []evidence.Event // SystemOOM Events of the node from within the run
+	system  []evidence.Event // SystemOOM Events of the node from the seconds of the end
 }
 
 // deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
@@ -52,12 +53,12 @@ func readDeath(p *diagnosis.Pass) death {
 	d.order, d.ordered = p.Order()
 	d.kills = killsIn(p, d.Attempt)
 	for _, e := range p.NodeEvents("SystemOOM") {
-		if !e.Last.Before(d.Started) && !e.First.After(d.Finished.Add(slack)) {
+		if !e.Last.Before(d.Finished.Add(-around)) && !e.First.After(d.Finished.Add(around)) {
 			d.system = append(d.system, e)
 		}
 	}
 	switch {
-	case d.Reason == "StartError" || d.Reason == "ContainerCannotRun":
+	case slices.Contains(startErrors, d.Reason):
 		if tooLowForInit(d.Message, d.limit) {
 			d.class = belowInit
 		}
@@ -65,17 +66,34 @@ func readDeath(p *diagnosis.Pass) death {
 		d.class = d.byKernel(p)
 	case d.Reason == "OOMKilled":
 		d.class = d.byLabel(p)
-	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0 && d.Finished.Sub(d.system[len(d.system)-1].Last).Abs() <= 5*time.Second:
+	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0:
 		d.class = machine
 	}
 	return d
 }
 
+// startErrors are the reasons of containers whose process could not be run: of the CRI, and of Docker.
+var startErrors = []string{"StartError", "ContainerCannotRun"}
+
+// around is how far from an end an Event may be that tells of it: whole seconds, and the kubelet reads the kernel's log.
+const around = 5 * time.Second
+
 // byKernel says what the kernel's record makes of the end: whose limit it was, and whether the main process was it.
 func (d *death) byKernel(p *diagnosis.Pass) class {
 	last := d.kills[len(d.kills)-1]
-	if d.ExitCode != 137 && (d.ordered || d.Finished.Sub(last.At) > time.Minute) && d.ExitCode != 0 && d.Reason != "OOMKilled" {
+	since := d.Finished.Sub(last.At)
+	if since > time.Minute && d.ExitCode != 0 || since > slack && d.ordered {
+		if d.Reason == "OOMKilled" {
+			return falseLabel
+		}
 		return none // a child was killed long before, and something else ended the container
+	}
+	switch d.ExitCode {
+	case 137:
+	case 0:
+		return endedWell
+	default:
+		return childKilled
 	}
 	switch last.level() {
 	case ofNode, ofStranger:
@@ -87,50 +105,44 @@ func (d *death) byKernel(p *diagnosis.Pass) class {
 			return podLimit
 		} // of a single container the pod's limit is its own, and the sandbox counts as well
 	}
-	switch d.ExitCode {
-	case 137:
-		return ownLimit
-	case 0:
-		return endedWell
-	}
-	return childKilled
+	return ownLimit
 }
 
 // byLabel says what the label OOMKilled is worth by itself.
 func (d *death) byLabel(p *diagnosis.Pass) class {
 	switch {
-	case kernelSaw(p, d.Attempt), d.ordered && (d.ExitCode == 0 || d.ExitCode == 143), d.ExitCode == 143:
+	case kernelSaw(p, d.Attempt), d.ordered && d.ExitCode == 0, d.ExitCode == 143:
 		return falseLabel
 	case d.ExitCode == 0:
 		return endedWell
-	case d.ExitCode != 137 && d.limit != nil:
+	case d.ExitCode != 137:
 		return childKilled
 	case d.limit != nil:
 		return ownLimit
 	case sharedLimit(p) != nil:
 		return podLimit
-	case d.ExitCode != 137:
-		return none
 	case p.PodStatus().QOSClass == "": // no pod is without one: this is a summary, which need not tell of a limit
 		return ownLimit
 	}
 	return machine
 }
 
+// specOf returns the pass's container as the spec has it, an empty one where it does not.
+func specOf(p *diagnosis.Pass) *corev1.Container { return cmp.Or(p.Spec(), &corev1.Container{}) }
+
 // limitOf returns the memory limit of the pass's container, nil without one.
-func limitOf(p *diagnosis.Pass) *resource.Quantity {
-	if c := p.Spec(); c != nil && !c.Resources.Limits.Memory().IsZero() {
-		return c.Resources.Limits.Memory()
-	}
-	return nil
-}
+func limitOf(p *diagnosis.Pass) *resource.Quantity { return orNil(specOf(p).Resources.Limits.Memory()) }
 
 // sharedLimit returns the memory limit of the pass's pod, nil without one.
 func sharedLimit(p *diagnosis.Pass) *resource.Quantity {
-	if shared := p.PodSpec().Resources; shared != nil && !shared.Limits.Memory().IsZero() {
-		return shared.Limits.Memory()
+	return orNil(cmp.Or(p.PodSpec().Resources, &corev1.ResourceRequirements{}).Limits.Memory())
+}
+
+func orNil(limit *resource.Quantity) *resource.Quantity {
+	if limit.IsZero() {
+		return nil
 	}
-	return nil
+	return limit
 }
 
 // fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
@@ -138,23 +150,23 @@ const fewBytes = 16 << 20
 
 var initDied = regexp.MustCompile(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
 
+var limitTooLow = regexp.MustCompile(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
+
 // tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
 // before that, with a very low limit, that its init went away.
 func tooLowForInit(message string, limit *resource.Quantity) bool {
-	low := strings.ToLower(message)
-	said := strings.Contains(low, "oom-killed") || strings.Contains(low, "memory limit too low") || strings.Contains(low, "unable to set memory limit") || strings.Contains(low, "minimum memory limit")
-	return said || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
+	return limitTooLow.MatchString(message) || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
 }
+
+// roomy tells whether the container's limit is one under which the runtime's init has room.
+func (d *death) roomy() bool { return d.limit != nil && d.limit.Value() > fewBytes }
 
 // killFacts returns the kernel's records of the death as facts, the newest three.
 func (d *death) killFacts() []evidence.Fact {
 	var facts []evidence.Fact
-	for _, k := range slices.Backward(d.kills) {
-		if len(facts) < 3 {
-			facts = append(facts, k.Fact)
-		}
+	for _, k := range d.kills[max(0, len(d.kills)-3):] {
+		facts = append(facts, k.Fact)
 	}
-	slices.Reverse(facts)
 	return facts
 }
 

@@ -44,10 +44,7 @@ Raise the limit or give the children less at once.
 		if len(d.kills) > 0 {
 			f.Confidence = diagnosis.Certain
 		}
-		if d.limit != nil {
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
-			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
-		}
+		withLimit(p, &f, d.limit)
 		p.Report(f)
 	},
 }

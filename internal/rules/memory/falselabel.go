@@ -19,7 +19,8 @@ was killed and survived hours ago colours the end of a container that was draine
 with this end.
 
 **How it is told from its look-alikes.** Where the node's kernel log reaches back before the run and has no kill in it, the label
-is false. Otherwise the exit code tells: 143 is SIGTERM, honoured, and 0 in answer to an order of the kubelet is an orderly
+is false. A kill that it does have is not what ended the container when that came more than a minute later, or a while after an order of the
+kubelet. Otherwise the exit code tells: 143 is SIGTERM, honoured, and 0 in answer to an order of the kubelet is an orderly
 end; a kill by the kernel is 137. Exit code 0 without an order, or another code, may well follow from a child that was
 killed, and other rules speak.
 
@@ -45,7 +46,7 @@ killed, and other rules speak.
 			f.Confidence = diagnosis.Likely
 			f.Facts = append(f.Facts, d.order.Event.Fact())
 		}
-		if kernelSaw(p, d.Attempt) {
+		if len(d.kills) == 0 && kernelSaw(p, d.Attempt) {
 			f.Confidence = diagnosis.Certain
 			f.Message += "; the node's kernel log has no kill in this run"
 		}

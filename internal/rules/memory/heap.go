@@ -28,53 +28,74 @@ var (
 	oldSpace   = regexp.MustCompile(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
 )
 
+// units are what the letter behind a size means to the JVM.
+var units = map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
 // heapOf reads the greatest size of the heap from what a container passes to its program, for a given memory limit. The
 // last setting counts, as it does for the JVM. It is false where nothing sets it.
 func heapOf(c *corev1.Container, limit int64) (heap, bool) {
 	line := commandLine(c)
-	if m := xmx.FindAllStringSubmatch(line, -1); m != nil {
-		last := m[len(m)-1]
-		n, err := strconv.ParseInt(last[1], 10, 64)
-		shift := map[string]uint{"k": 10, "m": 20, "g": 30, "t": 40}[strings.ToLower(last[2])]
-		if err == nil && n < 1<<20 {
-			return heap{"JVM", last[0], n << shift}, true
-		}
+	if m := last(xmx, line); m != nil {
+		return heap{"JVM", m[0], size(m[1], units[strings.ToLower(m[2])])}, true
 	}
-	if m := ramPercent.FindStringSubmatch(line); m != nil {
-		if share, err := strconv.ParseFloat(m[1], 64); err == nil {
-			return heap{"JVM", m[0], int64(share / 100 * float64(limit))}, true
-		}
+	if m := last(ramPercent, line); m != nil {
+		return heap{"JVM", m[0], size(m[1], float64(limit)/100)}, true
 	}
-	if m := oldSpace.FindStringSubmatch(line); m != nil {
-		if n, err := strconv.ParseInt(m[1], 10, 64); err == nil && n < 1<<30 {
-			return heap{"Node.js", m[0], n << 20}, true
-		}
+	if m := last(oldSpace, line); m != nil {
+		return heap{"Node.js", m[0], size(m[1], 1<<20)}, true
 	}
 	return heap{}, false
 }
 
-// cite makes a fact of where the container's spec has the setting: in an element of its command line, in the value of a
-// variable, or in two elements. The last place counts, as for the size.
-func (h *heap) cite(p *diagnosis.Pass, c *corev1.Container) evidence.Fact {
-	for _, v := range slices.Backward(c.Env) {
-		if strings.Contains(v.Value, h.setting) {
-			fact := p.CiteSpec("env["+v.Name+"]", "")
-			fact.Text = "name " + v.Name + ", value " + v.Value
-			return fact
-		}
-	}
-	if list := strings.Join(c.Args, " "); strings.Contains(list, h.setting) {
-		return citeElement(p, "args", c.Args, h.setting)
-	}
-	return citeElement(p, "command", c.Command, h.setting)
+// last returns the last match of a pattern with its groups, nil without one.
+func last(pattern *regexp.Regexp, line string) []string {
+	all := append([][]string{nil}, pattern.FindAllStringSubmatch(line, -1)...)
+	return all[len(all)-1]
 }
 
-// citeElement cites the last element of a list that has the setting; the whole list where none has it alone.
-func citeElement(p *diagnosis.Pass, name string, list []string, setting string) evidence.Fact {
-	for i, part := range slices.Backward(list) {
-		if strings.Contains(part, setting) {
-			return p.CiteSpec(fmt.Sprintf("%s[%d]", name, i), part)
-		}
+// size reads a number of units in bytes; what is beyond all memory is cut.
+func size(digits string, unit float64) int64 {
+	n, _ := strconv.ParseFloat(digits, 64) // which a pattern has found to be digits
+	return int64(min(n*unit, 1<<60))
+}
+
+// cite makes a fact of where the container's spec has the setting: in the value of a variable or in an element of its
+// command line, of which it may take two. The last place counts, as for the size.
+func (h *heap) cite(p *diagnosis.Pass) evidence.Fact {
+	word, _, _ := strings.Cut(h.setting, " ")
+	with := slices.DeleteFunc(places(specOf(p)), func(at place) bool { return !strings.Contains(at.value, word) })
+	at := with[len(with)-1]
+	fact := p.CiteSpec(at.path, "")
+	fact.Text = at.says
+	return fact
+}
+
+// A place is a part of a container's spec that its program gets to see.
+type place struct{ path, value, says string }
+
+// places returns them in the order in which a later one counts before an earlier: JAVA_TOOL_OPTIONS, NODE_OPTIONS and what a
+// shell puts into a command line come before what is written there.
+func places(c *corev1.Container) []place {
+	var all []place
+	for _, v := range c.Env {
+		all = append(all, place{"env[" + v.Name + "]", v.Value, "name " + v.Name + ", value " + v.Value})
 	}
-	return p.CiteSpec(name, strings.Join(list, " "))
+	for i, part := range c.Command {
+		path := fmt.Sprintf("command[%d]", i)
+		all = append(all, place{path, part, path + " " + part})
+	}
+	for i, part := range c.Args {
+		path := fmt.Sprintf("args[%d]", i)
+		all = append(all, place{path, part, path + " " + part})
+	}
+	return all
+}
+
+// commandLine returns everything that a container's spec passes to its program.
+func commandLine(c *corev1.Container) string {
+	var values []string
+	for _, at := range places(c) {
+		values = append(values, at.value)
+	}
+	return strings.Join(values, " ")
 }

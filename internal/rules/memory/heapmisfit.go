@@ -19,7 +19,7 @@ buffers, its own code. All of that counts against the container's limit. A heap 
 the kernel kill the process before the runtime sees any reason to collect garbage.
 
 **How it is told from its look-alikes.** The container was killed at its own limit, and its command line or environment says how
-large the heap may be. Where that leaves less than a quarter of the limit, and less than 128Mi for small ones, the setting is the reason.
+large the heap may be. Where that leaves less than a fifth of the limit, or less than 128Mi of a small one, the setting is the reason.
 Where the heap is well below the limit and the container was killed all the same, what grew is outside the heap. A
 runtime that ended by itself because its heap was full was not killed, and has a rule of its own; one with no setting takes a share
 of the limit that it sees, which fits.
@@ -35,18 +35,18 @@ shows who takes it.
 	Effect:   diagnosis.MemoryMisfit,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		d, c := deathOf(p), p.Spec()
+		d := deathOf(p)
 		if d.class != ownLimit || d.limit == nil {
 			return
 		}
 		limit := d.limit.Value()
-		h, ok := heapOf(c, limit)
+		h, ok := heapOf(specOf(p), limit)
 		if !ok {
 			return
 		}
 		f := diagnosis.Finding{
 			At: d.Started, Confidence: diagnosis.Likely,
-			Facts: []evidence.Fact{h.cite(p, c), p.CiteSpec("resources.limits.memory", d.limit), d.Fact()},
+			Facts: []evidence.Fact{h.cite(p), p.CiteSpec("resources.limits.memory", d.limit), d.Fact()},
 			Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Set the heap to %dMi at most, or raise the memory limit of %s", limit*3/4>>20, d.Of.Container), Risk: diagnosis.Restart}},
 		}
 		switch room := limit - h.bytes; {

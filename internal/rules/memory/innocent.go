@@ -43,11 +43,10 @@ give pods requests that are near to what they take, so that the scheduler does n
 		}
 		if d.limit != nil {
 			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
-			if k, ok := d.victim(); ok && (k.anon+k.shmem+k.file)<<10 < d.limit.Value() {
-				f.Message += fmt.Sprintf(": it held %s of %s", mebibytes(k.anon+k.shmem+k.file), d.limit)
-			}
+			k := d.kills[len(d.kills)-1]
+			f.Message += fmt.Sprintf(": it held %s of %s", mebibytes(k.anon+k.shmem+k.file), d.limit)
 		}
-		name(p, &f, grower(p, d.At()))
+		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},
 }

@@ -5,6 +5,7 @@ package memory
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -36,39 +37,39 @@ that. A heap that fills up again however large it is has a leak: take a heap dum
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		said, at := area(p.Log().Text)
-		if _, ordered := p.Order(); ordered || said == "" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 || a.Reason == "OOMKilled" {
+		said, at := complaintIn(p.Log().Text)
+		if _, ordered := p.Order(); ordered || said == "" || slices.Contains(notOwn, a.ExitCode) || a.Reason == "OOMKilled" {
 			return
 		}
 		f := diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact(), said.fact(a, at)},
-			Message: fmt.Sprintf("the JVM in container %s ran out of %s and ended with exit code %d", a.Of.Container, said.area(), a.ExitCode),
-			Fixes:   []diagnosis.Fix{{Title: said.remedy(), Risk: diagnosis.Restart}},
+			Message: fmt.Sprintf("the JVM in container %s ran out of %s and ended with exit code %d", a.Of.Container, said.area().name, a.ExitCode),
+			Fixes:   []diagnosis.Fix{{Title: said.area().remedy, Risk: diagnosis.Restart}},
 		}
-		if c := p.Spec(); c != nil {
-			if h, ok := heapOf(c, c.Resources.Limits.Memory().Value()); ok {
-				f.Message += ", set by " + h.setting
-				f.Facts = append(f.Facts, h.cite(p, c))
-			}
+		if h, ok := heapOf(specOf(p), specOf(p).Resources.Limits.Memory().Value()); ok {
+			f.Message += ", set by " + h.setting
+			f.Facts = append(f.Facts, h.cite(p))
 		}
 		p.Report(f)
 	},
 }
 
+// notOwn are the exit codes that no runtime ends with because its memory is full: of success, SIGKILL and SIGTERM.
+var notOwn = []int{0, 137, 143}
+
 // A complaint is the JVM's line about a full memory area.
 type complaint string
 
-var jvmFull = regexp.MustCompile(`(?i)OutOfMemoryError: ?(?:Java heap space|GC overhead limit exceeded|Requested array size|Metaspace|Compressed class space|PermGen|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)|insufficient memory for the Java Runtime Environment|Terminating due to java\.lang\.OutOfMemoryError|Aborting due to java\.lang\.OutOfMemoryError`)
+var jvmFull = regexp.MustCompile(`(?i)OutOfMemoryError: ?(?:Java heap space|GC overhead limit exceeded|Requested array size|Metaspace|Compressed class space|PermGen|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)|insufficient memory for the Java Runtime Environment`)
 
-// area finds the last line of a log's end in which a JVM says that a memory area is full, and no line after which it went on
-// for long.
-func area(log string) (complaint, string) {
+// complaintIn finds the last line of a log's end in which a JVM says that a memory area is full.
+func complaintIn(log string) (complaint, string) {
 	lines := strings.Split(strings.TrimRight(log, "\n"), "\n")
 	lines = lines[max(0, len(lines)-lastLines):]
 	var found complaint
 	raw := ""
 	for _, line := range lines {
-		if jvmFull.MatchString(line) && (found == "" || !strings.Contains(line, " due to ")) {
+		if jvmFull.MatchString(line) {
 			_, text := signature.Parse(line)
 			found, raw = complaint(text), line
 		}
@@ -84,26 +85,24 @@ func (c complaint) fact(a evidence.Attempt, raw string) evidence.Fact {
 	return a.LineFact(string(c), at)
 }
 
-func (c complaint) area() string {
-	switch low := strings.ToLower(string(c)); {
-	case strings.Contains(low, "metaspace"), strings.Contains(low, "class space"), strings.Contains(low, "permgen"):
-		return "Metaspace, where classes are kept"
-	case strings.Contains(low, "direct buffer"):
-		return "direct buffers, which are outside the heap"
-	case strings.Contains(low, "insufficient memory"):
-		return "memory that the kernel would give it"
-	}
-	return "heap"
+// An area is a memory area of the JVM.
+type area struct {
+	says         *regexp.Regexp
+	name, remedy string
 }
 
-func (c complaint) remedy() string {
-	switch low := strings.ToLower(string(c)); {
-	case strings.Contains(low, "metaspace"), strings.Contains(low, "class space"), strings.Contains(low, "permgen"):
-		return "Raise -XX:MaxMetaspaceSize and the container's limit with it, and look for class loaders that are kept"
-	case strings.Contains(low, "direct buffer"):
-		return "Raise -XX:MaxDirectMemorySize and the container's limit with it, and look for buffers that are never released"
-	case strings.Contains(low, "insufficient memory"):
-		return "Lower -Xms and -Xmx, or raise the container's memory limit: the JVM asks for more than it can have at its start"
-	}
-	return "Raise -Xmx (or MaxRAMPercentage) and the container's limit with it; take a heap dump if it fills up again"
+// areas are known by the JVM's words; the last one is meant by all others.
+var areas = []area{
+	{regexp.MustCompile(`(?i)metaspace|class space|permgen`), "Metaspace, where classes are kept",
+		"Raise -XX:MaxMetaspaceSize and the container's limit with it, and look for class loaders that are kept"},
+	{regexp.MustCompile(`(?i)direct buffer`), "direct buffers, which are outside the heap",
+		"Raise -XX:MaxDirectMemorySize and the container's limit with it, and look for buffers that are never released"},
+	{regexp.MustCompile(`(?i)insufficient memory`), "memory that the kernel would give it",
+		"Lower -Xms and -Xmx, or raise the container's memory limit: the JVM asks for more than it can have at its start"},
+	{regexp.MustCompile(``), "heap", "Raise -Xmx (or MaxRAMPercentage) and the container's limit with it; take a heap dump if it fills up again"},
+}
+
+// area returns the one that the line is about.
+func (c complaint) area() area {
+	return areas[slices.IndexFunc(areas, func(a area) bool { return a.says.MatchString(string(c)) })]
 }

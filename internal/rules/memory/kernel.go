@@ -5,6 +5,7 @@ package memory
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,10 +62,7 @@ func parseKill(f evidence.Fact) kill {
 
 // parseKiB reads a number, with or without the unit that the kernel puts behind it; 0 where it is none.
 func parseKiB(s string) int64 {
-	n, err := strconv.ParseInt(strings.TrimSuffix(s, "kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
+	n, _ := strconv.ParseInt(strings.TrimSuffix(s, "kB"), 10, 64)
 	return n
 }
 
@@ -79,11 +77,16 @@ const (
 	ofStranger               // a cgroup that is none of Kubernetes'
 )
 
+// global are the constraints under which the machine had no memory for the process, and not a control group (enum
+// oom_constraint in include/linux/oom.h).
+var global = []string{"CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY"}
+
 var (
 	// A static pod has the hash of its manifest for a UID. Where the kubelet has a slice of its own, as on a node that is itself
 	// a container, that one's name comes first: "kubelet-kubepods.slice".
 	podGroup  = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
 	podsGroup = regexp.MustCompile(`^(?:(?:[a-z]+-)?kubepods(?:-burstable|-besteffort)?(?:\.slice)?|burstable|besteffort)$`)
+	ours      = regexp.MustCompile(`^$|kubepods|` + podGroup.String()) // where it is not told, it is no stranger's
 )
 
 // level tells whose limit it was by the last element of the cgroup's path, which the kubelet and the runtimes name alike
@@ -91,39 +94,25 @@ var (
 func (k kill) level() level {
 	last := path.Base(k.limit)
 	switch {
-	case k.constraint != "" && k.constraint != "CONSTRAINT_MEMCG", k.constraint == "" && k.limit == "" && k.cgroup == "", k.limit == "/":
+	case slices.Contains(global, k.constraint):
 		return ofNode
 	case podsGroup.MatchString(last):
 		return ofPods
 	case podGroup.MatchString(last):
 		return ofPod
-	case k.limit != "" && !podGroup.MatchString(k.limit) && !strings.Contains(k.limit, "kubepods"):
+	case !ours.MatchString(k.limit):
 		return ofStranger
 	}
 	return ofContainer
 }
 
-// podUID returns the UID of the pod that the process was in, or "".
-func (k kill) podUID() string {
-	if m := podGroup.FindStringSubmatch(k.cgroup); m != nil {
-		return strings.ReplaceAll(m[1], "_", "-")
+// hits tells whether the killed process was in that run of a container: by the container's id where both are known, else
+// by the pod that the fact is about, and the time.
+func (k kill) hits(a evidence.Attempt, id string) bool {
+	if in := containerID.FindString(k.cgroup); in != "" && id != "" {
+		return in == id
 	}
-	return ""
-}
-
-// hits tells whether the killed process was in that run of a container: by the container's id where the path has one,
-// else by the thing that the fact is about and the time.
-func (k kill) hits(pod evidence.Ref, uid string, a evidence.Attempt, id string) bool {
-	in := k.podUID()
-	switch {
-	case id != "" && strings.Contains(k.cgroup, id):
-		return true
-	case in != "" && uid != "" && in != uid, in == "" && k.About.Object() != pod:
-		return false
-	case k.About.Container != "" && k.About.Container != a.Of.Container, id != "" && containerID.MatchString(path.Base(k.cgroup)):
-		return false
-	}
-	return !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
+	return k.About.Object() == a.Of.Object() && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
 }
 
 var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
@@ -135,7 +124,7 @@ const slack = 3 * time.Second
 func killsIn(p *diagnosis.Pass, a evidence.Attempt) []kill {
 	var list []kill
 	for _, f := range p.Facts(evidence.Host, "oom-kill") {
-		if k := parseKill(f); k.hits(a.Of.Object(), string(p.PodMeta().UID), a, idOf(p, a)) {
+		if k := parseKill(f); k.hits(a, idOf(p.Status(), a)) {
 			list = append(list, k)
 		}
 	}
@@ -143,19 +132,10 @@ func killsIn(p *diagnosis.Pass, a evidence.Attempt) []kill {
 }
 
 // idOf returns the runtime's id of the container that attempt a was, without the runtime's name.
-func idOf(p *diagnosis.Pass, a evidence.Attempt) string {
-	st := p.Status()
-	if st == nil {
-		return ""
-	}
+func idOf(st *corev1.ContainerStatus, a evidence.Attempt) string {
 	id := st.ContainerID
-	if a.Ended() {
-		id = ""
-		for _, state := range []*corev1.ContainerStateTerminated{st.LastTerminationState.Terminated, st.State.Terminated} {
-			if state != nil && state.FinishedAt.Time.Equal(a.Finished) {
-				id = state.ContainerID
-			}
-		}
+	if strings.HasSuffix(a.Where, "lastState.terminated") {
+		id = st.LastTerminationState.Terminated.ContainerID
 	}
 	return id[strings.LastIndexByte(id, '/')+1:]
 }
@@ -163,10 +143,10 @@ func idOf(p *diagnosis.Pass, a evidence.Attempt) string {
 // kernelSaw tells whether the kernel log is known to reach back before the run began, so that no kill in it means that
 // there was none.
 func kernelSaw(p *diagnosis.Pass, a evidence.Attempt) bool {
-	for _, f := range p.Facts(evidence.Host) {
-		if f.Source == evidence.FromKernel && !f.At.IsZero() && f.At.Before(a.Started) {
-			return p.Lacks(evidence.Host) == 0
-		}
-	}
-	return false
+	return p.Lacks(evidence.Host) == 0 && slices.ContainsFunc(p.Facts(evidence.Host), func(f evidence.Fact) bool { return saysBefore(f, a.Started) })
+}
+
+// saysBefore tells whether a fact is the kernel's word from before a time.
+func saysBefore(f evidence.Fact, at time.Time) bool {
+	return f.Source == evidence.FromKernel && !f.At.IsZero() && f.At.Before(at)
 }

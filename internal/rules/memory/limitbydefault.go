@@ -4,7 +4,8 @@ package memory
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -36,7 +37,7 @@ manifest's own.
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
 		note := p.PodMeta().Annotations["kubernetes.io/limit-ranger"]
-		if d.class != ownLimit && d.class != belowInit || d.limit == nil || !setLimit(note, d.Of.Container) {
+		if !slices.Contains([]class{ownLimit, belowInit}, d.class) || !setLimit(note, d.Of.Container) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -56,17 +57,10 @@ manifest's own.
 	},
 }
 
-// setLimit tells whether the admission plugin's note says that it set the memory limit of the container: "LimitRanger
-// plugin set: cpu request for container app; memory limit for container app".
+// limitSet is the part of the admission plugin's note that says of which containers it set the memory limit: "LimitRanger
+// plugin set: cpu request for container app; cpu, memory limit for container app".
+var limitSet = regexp.MustCompile(`[ ,]memory(?:, [^;]*)? limit for (?:init )?container ([^ ;]+)`)
+
 func setLimit(note, container string) bool {
-	for part := range strings.SplitSeq(note, ";") {
-		what, of, ok := strings.Cut(part, " for container ")
-		if !ok {
-			what, of, ok = strings.Cut(part, " for init container ")
-		}
-		if ok && strings.TrimSpace(of) == container && strings.Contains(what, "memory") && strings.HasSuffix(strings.TrimSpace(what), "limit") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(limitSet.FindAllStringSubmatch(note, -1), func(m []string) bool { return m[1] == container })
 }

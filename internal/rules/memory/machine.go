@@ -21,7 +21,7 @@ kubelet gives its pods: BestEffort first, then Burstable pods by how much they t
 the one that grew.
 
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit (constraint CONSTRAINT_NONE, "Out of memory" without
-"Memory cgroup"). Without it, a SystemOOM Event of the node in the second of the death, or that the container is marked OOMKilled and
+"Memory cgroup"). Without it, a SystemOOM Event of the node in the seconds of the death, or that the container is marked OOMKilled and
 neither it nor its pod has a memory limit that it could have reached, makes it likely. A pod that the kubelet evicts because memory
 runs low has the reason Evicted, and its own rule.
 
@@ -50,41 +50,32 @@ kernel kills.
 		}
 		if len(d.kills) > 0 {
 			f.Confidence = diagnosis.Certain
-		} else if len(d.system) == 0 && d.limit == nil {
+		} else if len(d.system) == 0 { // and then it has no limit, nor its pod
 			f.Message = fmt.Sprintf("container %s has no memory limit and was killed by the kernel: its node %sran out of memory, or its pod did", d.Of.Container, spaced(p.NodeName()))
 		}
 		if d.limit == nil {
 			f.Message += fmt.Sprintf(" (QoS class %s, no limit)", p.PodStatus().QOSClass)
 		}
-		if len(d.kills) == 0 && d.ordered && d.order.GraceExpired(d.Attempt) {
+		if d.ordered && d.order.GraceExpired(d.Attempt) {
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
-		name(p, &f, grower(p, d.At()))
+		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},
 }
 
-func spaced(name string) string {
-	if name == "" {
-		return ""
-	}
-	return name + " "
-}
-
-// At is when the memory ran out: at the kernel's record, else at the end.
-func (d *death) At() time.Time {
-	if k, ok := d.victim(); ok {
-		return k.At
-	}
-	return d.Finished
-}
+func spaced(name string) string { return strings.TrimLeft(name+" ", " ") }
 
 // grower returns the row of the kernel's table of tasks for the process that held most at that time.
-func grower(p *diagnosis.Pass, at time.Time) (top kill) {
-	for _, f := range p.Facts(evidence.Host, "oom-task") {
+func grower(p *diagnosis.Pass, at time.Time) kill {
+	return largest(p.Facts(evidence.Host, "oom-task"), at)
+}
+
+func largest(rows []evidence.Fact, at time.Time) (top kill) {
+	for _, f := range rows {
 		k := parseTask(f)
-		if f.At.Sub(at).Abs() <= slack && k.anon > top.anon {
+		if f.At.Sub(at).Abs() <= around && k.anon > top.anon {
 			top = k
 		}
 	}
@@ -104,13 +95,10 @@ func parseTask(f evidence.Fact) kill {
 }
 
 // name says in a finding which process held most.
-func name(p *diagnosis.Pass, f *diagnosis.Finding, top kill) {
+func name(f *diagnosis.Finding, top kill) {
 	if top.task == "" {
 		return
 	}
 	f.Message += fmt.Sprintf("; process %s (%d) held most, %s", top.task, top.pid, mebibytes(top.anon))
 	f.Facts = append(f.Facts, top.Fact)
-	if top.About.Kind == "Pod" && top.About.Object() != p.About().Object() {
-		f.Message += " in pod " + top.About.Name
-	}
 }

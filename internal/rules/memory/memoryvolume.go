@@ -3,10 +3,14 @@
 package memory
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -22,7 +26,8 @@ that a container that is restarted begins with the files of the run before alrea
 until the pod is made anew.
 
 **How it is told from its look-alikes.** The container was killed at its own or its pod's limit and mounts such a volume whose size is not
-limited below the memory limit. The kernel's record tells for sure: most of what the victim, or its cgroup, held was shared memory.
+limited below the memory limit. The kernel's record tells for sure: most of what the victim held was shared memory. Where more than
+half of the limit was the victim's own, it was not the volume.
 Without it the finding needs a container that has died again after a restart, and is only possible; or one that cannot even be
 started any more under a limit that it could be started under before, and is likely. A volume with a sizeLimit well
 below the memory limit cannot fill it; a volume on disk does not count.
@@ -38,14 +43,14 @@ use a volume on disk.
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
-		volume := inMemory(p, &d)
-		full := d.class == belowInit && d.limit != nil && d.limit.Value() > fewBytes
-		if d.class != ownLimit && d.class != podLimit && !full || volume == nil {
+		volume := inMemory(p)
+		full := d.class == belowInit && d.roomy()
+		if !slices.Contains([]class{ownLimit, podLimit}, d.class) && !full || volume == nil {
 			return
 		}
-		k, told := d.victim()
-		shared := told && k.shmem > k.anon
-		if !shared && d.Of.Attempt == 0 || told && !shared && k.anon > 2*k.shmem && d.limit != nil && k.anon<<10 > d.limit.Value()/2 {
+		k, _ := d.victim()
+		shared := k.shmem > k.anon
+		if own := k.anon<<10 > anyLimit(p)/2; !shared && (own || d.Of.Attempt == 0) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -73,26 +78,28 @@ use a volume on disk.
 
 // began is when the run began, or the pod did where the run never started.
 func began(p *diagnosis.Pass, d *death) time.Time {
-	if start := p.PodStatus().StartTime; d.Started.IsZero() && start != nil {
-		return start.Time
+	if d.Started.IsZero() {
+		return cmp.Or(p.PodStatus().StartTime, &metav1.Time{}).Time
 	}
 	return d.Started
 }
 
+// anyLimit is the memory limit of the container in bytes, else that of its pod; 0 without one.
+func anyLimit(p *diagnosis.Pass) int64 {
+	return cmp.Or(limitOf(p), sharedLimit(p), &resource.Quantity{}).Value()
+}
+
 // inMemory returns a volume of medium Memory that the pass's container mounts and that may grow to its memory limit.
-func inMemory(p *diagnosis.Pass, d *death) *corev1.Volume {
-	c, volumes := p.Spec(), p.PodSpec().Volumes
-	if c == nil {
-		return nil
-	}
-	for _, m := range c.VolumeMounts {
+func inMemory(p *diagnosis.Pass) *corev1.Volume {
+	volumes := p.PodSpec().Volumes
+	for _, m := range specOf(p).VolumeMounts {
 		for i := range volumes {
 			v := &volumes[i]
 			if v.Name != m.Name || v.EmptyDir == nil || v.EmptyDir.Medium != corev1.StorageMediumMemory {
 				continue
 			}
 			size := v.EmptyDir.SizeLimit
-			if size == nil || d.limit == nil || size.Value() >= d.limit.Value()/2 {
+			if size == nil || size.Value() >= anyLimit(p)/2 {
 				return v
 			}
 		}

@@ -4,6 +4,8 @@ package memory
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -37,11 +39,11 @@ real; a heap that fills up again has a leak.
 		lines := strings.Split(strings.TrimRight(p.Log().Text, "\n"), "\n")
 		said := ""
 		for _, line := range lines[max(0, len(lines)-lastLines):] {
-			if strings.Contains(line, "JavaScript heap out of memory") || strings.Contains(line, "Reached heap limit Allocation failed") {
+			if heapFull.MatchString(line) {
 				said = line
 			}
 		}
-		if _, ordered := p.Order(); ordered || said == "" || a.ExitCode == 0 || a.ExitCode == 137 || a.ExitCode == 143 {
+		if _, ordered := p.Order(); ordered || said == "" || slices.Contains(notOwn, a.ExitCode) {
 			return
 		}
 		at, text := signature.Parse(said)
@@ -50,16 +52,17 @@ real; a heap that fills up again has a leak.
 			Message: fmt.Sprintf("Node.js in container %s ran out of heap and ended with exit code %d", a.Of.Container, a.ExitCode),
 			Fixes:   []diagnosis.Fix{{Title: "Set --max-old-space-size in NODE_OPTIONS to about three quarters of the memory limit, and look for a leak if it fills up again", Risk: diagnosis.Restart}},
 		}
-		if c := p.Spec(); c != nil {
-			limit := c.Resources.Limits.Memory()
-			if h, ok := heapOf(c, limit.Value()); ok {
-				f.Message += ", set by " + h.setting
-				f.Facts = append(f.Facts, h.cite(p, c))
-			}
-			if !limit.IsZero() {
-				f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
-			}
+		limit := specOf(p).Resources.Limits.Memory()
+		if h, ok := heapOf(specOf(p), limit.Value()); ok {
+			f.Message += ", set by " + h.setting
+			f.Facts = append(f.Facts, h.cite(p))
+		}
+		if !limit.IsZero() {
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
 		}
 		p.Report(f)
 	},
 }
+
+// heapFull are the words of V8 (src/heap, FatalProcessOutOfMemory).
+var heapFull = regexp.MustCompile(`JavaScript heap out of memory|Reached heap limit Allocation failed`)

@@ -51,7 +51,7 @@ the system, and let the kubelet evict earlier than the kernel kills.
 		if slices.ContainsFunc(facts, func(f evidence.Fact) bool { return f.Source >= evidence.FromStatus }) {
 			f.Confidence = diagnosis.Certain
 		}
-		name(p, &f, grower(p, last.At))
+		name(&f, grower(p, last.At))
 		p.Report(f)
 	},
 }

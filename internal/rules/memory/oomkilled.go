@@ -27,7 +27,7 @@ rules: the runtime's counter covers child processes and earlier kills, so the la
 where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
 pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. Where no Events can be read it cannot be
 told from a node that ran out as a whole, and the finding is likely. A SystemOOM Event of the
-node in the same run speaks against the container's own limit, and so does a memory limit of the pod that several
+node in the seconds of the end speaks against the container's own limit, and so does a memory limit of the pod that several
 containers share: without the kernel's word the finding is only likely then. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
@@ -50,16 +50,14 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			At: d.Finished, Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
 			Message: fmt.Sprintf("container %s was killed by the kernel at its memory limit", d.Of.Container),
 		}
-		if d.limit != nil {
-			f.Message += " of " + d.limit.String()
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", d.limit))
-			f.Fixes = []diagnosis.Fix{raise(p, d.limit)}
-		}
+		f.Message += of(d.limit)
+		withLimit(p, &f, d.limit)
 		if d.limit == nil && len(d.kills) == 0 {
 			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("container %s was killed by the kernel for memory, at a limit that is not part of this evidence", d.Of.Container)
 		}
-		f.Message += d.holding() + rhythm(p, d.Attempt)
+		killed, _ := d.victim()
+		f.Message += killed.holding() + rhythm(p, d.Attempt)
 		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)
 		if len(d.kills) > 1 && d.kills[0].At.Add(slack).After(d.kills[len(d.kills)-1].At) {
 			f.Message += fmt.Sprintf("; all of its %d processes were killed together", len(d.kills))
@@ -90,6 +88,22 @@ func (d *death) doubts(p *diagnosis.Pass, f *diagnosis.Finding) {
 		f.Confidence = diagnosis.Possible
 		f.Against = append(f.Against, d.order.Event.Fact())
 	}
+}
+
+// withLimit cites a container's memory limit in a finding and proposes to raise it, where it has one.
+func withLimit(p *diagnosis.Pass, f *diagnosis.Finding, limit *resource.Quantity) {
+	if limit != nil {
+		f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit))
+		f.Fixes = []diagnosis.Fix{raise(p, limit)}
+	}
+}
+
+// of words a limit behind the word for it, "" without one.
+func of(limit *resource.Quantity) string {
+	if limit == nil {
+		return ""
+	}
+	return " of " + limit.String()
 }
 
 func citeShared(p *diagnosis.Pass, limit *resource.Quantity) evidence.Fact {

@@ -45,7 +45,7 @@ container that grows a limit of its own so that it alone pays.
 			f.Confidence = diagnosis.Certain
 		}
 		if shared := sharedLimit(p); shared != nil {
-			f.Message += " of " + shared.String()
+			f.Message += of(shared)
 			f.Facts = append(f.Facts, citeShared(p, shared))
 		}
 		p.Report(f)

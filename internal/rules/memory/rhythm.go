@@ -3,13 +3,15 @@
 package memory
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -26,28 +28,31 @@ const (
 // rhythm says what the lengths of the container's runs tell about why it needs so much, "" where they tell nothing: it
 // needs more than its limit to start, or it grows until it reaches it, at the same pace each time.
 func rhythm(p *diagnosis.Pass, a evidence.Attempt) string {
-	st := p.Status()
-	if st == nil || a.Started.IsZero() || a.Finished.IsZero() || st.RestartCount < 2 {
+	if p.Status().RestartCount < 2 {
+		return ""
+	}
+	return pace(a, cmp.Or(p.PodStatus().StartTime, &metav1.Time{}).Time)
+}
+
+// pace is the rhythm of a run that is not the first, in a pod that began at that time.
+func pace(a evidence.Attempt, began time.Time) string {
+	if a.Started.IsZero() || a.Finished.IsZero() {
 		return ""
 	}
 	last := a.Finished.Sub(a.Started)
-	mean := last
-	if start := p.PodStatus().StartTime; start != nil && a.Of.Attempt > 0 {
-		mean = a.Started.Sub(start.Time) / time.Duration(a.Of.Attempt) // back-off included
-	}
+	mean := a.Started.Sub(began) / time.Duration(a.Of.Attempt) // back-off included
 	switch {
 	case last <= startUp:
 		return fmt.Sprintf(", %s after its start: it needs more than that to start", last.Round(time.Second))
 	case last >= growth && mean >= last-last/likeness && mean <= last+last/likeness+10*time.Minute:
-		return fmt.Sprintf(", %s after its start, as in each of its %d runs: its memory grows until it reaches the limit", last.Round(time.Second), a.Of.Attempt+1)
+		return fmt.Sprintf(", %s after its start, about as long as each of its %d runs took on average: its memory grows until it reaches the limit", last.Round(time.Second), a.Of.Attempt+1)
 	}
 	return ""
 }
 
 // holding says what the killed process held, where the kernel told.
-func (d *death) holding() string {
-	k, ok := d.victim()
-	if !ok || k.anon+k.shmem == 0 {
+func (k kill) holding() string {
+	if k.anon+k.shmem == 0 {
 		return ""
 	}
 	return fmt.Sprintf(", holding %s", mebibytes(k.anon+k.shmem))
@@ -55,31 +60,18 @@ func (d *death) holding() string {
 
 func mebibytes(kib int64) string { return fmt.Sprintf("%dMi", (kib+1023)/1024) }
 
-// environment returns the value of a variable that the container's spec sets, and whether it names it.
-func environment(c *corev1.Container, name string) (string, bool) {
-	for _, v := range c.Env {
-		if v.Name == name {
-			return v.Value, true
-		}
-	}
-	return "", false
-}
-
 var goSign = regexp.MustCompile(`^(?:GOGC|GODEBUG|GOMAXPROCS|GOTRACEBACK)$`)
 
 // goLimit proposes GOMEMLIMIT for a container that is known to run a Go program by the variables that only its runtime
 // reads: the garbage collector lets the heap double, up to any size, unless it is told where to end (Go runtime/debug,
 // SetMemoryLimit). Nine tenths leave room for what it does not count.
 func goLimit(p *diagnosis.Pass, limit *resource.Quantity) []diagnosis.Fix {
-	c := p.Spec()
-	if c == nil || limit == nil {
+	c := specOf(p)
+	if limit == nil {
 		return nil
 	}
-	isGo := false
-	for _, v := range c.Env {
-		isGo = isGo || goSign.MatchString(v.Name)
-	}
-	if _, set := environment(c, "GOMEMLIMIT"); set || !isGo {
+	isGo := slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return goSign.MatchString(v.Name) })
+	if set := slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == "GOMEMLIMIT" }); set || !isGo {
 		return nil
 	}
 	to := fmt.Sprintf("%dMiB", limit.Value()*9/10>>20)
@@ -87,14 +79,4 @@ func goLimit(p *diagnosis.Pass, limit *resource.Quantity) []diagnosis.Fix {
 		Title: "Set GOMEMLIMIT to " + to + ": it is a Go program, and its garbage collector does not know the limit", Risk: diagnosis.Restart,
 		Patch: p.PatchContainer(map[string]any{"env": []any{map[string]any{"name": "GOMEMLIMIT", "value": to}}}),
 	}}
-}
-
-// commandLine returns everything that a container's spec passes to its program: command, arguments and the values of
-// variables.
-func commandLine(c *corev1.Container) string {
-	parts := append(append([]string{}, c.Command...), c.Args...)
-	for _, v := range c.Env {
-		parts = append(parts, v.Value)
-	}
-	return strings.Join(parts, " ")
 }

@@ -3,7 +3,10 @@
 package usage
 
 import (
+	"cmp"
 	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -31,26 +34,24 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		c := p.Spec()
-		if c == nil || c.Resources.Limits.Cpu().IsZero() {
+		limit := c.Resources.Limits.Cpu()
+		if limit.IsZero() {
 			return
 		}
-		limit := c.Resources.Limits.Cpu()
 		says, facts := heldBack(p, limit.MilliValue())
 		if says == "" {
 			return
 		}
-		f := diagnosis.Finding{
+		began := cmp.Or(p.PodStatus().StartTime, &metav1.Time{})
+		p.Report(diagnosis.Finding{
+			At:         began.Time, // nothing says that it was ever different
 			Confidence: diagnosis.Likely, Facts: append(facts, p.CiteSpec("resources.limits.cpu", limit.String())),
 			Message: fmt.Sprintf("container %s %s its CPU limit of %s", c.Name, says, limit.String()),
 			Fixes: []diagnosis.Fix{{
 				Title: fmt.Sprintf("Double the CPU limit of %s", c.Name), Risk: diagnosis.Restart,
 				Patch: p.PatchContainer(map[string]any{"resources": map[string]any{"limits": map[string]any{"cpu": fmt.Sprintf("%dm", 2*limit.MilliValue())}}}),
 			}},
-		}
-		if start := p.PodStatus().StartTime; start != nil { // nothing says that it was ever different
-			f.At = start.Time
-		}
-		p.Report(f)
+		})
 	},
 }
 

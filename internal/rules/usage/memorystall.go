@@ -40,8 +40,8 @@ The kernel averages over a minute (Documentation/accounting/psi.rst); the kubele
 			Message: fmt.Sprintf("container %s stood still for want of memory for %.0f%% of the last minute", p.About().Container, stalls[0].Value),
 			Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Raise the memory limit of %s, or lower what it keeps in memory", p.About().Container)}},
 		}
-		if c := p.Spec(); c != nil && !c.Resources.Limits.Memory().IsZero() {
-			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", c.Resources.Limits.Memory().String()))
+		if limit := p.Spec().Resources.Limits.Memory(); !limit.IsZero() {
+			f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", limit.String()))
 		}
 		p.Report(f)
 	},

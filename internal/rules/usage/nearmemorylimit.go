@@ -29,7 +29,7 @@ The figure is that of the metrics API (metrics.k8s.io), about 15 s to a minute o
 	Effect: diagnosis.OutOfMemory,
 	Run: func(p *diagnosis.Pass) {
 		c, used := p.Spec(), usedBy(p)
-		if c == nil || used == nil {
+		if used == nil {
 			return
 		}
 		limit, uses := c.Resources.Limits.Memory(), used.Usage.Memory()

@@ -36,9 +36,9 @@ something follows from it, because a node that is busy does what it is for.
 	Effect: diagnosis.NodeBusy,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
-		node := p.Node()
+		node := cmp.Or(p.Node(), &corev1.Node{})
 		used, ok := diagnosis.Get[*metricsv1.NodeMetrics](p, "", p.About().Name)
-		if node == nil || !ok {
+		if !ok {
 			return
 		}
 		has, uses := node.Status.Capacity.Cpu(), used.Usage.Cpu()
@@ -58,13 +58,13 @@ something follows from it, because a node that is busy does what it is for.
 		}}
 		facts = append(facts, waits...)
 		names := largest(p)
-		message := fmt.Sprintf("the processors of node %s are %d%% in use", node.Name, uses.MilliValue()*100/has.MilliValue())
+		message := fmt.Sprintf("the processors of node %s are %d%% in use", p.About().Name, uses.MilliValue()*100/has.MilliValue())
 		if len(names) > 0 {
 			message += ", mostly by " + strings.Join(names, ", ")
 		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Likely, Facts: facts, Message: message,
-			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + node.Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
+			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + p.About().Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
 		})
 	},
 }
