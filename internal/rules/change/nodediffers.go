@@ -37,8 +37,11 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		node := p.Node()
+		if node == nil { // only facts are known of it
+			return
+		}
 		for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
-			if node == nil || !fails(p, pod) {
+			if !fails(p, pod) {
 				continue
 			}
 			elsewhere, only := others(p, pod)
@@ -49,14 +52,23 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 			p.Report(diagnosis.Finding{
 				At: pod.CreationTimestamp.Time, Confidence: diagnosis.Likely, Facts: slices.Concat(facts, citeEnd(pod)),
 				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), what),
-				Fixes: []diagnosis.Fix{{
-					Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node.Name), Risk: diagnosis.Evict,
-					Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node.Name, pod.Namespace, pod.Name),
-				}},
+				Fixes:   []diagnosis.Fix{elsewhereFix(pod)},
 			})
 			return
 		}
 	},
+}
+
+// elsewhereFix is to see whether the pod is well elsewhere; one of a DaemonSet would come back to its node.
+func elsewhereFix(pod *corev1.Pod) diagnosis.Fix {
+	node := pod.Spec.NodeName
+	if pod.OwnerReferences[0].Kind == "DaemonSet" {
+		return diagnosis.Fix{Title: fmt.Sprintf("Find out what of that the program does not stand, or keep it off nodes like %s with a node affinity", node)}
+	}
+	return diagnosis.Fix{
+		Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node), Risk: diagnosis.Evict,
+		Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node, pod.Namespace, pod.Name),
+	}
 }
 
 // others returns the nodes on which pods like this one are well, and whether all that fail are on its own.
@@ -78,7 +90,7 @@ func others(p *diagnosis.Pass, pod *corev1.Pod) (nodes []*corev1.Node, only bool
 
 // alike tells whether two pods were made by one controller from one template.
 func alike(a, b *corev1.Pod) bool {
-	return len(a.OwnerReferences) > 0 && len(b.OwnerReferences) > 0 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID && sameTemplate(a, b)
+	return len(a.OwnerReferences) > 0 && len(b.OwnerReferences) > 0 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID && sameTemplate(&a.ObjectMeta, &b.ObjectMeta)
 }
 
 // unlike says in what a node differs from every other one.
