@@ -37,7 +37,7 @@ The wordings are in kubernetes pkg/kubelet/preemption/preemption.go.
 	Run: func(p *diagnosis.Pass) {
 		d, ok := failedFor(p, "Preempting")
 		if !ok {
-			if d, ok = disrupted(p, "TerminationByKubelet"); !ok || !strings.Contains(d.message, "critical pod") {
+			if d, _ = disrupted(p, "TerminationByKubelet"); !strings.Contains(d.message, "critical pod") {
 				return
 			}
 		}

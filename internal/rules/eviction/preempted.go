@@ -35,7 +35,7 @@ The wordings are in kubernetes pkg/scheduler/framework/preemption; recorded from
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
-		isIt := func(e evidence.Event) bool { return e.Reason == "Preempted" && preemptor.MatchString(e.Message) }
+		isIt := func(e evidence.Event) bool { return e.Reason == "Preempted" }
 		d, sure := disrupted(p, "PreemptionByScheduler")
 		confidence := diagnosis.Certain
 		if !sure {
