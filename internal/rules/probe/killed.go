@@ -15,8 +15,8 @@ import (
 // killedBy reports that a probe made the kubelet end the attempt.
 func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
 	a := p.Attempt()
-	order, ordered := p.Order()
-	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
+	order, _ := p.Order()
+	if order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
 		return
 	}
 	f := diagnosis.Finding{
@@ -56,8 +56,6 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 // recorded, the end of a program that honours SIGTERM stands for it.
 func lived(a evidence.Attempt, order evidence.Order) time.Duration {
 	switch {
-	case a.Started.IsZero():
-		return 0
 	case !order.Inferred:
 		return order.Event.Last.Sub(a.Started)
 	case a.ExitCode == 143 || a.ExitCode == 0:
