@@ -17,6 +17,7 @@ type failing struct {
 	field  string // of the container: "livenessProbe"
 	probe  *corev1.Probe
 	always bool // it has not succeeded once in this run, as far as can be told
+	before bool // it has succeeded in this run
 	lived  time.Duration
 	killed bool // the kubelet has ended the container for it
 }
@@ -74,7 +75,7 @@ func judge(p *diagnosis.Pass, f failing) advice {
 
 // judgeStatus tells a path that the program does not have from an answer that is its own.
 func judgeStatus(p *diagnosis.Pass, f failing) advice {
-	if !f.always || f.probe.HTTPGet == nil {
+	if !f.always {
 		return advice{}
 	}
 	name := p.About().Container
@@ -125,9 +126,9 @@ func judgeRefused(p *diagnosis.Pass, f failing) advice {
 		return judgePort(p, f, "")
 	}
 	switch {
-	case !f.always:
+	case f.before:
 		return advice{text: "though it had been answered before in this run"}
-	case f.killed && listens.MatchString(p.Log().Text):
+	case !f.always, f.killed && listens.MatchString(p.Log().Text):
 		return advice{}
 	case f.field == "livenessProbe" && p.Spec().StartupProbe == nil:
 		return advice{

@@ -25,7 +25,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		Facts:   []evidence.Fact{order.Event.Fact()},
 	}
 	failed := failing{field: field, probe: probe, killed: true, lived: lived(a, order)}
-	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok {
+	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok && (order.Inferred || !e.Last.Before(a.Started)) {
 		failed.verdict = how(e.Message, probe)
 		f.Message += ": " + failed.text
 		if e.Message != order.Event.Message {
@@ -33,7 +33,8 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		}
 	}
 	if probe != nil {
-		failed.always = failed.lived > 0 && fromStart(probe, failed.lived)
+		early := fromStart(probe, failed.lived)
+		failed.always, failed.before = early && failed.lived > 0, !early && by == evidence.ByLiveness
 		f.Message += fmt.Sprintf(" (%s, %s)", target(probe), budget(probe))
 		f.Facts = append(f.Facts, p.CiteSpec(field+".failureThreshold", probe.FailureThreshold), p.CiteSpec(field+".periodSeconds", probe.PeriodSeconds))
 		if probe.TerminationGracePeriodSeconds != nil {
