@@ -39,7 +39,7 @@ var Rules = []*diagnosis.Rule{
 func writer(o evidence.Object, section, field string) (by string, fact evidence.Fact) {
 	for _, e := range o.GetManagedFields() {
 		var kept map[string]map[string]any
-		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &kept) != nil {
+		if e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &kept) != nil {
 			continue
 		}
 		below, found := kept[section]

@@ -21,9 +21,12 @@ type disruption struct {
 	facts   []evidence.Fact
 }
 
-// disrupted returns the disruption that the condition DisruptionTarget tells of with one of the reasons (KEP-3329). It
-// is set before the pod is deleted, and stays when it fails.
+// disrupted returns the disruption of a pod that is being deleted, which the condition DisruptionTarget tells of with one
+// of the reasons (KEP-3329). It is set before the pod is deleted.
 func disrupted(p *diagnosis.Pass, reasons ...string) (disruption, bool) {
+	if p.PodMeta().DeletionTimestamp == nil {
+		return disruption{}, false // it was to be deleted, and was not
+	}
 	for _, c := range p.PodStatus().Conditions {
 		if slices.Contains(reasons, c.Reason) { // no other condition has them, and one that is taken back has none
 			fact, _ := p.CitePodCondition(corev1.DisruptionTarget)
@@ -84,8 +87,7 @@ func announced(p *diagnosis.Pass, tells func(evidence.Event) bool) (disruption, 
 // replaced tells whether the pod ends in order while another one of its workload has taken its place: then nothing is
 // wrong. Its containers still run, within their grace period.
 func replaced(p *diagnosis.Pass, since time.Time) bool {
-	due := p.PodMeta().DeletionTimestamp
-	if due == nil || p.Now().After(due.Time) {
+	if p.Now().After(p.PodMeta().DeletionTimestamp.Time) {
 		return false
 	}
 	for _, a := range p.Attempts() {

@@ -22,13 +22,11 @@ type eviction struct {
 	facts   []evidence.Fact
 }
 
-// read returns the eviction of the pass's pod, without a message where there was none. The status proves it; the Evicted Event of its kubelet and the condition
-// DisruptionTarget, which only node pressure sets, tell when it was decided, before the containers were killed.
+// read returns what the status of the pass's pod says of its end: an eviction is known by the words. The Evicted Event of
+// its kubelet and the condition DisruptionTarget, which only node pressure sets, tell when it was decided, before the
+// containers were killed.
 func read(p *diagnosis.Pass) eviction {
 	st := p.PodStatus()
-	if st.Reason != evicted {
-		return eviction{}
-	}
 	e := eviction{message: st.Message}
 	e.facts = []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(),

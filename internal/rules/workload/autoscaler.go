@@ -125,7 +125,7 @@ const warmUp = 5 * time.Minute
 
 // passes tells whether a failure may still pass by itself.
 func passes(p *diagnosis.Pass, c *autoscalingv2.HorizontalPodAutoscalerCondition) bool {
-	young := strings.Contains(c.Message, "no metrics returned") || strings.Contains(c.Message, "did not receive metrics") || strings.Contains(c.Message, "no recommendation")
+	young := strings.Contains(c.Message, "no metrics returned") || strings.Contains(c.Message, "did not receive metrics")
 	return young && p.Now().Sub(c.LastTransitionTime.Time) < warmUp
 }
 

@@ -78,7 +78,7 @@ func controller(pod *corev1.Pod) string { return metav1.GetControllerOf(pod).Nam
 // since is when a state is said to have begun: now, where pods are known to bring it about, so that their trouble comes
 // first; else when its condition turned.
 func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Time {
-	if len(through) > 0 || turned.IsZero() {
+	if len(through) > 0 {
 		return p.Now()
 	}
 	return turned
@@ -89,7 +89,7 @@ func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Tim
 func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
 	for _, e := range o.GetManagedFields() {
 		var fields map[string]map[string]any
-		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
+		if e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		if _, ok := fields["f:spec"][field]; ok && e.Time.After(fact.At) {
