@@ -8,9 +8,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 func TestRules(t *testing.T) { ruletest.Run(t, Rules) }
@@ -166,5 +168,36 @@ func TestHas(t *testing.T) {
 	pod.OwnerReferences = []metav1.OwnerReference{{Name: "db"}}
 	if set.has(&pod.ObjectMeta) {
 		t.Error("a pod of another revision of a set is told to be of this one")
+	}
+}
+
+func TestRan(t *testing.T) {
+	for reason, want := range map[string]bool{"Error": true, "StartError": false, "ContainerCannotRun": false} {
+		if got := ran(evidence.Attempt{Reason: reason}); got != want {
+			t.Errorf("%s: %v", reason, got)
+		}
+	}
+}
+
+func TestBetweenResources(t *testing.T) {
+	with := func(memory string) placed {
+		c := &corev1.Container{Name: "app"}
+		if memory != "" {
+			c.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}
+		}
+		return placed{c, "spec.containers[app]"}
+	}
+	for _, c := range []struct{ from, to, was, is, text string }{
+		{"96Mi", "24Mi", "memory 96Mi", "memory 24Mi", "memory limit changed from 96Mi to 24Mi"},
+		{"", "24Mi", "", "memory 24Mi", "memory limit changed from none to 24Mi"},
+		{"96Mi", "", "memory 96Mi", "", "memory limit changed from 96Mi to none"},
+	} {
+		list := betweenResources(with(c.from), with(c.to))
+		if len(list) != 1 || list[0].was != c.was || list[0].is != c.is || list[0].text != c.text {
+			t.Errorf("from %q to %q: %v", c.from, c.to, list)
+		}
+	}
+	if list := betweenResources(with("96Mi"), with("96Mi")); len(list) != 0 {
+		t.Errorf("what is the same differs: %v", list)
 	}
 }

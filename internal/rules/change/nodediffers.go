@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -41,12 +42,9 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 			return
 		}
 		for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
-			if !fails(p, pod) {
-				continue
-			}
-			elsewhere, only := others(p, pod)
+			elsewhere := others(p, pod)
 			what, facts := unlike(node, elsewhere)
-			if !only || len(elsewhere) == 0 || what == "" {
+			if len(elsewhere) == 0 || what == "" {
 				continue
 			}
 			p.Report(diagnosis.Finding{
@@ -71,26 +69,28 @@ func elsewhereFix(pod *corev1.Pod) diagnosis.Fix {
 	}
 }
 
-// others returns the nodes on which pods like this one are well, and whether all that fail are on its own.
-func others(p *diagnosis.Pass, pod *corev1.Pod) (nodes []*corev1.Node, only bool) {
+// others returns the nodes on which pods like this one are well, where all that are on its own fail and none elsewhere.
+func others(p *diagnosis.Pass, pod *corev1.Pod) []*corev1.Node {
+	var nodes []*corev1.Node
 	for _, other := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", pod.Namespace)) {
 		if !alike(pod, other) {
 			continue
 		}
 		here := other.Spec.NodeName == pod.Spec.NodeName
 		if bad := fails(p, other); bad != here {
-			return nil, false
+			return nil
 		}
 		if node, ok := diagnosis.Get[*corev1.Node](p, "", other.Spec.NodeName); ok && !here && ready(other) && !slices.Contains(nodes, node) {
 			nodes = append(nodes, node)
 		}
 	}
-	return nodes, true
+	return nodes
 }
 
 // alike tells whether two pods were made by one controller from one template.
 func alike(a, b *corev1.Pod) bool {
-	return len(a.OwnerReferences) > 0 && len(b.OwnerReferences) > 0 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID && sameTemplate(&a.ObjectMeta, &b.ObjectMeta)
+	sameUID := func(a, b metav1.OwnerReference) bool { return a.UID == b.UID }
+	return len(a.OwnerReferences) > 0 && slices.EqualFunc(a.OwnerReferences, b.OwnerReferences, sameUID) && sameTemplate(&a.ObjectMeta, &b.ObjectMeta)
 }
 
 // unlike says in what a node differs from every other one.

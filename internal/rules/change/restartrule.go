@@ -73,7 +73,7 @@ const restartingAll = "RestartingAllContainers"
 func all(p *diagnosis.Pass) bool {
 	var facts []evidence.Fact
 	for _, a := range p.Attempts() {
-		if a.Ended() && a.Reason == restartingAll {
+		if a.Reason == restartingAll {
 			facts = append(facts, a.Fact())
 		}
 	}
