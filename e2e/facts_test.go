@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 // An output is what the cluster itself says at one moment of the things that faults happen to.
 type output struct {
+	cluster faults.Cluster
 	objects map[string]map[string]any // by Kind/name
 	events  []string                  // "Kind/name Reason: message"
 	logs    map[string]string         // by pod/container: the last run's and the current one's
@@ -65,7 +67,7 @@ var shown = []struct {
 }
 
 func look(ctx context.Context, c faults.Cluster) (output, error) {
-	o := output{objects: map[string]map[string]any{}, logs: map[string]string{}}
+	o := output{cluster: c, objects: map[string]map[string]any{}, logs: map[string]string{}}
 	for _, s := range shown {
 		namespace := ""
 		if s.namespaced {
@@ -132,11 +134,35 @@ func (o output) has(f report.Fact) bool {
 	case "log":
 		return slices.Contains(strings.Split(o.logs[f.About.Name+"/"+f.About.Container], "\n"), f.Text)
 	}
+	if node, page, ok := strings.Cut(strings.TrimPrefix(f.Where, "node/"), " /metrics/cadvisor "); ok {
+		return o.counts(node, page, f)
+	}
 	object, there := o.objects[f.About.Kind+"/"+f.About.Name]
 	if f.Text == "not found" {
 		return !there
 	}
 	return grounded.Says(object, f.Where, f.Text)
+}
+
+// counts tells whether a node's kubelet counts a metric for the container that a fact is about, and no less than the fact
+// says: it goes on counting.
+func (o output) counts(node, metric string, f report.Fact) bool {
+	page, err := o.cluster.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes", node, "proxy/metrics/cadvisor").DoRaw(context.Background())
+	if err != nil {
+		return false
+	}
+	said, err := strconv.ParseFloat(strings.Fields(f.Text)[0], 64)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(page)) {
+		of := fmt.Sprintf(`container=%q`, f.About.Container)
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(line, metric+"{") && strings.Contains(line, of) && strings.Contains(line, fmt.Sprintf(`pod=%q`, f.About.Name)) {
+			now, err := strconv.ParseFloat(fields[len(fields)-2], 64) // behind the value stands the time
+			return err == nil && now >= said
+		}
+	}
+	return false
 }
 
 // unseen returns the facts of a report that none of the outputs has.

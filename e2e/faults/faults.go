@@ -47,7 +47,7 @@ func All() []Fault {
 		benign(), calm(), doubles(),
 		exits(), starts(), starting(), process(),
 		memory(),
-		probes(), moreProbes(),
+		probes(), moreProbes(), hooks(),
 		images(), config(), storage(),
 		scheduling(), admission(), crowding(), placing(),
 		eviction(), deletion(), nodes(), machines(), changes(),

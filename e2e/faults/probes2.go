@@ -23,15 +23,20 @@ func moreProbes() []Fault {
 			So: all(event("Unhealthy", said), pod(func(p *corev1.Pod) bool { return !isReady(p) }), anyStatus(runsFor(8*time.Second))),
 		}
 	}
-	own := killed("liveness-own-grace", "the liveness probe has a grace period of its own, shorter than the pod's")
-	own.So = all(looping(137, "Error"), event("Killing", "failed liveness probe"))
 	return []Fault{
 		killed("liveness-path", "the liveness probe asks for a path that the server does not have, the readiness probe for one that it has"),
 		killed("liveness-port", "the liveness probe asks a port that the container does not declare"),
 		killed("liveness-slow-start", "the process starts more slowly than its liveness probe allows, and there is no startup probe"),
 		killed("liveness-early", "the startup probe opens a connection only and passes before the server answers"),
 		killed("liveness-impatient", "one late answer is enough for the liveness probe"),
-		own,
+		{
+			Name: "liveness-own-grace", About: "the liveness probe has a grace period of its own, shorter than the pod's",
+			So: all(looping(137, "Error"), event("Killing", "failed liveness probe")), Ask: "deploy/liveness-own-grace", Want: []string{"PRB001"},
+		},
+		{
+			Name: "liveness-throttled", About: "the liveness probe times out because the container uses up its CPU limit",
+			So: all(restarted(1), event("Killing", "failed liveness probe")), Ask: "deploy/liveness-throttled", Want: []string{"USE002"}, Least: "likely",
+		},
 		unready("readiness-path", "the readiness probe asks for a path that the server does not have", "statuscode: 404"),
 		unready("readiness-no-command", "the image does not have the command of the readiness probe", "curl"),
 		unready("readiness-port-name", "the readiness probe names a port that the container does not declare", "Readiness probe errored"),
@@ -45,18 +50,6 @@ func moreProbes() []Fault {
 			Name: "probe-warning", About: "the readiness probe is redirected to another host, which counts as success", Ask: "pod/probe-warning",
 			So: all(event("ProbeWarning", ""), ready()),
 		}, {
-			Name: "poststart-fails", About: "the postStart hook returns an error", Ask: "pod/poststart-fails", Want: []string{"PRB005"},
-			So: all(restarted(1), event("FailedPostStartHook", "")),
-		}, {
-			Name: "poststart-hangs", About: "the postStart hook does not end", Ask: "pod/poststart-hangs", Want: []string{"PRB006"}, Least: "likely",
-			So: longAgo("Started", 32*time.Second),
-		}, {
-			Name: "prestop-fails", About: "the preStop hook of a deleted pod returns an error", Ready: ready(), Act: deletePod,
-			So: all(event("FailedPreStopHook", ""), died(143, "Error")), Ask: "pod/prestop-fails", Want: []string{"DEL001"},
-		}, {
-			Name: "prestop-slow", About: "the preStop hook of a deleted pod takes longer than the grace period", Ready: ready(), Act: deletePod,
-			So: died(143, "Error"), Ask: "pod/prestop-slow", Want: []string{"DEL001"},
-		}, {
 			Name: "dependency-gone", About: "the liveness probe asks another service, which is gone", Ready: pods(3, isReady),
 			Act: inTurn(await(readyFor(10*time.Second)), patchDeployment("stock", `{"spec":{"replicas":0}}`)),
 			So:  all(pods(2, func(p *corev1.Pod) bool { return statuses(p)[0].RestartCount > 0 })),
@@ -68,6 +61,25 @@ func moreProbes() []Fault {
 			Name: "pods-unreachable", About: "a firewall on the node keeps its kubelet from the pods", Ask: "node/n2", Want: []string{"PRB009"}, Least: "possible",
 			Ready: pods(3, isReady), Act: firewall("add"), Undo: firewall("delete"),
 			So: pods(3, func(p *corev1.Pod) bool { return statuses(p)[0].RestartCount > 0 }), NeedsNodes: true, Alone: true,
+		},
+	}
+}
+
+// hooks are hooks that fail or take too long.
+func hooks() []Fault {
+	return []Fault{
+		{
+			Name: "poststart-fails", About: "the postStart hook returns an error", Ask: "pod/poststart-fails", Want: []string{"PRB005"},
+			So: all(restarted(1), event("FailedPostStartHook", "")),
+		}, {
+			Name: "poststart-hangs", About: "the postStart hook does not end", Ask: "pod/poststart-hangs", Want: []string{"PRB006"}, Least: "likely",
+			So: longAgo("Started", 32*time.Second),
+		}, {
+			Name: "prestop-fails", About: "the preStop hook of a deleted pod returns an error", Ready: ready(), Act: deletePod,
+			So: all(event("FailedPreStopHook", ""), died(143, "Error")), Ask: "pod/prestop-fails", Want: []string{"DEL001"},
+		}, {
+			Name: "prestop-slow", About: "the preStop hook of a deleted pod takes longer than the grace period", Ready: ready(), Act: deletePod,
+			So: died(143, "Error"), Ask: "pod/prestop-slow", Want: []string{"DEL001"},
 		},
 	}
 }

@@ -66,6 +66,9 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
 	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}}
 	v.s.Taken = taken
+	if v.about.Kind == "Pod" {
+		v.api = a.counted(mostForPod)
+	}
 	visiting, cancel := context.WithTimeout(ctx, a.limits.visit)
 	defer cancel()
 	pods, err := v.subject(visiting)
@@ -82,6 +85,7 @@ type visit struct {
 	sel      evidence.Selection
 	about    evidence.Ref
 	progress func(string)
+	inOrder  bool // one after the other, so that it is always the same that are left out
 
 	mu    sync.Mutex
 	s     evidence.Snapshot
@@ -137,28 +141,48 @@ func (v *visit) begun(ref evidence.Ref) bool {
 	return v.asked[ref]
 }
 
-// around reads what surrounds the pods: everything that does not depend on something else at the same time.
+// around reads what surrounds the pods: everything that does not depend on something else at the same time. Of one pod,
+// for which requests are counted, it reads first what bears most on its death, and the rest in order.
 func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	v.s.Has |= evidence.Spec | evidence.Status
 	var group sync.WaitGroup
-	events := &eventReader{visit: v, pods: pods}
+	events := &eventReader{visit: v, pods: pods, asked: map[string]bool{}}
 	found := slices.Clone(v.s.Objects)
 	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
-	for _, read := range []func(context.Context, []*corev1.Pod){
-		v.logs, v.nodes, v.references, v.volumes, v.namespaces, v.usage, v.controllers,
-	} {
-		group.Go(func() { read(ctx, pods) })
-	}
+	group.Go(func() { v.logs(ctx, pods) })
+	group.Go(func() { v.nodes(ctx, pods) })
+	group.Go(func() { v.controllers(ctx) })
 	group.Go(func() {
 		v.owners(ctx, found)
 		v.change(ctx, pods)
 	})
 	group.Go(func() { events.read(ctx) })
+	if v.about.Kind == "Pod" {
+		group.Wait()
+		v.inOrder = true
+		events.rest(ctx)
+	} else {
+		group.Go(func() { v.usage(ctx, pods) })
+	}
+	for _, read := range []func(context.Context, []*corev1.Pod){v.references, v.volumes, v.namespaces} {
+		v.together(&group, func() { read(ctx, pods) })
+	}
 	group.Wait()
+	events.rest(ctx)
 	v.dependencies(ctx, pods, events)
+	v.usage(ctx, pods)
 	events.finish(ctx)
 	v.consumers(ctx)
 	v.room(ctx, pods)
+}
+
+// together runs f in the group, or at once where things are read in order.
+func (v *visit) together(group *sync.WaitGroup, f func()) {
+	if v.inOrder {
+		f()
+		return
+	}
+	group.Go(f)
 }
 
 // snapshot puts together what was read.
@@ -198,11 +222,11 @@ func (v *visit) fetch(ctx context.Context, refs []evidence.Ref) []evidence.Objec
 	}
 	if len(refs) > few && refs[0].Kind != "ConfigMap" {
 		for namespace, refs := range byNamespace(refs) {
-			group.Go(func() { take(v.fetchList(ctx, namespace, refs)...) })
+			v.together(&group, func() { take(v.fetchList(ctx, namespace, refs)...) })
 		}
 	} else {
 		for _, ref := range refs {
-			group.Go(func() { take(v.fetchSingle(ctx, ref)...) })
+			v.together(&group, func() { take(v.fetchSingle(ctx, ref)...) })
 		}
 	}
 	group.Wait()

@@ -44,6 +44,7 @@ const (
 	requestRate = 100    // requests a second; client-go's default of 5 is for controllers
 	burst       = 200    // requests before that rate counts
 	mostKept    = 20_000 // objects kept of one list
+	mostForPod  = 15     // requests for a question about one pod
 )
 
 // A resource says where a kind is served. Secrets are not among them: they are never read.
@@ -111,6 +112,8 @@ type api struct {
 	host        string
 	certificate []byte // the client's, to tell when it has expired
 	serving     *atomic.Pointer[x509.Certificate]
+	config      *rest.Config  // to ask kubelets
+	left        *atomic.Int64 // requests that may still be made; nil: any number
 }
 
 func newAPI(config *rest.Config, within limits) (*api, error) {
@@ -136,11 +139,26 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	return &api{
 		rest: client, limits: within, slots: make(chan struct{}, underWay),
 		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData, serving: serving,
+		config: c,
 	}, nil
 }
 
+// counted returns the same API for a number of requests.
+func (a *api) counted(most int64) *api {
+	own := *a
+	own.left = &atomic.Int64{}
+	own.left.Store(most)
+	return &own
+}
+
+// spent counts a request, and tells whether it is one too many.
+func (a *api) spent() bool { return a.left != nil && a.left.Add(-1) < 0 }
+
 // do reads what is at a path into an object. The limit of a request counts from when its turn has come.
 func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into runtime.Object) error {
+	if a.spent() {
+		return errSpent
+	}
 	select {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()
@@ -222,6 +240,9 @@ func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool
 
 // log opens the log of a container: of the run before when previous is set, else of the newest one.
 func (a *api) log(ctx context.Context, of evidence.Ref, previous bool, lines int64) (io.ReadCloser, error) {
+	if a.spent() {
+		return nil, errSpent
+	}
 	if err := a.pace.Wait(ctx); err != nil {
 		return nil, errLate
 	}

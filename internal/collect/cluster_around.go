@@ -33,9 +33,9 @@ func (v *visit) fetchMixed(ctx context.Context, refs []evidence.Ref) []evidence.
 	var found []evidence.Object
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for _, refs := range kinds {
-		group.Go(func() {
-			objects := v.fetch(ctx, refs)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		v.together(&group, func() {
+			objects := v.fetch(ctx, kinds[kind])
 			mu.Lock()
 			defer mu.Unlock()
 			found = append(found, objects...)
@@ -87,7 +87,16 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	} else if unscheduled {
 		refs = append(refs, evidence.RefTo("Lease", metav1.NamespaceSystem, "kube-scheduler"))
 	}
-	v.fetchMixed(ctx, refs)
+	var kubelets []*corev1.Node
+	for _, o := range v.fetchMixed(ctx, refs) {
+		if node, ok := o.(*corev1.Node); ok {
+			kubelets = append(kubelets, node)
+		}
+	}
+	if node, ok := v.known(v.about).(*corev1.Node); ok {
+		kubelets = append(kubelets, node)
+	}
+	v.kubelets(ctx, kubelets, pods)
 }
 
 // listAll reads what a query matches and keep takes.
@@ -192,7 +201,7 @@ func (v *visit) limitsIn(ctx context.Context, names []string, kinds ...string) {
 	for _, namespace := range names {
 		for _, kind := range kinds {
 			if all, one := evidence.RefTo(kind, "", ""), evidence.RefTo(kind, namespace, ""); !v.begun(all) && len(v.once([]evidence.Ref{one})) > 0 {
-				group.Go(func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
+				v.together(&group, func() { v.listAll(ctx, query{kind: kind, namespace: namespace}, nil) })
 			}
 		}
 	}

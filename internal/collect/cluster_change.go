@@ -85,24 +85,31 @@ func (v *visit) besidePod(ctx context.Context, group *sync.WaitGroup, pods []*co
 
 // topOf returns the topmost controller that has been read of a thing, or the thing itself, or nil.
 func (v *visit) topOf(ref evidence.Ref) evidence.Object {
+	line := v.lineOf(ref)
+	if len(line) == 0 {
+		return nil
+	}
+	return line[len(line)-1]
+}
+
+// lineOf returns a thing and, as far as they have been read, its controllers from the next to the topmost.
+func (v *visit) lineOf(ref evidence.Ref) []evidence.Object {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	known := map[evidence.Ref]evidence.Object{}
 	for _, o := range v.s.Objects {
 		known[evidence.RefOf(o)] = o
 	}
-	top := known[ref]
-	for range 8 {
-		if top == nil {
-			return nil
-		}
-		c := metav1.GetControllerOf(top)
-		if c == nil || known[evidence.RefTo(c.Kind, top.GetNamespace(), c.Name)] == nil {
+	var line []evidence.Object
+	for o := known[ref]; o != nil && len(line) < 8; {
+		line = append(line, o)
+		c := metav1.GetControllerOf(o)
+		if c == nil {
 			break
 		}
-		top = known[evidence.RefTo(c.Kind, top.GetNamespace(), c.Name)]
+		o = known[evidence.RefTo(c.Kind, o.GetNamespace(), c.Name)]
 	}
-	return top
+	return line
 }
 
 func (v *visit) isAsked(o evidence.Object) bool {

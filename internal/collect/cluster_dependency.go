@@ -46,10 +46,19 @@ func (v *visit) dependencies(ctx context.Context, pods []*corev1.Pod, events *ev
 
 // eventsOf reads the Events of pods that the first reading, which takes only those of the pods asked about, left out.
 func (v *visit) eventsOf(ctx context.Context, pods []*corev1.Pod, events *eventReader) {
-	troubled := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool { return isReady(pod) && !evidence.Troubled(pod, v.s.Taken) })
+	troubled := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
+		return isReady(pod) && !evidence.Troubled(pod, v.s.Taken) || slices.Contains(events.whole, pod.Namespace)
+	})
 	more := &eventReader{visit: v, pods: troubled}
 	for _, namespace := range namespacesOf(troubled) {
-		more.query(ctx, query{kind: "Event", namespace: namespace, fields: fields.OneTermEqualSelector("involvedObject.kind", "Pod").String(), onePage: true})
+		var of []evidence.Ref
+		for _, pod := range troubled {
+			if pod.Namespace == namespace {
+				of = append(of, evidence.RefOf(pod))
+			}
+		}
+		ofPods := fields.OneTermEqualSelector("involvedObject.kind", "Pod").String()
+		more.query(ctx, query{kind: "Event", namespace: namespace, fields: ofPods, onePage: true}, of...)
 	}
 	events.list = append(events.list, more.list...)
 }
@@ -195,27 +204,29 @@ func (v *visit) known(ref evidence.Ref) evidence.Object {
 
 // behind reads what is behind a Service: its endpoints, its pods with their owners and logs, or the workloads that
 // should make such pods, and the network policies on both sides.
-func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) []*corev1.Pod {
+func (v *visit) behind(ctx context.Context, service *corev1.Service, c call) (backends []*corev1.Pod) {
 	namespace := service.Namespace
 	v.list(ctx, query{kind: "EndpointSlice", namespace: namespace, labels: "kubernetes.io/service-name=" + service.Name})
+	if len(service.Spec.Selector) > 0 {
+		selector := labels.SelectorFromSet(service.Spec.Selector)
+		backends = v.backends(ctx, query{kind: "Pod", namespace: namespace, labels: selector.String()})
+		if len(backends) == 0 {
+			v.list(ctx, query{kind: "Deployment", namespace: namespace})
+			v.list(ctx, query{kind: "StatefulSet", namespace: namespace})
+		}
+	}
+	ended := v.ended(backends)
+	if v.inOrder { // of one pod, the latest end next to it has to do
+		ended = ended[:min(len(ended), 1)]
+	} else {
+		v.owners(ctx, objectsOf(backends))
+	}
+	v.readLogs(ctx, backends, ended)
 	if c.Problem == signature.TimeOut || c.Problem == signature.Unreachable || c.Problem == signature.Refused {
 		for _, ns := range slices.Compact([]string{c.namespace, namespace}) {
 			v.list(ctx, query{kind: "NetworkPolicy", namespace: ns})
 		}
 	}
-	if len(service.Spec.Selector) == 0 {
-		return nil
-	}
-	selector := labels.SelectorFromSet(service.Spec.Selector)
-	backends := v.backends(ctx, query{kind: "Pod", namespace: namespace, labels: selector.String()})
-	if len(backends) == 0 {
-		for _, kind := range []string{"Deployment", "StatefulSet"} {
-			v.list(ctx, query{kind: kind, namespace: namespace})
-		}
-		return nil
-	}
-	v.owners(ctx, objectsOf(backends))
-	v.readLogs(ctx, backends, v.ended(backends))
 	return backends
 }
 

@@ -34,6 +34,9 @@ func isUnserved(err error) bool {
 // errLate is a look that was not begun in time.
 var errLate = errors.New("not read in time")
 
+// errSpent is a look that was left out, because enough was asked for.
+var errSpent = fmt.Errorf("one pod is worth %d requests; ask about its workload for more", mostForPod)
+
 // why says how a look failed, in the words of a gap.
 func (a *api) why(visiting context.Context, err error, verb, kind, namespace string) string {
 	r := resources[kind]
@@ -49,6 +52,8 @@ func (a *api) why(visiting context.Context, err error, verb, kind, namespace str
 		return "forbidden: cannot " + what
 	case isUnserved(err) && r.group == "metrics.k8s.io":
 		return "metrics.k8s.io is not served (no metrics-server)"
+	case errors.Is(err, errSpent):
+		return "left out to " + what + ": " + err.Error()
 	}
 	return "cannot " + what + ": " + a.reason(visiting, err)
 }

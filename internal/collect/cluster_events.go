@@ -4,6 +4,7 @@ package collect
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -24,9 +25,12 @@ type eventReader struct {
 	visit *visit
 	pods  []*corev1.Pod
 
-	mu   sync.Mutex
-	list []evidence.Object
-	more []string // namespaces with more than one page of Events, of which only the first was read
+	mu        sync.Mutex
+	list      []evidence.Object
+	whole     []string        // namespaces of which all Events were read, those of other pods too
+	more      []string        // namespaces with more than one page of Events, of which only the first was read
+	asked     map[string]bool // UIDs of which the Events were asked for
+	nodesRead bool
 }
 
 // read lists the Events of the namespaces and nodes in question, while the objects are being read. Those of nodes are
@@ -36,7 +40,7 @@ func (r *eventReader) read(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, namespace := range namespaces {
 		group.Go(func() {
-			r.query(ctx, query{kind: "Event", namespace: namespace, onePage: r.visit.about.Kind == "Pod"})
+			r.query(ctx, query{kind: "Event", namespace: namespace, onePage: r.visit.about.Kind == "Pod"}, within(namespace))
 		})
 	}
 	if !slices.Contains(namespaces, metav1.NamespaceDefault) && !slices.Contains(namespaces, "") {
@@ -62,23 +66,41 @@ func (r *eventReader) namespaces() []string {
 	return []string{about.Namespace}
 }
 
-// finish reads what read left out because it did not know the owners yet, and joins all Events with the objects.
-func (r *eventReader) finish(ctx context.Context) {
-	if slices.Contains(r.more, metav1.NamespaceDefault) {
+// rest reads what read left out because it did not know the owners yet: where there is more than one page of Events,
+// those of each object. Of one pod it is asked twice: for its own and its controllers', and then for its claims'.
+func (r *eventReader) rest(ctx context.Context) {
+	if slices.Contains(r.more, metav1.NamespaceDefault) && !r.nodesRead {
 		r.nodes(ctx)
 	}
-	r.starved(ctx)
 	uids := r.uids()
 	var group sync.WaitGroup
-	for uid, o := range uids {
-		ref := evidence.RefOf(o)
-		hasEvents := ref.Kind == "Pod" || ref.Kind == "PersistentVolumeClaim" || workloadKinds[ref.Kind]
-		if hasEvents && slices.Contains(r.more, ref.Namespace) {
-			selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
-			group.Go(func() { r.query(ctx, query{kind: "Event", namespace: ref.Namespace, fields: selector}) })
+	for _, uid := range slices.Sorted(maps.Keys(uids)) {
+		ref := evidence.RefOf(uids[uid])
+		if r.asked[uid] || !slices.Contains(r.more, ref.Namespace) || !r.bears(ref) {
+			continue
 		}
+		r.asked[uid] = true
+		selector := fields.OneTermEqualSelector("involvedObject.uid", uid).String()
+		r.visit.together(&group, func() { r.query(ctx, query{kind: "Event", namespace: ref.Namespace, fields: selector}, ref) })
 	}
 	group.Wait()
+}
+
+// bears tells whether Events of a thing may bear on the question. Of one pod, those of its siblings do not.
+func (r *eventReader) bears(ref evidence.Ref) bool {
+	switch {
+	case ref.Kind == "PersistentVolumeClaim":
+		return true
+	case r.visit.about.Kind == "Pod":
+		return slices.ContainsFunc(r.visit.lineOf(r.visit.about), func(o evidence.Object) bool { return evidence.RefOf(o) == ref })
+	}
+	return ref.Kind == "Pod" || workloadKinds[ref.Kind]
+}
+
+// finish joins all Events with the objects.
+func (r *eventReader) finish(ctx context.Context) {
+	r.starved(ctx)
+	uids := r.uids()
 	for _, o := range r.list {
 		e := o.(*corev1.Event)
 		about, known := uids[string(e.InvolvedObject.UID)]
@@ -124,18 +146,21 @@ func (r *eventReader) uids() map[string]evidence.Object {
 	return uids
 }
 
-// query reads Events, but not those about pods that nobody asked about: they are the most.
-func (r *eventReader) query(ctx context.Context, q query) {
+// query reads Events of what of names, but not those about pods that nobody asked about: they are the most. Of one page
+// it keeps these too: the pod in question may need one of them.
+func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
 	pods := map[string]bool{}
 	for _, pod := range r.pods {
 		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
 	}
 	list, more, err := r.visit.api.list(ctx, q, func(o evidence.Object) bool {
 		about := o.(*corev1.Event).InvolvedObject
-		return about.Kind != "Pod" || pods[string(about.UID)]
+		return about.Kind != "Pod" || pods[string(about.UID)] || q.onePage
 	})
 	if err != nil {
-		r.visit.gap(evidence.Events, within(q.namespace), r.visit.api.why(ctx, err, "list", "Event", q.namespace))
+		for _, ref := range of {
+			r.visit.gap(evidence.Events, ref, r.visit.api.why(ctx, err, "list", "Event", q.namespace))
+		}
 	}
 	if err == nil || len(list) > 0 {
 		r.visit.has("Event")
@@ -143,13 +168,17 @@ func (r *eventReader) query(ctx context.Context, q query) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, list...)
-	if more && q.onePage {
+	switch {
+	case more && q.onePage:
 		r.more = append(r.more, q.namespace)
+	case q.onePage && err == nil:
+		r.whole = append(r.whole, q.namespace)
 	}
 }
 
 // nodes reads the Events about the pods' nodes, each by its name while they are few.
 func (r *eventReader) nodes(ctx context.Context) {
+	r.nodesRead = true
 	var names []string
 	if r.visit.about.Kind == "Node" {
 		names = append(names, r.visit.about.Name)
@@ -163,14 +192,14 @@ func (r *eventReader) nodes(ctx context.Context) {
 	names = slices.Compact(names)
 	ofNodes := fields.OneTermEqualSelector("involvedObject.kind", "Node")
 	if len(names) > fewThings {
-		r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: ofNodes.String()})
+		r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: ofNodes.String()}, within(metav1.NamespaceDefault))
 		return
 	}
 	var group sync.WaitGroup
 	for _, name := range names {
 		group.Go(func() {
 			selector := fields.AndSelectors(ofNodes, fields.OneTermEqualSelector("involvedObject.name", name))
-			r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: selector.String()})
+			r.query(ctx, query{kind: "Event", namespace: metav1.NamespaceDefault, fields: selector.String()}, within(metav1.NamespaceDefault))
 		})
 	}
 	group.Wait()

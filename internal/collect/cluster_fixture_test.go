@@ -92,7 +92,7 @@ func crashing(name string) *corev1.Pod {
 			Phase:      corev1.PodRunning,
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{
-				Name: "app", RestartCount: 3,
+				Name: "app", RestartCount: 3, ImageID: "sha256:1",
 				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
 				LastTerminationState: corev1.ContainerState{Terminated: exit(3, 20*time.Second)},
 			}},

@@ -17,12 +17,13 @@ import (
 // How much of a log is read. The API counts bytes from the start of what it sends, so the end is asked for in lines
 // and cut to size here.
 const (
-	logBytes  = 256 << 10 // of one log, unless the question says otherwise
-	logLines  = 2000      // asked for at first; lines are seldom longer than 128 bytes
-	logWindow = 8 << 20   // the most that is received of one log; with longer lines fewer are asked for
-	allLogs   = 32 << 20  // of all logs of a snapshot together
-	leastLog  = 16 << 10  // of one log, when there are many
-	perNode   = 2         // logs that are read from one node at the same time
+	logBytes   = 256 << 10 // of one log, unless the question says otherwise
+	logLines   = 2000      // asked for at first; lines are seldom longer than 128 bytes
+	logWindow  = 8 << 20   // the most that is received of one log; with longer lines fewer are asked for
+	allLogs    = 32 << 20  // of all logs of a snapshot together
+	leastLog   = 16 << 10  // of one log, when there are many
+	logsForPod = 4         // that are read of one pod, latest ends first
+	perNode    = 2         // logs that are read from one node at the same time
 )
 
 // logs reads the log of each container's last ended attempt, as far as that end needs explaining, and of init containers
@@ -115,9 +116,13 @@ func (v *visit) readLogs(ctx context.Context, pods []*corev1.Pod, attempts []evi
 		on[evidence.RefOf(pod)] = pod.Spec.NodeName
 	}
 	readers := map[string]*logReader{}
+	most := allLogs / leastLog
+	if v.about.Kind == "Pod" {
+		most = logsForPod
+	}
 	for i, a := range attempts {
-		if i >= allLogs/leastLog {
-			v.gap(evidence.Logs, a.Of, fmt.Sprintf("not read: %d logs are the most for one question", allLogs/leastLog))
+		if i >= most {
+			v.gap(evidence.Logs, a.Of, fmt.Sprintf("not read: %d logs are the most for one question; name the container with -c", most))
 			continue
 		}
 		node := on[a.Of.Object()]

@@ -83,7 +83,9 @@ func TestClusterChoosesTheLog(t *testing.T) {
 			if got := strings.Join(read, " "); got != test.want {
 				t.Errorf("read the log of %s, want %s", got, test.want)
 			}
-			if got := gapsOf(s); test.gap == "" && len(got) > 0 || test.gap != "" && (len(got) != 1 || !strings.HasSuffix(got[0], test.gap)) {
+			got := gapsOf(s)
+			said := slices.ContainsFunc(got, func(g string) bool { return strings.HasSuffix(g, test.gap) })
+			if test.gap == "" && len(got) > 0 || test.gap != "" && !said {
 				t.Errorf("gaps %q, want %q", got, test.gap)
 			}
 		})

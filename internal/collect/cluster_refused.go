@@ -18,7 +18,7 @@ import (
 
 // controllers reads the controllers without pods that should have some, where the question is about all that is in
 // trouble: a list a kind, of which only those are kept. A ReplicaSet's trouble is in the conditions of its Deployment.
-func (v *visit) controllers(ctx context.Context, _ []*corev1.Pod) {
+func (v *visit) controllers(ctx context.Context) {
 	if v.about.Kind != "" && v.about.Kind != "Namespace" {
 		return
 	}
@@ -69,9 +69,9 @@ func (v *visit) refused(ctx context.Context, events []evidence.Object) {
 	slices.Sort(namespaces)
 	namespaces = slices.Compact(namespaces)
 	var group sync.WaitGroup
-	group.Go(func() { v.limitsIn(ctx, namespaces, "LimitRange", "ResourceQuota") })
-	group.Go(func() { v.fetchMixed(ctx, refs) })
-	group.Go(func() { v.webhooks(ctx, said) })
+	v.together(&group, func() { v.limitsIn(ctx, namespaces, "LimitRange", "ResourceQuota") })
+	v.together(&group, func() { v.fetchMixed(ctx, refs) })
+	v.together(&group, func() { v.webhooks(ctx, said) })
 	group.Wait()
 }
 

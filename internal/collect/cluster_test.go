@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/http"
 	"slices"
@@ -31,8 +32,7 @@ func TestClusterReadsWhatSurroundsAPod(t *testing.T) {
 		"configmap/conf in namespace shop", "deployment/web in namespace shop", "lease/n1 in namespace kube-node-lease",
 		"limitrange/limits in namespace shop", "node/n1", "pod/web-7-a in namespace shop", "pod/web-7-b in namespace shop",
 		"podmetrics/web-7-a in namespace shop", "replicaset/web-7 in namespace shop",
-		"serviceaccount/default in namespace shop",
-		"event e5", "event e1", "event e3", "log pod/web-7-a[app]#3",
+		"event e5", "event e1", "event e2", "event e3", "log pod/web-7-a[app]#3",
 	}
 	if diff := cmp.Diff(want, holds(s)); diff != "" {
 		t.Errorf("what was read (-want +got):\n%s", diff)
@@ -80,7 +80,7 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 		sel  evidence.Selection
 		most int
 	}{
-		{"pod", pod("web-7-a"), 16},
+		{"pod", pod("web-7-a"), mostForPod},
 		{"workload", named("Deployment", "web"), 18},
 		{"node", named("Node", "n1"), 16},
 		{"namespace", evidence.Selection{Namespace: "shop"}, 18},
@@ -98,6 +98,30 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 				t.Errorf("something is read twice:\n%s", strings.Join(server.Requests(), "\n"))
 			}
 		})
+	}
+}
+
+func TestClusterLeavesOutWhatOnePodIsNotWorth(t *testing.T) {
+	s := shop()
+	greedy := s.Objects[0].(*corev1.Pod)
+	greedy.Status.Conditions = nil
+	for i := range 30 {
+		name := fmt.Sprintf("conf-%02d", i)
+		s.Objects = append(s.Objects, &corev1.ConfigMap{ObjectMeta: object("shop", name)})
+		greedy.Spec.Containers[0].EnvFrom = append(greedy.Spec.Containers[0].EnvFrom, corev1.EnvFromSource{
+			ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
+		})
+	}
+	server := apitest.New(t, s)
+	first := gapsOf(mustAsk(t, server, pod("web-7-a")))
+	if n := len(server.Requests()); n != mostForPod {
+		t.Errorf("%d requests, want %d:\n%s", n, mostForPod, strings.Join(server.Requests(), "\n"))
+	}
+	if text := strings.Join(first, "\n"); !strings.Contains(text, "left out to get configmaps in namespace shop: one pod is worth 15 requests; ask about its workload for more") {
+		t.Errorf("gaps:\n%s", text)
+	}
+	if diff := cmp.Diff(first, gapsOf(mustAsk(t, server, pod("web-7-a")))); diff != "" {
+		t.Errorf("other things were left out the second time (-first +second):\n%s", diff)
 	}
 }
 

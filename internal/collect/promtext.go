@@ -145,9 +145,28 @@ func longRunning(labels map[string]string) bool {
 	return slices.Contains([]string{"log", "exec", "attach", "portforward", "proxy"}, labels["subresource"])
 }
 
-// readMetrics reads Prometheus' text form line by line, and keeps only sums of the families that are of use.
+// readMetrics reads an API server's metrics, and keeps only sums of the families that are of use.
 func readMetrics(r io.Reader) (*scrape, error) {
 	s := &scrape{webhooks: map[string]*histogram{}, rejected: map[string]float64{}}
+	err := eachSample(r, func(name string) bool { return families[familyOf(name)] != nil }, func(name string, labels map[string]string, value float64) {
+		family := familyOf(name)
+		families[family](s, name[len(family):], labels, value)
+	})
+	return s, err
+}
+
+// familyOf returns the name of a family that is of use without what names a part of it, or the name itself.
+func familyOf(name string) string {
+	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+		if base, ok := strings.CutSuffix(name, suffix); ok && families[base] != nil {
+			return base
+		}
+	}
+	return name
+}
+
+// eachSample reads Prometheus' text form line by line and hands on the samples whose names are wanted.
+func eachSample(r io.Reader, wanted func(name string) bool, take func(name string, labels map[string]string, value float64)) error {
 	lines := bufio.NewScanner(io.LimitReader(r, maxMetrics))
 	lines.Buffer(make([]byte, 64<<10), 1<<20)
 	for lines.Scan() {
@@ -156,21 +175,14 @@ func readMetrics(r io.Reader) (*scrape, error) {
 			continue
 		}
 		name, rest := metricName(string(line))
-		family, part := name, ""
-		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-			if base, ok := strings.CutSuffix(name, suffix); ok && families[base] != nil {
-				family, part = base, suffix
-			}
-		}
-		take := families[family]
-		if take == nil {
+		if !wanted(name) {
 			continue
 		}
 		if labels, value, ok := metricSample(rest); ok {
-			take(s, part, labels, value)
+			take(name, labels, value)
 		}
 	}
-	return s, lines.Err()
+	return lines.Err()
 }
 
 func metricName(line string) (name, rest string) {

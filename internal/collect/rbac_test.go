@@ -38,6 +38,9 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 		"ControllerRevision": "list", "HorizontalPodAutoscaler": "list", "PodDisruptionBudget": "list",
 	}
 	var read []string
+	for _, resource := range kubeletPaths {
+		read = append(read, "/"+resource+" get")
+	}
 	for kind, r := range resources {
 		verbs := only[kind]
 		if verbs == "" {

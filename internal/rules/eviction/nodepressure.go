@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,7 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Spec | evidence.Status,
-	Also:     evidence.Events | evidence.Node,
+	Also:     evidence.Events | evidence.Node | evidence.Usage,
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
@@ -59,6 +60,11 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 			f.Message = fmt.Sprintf("pod %s was evicted because node %s ran low on %s%s", p.About().Name, p.NodeName(), plain(low[1]), figures(e.message))
 			f.Facts = append(f.Facts, quality(p)...)
 			f.Fixes = request(p, low[1], e.message)
+			if strings.Contains(low[1], "storage") || strings.Contains(low[1], "fs") {
+				names, facts := writers(p)
+				f.Message += names
+				f.Facts = append(f.Facts, facts...)
+			}
 		}
 		f.Fixes = append(f.Fixes, diagnosis.Fix{
 			Title:   fmt.Sprintf("Find what fills node %s, and move or limit it", p.NodeName()),
@@ -102,6 +108,24 @@ func plain(resource string) string {
 		"inodes": "inodes: there are too many files", "nodefsInodes": "inodes: there are too many files", "imagefsInodes": "inodes: its images have too many files",
 	}
 	return cmp.Or(means[resource], resource)
+}
+
+// writers names what keeps most on the pod's node, by the kubelet's summary.
+func writers(p *diagnosis.Pass) (names string, facts []evidence.Fact) {
+	for _, f := range p.Facts(evidence.Usage, "ephemeral-storage") {
+		if f.Value >= 10*mib {
+			facts = append(facts, f)
+		}
+	}
+	slices.SortStableFunc(facts, func(a, b evidence.Fact) int { return cmp.Compare(b.Value, a.Value) })
+	for _, f := range facts {
+		pod, _, _ := strings.Cut(f.Text, " ")
+		names += fmt.Sprintf(", %s (%.0fMi)", pod, f.Value/mib)
+	}
+	if names != "" {
+		names = "; most is kept now by " + names[2:]
+	}
+	return names, facts
 }
 
 // quality cites the pod's quality of service: those without requests are evicted first, those within theirs last.

@@ -12,16 +12,16 @@ import (
 // AtCPULimit recognises a container that is held back by its CPU limit.
 var AtCPULimit = &diagnosis.Rule{
 	ID:    "USE002",
-	Title: "Container uses all of its CPU limit",
+	Title: "Container is held back by its CPU limit",
 	Doc: `
-The container uses as much processor time as its limit allows. For the rest of each tenth of a second it stands still (throttling): answers take longer, a start takes longer, and probes with tight time-outs fail, though the node has time to spare.
+The container has used up what its CPU limit allows, and for the rest of each tenth of a second it stands still (throttling): answers take longer, a start takes longer, and probes with tight time-outs fail, though the node has time to spare.
 
-**How it is told from its look-alikes.** By usage of 95 % of the limit or more, averaged over the window of the metrics API. A container without a limit cannot be throttled. Short bursts are throttled with much lower averages, which only
-container_cpu_cfs_throttled_periods_total shows. It is reported only where something follows from it.
+**How it is told from its look-alikes.** By usage of 95 % of the limit or more, averaged over the window of the metrics API; or, for short bursts, which are throttled with much lower averages, by the kubelet's count of periods, of which a quarter or more
+were throttled since the container started. A container without a limit cannot be throttled. It is reported only where something follows from it.
 
 **What to do.** Raise the limit or remove it and keep the request; give probes more time.
 
-The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sched-bwc.rst).
+The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sched-bwc.rst). A quarter is where the alert CPUThrottlingHigh of kubernetes-mixin is.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
@@ -30,17 +30,18 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 	Effect: diagnosis.Throttled,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
-		c, used := p.Spec(), usedBy(p)
-		if c == nil || used == nil {
+		c := p.Spec()
+		if c == nil || c.Resources.Limits.Cpu().IsZero() {
 			return
 		}
-		limit, uses := c.Resources.Limits.Cpu(), used.Usage.Cpu()
-		if limit.IsZero() || float64(uses.MilliValue()) < nearShare*float64(limit.MilliValue()) {
+		limit := c.Resources.Limits.Cpu()
+		says, facts := heldBack(p, limit.MilliValue())
+		if says == "" {
 			return
 		}
 		f := diagnosis.Finding{
-			Confidence: diagnosis.Likely, Facts: []evidence.Fact{citeUsage(p, "cpu", uses), p.CiteSpec("resources.limits.cpu", limit.String())},
-			Message: fmt.Sprintf("container %s uses all of its CPU limit of %s and is held back by it (throttled)", c.Name, limit.String()),
+			Confidence: diagnosis.Likely, Facts: append(facts, p.CiteSpec("resources.limits.cpu", limit.String())),
+			Message: fmt.Sprintf("container %s %s its CPU limit of %s", c.Name, says, limit.String()),
 			Fixes: []diagnosis.Fix{{
 				Title: fmt.Sprintf("Double the CPU limit of %s", c.Name), Risk: diagnosis.Restart,
 				Patch: p.PatchContainer(map[string]any{"resources": map[string]any{"limits": map[string]any{"cpu": fmt.Sprintf("%dm", 2*limit.MilliValue())}}}),
@@ -51,4 +52,20 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 		}
 		p.Report(f)
 	},
+}
+
+// throttledShare of its periods is what a container may be throttled in.
+const throttledShare = 0.25
+
+// heldBack says how the container's CPU limit, in thousandths of a processor, holds it back.
+func heldBack(p *diagnosis.Pass, limit int64) (says string, facts []evidence.Fact) {
+	if used := usedBy(p); used != nil && float64(used.Usage.Cpu().MilliValue()) >= nearShare*float64(limit) {
+		says, facts = "is held back (throttled): it uses all of", append(facts, citeUsage(p, "cpu", used.Usage.Cpu()))
+	}
+	for _, f := range p.Facts(evidence.Usage, "cpu.throttled") {
+		if f.Value >= throttledShare {
+			return fmt.Sprintf("is held back (throttled) in %.0f%% of its periods by", 100*f.Value), append(facts, f)
+		}
+	}
+	return says, facts
 }

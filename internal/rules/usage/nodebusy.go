@@ -22,12 +22,12 @@ var NodeBusy = &diagnosis.Rule{
 	Doc: `
 What runs on the node uses 90 % of its processors or more. Everybody gets what the requests say, and those with a small request or none get little: they start slowly and miss their probes.
 
-**How it is told from its look-alikes.** By the node's usage in the metrics API, of the whole machine and not only of pods. Probes that fail on a node with time to spare have another reason: a CPU limit, a slow disk. It is reported only where
+**How it is told from its look-alikes.** By the node's usage in the metrics API, of the whole machine and not only of pods; where the kubelet tells its pressure (PSI), 80 % are enough when something waited for a processor in 2 % of the last minute. Probes that fail on a node with time to spare have another reason: a CPU limit, a slow disk. It is reported only where
 something follows from it, because a node that is busy does what it is for.
 
 **What to do.** The largest consumers are named. Give those that matter a request of what they need, limit or move the others, add nodes.
 
-80 % and pressure is where trouble begins, as published rules have it; the summary API, which has pressure, needs the right to nodes/proxy or nodes/stats and is not read.
+80 % with pressure, and 2 %, are where published rules have it. The pressure is that of the kubelet's /stats/summary.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
@@ -42,7 +42,12 @@ something follows from it, because a node that is busy does what it is for.
 			return
 		}
 		has, uses := node.Status.Capacity.Cpu(), used.Usage.Cpu()
-		if has.IsZero() || float64(uses.MilliValue()) < busyShare*float64(has.MilliValue()) {
+		waits := pressed(p, "psi.cpu.some")
+		share := busyShare
+		if len(waits) > 0 {
+			share = pressedShare
+		}
+		if has.IsZero() || float64(uses.MilliValue()) < share*float64(has.MilliValue()) {
 			return
 		}
 		facts := []evidence.Fact{{
@@ -51,6 +56,7 @@ something follows from it, because a node that is busy does what it is for.
 		}, {
 			Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity.cpu", Text: "cpu " + has.String(),
 		}}
+		facts = append(facts, waits...)
 		names := largest(p)
 		message := fmt.Sprintf("the processors of node %s are %d%% in use", node.Name, uses.MilliValue()*100/has.MilliValue())
 		if len(names) > 0 {
@@ -63,7 +69,21 @@ something follows from it, because a node that is busy does what it is for.
 	},
 }
 
-const busyShare = 0.9
+const (
+	busyShare    = 0.9 // of the processors
+	pressedShare = 0.8 // of them, where something waits for one
+	stall        = 2.0 // percent of the last minute
+)
+
+// pressed returns the kubelet's fact that the thing itself stood still for want of something.
+func pressed(p *diagnosis.Pass, name string) []evidence.Fact {
+	for _, f := range p.Facts(evidence.Usage, name) {
+		if f.About == p.About() && f.Value >= stall {
+			return []evidence.Fact{f}
+		}
+	}
+	return nil
+}
 
 // largest names the pods of the node that use most, with what they use.
 func largest(p *diagnosis.Pass) []string {

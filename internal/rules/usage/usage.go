@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage holds the rules about what pods and nodes use now, as the metrics API tells.
+// Package usage holds the rules about what pods and nodes use now, as the metrics API and the kubelet tell.
 package usage
 
 import (
@@ -12,4 +12,5 @@ var Rules = []*diagnosis.Rule{
 	NearMemoryLimit,
 	AtCPULimit,
 	NodeBusy,
+	MemoryStall,
 }

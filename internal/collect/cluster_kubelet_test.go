@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// throttledPod is the pod of the recorded pages of a kubelet.
+var throttledPod = evidence.RefTo("Pod", "fault-liveness-throttled", "liveness-throttled-6f848687cc-9m4xl")
+
+func TestKubeletPages(t *testing.T) {
+	read := func(asked evidence.Ref) (lines []string) {
+		k := &kubeletFacts{node: evidence.RefTo("Node", "", "n1"), at: now, asked: map[evidence.Ref]bool{asked: true}}
+		for name, read := range map[string]func(io.Reader) error{"summary.json": k.summary, "cadvisor.txt": k.cadvisor} {
+			file, err := os.Open("testdata/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if err := read(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range k.sorted() {
+			lines = append(lines, f.About.String()+" "+f.Name+" "+f.Text)
+		}
+		return lines
+	}
+	all := strings.Join(read(throttledPod), "\n")
+	for _, want := range []string{
+		"node/n1 psi.cpu.some avg60 0", "node/n1 ephemeral-storage fault-liveness-throttled/" + throttledPod.Name + " usedBytes ",
+		throttledPod.String() + " cpu.throttled ",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the facts lack %q:\n%s", want, all)
+		}
+	}
+	if other := strings.Join(read(evidence.RefTo("Pod", "shop", "web")), "\n"); strings.Contains(other, "cpu.throttled") || !strings.Contains(other, "ephemeral-storage") {
+		t.Errorf("of a node without a pod in question:\n%s", other)
+	}
+}
+
+func TestKubeletVolumesAndPressure(t *testing.T) {
+	const text = `{"node":{"memory":{"psi":{"full":{"avg60":3.5},"some":{"avg60":9}}}},"pods":[{"podRef":{"name":"db-0","namespace":"shop"},
+"volume":[{"name":"tmp","availableBytes":1},{"name":"data","pvcRef":{"name":"data-db-0","namespace":"shop"},"availableBytes":5,"capacityBytes":100,"inodesFree":7,"inodes":9}]}]}`
+	k := &kubeletFacts{node: evidence.RefTo("Node", "", "n1"), at: now, asked: map[evidence.Ref]bool{evidence.RefTo("Pod", "shop", "db-0"): true}}
+	if err := k.summary(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range k.sorted() {
+		got = append(got, f.About.Name+" "+f.Name+" "+strconv.FormatFloat(f.Value, 'g', -1, 64))
+	}
+	const want = "n1 psi.memory.full 3.5, data-db-0 kubelet_volume_stats_available_bytes 5, data-db-0 kubelet_volume_stats_capacity_bytes 100, " +
+		"data-db-0 kubelet_volume_stats_inodes 9, data-db-0 kubelet_volume_stats_inodes_free 7"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("got %s\nwant %s", strings.Join(got, ", "), want)
+	}
+}
+
+func TestAskingAKubelet(t *testing.T) {
+	status := http.StatusOK
+	kubelet := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the kubelet was shown a token")
+		}
+		w.WriteHeader(status)
+		name := map[string]string{"/stats/summary": "summary.json", "/metrics/cadvisor": "cadvisor.txt"}[r.URL.Path]
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(data)
+	}))
+	defer kubelet.Close()
+	trusted := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: kubelet.Certificate().Raw})
+	cert, key := certificate(t)
+	for _, test := range []struct {
+		name   string
+		config rest.Config
+		status int
+		gap    string
+	}{
+		{"with a certificate", rest.Config{BearerToken: "secret", TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 200, ""},
+		{"with a token", rest.Config{BearerToken: "secret", TLSClientConfig: rest.TLSClientConfig{CAData: trusted}}, 200, "no client certificate, and a token is not shown to nodes"},
+		{"trusting any", rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true, CertData: cert, KeyData: key}}, 200, "the kubeconfig trusts any server"},
+		{"of another authority", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: cert, CertData: cert, KeyData: key}}, 200, "unknown authority"},
+		{"without the right", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 403, "forbidden: cannot get nodes/stats"},
+		{"broken", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 500, "/stats/summary answers with status 500"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status = test.status
+			v := &visit{about: evidence.RefTo("Node", "", "n1"), api: &api{config: &test.config, limits: usualLimits}}
+			n1 := node("n1", corev1.ConditionTrue)
+			host, port, _ := net.SplitHostPort(kubelet.Listener.Addr().String())
+			n1.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n1"}, {Type: corev1.NodeInternalIP, Address: host}}
+			number, _ := strconv.Atoi(port)
+			n1.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(number)
+			v.kubelets(t.Context(), []*corev1.Node{n1}, nil)
+			gaps := ""
+			for _, g := range v.s.Gaps {
+				gaps += g.Why
+			}
+			if test.gap == "" && (gaps != "" || len(v.s.Facts) == 0 || v.s.Has != evidence.Usage) {
+				t.Errorf("%d facts, has %s, gaps %s", len(v.s.Facts), v.s.Has, gaps)
+			}
+			if test.gap != "" && (!strings.Contains(gaps, test.gap) || len(v.s.Facts) > 0) {
+				t.Errorf("%d facts, gaps %s, want one with %q", len(v.s.Facts), gaps, test.gap)
+			}
+		})
+	}
+}
+
+// certificate returns a certificate that vouches for itself, with its key.
+func certificate(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: encoded})
+}
+
+func FuzzKubeletPages(f *testing.F) {
+	f.Add(`{"node":{},"pods":[{"podRef":{"name":"a"},"volume":[{"pvcRef":{}}],"containers":[{"cpu":{"psi":{}}}]}]}`, `container_cpu_cfs_periods_total{pod="a",container="b"} 30`)
+	f.Fuzz(func(t *testing.T, page, metrics string) {
+		k := &kubeletFacts{asked: map[evidence.Ref]bool{evidence.RefTo("Pod", "", "a"): true}}
+		_ = k.summary(strings.NewReader(page))
+		_ = k.cadvisor(strings.NewReader(metrics))
+		for _, fact := range k.sorted() {
+			if fact.Name == "" || fact.Where == "" {
+				t.Errorf("a fact without name or place: %+v", fact)
+			}
+		}
+	})
+}
