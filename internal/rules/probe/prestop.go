@@ -21,7 +21,7 @@ why it was ordered.
 **How it is told from its look-alikes.** A FailedPreStopHook Event lies within the life of the attempt, which the kubelet ended by
 order. Without such an Event, an end by SIGTERM after the whole grace period shows that the hook took it, since SIGTERM is sent when the
 hook is done, or the period is over (the kubelet adds two seconds then). A kill at the end of the grace period may be the doing of
-the hook or of the program: the finding is possible then, and only where there is a hook. A hook that ended in time and a program
+the hook or of the program: the finding is possible then, and only where there is a hook. Without a grace period none is run. A hook that ended in time and a program
 that honoured SIGTERM are in order.
 
 **What to do.** Run the hook by hand, bound what it waits for, and give both together enough terminationGracePeriodSeconds.
