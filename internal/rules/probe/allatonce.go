@@ -89,7 +89,7 @@ func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
 		return newest, false
 	}
 	for _, a := range p.AttemptsOf(evidence.RefOf(pod).InContainer(c.Name)) {
-		if !a.Started.After(newest.Last) && (a.Finished.IsZero() || !a.Finished.Before(newest.Last)) {
+		if a.Finished.IsZero() || !a.Finished.Before(newest.Last) { // the oldest that had not ended before
 			return newest, a.Expected == "" && newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
 		}
 	}
