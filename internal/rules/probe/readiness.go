@@ -43,18 +43,18 @@ refused connection means another port, or not listening yet.
 	},
 	Run: func(p *diagnosis.Pass) {
 		st, c := p.Status(), p.Spec()
-		if !running(p) || c == nil || c.ReadinessProbe == nil || st.Ready || st.Started != nil && !*st.Started {
+		if !running(p) || c.ReadinessProbe == nil || st.Ready || st.Started != nil && !*st.Started {
 			return
 		}
 		began := st.State.Running.StartedAt.Time
 		if p.Now().Sub(began) < patience(c.ReadinessProbe) {
 			return
 		}
-		e, failing := failures(p, "Readiness", p.Now())
+		e, _ := failures(p, "Readiness", p.Now())
 		switch {
-		case failing && !e.Last.Before(began):
+		case !e.Last.Before(began):
 			unready(p, e)
-		case !failing && p.Lacks(evidence.Events) != 0:
+		case p.Lacks(evidence.Events) != 0:
 			p.Report(diagnosis.Finding{
 				At: began, Confidence: diagnosis.Likely,
 				Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe has not succeeded (%s)", c.Name, target(c.ReadinessProbe)),
