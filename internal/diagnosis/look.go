@@ -78,6 +78,17 @@ func (p *Pass) AttemptsOf(ref evidence.Ref) []evidence.Attempt {
 	return all
 }
 
+// LogOf returns the log of a run that is known, as far as it was read.
+func (p *Pass) LogOf(a evidence.Attempt) evidence.Log {
+	p.used |= evidence.Logs
+	for _, known := range p.snapshot.Attempts(a.Of) {
+		if known.Of == a.Of {
+			return known.Log
+		}
+	}
+	return evidence.Log{}
+}
+
 // Owners returns the controllers of the thing that are known, the nearest first.
 func (p *Pass) Owners() []evidence.Ref {
 	p.used |= evidence.Spec

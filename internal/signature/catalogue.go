@@ -21,6 +21,7 @@ type Sig struct {
 	Meaning  string   `json:"meaning"`           // what it says, one sentence
 	Look     string   `json:"look"`              // where to look next
 	Fix      string   `json:"fix"`               // what ends it
+	Source   string   `json:"source,omitempty"`  // where the texts were checked: product, then file of its source; "" when from memory
 	Match    []string `json:"match"`             // lines on which it hits
 	Miss     []string `json:"miss"`              // the closest lines on which it does not
 }

@@ -70,6 +70,7 @@ A signature is an entry in a file of ` + "`internal/signature/data`" + `, and no
 | ` + "`meaning`" + ` | what the line says, in one sentence |
 | ` + "`look`" + ` | where to look next |
 | ` + "`fix`" + ` | what ends it; begins with a verb |
+| ` + "`source`" + ` | where the texts were looked up: product and file of its source, or its manual; left out when they were not |
 | ` + "`match`" + ` | lines on which it must hit, as programs print them |
 | ` + "`miss`" + ` | its closest look-alikes, on which it must not |
 

@@ -44,6 +44,7 @@ func (s *Sig) set(key, value string) (*[]string, error) {
 	lists := map[string]*[]string{"products": &s.Products, "literals": &s.Literals, "match": &s.Match, "miss": &s.Miss}
 	texts := map[string]*string{
 		"id": &s.ID, "problem": &s.Problem, "pattern": &s.Pattern, "meaning": &s.Meaning, "look": &s.Look, "fix": &s.Fix,
+		"source": &s.Source,
 	}
 	list, text := lists[key], texts[key]
 	switch {

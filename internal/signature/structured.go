@@ -22,7 +22,7 @@ var roles = map[string]func(*entry) *string{
 	"@m": msgField, "@mt": msgField, "body": msgField,
 	"msg": msgField, "message": msgField, "@message": msgField, "event": msgField, "text": msgField, "textpayload": msgField, "short_message": msgField,
 	"@x":  errField,
-	"err": errField, "error": errField, "error.message": errField, "exception": errField, "error_message": errField,
+	"err": errField, "error": errField, "errmsg": errField, "error.message": errField, "exception": errField, "error_message": errField,
 	"exception.message": errField, "cause": errField, "reason": errField,
 	"stack": stackField, "stacktrace": stackField, "extendedstacktrace": stackField, "stack_trace": stackField, "error.stack_trace": stackField,
 	"error.stack": stackField, "exception.stacktrace": stackField, "exc_info": stackField, "traceback": stackField,

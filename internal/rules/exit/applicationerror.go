@@ -41,7 +41,7 @@ The code and the log are the program's: its documentation says what they mean.
 		}
 		f := diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact()},
-			Message: fmt.Sprintf("%s ended by itself %s%s", who(a), codeText(a.ExitCode), lived(a)),
+			Message: fmt.Sprintf("%s ended by itself %s%s", who(a), codeText(a.ExitCode), lived(p, a)),
 		}
 		if p.Lacks(evidence.Events) != 0 || podEnded(p, a) {
 			f.Confidence = diagnosis.Likely

@@ -40,7 +40,7 @@ code and signal are what Kubernetes sees.
 		}
 		f := e.finding(p, "it is a shell or supervisor whose child ended: "+e.said, e.readLog(p, "Read why the child ended, and start it with exec so that it is process 1"))
 		if killed := strings.Contains(strings.ToLower(e.said), "kill") || strings.Contains(e.said, "signal 9"); killed {
-			f.Message = fmt.Sprintf("%s ended %s%s because a child of its process 1 was killed: %s", who(e.Attempt), "with exit code "+fmt.Sprint(e.ExitCode), lived(e.Attempt), e.said)
+			f.Message = fmt.Sprintf("%s ended %s%s because a child of its process 1 was killed: %s", who(e.Attempt), "with exit code "+fmt.Sprint(e.ExitCode), lived(p, e.Attempt), e.said)
 			if c := p.Spec(); c != nil && !c.Resources.Limits.Memory().IsZero() {
 				f.Facts = append(f.Facts, p.CiteSpec("resources.limits.memory", c.Resources.Limits.Memory()))
 				f.Fixes = append([]diagnosis.Fix{{Title: "Compare its memory with the limit: the kernel kills one process of a container for memory, and the largest first"}}, f.Fixes...)

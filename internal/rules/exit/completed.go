@@ -51,7 +51,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 		}
 		f := diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Certain,
-			Message: fmt.Sprintf("%s finished with exit code 0%s, and its restart policy Always starts it again", who(a), lived(a)),
+			Message: fmt.Sprintf("%s finished with exit code 0%s, and its restart policy Always starts it again", who(a), lived(p, a)),
 			Facts:   []evidence.Fact{a.Fact(), policy},
 			Fixes: []diagnosis.Fix{
 				{Title: "Run it as a Job or CronJob if it is a task that ends"},

@@ -103,14 +103,6 @@ func who(a evidence.Attempt) string {
 	return "container " + a.Of.Container
 }
 
-// lived says how long the attempt lived, where that is known and telling.
-func lived(a evidence.Attempt) string {
-	if a.Started.IsZero() || a.Finished.IsZero() {
-		return ""
-	}
-	return " after " + a.Finished.Sub(a.Started).Round(time.Second).String()
-}
-
 // gist returns the line of a termination message that says most, "" for an empty one. A message can be the end of a log: that is what the
 // kubelet makes of it with the policy FallbackToLogsOnError.
 func gist(message string) string {

@@ -45,7 +45,7 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 		p.Report(diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Possible, Facts: []evidence.Fact{a.Fact()},
 			Message: fmt.Sprintf("%s was ended by %s%s, and no order of the kubelet and no kill for memory is recorded: it came from the node or from inside the container, if the records are whole",
-				who(a), name, lived(a)),
+				who(a), name, lived(p, a)),
 			Fixes: []diagnosis.Fix{{
 				Title:   "Look at the node's kernel log of that minute for an out-of-memory kill, and at the audit log for exec into the pod",
 				Command: fmt.Sprintf("kubectl debug node/%s -it --image=busybox -- dmesg -T", p.NodeName()),

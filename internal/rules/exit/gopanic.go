@@ -42,7 +42,7 @@ exit code 2; that a panic brought it about, and what it says, is the log's word,
 		}
 		f := diagnosis.Finding{
 			At: a.Finished, Confidence: diagnosis.Likely,
-			Message: fmt.Sprintf("%s ended by itself with exit code 2%s: %s", who(a), lived(a), block.Headline),
+			Message: fmt.Sprintf("%s ended by itself with exit code 2%s: %s", who(a), lived(p, a), block.Headline),
 			Facts:   append([]evidence.Fact{a.Fact()}, blockFacts(a, block, 6)...),
 			Fixes: []diagnosis.Fix{{
 				Title:   "Mend the panic in the code, or go back to the last image that did not have it",

@@ -27,7 +27,7 @@ func with(effects ...diagnosis.Effect) []diagnosis.Effect {
 func (e *end) finding(p *diagnosis.Pass, why string, fixes ...diagnosis.Fix) diagnosis.Finding {
 	f := diagnosis.Finding{
 		At: e.Finished, Confidence: diagnosis.Likely, Fixes: fixes,
-		Message: fmt.Sprintf("%s ended by itself %s%s: %s", who(e.Attempt), codeText(e.ExitCode), lived(e.Attempt), why),
+		Message: fmt.Sprintf("%s ended by itself %s%s: %s", who(e.Attempt), codeText(e.ExitCode), lived(p, e.Attempt), why),
 		Facts:   append([]evidence.Fact{e.Fact()}, e.lines(6)...),
 	}
 	if podEnded(p, e.Attempt) || e.ExitCode == 0 && p.Lacks(evidence.Events) != 0 {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// How much alike runs are: their lengths differ by that much or less, and the times between their ends by a tenth.
+const (
+	sameLength = 2 * time.Second
+	shortGap   = time.Minute // nearer together, back-off makes the times between ends
+)
+
+// lived says how long the attempt lived, how often the container was restarted in which time, and what the run has in
+// common with the others that are known of it, in this pod and in its siblings: the length, the last line, a period.
+func lived(p *diagnosis.Pass, a evidence.Attempt) string {
+	if a.Started.IsZero() || a.Finished.IsZero() {
+		return ""
+	}
+	var more []string
+	if start := p.PodStatus().StartTime; start != nil && a.Of.Attempt > 1 {
+		more = append(more, fmt.Sprintf("%d restarts in %s", a.Of.Attempt, roughly(a.Finished.Sub(start.Time))))
+	}
+	own := alike(p, a, p.About().Object())
+	all, pods := own, 1
+	for _, pod := range p.Siblings() {
+		if theirs := alike(p, a, evidence.RefOf(pod)); len(theirs) > 0 {
+			all, pods = append(all, theirs...), pods+1
+		}
+	}
+	if len(all) > 0 {
+		more = append(more, common(p, a, all, pods))
+	}
+	if every := period(append(own, a)); every > 0 {
+		more = append(more, "one every "+roughly(every))
+	}
+	text := " after " + a.Finished.Sub(a.Started).Round(time.Second).String()
+	if len(more) > 0 {
+		text += " (" + strings.Join(more, ", ") + ")"
+	}
+	return text
+}
+
+// common says what other runs have in common with the attempt.
+func common(p *diagnosis.Pass, a evidence.Attempt, others []evidence.Attempt, pods int) string {
+	text := "like another run"
+	if len(others) > 1 {
+		text = fmt.Sprintf("like %d other runs", len(others))
+	}
+	if pods > 1 {
+		text += fmt.Sprintf(" in %d pods", pods)
+	}
+	line := lastSaid(p.LogOf(a))
+	if line != "" && !slices.ContainsFunc(others, func(o evidence.Attempt) bool { return lastSaid(p.LogOf(o)) != line }) {
+		text += " with the same last line"
+	}
+	return text
+}
+
+// roughly rounds a time to what is worth saying.
+func roughly(d time.Duration) string {
+	if d < 5*time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
+// alike returns the other runs of the attempt's container in a pod that ended with the same code after the same time.
+func alike(p *diagnosis.Pass, a evidence.Attempt, pod evidence.Ref) []evidence.Attempt {
+	length := a.Finished.Sub(a.Started)
+	return slices.DeleteFunc(p.AttemptsOf(pod.InContainer(a.Of.Container)), func(o evidence.Attempt) bool {
+		differs := (o.Finished.Sub(o.Started) - length).Abs()
+		return o.Of == a.Of || !o.Ended() || o.Started.IsZero() || o.ExitCode != a.ExitCode || differs > max(sameLength, length/10)
+	})
+}
+
+// lastSaid returns the last line of a log without what changes from run to run: times and other numbers.
+func lastSaid(l evidence.Log) string {
+	text := strings.TrimSpace(l.Text)
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// period returns how far apart the ends of three runs or more are, where that is always the same and more than back-off.
+func period(runs []evidence.Attempt) time.Duration {
+	slices.SortFunc(runs, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
+	if len(runs) < 3 {
+		return 0
+	}
+	mean := runs[len(runs)-1].Finished.Sub(runs[0].Finished) / time.Duration(len(runs)-1)
+	for i, run := range runs[1:] {
+		if (run.Finished.Sub(runs[i].Finished) - mean).Abs() > mean/10 {
+			return 0
+		}
+	}
+	if mean < shortGap {
+		return 0
+	}
+	return mean
+}
