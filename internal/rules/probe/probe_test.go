@@ -111,3 +111,17 @@ func TestLived(t *testing.T) {
 		}
 	}
 }
+
+func TestProbeOf(t *testing.T) {
+	c := corev1.Container{Name: "app", LivenessProbe: &corev1.Probe{PeriodSeconds: 1}, StartupProbe: &corev1.Probe{PeriodSeconds: 2}, ReadinessProbe: &corev1.Probe{PeriodSeconds: 3}}
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{c}}}
+	of := evidence.RefOf(pod)
+	for message, want := range map[string]int32{"Liveness probe failed: x": 1, "Startup probe failed: x": 2, "Readiness probe failed: x": 3} {
+		if got := probeOf(pod, evidence.Event{About: of.InContainer("app"), Message: message}); got.PeriodSeconds != want {
+			t.Errorf("%s: %v", message, got)
+		}
+	}
+	if got := probeOf(pod, evidence.Event{About: of, Message: "Liveness probe failed: x"}); got != nil {
+		t.Errorf("of no container: %v", got)
+	}
+}
