@@ -35,3 +35,27 @@ func TestAccuracy(t *testing.T) {
 		t.Errorf("%d faults and %d benign recordings, at least %d and %d", s.faults, s.benign, leastFaults, leastBenign)
 	}
 }
+
+// leastMemory is the bar for ends for want of memory, in per cent of precision and of recall.
+const leastMemory = 98
+
+// TestMemoryMatrix tells ends for want of memory apart.
+func TestMemoryMatrix(t *testing.T) {
+	m, err := confuse("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.samples {
+		if s.is != s.told {
+			t.Log(s)
+		}
+	}
+	for _, name := range names() {
+		if is, _, _ := m.of(name); is < 2 {
+			t.Errorf("%s has %d samples, at least 2", name, is)
+		}
+	}
+	if precision, recall := m.overall(); precision < leastMemory || recall < leastMemory {
+		t.Errorf("precision is %.1f %%, recall is %.1f %%, at least %d", precision, recall, leastMemory)
+	}
+}

@@ -9,6 +9,10 @@
 //	grounded    the share of cited facts that are found again in the evidence
 //	false       the share of benign recordings that are given a cause or called undetermined
 //
+// It also tells ends for want of memory, and what looks like them, by their classes: precision and recall of each, over the
+// recordings, the fixtures of rules, and the samples in bench/accuracy/oom, which are made by hand after the wordings of
+// several kernels.
+//
 // The recordings are made with: lab record-all bench/accuracy/recorded
 package main
 
@@ -38,6 +42,12 @@ func main() {
 		}
 	}
 	show(trials)
+	m, err := confuse(".")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "accuracy: %v\n", err)
+		os.Exit(1)
+	}
+	m.show()
 }
 
 // show prints the figures of all trials, and of the groups that look alike to a table of reasons.

@@ -25,8 +25,9 @@ const (
 	mostOfASort = 60
 	// mostTasks is how many rows of the kernel's table of tasks are kept of each kill: the largest.
 	mostTasks = 20
-	// maxFactText bounds the text of one record.
-	maxFactText = 400
+	// maxFactText bounds the text of one record, and maxKillText that of a kill for want of memory, which names the path of a
+	// control group twice: with systemd's slices and a node that is itself a container each has some 300 bytes.
+	maxFactText, maxKillText = 400, 1200
 )
 
 // LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
@@ -133,7 +134,11 @@ func (p *hostParser) add(name string, source evidence.Source, at time.Time, wher
 		p.kept, p.lost = map[string][]record{}, map[string]int{}
 	}
 	p.seq++
-	text, _ = Redact(shorten(text))
+	most := maxFactText
+	if name == "oom-kill" {
+		most = maxKillText
+	}
+	text, _ = Redact(shortenTo(text, most))
 	r := record{p.seq, evidence.Fact{Kind: evidence.Host, Source: source, At: at.UTC(), Where: where, Name: name, Text: text}}
 	list, most := p.kept[name], mostOfASort
 	if name == "oom-task" {
@@ -146,10 +151,12 @@ func (p *hostParser) add(name string, source evidence.Source, at time.Time, wher
 	p.kept[name] = append(list, r)
 }
 
-func shorten(text string) string {
+func shorten(text string) string { return shortenTo(text, maxFactText) }
+
+func shortenTo(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxFactText {
-		text = strings.ToValidUTF8(text[:maxFactText], "") + "…"
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }

@@ -114,6 +114,16 @@ oom-kill: constraint=CONSTRAINT_MEMCG oom_memcg=/a task_memcg=/a/b task=child pi
 	}
 }
 
+// TestALongKillIsKeptWhole has the paths of a node that is itself a container.
+func TestALongKillIsKeptWhole(t *testing.T) {
+	group := "/docker/" + strings.Repeat("0f", 32) + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod3b0e1c52_7f8a_4d7e_9a51_0c2f7b6d9e10.slice/cri-containerd-" + strings.Repeat("0f", 32) + ".scope"
+	facts := ParseHostLog("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg="+group+",task_memcg="+group+",task=java,pid=7,uid=0\n"+
+		"Memory cgroup out of memory: Killed process 7 (java) total-vm:9kB, anon-rss:5kB, file-rss:1kB, shmem-rss:3kB, UID:0 pgtables:1kB oom_score_adj:969\n", "n1", logged)
+	if len(facts) != 1 || !strings.HasSuffix(facts[0].Text, "task=java pid=7 uid=0 total-vm=9kB anon-rss=5kB file-rss=1kB shmem-rss=3kB oom_score_adj=969") {
+		t.Errorf("got %v", facts)
+	}
+}
+
 func TestHostLogOfOthers(t *testing.T) {
 	for _, text := range []string{
 		"2026-01-01T00:00:00Z INFO server started\n2026-01-01T00:00:01Z ERROR too many open files\n",
@@ -174,7 +184,7 @@ func FuzzHostLog(f *testing.F) {
 			t.Fatalf("%d facts", len(facts))
 		}
 		for _, fact := range facts {
-			if len(fact.Text) > 2*maxFactText || strings.ContainsAny(fact.Text, "\n\r") || fact.Name == "" || fact.About.Name == "" {
+			if len(fact.Text) > maxKillText+maxFactText || strings.ContainsAny(fact.Text, "\n\r") || fact.Name == "" || fact.About.Name == "" {
 				t.Fatalf("fact %+v", fact)
 			}
 		}

@@ -4,6 +4,7 @@ package diagnosis
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -53,12 +54,7 @@ func (f *Finding) validate() error {
 }
 
 func proven(facts []evidence.Fact) bool {
-	for _, f := range facts {
-		if f.Source >= evidence.FromStatus {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(facts, func(f evidence.Fact) bool { return f.Source >= evidence.FromStatus })
 }
 
 // Risk is the most that applying a fix disturbs.

@@ -27,13 +27,17 @@ func kindOf(kind string) evidence.Kind {
 
 // Memo returns what work returns, which is done once for the pass's thing however many rules ask: for what is dear, as
 // reading a log. The key says what it is. What work looks at, each caller must look at itself, before.
-func Memo[T any](p *Pass, key string, work func() T) T {
-	at := memoKey{p.about, key}
-	if known, ok := p.memo[at].(T); ok {
+func Memo[T any](p *Pass, key string, work func() T) T { return remember(p.memo, key, work) }
+
+// Once is Memo of what is the same whatever the pass looks at.
+func Once[T any](p *Pass, key string, work func() T) T { return remember(p.once, key, work) }
+
+func remember[T any](memo map[string]any, key string, work func() T) T {
+	if known, ok := memo[key].(T); ok {
 		return known
 	}
 	value := work()
-	p.memo[at] = value
+	memo[key] = value
 	return value
 }
 
@@ -116,12 +120,7 @@ func (p *Pass) Siblings() []*corev1.Pod {
 // oldest first: kernel records, kubelet lines, metrics. Those of a pod's node bear on the pod.
 func (p *Pass) Facts(kind evidence.Kind, names ...string) []evidence.Fact {
 	p.used |= kind
-	var list []evidence.Fact
-	for _, f := range p.snapshot.Facts {
-		named := len(names) == 0 || slices.Contains(names, f.Name)
-		if named && f.Kind == kind && (p.snapshot.Covers(f.About, p.about) || p.snapshot.Covers(p.about, f.About)) {
-			list = append(list, f)
-		}
-	}
-	return list
+	return p.snapshot.FactsOn(p.about, func(f *evidence.Fact) bool {
+		return f.Kind == kind && (len(names) == 0 || slices.Contains(names, f.Name))
+	})
 }

@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -18,19 +19,13 @@ import (
 // A Pass is one application of one rule to one thing: all that a rule can see. It remembers which kinds of evidence
 // the rule looked at, so that the harness can compare them with what the rule declares.
 type Pass struct {
+	*target
 	snapshot *evidence.Snapshot
 	rule     *Rule
-	about    evidence.Ref
-	attempt  evidence.Attempt
 	used     evidence.Kind
 	found    []Finding
-	memo     map[memoKey]any // of all passes of one Run
-}
-
-// memoKey names what was worked out about one thing.
-type memoKey struct {
-	about evidence.Ref
-	what  string
+	memo     map[string]any // what rules worked out about this thing
+	once     map[string]any // and about everything
 }
 
 // About returns the thing that the pass looks at.
@@ -52,14 +47,7 @@ func (p *Pass) Attempt() evidence.Attempt {
 
 // Attempts returns the runs known of the pass's container or pod, oldest first within a container, without their logs.
 func (p *Pass) Attempts() []evidence.Attempt {
-	p.used |= evidence.Status
-	of := p.about
-	of.Attempt = evidence.NoAttempt
-	all := slices.Clone(p.snapshot.Attempts(of))
-	for i := range all {
-		all[i].Log = evidence.Log{}
-	}
-	return all
+	return p.AttemptsOf(p.about.InAttempt(evidence.NoAttempt))
 }
 
 // Log returns the log of the attempt; of a Container-scoped pass, of its newest attempt that has one.
@@ -79,57 +67,46 @@ func (p *Pass) Log() evidence.Log {
 // PodMeta returns the metadata of the pass's pod, whose deletion the kubelet and the API server write.
 func (p *Pass) PodMeta() *metav1.ObjectMeta {
 	p.used |= evidence.Status
-	if pod := p.pod(); pod != nil {
-		return &pod.ObjectMeta
-	}
-	return &metav1.ObjectMeta{}
+	return &p.podOrNone().ObjectMeta
 }
 
 // PodSpec returns the spec of the pass's pod.
 func (p *Pass) PodSpec() *corev1.PodSpec {
 	p.used |= evidence.Spec
-	if pod := p.pod(); pod != nil {
-		return &pod.Spec
-	}
-	return &corev1.PodSpec{}
+	return &p.podOrNone().Spec
 }
 
 // PodStatus returns the status of the pass's pod.
 func (p *Pass) PodStatus() *corev1.PodStatus {
 	p.used |= evidence.Status
-	if pod := p.pod(); pod != nil {
-		return &pod.Status
-	}
-	return &corev1.PodStatus{}
+	return &p.podOrNone().Status
 }
 
 // Spec returns the pass's container as the pod's spec has it, or nil.
 func (p *Pass) Spec() *corev1.Container {
 	p.used |= evidence.Spec
-	if pod := p.pod(); pod != nil {
-		return evidence.ContainerSpec(pod, p.about.Container)
-	}
-	return nil
+	return evidence.ContainerSpec(p.podOrNone(), p.about.Container)
 }
 
 // Status returns the status of the pass's container, or nil before there is one.
 func (p *Pass) Status() *corev1.ContainerStatus {
 	p.used |= evidence.Status
-	if pod := p.pod(); pod != nil {
-		return evidence.ContainerStatus(pod, p.about.Container)
-	}
-	return nil
+	return evidence.ContainerStatus(p.podOrNone(), p.about.Container)
 }
 
-func (p *Pass) pod() *corev1.Pod {
-	pod, _ := evidence.Get[*corev1.Pod](p.snapshot, p.about.Namespace, p.about.Name)
-	return pod
+func (p *Pass) pod() *corev1.Pod { return p.of }
+
+func (p *Pass) podOrNone() *corev1.Pod {
+	if p.of == nil {
+		return &corev1.Pod{}
+	}
+	return p.of
 }
 
 // Events returns the Events about the thing with one of the reasons (all without any), oldest first.
 func (p *Pass) Events(reasons ...string) []evidence.Event {
 	p.used |= evidence.Events
-	return withReason(p.snapshot.EventsAbout(p.about), reasons)
+	return withReason(p.events, reasons)
 }
 
 func withReason(events []evidence.Event, reasons []string) []evidence.Event {
@@ -154,32 +131,22 @@ func (p *Pass) Order() (evidence.Order, bool) {
 // Node returns the pass's node, or that of its pod; nil when unknown.
 func (p *Pass) Node() *corev1.Node {
 	p.used |= evidence.Node
-	name := p.about.Name
-	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
-		name = pod.Spec.NodeName
-	}
-	node, _ := evidence.Get[*corev1.Node](p.snapshot, "", name)
+	node, _ := evidence.Get[*corev1.Node](p.snapshot, "", p.node())
 	return node
 }
+
+// node is the name of the pass's node, or of that which its pod is on.
+func (p *Pass) node() string { return cmp.Or(p.NodeName(), p.about.Name) }
 
 // NodeEvents returns the Events about that node with one of the reasons (all without any), oldest first.
 func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {
 	p.used |= evidence.Events
-	name := p.about.Name
-	if pod := p.pod(); pod != nil && p.about.Kind == "Pod" {
-		name = pod.Spec.NodeName
-	}
-	return withReason(p.snapshot.EventsAbout(evidence.RefTo("Node", "", name)), reasons)
+	return withReason(p.snapshot.EventsAbout(evidence.RefTo("Node", "", p.node())), reasons)
 }
 
 // NodeName returns the name of the node that the pass's pod was assigned to, or "". It is part of the pod's identity
 // and no kind of evidence.
-func (p *Pass) NodeName() string {
-	if pod := p.pod(); pod != nil {
-		return pod.Spec.NodeName
-	}
-	return ""
-}
+func (p *Pass) NodeName() string { return p.podOrNone().Spec.NodeName }
 
 // Lease returns the lease that the pass's node renews every 10 s; nil when unknown.
 func (p *Pass) Lease() *coordinationv1.Lease {

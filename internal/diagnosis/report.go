@@ -45,7 +45,7 @@ func Examine(s *evidence.Snapshot, rules []*Rule) *Report {
 	result := Run(s, rules)
 	causes := telling(s, Rank(s, result.Findings))
 	report := &Report{
-		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, causes),
+		Taken: s.Taken, Subject: s.Subject, Causes: causes, Undetermined: undetermined(s, result.things, causes),
 		Skipped: result.Skipped, Gaps: slices.Concat(s.Gaps, cutLogs(s)),
 	}
 	for _, ref := range asked(s) {
@@ -89,7 +89,7 @@ func aside(s *evidence.Snapshot, beside []evidence.Ref, c *Cause) bool {
 
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
 // finding follows from; and every pod in trouble that nothing else is about, so that silence is not taken for health.
-func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
+func undetermined(s *evidence.Snapshot, things map[Scope][]target, causes []Cause) []Undetermined {
 	explained, told := map[evidence.Ref]bool{}, map[evidence.Ref]bool{}
 	var walk func(causes []Cause, likely bool)
 	walk = func(causes []Cause, likely bool) {
@@ -102,7 +102,7 @@ func undetermined(s *evidence.Snapshot, causes []Cause) []Undetermined {
 	}
 	walk(causes, false)
 	var list []Undetermined
-	beside, things := besides(s), targets(s)
+	beside := besides(s)
 	for _, t := range things[Attempt] {
 		if a := t.attempt; !explained[a.Of] && !slices.Contains(beside, a.Of.Object()) {
 			told[a.Of.Object()] = true

@@ -16,45 +16,68 @@ type Result struct {
 	Findings []Finding
 	Skipped  []Skip
 	Used     map[string]evidence.Kind // by rule id: the kinds of evidence that its passes looked at
+	things   map[Scope][]target       // that it looked at
 }
 
 // Run applies each rule to each thing in its scope. It is a pure function of its arguments. A rule that panics or
-// reports an invalid finding is broken: that is a Skip with the reason, and the others go on.
+// reports an invalid finding is broken: that is a Skip with the reason, and the others go on. All rules look at one thing
+// before the next one, because of many things a processor's cache holds only a few; the result is in the order of rules.
 func Run(s *evidence.Snapshot, rules []*Rule) Result {
-	result := Result{Used: map[string]evidence.Kind{}}
-	things, memo := targets(s), map[memoKey]any{}
-	for _, r := range rules {
-		if r.Stage == Retired {
-			continue
-		}
-		for _, t := range things[r.Scope] {
-			if missing := r.Needs & t.lacks; missing != 0 {
-				if !everywhere(s, missing) {
-					result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Missing: missing, Why: why(s, missing, t.about)})
+	result := Result{Used: map[string]evidence.Kind{}, things: targets(s)}
+	everywhere, perRule := missingEverywhere(s), make([]outcome, len(rules))
+	p := &Pass{snapshot: s, memo: map[string]any{}, once: map[string]any{}}
+	for scope := Attempt; scope <= Cluster; scope++ {
+		for i := range result.things[scope] {
+			clear(p.memo)
+			for j, r := range rules {
+				if r.Scope == scope && r.Stage != Retired {
+					p.apply(r, &result.things[scope][i], everywhere, &perRule[j])
 				}
-				continue
 			}
-			p := &Pass{snapshot: s, rule: r, about: t.about, attempt: t.attempt, memo: memo}
-			if err := p.run(); err != nil {
-				result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
-				continue
-			}
-			result.Used[r.ID] |= p.used
-			result.Findings = append(result.Findings, p.found...)
 		}
+	}
+	for i, r := range rules {
+		result.Skipped = append(result.Skipped, perRule[i].skipped...)
+		result.Findings = append(result.Findings, perRule[i].found...)
+		result.Used[r.ID] |= perRule[i].used
 	}
 	return result
 }
 
-// everywhere tells whether a gap says of all that is missing that it is missing everywhere. Then the gap says it all, and
+// An outcome is what came of one rule.
+type outcome struct {
+	found   []Finding
+	skipped []Skip
+	used    evidence.Kind
+}
+
+// apply applies a rule to a thing.
+func (p *Pass) apply(r *Rule, t *target, everywhere evidence.Kind, o *outcome) {
+	if missing := r.Needs & t.lacks; missing != 0 {
+		if missing&^everywhere != 0 {
+			o.skipped = append(o.skipped, Skip{r, t.about, missing, why(p.snapshot, missing, t.about)})
+		}
+		return
+	}
+	p.rule, p.target, p.used, p.found = r, t, 0, nil
+	if err := p.run(); err != nil {
+		o.skipped = append(o.skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
+		return
+	}
+	o.used |= p.used
+	o.found = append(o.found, p.found...)
+}
+
+// missingEverywhere returns the kinds of which a gap says that they are missing everywhere. Then the gap says it all, and
 // which rules would have looked there does not matter.
-func everywhere(s *evidence.Snapshot, missing evidence.Kind) bool {
+func missingEverywhere(s *evidence.Snapshot) evidence.Kind {
+	var missing evidence.Kind
 	for _, g := range s.Gaps {
 		if g.About == evidence.Cluster {
-			missing &^= g.Kind
+			missing |= g.Kind
 		}
 	}
-	return missing == 0
+	return missing
 }
 
 // run is the one place where a panic is recovered: a bug in one rule must not cost the answers of the others.
@@ -75,10 +98,8 @@ func (p *Pass) run() (err error) {
 
 // why joins the reasons that the snapshot gives for missing evidence.
 func why(s *evidence.Snapshot, missing evidence.Kind, about evidence.Ref) string {
-	for _, g := range s.Gaps {
-		if g.Kind&missing != 0 && s.Covers(g.About, about) {
-			return g.Why
-		}
+	if g, lacks := s.Missing(missing, about); lacks != 0 {
+		return g.Why
 	}
 	return "not part of this evidence"
 }
@@ -87,6 +108,8 @@ type target struct {
 	about   evidence.Ref
 	attempt evidence.Attempt
 	lacks   evidence.Kind
+	of      *corev1.Pod      // that it is or is part of
+	events  []evidence.Event // about it
 }
 
 // targets returns what there is to look at in each scope, in a fixed order.
@@ -118,7 +141,9 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 	t[Workload] = present(s, workloads)
 	for _, list := range t {
 		for i := range list {
-			list[i].lacks = s.Lacks(^evidence.Kind(0), list[i].about)
+			about := list[i].about
+			list[i].lacks, list[i].events = s.Lacks(^evidence.Kind(0), about), s.EventsAbout(about)
+			list[i].of, _ = evidence.Get[*corev1.Pod](s, about.Namespace, about.Name)
 		}
 	}
 	return t

@@ -3,7 +3,6 @@
 package evidence
 
 import (
-	"cmp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,32 +91,4 @@ func ClaimsOf(pod *corev1.Pod) []Ref {
 		}
 	}
 	return claims
-}
-
-// Timeline returns every fact that bears on the thing, oldest first: its own, its owners', its node's, the cluster's.
-// Facts without a time are left out.
-func (s *Snapshot) Timeline(about Ref) []Fact {
-	var facts []Fact
-	for ref, events := range s.events {
-		for _, e := range events {
-			if s.Covers(ref, about) || s.Covers(e.About, about) {
-				facts = append(facts, e.Fact())
-			}
-		}
-	}
-	for _, a := range s.Attempts(about.Object()) {
-		if a.Ended() && s.Covers(about, a.Of) {
-			facts = append(facts, a.Fact())
-		}
-	}
-	for _, f := range s.Facts {
-		if s.Covers(f.About, about) || s.Covers(about, f.About) {
-			facts = append(facts, f)
-		}
-	}
-	facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.At.IsZero() })
-	slices.SortFunc(facts, func(a, b Fact) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(b.Source, a.Source), a.About.Compare(b.About), cmp.Compare(a.Text, b.Text))
-	})
-	return facts
 }

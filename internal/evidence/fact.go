@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,10 +37,8 @@ func (s Source) String() string {
 
 // ParseSource is the inverse of String.
 func ParseSource(name string) (Source, error) {
-	for i, n := range sourceNames {
-		if n == name {
-			return Source(i), nil
-		}
+	if i := slices.Index(sourceNames, name); i >= 0 {
+		return Source(i), nil
 	}
 	return 0, fmt.Errorf("unknown source %q, expected one of %s", name, strings.Join(sourceNames, ", "))
 }

@@ -2,7 +2,10 @@
 
 package evidence
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Kind is a set of kinds of evidence. A rule says which kinds it needs, a snapshot which kinds it has.
 type Kind uint16
@@ -52,10 +55,8 @@ func (k Kind) String() string {
 func ParseKind(s string) Kind {
 	var k Kind
 	for want := range strings.SplitSeq(s, ",") {
-		for i, name := range kindNames {
-			if name == strings.TrimSpace(want) {
-				k |= 1 << i
-			}
+		if i := slices.Index(kindNames, strings.TrimSpace(want)); i >= 0 {
+			k |= 1 << i
 		}
 	}
 	return k

@@ -48,8 +48,16 @@ type Snapshot struct {
 	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
 	orders   map[Ref]Order
-	below    map[Ref][]Object // what an owner, a node, a claim or a namespace covers, in order
-	gaps     map[Ref][]Gap    // by object
+	below    map[place][]Object // what an owner, a node, a claim or a namespace covers, in order
+	gaps     map[Ref][]int      // by object, as places in Gaps
+	facts    map[Ref][]int      // by object, as places in Facts
+	within   map[Ref][]int      // by object: the facts about it and about what it covers
+}
+
+// A place is where objects of one kind are.
+type place struct {
+	in   Ref
+	kind string
 }
 
 // Freeze puts the snapshot in its one order, derives attempts and what Events say, and returns it. Duplicate objects
@@ -78,9 +86,15 @@ func (s *Snapshot) Freeze() *Snapshot {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.About.Compare(b.About), cmp.Compare(a.Why, b.Why))
 	})
 	s.Gaps = slices.Compact(s.Gaps)
-	s.gaps = map[Ref][]Gap{}
-	for _, g := range s.Gaps {
-		s.gaps[g.About.Object()] = append(s.gaps[g.About.Object()], g)
+	s.gaps, s.facts, s.within = map[Ref][]int{}, map[Ref][]int{}, map[Ref][]int{}
+	for i, g := range s.Gaps {
+		s.gaps[g.About.Object()] = append(s.gaps[g.About.Object()], i)
+	}
+	for i, f := range s.Facts {
+		s.facts[f.About.Object()] = append(s.facts[f.About.Object()], i)
+		for _, above := range s.Above(f.About) {
+			s.within[above] = append(s.within[above], i)
+		}
 	}
 	return s
 }
@@ -90,15 +104,17 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 }
 
 func (s *Snapshot) indexObjects() {
-	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[Ref][]Object{}
+	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[place][]Object{}
 	for _, o := range s.Objects {
 		ref := RefOf(o)
 		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
 	}
 	for _, o := range s.Objects {
-		above := s.Above(RefOf(o))
-		for _, place := range above[1 : len(above)-1] { // neither itself nor the cluster
-			s.below[place] = append(s.below[place], o)
+		ref := RefOf(o)
+		above := s.Above(ref)
+		for _, in := range above[1 : len(above)-1] { // neither itself nor the cluster
+			at := place{in, ref.Kind}
+			s.below[at] = append(s.below[at], o)
 		}
 	}
 }
@@ -193,11 +209,12 @@ func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
 // List returns the objects of type T (a pointer type), by namespace and name: all, or those that a thing covers, as a node
 // its pods, an owner what it owns, a claim the pods that use it, a namespace what is in it.
 func List[T Object](s *Snapshot, in ...Ref) []T {
-	objects := s.kinds[reflect.TypeFor[T]().Elem().Name()]
+	kind := reflect.TypeFor[T]().Elem().Name()
+	objects := s.kinds[kind]
 	if len(in) > 0 {
-		objects = s.below[in[0]]
+		objects = s.below[place{in[0], kind}]
 	}
-	var list []T
+	list := make([]T, 0, len(objects))
 	for _, o := range objects {
 		if t, ok := o.(T); ok {
 			list = append(list, t)
@@ -211,7 +228,7 @@ func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
 
 // Knows tells whether anything is known of the thing: it is an object, or a node that facts are about.
 func (s *Snapshot) Knows(ref Ref) bool {
-	return s.Object(ref) != nil || ref.Kind == "Node" && slices.ContainsFunc(s.Facts, func(f Fact) bool { return f.About == ref })
+	return s.Object(ref) != nil || ref.Kind == "Node" && slices.ContainsFunc(s.facts[ref], func(i int) bool { return s.Facts[i].About == ref })
 }
 
 // IsAbsent tells whether the thing was looked for and does not exist. False may also mean that nobody looked.
@@ -260,23 +277,48 @@ func (s *Snapshot) Deaths(pod Ref) []Attempt {
 // kubelet uses the node's name for it.
 func (s *Snapshot) EventsAbout(ref Ref) []Event {
 	ref.Attempt = NoAttempt
-	if list, ready := s.bearing[ref]; ready {
+	if list, ready := s.bearing[ref]; ready || len(s.events[ref.Object()]) == 0 {
 		return list
 	}
 	return s.bearOn(ref)
 }
 
-// Lacks returns which of the kinds k are missing for the thing named.
-func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
-	lacks := k &^ s.Has
+// FactsOn returns the facts without an object that bear on a thing and are to be kept, oldest first: about what covers it, and
+// about what it covers.
+func (s *Snapshot) FactsOn(about Ref, keep func(*Fact) bool) (list []Fact) {
+	at := slices.Clone(s.within[about.Object()])
+	for _, above := range s.Above(about)[1:] {
+		at = append(at, s.facts[above]...)
+	}
+	slices.Sort(at)
+	for _, i := range slices.Compact(at) {
+		if f := &s.Facts[i]; keep(f) && (s.Covers(f.About, about) || s.Covers(about, f.About)) {
+			list = append(list, *f)
+		}
+	}
+	return list
+}
+
+// Missing returns the first of the gaps that say why one of the kinds k is missing for the thing named, and all those kinds.
+func (s *Snapshot) Missing(k Kind, about Ref) (first Gap, lacks Kind) {
+	least := len(s.Gaps)
 	for _, above := range s.Above(about) {
-		for _, g := range s.gaps[above] {
-			if s.Covers(g.About, about) {
-				lacks |= k & g.Kind
+		for _, i := range s.gaps[above] {
+			if g := &s.Gaps[i]; g.Kind&k != 0 && s.Covers(g.About, about) {
+				least, lacks = min(i, least), lacks|k&g.Kind
 			}
 		}
 	}
-	return lacks
+	if least < len(s.Gaps) {
+		first = s.Gaps[least]
+	}
+	return first, lacks
+}
+
+// Lacks returns which of the kinds k are missing for the thing named.
+func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
+	_, lacks := s.Missing(k, about)
+	return k&^s.Has | lacks
 }
 
 // Owner returns the controller of an object: the ReplicaSet of a pod, the Deployment of a ReplicaSet. It need not be

@@ -5,7 +5,6 @@ package evidence
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,21 +59,6 @@ func TestCovers(t *testing.T) {
 		if got := s.Covers(tt.a, tt.b); got != tt.want {
 			t.Errorf("%s covers %s is %t", tt.a, tt.b, got)
 		}
-	}
-}
-
-func TestTimeline(t *testing.T) {
-	var got []string
-	for _, f := range shop().Timeline(web) {
-		got = append(got, f.Source.String()+" "+f.Text)
-	}
-	want := []string{
-		"event Started: Container started",
-		"status exitCode 1, reason Error, finishedAt 2026-05-01T11:59:50Z",
-		"kernel oom-kill",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("timeline (-want +got):\n%s", diff)
 	}
 }
 

@@ -73,8 +73,8 @@ const together = 2 * time.Minute
 // nearest returns the largest group of leases, sorted by when they were acquired, that changed hands together.
 func nearest(sorted []*coordinationv1.Lease) []*coordinationv1.Lease {
 	var best []*coordinationv1.Lease
+	j := 0
 	for i := range sorted {
-		j := i
 		for j < len(sorted) && sorted[j].Spec.AcquireTime.Sub(sorted[i].Spec.AcquireTime.Time) <= together {
 			j++
 		}

@@ -36,7 +36,7 @@ The wordings are those of runc (opencontainers/cgroups) and kubernetes pkg/kubel
 	Effect: diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.KernelFailed, diagnosis.RuntimeFailed, diagnosis.NodePressure, diagnosis.NodeSaturated,
-		diagnosis.ConfigChanged,
+		diagnosis.ConfigChanged, diagnosis.OutOfMemory,
 	},
 	Run: func(p *diagnosis.Pass) {
 		on(cgroup, func(p *diagnosis.Pass, r *refusal) (string, []diagnosis.Fix) {

@@ -106,8 +106,8 @@ func (c *call) line() {
 func (c *call) bySaying() class {
 	for _, line := range append([]string{c.block.Headline}, c.block.Lines...) {
 		low := strings.ToLower(line)
-		for _, s := range sayings {
-			if s.says.MatchString(low) && (s.not == nil || !s.not.MatchString(low)) {
+		for i, s := range sayings {
+			if signature.MayMatch(needed[i], low) && s.says.MatchString(low) && (s.not == nil || !s.not.MatchString(low)) {
 				c.said = strings.TrimSpace(line)
 				return s.class
 			}

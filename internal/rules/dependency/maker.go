@@ -26,18 +26,17 @@ type maker struct {
 func makers(p *diagnosis.Pass, namespace string) []maker {
 	var list []maker
 	add := func(o evidence.Object, replicas *int32, template *corev1.PodTemplateSpec) {
-		if o.GetNamespace() == namespace {
-			m := maker{ref: evidence.RefOf(o), replicas: 1, labels: template.Labels}
-			if replicas != nil {
-				m.replicas = *replicas
-			}
-			list = append(list, m)
+		m := maker{ref: evidence.RefOf(o), replicas: 1, labels: template.Labels}
+		if replicas != nil {
+			m.replicas = *replicas
 		}
+		list = append(list, m)
 	}
-	for _, o := range diagnosis.List[*appsv1.Deployment](p) {
+	in := evidence.RefTo("Namespace", "", namespace)
+	for _, o := range diagnosis.List[*appsv1.Deployment](p, in) {
 		add(o, o.Spec.Replicas, &o.Spec.Template)
 	}
-	for _, o := range diagnosis.List[*appsv1.StatefulSet](p) {
+	for _, o := range diagnosis.List[*appsv1.StatefulSet](p, in) {
 		add(o, o.Spec.Replicas, &o.Spec.Template)
 	}
 	return list

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // A saying is how clients and servers put what only words can tell, in lower case.
@@ -18,6 +19,9 @@ type saying struct {
 	says  *regexp.Regexp
 	not   *regexp.Regexp
 }
+
+// needed are the literals without which a saying says nothing.
+var needed = signature.LiteralsOf(len(sayings), func(i int) *regexp.Regexp { return sayings[i].says })
 
 // sayings in the order in which they count: of Go's crypto/x509, OpenSSL, Java, Node.js and Python; of PostgreSQL, MySQL,
 // MongoDB, Redis, AMQP, LDAP and HTTP clients.

@@ -88,8 +88,8 @@ func readEnd(p *diagnosis.Pass) end {
 // worded finds the class of one line.
 func (e *end) worded(line string) class {
 	low := strings.ToLower(line)
-	for _, w := range wordings {
-		if (w.exit == 0 || w.exit == e.ExitCode) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
+	for i, w := range wordings {
+		if (w.exit == 0 || w.exit == e.ExitCode) && signature.MayMatch(needed[i], low) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
 			return w.class
 		}
 	}
@@ -156,6 +156,9 @@ type wording struct {
 	not   *regexp.Regexp // of another matter in the same words
 	exit  int            // only with this exit code; 0: any
 }
+
+// needed are the literals without which a wording says nothing.
+var needed = signature.LiteralsOf(len(wordings), func(i int) *regexp.Regexp { return wordings[i].says })
 
 // wordings in the order in which they count. The words are those of strerror(3), of Go, Java, Node.js, Python, client-go
 // and of common servers; which class comes first matters where one line has the words of two: "too many open files" of an

@@ -37,8 +37,8 @@ medium Memory that survived the run before. A limit meant in Mi and written as m
 		if d.class != belowInit {
 			return
 		}
-		f := diagnosis.Finding{
-			At: d.Finished, Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
+		f := diagnosis.Finding{ // from the first try on: what the runtime says of each follows from it
+			At: began(p, &d), Confidence: diagnosis.Certain, Facts: append([]evidence.Fact{d.Fact()}, d.killFacts()...),
 			Message: fmt.Sprintf("container %s could not be started: its memory limit is too low for the runtime itself", d.Of.Container),
 		}
 		if d.limit != nil {

@@ -21,7 +21,7 @@ Ready, and what shows is work that is lost: a worker that is gone, a request tha
 
 **How it is told from its look-alikes.** Only the kernel tells: its record names the container's cgroup, and no run of the container
 ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
-older than an hour, or in an earlier run, is history. Where all processes die together (memory.oom.group), this cannot happen.
+older than an hour, or in an earlier run, is history; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
 
 **What to do.** Raise the limit or run fewer workers at once. Let the main process end when a child that it needs is lost, so
 that the loss shows.
@@ -37,7 +37,7 @@ that the loss shows.
 		if len(runs) == 0 || runs[len(runs)-1].Ended() {
 			return
 		}
-		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool { return p.Now().Sub(k.At) > time.Hour })
+		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool { return !k.At.IsZero() && p.Now().Sub(k.At) > time.Hour })
 		if len(recent) == 0 {
 			return
 		}
@@ -45,6 +45,10 @@ that the loss shows.
 		f := diagnosis.Finding{
 			At: last.At, Confidence: diagnosis.Certain,
 			Message: fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory, %d times in the last hour, and the container lives on without it", last.task, last.pid, p.About().Container, len(recent)),
+		}
+		if last.At.IsZero() { // a log without dates, of which the container's id says that it was in this run
+			f.Confidence = diagnosis.Likely
+			f.Message = fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory, at a time that its log does not tell, and the container lives on without it", last.task, last.pid, p.About().Container)
 		}
 		for _, k := range recent[max(0, len(recent)-3):] {
 			f.Facts = append(f.Facts, k.Fact)

@@ -80,8 +80,10 @@ const (
 )
 
 var (
-	podGroup  = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})`)
-	podsGroup = regexp.MustCompile(`^(?:kubepods(?:-burstable|-besteffort)?(?:\.slice)?|burstable|besteffort)$`)
+	// A static pod has the hash of its manifest for a UID. Where the kubelet has a slice of its own, as on a node that is itself
+	// a container, that one's name comes first: "kubelet-kubepods.slice".
+	podGroup  = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
+	podsGroup = regexp.MustCompile(`^(?:(?:[a-z]+-)?kubepods(?:-burstable|-besteffort)?(?:\.slice)?|burstable|besteffort)$`)
 )
 
 // level tells whose limit it was by the last element of the cgroup's path, which the kubelet and the runtimes name alike

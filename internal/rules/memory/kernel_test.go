@@ -14,6 +14,7 @@ const (
 	uid  = "50f4c47a-b3aa-4095-b2e6-2ba0c574f4ab"
 	id   = "b1994eb8e0c7c14e92cdda5c71b23cae6e1e4663dfaaa2fb6598a2de1b043545"
 	uidS = "50f4c47a_b3aa_4095_b2e6_2ba0c574f4ab"
+	hash = "4e7cd0b1c2a34f5e8d9a0b1c2d3e4f50"
 )
 
 // TestWhoseLimit holds the paths that kubelets and runtimes make, with and without systemd, under cgroup v1 and v2.
@@ -30,6 +31,9 @@ func TestWhoseLimit(t *testing.T) {
 		"constraint=CONSTRAINT_MEMCG oom_memcg=/kubepods.slice/kubepods-burstable.slice":                                                                          ofPods,
 		"constraint=CONSTRAINT_MEMCG oom_memcg=/kubepods/besteffort":                                                                                              ofPods,
 		"constraint=CONSTRAINT_MEMCG oom_memcg=/system.slice/backup.service task_memcg=/system.slice/backup.service":                                              ofStranger,
+		"constraint=CONSTRAINT_MEMCG oom_memcg=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + hash + ".slice":                                 ofPod, // a static pod
+		"constraint=CONSTRAINT_MEMCG oom_memcg=/docker/" + id + "/kubelet.slice/kubelet-kubepods.slice":                                                           ofPods,
+		"constraint=CONSTRAINT_MEMCG oom_memcg=/docker/" + id + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uidS + ".slice":                    ofPod,
 		"constraint=CONSTRAINT_NONE task_memcg=/kubepods/burstable/pod" + uid + "/" + id:                                                                          ofNode,
 		"constraint=CONSTRAINT_CPUSET task_memcg=/":                                                                                                               ofNode,
 		"task=java pid=12": ofNode, // kernels before 5.0 print neither

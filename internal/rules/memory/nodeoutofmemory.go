@@ -23,7 +23,7 @@ processes on it. No single container's limit was the reason.
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit, or that of all pods; the kubelet tells of the
 first in a SystemOOM Event of the node, which it also sends for kills in cgroups that are not a pod's. A kill at the limit of
 one container or pod is that one's affair. The condition MemoryPressure is the kubelet's, comes earlier, and leads to
-evictions. A kill older than an hour is history, unless a pod that is asked about died with it.
+evictions. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it.
 
 **What to do.** Look for the process that held most, which the kernel lists. Give pods requests near to what they take, reserve memory for
 the system, and let the kubelet evict earlier than the kernel kills.
@@ -59,7 +59,7 @@ the system, and let the kubelet evict earlier than the kernel kills.
 // nodeKills returns the kernel's records of kills that were not for one container's or pod's limit, or the kubelet's
 // Events of them, oldest first, and who was killed.
 func nodeKills(p *diagnosis.Pass) (facts []evidence.Fact, victims []string) {
-	recent := func(at time.Time) bool { return p.Now().Sub(at) <= time.Hour || at.IsZero() }
+	recent := func(at time.Time) bool { return p.Now().Sub(at) <= 15*time.Minute || at.IsZero() }
 	for _, f := range p.Facts(evidence.Host, "oom-kill") {
 		k := parseKill(f)
 		if l := k.level(); (l == ofNode || l == ofPods) && recent(f.At) {

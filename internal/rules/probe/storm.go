@@ -28,28 +28,80 @@ type storm struct {
 	facts     []evidence.Fact // one for each workload
 }
 
+// A failed is an Event that tells of a failed probe, and the way in which it failed.
+type failed struct {
+	pod   *corev1.Pod
+	event evidence.Event
+	way   kind
+}
+
+func (f *failed) since(last time.Time, ways []kind) bool {
+	return last.Sub(f.event.Last) <= stormLast && slices.Contains(ways, f.way)
+}
+
+// An outcry is all that is told of failed probes: by node, the pods in order and of each the oldest first; and newest first.
+type outcry struct {
+	on     map[string][]*failed
+	newest []*failed
+}
+
+// outcryOf reads the Events of all pods once for all nodes.
+func outcryOf(p *diagnosis.Pass) outcry {
+	return diagnosis.Once(p, "failed probes", func() outcry {
+		all := outcry{on: map[string][]*failed{}}
+		for _, pod := range diagnosis.List[*corev1.Pod](p) {
+			for _, e := range p.EventsOf(evidence.RefOf(pod), "Unhealthy") {
+				f := &failed{pod, e, how(e.Message, probeOf(pod, e)).kind}
+				all.on[pod.Spec.NodeName] = append(all.on[pod.Spec.NodeName], f)
+				all.newest = append(all.newest, f)
+			}
+		}
+		slices.SortFunc(all.newest, func(a, b *failed) int { return b.event.Last.Compare(a.event.Last) })
+		return all
+	})
+}
+
 // stormOn returns what fails on the pass's node in one of the ways; false where it is of too few workloads, or where other
 // nodes have it too.
 func stormOn(p *diagnosis.Pass, ways ...kind) (storm, bool) {
-	last := newest(p, ways)
+	all, node := outcryOf(p), p.About().Name
+	last := newest(all.on[node], ways)
 	if last.IsZero() {
 		return storm{}, false
 	}
-	s, elsewhere := storm{}, map[string]bool{}
-	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
-		if e, fails := failsSo(p, pod, last, ways); fails {
-			s.add(pod, e)
-		}
-	}
+	s := stormOf(all.on[node], last, ways)
 	if len(s.workloads) < atLeast || p.Now().Sub(last) >= recent && !ended(p, s.began, last) {
 		return storm{}, false
 	}
-	for _, pod := range diagnosis.List[*corev1.Pod](p) {
-		if _, fails := failsSo(p, pod, last, ways); fails && pod.Spec.NodeName != p.About().Name {
-			elsewhere[workloadOf(pod)] = true
+	elsewhere := map[string]bool{}
+	for _, f := range all.newest {
+		if last.Sub(f.event.Last) > stormLast {
+			break // as is all that comes after
+		}
+		if f.pod.Spec.NodeName != node && f.since(last, ways) {
+			if elsewhere[workloadOf(f.pod)] = true; len(elsewhere) >= len(s.workloads) {
+				return s, false
+			}
 		}
 	}
-	return s, len(elsewhere) < len(s.workloads)
+	return s, true
+}
+
+// stormOf adds up what failed within the storm's time: of each pod the newest failure.
+func stormOf(on []*failed, last time.Time, ways []kind) storm {
+	var s storm
+	for i := 0; i < len(on); {
+		var best *failed
+		for pod := on[i].pod; i < len(on) && on[i].pod == pod; i++ {
+			if on[i].since(last, ways) {
+				best = on[i]
+			}
+		}
+		if best != nil {
+			s.add(best.pod, best.event)
+		}
+	}
+	return s
 }
 
 // recent is how old a storm may be in which no container ended. The kubelet's recorder lets one Event in five minutes
@@ -69,27 +121,15 @@ func ended(p *diagnosis.Pass, began, last time.Time) bool {
 	return false
 }
 
-// newest is when a probe of a pod of the node failed so for the last time.
-func newest(p *diagnosis.Pass, ways []kind) time.Time {
+// newest is when a probe failed so for the last time.
+func newest(on []*failed, ways []kind) time.Time {
 	var last time.Time
-	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
-		for _, e := range p.EventsOf(evidence.RefOf(pod), "Unhealthy") {
-			if slices.Contains(ways, how(e.Message, probeOf(pod, e)).kind) && e.Last.After(last) {
-				last = e.Last
-			}
+	for _, f := range on {
+		if slices.Contains(ways, f.way) && f.event.Last.After(last) {
+			last = f.event.Last
 		}
 	}
 	return last
-}
-
-// failsSo returns the Event by which a pod's probe failed in one of the ways within the storm's time.
-func failsSo(p *diagnosis.Pass, pod *corev1.Pod, last time.Time, ways []kind) (evidence.Event, bool) {
-	for _, e := range slices.Backward(p.EventsOf(evidence.RefOf(pod), "Unhealthy")) {
-		if last.Sub(e.Last) <= stormLast && slices.Contains(ways, how(e.Message, probeOf(pod, e)).kind) {
-			return e, true
-		}
-	}
-	return evidence.Event{}, false
 }
 
 func (s *storm) add(pod *corev1.Pod, e evidence.Event) {
