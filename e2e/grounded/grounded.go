@@ -12,7 +12,7 @@ import (
 )
 
 // at returns what an API object, as decoded from JSON, holds at a field path. An element of a list is named by its
-// index or, in brackets too, by its name, type or mount path. The rest of a path behind a map whose keys have dots is one key.
+// index or, in brackets too, by its name, type, mount path or manager. The rest of a path behind a map whose keys have dots is one key.
 func at(value any, path string) (any, bool) {
 	for path != "" {
 		var ok bool
@@ -36,7 +36,7 @@ func step(value any, path string) (any, string, bool) {
 		list, _ := value.([]any)
 		i := slices.IndexFunc(list, func(e any) bool {
 			object, _ := e.(map[string]any)
-			return object["name"] == m[1] || object["type"] == m[1] || object["mountPath"] == m[1]
+			return object["name"] == m[1] || object["type"] == m[1] || object["mountPath"] == m[1] || object["manager"] == m[1]
 		})
 		if n, err := strconv.Atoi(m[1]); i < 0 && err == nil && n < len(list) {
 			i = n

@@ -7,7 +7,9 @@ import "testing"
 func TestSays(t *testing.T) {
 	pod := map[string]any{
 		"endpoints": nil,
-		"metadata":  map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z"},
+		"metadata": map[string]any{"deletionTimestamp": "2026-01-01T00:00:00Z", "managedFields": []any{
+			map[string]any{"manager": "kubectl-create", "operation": "Update"}, map[string]any{"manager": "helm", "operation": "Apply"},
+		}},
 		"spec": map[string]any{
 			"nodeSelector": map[string]any{"example.com/disk": "ssd"},
 			"containers":   []any{map[string]any{"name": "app", "command": []any{"/bin/sh", "-c", "exit 3"}}},
@@ -32,6 +34,8 @@ func TestSays(t *testing.T) {
 		{"spec.nodeSelector.example.com/disk", "disk ssd", false},
 		{"spec.nodeSelector.example.com/disk", "example.com/disk ssd", true},
 		{"metadata.deletionTimestamp", "deletionTimestamp 2026-01-01T00:00:00Z", true},
+		{"metadata.managedFields[helm]", "manager helm, operation Apply", true},
+		{"metadata.managedFields[helm]", "manager helm, operation Update", false},
 		{"status.phase", "phase Running", false},
 		{"spec.nodeSelector[example.com/disk]", "example.com/disk ssd", true},
 		{"spec.containers", "containers 1", true},

@@ -22,8 +22,8 @@ The workload rolls out a new template. The containers made from it end; pods of 
 and are well. So it is something in which the templates differ, and these differences are listed with who wrote the
 template last.
 
-**How it is told from its look-alikes.** Pods of both revisions are compared as they are now: every pod of the new one fails,
-and at least one of the old one is ready. Where pods of the old revision fail too, or none is left to compare with, the
+**How it is told from its look-alikes.** Pods of both revisions are compared as they are now: some of the new one
+fail and none is well, and at least one of the old one is. Where pods of the old revision fail too, or none is left to compare with, the
 rollout is not reported: it may have nothing to do with it. Nor is it where the container's last lines name another service
 that does not answer, unless its environment or arguments were changed: the old pods started when that service was well.
 Pods that cannot start because of an image, a reference or the scheduler say themselves what is wrong; pods that are up and
@@ -43,9 +43,8 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
 		r, ok := compare(p, func(pod *corev1.Pod) bool { return ended(p, pod) })
-		pod, known := p.Object(a.Of.Object()).(*corev1.Pod)
 		block, found := signature.Find(p.Log().Text)
-		if !ok || !known || !r.newest.has(pod) || !ran(a) || found && len(signature.Dependencies(block)) > 0 && !r.redirects(a.Of.Container) {
+		if !ok || !r.newest.has(p.PodMeta()) || !ran(a) || len(signature.Dependencies(block)) > 0 && !r.redirects(a.Of.Container) {
 			return
 		}
 		if _, told := breakOf(p); told { // what of the change it was is known, and another rule says it

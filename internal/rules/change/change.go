@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -36,9 +37,9 @@ var Rules = []*diagnosis.Rule{
 // writer returns who last wrote a section of an object, or a field of it, as far as the API server kept it, with the fact
 // that says so and when.
 func writer(o evidence.Object, section, field string) (by string, fact evidence.Fact) {
-	for i, e := range o.GetManagedFields() {
+	for _, e := range o.GetManagedFields() {
 		var kept map[string]map[string]any
-		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &kept) != nil {
+		if e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &kept) != nil {
 			continue
 		}
 		below, found := kept[section]
@@ -46,9 +47,8 @@ func writer(o evidence.Object, section, field string) (by string, fact evidence.
 			_, found = below[field]
 		}
 		if found && e.Time.After(fact.At) {
-			by = e.Manager
-			fact = wrote(o, i)
-			if by == "kube-controller-manager" && e.Subresource == "scale" {
+			by, fact = e.Manager, wrote(o, e)
+			if by == "kube-controller-manager" { // what it writes to what it owns is not kept, so this is a scale
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
@@ -56,16 +56,16 @@ func writer(o evidence.Object, section, field string) (by string, fact evidence.
 	return by, fact
 }
 
-// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for the list of the
-// managed fields is not known whole. A ConfigMap has none, and all that writes it writes its data.
-func wrote(o evidence.Object, i int) evidence.Fact {
-	e := o.GetManagedFields()[i]
+// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for a manager may
+// have several. A ConfigMap has no generation and no subresources.
+func wrote(o evidence.Object, e metav1.ManagedFieldsEntry) evidence.Fact {
 	f := evidence.Fact{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
 		Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
 	}
 	if o.GetGeneration() == 0 {
-		f.Where, f.Text = fmt.Sprintf("metadata.managedFields[%d]", i), fmt.Sprintf("manager %s, time %s", e.Manager, e.Time.UTC().Format(time.RFC3339))
+		f.Where = "metadata.managedFields[" + e.Manager + "]"
+		f.Text = fmt.Sprintf("manager %s, operation %s, time %s", e.Manager, e.Operation, e.Time.UTC().Format(time.RFC3339))
 	}
 	return f
 }

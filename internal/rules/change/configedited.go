@@ -24,8 +24,8 @@ A ConfigMap that the container reads was changed, and nothing happened: a progra
 Hours later it was started again, for whatever reason, and fails since. The change came before the start, not before the
 crash, which is why nobody thinks of it.
 
-**How it is told from its look-alikes.** The API server keeps when the data of a ConfigMap was last written and by whom. The
-failed run began after that, and one of two things ties them together: pods of the same template that started before the
+**How it is told from its look-alikes.** The API server keeps who writes the data of a ConfigMap, and when they last wrote it.
+The failed run began after that, and one of two things ties them together: pods of the same template that started before the
 change still run well, and none that started after it does; or the container's last lines name a key of the ConfigMap. A
 ConfigMap that is as old as the template was there from the beginning; one that was changed after the run had begun did not
 end it. Secrets are never read, so a change of one is not seen.
@@ -41,21 +41,20 @@ is a rollout and can be undone.
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
-		if !ok || a.Started.IsZero() || a.ExitCode == 0 && a.Reason != "Error" {
+		if a.ExitCode == 0 {
 			return
 		}
 		for _, name := range read(p) {
-			cm, ok := diagnosis.Get[*corev1.ConfigMap](p, pod.Namespace, name)
+			cm, ok := diagnosis.Get[*corev1.ConfigMap](p, p.About().Namespace, name)
 			if !ok {
 				continue
 			}
 			by, wrote := latest(cm)
 			at := wrote.At
-			if by == "" || at.After(a.Started) || !at.After(madeAt(p, pod).Add(slack)) {
+			if at.After(a.Started) || !at.After(madeAt(p).Add(slack)) {
 				continue
 			}
-			why, facts := tie(p, pod, cm, at)
+			why, facts := tie(p, name, at)
 			if why == "" {
 				continue
 			}
@@ -63,7 +62,7 @@ is a rollout and can be undone.
 			p.Report(diagnosis.Finding{
 				At: at, Confidence: diagnosis.Likely, Facts: facts,
 				Message: fmt.Sprintf("configmap %s, which container %s reads at its start, was changed by %s: %s", name, a.Of.Container, by, why),
-				Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Put back or mend what was changed in configmap %s, and restart the pods", name), Command: fmt.Sprintf("kubectl edit -n %s configmap %s", pod.Namespace, name)}},
+				Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Put back or mend what was changed in configmap %s, and restart the pods", name), Command: fmt.Sprintf("kubectl edit -n %s configmap %s", p.About().Namespace, name)}},
 			})
 			return
 		}
@@ -82,37 +81,33 @@ func latest(cm *corev1.ConfigMap) (string, evidence.Fact) {
 	return by, fact
 }
 
-// madeAt is when the template of a pod was made, as far as its nearest owner tells; else when the pod was.
-func madeAt(p *diagnosis.Pass, pod *corev1.Pod) time.Time {
-	for _, r := range revisionsOf(p) {
-		if r.has(pod) {
-			return r.made
-		}
+// madeAt is when the template of the pass's pod was made, as far as its revision or its nearest owner tells; else when the
+// pod was.
+func madeAt(p *diagnosis.Pass) time.Time {
+	if since := revisionsSince(p); len(since) > 0 {
+		return since[0].made
 	}
 	if owners := p.Owners(); len(owners) > 0 {
 		return p.Object(owners[0]).GetCreationTimestamp().Time
 	}
-	return pod.CreationTimestamp.Time
+	return p.PodMeta().CreationTimestamp.Time
 }
 
 // tie tells what ties a failure to the change of a ConfigMap, with the facts for it; "" where nothing does.
-func tie(p *diagnosis.Pass, pod *corev1.Pod, cm *corev1.ConfigMap, at time.Time) (string, []evidence.Fact) {
-	keys, _, _ := p.Keys(cm.Name)
+func tie(p *diagnosis.Pass, name string, at time.Time) (string, []evidence.Fact) {
+	keys, _, _ := p.Keys(name)
 	if key, line := keyNamed(p, keys); key != "" {
 		return fmt.Sprintf("its last lines name the key %s", key), []evidence.Fact{p.Attempt().LineFact(line, time.Time{})}
 	}
 	var old *corev1.Pod
 	for _, other := range p.Siblings() {
-		if !sameTemplate(pod, other) || other.DeletionTimestamp != nil {
+		if !sameTemplate(p.PodMeta(), &other.ObjectMeta) || !ready(other) {
 			continue
 		}
-		started := startOf(other, p.About().Container)
-		switch {
-		case ready(other) && started.After(at):
+		if startOf(other, p.About().Container).After(at) {
 			return "", nil // it reads the new data and is well
-		case ready(other) && !started.IsZero():
-			old = other
 		}
+		old = other
 	}
 	if old == nil {
 		return "", nil
@@ -122,10 +117,7 @@ func tie(p *diagnosis.Pass, pod *corev1.Pod, cm *corev1.ConfigMap, at time.Time)
 
 // keyNamed finds a key of the ConfigMap in the container's last lines. Short keys are words like any other.
 func keyNamed(p *diagnosis.Pass, keys []string) (key, line string) {
-	block, found := signature.Find(p.Log().Text)
-	if !found {
-		return "", ""
-	}
+	block, _ := signature.Find(p.Log().Text)
 	for _, key := range keys {
 		word := regexp.MustCompile(`(?:^|[^A-Za-z0-9_])` + regexp.QuoteMeta(key) + `(?:[^A-Za-z0-9_]|$)`)
 		for _, line := range block.Lines {

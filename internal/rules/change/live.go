@@ -21,7 +21,8 @@ Somebody changed the image of a container on the pod itself (kubectl set image p
 the container and started it anew with the new image. Nothing crashed.
 
 **How it is told from its look-alikes.** The kubelet's Killing Event within the life of the attempt says "definition changed,
-will be restarted"; versions before 1.15 say "spec hash changed", and do so too when a kubelet was upgraded. A rollout makes new pods, whose restart count is 0. A resize in
+will be restarted"; versions before 1.15 say "spec hash changed". Of a live pod nothing else of a container can be changed
+that asks for a restart; but a kubelet that was upgraded may reckon the same definition anew. A rollout makes new pods, whose restart count is 0. A resize in
 place has words of its own (CHG005).
 
 **What to do.** Nothing, if it was meant. A pod that a controller owns should be changed in the template: the next pod has
@@ -36,8 +37,8 @@ The wordings are in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (c
 	Also:   evidence.Events | evidence.Spec,
 	Effect: diagnosis.RestartIntended,
 	Run: func(p *diagnosis.Pass) {
-		order, ordered := p.Order()
-		if !ordered || order.By != evidence.ByDefinition && !strings.Contains(order.Event.Message, "spec hash changed") {
+		order, _ := p.Order()
+		if order.By != evidence.ByDefinition && !strings.Contains(order.Event.Message, "spec hash changed") {
 			return
 		}
 		a, image := p.Attempt(), ""
@@ -48,7 +49,7 @@ The wordings are in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go (c
 		}
 		f := diagnosis.Finding{
 			At: order.Event.Last, Confidence: diagnosis.Certain, Facts: facts,
-			Message: fmt.Sprintf("container %s was restarted because somebody changed its image on the live pod%s", a.Of.Container, image),
+			Message: fmt.Sprintf("container %s was restarted because its definition changed, most likely its image on the live pod%s", a.Of.Container, image),
 			Fixes:   []diagnosis.Fix{{Title: "Change the template of the pod's controller instead: pods made from it have the old image again"}},
 		}
 		if order.By != evidence.ByDefinition { // old kubelets compare hashes, and a new version may count another one
@@ -83,8 +84,8 @@ Kubernetes 1.37.
 	Also:   evidence.Events | evidence.Spec,
 	Effect: diagnosis.RestartIntended,
 	Run: func(p *diagnosis.Pass) {
-		order, ordered := p.Order()
-		if !ordered || !strings.Contains(order.Event.Message, "resize requires restart") {
+		order, _ := p.Order()
+		if !strings.Contains(order.Event.Message, "resize requires restart") {
 			return
 		}
 		a := p.Attempt()

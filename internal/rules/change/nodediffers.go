@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -37,48 +38,59 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		node := p.Node()
+		if node == nil { // only facts are known of it
+			return
+		}
 		for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
-			if node == nil || !fails(p, pod) {
-				continue
-			}
-			elsewhere, only := others(p, pod)
+			elsewhere := others(p, pod)
 			what, facts := unlike(node, elsewhere)
-			if !only || len(elsewhere) == 0 || what == "" {
+			if len(elsewhere) == 0 || what == "" {
 				continue
 			}
 			p.Report(diagnosis.Finding{
 				At: pod.CreationTimestamp.Time, Confidence: diagnosis.Likely, Facts: slices.Concat(facts, citeEnd(pod)),
 				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), what),
-				Fixes: []diagnosis.Fix{{
-					Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node.Name), Risk: diagnosis.Evict,
-					Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node.Name, pod.Namespace, pod.Name),
-				}},
+				Fixes:   []diagnosis.Fix{elsewhereFix(pod)},
 			})
 			return
 		}
 	},
 }
 
-// others returns the nodes on which pods like this one are well, and whether all that fail are on its own.
-func others(p *diagnosis.Pass, pod *corev1.Pod) (nodes []*corev1.Node, only bool) {
+// elsewhereFix is to see whether the pod is well elsewhere; one of a DaemonSet would come back to its node.
+func elsewhereFix(pod *corev1.Pod) diagnosis.Fix {
+	node := pod.Spec.NodeName
+	if pod.OwnerReferences[0].Kind == "DaemonSet" {
+		return diagnosis.Fix{Title: fmt.Sprintf("Find out what of that the program does not stand, or keep it off nodes like %s with a node affinity", node)}
+	}
+	return diagnosis.Fix{
+		Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node), Risk: diagnosis.Evict,
+		Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node, pod.Namespace, pod.Name),
+	}
+}
+
+// others returns the nodes on which pods like this one are well, where all that are on its own fail and none elsewhere.
+func others(p *diagnosis.Pass, pod *corev1.Pod) []*corev1.Node {
+	var nodes []*corev1.Node
 	for _, other := range diagnosis.List[*corev1.Pod](p, evidence.RefTo("Namespace", "", pod.Namespace)) {
 		if !alike(pod, other) {
 			continue
 		}
 		here := other.Spec.NodeName == pod.Spec.NodeName
 		if bad := fails(p, other); bad != here {
-			return nil, false
+			return nil
 		}
 		if node, ok := diagnosis.Get[*corev1.Node](p, "", other.Spec.NodeName); ok && !here && ready(other) && !slices.Contains(nodes, node) {
 			nodes = append(nodes, node)
 		}
 	}
-	return nodes, true
+	return nodes
 }
 
 // alike tells whether two pods were made by one controller from one template.
 func alike(a, b *corev1.Pod) bool {
-	return len(a.OwnerReferences) > 0 && len(b.OwnerReferences) > 0 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID && sameTemplate(a, b)
+	sameUID := func(a, b metav1.OwnerReference) bool { return a.UID == b.UID }
+	return len(a.OwnerReferences) > 0 && slices.EqualFunc(a.OwnerReferences, b.OwnerReferences, sameUID) && sameTemplate(&a.ObjectMeta, &b.ObjectMeta)
 }
 
 // unlike says in what a node differs from every other one.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -56,7 +57,7 @@ func readByEnv(c *corev1.Container) []string {
 }
 
 // sameTemplate tells whether two pods were made from one template.
-func sameTemplate(a, b *corev1.Pod) bool {
+func sameTemplate(a, b *metav1.ObjectMeta) bool {
 	for _, label := range []string{"pod-template-hash", "controller-revision-hash"} {
 		if a.Labels[label] != b.Labels[label] {
 			return false
@@ -65,10 +66,14 @@ func sameTemplate(a, b *corev1.Pod) bool {
 	return true
 }
 
-// startOf is when the running container of that name was started; zero where it does not run.
+// startOf is when the newest run of a container of a pod that is well began. An init container has ended then.
 func startOf(pod *corev1.Pod, container string) time.Time {
-	if st := evidence.ContainerStatus(pod, container); st != nil && st.State.Running != nil {
-		return st.State.Running.StartedAt.Time
+	st := evidence.ContainerStatus(pod, container)
+	switch {
+	case st == nil:
+		return time.Time{}
+	case st.State.Terminated != nil:
+		return st.State.Terminated.StartedAt.Time
 	}
-	return time.Time{}
+	return st.State.Running.StartedAt.Time
 }

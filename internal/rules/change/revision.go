@@ -60,16 +60,22 @@ func revisionsOf(p *diagnosis.Pass) []revision {
 	return list
 }
 
-// has tells whether the pod was made from the revision.
-func (r revision) has(pod *corev1.Pod) bool {
-	c := metav1.GetControllerOf(pod)
-	if c == nil || pod.Namespace != r.ref.Namespace {
-		return false
+// revisionsSince returns the revision that the pass's pod was made from and those before it; none where that is not known.
+func revisionsSince(p *diagnosis.Pass) []revision {
+	all := revisionsOf(p)
+	i := slices.IndexFunc(all, func(r revision) bool { return r.has(p.PodMeta()) })
+	if i < 0 {
+		return nil
 	}
+	return all[i:]
+}
+
+// has tells whether a pod of the workload was made from the revision.
+func (r revision) has(pod *metav1.ObjectMeta) bool {
 	if r.hash != "" {
-		return c.Kind == r.top.Kind && c.Name == r.top.Name && pod.Labels[appsv1.ControllerRevisionHashLabelKey] == r.hash
+		return pod.Labels[appsv1.ControllerRevisionHashLabelKey] == r.hash
 	}
-	return c.Kind == r.ref.Kind && c.Name == r.ref.Name
+	return slices.ContainsFunc(pod.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Name == r.ref.Name })
 }
 
 // cite makes facts of what two revisions have at the place of a difference; where that cannot be said in a line, of the

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -23,7 +22,7 @@ var RevisionBroke = &diagnosis.Rule{
 	Title: "What failed is what the revision changed",
 	Doc: `
 The pod is of a revision that changed something, and the container ended by that: it names an environment variable that the
-revision removed or changed, it was killed at a memory limit that the revision lowered or set, by a probe that the revision
+revision removed, changed or added, it was killed at a memory limit that the revision lowered or set, by a probe that the revision
 changed, or its command could not be run since the revision changed it or the image.
 
 **How it is told from its look-alikes.** Two independent facts must meet: the difference between the templates, and how the
@@ -63,17 +62,11 @@ type broken struct {
 
 // breakOf finds what the revision of the pass's pod changed that its attempt ended by.
 func breakOf(p *diagnosis.Pass) (broken, bool) {
-	a := p.Attempt()
-	pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
-	if !ok || !a.Started.IsZero() && a.Finished.Sub(a.Started) > time.Hour {
+	a, since := p.Attempt(), revisionsSince(p)
+	if len(since) < 2 || !a.Started.IsZero() && a.Finished.Sub(a.Started) > time.Hour {
 		return broken{}, false
 	}
-	all := revisionsOf(p)
-	i := slices.IndexFunc(all, func(r revision) bool { return r.has(pod) })
-	if i < 0 || i+1 >= len(all) {
-		return broken{}, false
-	}
-	now, before := all[i], all[i+1]
+	now, before := since[0], since[1]
 	for _, d := range differences(before.template, now.template) {
 		if d.container != a.Of.Container {
 			continue
@@ -87,16 +80,15 @@ func breakOf(p *diagnosis.Pass) (broken, bool) {
 
 // join tells how an end follows from a difference, with the fact that says so beside the end itself; "" where it does not.
 func join(p *diagnosis.Pass, a evidence.Attempt, d difference) (string, []evidence.Fact) {
-	order, ordered := p.Order()
+	order, _ := p.Order()
 	switch {
-	case d.field == "env" && d.name != "":
+	case d.field == "env":
 		if named, facts := naming(p, a, d.name); named {
 			return "which its last lines name", facts
 		}
 	case d.field == "resources.limits" && d.name == "memory" && a.Reason == "OOMKilled" && lower(d.to, d.from):
 		return "and it is killed at that limit", nil
-	case d.field == "livenessProbe" && ordered && order.By == evidence.ByLiveness,
-		d.field == "startupProbe" && ordered && order.By == evidence.ByStartup:
+	case d.field == "livenessProbe" && order.By == evidence.ByLiveness, d.field == "startupProbe" && order.By == evidence.ByStartup:
 		return "and the kubelet ended it because that probe failed", []evidence.Fact{order.Event.Fact()}
 	case (d.field == "command" || d.field == "args" || d.field == "image") && unrunnable(a):
 		return "and it cannot be run", nil
@@ -118,9 +110,8 @@ func naming(p *diagnosis.Pass, a evidence.Attempt, name string) (named bool, fac
 	text := p.Log().Text
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	lines = lines[max(len(lines)-lastLines, 0):]
-	if block, found := signature.Find(text); found {
-		lines = append(slices.Clone(block.Lines), lines...)
-	}
+	block, _ := signature.Find(text)
+	lines = append(slices.Clone(block.Lines), lines...)
 	word := regexp.MustCompile(`(?:^|[^A-Za-z0-9_])` + regexp.QuoteMeta(name) + `(?:[^A-Za-z0-9_]|$)`)
 	for _, line := range lines {
 		if word.MatchString(line) {

@@ -23,7 +23,8 @@ type rollout struct {
 	wrote            []evidence.Fact
 }
 
-// compare returns the rollout of the pass's workload, where every pod of its newest revision fails in that way.
+// compare returns the rollout of the pass's workload, where pods of its newest revision fail in that way and none is well,
+// while of the revision before some are well and none fails so now.
 func compare(p *diagnosis.Pass, fails func(*corev1.Pod) bool) (rollout, bool) {
 	all := revisionsOf(p)
 	if len(all) < 2 {
@@ -32,20 +33,19 @@ func compare(p *diagnosis.Pass, fails func(*corev1.Pod) bool) (rollout, bool) {
 	r := rollout{newest: all[0], before: all[1]}
 	r.changes = differences(r.before.template, r.newest.template)
 	for _, pod := range diagnosis.List[*corev1.Pod](p, r.newest.top) {
-		well := ready(pod) && !ended(p, pod)
+		well, isNew, isOld := ready(pod) && !ended(p, pod), r.newest.has(&pod.ObjectMeta), r.before.has(&pod.ObjectMeta)
 		switch {
-		case r.newest.has(pod) && well:
+		case pod.DeletionTimestamp != nil:
+		case isNew && well, isOld && !ready(pod) && fails(pod):
 			return rollout{}, false // the template alone is not it
-		case r.newest.has(pod) && pod.DeletionTimestamp == nil && fails(pod):
+		case isNew && fails(pod):
 			r.failing = append(r.failing, pod)
-		case r.before.has(pod) && well:
+		case isOld && well:
 			r.healthy = append(r.healthy, pod)
 		}
 	}
-	if o := p.Object(r.newest.top); o != nil {
-		if by, fact := writer(o, "f:spec", "f:template"); by != "" {
-			r.by, r.wrote = " by "+by, []evidence.Fact{fact}
-		}
+	if by, fact := writer(p.Object(r.newest.top), "f:spec", "f:template"); by != "" {
+		r.by, r.wrote = " by "+by, []evidence.Fact{fact}
 	}
 	return r, len(r.changes) > 0 && len(r.failing) > 0 && len(r.healthy) > 0
 }

@@ -27,7 +27,8 @@ an upgrade or an autoscaler waits.
 
 **How it is told from its look-alikes.** The node is unschedulable, a budget that selects one of its pods has
 disruptionsAllowed 0, and the pod is not being deleted. A pod that is being deleted and stays is DEL002. Budgets of nodes
-that are open hold nobody up. Whether anybody drains the node is not recorded, so the finding is likely, and certain where
+that are open hold nobody up. A drain leaves pods of a DaemonSet where they are, and a budget does not guard a pod that is
+not ready, unless too few others are healthy. Whether anybody drains the node is not recorded, so the finding is likely, and certain where
 the one that drains says so in an Event.
 
 **What to do.** If pods of the workload are not ready, repair them: they count against the budget. If the budget allows
@@ -94,14 +95,28 @@ func blocked(p *diagnosis.Pass, b *policyv1.PodDisruptionBudget, pods []*corev1.
 // refused is what those that drain write about a budget: Karpenter, the cluster autoscaler, and the API server's words.
 var refused = regexp.MustCompile(`(?i)disruption budget|prevents pod evictions|\bpdb\b`)
 
-// held returns the node's pods that the budget selects and that nobody has begun to delete.
+// held returns the node's pods that the budget selects, that are to go and that it does not let go (kubernetes
+// pkg/registry/core/pod/storage/eviction.go).
 func held(p *diagnosis.Pass, b *policyv1.PodDisruptionBudget) []*corev1.Pod {
 	selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
 	if err != nil {
 		return nil
 	}
 	return slices.DeleteFunc(diagnosis.List[*corev1.Pod](p, p.About()), func(pod *corev1.Pod) bool {
-		return pod.Namespace != b.Namespace || pod.DeletionTimestamp != nil ||
-			pod.Status.Phase != corev1.PodRunning || !selector.Matches(labels.Set(pod.Labels))
+		stays := pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning || ofDaemonSet(pod) || !ready(pod) && sparesUnready(b)
+		return stays || pod.Namespace != b.Namespace || !selector.Matches(labels.Set(pod.Labels))
 	})
+}
+
+// ofDaemonSet tells whether a pod is one of a DaemonSet, or of the node itself: those that drain leave it alone.
+func ofDaemonSet(pod *corev1.Pod) bool {
+	c := metav1.GetControllerOf(pod)
+	return c != nil && (c.Kind == "DaemonSet" || c.Kind == "Node")
+}
+
+// sparesUnready tells whether pods that are not ready may be evicted whatever the budget allows.
+func sparesUnready(b *policyv1.PodDisruptionBudget) bool {
+	enough := b.Status.CurrentHealthy >= b.Status.DesiredHealthy && b.Status.DesiredHealthy > 0
+	always := b.Spec.UnhealthyPodEvictionPolicy
+	return enough || always != nil && *always == policyv1.AlwaysAllow
 }

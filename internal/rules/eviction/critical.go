@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -37,9 +39,11 @@ The wordings are in kubernetes pkg/kubelet/preemption/preemption.go.
 	Run: func(p *diagnosis.Pass) {
 		d, ok := failedFor(p, "Preempting")
 		if !ok {
-			if d, ok = disrupted(p, "TerminationByKubelet"); !ok || !strings.Contains(d.message, "critical pod") {
+			c, _ := p.CitePodCondition(corev1.DisruptionTarget)
+			if !strings.Contains(c.Text, "critical pod") {
 				return
 			}
+			d = disruption{at: c.At, facts: []evidence.Fact{c}}
 		}
 		f := diagnosis.Finding{
 			At: d.at, Confidence: diagnosis.Certain, Facts: d.facts,

@@ -3,6 +3,7 @@
 package eviction
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -20,11 +21,14 @@ type disruption struct {
 	facts   []evidence.Fact
 }
 
-// disrupted returns the disruption that the condition DisruptionTarget tells of with one of the reasons (KEP-3329). It
-// is set before the pod is deleted, and stays when it fails.
+// disrupted returns the disruption of a pod that is being deleted, which the condition DisruptionTarget tells of with one
+// of the reasons (KEP-3329). It is set before the pod is deleted.
 func disrupted(p *diagnosis.Pass, reasons ...string) (disruption, bool) {
+	if p.PodMeta().DeletionTimestamp == nil {
+		return disruption{}, false // it was to be deleted, and was not
+	}
 	for _, c := range p.PodStatus().Conditions {
-		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && slices.Contains(reasons, c.Reason) {
+		if slices.Contains(reasons, c.Reason) { // no other condition has them, and one that is taken back has none
 			fact, _ := p.CitePodCondition(corev1.DisruptionTarget)
 			return disruption{at: c.LastTransitionTime.Time, message: c.Message, facts: []evidence.Fact{fact}}, true
 		}
@@ -40,53 +44,50 @@ func failedFor(p *diagnosis.Pass, reasons ...string) (disruption, bool) {
 	}
 	d := disruption{message: st.Message, facts: []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status",
-		Text: fmt.Sprintf("phase %s, reason %s", st.Phase, st.Reason),
+		Text: fmt.Sprintf("phase %s, reason %s, message %s", st.Phase, st.Reason, st.Message),
 	}}}
-	if st.Message != "" {
-		d.facts[0].Text += ", message " + st.Message
-	}
-	for _, c := range st.Conditions {
-		if c.Type == corev1.DisruptionTarget {
-			d.at = c.LastTransitionTime.Time
-		}
-	}
-	for _, a := range p.Attempts() {
-		if d.at.IsZero() && !a.Finished.IsZero() {
-			d.at = a.Finished
-		}
-	}
+	d.at = cmp.Or(turned(p, corev1.DisruptionTarget), firstEnd(p))
 	return d, true
 }
 
-// announced returns the disruption of a pod that is being deleted or has failed, where only an Event tells of it: before
-// Kubernetes 1.26 there was no condition.
+// turned is when a condition of the pass's pod took its status; zero where there is none of that type.
+func turned(p *diagnosis.Pass, kind corev1.PodConditionType) time.Time {
+	c, _ := p.CitePodCondition(kind)
+	return c.At
+}
+
+// firstEnd is when a container of the pass's pod ended, of the first that tells.
+func firstEnd(p *diagnosis.Pass) time.Time {
+	var at time.Time
+	for _, a := range p.Attempts() {
+		at = cmp.Or(at, a.Finished)
+	}
+	return at
+}
+
+// announced returns the disruption of a pod that is being deleted, where only an Event tells of it: before Kubernetes 1.26
+// there was no condition.
 func announced(p *diagnosis.Pass, tells func(evidence.Event) bool) (disruption, bool) {
-	if p.PodMeta().DeletionTimestamp == nil && p.PodStatus().Phase != corev1.PodFailed {
+	due := p.PodMeta().DeletionTimestamp
+	if due == nil {
 		return disruption{}, false
+	}
+	leaving := evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata", Text: "deletionTimestamp " + due.UTC().Format(time.RFC3339),
 	}
 	events := p.Events()
 	for _, e := range slices.Backward(events) {
 		if tells(e) {
-			return disruption{at: e.First, message: e.Message, facts: []evidence.Fact{e.Fact(), leaving(p)}}, true
+			return disruption{at: e.First, message: e.Message, facts: []evidence.Fact{e.Fact(), leaving}}, true
 		}
 	}
 	return disruption{}, false
 }
 
-// leaving cites that the pod is on its way out.
-func leaving(p *diagnosis.Pass) evidence.Fact {
-	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: "phase " + string(p.PodStatus().Phase)}
-	if t := p.PodMeta().DeletionTimestamp; t != nil {
-		f.Where, f.Text = "metadata", "deletionTimestamp "+t.UTC().Format(time.RFC3339)
-	}
-	return f
-}
-
 // replaced tells whether the pod ends in order while another one of its workload has taken its place: then nothing is
 // wrong. Its containers still run, within their grace period.
 func replaced(p *diagnosis.Pass, since time.Time) bool {
-	due := p.PodMeta().DeletionTimestamp
-	if due == nil || p.Now().After(due.Time) {
+	if p.Now().After(p.PodMeta().DeletionTimestamp.Time) {
 		return false
 	}
 	for _, a := range p.Attempts() {

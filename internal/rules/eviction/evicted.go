@@ -3,6 +3,7 @@
 package eviction
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,13 +22,11 @@ type eviction struct {
 	facts   []evidence.Fact
 }
 
-// read returns the eviction of the pass's pod. The status proves it; the Evicted Event of its kubelet and the condition
-// DisruptionTarget, which only node pressure sets, tell when it was decided, before the containers were killed.
-func read(p *diagnosis.Pass) (eviction, bool) {
+// read returns what the status of the pass's pod says of its end: an eviction is known by the words. The Evicted Event of
+// its kubelet and the condition DisruptionTarget, which only node pressure sets, tell when it was decided, before the
+// containers were killed.
+func read(p *diagnosis.Pass) eviction {
 	st := p.PodStatus()
-	if st.Reason != evicted {
-		return eviction{}, false
-	}
 	e := eviction{message: st.Message}
 	e.facts = []evidence.Fact{{
 		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(),
@@ -41,20 +40,7 @@ func read(p *diagnosis.Pass) (eviction, bool) {
 		e.facts = append(e.facts, event.Fact())
 		break
 	}
-	for _, c := range st.Conditions {
-		if c.Type == corev1.DisruptionTarget && c.Reason == corev1.PodReasonTerminationByKubelet && e.at.IsZero() {
-			e.at = c.LastTransitionTime.Time // its message repeats the status
-		}
-	}
-	for _, a := range p.Attempts() {
-		if e.at.IsZero() && !a.Finished.IsZero() {
-			e.at = a.Finished
-		}
-	}
-	for _, c := range st.Conditions { // the last resort: when the pod stopped being ready
-		if c.Type == corev1.PodReady && e.at.IsZero() {
-			e.at = c.LastTransitionTime.Time
-		}
-	}
-	return e, true
+	// The condition's message repeats the status. The last resort is when the pod stopped being ready.
+	e.at = cmp.Or(e.at, turned(p, corev1.DisruptionTarget), firstEnd(p), turned(p, corev1.PodReady))
+	return e
 }

@@ -43,13 +43,13 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := read(p)
+		e := read(p)
 		low, condition := lowOn.FindStringSubmatch(e.message), hadCondition.FindStringSubmatch(e.message)
-		if !ok || low == nil && condition == nil {
+		if low == nil && condition == nil {
 			return
 		}
 		for _, kind := range []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
-			if f, ok := p.CiteNodeCondition(kind); ok && strings.HasPrefix(f.Text, "status True") {
+			if f, _ := p.CiteNodeCondition(kind); strings.HasPrefix(f.Text, "status True") {
 				e.facts = append(e.facts, f)
 			}
 		}
@@ -143,8 +143,8 @@ const mib = 1 << 20
 
 // mebibytes writes a large quantity in whole MiB, and any other, as a count of inodes, as it is.
 func mebibytes(quantity string) string {
-	q, err := resource.ParseQuantity(quantity)
-	if err != nil || q.Value() < 10*mib {
+	q, _ := resource.ParseQuantity(quantity)
+	if q.Value() < 10*mib {
 		return quantity
 	}
 	return fmt.Sprintf("%dMi", (q.Value()+mib-1)/mib)

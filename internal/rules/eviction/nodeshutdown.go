@@ -19,8 +19,7 @@ The node was told to shut down or to reboot, and its kubelet, which delays that 
 one failed for good and is replaced. A pod that arrives meanwhile is turned away.
 
 **How it is told from its look-alikes.** The kubelet gives the pod the reason Terminated, in older versions Shutdown, and
-says that the node shuts down; a pod turned away has the reason NodeShutdown or NodeAffinity's words about a shutdown. A
-power cut says nothing: then the containers' ends are lost (EXT008) and the node restarted (NOD002). TerminationByKubelet
+says that the node shuts down; a pod turned away has the reason NodeShutdown. A power cut says nothing: then the containers' ends are lost (EXT008) and the node restarted (NOD002). TerminationByKubelet
 with other words is an eviction for pressure (EVC001) or a preemption (EVC007).
 
 **What to do.** Look at who shut the node down: maintenance, an upgrade, a spot instance that was taken back. Failed pods
@@ -35,8 +34,8 @@ The wordings are in kubernetes pkg/kubelet/nodeshutdown.
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.NodeRestarted},
 	Run: func(p *diagnosis.Pass) {
-		d, failed := failedFor(p, "Terminated", "Shutdown", "NodeShutdown", "NodeAffinity")
-		if !failed || !shutsDown(d.message) {
+		d, _ := failedFor(p, "Terminated", "Shutdown", "NodeShutdown")
+		if !shutsDown(d.message) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -47,7 +46,7 @@ The wordings are in kubernetes pkg/kubelet/nodeshutdown.
 				{Title: "Delete the failed pod: its controller has made another one", Command: fmt.Sprintf("kubectl delete -n %s %s", p.About().Namespace, p.About())},
 			},
 		}
-		if p.PodStatus().Reason == "NodeShutdown" || strings.Contains(d.message, "rejected") || strings.Contains(d.message, "not admitted") {
+		if p.PodStatus().Reason == "NodeShutdown" {
 			f.Message = fmt.Sprintf("pod %s was turned away by node %s, which was shutting down", p.About().Name, p.NodeName())
 		}
 		for _, e := range p.NodeEvents("Shutdown", "NodeShutdown", "Rebooted") {

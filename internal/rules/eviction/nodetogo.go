@@ -4,7 +4,6 @@ package eviction
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,27 +39,17 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 		f := diagnosis.Finding{Confidence: diagnosis.Likely}
 		what := ""
 		for _, e := range p.NodeEvents() {
-			if says := notices[e.Reason]; says != "" && e.Reporter != "kubelet" {
+			if says := notices[e.Reason]; says != "" {
 				what = says
 				f.Facts = append(f.Facts, e.Fact())
 			}
 		}
-		node := p.Node()
-		if node == nil {
-			node = &corev1.Node{}
-		}
-		i := slices.IndexFunc(node.Spec.Taints, func(t corev1.Taint) bool { return takenAway[t.Key] != "" })
-		if i >= 0 {
-			what = takenAway[node.Spec.Taints[i].Key]
-			f.Facts = append(f.Facts, citeTaint(node, i))
+		if t, fact, ok := taintOf(p, func(t corev1.Taint) bool { return takenAway[t.Key] != "" }); ok {
+			what = takenAway[t.Key]
+			f.Facts = append(f.Facts, fact)
 		}
 		if what == "" {
 			return
-		}
-		for _, fact := range f.Facts {
-			if !fact.At.IsZero() && (f.At.IsZero() || fact.At.Before(f.At)) {
-				f.At = fact.At
-			}
 		}
 		f.Message = fmt.Sprintf("node %s is going away: %s", p.About().Name, what)
 		f.Fixes = []diagnosis.Fix{{Title: "Spread the pods over nodes that do not go away at once, and let each end within its grace period"}}

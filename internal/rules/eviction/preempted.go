@@ -35,7 +35,7 @@ The wordings are in kubernetes pkg/scheduler/framework/preemption; recorded from
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
-		isIt := func(e evidence.Event) bool { return e.Reason == "Preempted" && preemptor.MatchString(e.Message) }
+		isIt := func(e evidence.Event) bool { return e.Reason == "Preempted" }
 		d, sure := disrupted(p, "PreemptionByScheduler")
 		confidence := diagnosis.Certain
 		if !sure {
@@ -46,13 +46,12 @@ The wordings are in kubernetes pkg/scheduler/framework/preemption; recorded from
 			}
 		}
 		f := diagnosis.Finding{At: d.at, Confidence: confidence, Facts: d.facts}
-		priority := int32(0)
+		with := ""
 		if n := p.PodSpec().Priority; n != nil {
-			priority = *n
-			f.Facts = append(f.Facts, p.CiteSpec("priority", priority))
+			with = fmt.Sprintf(" with priority %d", *n)
+			f.Facts = append(f.Facts, p.CiteSpec("priority", *n))
 		}
-		f.Message = fmt.Sprintf("pod %s with priority %d was preempted by the scheduler to make room for %s",
-			p.About().Name, priority, whom(p, &f, sure))
+		f.Message = fmt.Sprintf("pod %s%s was preempted by the scheduler to make room for %s", p.About().Name, with, whom(p, &f, sure))
 		f.Fixes = []diagnosis.Fix{
 			{Title: "Give the pod a PriorityClass that fits its worth, or add room to the cluster"},
 			{Title: "See which pods have which priority", Command: "kubectl get pods -A --sort-by=.spec.priority -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid,PRIORITY:.spec.priority"},

@@ -39,10 +39,7 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 	Effect:   diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
-		e, ok := read(p)
-		if !ok {
-			return
-		}
+		e := read(p)
 		var what string
 		var fix diagnosis.Fix
 		switch {
@@ -84,10 +81,7 @@ var (
 
 // raise proposes twice the limit: how much the pod would have written is not known.
 func raise(p *diagnosis.Pass, what, from string, fields func(to string) map[string]any) diagnosis.Fix {
-	q, err := resource.ParseQuantity(from)
-	if err != nil {
-		return diagnosis.Fix{Title: "Raise " + what + ", or write less"}
-	}
+	q, _ := resource.ParseQuantity(from) // the kubelet prints it
 	q.Add(q)
 	fix := diagnosis.Fix{
 		Title: fmt.Sprintf("Raise %s from %s to %s, if the need is real", what, from, q.String()),

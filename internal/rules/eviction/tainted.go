@@ -41,11 +41,10 @@ The wordings are in kubernetes pkg/controller/tainteviction; recorded from Kuber
 		confidence := diagnosis.Certain
 		if !sure {
 			confidence = diagnosis.Likely
-			var ok bool
-			d, ok = announced(p, func(e evidence.Event) bool {
+			d, _ = announced(p, func(e evidence.Event) bool {
 				return e.Reason == "TaintManagerEviction" || e.Reason == "NodeControllerEviction"
 			})
-			if !ok || !strings.HasPrefix(d.message, "Marking for deletion") {
+			if !strings.HasPrefix(d.message, "Marking for deletion") {
 				return
 			}
 		}

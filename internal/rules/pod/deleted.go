@@ -24,8 +24,8 @@ for a pod of higher priority, or a controller that cleans up after a lost node. 
 containers and, to those that were still there after the grace period, SIGKILL. 143, 137 and 0 are all proper ends then.
 
 **How it is told from its look-alikes.** The pod has a deletionTimestamp, and containers ended after the request. A
-container that died before it has another cause. An eviction by the kubelet (EVC001, EVC002) fails the pod and does not
-delete it. A pod that is being deleted and whose containers still run needs no explaining. A pod that is still there half
+container that died before it has another cause. A pod that its kubelet had ended before it was deleted says so by the
+reason in its status: an eviction (EVC001, EVC002), a shutdown (EVC006), a deadline (WRK013). A pod that is being deleted and whose containers still run needs no explaining. A pod that is still there half
 a minute after its grace period is DEL002, whatever its containers do.
 The condition DisruptionTarget says who asked, where that was not a plain deletion. Once the containers have ended the
 kubelet overwrites the time of the request; the time of its order to stop them stands in for it, and without the order
@@ -43,7 +43,7 @@ The fields are described in KEP-3329 and in kubernetes pkg/registry/core/pod; re
 	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.DeadlinePassed},
 	Run: func(p *diagnosis.Pass) {
 		d, ok := read(p)
-		if !ok || p.PodStatus().Reason == "Evicted" || p.Now().Sub(d.due) > settle {
+		if !ok || p.PodStatus().Reason != "" || p.Now().Sub(d.due) > settle {
 			return
 		}
 		names, first := ended(p, d)
@@ -70,24 +70,20 @@ The fields are described in KEP-3329 and in kubernetes pkg/registry/core/pod; re
 	},
 }
 
-// ended returns the containers whose newest run ended after the deletion was asked for, and when the first did. Where
-// the time of the request is lost, it was at most the pod's grace period, and what the
-// kubelet needs to clean up, before the last trace of it.
+// ended returns the containers of which a run ended after the deletion was asked for, and when the first did.
 func ended(p *diagnosis.Pass, d deletion) (names []string, first time.Time) {
-	from := d.ordered.Add(-slack)
+	from, first := d.ordered.Add(-slack), p.Now()
 	if !d.exact {
-		if s := p.PodSpec().TerminationGracePeriodSeconds; s != nil {
-			from = from.Add(-time.Duration(*s)*time.Second - settle)
-		}
+		from = earliest(p, from)
 	}
 	for _, a := range p.Attempts() {
-		if !a.Ended() || a.Expected != "" || a.Finished.Before(from) {
+		if a.Expected != "" || a.Finished.Before(from) { // so does one that runs
 			continue
 		}
 		if !slices.Contains(names, a.Of.Container) {
 			names = append(names, a.Of.Container)
 		}
-		if first.IsZero() || a.Finished.Before(first) {
+		if a.Finished.Before(first) {
 			first = a.Finished
 		}
 	}
@@ -102,7 +98,6 @@ func by(condition string) string {
 		{"DeletionByTaintManager", "was deleted because its node got a NoExecute taint that it does not tolerate"},
 		{"DeletionByDeviceTaintManager", "was deleted because a device that it uses got a NoExecute taint"},
 		{"DeletionByPodGC", "was deleted because its node no longer exists"},
-		{"TerminationByKubelet", "was terminated by its kubelet"},
 	} {
 		if strings.Contains(condition, "reason "+d.reason) {
 			return d.says

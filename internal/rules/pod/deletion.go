@@ -4,6 +4,7 @@ package pod
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,8 @@ func read(p *diagnosis.Pass) (deletion, bool) {
 	d.facts = []evidence.Fact{{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: d.ordered, Where: "metadata", Text: text}}
 	stops := stops(p)
 	if grace == 0 {
+		from := earliest(p, d.ordered)
+		stops = slices.DeleteFunc(stops, func(e evidence.Event) bool { return e.Last.Before(from) }) // as for a new sandbox
 		d.exact = len(stops) > 0
 		for _, e := range stops {
 			if e.Last.Before(d.ordered) {
@@ -60,6 +63,16 @@ func read(p *diagnosis.Pass) (deletion, bool) {
 	return d, true
 }
 
+// earliest is when the deletion may have been asked for, where the time of the request is lost: at most the pod's grace
+// period, and what the kubelet needs to clean up, before the last trace of it.
+func earliest(p *diagnosis.Pass, trace time.Time) time.Time {
+	grace := time.Duration(corev1.DefaultTerminationGracePeriodSeconds) * time.Second
+	if s := p.PodSpec().TerminationGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
+	return trace.Add(-grace - settle)
+}
+
 // stops returns the kubelet's orders to stop a container because its pod ends (kubernetes
 // pkg/kubelet/kuberuntime/kuberuntime_container.go, killContainer).
 func stops(p *diagnosis.Pass) []evidence.Event {
@@ -72,19 +85,15 @@ func stops(p *diagnosis.Pass) []evidence.Event {
 	return list
 }
 
-// runningIn cites the containers that run as far as the kubelet said.
+// runningIn cites the containers that run, as far as the kubelet said.
 func runningIn(p *diagnosis.Pass) []evidence.Fact {
 	var facts []evidence.Fact
-	st := p.PodStatus()
-	for list, statuses := range [][]corev1.ContainerStatus{st.InitContainerStatuses, st.ContainerStatuses} {
-		for i := range statuses {
-			if r := statuses[i].State.Running; r != nil {
-				facts = append(facts, evidence.Fact{
-					Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().InContainer(statuses[i].Name), At: r.StartedAt.UTC(),
-					Where: "status." + []string{"initContainerStatuses", "containerStatuses"}[list] + "[" + statuses[i].Name + "].state.running",
-					Text:  "startedAt " + r.StartedAt.UTC().Format(time.RFC3339),
-				})
-			}
+	for _, a := range p.Attempts() {
+		if !a.Ended() {
+			facts = append(facts, evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().InContainer(a.Of.Container), At: a.Started.UTC(),
+				Where: a.Where, Text: "startedAt " + a.Started.UTC().Format(time.RFC3339),
+			})
 		}
 	}
 	return facts

@@ -24,7 +24,7 @@ func hooked(p *diagnosis.Pass, d deletion, running []evidence.Fact) {
 			continue
 		}
 		p.Report(diagnosis.Finding{
-			At: d.ordered, Confidence: diagnosis.Possible, Facts: append(d.facts, r),
+			At: d.ordered, Confidence: diagnosis.Possible, Facts: d.facts,
 			Message: fmt.Sprintf("container %s of pod %s still runs %s after the pod was deleted: its preStop hook may hang, and the kubelet kills it in %s",
 				c.Name, p.About().Name, age(waited), age(d.due.Sub(p.Now()))),
 			Fixes: []diagnosis.Fix{{
@@ -46,9 +46,8 @@ func asked(h *corev1.LifecycleHandler) time.Duration {
 	}
 	if h.Exec != nil {
 		for _, m := range sleeps.FindAllStringSubmatch(strings.Join(h.Exec.Command, " "), -1) {
-			if n, err := strconv.Atoi(m[1]); err == nil {
-				seconds += n
-			}
+			n, _ := strconv.Atoi(m[1]) // six digits at most
+			seconds += n
 		}
 	}
 	return time.Duration(seconds) * time.Second

@@ -18,7 +18,7 @@ var StuckTerminating = &diagnosis.Rule{
 	ID:    "DEL002",
 	Title: "Pod is stuck terminating",
 	Doc: `
-The pod was deleted and is still there. Either its containers have ended and a finalizer keeps the object until whoever
+The pod was deleted and is still there. Either no container of it runs and a finalizer keeps the object until whoever
 set it takes it off; or a container still runs, because its node does not report, its runtime cannot kill it, or its
 preStop hook takes the whole of a long grace period.
 
@@ -46,13 +46,20 @@ How the fields are set is in kubernetes pkg/registry/core/pod; recorded from Kub
 			return
 		}
 		overdue, running := p.Now().Sub(d.due), runningIn(p)
+		d.facts = append(d.facts, running...)
+		away, isAway := nodeAway(p)
 		switch {
-		case overdue <= settle:
+		case overdue <= 0:
 			hooked(p, d, running)
+		case overdue <= settle: // it may go any moment
+		case len(running) == 0 && len(p.PodMeta().Finalizers) > 0:
+			kept(p, d, overdue)
+		case isAway:
+			lost(p, d, overdue, away)
 		case len(running) > 0:
 			unkilled(p, d, overdue, running)
 		default:
-			kept(p, d, overdue)
+			unclean(p, d, overdue)
 		}
 	},
 }
@@ -60,54 +67,76 @@ How the fields are set is in kubernetes pkg/registry/core/pod; recorded from Kub
 // settle is how long the kubelet may need, after the grace period, to unmount and report.
 const settle = 30 * time.Second
 
-// kept reports a pod whose containers have ended.
+// kept reports a pod of which no container runs, and that a finalizer keeps.
 func kept(p *diagnosis.Pass, d deletion, overdue time.Duration) {
-	name, finalizers := p.About().Name, p.PodMeta().Finalizers
-	f := diagnosis.Finding{
-		At: d.ordered, Confidence: diagnosis.Certain, Facts: d.facts,
-		Message: fmt.Sprintf("pod %s was to be gone %s ago; its containers have ended, and its kubelet has not finished cleaning up", name, age(overdue)),
-		Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Look at what the kubelet of node %s cannot clean up: volumes, the network", p.NodeName()), Command: describe(p)}},
-	}
-	if len(finalizers) > 0 {
-		f.Facts = append(f.Facts, evidence.Fact{
+	finalizers := p.PodMeta().Finalizers
+	list := strings.Join(finalizers, ", ")
+	p.Report(diagnosis.Finding{
+		At: d.ordered, Confidence: diagnosis.Certain,
+		Message: fmt.Sprintf("pod %s was to be gone %s ago; no container of it runs, and finalizer %s keeps it", p.About().Name, age(overdue), list),
+		Facts: append(d.facts, evidence.Fact{
 			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "metadata.finalizers", Text: "finalizers " + strings.Join(finalizers, " "),
-		})
-		list := strings.Join(finalizers, ", ")
-		f.Message = fmt.Sprintf("pod %s was to be gone %s ago; its containers have ended, and finalizer %s keeps it", name, age(overdue), list)
-		f.Fixes = []diagnosis.Fix{
+		}),
+		Fixes: []diagnosis.Fix{
 			{Title: "Repair what handles finalizer " + list + ": it has not taken it off"},
 			{
 				Title:   "Remove the finalizers by hand, if their handler is gone for good",
 				Command: fmt.Sprintf(`kubectl patch -n %s %s --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]'`, p.About().Namespace, p.About()),
 			},
-		}
-	}
-	p.Report(f)
+		},
+	})
+}
+
+// nodeAway cites that the pod's node does not report.
+func nodeAway(p *diagnosis.Pass) (evidence.Fact, bool) {
+	c, ok := p.CiteNodeCondition(corev1.NodeReady)
+	return c, ok && !strings.HasPrefix(c.Text, "status True")
+}
+
+// lost reports a pod of which nothing is known since its node does not report. The node may have been lost after the request.
+func lost(p *diagnosis.Pass, d deletion, overdue time.Duration, away evidence.Fact) {
+	p.Report(diagnosis.Finding{
+		At: p.Now(), Confidence: diagnosis.Certain, Facts: append(d.facts, away),
+		Message: fmt.Sprintf("pod %s was to be gone %s ago; node %s is not ready, so nobody knows what of the pod still runs",
+			p.About().Name, age(overdue), p.NodeName()),
+		Fixes: []diagnosis.Fix{{
+			Title:   fmt.Sprintf("Bring node %s back, or delete its Node object if it is gone for good: its pods go with it", p.NodeName()),
+			Command: describe(p),
+		}},
+	})
 }
 
 // unkilled reports a pod with containers that have outlived their grace period.
 func unkilled(p *diagnosis.Pass, d deletion, overdue time.Duration, running []evidence.Fact) {
-	f := diagnosis.Finding{
-		At: d.ordered, Confidence: diagnosis.Certain, Facts: append(d.facts, running...),
-		Message: fmt.Sprintf("pod %s was to be gone %s ago, and %s still there", p.About().Name, age(overdue), are(containers(running))),
+	p.Report(diagnosis.Finding{
+		At: d.ordered, Confidence: diagnosis.Certain, Facts: append(d.facts, failures(p)...),
+		Message: fmt.Sprintf("pod %s was to be gone %s ago, and its kubelet has not ended %s", p.About().Name, age(overdue), listed(containers(running))),
 		Fixes: []diagnosis.Fix{{
 			Title:   fmt.Sprintf("Look on node %s at why the runtime cannot end the process: it hangs in the kernel, or the runtime does", p.NodeName()),
 			Command: describe(p),
 		}},
-	}
+	})
+}
+
+// unclean reports a pod of which no container runs, and that its kubelet has not taken away.
+func unclean(p *diagnosis.Pass, d deletion, overdue time.Duration) {
+	p.Report(diagnosis.Finding{
+		At: d.ordered, Confidence: diagnosis.Certain, Facts: append(d.facts, failures(p)...),
+		Message: fmt.Sprintf("pod %s was to be gone %s ago; no container of it runs, and its kubelet has not finished cleaning up", p.About().Name, age(overdue)),
+		Fixes: []diagnosis.Fix{{
+			Title:   fmt.Sprintf("Look at what the kubelet of node %s cannot clean up: volumes, the network", p.NodeName()),
+			Command: fmt.Sprintf("kubectl describe -n %s %s", p.About().Namespace, p.About()),
+		}},
+	})
+}
+
+// failures cites what the kubelet says of its tries to end the pod.
+func failures(p *diagnosis.Pass) []evidence.Fact {
+	var facts []evidence.Fact
 	for _, e := range p.Events("FailedKillPod", "FailedPreStopHook", "ExceededGracePeriod") {
-		f.Facts = append(f.Facts, e.Fact())
+		facts = append(facts, e.Fact())
 	}
-	if c, ok := p.CiteNodeCondition(corev1.NodeReady); ok && !strings.HasPrefix(c.Text, "status True") {
-		f.At, f.Facts = p.Now(), append(f.Facts, c) // the node may have been lost after the request
-		f.Message = fmt.Sprintf("pod %s was to be gone %s ago; node %s is not ready, so nobody knows whether %s ended",
-			p.About().Name, age(overdue), p.NodeName(), listed(containers(running)))
-		f.Fixes = []diagnosis.Fix{{
-			Title:   fmt.Sprintf("Bring node %s back, or delete its Node object if it is gone for good: its pods go with it", p.NodeName()),
-			Command: describe(p),
-		}}
-	}
-	p.Report(f)
+	return facts
 }
 
 func containers(facts []evidence.Fact) []string {
@@ -123,13 +152,6 @@ func listed(names []string) string {
 		return "container " + names[0]
 	}
 	return "containers " + strings.Join(names, ", ")
-}
-
-func are(names []string) string {
-	if len(names) == 1 {
-		return listed(names) + " is"
-	}
-	return listed(names) + " are"
 }
 
 func describe(p *diagnosis.Pass) string { return "kubectl describe node " + p.NodeName() }

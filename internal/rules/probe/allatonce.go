@@ -5,6 +5,7 @@ package probe
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,22 +38,20 @@ or nothing else on the node fails. The finding is likely where liveness and read
 	CausedBy: []diagnosis.Effect{diagnosis.NetworkFailed, diagnosis.NameUnresolved, diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
 		pods := p.Siblings()
-		var first, last time.Time
+		if len(pods) < 2 || len(p.Owners()) > 0 { // told of the topmost
+			return
+		}
 		var facts []evidence.Fact
 		for _, pod := range pods {
 			e, ok := shot(p, pod)
 			if !ok {
 				return
 			}
-			if first.IsZero() || e.Last.Before(first) {
-				first = e.Last
-			}
-			if e.Last.After(last) {
-				last = e.Last
-			}
 			facts = append(facts, e.Fact())
 		}
-		if len(pods) < 2 || last.Sub(first) > time.Minute || len(p.Owners()) > 0 { // told of the topmost
+		slices.SortStableFunc(facts, func(a, b evidence.Fact) int { return a.At.Compare(b.At) })
+		first, last := facts[0].At, facts[len(facts)-1].At
+		if last.Sub(first) > time.Minute {
 			return
 		}
 		f := diagnosis.Finding{
@@ -86,11 +85,11 @@ func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
 		}
 	}
 	c := evidence.ContainerSpec(pod, newest.About.Container)
-	if newest.Reason == "" || c == nil || c.LivenessProbe == nil {
+	if c == nil || c.LivenessProbe == nil {
 		return newest, false
 	}
 	for _, a := range p.AttemptsOf(evidence.RefOf(pod).InContainer(c.Name)) {
-		if !a.Started.After(newest.Last) && (a.Finished.IsZero() || !a.Finished.Before(newest.Last)) {
+		if a.Finished.IsZero() || !a.Finished.Before(newest.Last) { // the oldest that had not ended before
 			return newest, a.Expected == "" && newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
 		}
 	}

@@ -17,6 +17,7 @@ type failing struct {
 	field  string // of the container: "livenessProbe"
 	probe  *corev1.Probe
 	always bool // it has not succeeded once in this run, as far as can be told
+	before bool // it has succeeded in this run
 	lived  time.Duration
 	killed bool // the kubelet has ended the container for it
 }
@@ -61,7 +62,7 @@ func judge(p *diagnosis.Pass, f failing) advice {
 	if f.field == "startupProbe" && f.killed && a.fixes == nil {
 		a.fixes = []diagnosis.Fix{look, moreTries(p, f, 2*max(f.probe.FailureThreshold, 1))}
 	}
-	if f.killed && f.probe.FailureThreshold == 1 && f.field != "startupProbe" {
+	if f.field == "livenessProbe" && f.probe.FailureThreshold == 1 {
 		a.fixes = append(a.fixes, moreTries(p, f, 3))
 	}
 	if a.fixes == nil || f.kind == timedOut && !a.sure {
@@ -74,7 +75,7 @@ func judge(p *diagnosis.Pass, f failing) advice {
 
 // judgeStatus tells a path that the program does not have from an answer that is its own.
 func judgeStatus(p *diagnosis.Pass, f failing) advice {
-	if !f.always || f.probe.HTTPGet == nil {
+	if !f.always {
 		return advice{}
 	}
 	name := p.About().Container
@@ -112,14 +113,11 @@ func sinceStart(f failing) advice {
 
 // answered returns the path of the readiness probe where that differs and is answered well.
 func answered(p *diagnosis.Pass, f failing) string {
-	c, st := p.Spec(), p.Status()
-	if f.field == "readinessProbe" || c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet == nil || st == nil || !st.Ready {
+	ready := p.Spec().ReadinessProbe
+	if ready == nil || ready.HTTPGet == nil || !p.Status().Ready || ready.HTTPGet.Path == f.probe.HTTPGet.Path {
 		return ""
 	}
-	if path := c.ReadinessProbe.HTTPGet.Path; path != f.probe.HTTPGet.Path {
-		return path
-	}
-	return ""
+	return ready.HTTPGet.Path
 }
 
 // judgeRefused tells a wrong port from a program that does not listen yet and one that no longer does.
@@ -128,11 +126,11 @@ func judgeRefused(p *diagnosis.Pass, f failing) advice {
 		return judgePort(p, f, "")
 	}
 	switch {
-	case !f.always:
+	case f.before:
 		return advice{text: "though it had been answered before in this run"}
-	case f.killed && listens.MatchString(p.Log().Text):
+	case !f.always, f.killed && listens.MatchString(p.Log().Text):
 		return advice{}
-	case f.killed && f.field == "livenessProbe" && p.Spec().StartupProbe == nil:
+	case f.field == "livenessProbe" && p.Spec().StartupProbe == nil:
 		return advice{
 			text:  fmt.Sprintf("and it did not listen within the %s that the probe gives it to start", f.lived.Round(time.Second)),
 			fixes: []diagnosis.Fix{startup(p, f)},
@@ -144,17 +142,17 @@ func judgeRefused(p *diagnosis.Pass, f failing) advice {
 // judgeTimeout tells a probe that waits for too short a time, and one that begins too early, from a program that hangs.
 func judgeTimeout(p *diagnosis.Pass, f failing) advice {
 	var a advice
-	startsWith := p.Spec().StartupProbe
+	startsWith, early := p.Spec().StartupProbe, f.always && f.field == "livenessProbe"
 	switch {
-	case f.killed && f.always && f.field == "livenessProbe" && startsWith != nil && startsWith.TCPSocket != nil && f.probe.TCPSocket == nil:
+	case early && startsWith == nil:
+		a.text = "from the first try on, so it may start more slowly than the probe allows"
+		a.fixes = append(a.fixes, startup(p, f))
+	case early && startsWith.TCPSocket != nil && f.probe.TCPSocket == nil:
 		a.sure, a.text = true, "soon after each start: its startup probe only opens a connection, and passes before the program can answer"
 		a.fixes = append(a.fixes, diagnosis.Fix{
 			Title: fmt.Sprintf("Let the startup probe of %s ask what its liveness probe asks (%s)", p.About().Container, target(f.probe)), Risk: diagnosis.Restart,
 			Patch: p.PatchContainer(map[string]any{"startupProbe": startsLike(f.probe, true)}),
 		})
-	case f.killed && f.always && f.field == "livenessProbe" && startsWith == nil:
-		a.text = "from the first try on, so it may start more slowly than the probe allows"
-		a.fixes = append(a.fixes, startup(p, f))
 	}
 	if f.probe.TimeoutSeconds <= 1 {
 		a.fixes = append(a.fixes, diagnosis.Fix{

@@ -15,8 +15,8 @@ import (
 // killedBy reports that a probe made the kubelet end the attempt.
 func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
 	a := p.Attempt()
-	order, ordered := p.Order()
-	if !ordered || order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
+	order, _ := p.Order()
+	if order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
 		return
 	}
 	f := diagnosis.Finding{
@@ -25,7 +25,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		Facts:   []evidence.Fact{order.Event.Fact()},
 	}
 	failed := failing{field: field, probe: probe, killed: true, lived: lived(a, order)}
-	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok {
+	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok && (order.Inferred || !e.Last.Before(a.Started)) {
 		failed.verdict = how(e.Message, probe)
 		f.Message += ": " + failed.text
 		if e.Message != order.Event.Message {
@@ -33,7 +33,8 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		}
 	}
 	if probe != nil {
-		failed.always = failed.lived > 0 && fromStart(probe, failed.lived)
+		early := fromStart(probe, failed.lived)
+		failed.always, failed.before = early && failed.lived > 0, !early && by == evidence.ByLiveness
 		f.Message += fmt.Sprintf(" (%s, %s)", target(probe), budget(probe))
 		f.Facts = append(f.Facts, p.CiteSpec(field+".failureThreshold", probe.FailureThreshold), p.CiteSpec(field+".periodSeconds", probe.PeriodSeconds))
 		if probe.TerminationGracePeriodSeconds != nil {
@@ -56,8 +57,6 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 // recorded, the end of a program that honours SIGTERM stands for it.
 func lived(a evidence.Attempt, order evidence.Order) time.Duration {
 	switch {
-	case a.Started.IsZero():
-		return 0
 	case !order.Inferred:
 		return order.Event.Last.Sub(a.Started)
 	case a.ExitCode == 143 || a.ExitCode == 0:

@@ -16,24 +16,22 @@ import (
 // listens is how programs say that they have opened their port.
 var listens = regexp.MustCompile(`(?i)\blisten(s|ing|er)?\b|\bserving\b|accept(ing)? connections|server (is )?(started|running|ready)`)
 
-// portOf returns the port that a probe asks; false for a command.
-func portOf(probe *corev1.Probe) (intstr.IntOrString, bool) {
+// portOf returns the port that a probe asks that is no command.
+func portOf(probe *corev1.Probe) intstr.IntOrString {
 	switch {
 	case probe.HTTPGet != nil:
-		return probe.HTTPGet.Port, true
+		return probe.HTTPGet.Port
 	case probe.TCPSocket != nil:
-		return probe.TCPSocket.Port, true
-	case probe.GRPC != nil:
-		return intstr.FromInt32(probe.GRPC.Port), true
+		return probe.TCPSocket.Port
 	}
-	return intstr.IntOrString{}, false
+	return intstr.FromInt32(probe.GRPC.Port)
 }
 
 // undeclared tells whether a probe asks a port by number that no container of the pod declares, while its own declares
 // others. What is declared opens nothing, but it is the spec's word on where the program listens.
 func undeclared(p *diagnosis.Pass, probe *corev1.Probe) bool {
-	port, ok := portOf(probe)
-	if !ok || port.Type != intstr.Int || len(p.Spec().Ports) == 0 {
+	port := portOf(probe)
+	if port.Type != intstr.Int || len(p.Spec().Ports) == 0 {
 		return false
 	}
 	for _, c := range p.PodSpec().Containers {
@@ -49,7 +47,7 @@ func undeclared(p *diagnosis.Pass, probe *corev1.Probe) bool {
 // judgePort proposes the port that the container declares, where it is one.
 func judgePort(p *diagnosis.Pass, f failing, consequence string) advice {
 	ports := p.Spec().Ports
-	asked, _ := portOf(f.probe)
+	asked := portOf(f.probe)
 	a := advice{text: consequence}
 	if f.kind == refused {
 		a.text = fmt.Sprintf("and port %s is none that the container declares (%s)", asked.String(), list(ports))

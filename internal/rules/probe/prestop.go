@@ -21,7 +21,7 @@ why it was ordered.
 **How it is told from its look-alikes.** A FailedPreStopHook Event lies within the life of the attempt, which the kubelet ended by
 order. Without such an Event, an end by SIGTERM after the whole grace period shows that the hook took it, since SIGTERM is sent when the
 hook is done, or the period is over (the kubelet adds two seconds then). A kill at the end of the grace period may be the doing of
-the hook or of the program: the finding is possible then, and only where there is a hook. A hook that ended in time and a program
+the hook or of the program: the finding is possible then, and only where there is a hook. Without a grace period none is run. A hook that ended in time and a program
 that honoured SIGTERM are in order.
 
 **What to do.** Run the hook by hand, bound what it waits for, and give both together enough terminationGracePeriodSeconds.
@@ -38,8 +38,8 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (executePreStopHook,
 	},
 	Run: func(p *diagnosis.Pass) {
 		a := p.Attempt()
-		order, ordered := p.Order()
-		if !ordered || order.By == evidence.ByPostStart {
+		order, _ := p.Order()
+		if order.By == evidence.ByPostStart || order.Grace == 0 { // without a grace period no hook is run
 			return
 		}
 		f := diagnosis.Finding{At: order.Event.Last, Facts: []evidence.Fact{order.Event.Fact()}}
@@ -57,10 +57,10 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (executePreStopHook,
 		if f.Confidence == 0 {
 			honoured := a.ExitCode == 143 || a.ExitCode == 0
 			switch {
-			case honoured && !order.Inferred && order.Waited(a) >= order.Grace:
+			case honoured && order.Waited(a) >= order.Grace:
 				f.Confidence = diagnosis.Likely
 				f.Message = fmt.Sprintf("the preStop hook of container %s took its whole grace period of %s, and SIGTERM came only then", a.Of.Container, order.Grace)
-			case !honoured && a.ExitCode == 137 && order.GraceExpired(a):
+			case a.ExitCode == 137 && order.GraceExpired(a):
 				f.Confidence = diagnosis.Possible
 				f.Message = fmt.Sprintf("the preStop hook of container %s may have taken its grace period of %s, so that it was killed", a.Of.Container, order.Grace)
 			default:

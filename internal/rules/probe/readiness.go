@@ -43,18 +43,18 @@ refused connection means another port, or not listening yet.
 	},
 	Run: func(p *diagnosis.Pass) {
 		st, c := p.Status(), p.Spec()
-		if !running(p) || c == nil || c.ReadinessProbe == nil || st.Ready || st.Started != nil && !*st.Started {
+		if !running(p) || c.ReadinessProbe == nil || st.Ready || st.Started != nil && !*st.Started {
 			return
 		}
 		began := st.State.Running.StartedAt.Time
 		if p.Now().Sub(began) < patience(c.ReadinessProbe) {
 			return
 		}
-		e, failing := failures(p, "Readiness", p.Now())
+		e, _ := failures(p, "Readiness", p.Now())
 		switch {
-		case failing && !e.Last.Before(began):
+		case !e.Last.Before(began):
 			unready(p, e)
-		case !failing && p.Lacks(evidence.Events) != 0:
+		case p.Lacks(evidence.Events) != 0:
 			p.Report(diagnosis.Finding{
 				At: began, Confidence: diagnosis.Likely,
 				Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe has not succeeded (%s)", c.Name, target(c.ReadinessProbe)),
@@ -79,7 +79,10 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	f := field(c.ReadinessProbe)
 	f.verdict = how(e.Message, c.ReadinessProbe)
 	began := p.Status().State.Running.StartedAt.Time
-	f.always = fromStart(c.ReadinessProbe, e.First.Sub(began)) && neverReady(p)
+	// The pod's condition changes after a container has become ready, and not before it was started.
+	ready, known := p.CitePodCondition(corev1.PodReady)
+	f.before = ready.At.After(began)
+	f.always = known && !f.before && fromStart(c.ReadinessProbe, e.First.Sub(began))
 	said := judge(p, f)
 	found := diagnosis.Finding{
 		At: e.Last, Confidence: diagnosis.Certain,
@@ -90,23 +93,12 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	if said.text != "" {
 		found.Message += ", " + said.text
 	}
-	if ready, ok := p.CitePodCondition(corev1.PodReady); ok {
+	if known {
 		found.Facts = append(found.Facts, ready)
 	} else {
 		found.Confidence = diagnosis.Likely
 	}
 	p.Report(found)
-}
-
-// neverReady tells whether the pod has not been ready since its containers were made: the condition would have changed
-// later than they started.
-func neverReady(p *diagnosis.Pass) bool {
-	for _, c := range p.PodStatus().Conditions {
-		if c.Type == corev1.PodReady {
-			return !c.LastTransitionTime.After(p.Status().State.Running.StartedAt.Time)
-		}
-	}
-	return false
 }
 
 // notReady cites what says that the container is not ready.

@@ -36,7 +36,7 @@ func startsLike(probe *corev1.Probe, instead bool) map[string]any {
 
 func moreTries(p *diagnosis.Pass, f failing, n int32) diagnosis.Fix {
 	title := fmt.Sprintf("Let the %s of %s fail %d times before it acts, instead of %d", words[f.field], p.About().Container, n, max(f.probe.FailureThreshold, 1))
-	if f.field == "startupProbe" && n == 2*max(f.probe.FailureThreshold, 1) {
+	if f.field == "startupProbe" {
 		title = fmt.Sprintf("Give %s twice the time to start: failureThreshold %d instead of %d", p.About().Container, n, max(f.probe.FailureThreshold, 1))
 	}
 	return diagnosis.Fix{Title: title, Risk: diagnosis.Restart, Patch: p.PatchContainer(map[string]any{f.field: map[string]any{"failureThreshold": n}})}

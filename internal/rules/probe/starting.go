@@ -34,12 +34,12 @@ is said in the first half minute. A run that the startup probe has ended is PRB0
 	},
 	Run: func(p *diagnosis.Pass) {
 		st, c := p.Status(), p.Spec()
-		if !running(p) || c == nil || c.StartupProbe == nil || st.Started == nil || *st.Started {
+		if !running(p) || c.StartupProbe == nil || st.Started == nil || *st.Started {
 			return
 		}
 		began := st.State.Running.StartedAt.Time
-		e, failed := failures(p, "Startup", p.Now())
-		if age := p.Now().Sub(began); !failed || e.Last.Before(began) || age < tooLong {
+		e, _ := failures(p, "Startup", p.Now())
+		if age := p.Now().Sub(began); e.Last.Before(began) || age < tooLong {
 			return
 		}
 		f := failing{field: "startupProbe", probe: c.StartupProbe, verdict: how(e.Message, c.StartupProbe), always: true}

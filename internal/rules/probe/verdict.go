@@ -66,7 +66,7 @@ var tells = []struct {
 func how(message string, probe *corev1.Probe) verdict {
 	_, answer, _ := strings.Cut(message, " probe ")
 	isExec, errored := probe != nil && probe.Exec != nil, strings.HasPrefix(answer, "errored")
-	if m := statusCode.FindStringSubmatch(answer); m != nil && !isExec {
+	if m := statusCode.FindStringSubmatch(answer); m != nil && (probe == nil || probe.HTTPGet != nil) {
 		return verdict{kind: status, text: "it was answered with HTTP status " + m[1], code: m[1]}
 	}
 	lower := strings.ToLower(answer)

@@ -64,7 +64,7 @@ var AutoscalerAtMaximum = &diagnosis.Rule{
 The metric asks for more pods than maxReplicas allows: the workload is loaded beyond what its autoscaler may do about it.
 Slow answers, probes that time out and out-of-memory kills under load follow from that.
 
-**How it is told from its look-alikes.** The condition ScalingLimited is True with the reason TooManyReplicas, and the
+**How it is told from its look-alikes.** The condition ScalingLimited has the reason TooManyReplicas, and the
 current number of pods is the maximum. TooFewReplicas is the other end: the load would be met by less than minReplicas.
 A workload at its maximum that asks for no more is not limited.
 
@@ -80,7 +80,7 @@ The condition is set in kubernetes pkg/controller/podautoscaler/horizontal.go.
 	Run: func(p *diagnosis.Pass) {
 		for _, hpa := range scalersOf(p) {
 			c := scalerCondition(hpa, autoscalingv2.ScalingLimited)
-			if c == nil || c.Status != corev1.ConditionTrue || c.Reason != "TooManyReplicas" || hpa.Status.CurrentReplicas < hpa.Spec.MaxReplicas {
+			if c == nil || c.Reason != "TooManyReplicas" || hpa.Status.CurrentReplicas < hpa.Spec.MaxReplicas {
 				continue
 			}
 			p.Report(diagnosis.Finding{
@@ -103,7 +103,7 @@ func scalersOf(p *diagnosis.Pass) []*autoscalingv2.HorizontalPodAutoscaler {
 	var list []*autoscalingv2.HorizontalPodAutoscaler
 	for _, hpa := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p, evidence.RefTo("Namespace", "", p.About().Namespace)) {
 		t := hpa.Spec.ScaleTargetRef
-		if t.Kind == p.About().Kind && t.Name == p.About().Name && p.Object(p.About()) != nil {
+		if t.Kind == p.About().Kind && t.Name == p.About().Name {
 			list = append(list, hpa)
 		}
 	}
@@ -125,7 +125,7 @@ const warmUp = 5 * time.Minute
 
 // passes tells whether a failure may still pass by itself.
 func passes(p *diagnosis.Pass, c *autoscalingv2.HorizontalPodAutoscalerCondition) bool {
-	young := strings.Contains(c.Message, "no metrics returned") || strings.Contains(c.Message, "did not receive metrics") || strings.Contains(c.Message, "no recommendation")
+	young := strings.Contains(c.Message, "no metrics returned") || strings.Contains(c.Message, "did not receive metrics")
 	return young && p.Now().Sub(c.LastTransitionTime.Time) < warmUp
 }
 

@@ -102,6 +102,8 @@ The Events are written in kubernetes pkg/controller/cronjob; recorded from Kuber
 		e := events[len(events)-1]
 		f := diagnosis.Finding{At: p.Now(), Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{e.Fact()}, last(p, cron)...)}
 		switch {
+		case recovered(cron, e):
+			return
 		case e.Reason == "JobAlreadyActive" && len(cron.Status.Active) > 0:
 			f.Confidence = diagnosis.Certain
 			job := cron.Status.Active[0].Name
@@ -112,8 +114,8 @@ The Events are written in kubernetes pkg/controller/cronjob; recorded from Kuber
 				{Title: fmt.Sprintf("Look at why job %s does not end, and delete it if it hangs", job), Command: fmt.Sprintf("kubectl describe -n %s job %s", cron.Namespace, job)},
 				{Title: "Give the job template an activeDeadlineSeconds"},
 			}
-		case e.Reason == "JobAlreadyActive", recovered(cron, e):
-			return // that run has ended, or a later one was started since
+		case e.Reason == "JobAlreadyActive":
+			return // that run has ended
 		default:
 			f.At = e.First
 			f.Message = fmt.Sprintf("cronjob %s missed its times: %s", cron.Name, e.Message)

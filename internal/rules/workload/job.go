@@ -113,7 +113,7 @@ func failedJob(p *diagnosis.Pass) (*batchv1.Job, *batchv1.JobCondition) {
 	var found *batchv1.JobCondition
 	for i := range job.Status.Conditions {
 		c := &job.Status.Conditions[i]
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget && found == nil) {
+		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget) { // that comes first
 			found = c
 		}
 	}

@@ -42,7 +42,7 @@ The condition is set in kubernetes pkg/controller/deployment/progress.go; record
 			return
 		}
 		c := deploymentCondition(d, appsv1.DeploymentProgressing)
-		if c == nil || c.Status != corev1.ConditionFalse || c.Reason != "ProgressDeadlineExceeded" {
+		if c == nil || c.Reason != "ProgressDeadlineExceeded" {
 			return
 		}
 		through := troubled(p, newest(p, p.Siblings()))

@@ -50,8 +50,9 @@ The condition DeploymentPaused is set in kubernetes pkg/controller/deployment/sy
 			f.At = c.LastTransitionTime.Time
 			f.Facts = append(f.Facts, status(p, f.At, "status.conditions[Progressing]", "%s", conditionText(string(c.Status), c.Reason, c.Message)))
 		}
-		if by, _ := writer(d, "f:paused"); by != "" {
+		if by, fact := writer(d, "f:paused"); by != "" {
 			f.Message += "; " + by + " paused it"
+			f.Facts = append(f.Facts, fact)
 		}
 		p.Report(f)
 	},

@@ -19,7 +19,7 @@ var PodDeadline = &diagnosis.Rule{
 The pod's spec has activeDeadlineSeconds, and so much time had passed since the kubelet took it on: the kubelet ended its
 containers, and the pod failed for good. Time spent pulling images and in init containers counts.
 
-**How it is told from its look-alikes.** The pod's status has the reason DeadlineExceeded and the kubelet's words about an
+**How it is told from its look-alikes.** The pod's status has the reason DeadlineExceeded with the kubelet's words about an
 active pod. A Job's own deadline deletes the pod and is told by the Job (WRK004). A container killed by a probe is
 restarted; here none is. Exit codes 137 and 143 are how the containers ended and not why.
 
@@ -37,7 +37,7 @@ The wording is in kubernetes pkg/kubelet/active_deadline.go; recorded from Kuber
 	},
 	Run: func(p *diagnosis.Pass) {
 		st := p.PodStatus()
-		if st.Reason != "DeadlineExceeded" || !strings.Contains(st.Message, "active on the node longer") {
+		if !strings.Contains(st.Message, "active on the node longer") {
 			return
 		}
 		f := diagnosis.Finding{

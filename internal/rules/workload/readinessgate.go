@@ -38,7 +38,7 @@ How gates count is in kubernetes pkg/kubelet/status/generate.go (GeneratePodRead
 	CausedBy: []diagnosis.Effect{diagnosis.DependencyDown, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
 		st := p.PodStatus()
-		if p.PodMeta().DeletionTimestamp != nil || is(st, corev1.ContainersReady) != corev1.ConditionTrue || isReady(st) {
+		if p.PodMeta().DeletionTimestamp != nil || is(st, corev1.ContainersReady) != corev1.ConditionTrue {
 			return
 		}
 		var shut []string
@@ -55,8 +55,8 @@ How gates count is in kubernetes pkg/kubelet/status/generate.go (GeneratePodRead
 				shut = append(shut, fmt.Sprintf("%s, which is %s", gate.ConditionType, is(st, gate.ConditionType)))
 			}
 		}
-		fact, known := p.CitePodCondition(corev1.PodReady)
-		if len(shut) == 0 || !known || p.Now().Sub(fact.At) < openWithin {
+		fact, _ := p.CitePodCondition(corev1.PodReady)
+		if len(shut) == 0 || p.Now().Sub(fact.At) < openWithin {
 			return
 		}
 		p.Report(diagnosis.Finding{

@@ -129,7 +129,7 @@ func before(facts []evidence.Fact) int {
 	n, at := 0, time.Time{}
 	for _, f := range facts {
 		var from int
-		if _, tail, ok := strings.Cut(f.Text, " from "); ok && f.Source == evidence.FromEvent && !f.At.Before(at) {
+		if _, tail, _ := strings.Cut(f.Text, " from "); f.Source == evidence.FromEvent && !f.At.Before(at) {
 			if _, err := fmt.Sscanf(tail, "%d to 0", &from); err == nil {
 				n, at = from, f.At
 			}

@@ -24,7 +24,7 @@ replaced at all until somebody deletes it.
 
 **How it is told from its look-alikes.** The pod's label controller-revision-hash differs from the set's updateRevision, and
 the pod is not ready. A pod of the newest revision that does not become ready is held up by its own trouble and nothing
-here. A rollout on its way replaces ready pods one by one; those are not looked at.
+here. A partition keeps pods at the revision before on purpose. A rollout on its way replaces ready pods one by one; those are not looked at.
 
 **What to do.** Delete the pod: its successor is of the newest revision.
 
@@ -39,11 +39,11 @@ Kubernetes 1.37.
 		meta := p.PodMeta()
 		revision := meta.Labels[appsv1.ControllerRevisionHashLabelKey]
 		owners := p.Owners()
-		if revision == "" || len(owners) == 0 || meta.DeletionTimestamp != nil || isReady(p.PodStatus()) {
+		if len(owners) == 0 || meta.DeletionTimestamp != nil || isReady(p.PodStatus()) {
 			return
 		}
 		update, waits := updateOf(p.Object(owners[0]))
-		if update == "" || update == revision || waits == "" {
+		if update == revision || waits == "" {
 			return
 		}
 		pod := p.About()
@@ -73,6 +73,8 @@ func updateOf(o evidence.Object) (revision, waits string) {
 	switch {
 	case strategy.Type == appsv1.OnDeleteStatefulSetStrategyType:
 		waits = "the update strategy OnDelete replaces no pod until somebody deletes it"
+	case strategy.RollingUpdate != nil && strategy.RollingUpdate.Partition != nil && *strategy.RollingUpdate.Partition > 0:
+		return "", "" // a pod below it is of the older revision again when it is deleted
 	case set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement:
 		waits = fmt.Sprintf("statefulset %s starts its pods in order and waits for this one to become ready", set.Name)
 	}

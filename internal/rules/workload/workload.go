@@ -6,7 +6,6 @@
 package workload
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -70,16 +69,16 @@ func troubled(p *diagnosis.Pass, pods []*corev1.Pod) []evidence.Ref {
 
 // own returns the pods that the pass's controller makes itself.
 func own(p *diagnosis.Pass) []*corev1.Pod {
-	return slices.DeleteFunc(p.Siblings(), func(pod *corev1.Pod) bool {
-		c := metav1.GetControllerOf(pod)
-		return c == nil || c.Kind != p.About().Kind || c.Name != p.About().Name
-	})
+	return slices.DeleteFunc(p.Siblings(), func(pod *corev1.Pod) bool { return controller(pod) != p.About().Name })
 }
+
+// controller returns the name of the controller that made a pod of a workload.
+func controller(pod *corev1.Pod) string { return metav1.GetControllerOf(pod).Name }
 
 // since is when a state is said to have begun: now, where pods are known to bring it about, so that their trouble comes
 // first; else when its condition turned.
 func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Time {
-	if len(through) > 0 || turned.IsZero() {
+	if len(through) > 0 {
 		return p.Now()
 	}
 	return turned
@@ -88,15 +87,14 @@ func since(p *diagnosis.Pass, turned time.Time, through []evidence.Ref) time.Tim
 // writer returns who last wrote a field of the spec of an object, as far as the API server kept it, with the fact that
 // says so.
 func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
-	for i, e := range o.GetManagedFields() {
+	for _, e := range o.GetManagedFields() {
 		var fields map[string]map[string]any
-		if e.FieldsV1 == nil || e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
+		if e.Time == nil || json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		if _, ok := fields["f:spec"][field]; ok && e.Time.After(fact.At) {
-			by = e.Manager
-			fact = wrote(o, i)
-			if by == "kube-controller-manager" && e.Subresource == "scale" {
+			by, fact = e.Manager, wrote(o, e)
+			if by == "kube-controller-manager" { // what it writes to what it owns is not kept, so this is a scale
 				by = "a HorizontalPodAutoscaler"
 			}
 		}
@@ -104,26 +102,21 @@ func writer(o evidence.Object, field string) (by string, fact evidence.Fact) {
 	return by, fact
 }
 
-// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for the list of the
-// managed fields is not known whole.
-func wrote(o evidence.Object, i int) evidence.Fact {
+// wrote cites that an object was written, at the time of one of its managed fields: by its generation, for a manager may
+// have several.
+func wrote(o evidence.Object, e metav1.ManagedFieldsEntry) evidence.Fact {
 	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: o.GetManagedFields()[i].Time.UTC(),
+		Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(o), At: e.Time.UTC(),
 		Where: "metadata.generation", Text: fmt.Sprintf("generation %d", o.GetGeneration()),
 	}
 }
 
 // newest returns the pods that the ReplicaSet of the newest revision has, of those that a Deployment has.
 func newest(p *diagnosis.Pass, pods []*corev1.Pod) []*corev1.Pod {
-	d := p.Object(p.About())
 	const revision = "deployment.kubernetes.io/revision"
+	now := p.Object(p.About()).GetAnnotations()[revision]
 	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
-		c := metav1.GetControllerOf(pod)
-		if c == nil {
-			return true
-		}
-		rs := p.Object(evidence.RefTo(c.Kind, pod.Namespace, c.Name))
-		return rs == nil || d == nil || cmp.Compare(rs.GetAnnotations()[revision], d.GetAnnotations()[revision]) != 0
+		return p.Object(evidence.RefTo("ReplicaSet", pod.Namespace, controller(pod))).GetAnnotations()[revision] != now
 	})
 }
 
