@@ -42,8 +42,8 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (startContainer); un
 		a := p.Attempt()
 		order, ordered := p.Order()
 		said, failed := hookEvent(p, a)
-		waits, isWaiting := p.CiteWaiting()
-		isWaiting = strings.HasPrefix(waits.Text, "reason PostStartHookError") && a.Of.Attempt == int(p.Status().RestartCount)
+		waits, _ := p.CiteWaiting()
+		isWaiting := strings.HasPrefix(waits.Text, "reason PostStartHookError") && a.Of.Attempt == int(p.Status().RestartCount)
 		byHook := order.By == evidence.ByPostStart
 		signalled := a.ExitCode == 137 || a.ExitCode == 143 || a.ExitCode == 0
 		if !byHook && (ordered || !signalled || !failed && !isWaiting) {
