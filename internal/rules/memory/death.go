@@ -82,6 +82,9 @@ const around = 5 * time.Second
 func (d *death) byKernel(p *diagnosis.Pass) class {
 	last := d.kills[len(d.kills)-1]
 	since := d.Finished.Sub(last.At)
+	if last.At.IsZero() { // a log without dates, of which the container's id says that it was in this run
+		since = 0
+	}
 	if since > time.Minute && d.ExitCode != 0 || since > slack && d.ordered {
 		if d.Reason == "OOMKilled" {
 			return falseLabel
