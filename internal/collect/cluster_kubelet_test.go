@@ -114,7 +114,7 @@ func TestAskingAKubelet(t *testing.T) {
 			n1 := node("n1", corev1.ConditionTrue)
 			host, port, _ := net.SplitHostPort(kubelet.Listener.Addr().String())
 			n1.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n1"}, {Type: corev1.NodeInternalIP, Address: host}}
-			number, _ := strconv.Atoi(port)
+			number, _ := strconv.ParseInt(port, 10, 32)
 			n1.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(number)
 			v.kubelets(t.Context(), []*corev1.Node{n1}, nil)
 			gaps := ""
