@@ -145,6 +145,9 @@ func keep(t *testing.T, c faults.Cluster, f faults.Fault) {
 	if folder == "" {
 		return
 	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(folder, f.Name+".txtar")
 	cmd := exec.CommandContext(t.Context(), inquest, "collect", f.Ask, "-n", c.Namespace, "-o", file, "--kubeconfig", credentials(t, f.Ask))
 	if out, err := cmd.CombinedOutput(); err != nil {
