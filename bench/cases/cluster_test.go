@@ -52,6 +52,14 @@ func TestParseRefusesWhatIsNoStep(t *testing.T) {
 		"kubectl delete pod $(name)",
 		"kubectl apply --kubeconfig other -f -",
 		"kubectl patch node n1 -p {}",
+		"kubectl delete deployment/web node/lab-1",
+		"kubectl delete deployment web node/lab-1",
+		"kubectl delete pod web shell",
+		"kubectl delete -l app=web node",
+		"kubectl delete --wait=false node lab-1",
+		"kubectl patch deployment/web node/lab-1 -p {}",
+		"kubectl patch -p {} node lab-1",
+		"kubectl scale pod/node/lab-1 --replicas=0",
 		"kubectl delete",
 	} {
 		if steps, err := parse(text); err == nil {
