@@ -3,7 +3,6 @@
 package diagnosis
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -136,7 +135,12 @@ func (p *Pass) Node() *corev1.Node {
 }
 
 // node is the name of the pass's node, or of that which its pod is on.
-func (p *Pass) node() string { return cmp.Or(p.NodeName(), p.about.Name) }
+func (p *Pass) node() string {
+	if p.about.Kind == "Node" {
+		return p.about.Name
+	}
+	return p.NodeName()
+}
 
 // NodeEvents returns the Events about that node with one of the reasons (all without any), oldest first.
 func (p *Pass) NodeEvents(reasons ...string) []evidence.Event {

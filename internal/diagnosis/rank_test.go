@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
@@ -262,5 +263,47 @@ func TestOneContainerIsAskedAbout(t *testing.T) {
 	want := "AAA001 pod/web[proxy]#0 m\nAAA002 pod/web[proxy] m\nAAA003 pod/web m\n"
 	if got := shape(report.Causes, ""); got != want || report.Asked != 1 || len(report.Undetermined) != 0 {
 		t.Errorf("got\n%sof %d pods, undetermined %v, want\n%s", got, report.Asked, report.Undetermined, want)
+	}
+}
+
+// What has the name of another thing is not that thing: a pod that is not scheduled and a workload may be named as a node
+// or a pod is.
+func TestNamesakes(t *testing.T) {
+	yes := true
+	owner := []metav1.OwnerReference{{Kind: "StatefulSet", Name: "n1", Controller: &yes}}
+	s := (&evidence.Snapshot{
+		Taken: noon, Has: evidence.Spec | evidence.Status | evidence.Node | evidence.Events,
+		Objects: []evidence.Object{
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n0"}},
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}},
+			&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "n1", OwnerReferences: owner}},
+			&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.PodSpec{NodeName: "n0"}},
+			&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "n1"}},
+			&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}},
+		},
+		Events: []*corev1.Event{{InvolvedObject: corev1.ObjectReference{Kind: "Node", Name: "n1"}, Reason: "Rebooted", Count: 1}},
+	}).Freeze()
+	got := map[string]string{}
+	var rules []*Rule
+	for _, scope := range []Scope{Pod, Node, Workload} {
+		rules = append(rules, &Rule{ID: "AAA001", Scope: scope, Run: func(p *Pass) {
+			on := ""
+			if node := p.Node(); node != nil {
+				on = node.Name
+			}
+			got[p.About().String()] = fmt.Sprintf("pod %q, node %q, %d Events", p.PodMeta().Name, on, len(p.NodeEvents()))
+		}})
+	}
+	Run(s, rules)
+	want := map[string]string{
+		"node/n0":         `pod "", node "n0", 0 Events`,
+		"node/n1":         `pod "", node "n1", 1 Events`,
+		"pod/n1":          `pod "n1", node "", 0 Events`,
+		"pod/web":         `pod "web", node "n0", 0 Events`,
+		"statefulset/n1":  `pod "", node "", 0 Events`,
+		"statefulset/web": `pod "", node "", 0 Events`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -143,7 +143,6 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 		for i := range list {
 			about := list[i].about
 			list[i].lacks, list[i].events = s.Lacks(^evidence.Kind(0), about), s.EventsAbout(about)
-			list[i].of, _ = evidence.Get[*corev1.Pod](s, about.Namespace, about.Name)
 		}
 	}
 	return t
@@ -153,15 +152,15 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
 	only := ref.Container
 	ref = ref.Object()
-	t[Pod] = append(t[Pod], target{about: ref})
+	t[Pod] = append(t[Pod], target{about: ref, of: pod})
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		if only == "" || only == c.Name {
-			t[Container] = append(t[Container], target{about: ref.InContainer(c.Name)})
+			t[Container] = append(t[Container], target{about: ref.InContainer(c.Name), of: pod})
 		}
 	}
 	for _, a := range s.Deaths(ref) {
 		if only == "" || only == a.Of.Container {
-			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a})
+			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a, of: pod})
 		}
 	}
 }

@@ -104,8 +104,8 @@ func tie(p *diagnosis.Pass, name string, at time.Time) (string, []evidence.Fact)
 		if !sameTemplate(p.PodMeta(), &other.ObjectMeta) || !ready(other) {
 			continue
 		}
-		if startOf(other, p.About().Container).After(at) {
-			return "", nil // it reads the new data and is well
+		if began := startOf(other, p.About().Container); began.IsZero() || began.After(at) {
+			return "", nil // it reads the new data, or may do so, and is well
 		}
 		old = other
 	}

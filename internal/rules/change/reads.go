@@ -66,14 +66,16 @@ func sameTemplate(a, b *metav1.ObjectMeta) bool {
 	return true
 }
 
-// startOf is when the newest run of a container of a pod that is well began. An init container has ended then.
+// startOf is when the newest run of a container of a pod that is well began; zero where that is not known. An init
+// container has ended then.
 func startOf(pod *corev1.Pod, container string) time.Time {
 	st := evidence.ContainerStatus(pod, container)
 	switch {
 	case st == nil:
-		return time.Time{}
 	case st.State.Terminated != nil:
 		return st.State.Terminated.StartedAt.Time
+	case st.State.Running != nil:
+		return st.State.Running.StartedAt.Time
 	}
-	return st.State.Running.StartedAt.Time
+	return time.Time{}
 }

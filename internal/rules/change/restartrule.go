@@ -3,6 +3,7 @@
 package change
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func all(p *diagnosis.Pass) bool {
 			}
 		}
 	}
-	who := strings.Join(asked, ", or of ")
+	who := cmp.Or(strings.Join(asked, ", or of "), "one of them")
 	f.Message = fmt.Sprintf("all containers of pod %s were restarted by the restartPolicyRules of %s", p.About().Name, who)
 	f.Fixes = []diagnosis.Fix{{Title: "Find out why it exits with such a code, if it does so more often than it is meant to"}}
 	p.Report(f)

@@ -32,7 +32,7 @@ type advice struct {
 // judge says what a failing probe points to. It knows the spec only, so it never says more than that it points there.
 func judge(p *diagnosis.Pass, f failing) advice {
 	look := lookInto(p, f)
-	if f.probe == nil {
+	if f.probe == nil || f.probe.ProbeHandler == (corev1.ProbeHandler{}) { // kubectl describe does not tell each
 		return advice{fixes: []diagnosis.Fix{look}}
 	}
 	var a advice

@@ -50,11 +50,11 @@ refused connection means another port, or not listening yet.
 		if p.Now().Sub(began) < patience(c.ReadinessProbe) {
 			return
 		}
-		e, _ := failures(p, "Readiness", p.Now())
+		e, failed := failures(p, "Readiness", p.Now())
 		switch {
-		case !e.Last.Before(began):
+		case failed && !e.Last.Before(began):
 			unready(p, e)
-		case p.Lacks(evidence.Events) != 0:
+		case p.Lacks(evidence.Events) != 0 && !began.IsZero():
 			p.Report(diagnosis.Finding{
 				At: began, Confidence: diagnosis.Likely,
 				Message: fmt.Sprintf("container %s runs and gets no traffic because its readiness probe has not succeeded (%s)", c.Name, target(c.ReadinessProbe)),
@@ -81,7 +81,7 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	began := p.Status().State.Running.StartedAt.Time
 	// The pod's condition changes after a container has become ready, and not before it was started.
 	ready, known := p.CitePodCondition(corev1.PodReady)
-	f.before = ready.At.After(began)
+	f.before = ready.At.After(began) && !began.IsZero()
 	f.always = known && !f.before && fromStart(c.ReadinessProbe, e.First.Sub(began))
 	said := judge(p, f)
 	found := diagnosis.Finding{
@@ -95,7 +95,8 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	}
 	if known {
 		found.Facts = append(found.Facts, ready)
-	} else {
+	}
+	if !known || began.IsZero() {
 		found.Confidence = diagnosis.Likely
 	}
 	p.Report(found)

@@ -39,7 +39,7 @@ is said in the first half minute. A run that the startup probe has ended is PRB0
 		}
 		began := st.State.Running.StartedAt.Time
 		e, _ := failures(p, "Startup", p.Now())
-		if age := p.Now().Sub(began); e.Last.Before(began) || age < tooLong {
+		if age := p.Now().Sub(began); began.IsZero() || e.Last.Before(began) || age < tooLong {
 			return
 		}
 		f := failing{field: "startupProbe", probe: c.StartupProbe, verdict: how(e.Message, c.StartupProbe), always: true}

@@ -39,11 +39,11 @@ Kubernetes 1.37.
 		meta := p.PodMeta()
 		revision := meta.Labels[appsv1.ControllerRevisionHashLabelKey]
 		owners := p.Owners()
-		if len(owners) == 0 || meta.DeletionTimestamp != nil || isReady(p.PodStatus()) {
+		if revision == "" || len(owners) == 0 || meta.DeletionTimestamp != nil || isReady(p.PodStatus()) {
 			return
 		}
 		update, waits := updateOf(p.Object(owners[0]))
-		if update == revision || waits == "" {
+		if update == "" || update == revision || waits == "" {
 			return
 		}
 		pod := p.About()

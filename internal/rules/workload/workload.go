@@ -116,7 +116,8 @@ func newest(p *diagnosis.Pass, pods []*corev1.Pod) []*corev1.Pod {
 	const revision = "deployment.kubernetes.io/revision"
 	now := p.Object(p.About()).GetAnnotations()[revision]
 	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
-		return p.Object(evidence.RefTo("ReplicaSet", pod.Namespace, controller(pod))).GetAnnotations()[revision] != now
+		rs := p.Object(evidence.RefTo("ReplicaSet", pod.Namespace, controller(pod)))
+		return rs == nil || rs.GetAnnotations()[revision] != now
 	})
 }
 
