@@ -38,7 +38,7 @@ const (
 type cluster struct {
 	kubectl string
 	nodes   []string
-	turns   sync.Map // by namespace, a mutex: of cases with the same namespace, one at a time
+	turns   sync.Map // by what a stage claims, a mutex: of cases with the same namespace, one at a time
 }
 
 // newCluster finds the lab behind the current kubeconfig: a cluster whose nodes all have the image that stands in for
@@ -139,8 +139,8 @@ func (cl *cluster) try(ctx context.Context, o options, c testCase, i int) (repor
 	if err != nil {
 		return r, err
 	}
-	for _, ns := range slices.Sorted(slices.Values(s.namespaces)) {
-		turn, _ := cl.turns.LoadOrStore(ns, new(sync.Mutex))
+	for _, name := range s.claims() {
+		turn, _ := cl.turns.LoadOrStore(name, new(sync.Mutex))
 		turn.(*sync.Mutex).Lock()
 		defer turn.(*sync.Mutex).Unlock()
 	}
@@ -161,11 +161,15 @@ func (cl *cluster) try(ctx context.Context, o options, c testCase, i int) (repor
 // set applies a case's manifests, what others need first, and then what breaks them.
 func (cl *cluster) set(ctx context.Context, s *stage) error {
 	for _, ns := range s.namespaces {
-		if err := cl.open(ctx, ns, programsIn(ns)); err != nil {
+		if err := cl.open(ctx, ns); err != nil {
+			return err
+		}
+		s.opened = append(s.opened, ns)
+		if err := cl.ready(ctx, ns, programsIn(ns)); err != nil {
 			return err
 		}
 	}
-	if err := cl.apply(ctx, s.needed...); err != nil {
+	if err := cl.put(ctx, s, s.needed); err != nil {
 		return err
 	}
 	time.Sleep(2 * time.Second) // a quota counts from when its controller has seen it
@@ -185,29 +189,56 @@ func (cl *cluster) set(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// open makes a namespace with the objects given, in which pods can be made.
-func (cl *cluster) open(ctx context.Context, ns string, objects ...object) error {
-	if err := cl.gone(ctx, ns); err != nil {
+// open makes a namespace, and fails where there is one that is not for cases.
+func (cl *cluster) open(ctx context.Context, ns string) error {
+	if err := cl.gone(ctx, "namespaces", ns); err != nil {
 		return err
 	}
-	if _, err := cl.do(ctx, "", "get", "namespace", ns); err == nil {
-		return fmt.Errorf("namespace %s is there already, and not for cases", ns)
-	}
-	if err := cl.apply(ctx, namespaced(ns)); err != nil {
-		return err
-	}
+	return cl.create(ctx, namespaced(ns))
+}
+
+// ready waits until pods can be made in a namespace, and gives it the objects.
+func (cl *cluster) ready(ctx context.Context, ns string, objects ...object) error {
 	if _, err := cl.do(ctx, "", "wait", "--for=create", "serviceaccount/default", "-n", ns, "--timeout=60s"); err != nil {
 		return err
 	}
 	return cl.apply(ctx, objects...)
 }
 
-// gone waits until the namespace that a case before had is no more.
-func (cl *cluster) gone(ctx context.Context, ns string) error {
-	ours := []string{"-l", mark, "--field-selector", "metadata.name=" + ns}
-	out, err := cl.do(ctx, "", append([]string{"get", "namespaces", "-o", "name"}, ours...)...)
+// create makes an object that must not be there yet: one that is there is not touched.
+func (cl *cluster) create(ctx context.Context, o object) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	_, err = cl.do(ctx, string(text), "create", "--save-config", "-f", "-")
+	return err
+}
+
+// put applies objects of a case, of those without a namespace only what the case itself has made.
+func (cl *cluster) put(ctx context.Context, s *stage, objects []object) error {
+	for _, o := range objects {
+		kind := shared[o.kind()]
+		if kind == "" || slices.Contains(s.made, o.ref()) {
+			continue
+		}
+		if err := cl.gone(ctx, kind, o.name()); err != nil {
+			return err
+		}
+		if err := cl.create(ctx, o); err != nil {
+			return err
+		}
+		s.made = append(s.made, o.ref())
+	}
+	return cl.apply(ctx, objects...)
+}
+
+// gone waits until the namespace that a case before had is no more, or another thing that it made.
+func (cl *cluster) gone(ctx context.Context, kind, name string) error {
+	ours := []string{"-l", mark, "--field-selector", "metadata.name=" + name}
+	out, err := cl.do(ctx, "", append([]string{"get", kind, "-o", "name"}, ours...)...)
 	if err == nil && len(out) > 0 {
-		_, err = cl.do(ctx, "", "wait", "--for=delete", "namespace/"+ns, "--timeout="+baseWait.String())
+		_, err = cl.do(ctx, "", "wait", "--for=delete", kind+"/"+name, "--timeout="+baseWait.String())
 	}
 	return err
 }
@@ -222,7 +253,10 @@ func (cl *cluster) take(ctx context.Context, s *stage, st step) error {
 	if err != nil {
 		return err
 	}
-	return cl.apply(ctx, objects...)
+	if !slices.Equal(s.namespaces, s.opened) {
+		return fmt.Errorf("a step is about a namespace that the case does not have: %q, not %q", s.namespaces, s.opened)
+	}
+	return cl.put(ctx, s, objects)
 }
 
 // settled waits until a situation has shown itself: nothing is said of it that was not said before.
@@ -282,6 +316,9 @@ func (cl *cluster) fill(ctx context.Context, list []testCase) error {
 	if err := cl.open(ctx, holders); err != nil {
 		return err
 	}
+	if err := cl.ready(ctx, holders); err != nil {
+		return err
+	}
 	if err := cl.apply(ctx, pods...); err != nil {
 		return err
 	}
@@ -289,9 +326,9 @@ func (cl *cluster) fill(ctx context.Context, list []testCase) error {
 	return err
 }
 
-// strike removes a case's namespaces and volumes.
+// strike removes the namespaces that were made for a case, and its volumes.
 func (cl *cluster) strike(ctx context.Context, s *stage) {
-	for _, ns := range s.namespaces {
+	for _, ns := range s.opened {
 		cl.remove(ctx, "namespace", "-l", mark, "--field-selector", "metadata.name="+ns, "--wait=false")
 		cl.remove(ctx, "pods", "--all", "-n", ns, "--grace-period=1", "--wait=false")
 		cl.remove(ctx, sharedKinds(), "-l", mark+"="+ns, "--wait=false")

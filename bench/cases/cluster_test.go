@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,6 +54,14 @@ func TestParseRefusesWhatIsNoStep(t *testing.T) {
 		"kubectl delete pod $(name)",
 		"kubectl apply --kubeconfig other -f -",
 		"kubectl patch node n1 -p {}",
+		"kubectl delete deployment/web node/lab-1",
+		"kubectl delete deployment web node/lab-1",
+		"kubectl delete pod web shell",
+		"kubectl delete -l app=web node",
+		"kubectl delete --wait=false node lab-1",
+		"kubectl patch deployment/web node/lab-1 -p {}",
+		"kubectl patch -p {} node lab-1",
+		"kubectl scale pod/node/lab-1 --replicas=0",
 		"kubectl delete",
 	} {
 		if steps, err := parse(text); err == nil {
@@ -131,8 +141,133 @@ func TestImagesThatAreTheFaultStay(t *testing.T) {
 }
 
 func TestReadRefusesWhatReachesFurther(t *testing.T) {
-	s := &stage{own: "case"}
-	if list, err := s.read([]byte("kind: Node\nmetadata: {name: n1}")); err == nil {
+	for _, text := range []string{
+		"kind: Node\nmetadata: {name: n1}",
+		"kind: List\nitems: [{kind: Node, metadata: {name: n1}}]",
+		"kind: List\nitems: [{kind: List, items: [{kind: ClusterRole, metadata: {name: all}}]}]",
+		"kind: NodeList\nitems: [{kind: Node, metadata: {name: n1}}]",
+		"kind: Deployment\nmetadata: {name: web}\nitems: [{kind: Node, metadata: {name: n1}}]",
+		"kind: IngressClass\nmetadata: {name: other}",
+		"kind: FlowSchema\nmetadata: {name: other}",
+		"metadata: {name: web}",
+	} {
+		s := &stage{own: "case", namespaces: []string{"case"}}
+		if list, err := s.read([]byte(text)); err == nil {
+			t.Errorf("%q is read as %v", text, list)
+		}
+	}
+}
+
+func TestReadPlacesTheItemsOfAList(t *testing.T) {
+	s := &stage{own: "case", namespaces: []string{"case"}}
+	list, err := s.read([]byte("kind: List\nitems: [{kind: Namespace, metadata: {name: shop}}, {kind: Service, metadata: {name: web, namespace: shop}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 || list[0].ref() != "Service/web" {
 		t.Errorf("read %v", list)
+	}
+	if diff := cmp.Diff([]string{"case", "shop"}, s.namespaces); diff != "" {
+		t.Errorf("namespaces differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestSharedThingsKeepTheirLabels(t *testing.T) {
+	s := &stage{own: "case", namespaces: []string{"case"}}
+	list, err := s.read([]byte("kind: PersistentVolume\nmetadata: {name: disk, labels: {type: ssd}}\n---\nkind: StorageClass\nmetadata: {name: fast}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []any{map[string]any{"type": "ssd", mark: "case"}, map[string]any{mark: "case"}}
+	if diff := cmp.Diff(want, []any{list[0].meta()["labels"], list[1].meta()["labels"]}); diff != "" {
+		t.Errorf("labels differ (-want +got):\n%s", diff)
+	}
+}
+
+// existing is a cluster in which everything called kube-system or standard is there already; it writes down what kubectl is
+// told, each command with the names of the objects that it reads.
+func existing(t *testing.T) (cl *cluster, told func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	program, log := filepath.Join(dir, "kubectl"), filepath.Join(dir, "log")
+	script := `#!/bin/sh
+names=
+case " $* " in *" -f - "*) names=$(grep -o '"name":"[^"]*"' | tr '\n' ' ') ;; esac
+echo "$* $names" >>` + log + `
+case "$1 $names" in create*kube-system*|create*standard*) exit 1 ;; esac
+`
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return &cluster{kubectl: program}, func() string {
+		text, err := os.ReadFile(log)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+func TestOnlyWhatWasMadeIsStruck(t *testing.T) {
+	cl, told := existing(t)
+	s := &stage{own: "case", namespaces: []string{"case", "kube-system"}}
+	if err := cl.set(t.Context(), s); err == nil {
+		t.Error("a namespace that is there already is taken")
+	}
+	cl.strike(t.Context(), s)
+	if !strings.Contains(told(), "delete pods --all -n case ") {
+		t.Errorf("the case's own namespace is not struck:\n%s", told())
+	}
+	for line := range strings.Lines(told()) {
+		if strings.Contains(line, "kube-system") && (strings.HasPrefix(line, "delete") || strings.HasPrefix(line, "apply")) {
+			t.Errorf("what was there is touched: %s", line)
+		}
+	}
+}
+
+func TestAStepAddsNoNamespace(t *testing.T) {
+	cl, told := existing(t)
+	s := &stage{own: "case", namespaces: []string{"case"}, opened: []string{"case"}}
+	st := step{args: []string{"apply", "-f", "-"}, stdin: "kind: ConfigMap\nmetadata: {name: coredns, namespace: kube-system}"}
+	if err := cl.take(t.Context(), s, st); err == nil {
+		t.Error("the step is taken")
+	}
+	cl.strike(t.Context(), s)
+	if strings.Contains(told(), "kube-system") {
+		t.Errorf("what was there is touched:\n%s", told())
+	}
+}
+
+func TestSharedThingsThatAreThereStay(t *testing.T) {
+	cl, told := existing(t)
+	s := &stage{own: "case", namespaces: []string{"case"}, opened: []string{"case"}}
+	class := func(name string) step {
+		return step{args: []string{"apply", "-f", "-"}, stdin: "kind: StorageClass\nmetadata: {name: " + name + "}"}
+	}
+	if err := cl.take(t.Context(), s, class("standard")); err == nil {
+		t.Error("the step is taken")
+	}
+	if strings.Contains(told(), "apply") {
+		t.Errorf("what was there is touched:\n%s", told())
+	}
+	for range 2 { // its own may be changed
+		if err := cl.take(t.Context(), s, class("fast")); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(told(), "create --save-config -f - \"name\":\"fast\""); n != 1 {
+		t.Errorf("made %d times, want once:\n%s", n, told())
+	}
+}
+
+func TestCasesWithTheSameSharedThingTakeTurns(t *testing.T) {
+	s := &stage{own: "case", namespaces: []string{"case"}}
+	list, err := s.read([]byte("kind: PriorityClass\nmetadata: {name: high}\n---\nkind: Secret\nmetadata: {name: key}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.needed = list
+	if diff := cmp.Diff([]string{"PriorityClass/high", "case"}, s.claims()); diff != "" {
+		t.Errorf("claims differ (-want +got):\n%s", diff)
 	}
 }

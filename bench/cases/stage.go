@@ -35,6 +35,9 @@ func (o object) meta() map[string]any {
 
 func (o object) name() string { s, _ := o.meta()["name"].(string); return s }
 
+// ref is how an object is told from others of no namespace.
+func (o object) ref() string { return o.kind() + "/" + o.name() }
+
 // pod returns the description of the pods that the object makes.
 func (o object) pod() map[string]any {
 	at := []string{"spec", "template", "spec"}
@@ -59,12 +62,14 @@ type stage struct {
 	needed     []object // what must be there before the workloads
 	workloads  []object
 	steps      []step
+	opened     []string // the namespaces that were made for it: nothing else is removed after it
+	made       []string // what of no namespace was made for it
 }
 
-// refused are kinds that have effects beyond the case's namespaces.
-var refused = strings.Fields(`Node ValidatingWebhookConfiguration MutatingWebhookConfiguration ValidatingAdmissionPolicy
-	ValidatingAdmissionPolicyBinding MutatingAdmissionPolicy MutatingAdmissionPolicyBinding CustomResourceDefinition
-	APIService ClusterRole ClusterRoleBinding CSIDriver CSINode CertificateSigningRequest`)
+// placed are the kinds that a case may have, with no effect beyond its namespaces.
+var placed = strings.Fields(`Pod ReplicationController ReplicaSet Deployment StatefulSet DaemonSet Job CronJob Service Endpoints
+	EndpointSlice Ingress NetworkPolicy ConfigMap Secret ServiceAccount Role RoleBinding PersistentVolumeClaim ResourceQuota
+	LimitRange ResourceClaim ResourceClaimTemplate PodDisruptionBudget HorizontalPodAutoscaler`)
 
 // shared are kinds of no namespace that a case may have all the same, as kubectl names them to remove them again.
 var shared = map[string]string{
@@ -148,16 +153,57 @@ func (s *stage) read(data []byte) ([]object, error) {
 		if err := yaml.Unmarshal(doc, &o); err != nil {
 			return nil, err
 		}
-		switch {
-		case len(o) == 0:
-		case o.kind() == "Namespace":
-			s.use(s.home(o.name()))
-		case slices.Contains(refused, o.kind()):
-			return nil, fmt.Errorf("%s %s is not for the lab", o.kind(), o.name())
-		default:
-			list = append(list, s.place(o)...)
+		objects, err := s.admit(o)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, objects...)
+	}
+}
+
+// admit returns what an object of a manifest is in the lab, each of a List, and refuses what is not for it.
+func (s *stage) admit(o object) ([]object, error) {
+	items, several := o["items"]
+	switch kind := o.kind(); {
+	case len(o) == 0:
+		return nil, nil
+	case kind == "List":
+		return s.admitAll(items)
+	case several: // kubectl takes it for a list, whatever its kind
+		return nil, fmt.Errorf("%s with items is not for the lab", kind)
+	case kind == "Namespace":
+		s.use(s.home(o.name()))
+		return nil, nil
+	case shared[kind] == "" && !slices.Contains(placed, kind):
+		return nil, fmt.Errorf("%s %s is not for the lab", kind, o.name())
+	}
+	return s.place(o), nil
+}
+
+func (s *stage) admitAll(items any) ([]object, error) {
+	var list []object
+	all, _ := items.([]any)
+	for _, item := range all {
+		o, _ := item.(map[string]any)
+		objects, err := s.admit(o)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, objects...)
+	}
+	return list, nil
+}
+
+// claims are what only one case at a time can have, sorted.
+func (s *stage) claims() []string {
+	claims := slices.Clone(s.namespaces)
+	for _, o := range s.needed {
+		if shared[o.kind()] != "" {
+			claims = append(claims, o.ref())
 		}
 	}
+	slices.Sort(claims)
+	return slices.Compact(claims)
 }
 
 func (s *stage) use(namespace string) {
@@ -175,7 +221,12 @@ func (s *stage) place(o object) []object {
 	ns := s.home(given)
 	if shared[o.kind()] != "" {
 		delete(o.meta(), "namespace")
-		o.meta()["labels"] = map[string]any{mark: s.namespaces[0]}
+		labels, ok := o.meta()["labels"].(map[string]any)
+		if !ok {
+			labels = map[string]any{}
+			o.meta()["labels"] = labels
+		}
+		labels[mark] = s.namespaces[0]
 		return []object{o}
 	}
 	o.meta()["namespace"] = ns

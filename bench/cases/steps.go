@@ -129,15 +129,41 @@ func allowed(words []string) ([]string, error) {
 	return args, about(args)
 }
 
-// about refuses a step that is about anything but a workload or what it needs.
+// about refuses a step that is about anything but one workload, or one thing that it needs.
 func about(args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("step %q names nothing", args)
-	}
-	kind, _, _ := strings.Cut(args[1], "/")
-	kind, _, _ = strings.Cut(kind, ".")
-	if slices.Equal(args, []string{"apply", "-f", "-"}) || args[0] != "apply" && slices.Contains(touched, kind) {
+	if slices.Equal(args, []string{"apply", "-f", "-"}) {
 		return nil
 	}
-	return fmt.Errorf("step kubectl %s %s is not about a workload", args[0], args[1])
+	words := positional(args)
+	if len(words) < 2 {
+		return fmt.Errorf("step %q names nothing", args)
+	}
+	kind, name, joined := strings.Cut(words[1], "/")
+	kind, _, _ = strings.Cut(kind, ".")
+	names := words[2:]
+	if joined {
+		names = append([]string{name}, names...)
+	}
+	if len(names) > 1 || len(names) == 1 && strings.Contains(names[0], "/") {
+		return fmt.Errorf("step kubectl %q is about more than one thing", words)
+	}
+	if words[0] == "apply" || !slices.Contains(touched, kind) {
+		return fmt.Errorf("step kubectl %s %s is not about a workload", words[0], words[1])
+	}
+	return nil
+}
+
+// positional returns the arguments that are no flags: one with two dashes is joined with its value.
+func positional(args []string) []string {
+	var words []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case strings.HasPrefix(args[i], "--"):
+		case strings.HasPrefix(args[i], "-"):
+			i++
+		default:
+			words = append(words, args[i])
+		}
+	}
+	return words
 }

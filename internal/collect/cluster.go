@@ -64,10 +64,11 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 
 // visit reads everything for one question, within the limit for that.
 func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
-	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}}
+	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}, told: map[evidence.Ref]bool{}}
 	v.s.Taken = taken
+	v.logAPI = a
 	if v.about.Kind == "Pod" {
-		v.api = a.counted(mostForPod)
+		v.api, v.logAPI = a.counted(mostForPod-logsOfThose), a.counted(logsOfThose)
 	}
 	visiting, cancel := context.WithTimeout(ctx, a.limits.visit)
 	defer cancel()
@@ -82,6 +83,7 @@ func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time
 // A visit is what one question has read of a cluster so far. Its methods may be called from many goroutines.
 type visit struct {
 	api      *api
+	logAPI   *api // for logs
 	sel      evidence.Selection
 	about    evidence.Ref
 	progress func(string)
@@ -90,6 +92,7 @@ type visit struct {
 	mu    sync.Mutex
 	s     evidence.Snapshot
 	asked map[evidence.Ref]bool // was asked for, so that nothing is read twice
+	told  map[evidence.Ref]bool // nodes whose kubelets have told what is used
 }
 
 func (v *visit) add(objects ...evidence.Object) {
@@ -160,6 +163,8 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	if v.about.Kind == "Pod" {
 		group.Wait()
 		v.inOrder = true
+		v.api.left.Add(max(v.logAPI.left.Load(), 0))
+		v.logAPI = v.api
 		events.rest(ctx)
 	} else {
 		group.Go(func() { v.usage(ctx, pods) })
@@ -171,6 +176,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	events.rest(ctx)
 	v.dependencies(ctx, pods, events)
 	v.usage(ctx, pods)
+	v.forgetMeasured(pods)
 	events.finish(ctx)
 	v.consumers(ctx)
 	v.room(ctx, pods)

@@ -44,7 +44,8 @@ const (
 	requestRate = 100    // requests a second; client-go's default of 5 is for controllers
 	burst       = 200    // requests before that rate counts
 	mostKept    = 20_000 // objects kept of one list
-	mostForPod  = 15     // requests for a question about one pod
+	mostForPod  = 15     // requests for a question about one pod,
+	logsOfThose = 5      // of which are kept for logs and for looking again at what they are of
 )
 
 // A resource says where a kind is served. Secrets are not among them: they are never read.

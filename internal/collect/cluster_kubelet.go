@@ -9,10 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 	kubeletDial    = 300 * time.Millisecond // who cannot reach kubelets, as from most desks, is not to wait for it
 	kubeletTime    = 2 * time.Second        // for one page
 	maxSummary     = 32 << 20               // of a page; a node of 110 pods has less than one MiB
+	mostMembers    = 2000                   // of a list in it, as its pods
 	fewKubelets    = 3                      // that are asked for one question
 	largestWriters = 3                      // pods that are named by what they keep on their node's disk
 	fewPeriods     = 20                     // of a tenth of a second, in which a container that has just begun is throttled or not
@@ -42,75 +44,102 @@ func (v *visit) kubelets(ctx context.Context, nodes []*corev1.Node, pods []*core
 	if v.about.Kind == "" || v.about.Kind == "Namespace" || len(nodes) > fewKubelets {
 		return
 	}
-	asked := map[evidence.Ref]bool{}
-	for _, pod := range pods {
-		asked[evidence.RefOf(pod)] = true
-	}
+	heard := make([]*kubeletFacts, len(nodes))
 	var group sync.WaitGroup
-	for _, node := range nodes {
+	for i, node := range nodes {
+		heard[i] = &kubeletFacts{node: evidence.RefOf(node), at: v.s.Taken, asked: map[evidence.Ref]bool{}}
+		for _, pod := range pods {
+			if pod.Spec.NodeName == node.Name { // a kubelet is believed about its own pods only
+				heard[i].asked[evidence.RefOf(pod)] = true
+			}
+		}
 		group.Go(func() {
-			err := v.kubelet(ctx, node, asked)
+			err := askKubelet(ctx, v.api.config, node, heard[i])
 			if err != nil && v.about.Kind == "Node" { // elsewhere it would be said on most desks and settle nothing
 				v.gap(evidence.Host, evidence.RefOf(node), "its kubelet was not asked: "+v.api.reason(ctx, err))
 			}
 		})
 	}
 	group.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, facts := range heard {
+		if len(facts.list) > 0 {
+			v.s.Has |= evidence.Usage
+			v.s.Facts = append(v.s.Facts, facts.sorted()...)
+			v.told[facts.node] = true
+		}
+	}
 }
 
-func (v *visit) kubelet(ctx context.Context, node *corev1.Node, asked map[evidence.Ref]bool) error {
-	client, err := kubeletClient(v.api.config)
+// forgetMeasured takes back that there is no usage of things whose kubelet has told it.
+func (v *visit) forgetMeasured(pods []*corev1.Pod) {
+	on := map[evidence.Ref]evidence.Ref{}
+	for _, pod := range pods {
+		on[evidence.RefOf(pod)] = evidence.RefTo("Node", "", pod.Spec.NodeName)
+	}
+	v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool {
+		return g.Kind == evidence.Usage && (v.told[g.About] || v.told[on[g.About]])
+	})
+}
+
+func askKubelet(ctx context.Context, config *rest.Config, node *corev1.Node, facts *kubeletFacts) error {
+	client, err := kubeletClient(config)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdleConnections()
-	address := kubeletAddress(node)
-	if address == "" {
-		return errors.New("the node has no internal address")
+	address, err := kubeletAddress(node)
+	if err != nil {
+		return err
 	}
-	facts := &kubeletFacts{node: evidence.RefOf(node), at: v.s.Taken, asked: asked}
-	err = kubeletPage(ctx, client, "https://"+address+"/stats/summary", facts.summary)
-	if err == nil {
-		err = kubeletPage(ctx, client, "https://"+address+"/metrics/cadvisor", facts.cadvisor)
+	if err := kubeletPage(ctx, client, "https://"+address+"/stats/summary", facts.summary); err != nil {
+		return err
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(facts.list) > 0 {
-		v.s.Has |= evidence.Usage
-	}
-	v.s.Facts = append(v.s.Facts, facts.sorted()...)
-	return err
+	return kubeletPage(ctx, client, "https://"+address+"/metrics/cadvisor", facts.cadvisor)
 }
 
 // errToken is why a kubelet is not asked with a token: whoever has the node would have the token then.
 var errToken = errors.New("the kubeconfig has no client certificate, and a token is not shown to nodes")
 
-// kubeletClient returns a client that shows kubelets the user's certificate and trusts those that the cluster's authority
-// vouches for.
+// kubeletClient returns a client that shows kubelets the user's certificate, trusts those that the cluster's authority
+// vouches for, and goes nowhere that they send it.
 func kubeletClient(config *rest.Config) (*http.Client, error) {
-	own := rest.AnonymousClientConfig(config)
-	own.CertData, own.KeyData = config.CertData, config.KeyData
-	own.ServerName = ""
-	if len(own.CertData) == 0 {
+	switch {
+	case len(config.CertData) == 0:
 		return nil, errToken
+	case config.Impersonate.UserName != "":
+		return nil, errors.New("a kubelet cannot be asked as somebody else")
+	case config.Insecure || len(config.CAData) == 0:
+		return nil, errors.New("the kubeconfig has no certificate-authority that could vouch for it")
 	}
-	if own.Insecure {
-		return nil, errors.New("the kubeconfig trusts any server")
+	own := rest.AnonymousClientConfig(config)
+	own.CertData, own.KeyData, own.ServerName = config.CertData, config.KeyData, ""
+	trust, err := rest.TLSConfigFor(own)
+	if err != nil {
+		return nil, err
 	}
-	own.Dial = (&net.Dialer{Timeout: kubeletDial}).DialContext
-	own.Timeout = kubeletTime
-	return rest.HTTPClientFor(own)
+	return &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: trust, DialContext: (&net.Dialer{Timeout: kubeletDial}).DialContext, Proxy: own.Proxy},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       kubeletTime,
+	}, nil
 }
 
 // kubeletAddress is host and port of a node's kubelet.
-func kubeletAddress(node *corev1.Node) string {
-	port := cmp.Or(int(node.Status.DaemonEndpoints.KubeletEndpoint.Port), kubeletPort)
+func kubeletAddress(node *corev1.Node) (string, error) {
+	port := cmp.Or(node.Status.DaemonEndpoints.KubeletEndpoint.Port, kubeletPort)
 	for _, a := range node.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
-			return net.JoinHostPort(a.Address, strconv.Itoa(port))
+		if a.Type != corev1.NodeInternalIP {
+			continue
 		}
+		ip, err := netip.ParseAddr(a.Address)
+		if err != nil || port < 1 || port > 65535 {
+			return "", fmt.Errorf("the node's address %q and port %d are none", flatten(a.Address), port)
+		}
+		return netip.AddrPortFrom(ip, uint16(port)).String(), nil
 	}
-	return ""
+	return "", errors.New("the node has no internal address")
 }
 
 // kubeletPage reads a page of a kubelet with a function.
@@ -158,21 +187,18 @@ func (k *kubeletFacts) sorted() []evidence.Fact {
 	return k.list
 }
 
-// statsSummary is what a kubelet says of what its node and pods use (kubernetes pkg/kubelet/apis/stats/v1alpha1).
-type statsSummary struct {
-	Node used `json:"node"`
-	Pods []struct {
-		Ref        struct{ Name, Namespace string } `json:"podRef"`
-		Containers []struct {
-			Name string `json:"name"`
-			used
-		} `json:"containers"`
-		Volumes []struct {
-			Claim *struct{ Name, Namespace string } `json:"pvcRef"`
-			disk
-		} `json:"volume"`
-		Ephemeral disk `json:"ephemeral-storage"`
-	} `json:"pods"`
+// A podSummary is what a kubelet says of one pod in its summary (kubernetes pkg/kubelet/apis/stats/v1alpha1).
+type podSummary struct {
+	Ref        struct{ Name, Namespace string } `json:"podRef"`
+	Containers []struct {
+		Name string `json:"name"`
+		used
+	} `json:"containers"`
+	Volumes []struct {
+		Claim *struct{ Name, Namespace string } `json:"pvcRef"`
+		disk
+	} `json:"volume"`
+	Ephemeral disk `json:"ephemeral-storage"`
 }
 
 type used struct {
@@ -180,9 +206,12 @@ type used struct {
 	Memory pressed `json:"memory"`
 }
 
-// pressed is a resource with its pressure stall information, in percent of the time (kernel Documentation/accounting/psi.rst).
+// pressed is a resource with what is used of it and its pressure stall information, in percent of the time (kernel
+// Documentation/accounting/psi.rst).
 type pressed struct {
-	PSI *struct {
+	NanoCores  *float64 `json:"usageNanoCores"`
+	WorkingSet *float64 `json:"workingSetBytes"`
+	PSI        *struct {
 		Full, Some struct {
 			Avg60 float64 `json:"avg60"`
 		}
@@ -197,38 +226,92 @@ type disk struct {
 	Inodes     *float64 `json:"inodes"`
 }
 
+// summary reads the page pod by pod, so that a long one takes no memory.
 func (k *kubeletFacts) summary(r io.Reader) error {
-	var s statsSummary
-	if err := json.NewDecoder(r).Decode(&s); err != nil {
+	d, keeps := json.NewDecoder(r), map[evidence.Ref]float64{}
+	err := eachMember(d, '{', func(key string) error {
+		switch key {
+		case "node":
+			var node used
+			err := d.Decode(&node)
+			k.usage(k.node, "node", node)
+			return err
+		case "pods":
+			return eachMember(d, '[', func(string) error {
+				var pod podSummary
+				err := d.Decode(&pod)
+				k.pod(&pod, keeps)
+				return err
+			})
+		}
+		return d.Decode(new(json.RawMessage))
+	})
+	k.writers(keeps)
+	if err != nil {
 		return fmt.Errorf("read /stats/summary: %w", err)
 	}
-	k.pressure(k.node, "node", s.Node)
-	keeps := map[evidence.Ref]float64{}
-	for _, p := range s.Pods {
-		pod := evidence.RefTo("Pod", p.Ref.Namespace, p.Ref.Name)
-		if p.Ephemeral.Used != nil {
-			keeps[pod] = *p.Ephemeral.Used
-		}
-		if !k.asked[pod] {
-			continue
-		}
-		for _, c := range p.Containers {
-			k.pressure(pod.InContainer(c.Name), fmt.Sprintf("pods[%s].containers[%s]", p.Ref.Name, c.Name), c.used)
-		}
-		for _, volume := range p.Volumes {
-			if volume.Claim != nil {
-				claim := evidence.RefTo("PersistentVolumeClaim", volume.Claim.Namespace, volume.Claim.Name)
-				k.disk(claim, fmt.Sprintf("pods[%s].volume", p.Ref.Name), volume.disk)
-			}
-		}
-	}
-	k.writers(keeps)
 	return nil
 }
 
-// pressure notes how much of the last minute something stood still for want of a processor, and of memory. A kernel
-// without PSI looks as one that knows no pressure: the kubelet passes on zeros.
-func (k *kubeletFacts) pressure(of evidence.Ref, where string, u used) {
+// eachMember hands on each key of an object, or each place of a list, before its value, which read must take.
+func eachMember(d *json.Decoder, begin json.Delim, read func(key string) error) error {
+	if t, err := d.Token(); err != nil || t != begin {
+		return cmp.Or(err, fmt.Errorf("expected %s", begin))
+	}
+	for n := 0; d.More(); n++ {
+		key := ""
+		if begin == '{' {
+			t, err := d.Token()
+			if err != nil {
+				return err
+			}
+			key, _ = t.(string)
+		}
+		if n >= mostMembers {
+			return fmt.Errorf("there are more than %d", mostMembers)
+		}
+		if err := read(key); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+func (k *kubeletFacts) pod(p *podSummary, keeps map[evidence.Ref]float64) {
+	pod := evidence.RefTo("Pod", p.Ref.Namespace, p.Ref.Name)
+	if p.Ephemeral.Used != nil {
+		keeps[pod] = *p.Ephemeral.Used
+	}
+	if !k.asked[pod] {
+		return
+	}
+	for _, c := range p.Containers {
+		k.usage(pod.InContainer(c.Name), fmt.Sprintf("pods[%s].containers[%s]", p.Ref.Name, c.Name), c.used)
+	}
+	for _, volume := range p.Volumes {
+		if volume.Claim != nil {
+			claim := evidence.RefTo("PersistentVolumeClaim", volume.Claim.Namespace, volume.Claim.Name)
+			k.disk(claim, fmt.Sprintf("pods[%s].volume", p.Ref.Name), volume.disk)
+		}
+	}
+}
+
+// usage notes what something uses, and how much of the last minute it stood still for want of a processor, and of memory.
+// A kernel without PSI looks as one that knows no pressure: the kubelet passes on zeros.
+func (k *kubeletFacts) usage(of evidence.Ref, where string, u used) {
+	for _, value := range []struct {
+		at, name, text string
+		is             *float64
+		unit           float64
+	}{
+		{".cpu", "usage.cpu", "usageNanoCores %.0f", u.CPU.NanoCores, 1e-9},
+		{".memory", "usage.memory", "workingSetBytes %.0f", u.Memory.WorkingSet, 1},
+	} {
+		if value.is != nil {
+			k.add(of, "/stats/summary "+where+value.at, value.name, fmt.Sprintf(value.text, *value.is), *value.is*value.unit)
+		}
+	}
 	if psi := u.CPU.PSI; psi != nil {
 		k.add(of, "/stats/summary "+where+".cpu.psi.some", "psi.cpu.some", fmt.Sprintf("avg60 %g", psi.Some.Avg60), psi.Some.Avg60)
 	}
@@ -279,7 +362,7 @@ func (k *kubeletFacts) cadvisor(r io.Reader) error {
 		return name == "container_cpu_cfs_periods_total" || name == "container_cpu_cfs_throttled_periods_total"
 	}, func(name string, labels map[string]string, value float64) {
 		pod := evidence.RefTo("Pod", labels["namespace"], labels["pod"])
-		if !k.asked[pod] {
+		if !k.asked[pod] || math.IsInf(value, 0) {
 			return
 		}
 		of := pod.InContainer(labels["container"])

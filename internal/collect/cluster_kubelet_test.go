@@ -61,7 +61,7 @@ func TestKubeletPages(t *testing.T) {
 }
 
 func TestKubeletVolumesAndPressure(t *testing.T) {
-	const text = `{"node":{"memory":{"psi":{"full":{"avg60":3.5},"some":{"avg60":9}}}},"pods":[{"podRef":{"name":"db-0","namespace":"shop"},
+	const text = `{"node":{"nodeName":"n1","cpu":{"usageNanoCores":250000000},"memory":{"workingSetBytes":9000,"psi":{"full":{"avg60":3.5},"some":{"avg60":9}}}},"pods":[{"podRef":{"name":"db-0","namespace":"shop"},
 "volume":[{"name":"tmp","availableBytes":1},{"name":"data","pvcRef":{"name":"data-db-0","namespace":"shop"},"availableBytes":5,"capacityBytes":100,"inodesFree":7,"inodes":9}]}]}`
 	k := &kubeletFacts{node: evidence.RefTo("Node", "", "n1"), at: now, asked: map[evidence.Ref]bool{evidence.RefTo("Pod", "shop", "db-0"): true}}
 	if err := k.summary(strings.NewReader(text)); err != nil {
@@ -71,7 +71,7 @@ func TestKubeletVolumesAndPressure(t *testing.T) {
 	for _, f := range k.sorted() {
 		got = append(got, f.About.Name+" "+f.Name+" "+strconv.FormatFloat(f.Value, 'g', -1, 64))
 	}
-	const want = "n1 psi.memory.full 3.5, data-db-0 kubelet_volume_stats_available_bytes 5, data-db-0 kubelet_volume_stats_capacity_bytes 100, " +
+	const want = "n1 psi.memory.full 3.5, n1 usage.cpu 0.25, n1 usage.memory 9000, data-db-0 kubelet_volume_stats_available_bytes 5, data-db-0 kubelet_volume_stats_capacity_bytes 100, " +
 		"data-db-0 kubelet_volume_stats_inodes 9, data-db-0 kubelet_volume_stats_inodes_free 7"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got %s\nwant %s", strings.Join(got, ", "), want)
@@ -84,6 +84,7 @@ func TestAskingAKubelet(t *testing.T) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("the kubelet was shown a token")
 		}
+		w.Header().Set("Location", "/metrics/cadvisor")
 		w.WriteHeader(status)
 		name := map[string]string{"/stats/summary": "summary.json", "/metrics/cadvisor": "cadvisor.txt"}[r.URL.Path]
 		data, err := os.ReadFile("testdata/" + name)
@@ -103,14 +104,16 @@ func TestAskingAKubelet(t *testing.T) {
 	}{
 		{"with a certificate", rest.Config{BearerToken: "secret", TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 200, ""},
 		{"with a token", rest.Config{BearerToken: "secret", TLSClientConfig: rest.TLSClientConfig{CAData: trusted}}, 200, "no client certificate, and a token is not shown to nodes"},
-		{"trusting any", rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true, CertData: cert, KeyData: key}}, 200, "the kubeconfig trusts any server"},
+		{"trusting any", rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true, CertData: cert, KeyData: key}}, 200, "no certificate-authority that could vouch for it"},
+		{"as somebody else", rest.Config{Impersonate: rest.ImpersonationConfig{UserName: "ops"}, TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 200, "cannot be asked as somebody else"},
+		{"elsewhere", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 302, "/stats/summary answers with status 302"},
 		{"of another authority", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: cert, CertData: cert, KeyData: key}}, 200, "unknown authority"},
 		{"without the right", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 403, "forbidden: cannot get nodes/stats"},
 		{"broken", rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: trusted, CertData: cert, KeyData: key}}, 500, "/stats/summary answers with status 500"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status = test.status
-			v := &visit{about: evidence.RefTo("Node", "", "n1"), api: &api{config: &test.config, limits: usualLimits}}
+			v := &visit{about: evidence.RefTo("Node", "", "n1"), api: &api{config: &test.config, limits: usualLimits}, told: map[evidence.Ref]bool{}}
 			n1 := node("n1", corev1.ConditionTrue)
 			host, port, _ := net.SplitHostPort(kubelet.Listener.Addr().String())
 			n1.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n1"}, {Type: corev1.NodeInternalIP, Address: host}}
@@ -128,6 +131,42 @@ func TestAskingAKubelet(t *testing.T) {
 				t.Errorf("%d facts, gaps %s, want one with %q", len(v.s.Facts), gaps, test.gap)
 			}
 		})
+	}
+}
+
+func TestKubeletAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"10.0.0.7": "10.0.0.7:10250", "fd00::7": "[fd00::7]:10250",
+		"kubernetes.default.svc/api/v1/secrets?": "", "": "",
+	} {
+		n := node("n1", corev1.ConditionTrue)
+		n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}}
+		if got, err := kubeletAddress(n); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", address, got, err, want)
+		}
+	}
+}
+
+// Where no metrics API is served and the kubelet has told what is used, usage is not missing.
+func TestAKubeletStandsInForTheMetricsAPI(t *testing.T) {
+	pod := crashing("web-7-a")
+	missing := []evidence.Gap{
+		{Kind: evidence.Usage, About: evidence.RefOf(pod)}, {Kind: evidence.Usage, About: evidence.RefTo("Pod", "shop", "other")},
+		{Kind: evidence.Events, About: evidence.RefOf(pod)},
+	}
+	v := &visit{told: map[evidence.Ref]bool{evidence.RefTo("Node", "", "n1"): true}}
+	v.s.Gaps = missing
+	v.forgetMeasured([]*corev1.Pod{pod})
+	if len(v.s.Gaps) != 2 || v.s.Gaps[0].About.Name != "other" || v.s.Gaps[1].Kind != evidence.Events {
+		t.Errorf("gaps %v", v.s.Gaps)
+	}
+}
+
+func TestALongKubeletPageIsRefused(t *testing.T) {
+	k := &kubeletFacts{asked: map[evidence.Ref]bool{}}
+	err := k.summary(strings.NewReader(`{"pods":[` + strings.Repeat("{},", mostMembers+1) + `{}]}`))
+	if err == nil || !strings.Contains(err.Error(), "more than 2000") {
+		t.Errorf("error %v", err)
 	}
 }
 

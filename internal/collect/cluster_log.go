@@ -133,7 +133,7 @@ func (r *logReader) run(ctx context.Context, a evidence.Attempt, previous bool) 
 }
 
 func (r *logReader) receive(ctx context.Context, of evidence.Ref, previous bool, lines int64, end *tail) error {
-	body, err := r.visit.api.log(ctx, of, previous, lines)
+	body, err := r.visit.logAPI.log(ctx, of, previous, lines)
 	if err != nil {
 		if removedContainer(err) {
 			return errGone

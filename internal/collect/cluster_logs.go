@@ -73,7 +73,7 @@ func (v *visit) refresh(ctx context.Context, gone []evidence.Attempt, wait time.
 	var group sync.WaitGroup
 	for i, ref := range refs {
 		group.Go(func() {
-			o, err := v.api.get(ctx, ref)
+			o, err := v.logAPI.get(ctx, ref)
 			if pod, ok := o.(*corev1.Pod); ok && err == nil && pod.DeletionTimestamp == nil && !over(pod) {
 				fresh[i] = pod
 			}

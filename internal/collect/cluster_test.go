@@ -112,6 +112,12 @@ func TestClusterLeavesOutWhatOnePodIsNotWorth(t *testing.T) {
 			ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
 		})
 	}
+	for _, name := range []string{"two", "three", "four"} { // whose logs are gone, and are asked for twice
+		greedy.Spec.Containers = append(greedy.Spec.Containers, corev1.Container{Name: name})
+		greedy.Status.ContainerStatuses = append(greedy.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: name, RestartCount: 1, State: corev1.ContainerState{Terminated: exit(1, 10*time.Second)},
+		})
+	}
 	server := apitest.New(t, s)
 	first := gapsOf(mustAsk(t, server, pod("web-7-a")))
 	if n := len(server.Requests()); n != mostForPod {

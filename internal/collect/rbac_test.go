@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,16 +14,31 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestTheRoleGrantsWhatIsRead compares the role that is shipped with what a visit may ask for.
-func TestTheRoleGrantsWhatIsRead(t *testing.T) {
-	data, err := os.ReadFile("../../deploy/rbac/reader.yaml")
+// roleIn reads a role that is shipped.
+func roleIn(t *testing.T, file string) (role rbacv1.ClusterRole) {
+	t.Helper()
+	data, err := os.ReadFile("../../deploy/rbac/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var role rbacv1.ClusterRole
 	if err := yaml.UnmarshalStrict(data, &role); err != nil {
 		t.Fatal(err)
 	}
+	return role
+}
+
+func TestTheRoleForKubelets(t *testing.T) {
+	role := roleIn(t, "kubelets.yaml")
+	want := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: slices.Sorted(maps.Values(kubeletPaths)), Verbs: []string{"get"}}}
+	slices.Sort(role.Rules[0].Resources)
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Errorf("deploy/rbac/kubelets.yaml grants other than is read (-read +granted):\n%s", diff)
+	}
+}
+
+// TestTheRoleGrantsWhatIsRead compares the role that is shipped with what a visit may ask for.
+func TestTheRoleGrantsWhatIsRead(t *testing.T) {
+	role := roleIn(t, "reader.yaml")
 	var granted, paths []string
 	for _, rule := range role.Rules {
 		paths = append(paths, rule.NonResourceURLs...)
@@ -38,9 +54,6 @@ func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 		"ControllerRevision": "list", "HorizontalPodAutoscaler": "list", "PodDisruptionBudget": "list",
 	}
 	var read []string
-	for _, resource := range kubeletPaths {
-		read = append(read, "/"+resource+" get")
-	}
 	for kind, r := range resources {
 		verbs := only[kind]
 		if verbs == "" {

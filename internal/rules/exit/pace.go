@@ -12,14 +12,11 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// How much alike runs are: their lengths differ by that much or less, and the times between their ends by a tenth.
-const (
-	sameLength = 2 * time.Second
-	shortGap   = time.Minute // nearer together, back-off makes the times between ends
-)
+// sameLength is how much the lengths of runs that are alike may differ, or by a tenth.
+const sameLength = 2 * time.Second
 
 // lived says how long the attempt lived, how often the container was restarted in which time, and what the run has in
-// common with the others that are known of it, in this pod and in its siblings: the length, the last line, a period.
+// common with the others that are known of it, in this pod and in its siblings: the length and the last line.
 func lived(p *diagnosis.Pass, a evidence.Attempt) string {
 	if a.Started.IsZero() || a.Finished.IsZero() {
 		return ""
@@ -28,8 +25,7 @@ func lived(p *diagnosis.Pass, a evidence.Attempt) string {
 	if start := p.PodStatus().StartTime; start != nil && a.Of.Attempt > 1 {
 		more = append(more, fmt.Sprintf("%d restarts in %s", a.Of.Attempt, roughly(a.Finished.Sub(start.Time))))
 	}
-	own := alike(p, a, p.About().Object())
-	all, pods := own, 1
+	all, pods := alike(p, a, p.About().Object()), 1
 	for _, pod := range p.Siblings() {
 		if theirs := alike(p, a, evidence.RefOf(pod)); len(theirs) > 0 {
 			all, pods = append(all, theirs...), pods+1
@@ -37,9 +33,6 @@ func lived(p *diagnosis.Pass, a evidence.Attempt) string {
 	}
 	if len(all) > 0 {
 		more = append(more, common(p, a, all, pods))
-	}
-	if every := period(append(own, a)); every > 0 {
-		more = append(more, "one every "+roughly(every))
 	}
 	text := " after " + a.Finished.Sub(a.Started).Round(time.Second).String()
 	if len(more) > 0 {
@@ -90,22 +83,4 @@ func lastSaid(l evidence.Log) string {
 		}
 		return r
 	}, text[strings.LastIndexByte(text, '\n')+1:])
-}
-
-// period returns how far apart the ends of three runs or more are, where that is always the same and more than back-off.
-func period(runs []evidence.Attempt) time.Duration {
-	slices.SortFunc(runs, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
-	if len(runs) < 3 {
-		return 0
-	}
-	mean := runs[len(runs)-1].Finished.Sub(runs[0].Finished) / time.Duration(len(runs)-1)
-	for i, run := range runs[1:] {
-		if (run.Finished.Sub(runs[i].Finished) - mean).Abs() > mean/10 {
-			return 0
-		}
-	}
-	if mean < shortGap {
-		return 0
-	}
-	return mean
 }

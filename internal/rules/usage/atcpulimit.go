@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -38,7 +39,7 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 		if limit.IsZero() {
 			return
 		}
-		says, facts := heldBack(p, limit.MilliValue())
+		says, facts := heldBack(p, limit.AsApproximateFloat64())
 		if says == "" {
 			return
 		}
@@ -58,10 +59,10 @@ The limit is a quota in each period of 100 ms (kernel Documentation/scheduler/sc
 // throttledShare of its periods is what a container may be throttled in.
 const throttledShare = 0.25
 
-// heldBack says how the container's CPU limit, in thousandths of a processor, holds it back.
-func heldBack(p *diagnosis.Pass, limit int64) (says string, facts []evidence.Fact) {
-	if used := usedBy(p); used != nil && float64(used.Usage.Cpu().MilliValue()) >= nearShare*float64(limit) {
-		says, facts = "is held back (throttled): it uses all of", append(facts, citeUsage(p, "cpu", used.Usage.Cpu()))
+// heldBack says how the container's CPU limit, in processors, holds it back.
+func heldBack(p *diagnosis.Pass, limit float64) (says string, facts []evidence.Fact) {
+	if used, known := usedBy(p, corev1.ResourceCPU); known && used.Value >= nearShare*limit {
+		says, facts = "is held back (throttled): it uses all of", append(facts, used)
 	}
 	for _, f := range p.Facts(evidence.Usage, "cpu.throttled") {
 		if f.Value >= throttledShare {

@@ -5,6 +5,8 @@ package usage
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -21,26 +23,27 @@ and is still too close, because threads and buffers come on top.
 
 **What to do.** Raise the limit, or find out what grows.
 
-The figure is that of the metrics API (metrics.k8s.io), about 15 s to a minute old.
+The figure is that of the metrics API (metrics.k8s.io), about 15 s to a minute old, or of the kubelet's /stats/summary.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
 	Needs:  evidence.Usage | evidence.Spec,
 	Effect: diagnosis.OutOfMemory,
 	Run: func(p *diagnosis.Pass) {
-		c, used := p.Spec(), usedBy(p)
-		if used == nil {
+		c := p.Spec()
+		used, known := usedBy(p, corev1.ResourceMemory)
+		if c == nil || !known {
 			return
 		}
-		limit, uses := c.Resources.Limits.Memory(), used.Usage.Memory()
-		if limit.IsZero() || float64(uses.Value()) < nearShare*float64(limit.Value()) {
+		limit := c.Resources.Limits.Memory()
+		if limit.IsZero() || used.Value < nearShare*limit.AsApproximateFloat64() {
 			return
 		}
 		raise := limit.DeepCopy()
 		raise.Set((limit.Value()*3/2 + mebi - 1) / mebi * mebi)
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Possible, Facts: []evidence.Fact{citeUsage(p, "memory", uses), p.CiteSpec("resources.limits.memory", limit.String())},
-			Message: fmt.Sprintf("container %s uses %d MiB of its memory limit of %s and may be killed at any moment", c.Name, uses.Value()/mebi, limit.String()),
+			Confidence: diagnosis.Possible, Facts: []evidence.Fact{used, p.CiteSpec("resources.limits.memory", limit.String())},
+			Message: fmt.Sprintf("container %s uses %d MiB of its memory limit of %s and may be killed at any moment", c.Name, int64(used.Value)/mebi, limit.String()),
 			Fixes: []diagnosis.Fix{{
 				Title: fmt.Sprintf("Raise the memory limit of %s to %s", c.Name, raise.String()), Risk: diagnosis.Restart,
 				Patch: p.PatchContainer(map[string]any{"resources": map[string]any{"limits": map[string]any{"memory": raise.String()}}}),

@@ -37,28 +37,26 @@ something follows from it, because a node that is busy does what it is for.
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		node := cmp.Or(p.Node(), &corev1.Node{})
-		used, ok := diagnosis.Get[*metricsv1.NodeMetrics](p, "", p.About().Name)
-		if !ok {
+		used, known := usedOf(p)
+		if !known {
 			return
 		}
-		has, uses := node.Status.Capacity.Cpu(), used.Usage.Cpu()
+		has := node.Status.Capacity.Cpu()
 		waits := pressed(p, "psi.cpu.some")
 		share := busyShare
 		if len(waits) > 0 {
 			share = pressedShare
 		}
-		if has.IsZero() || float64(uses.MilliValue()) < share*float64(has.MilliValue()) {
+		all := has.AsApproximateFloat64()
+		if has.IsZero() || used.Value < share*all {
 			return
 		}
-		facts := []evidence.Fact{{
-			Kind: evidence.Usage, Source: evidence.FromMetric, About: evidence.RefOf(used), At: used.Timestamp.Time, Where: "usage.cpu",
-			Text: "cpu " + uses.String(), Name: "cpu", Value: uses.AsApproximateFloat64(),
-		}, {
+		facts := []evidence.Fact{used, {
 			Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity.cpu", Text: "cpu " + has.String(),
 		}}
 		facts = append(facts, waits...)
 		names := largest(p)
-		message := fmt.Sprintf("the processors of node %s are %d%% in use", p.About().Name, uses.MilliValue()*100/has.MilliValue())
+		message := fmt.Sprintf("the processors of node %s are %d%% in use", p.About().Name, int(100*used.Value/all))
 		if len(names) > 0 {
 			message += ", mostly by " + strings.Join(names, ", ")
 		}
@@ -67,6 +65,14 @@ something follows from it, because a node that is busy does what it is for.
 			Fixes: []diagnosis.Fix{{Title: "Move or limit what uses most on node " + p.About().Name, Command: "kubectl top pods -A --sort-by cpu | head"}},
 		})
 	},
+}
+
+// usedOf returns what the node uses of its processors, as the metrics API says or the kubelet.
+func usedOf(p *diagnosis.Pass) (evidence.Fact, bool) {
+	if m, ok := diagnosis.Get[*metricsv1.NodeMetrics](p, "", p.About().Name); ok {
+		return cite(evidence.RefOf(m), m.Timestamp.Time, "usage.", corev1.ResourceCPU, m.Usage), true
+	}
+	return byKubelet(p, corev1.ResourceCPU)
 }
 
 const (
