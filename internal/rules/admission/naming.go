@@ -80,8 +80,11 @@ func change(p *diagnosis.Pass, title string) diagnosis.Fix {
 }
 
 func condition(p *diagnosis.Pass, kind, status, reason, message string, at metav1.Time) evidence.Fact {
+	text := "status " + status
+	if reason != "" {
+		text += ", reason " + reason
+	}
 	return evidence.Fact{
-		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at.UTC(), Where: "status.conditions[" + kind + "]",
-		Text: "status " + status + ", reason " + reason + ", message " + message,
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at.UTC(), Where: "status.conditions[" + kind + "]", Text: text + ", message " + message,
 	}
 }

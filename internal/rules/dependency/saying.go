@@ -38,8 +38,11 @@ var leases = regexp.MustCompile(`(?i)leader ?election|\blease\b`)
 var proxies = []string{"istio-proxy", "linkerd-proxy", "envoy", "kuma-sidecar", "consul-dataplane", "envoy-sidecar", "aws-appmesh-envoy", "osm-envoy", "cilium-envoy"}
 
 // meshWaits tells whether the call failed because the pod's proxy, through which all calls go, had not started when the
-// run ended: an ordinary sidecar that came up after the container needed it.
+// run ended: an ordinary sidecar that came up after the container needed it. Until then nothing listens, answers or resolves.
 func meshWaits(p *diagnosis.Pass, c *call) bool {
+	if !c.run.Ended() || !slices.Contains([]string{signature.Refused, signature.TimeOut, signature.NoSuchHost}, c.Problem) {
+		return false
+	}
 	proxy := proxyOf(p.PodSpec())
 	for _, st := range p.PodStatus().ContainerStatuses {
 		if st.Name == proxy && st.State.Running != nil {

@@ -21,7 +21,7 @@ with it: the exit code that Kubernetes shows is what process 1 made of the child
 
 **How it is told from its look-alikes.** Shells and supervisors say so: "Killed", "exited on signal 9", "terminated by SIGKILL", or
 "exit status 1; not expected". Exit code 137 without such a line means that process 1 itself was killed, by the kubelet's
-grace period, by the kernel or by somebody. A child that was killed in a container with a memory limit was most likely killed by the
+grace period, by the kernel or by somebody; with 143 it was ended by SIGTERM, and its children with it. A child that was killed in a container with a memory limit was most likely killed by the
 kernel's out-of-memory killer; the runtime sees that only in the cgroup, and not every runtime looks.
 
 **What to do.** Look at memory first if the child was killed. Start the program with exec, so that it is process 1 and its own exit

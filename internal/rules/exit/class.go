@@ -73,7 +73,7 @@ func readEnd(p *diagnosis.Pass) end {
 		if c := e.recognise(); slices.Contains(quiet, c) {
 			e.class = c
 		}
-	case e.childDied():
+	case (e.ExitCode == 137 || byItself(e.Attempt)) && e.childDied(): // with SIGTERM, process 1 was ended, and its children by it
 		e.class = childEnded
 	case byItself(e.Attempt):
 		e.class = erred

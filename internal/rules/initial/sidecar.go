@@ -75,7 +75,7 @@ Native sidecars are KEP-753; the readiness of a pod with them is computed in kub
 	},
 }
 
-// mainReady tells whether all main containers are ready.
+// mainReady tells whether all main containers are known to be ready.
 func mainReady(st *corev1.PodStatus) bool {
-	return !slices.ContainsFunc(st.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })
+	return len(st.ContainerStatuses) > 0 && !slices.ContainsFunc(st.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })
 }

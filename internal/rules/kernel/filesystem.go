@@ -47,10 +47,13 @@ The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c 
 				state = "was shut down after an error: what uses it fails"
 			}
 		}
-		on := strings.Join(distinct(facts, device), ", ")
+		where := nodeName(p)
+		if names := distinct(facts, device); len(names) > 0 {
+			where += " on " + strings.Join(names, ", ")
+		}
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
-			Message: fmt.Sprintf("a file system of %s on %s %s", nodeName(p), on, state),
+			Message: fmt.Sprintf("a file system of %s %s", where, state),
 			Fixes: []diagnosis.Fix{
 				drain(p, "Move the pods away from "+nodeName(p)),
 				onNode("See whether the disk is at fault, and check the file system unmounted", "smartctl -a /dev/DISK; "+checker(facts[0])+" /dev/DISK"),

@@ -53,7 +53,7 @@ func readDeath(p *diagnosis.Pass) death {
 	d.order, d.ordered = p.Order()
 	d.kills = killsIn(p, d.Attempt)
 	for _, e := range p.NodeEvents("SystemOOM") {
-		if !e.Last.Before(d.Finished.Add(-around)) && !e.First.After(d.Finished.Add(around)) {
+		if d.near(e.First) || d.near(e.Last) { // of the others that an Event counts the time is not known
 			d.system = append(d.system, e)
 		}
 	}
@@ -77,6 +77,9 @@ var startErrors = []string{"StartError", "ContainerCannotRun"}
 
 // around is how far from an end an Event may be that tells of it: whole seconds, and the kubelet reads the kernel's log.
 const around = 5 * time.Second
+
+// near tells whether an Event of that time may tell of the end.
+func (d *death) near(at time.Time) bool { return at.Sub(d.Finished).Abs() <= around }
 
 // byKernel says what the kernel's record makes of the end: whose limit it was, and whether the main process was it.
 func (d *death) byKernel(p *diagnosis.Pass) class {

@@ -37,7 +37,7 @@ manifest's own.
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
 		note := p.PodMeta().Annotations["kubernetes.io/limit-ranger"]
-		if !slices.Contains([]class{ownLimit, belowInit}, d.class) || !setLimit(note, d.Of.Container) {
+		if d.limit == nil || !slices.Contains([]class{ownLimit, belowInit}, d.class) || !setLimit(note, d.Of.Container) {
 			return
 		}
 		f := diagnosis.Finding{

@@ -56,7 +56,7 @@ kernel kills.
 		if d.limit == nil {
 			f.Message += fmt.Sprintf(" (QoS class %s, no limit)", p.PodStatus().QOSClass)
 		}
-		if d.ordered && d.order.GraceExpired(d.Attempt) {
+		if len(d.kills) == 0 && d.ordered && d.order.GraceExpired(d.Attempt) {
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}

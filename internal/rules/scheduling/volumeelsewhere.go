@@ -76,13 +76,13 @@ func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 	all, _ := known(p)
 	for _, claim := range all {
 		pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", claim.Spec.VolumeName)
-		if !ok || pv.Spec.NodeAffinity == nil {
+		if !ok {
 			continue
 		}
 		var terms []string
-		for i, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+		for i, t := range reachedFrom(pv) {
 			for j, e := range t.MatchExpressions {
-				terms = append(terms, fmt.Sprintf("%s %s %s", e.Key, strings.ToLower(string(e.Operator)), strings.Join(e.Values, " ")))
+				terms = append(terms, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Key, strings.ToLower(string(e.Operator)), strings.Join(e.Values, " "))))
 				facts = append(facts, evidence.Fact{
 					Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv),
 					Where: fmt.Sprintf("spec.nodeAffinity.required.nodeSelectorTerms[%d].matchExpressions[%d]", i, j),
@@ -95,10 +95,18 @@ func places(p *diagnosis.Pass) (string, []evidence.Fact) {
 	return first, facts
 }
 
+// reachedFrom returns the terms of a volume's node affinity, none where it has none.
+func reachedFrom(pv *corev1.PersistentVolume) []corev1.NodeSelectorTerm {
+	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		return nil
+	}
+	return pv.Spec.NodeAffinity.Required.NodeSelectorTerms
+}
+
 // reachable tells whether the volume can be reached from one of the nodes that are known.
 func reachable(p *diagnosis.Pass, volume string) bool {
 	pv, _ := diagnosis.Get[*corev1.PersistentVolume](p, "", volume)
 	return slices.ContainsFunc(p.Nodes(), func(n *corev1.Node) bool {
-		return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n) })
+		return slices.ContainsFunc(reachedFrom(pv), func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n) })
 	})
 }

@@ -40,7 +40,7 @@ The words are those of kubernetes pkg/scheduler/framework/plugins (volumebinding
 	Run: func(p *diagnosis.Pass) {
 		c := p.Object(p.About()).(*corev1.PersistentVolumeClaim)
 		pv, ok := diagnosis.Get[*corev1.PersistentVolume](p, "", c.Spec.VolumeName)
-		if !ok || pv.Spec.NodeAffinity == nil {
+		if !ok || len(terms(pv)) == 0 {
 			return
 		}
 		pods := users(p, c)
@@ -129,15 +129,21 @@ func conditionText(status, reason, message string) string {
 	if reason != "" {
 		text += ", reason " + reason
 	}
-	return text + ", message " + message
+	if message != "" {
+		text += ", message " + message
+	}
+	return text
 }
 
 // citePlace makes facts of where a volume is.
 func citePlace(pv *corev1.PersistentVolume) []evidence.Fact {
 	var facts []evidence.Fact
-	for i, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+	for i, t := range terms(pv) {
 		for j, e := range t.MatchExpressions {
-			text := fmt.Sprintf("key %s, operator %s, values %s", e.Key, e.Operator, strings.Join(e.Values, " "))
+			text := fmt.Sprintf("key %s, operator %s", e.Key, e.Operator)
+			if len(e.Values) > 0 {
+				text += ", values " + strings.Join(e.Values, " ")
+			}
 			facts = append(facts, evidence.Fact{
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: evidence.RefOf(pv),
 				Where: fmt.Sprintf("spec.nodeAffinity.required.nodeSelectorTerms[%d].matchExpressions[%d]", i, j), Text: text,
@@ -149,11 +155,15 @@ func citePlace(pv *corev1.PersistentVolume) []evidence.Fact {
 
 // place says in words where a volume is.
 func place(pv *corev1.PersistentVolume) string {
-	var terms []string
-	for _, t := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+	var wanted []string
+	for _, t := range terms(pv) {
 		for _, e := range t.MatchExpressions {
-			terms = append(terms, fmt.Sprintf("%s %s", e.Key, strings.Join(e.Values, " or ")))
+			words := []string{e.Key, strings.ToLower(string(e.Operator)), strings.Join(e.Values, " or ")}
+			if e.Operator == corev1.NodeSelectorOpIn || e.Operator == corev1.NodeSelectorOpExists {
+				words[1] = ""
+			}
+			wanted = append(wanted, strings.Join(strings.Fields(strings.Join(words, " ")), " "))
 		}
 	}
-	return "nodes with " + strings.Join(terms, ", ")
+	return "nodes with " + strings.Join(wanted, ", ")
 }

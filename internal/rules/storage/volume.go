@@ -56,12 +56,18 @@ var operators = map[corev1.NodeSelectorOperator]selection.Operator{
 	corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
 }
 
+// terms returns the terms of a volume's node affinity; none: it can be used from every node.
+func terms(pv *corev1.PersistentVolume) []corev1.NodeSelectorTerm {
+	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		return nil
+	}
+	return pv.Spec.NodeAffinity.Required.NodeSelectorTerms
+}
+
 // reaches tells whether a volume can be used from a node: where it has node affinity, one of its required terms must hold.
 func reaches(pv *corev1.PersistentVolume, node *corev1.Node) bool {
-	if pv.Spec.NodeAffinity == nil {
-		return true
-	}
-	return slices.ContainsFunc(pv.Spec.NodeAffinity.Required.NodeSelectorTerms, func(t corev1.NodeSelectorTerm) bool {
+	list := terms(pv)
+	return len(list) == 0 || slices.ContainsFunc(list, func(t corev1.NodeSelectorTerm) bool {
 		return !slices.ContainsFunc(t.MatchExpressions, func(e corev1.NodeSelectorRequirement) bool {
 			r, err := labels.NewRequirement(e.Key, operators[e.Operator], e.Values)
 			return err != nil || !r.Matches(labels.Set(node.Labels))

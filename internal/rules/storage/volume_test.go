@@ -33,6 +33,21 @@ func TestReaches(t *testing.T) {
 	}
 }
 
+func TestPlace(t *testing.T) {
+	for want, e := range map[string]corev1.NodeSelectorRequirement{
+		"nodes with zone a or b":  {Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{"a", "b"}},
+		"nodes with zone notin a": {Key: "zone", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"a"}},
+		"nodes with san":          {Key: "san", Operator: corev1.NodeSelectorOpExists},
+	} {
+		pv := &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{e}}},
+		}}}}
+		if got := place(pv); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestUnscheduled(t *testing.T) {
 	pod := &corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
 		{Type: "example.com/gate", Message: "waits"}, {Type: corev1.PodScheduled, Message: "no room"},
