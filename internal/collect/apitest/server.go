@@ -29,10 +29,7 @@ type Server struct {
 	URL  string
 	Stop func() // ends the server before the test ends
 
-	scheme  *runtime.Scheme
-	codecs  serializer.CodecFactory
-	plurals map[string]string // kind by "group/plural"
-
+	served
 	mu       sync.Mutex
 	objects  map[evidence.Ref]evidence.Object
 	logs     map[evidence.Ref]string
@@ -41,6 +38,29 @@ type Server struct {
 	faults   []fault
 	requests []string
 }
+
+// served is what an API server knows, the same for all.
+type served struct {
+	scheme  *runtime.Scheme
+	codecs  serializer.CodecFactory
+	plurals map[string]string // kind by "group/plural"
+}
+
+var kinds = sync.OnceValues(func() (served, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, metricsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return served{}, err
+		}
+	}
+	known := served{scheme: scheme, codecs: serializer.NewCodecFactory(scheme), plurals: map[string]string{}}
+	for kind := range scheme.AllKnownTypes() {
+		plural, _ := apimeta.UnsafeGuessKindToResource(kind)
+		known.plurals[kind.Group+"/"+plural.Resource] = kind.Kind
+	}
+	known.plurals["metrics.k8s.io/pods"], known.plurals["metrics.k8s.io/nodes"] = "PodMetrics", "NodeMetrics"
+	return known, nil
+})
 
 // A fault is what happens to the requests whose method-less URI contains part.
 type fault struct {
@@ -52,18 +72,11 @@ type fault struct {
 // snapshot has any or says that it looked for it.
 func New(t testing.TB, s *evidence.Snapshot) *Server {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, metricsv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
+	known, err := kinds()
+	if err != nil {
+		t.Fatal(err)
 	}
-	server := &Server{scheme: scheme, codecs: serializer.NewCodecFactory(scheme), plurals: map[string]string{}}
-	for kind := range scheme.AllKnownTypes() {
-		plural, _ := apimeta.UnsafeGuessKindToResource(kind)
-		server.plurals[kind.Group+"/"+plural.Resource] = kind.Kind
-	}
-	server.plurals["metrics.k8s.io/pods"], server.plurals["metrics.k8s.io/nodes"] = "PodMetrics", "NodeMetrics"
+	server := &Server{served: known}
 	server.Load(s)
 	listener := httptest.NewServer(server)
 	server.URL = listener.URL
