@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ var NodeDiffers = &diagnosis.Rule{
 	Doc: `
 Pods made from one template fail on this node and are well on others, and the node differs from all of those in something
 that programs notice: the architecture, the kernel, the operating system's image, the container runtime or the kubelet's
-version. Usual ends are a rollout of nodes that has begun, or a pool of other machines.
+version; or the node is new, or somebody has closed it, which makes it possible and no more. Usual ends are a rollout of nodes that has begun, or a pool of other machines.
 
 **How it is told from its look-alikes.** All pods of the template on the node fail, at least one on another node is ready,
 and none fails elsewhere. A node like the others proves nothing: one pod may fail for its own data. Pods of different
@@ -43,13 +44,18 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 		}
 		for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
 			elsewhere := others(p, pod)
-			what, facts := unlike(node, elsewhere)
-			if len(elsewhere) == 0 || what == "" {
+			made, facts := unlike(node, elsewhere)
+			state, more := apart(p.Now(), node, elsewhere)
+			if len(elsewhere) == 0 || len(facts)+len(more) == 0 {
 				continue
 			}
+			sure := diagnosis.Likely
+			if len(made) == 0 {
+				sure = diagnosis.Possible
+			}
 			p.Report(diagnosis.Finding{
-				At: pod.CreationTimestamp.Time, Confidence: diagnosis.Likely, Facts: slices.Concat(facts, citeEnd(pod)),
-				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), what),
+				At: pod.CreationTimestamp.Time, Confidence: sure, Facts: slices.Concat(facts, more, citeEnd(pod)),
+				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), strings.Join(append(made, state...), " and ")),
 				Fixes:   []diagnosis.Fix{elsewhereFix(pod)},
 			})
 			return
@@ -94,8 +100,7 @@ func alike(a, b *corev1.Pod) bool {
 }
 
 // unlike says in what a node differs from every other one.
-func unlike(node *corev1.Node, others []*corev1.Node) (what string, facts []evidence.Fact) {
-	var names []string
+func unlike(node *corev1.Node, others []*corev1.Node) (names []string, facts []evidence.Fact) {
 	for _, k := range []struct {
 		field, says string
 		of          func(*corev1.NodeSystemInfo) string
@@ -117,7 +122,31 @@ func unlike(node *corev1.Node, others []*corev1.Node) (what string, facts []evid
 			})
 		}
 	}
-	return strings.Join(names, " and "), facts
+	return names, facts
+}
+
+// newNode is how long a node is new.
+const newNode = 24 * time.Hour
+
+// apart says what else sets a node apart from every other one: that it is new, or that somebody has closed it. That is a
+// reason to look at it, and no more.
+func apart(now time.Time, node *corev1.Node, others []*corev1.Node) (names []string, facts []evidence.Fact) {
+	joined := node.CreationTimestamp
+	age := now.Sub(joined.Time)
+	if age < newNode && !slices.ContainsFunc(others, func(n *corev1.Node) bool { return now.Sub(n.CreationTimestamp.Time) < 2*age }) {
+		names = append(names, "age (it joined "+strings.TrimSuffix(age.Round(time.Minute).String(), "0s")+" ago)")
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node), At: joined.Time, Where: "metadata.creationTimestamp",
+			Text: "creationTimestamp " + joined.UTC().Format(time.RFC3339),
+		})
+	}
+	if node.Spec.Unschedulable && !slices.ContainsFunc(others, func(n *corev1.Node) bool { return n.Spec.Unschedulable }) {
+		names = append(names, "cordon")
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node), Where: "spec.unschedulable", Text: "unschedulable true",
+		})
+	}
+	return names, facts
 }
 
 func named(nodes []*corev1.Node) string {

@@ -12,8 +12,11 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// sameLength is how much the lengths of runs that are alike may differ, or by a tenth.
-const sameLength = 2 * time.Second
+// How runs are told to be alike and to have a period.
+const (
+	sameLength = 2 * time.Second  // how much the lengths of runs that are alike may differ, or by a tenth
+	longWait   = 20 * time.Minute // a period beside which back-off, five minutes at most, counts little
+)
 
 // lived says how long the attempt lived, how often the container was restarted in which time, and what the run has in
 // common with the others that are known of it, in this pod and in its siblings: the length and the last line.
@@ -23,7 +26,12 @@ func lived(p *diagnosis.Pass, a evidence.Attempt) string {
 	}
 	var more []string
 	if start := p.PodStatus().StartTime; start != nil && a.Of.Attempt > 1 {
-		more = append(more, fmt.Sprintf("%d restarts in %s", a.Of.Attempt, roughly(a.Finished.Sub(start.Time))))
+		since := a.Finished.Sub(start.Time)
+		restarts := fmt.Sprintf("%d restarts in %s", a.Of.Attempt, roughly(since))
+		if every := since / time.Duration(a.Of.Attempt+1); every > longWait && (a.Finished.Sub(a.Started)-every).Abs() < every/4 {
+			restarts += fmt.Sprintf(", each after about %s", roughly(every))
+		}
+		more = append(more, restarts)
 	}
 	all, pods := alike(p, a, p.About().Object()), 1
 	for _, pod := range p.Siblings() {
