@@ -22,12 +22,12 @@ var NodeDiffers = &diagnosis.Rule{
 	Doc: `
 Pods made from one template fail on this node and are well on others, and the node differs from all of those in something
 that programs notice: the architecture, the kernel, the operating system's image, the container runtime or the kubelet's
-version; or the node is new, or somebody has closed it, which makes it possible and no more. Usual ends are a rollout of nodes that has begun, or a pool of other machines.
+version; or the node is new, which makes it possible and no more. Usual ends are a rollout of nodes that has begun, or a pool of other machines.
 
 **How it is told from its look-alikes.** All pods of the template on the node fail, at least one on another node is ready,
 and none fails elsewhere. A node like the others proves nothing: one pod may fail for its own data. Pods of different
 templates are not compared, for that is the rollout's doing (CHG001). A node that is not ready or under pressure says so
-itself.
+itself. That it is cordoned is no difference: people do that because pods fail there.
 
 **What to do.** Move the pods away (cordon the node, delete the pod) and see whether they are well elsewhere; then find out
 what the difference breaks, or bind the workload to nodes of the kind that it needs.
@@ -128,8 +128,8 @@ func unlike(node *corev1.Node, others []*corev1.Node) (names []string, facts []e
 // newNode is how long a node is new.
 const newNode = 24 * time.Hour
 
-// apart says what else sets a node apart from every other one: that it is new, or that somebody has closed it. That is a
-// reason to look at it, and no more.
+// apart says what else sets a node apart from every other one: that it is new. That is a reason to look at it, and no more.
+// That somebody has closed it is none: people do that because pods fail there.
 func apart(now time.Time, node *corev1.Node, others []*corev1.Node) (names []string, facts []evidence.Fact) {
 	joined := node.CreationTimestamp
 	age := now.Sub(joined.Time)
@@ -138,12 +138,6 @@ func apart(now time.Time, node *corev1.Node, others []*corev1.Node) (names []str
 		facts = append(facts, evidence.Fact{
 			Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node), At: joined.Time, Where: "metadata.creationTimestamp",
 			Text: "creationTimestamp " + joined.UTC().Format(time.RFC3339),
-		})
-	}
-	if node.Spec.Unschedulable && !slices.ContainsFunc(others, func(n *corev1.Node) bool { return n.Spec.Unschedulable }) {
-		names = append(names, "cordon")
-		facts = append(facts, evidence.Fact{
-			Kind: evidence.Node, Source: evidence.FromStatus, About: evidence.RefOf(node), Where: "spec.unschedulable", Text: "unschedulable true",
 		})
 	}
 	return names, facts
