@@ -172,7 +172,16 @@ func (cl *cluster) set(ctx context.Context, s *stage) error {
 	if err := cl.put(ctx, s, s.needed); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second) // a quota counts from when its controller has seen it
+	for _, o := range s.needed {
+		if o.kind() != "ResourceQuota" {
+			continue
+		}
+		namespace, _ := o.meta()["namespace"].(string)
+		// A quota counts from when its controller has seen it.
+		if _, err := cl.do(ctx, "", "wait", "--for=jsonpath={.status.hard}", o.ref(), "-n", namespace, "--timeout="+baseWait.String()); err != nil {
+			return fmt.Errorf("before there are pods: %w", err)
+		}
+	}
 	if err := cl.apply(ctx, s.workloads...); err != nil || len(s.steps) == 0 {
 		return err
 	}
