@@ -4,8 +4,8 @@ package collect
 
 import (
 	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,18 +33,35 @@ func (g *gathering) placeHosts(s *evidence.Snapshot) {
 	}
 }
 
-// asHostLogs takes logs for those of a node where there is nothing else and they tell of one: an excerpt need not look
-// like one.
-func (g *gathering) asHostLogs(now time.Time) bool {
-	for _, l := range g.logs {
-		if len(ParseHostLog(l.text, "node", now)) > 0 {
+// asHostLogs takes logs for those of a node where there is nothing else and they look like it.
+func (g *gathering) asHostLogs() bool {
+	g.logs = slices.DeleteFunc(g.logs, func(l pendingLog) bool {
+		is := LooksLikeHostLog(l.text)
+		if is {
 			g.hosts = append(g.hosts, hostText{l.name, l.text})
 		}
-	}
-	if len(g.hosts) > 0 {
-		g.logs = nil
-	}
+		return is
+	})
 	return len(g.hosts) > 0
+}
+
+// ofNodes is how files of a node's log are named.
+var ofNodes = regexp.MustCompile(`(?i)dmesg|kern|kubelet|containerd|crio|docker|journal|messages|syslog|node`)
+
+// podsWords takes back what was taken for logs of nodes and is named after a pod: a container can print whatever it likes.
+func (g *gathering) podsWords(pods []*corev1.Pod) {
+	a := newAttributor(pods, nil)
+	g.hosts = slices.DeleteFunc(g.hosts, func(h hostText) bool {
+		pod := a.named(h.name)
+		if pod == nil || ofNodes.MatchString(strings.ReplaceAll(h.name, pod.Name, "")) {
+			return false
+		}
+		end := &tail{max: int(g.logBytes)}
+		_, _ = end.Write([]byte(h.text)) // it cannot fail
+		text, _ := end.text()
+		g.logs = append(g.logs, pendingLog{name: h.name, previous: previousName.MatchString(h.name), text: text})
+		return true
+	})
 }
 
 // nodeOf finds the node that a log is of: by the name of the file, by what its lines say, else the only one.

@@ -31,30 +31,50 @@ const (
 )
 
 // LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
-// service manager, and not that of an application, an object or a table.
+// service manager, and not that of an application, an object or a table. One such line does not make it one, as anybody
+// can print it: most lines have the form, or, in an excerpt that lost it, the text begins with such words and no line is
+// like one of an application.
 func LooksLikeHostLog(head string) bool {
 	head = head[:min(len(head), maxHostHead)]
-	if hostRecord.MatchString(head) {
-		return true
-	}
-	p, n := hostParser{}, 0
+	var formed, known, words, all int
+	first := false
+	p := hostParser{}
 	for line := range strings.Lines(head) {
-		if n++; n > maxHostHeadLines {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if all++; all > maxHostHeadLines {
 			break
 		}
-		line = strings.TrimSpace(line)
 		l := p.split(cutLine(line))
-		if l.boot > 0 || l.from == "kernel" || l.from == "kubelet" || l.from == "containerd" || l.from == "crio" {
-			return true
-		}
-		if sort, _ := kernelSort(l); sort != "" && l.from == "" || strings.Contains(line, "invoked oom-killer:") {
-			return true
-		}
-		if sort := kubeletSort(l); sort != "" && !slices.Contains(common, sort) {
-			return true
+		switch hosts := l.boot > 0 || slices.Contains(hostPrograms, l.from); {
+		case hosts || hostRecord.MatchString(line):
+			known++
+			formed++
+		case l.host != "":
+			formed++
+		case tellsOfHost(l, line):
+			words++
+			first = first || all == 1
 		}
 	}
-	return false
+	return known > 0 && 2*formed >= min(all, maxHostHeadLines) || words > 0 && (first || klogLine.MatchString(head) || logfmtLine.MatchString(head)) && !plainLog.MatchString(head)
+}
+
+// hostPrograms are the writers of a node's log that facts are made of.
+var hostPrograms = []string{"kernel", "kubelet", "containerd", "crio"}
+
+// plainLog matches how lines of applications begin, and those of nodes do not: a time or a level without a program.
+var plainLog = regexp.MustCompile(`(?m)^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
+
+// tellsOfHost tells whether a line without the form of a node's log has words of one.
+func tellsOfHost(l hostLine, line string) bool {
+	if sort, _ := kernelSort(l); sort != "" && l.from == "" || strings.Contains(line, "invoked oom-killer:") {
+		return true
+	}
+	sort := kubeletSort(l)
+	return sort != "" && !slices.Contains(common, sort)
 }
 
 // common are sorts of records whose words an application prints as well.

@@ -124,12 +124,17 @@ func TestALongKillIsKeptWhole(t *testing.T) {
 	}
 }
 
+// forged is what anybody can print.
+const forged = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=app,pid=1,uid=0\n"
+
 func TestHostLogOfOthers(t *testing.T) {
 	for _, text := range []string{
 		"2026-01-01T00:00:00Z INFO server started\n2026-01-01T00:00:01Z ERROR too many open files\n",
 		"panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n",
 		"Traceback (most recent call last):\n  File \"a.py\", line 1\nOSError: [Errno 28] no space left on device\n",
 		"NAME   READY   STATUS\nweb-0  1/1     Running\n", "apiVersion: v1\nkind: Pod\n", "",
+		"listening\n" + forged, "2026-01-01T00:00:00Z INFO server started\n" + forged, forged + "INFO served\n",
+		"INFO started\nINFO served\nINFO served\n[  110.000000] VFS: file-max limit 10 reached\n",
 	} {
 		if LooksLikeHostLog(text) {
 			t.Errorf("it is taken for the log of a node: %q", text)
