@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/hostlog"
 )
 
 // hostNamed finds the name of the machine in lines of syslog and the journal.
@@ -21,11 +22,7 @@ var hostNamed = regexp.MustCompile(`(?m)^(?:[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|\d
 func (g *gathering) placeHosts(s *evidence.Snapshot) {
 	for _, h := range g.hosts {
 		node := g.nodeOf(h)
-		facts := ParseHostLog(h.text, node, s.Taken)
-		for i := range facts {
-			facts[i].Text, _ = Redact(facts[i].Text)
-		}
-		s.Facts = append(s.Facts, facts...)
+		s.Facts = append(s.Facts, hostFacts(h.text, node, s.Taken)...)
 		s.Has |= evidence.Host | evidence.Node // rules about a node look at its log, too
 		if ref := evidence.RefTo("Node", "", node); g.held[ref] == nil {
 			g.hold(found{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, guessed, 0})
@@ -36,7 +33,7 @@ func (g *gathering) placeHosts(s *evidence.Snapshot) {
 // asHostLogs takes logs for those of a node where there is nothing else and they look like it.
 func (g *gathering) asHostLogs() bool {
 	g.logs = slices.DeleteFunc(g.logs, func(l pendingLog) bool {
-		is := LooksLikeHostLog(l.text)
+		is := hostlog.Recognise(l.text)
 		if is {
 			g.hosts = append(g.hosts, hostText{l.name, l.text})
 		}
