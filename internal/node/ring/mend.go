@@ -4,7 +4,6 @@ package ring
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,8 +171,8 @@ func (w *rewriter) line(data []byte, seq uint64, _ int64) error {
 	if err := w.missing(seq); err != nil {
 		return err
 	}
-	var e record.Entry
-	if err := json.Unmarshal(data, &e); err != nil { // of another version: it is lost to this one
+	e, ok := parse(data)
+	if !ok {
 		return w.missing(seq + 1)
 	}
 	return w.put(e)

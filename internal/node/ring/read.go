@@ -4,7 +4,6 @@ package ring
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,9 +73,9 @@ func (c *cursor) line(data []byte, seq uint64, _ int64) error {
 	if data == nil || seq < c.next {
 		return nil
 	}
-	var e record.Entry
-	if json.Unmarshal(data, &e) != nil { // of another version: its number is missing to whoever reads on
-		return nil
+	e, ok := parse(data)
+	if !ok {
+		return nil // its number is missing to whoever reads on
 	}
 	if missing := seq - c.next; missing > 0 && missing != leap && !c.yield(c.gap(missing, e), nil) {
 		return errEnough

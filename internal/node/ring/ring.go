@@ -138,10 +138,10 @@ func (r *Ring) load() error {
 		return err
 	}
 	if r.stats.Torn > 0 {
-		r.enter(r.gap(before.until, r.stats.Torn, "bytes", "the last entries were not whole: the agent or the node ended while it wrote them"))
+		r.Tell(r.gap(before.until, r.stats.Torn, "bytes", "the last entries were not whole: the agent or the node ended while it wrote them"))
 	}
 	if had {
-		r.enter(r.gap(before.until, 0, "", "the agent did not run"))
+		r.Tell(r.gap(before.until, 0, "", "the agent did not run"))
 	}
 	return nil
 }

@@ -31,26 +31,22 @@ const childDir = "INQUEST_RING_CHILD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		os.Exit(child(dir))
+		fmt.Fprintln(os.Stderr, child(dir))
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
 // child appends for ever and prints the number of each entry that was taken.
-func child(dir string) int {
+func child(dir string) error {
 	r, err := Open(Options{Dir: dir, Node: "n1", Boot: "b", Segment: 16 << 10})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	for n := 0; ; n++ {
-		seq, err := r.Append(fact(n))
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	for n := 0; err == nil; n++ {
+		var seq uint64
+		if seq, err = r.Append(fact(n)); err == nil {
+			fmt.Println(seq)
 		}
-		fmt.Println(seq)
 	}
+	return err
 }
 
 func fact(n int) record.Entry {
@@ -70,8 +66,15 @@ func open(t *testing.T, o Options) *Ring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close() })
+	t.Cleanup(func() { closed(t, r) })
 	return r
+}
+
+func closed(t *testing.T, r *Ring) {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func all(t *testing.T, r *Ring, from uint64) []record.Entry {
@@ -173,18 +176,10 @@ func TestReadAndWaitWhileAppending(t *testing.T) {
 	var group sync.WaitGroup
 	for range 3 {
 		group.Go(func() {
-			next := uint64(1)
-			for next <= most {
-				if err := r.Wait(t.Context(), next); err != nil {
+			for next := uint64(1); next <= most; {
+				if err := errors.Join(r.Wait(t.Context(), next), advance(r, &next)); err != nil {
 					t.Error(err)
 					return
-				}
-				for e, err := range r.Read(next) {
-					if err != nil || e.Seq != next {
-						t.Errorf("got %d, want %d: %v", e.Seq, next, err)
-						return
-					}
-					next++
 				}
 			}
 		})
@@ -198,13 +193,21 @@ func TestReadAndWaitWhileAppending(t *testing.T) {
 	if err := r.Wait(ctx, most+1); err == nil || err.Error() != "enough" {
 		t.Errorf("waiting ends with %v", err)
 	}
-	for range r.Read(1) {
-		break
-	}
-	r.Close()
+	closed(t, r)
 	if err := r.Wait(t.Context(), most+1); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("waiting on a closed ring ends with %v", err)
 	}
+}
+
+// advance reads on from a number.
+func advance(r *Ring, next *uint64) error {
+	for e, err := range r.Read(*next) {
+		if err != nil || e.Seq != *next {
+			return fmt.Errorf("got %d, want %d: %w", e.Seq, *next, err)
+		}
+		*next++
+	}
+	return nil
 }
 
 // TestKilled kills an agent twenty times while it appends: all that was taken is there, once, in order, and each start has
@@ -278,13 +281,13 @@ func TestTornAtEveryByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	third := 0
+	end := 0
 	for i, c := range whole {
-		if c == '\n' && strings.Count(string(whole[:i]), "\n") == 2 {
-			third = i + 1
+		if c == '\n' && strings.Count(string(whole[:i]), "\n") == 3 {
+			end = i + 1
 		}
 	}
-	for size := third; size <= len(whole); size++ {
+	for size := end; size <= len(whole); size++ {
 		if err := os.WriteFile(file, whole[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +304,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		if diff := cmp.Diff(want, gaps(list)); diff != "" || r.Stats().Torn != int64(torn) {
 			t.Fatalf("cut to %d of %d bytes, torn %d (-want +got):\n%s", size, len(whole), r.Stats().Torn, diff)
 		}
-		r.Close()
+		closed(t, r)
 	}
 }
 
@@ -334,7 +337,7 @@ func TestDamage(t *testing.T) {
 		if lost < 1 || lost > 6 || lost != r.Stats().Damaged || list[len(list)-1].Seq != 101 {
 			t.Errorf("seed %d: %d entries are lost, counted %d, gaps %q", seed, lost, r.Stats().Damaged, gaps(list))
 		}
-		r.Close()
+		closed(t, r)
 		again := all(t, open(t, Options{Dir: dir}), 1)
 		if diff := cmp.Diff(gaps(list), gaps(again)[:len(gaps(list))]); diff != "" || len(again) != len(list)+1 {
 			t.Errorf("seed %d: opened again (-before +after):\n%s", seed, diff)
@@ -379,7 +382,7 @@ func TestPowerCut(t *testing.T) {
 		if !slices.Equal(numbers, want) || len(list) < 4 {
 			t.Errorf("the numbers are %d, want %d", numbers, want)
 		}
-		r.Close()
+		closed(t, r)
 	}
 }
 
@@ -525,7 +528,7 @@ func FuzzOpen(f *testing.F) {
 				t.Fatalf("after %d comes %d", list[i-1].Seq, list[i].Seq)
 			}
 		}
-		r.Close()
+		closed(t, r)
 		if again := all(t, open(t, Options{Dir: dir}), 0); len(again) < len(list) {
 			t.Fatalf("%d entries, opened again %d", len(list), len(again))
 		}

@@ -108,11 +108,19 @@ const damaged = "the record was damaged on disk"
 
 // covers returns the last number that an entry stands for, which is its own but for such a gap.
 func covers(data []byte, seq uint64) uint64 {
-	var e record.Entry
-	if bytes.Contains(data, []byte(damaged)) && json.Unmarshal(data, &e) == nil {
-		return coveredBy(e)
+	if bytes.Contains(data, []byte(damaged)) {
+		if e, ok := parse(data); ok {
+			return coveredBy(e)
+		}
 	}
 	return seq
+}
+
+// parse reads an entry; one of another version may not be readable to this one.
+func parse(data []byte) (record.Entry, bool) {
+	var e record.Entry
+	err := json.Unmarshal(data, &e)
+	return e, err == nil
 }
 
 func coveredBy(e record.Entry) uint64 {
