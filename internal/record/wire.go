@@ -12,8 +12,10 @@ const (
 	TokenHeader = "Inquest-Token"
 	// MissingHeader says, in a person's words, what is missing of a log; it is not there when nothing is.
 	MissingHeader = "Inquest-Missing"
-	// Group and Resource are what the right to read an agent is a right to get, by the name of its node.
-	Group, Resource = "kubeinquest.io", "nodefacts"
+	// Group is that of Resource.
+	Group = "kubeinquest.io"
+	// Resource is what the right to read an agent is a right to get, by the name of its node.
+	Resource = "nodefacts"
 )
 
 // A Tail is the last line of an answer of entries: an answer without one was cut short. An answer that follows the record

@@ -56,7 +56,7 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error
 
 // follow writes what there is and what comes, until the client goes, loses its right, or has followed long enough.
 func (st *stream) follow(ctx context.Context) error {
-	for quiet := false; ; {
+	for ctx.Err() == nil {
 		if err := st.caller.may(ctx, nodeRight(st.o.Node)); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (st *stream) follow(ctx context.Context) error {
 		if err := st.batch(ctx); err != nil || st.more {
 			return err
 		}
-		if quiet = st.next == before; quiet {
+		if st.next == before {
 			if err := st.tail(""); err != nil {
 				return err
 			}
@@ -72,16 +72,22 @@ func (st *stream) follow(ctx context.Context) error {
 		if err := st.out.send(); err != nil {
 			return err
 		}
-		wait, cancel := context.WithTimeout(ctx, st.Server.quiet)
-		err := st.o.Sources.Wait(wait, st.next)
-		cancel()
-		if ctx.Err() != nil {
-			return nil // it has followed long enough
-		}
-		if err != nil && wait.Err() == nil {
+		if err := st.wait(ctx); err != nil {
 			return err
 		}
 	}
+	return nil // it has followed long enough
+}
+
+// wait returns when there is something new, or has not been for a while.
+func (st *stream) wait(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, st.quiet)
+	defer cancel()
+	err := st.o.Sources.Wait(wait, st.next)
+	if wait.Err() != nil {
+		err = nil
+	}
+	return err
 }
 
 // batch writes what there is.
@@ -152,10 +158,7 @@ func (st *stream) end(err error) error {
 	} else {
 		err = st.tail(reason(err))
 	}
-	if err != nil {
-		return nil // the client is gone
-	}
-	_ = st.out.Flush() // or goes now
+	_ = errors.Join(err, st.out.Flush()) // the client is gone, or goes now
 	return nil
 }
 

@@ -272,19 +272,26 @@ func trust(t *testing.T, s *Server) *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: "inquest-agent", MinVersion: tls.VersionTLS13}
 }
 
+// A head is an answer but its body.
+type head struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
 // get sends a request with a token; the answer's body is read to its end.
-func (s *served) get(path, token string) (*http.Response, string) {
+func (s *served) get(path, token string) (head, string) {
 	s.t.Helper()
-	resp := s.open(s.t.Context(), path, token)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	h, in := s.open(s.t.Context(), path, token)
+	body, err := io.ReadAll(in)
 	if err != nil {
 		s.t.Fatalf("%s: %v", path, err)
 	}
-	return resp, string(body)
+	return h, string(body)
 }
 
-func (s *served) open(ctx context.Context, path, token string) *http.Response {
+// open sends a request; its body can be read until the test ends.
+func (s *served) open(ctx context.Context, path, token string) (head, io.Reader) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
@@ -297,7 +304,8 @@ func (s *served) open(ctx context.Context, path, token string) *http.Response {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return resp
+	s.t.Cleanup(func() { resp.Body.Close() })
+	return head{resp.Status, resp.StatusCode, resp.Header}, resp.Body
 }
 
 // answer reads an answer of entries and its last line.

@@ -4,13 +4,13 @@ package serve
 
 import (
 	"bufio"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -23,7 +23,7 @@ import (
 type output struct {
 	*bufio.Writer
 	server *Server
-	ctx    context.Context
+	gone   <-chan struct{} // closed when the client is
 	w      http.ResponseWriter
 	begun  bool
 	sent   int64
@@ -32,7 +32,7 @@ type output struct {
 const chunk = 16 << 10
 
 func (s *Server) output(w http.ResponseWriter, r *http.Request, contentType string) *output {
-	o := &output{server: s, ctx: r.Context(), w: w}
+	o := &output{server: s, gone: r.Context().Done(), w: w}
 	o.Writer = bufio.NewWriterSize(writerFunc(o.write), chunk)
 	w.Header().Set("Content-Type", contentType)
 	return o
@@ -43,7 +43,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func (o *output) write(p []byte) (int, error) {
-	if err := o.server.pace.wait(o.ctx, len(p)); err != nil {
+	if err := o.server.pace.wait(o.gone, len(p)); err != nil {
 		return 0, err
 	}
 	if !o.begun {
@@ -78,7 +78,7 @@ type pace struct {
 // ahead is what may go at once.
 const ahead = 100 * time.Millisecond
 
-func (p *pace) wait(ctx context.Context, n int) error {
+func (p *pace) wait(gone <-chan struct{}, n int) error {
 	p.mu.Lock()
 	now := time.Now()
 	if p.free.Before(now) {
@@ -88,17 +88,19 @@ func (p *pace) wait(ctx context.Context, n int) error {
 	wait := p.free.Sub(now) - ahead
 	p.mu.Unlock()
 	if wait <= 0 {
-		return ctx.Err()
+		return nil
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-gone:
+		return errGone
 	}
 }
+
+var errGone = errors.New("the client is gone")
 
 // A crowd are the connections that are open. Where there are too many, the one goes that has waited longest without a
 // request: whoever holds connections to keep others out loses them.

@@ -52,8 +52,12 @@ func (r right) String() string {
 	return s
 }
 
-func nodeRight(node string) right      { return right{group: record.Group, resource: record.Resource, name: node} }
-func logRight(namespace string) right { return right{resource: "pods", sub: "log", namespace: namespace} }
+func nodeRight(node string) right {
+	return right{group: record.Group, resource: record.Resource, name: node}
+}
+func logRight(namespace string) right {
+	return right{resource: "pods", sub: "log", namespace: namespace}
+}
 
 // A guard asks the API server who may read what, and remembers the answers for a while. Where it cannot ask, nobody may.
 type guard struct {

@@ -188,9 +188,8 @@ func TestFollow(t *testing.T) {
 			return now
 		}
 	})
-	resp := s.open(t.Context(), "/v1/entries?follow=1&what=gaps&limit=1", "reader")
-	defer resp.Body.Close()
-	r := reading{t, bufio.NewScanner(resp.Body)}
+	_, in := s.open(t.Context(), "/v1/entries?follow=1&what=gaps&limit=1", "reader")
+	r := reading{t, bufio.NewScanner(in)}
 	if e, _ := r.next(); e.Seq != 6 {
 		t.Fatalf("the first is %d", e.Seq)
 	}
@@ -216,11 +215,9 @@ func TestTooManyFollow(t *testing.T) {
 	_, from := sources()
 	s := start(t, api, from, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	var all []io.Closer
 	for range mostFollowers {
-		resp := s.open(ctx, "/v1/entries?follow=1", "reader")
-		all = append(all, resp.Body)
-		if e, _ := (reading{t, bufio.NewScanner(resp.Body)}).next(); e.Seq != 1 {
+		_, in := s.open(ctx, "/v1/entries?follow=1", "reader")
+		if e, _ := (reading{t, bufio.NewScanner(in)}).next(); e.Seq != 1 {
 			t.Fatalf("the first is %d", e.Seq)
 		}
 	}
@@ -231,9 +228,6 @@ func TestTooManyFollow(t *testing.T) {
 		t.Errorf("who does not follow gets %s", resp.Status)
 	}
 	cancel()
-	for _, body := range all {
-		body.Close()
-	}
 	for s.followers <- struct{}{}; len(s.followers) > 1; { // they are let go
 		<-s.followers
 		s.followers <- struct{}{}
@@ -263,9 +257,8 @@ func TestHalfALog(t *testing.T) {
 		return l, err
 	}
 	s := start(t, api, from, nil)
-	resp := s.open(t.Context(), "/v1/log?pod=uid-shop&container=app&attempt=1", "reader")
-	defer resp.Body.Close()
-	if data, err := io.ReadAll(resp.Body); err == nil {
+	_, in := s.open(t.Context(), "/v1/log?pod=uid-shop&container=app&attempt=1", "reader")
+	if data, err := io.ReadAll(in); err == nil {
 		t.Errorf("half a log of %d bytes looks like a whole one", len(data))
 	}
 }
