@@ -37,6 +37,7 @@ type fake struct {
 	hang       map[string]bool // by method, or method and id: it does not answer
 	slow       time.Duration
 	info       string
+	made       int
 	asked      map[string]int
 	streams    map[chan *runtimeapi.ContainerEventResponse]bool
 	deaf       bool // has no events
@@ -92,8 +93,9 @@ func (f *fake) enter(ctx context.Context, method, id string) error {
 	f.asked[method]++
 	hang, slow := f.hang[method] || f.hang[method+"/"+id], f.slow
 	f.mu.Unlock()
-	if slow > 0 {
-		time.Sleep(slow)
+	select {
+	case <-ctx.Done():
+	case <-time.After(slow):
 	}
 	if hang {
 		<-ctx.Done()
@@ -208,7 +210,8 @@ func (f *fake) emit(id string) {
 func (f *fake) run(pod, container string, n int) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	id := fmt.Sprintf("%s-%s-%d-%d", pod, container, n, len(f.asked))
+	f.made++
+	id := fmt.Sprintf("%s-%s-%d-%d", pod, container, n, f.made)
 	now := time.Now().UnixNano()
 	f.containers[id] = &runtimeapi.ContainerStatus{
 		Id: id, Metadata: &runtimeapi.ContainerMetadata{Name: container, Attempt: uint32(n)}, State: runtimeapi.ContainerState_CONTAINER_RUNNING,
