@@ -87,6 +87,15 @@ func (p *Follower) Quiet(now time.Time) {
 // Pending tells whether something is being read that is not complete.
 func (p *Follower) Pending() bool { return p.open != nil || p.oom.pending }
 
+// Holds tells whether there will be something to hand out even if no line comes.
+func (p *Follower) Holds() bool { return p.Pending() || len(p.held) > 0 }
+
+// End is told when nothing more will come: everything is complete.
+func (p *Follower) End() {
+	p.finish()
+	p.turn()
+}
+
 // Skipped returns how many lines were not looked at, because there were too many that look like trouble.
 func (p *Follower) Skipped() int64 { return p.skipped }
 

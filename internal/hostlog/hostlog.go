@@ -90,8 +90,7 @@ func Parse(text, node string, taken time.Time) []evidence.Fact {
 	for line := range strings.Lines(text) {
 		p.Add(strings.TrimRight(line, "\r\n"), taken)
 	}
-	p.finish()
-	p.turn()
+	p.End()
 	slices.SortFunc(p.out, func(a, b record) int { return cmp.Compare(a.seq, b.seq) })
 	return p.Facts()
 }
