@@ -67,14 +67,14 @@ func (f *files) close() {
 	}
 }
 
-var errAbsent = errors.New("no such hierarchy")
+var errAbsent = errors.New("no such hierarchy or number")
 
 // read reads a file of a directory into the buffer. The name is a constant of the caller; links are not followed.
 func read(dir *os.File, name string, buffer []byte) ([]byte, error) {
 	if dir == nil {
 		return nil, errAbsent
 	}
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := open(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,17 @@ func read(dir *os.File, name string, buffer []byte) ([]byte, error) {
 		n += got
 	}
 	return buffer[:n], nil
+}
+
+// open opens a file of a directory, over signals.
+func open(dir *os.File, name string) (fd int, err error) {
+	for range 8 {
+		fd, err = unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	return fd, err
 }
 
 // children are the directories in one, as many as are bearable.

@@ -3,10 +3,13 @@
 package usage
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -80,9 +83,11 @@ func (r *Reader) sample(g *group, now time.Time) {
 	if now.Sub(g.limitsAt) >= limitsEvery {
 		g.limits, g.limitsAt = r.source.limits(g.files), now
 	}
-	read, ok := r.source.read(g.files)
-	if !ok {
+	read, err := r.source.read(g.files)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		r.end(g, now)
+	}
+	if err != nil {
 		return
 	}
 	if g.beforeAt.IsZero() {

@@ -44,7 +44,7 @@ func largest(all []consumer, unit string) []string {
 // consumers are the containers that use most of what a level is about; the reader's lock is held.
 func (r *Reader) consumers(level string) []string {
 	var of func(p *point) float64
-	unit := ""
+	var unit string
 	switch level {
 	case "usage.memory", "psi.memory.full":
 		of, unit = func(p *point) float64 { return float64(p.working) / 1024 }, " MiB"

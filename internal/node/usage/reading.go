@@ -48,13 +48,11 @@ func (s *source) number(f *files, name string) (uint64, bool) {
 	return number(b)
 }
 
-// keyed reads a flat-keyed file; false where there is none.
-func (s *source) keyed(f *files, name string, each func(string, uint64)) bool {
-	b, err := read(f.of(name), name, s.buffer)
-	if err == nil {
+// keyed reads a flat-keyed file, if there is one.
+func (s *source) keyed(f *files, name string, each func(string, uint64)) {
+	if b, err := read(f.of(name), name, s.buffer); err == nil {
 		keyed(b, each)
 	}
-	return err == nil
 }
 
 // pressure reads a file of pressure.
@@ -66,18 +64,22 @@ func (s *source) pressure(f *files, name string) pressure {
 	return parsePressure(b)
 }
 
-// read reads everything; false when the group is gone.
-func (s *source) read(f *files) (reading, bool) {
+// read reads everything; it fails with ENOENT or ENODEV when the group is gone.
+func (s *source) read(f *files) (reading, error) {
 	var r reading
-	var ok bool
+	current, each := "memory.usage_in_bytes", s.readLegacy
 	if s.layout.unified {
-		ok = s.readUnified(f, &r)
-	} else {
-		ok = s.readLegacy(f, &r)
+		current, each = "memory.current", s.readUnified
 	}
-	if !ok {
-		return r, false
+	b, err := read(f.memory, current, s.buffer)
+	if err != nil {
+		return r, err
 	}
+	var ok bool
+	if r.current, ok = number(b); !ok {
+		return r, errAbsent
+	}
+	each(f, &r)
 	r.pids, _ = s.number(f, "pids.current")
 	s.keyed(f, "pids.events", func(key string, n uint64) {
 		if key == "max" {
@@ -86,14 +88,11 @@ func (s *source) read(f *files) (reading, bool) {
 	})
 	r.psiCPU, r.psiMemory, r.psiIO = s.pressure(f, "cpu.pressure"), s.pressure(f, "memory.pressure"), s.pressure(f, "io.pressure")
 	r.peak = max(r.peak, r.current)
-	return r, true
+	return r, nil
 }
 
 // readUnified reads what is v2's alone. The root of a container's memory is memory.current, not the sum of its parts.
-func (s *source) readUnified(f *files, r *reading) (ok bool) {
-	if r.current, ok = s.number(f, "memory.current"); !ok {
-		return false
-	}
+func (s *source) readUnified(f *files, r *reading) {
 	r.peak, _ = s.number(f, "memory.peak") // since Linux 5.19
 	inactive := uint64(0)
 	s.keyed(f, "memory.stat", func(key string, n uint64) {
@@ -125,7 +124,6 @@ func (s *source) readUnified(f *files, r *reading) (ok bool) {
 			r.held = n
 		}
 	})
-	return true
 }
 
 // events reads the counters of kills, which are those since the group was made: for a container, since its run began.
@@ -147,10 +145,7 @@ func (s *source) events(f *files, r *reading) {
 }
 
 // readLegacy reads what is v1's alone.
-func (s *source) readLegacy(f *files, r *reading) (ok bool) {
-	if r.current, ok = s.number(f, "memory.usage_in_bytes"); !ok {
-		return false
-	}
+func (s *source) readLegacy(f *files, r *reading) {
 	r.peak, _ = s.number(f, "memory.max_usage_in_bytes")
 	inactive := uint64(0)
 	s.keyed(f, "memory.stat", func(key string, n uint64) {
@@ -181,7 +176,6 @@ func (s *source) readLegacy(f *files, r *reading) (ok bool) {
 			r.held = n / 1000
 		}
 	})
-	return true
 }
 
 // limits reads what the group may have.

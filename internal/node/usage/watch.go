@@ -45,7 +45,7 @@ func (w *watch) dir(d *os.File, name string) int32 {
 
 // file watches a file in a directory for changes, which the kernel tells of cgroup v2's counters of events.
 func (w *watch) file(d *os.File, file, name string) int32 {
-	fd, err := unix.Openat(int(d.Fd()), file, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := open(d, file)
 	if err != nil {
 		return 0
 	}
