@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Level is how much of something the node has left.
+type Level struct {
+	Name  string    `json:"name"`         // "usage.memory", "disk.space": as in facts
+	Of    string    `json:"of,omitempty"` // which one, where there are several: "nodefs", "sda"
+	Used  float64   `json:"used"`         // bytes, processors, a number of things, a percentage, seconds
+	Limit float64   `json:"limit"`        // of the same; 0: there is none
+	Mark  float64   `json:"mark"`         // of the same, from which on it is told; 0: it is never told
+	Over  bool      `json:"over"`         // the mark is passed
+	Since time.Time `json:"since"`        // when it passed the mark, or came back; zero: it never did
+	Text  string    `json:"text"`         // in the words of the source
+	Most  []string  `json:"most,omitempty"`
+}
+
+const (
+	steady  = 2    // readings in a row that must be beyond the mark, or back, before it is told
+	comeway = 0.95 // of the mark below which it counts as back
+)
+
+// A standing is what was told of a level.
+type standing struct {
+	over  bool
+	since time.Time
+	turns int // readings in a row that say otherwise
+}
+
+// turn takes in a reading, and tells whether the mark was passed just now, one way or the other.
+func (s *standing) turn(l *Level, now time.Time) bool {
+	if l.Mark <= 0 {
+		return false
+	}
+	over := l.Used >= l.Mark || s.over && l.Used >= comeway*l.Mark
+	if over == s.over {
+		s.turns = 0
+		return false
+	}
+	if s.turns++; s.turns < steady {
+		return false
+	}
+	s.over, s.since, s.turns = over, now, 0
+	return true
+}
+
+// fact tells that a level passed its mark, or came back.
+func (l *Level) fact(node evidence.Ref, at time.Time) evidence.Fact {
+	name, words := "eased."+l.Name, "back below its mark"
+	if l.Over {
+		name, words = "saturated."+l.Name, "beyond its mark"
+	}
+	text := fmt.Sprintf("%s, %s of %.4g", l.String(), words, l.Mark)
+	if len(l.Most) > 0 {
+		text += "; most by " + strings.Join(l.Most, ", ")
+	}
+	return evidence.Fact{
+		Kind: evidence.Usage, Source: evidence.FromMetric, About: node, At: at.UTC(), Where: "proc", Name: name, Text: text, Value: l.Used,
+	}
+}
+
+// String is one line.
+func (l *Level) String() string {
+	if l.Of == "" {
+		return l.Name + ": " + l.Text
+	}
+	return l.Name + " of " + l.Of + ": " + l.Text
+}
+
+// NodeFacts are the levels that the kubelet tells as well, under the same names and in the same units, with those that
+// are beyond their marks.
+func (r *Reader) NodeFacts() []evidence.Fact {
+	var list []evidence.Fact
+	for _, l := range r.Saturation() {
+		if strings.HasPrefix(l.Name, "usage.") || strings.HasPrefix(l.Name, "psi.") {
+			list = append(list, evidence.Fact{
+				Kind: evidence.Usage, Source: evidence.FromMetric, About: r.options.Node, At: r.machineRead().UTC(), Where: "proc",
+				Name: l.Name, Text: l.Text, Value: l.Used,
+			})
+		}
+		if l.Over {
+			list = append(list, l.fact(r.options.Node, l.Since))
+		}
+	}
+	return list
+}
+
+// Saturation is what the node had left when it was last looked at.
+func (r *Reader) Saturation() []Level {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.machine == nil {
+		return nil
+	}
+	return append([]Level(nil), r.machine.levels...)
+}
+
+func (r *Reader) machineRead() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.machine.read
+}

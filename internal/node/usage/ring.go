@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"math"
+	"time"
+)
+
+// A Sample is what a container used at one moment, or since the sample before it.
+type Sample struct {
+	At         time.Time     `json:"at"`
+	Memory     uint64        `json:"memory"`     // bytes, all that is charged to it
+	WorkingSet uint64        `json:"workingSet"` // bytes, without the file pages that are easily taken back, as the kubelet counts
+	Anon       uint64        `json:"anon"`       // bytes
+	File       uint64        `json:"file"`       // bytes
+	Slab       uint64        `json:"slab"`       // bytes of the kernel; with v1 all of the kernel's
+	Sock       uint64        `json:"sock"`       // bytes
+	Swap       uint64        `json:"swap"`       // bytes
+	Took       time.Duration `json:"took"`       // since the sample before
+	CPU        time.Duration `json:"cpu"`        // of processors, in that time
+	Periods    int           `json:"periods"`    // of the CPU quota, in that time
+	Throttled  int           `json:"throttled"`  // of them
+	PIDs       int           `json:"pids"`
+	OOMKills   int           `json:"oomKills"` // since the run began
+	PSICPU     float64       `json:"psiCPU"`   // percent of the last minute in which something waited for a processor
+	PSIMemory  float64       `json:"psiMemory"`
+	PSIIO      float64       `json:"psiIO"` // these two: in which everything waited
+}
+
+// A point is a Sample as it is kept: 68 bytes, which for 110 containers and ten minutes is less than 1 MiB. Memory is in KiB,
+// time in milliseconds since the reader began.
+type point struct {
+	at, took                                      uint32
+	memory, working, anon, file, slab, sock, swap uint32
+	cpu                                           uint32 // microseconds
+	pids                                          uint32
+	periods, throttled, kills                     uint16
+	psiCPU, psiMemory, psiIO                      uint16
+}
+
+// A ring keeps the newest points. It takes no more room than it has points, up to its most.
+type ring struct {
+	points []point
+	next   int // where the next one goes, once it is full
+	most   int
+}
+
+func (r *ring) add(p point) {
+	if len(r.points) < r.most {
+		r.points = append(r.points, p)
+		return
+	}
+	r.points[r.next] = p
+	r.next = (r.next + 1) % len(r.points)
+}
+
+// all are the points, oldest first.
+func (r *ring) all(each func(p *point)) {
+	for i := range r.points {
+		each(&r.points[(r.next+i)%len(r.points)])
+	}
+}
+
+func (r *ring) last() *point {
+	if len(r.points) == 0 {
+		return nil
+	}
+	return &r.points[(r.next+len(r.points)-1)%len(r.points)]
+}
+
+// pointOf packs a reading and what was before it. A counter that went back, which it never does, counts as unchanged.
+func pointOf(at, took uint32, now, before *reading) point {
+	return point{
+		at: at, took: took,
+		memory: kib(now.current), working: kib(now.workingSet), anon: kib(now.anon), file: kib(now.file),
+		slab: kib(now.slab), sock: kib(now.sock), swap: kib(now.swap),
+		cpu: clip32(since(now.cpu, before.cpu)), pids: clip32(now.pids),
+		periods: clip16(since(now.periods, before.periods)), throttled: clip16(since(now.throttled, before.throttled)),
+		kills:  clip16(now.oomKill),
+		psiCPU: now.psiCPU.some, psiMemory: now.psiMemory.full, psiIO: now.psiIO.full,
+	}
+}
+
+func since(now, before uint64) uint64 { return now - min(now, before) }
+
+func kib(n uint64) uint32 { return clip32(n >> 10) }
+
+func clip32(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
+
+func clip16(n uint64) uint16 { return uint16(min(n, math.MaxUint16)) }
+
+// sample unpacks a point.
+func (p *point) sample(epoch time.Time) Sample {
+	bytes := func(kib uint32) uint64 { return uint64(kib) << 10 }
+	return Sample{
+		At: epoch.Add(time.Duration(p.at) * time.Millisecond), Took: time.Duration(p.took) * time.Millisecond,
+		Memory: bytes(p.memory), WorkingSet: bytes(p.working), Anon: bytes(p.anon), File: bytes(p.file),
+		Slab: bytes(p.slab), Sock: bytes(p.sock), Swap: bytes(p.swap),
+		CPU: time.Duration(p.cpu) * time.Microsecond, Periods: int(p.periods), Throttled: int(p.throttled),
+		PIDs: int(p.pids), OOMKills: int(p.kills),
+		PSICPU: percent(p.psiCPU), PSIMemory: percent(p.psiMemory), PSIIO: percent(p.psiIO),
+	}
+}
+
+func percent(hundredths uint16) float64 { return float64(hundredths) / 100 }

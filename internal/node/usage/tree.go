@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"path"
+	"time"
+)
+
+// A dir is a directory above those of containers, which is watched for new ones.
+type dir struct {
+	files *files
+	level level
+	wd    int32
+	scan  uint32
+	dead  uint64 // of a pod: kills in containers that are gone
+}
+
+// rescan lists everything, and finds what came and went unheard.
+func (r *Reader) rescan(now time.Time) {
+	first := r.scanned.IsZero()
+	r.scanned = now
+	r.scan++
+	budget := mostSearched
+	r.search(r.options.Below, 0, &budget, !first, now)
+	for _, g := range r.groups {
+		if g.scan != r.scan {
+			r.end(g, now)
+		}
+	}
+	for name, d := range r.dirs {
+		if d.scan != r.scan {
+			r.forget(name, d)
+		}
+	}
+}
+
+// search looks for the directory of all pods.
+func (r *Reader) search(name string, depth int, budget *int, born bool, now time.Time) {
+	*budget--
+	if *budget < 0 {
+		return
+	}
+	here, err := r.root.Open(path.Join(r.source.layout.memory, name))
+	if err != nil {
+		return
+	}
+	names, err := children(here)
+	_ = here.Close()
+	if err != nil {
+		return
+	}
+	for _, child := range names {
+		switch of, _ := levelOf(child); {
+		case of == kubepods:
+			r.visit(path.Join(name, child), of, born, now)
+		case of == strange && depth < mostDepth && mayHold(child):
+			r.search(path.Join(name, child), depth+1, budget, born, now)
+		}
+	}
+}
+
+// visit watches a directory and takes in what is below it. It is watched before it is listed, so that nothing is missed.
+func (r *Reader) visit(name string, of level, born bool, now time.Time) {
+	d := r.dirs[name]
+	if d == nil {
+		if len(r.dirs) >= mostGroups {
+			r.lost++
+			return
+		}
+		f, err := r.source.layout.open(r.root, name)
+		if err != nil {
+			return
+		}
+		d = &dir{files: f, level: of}
+		r.dirs[name] = d
+		if r.watch != nil {
+			d.wd = r.watch.dir(f.memory, name)
+		}
+		defer r.begin(d, name)
+	}
+	d.scan = r.scan
+	names, err := children(d.files.memory)
+	if err != nil {
+		return
+	}
+	for _, child := range names {
+		r.child(d, name, child, born, now)
+	}
+}
+
+// child takes in one directory of another.
+func (r *Reader) child(d *dir, parent, name string, born bool, now time.Time) {
+	switch of, _ := levelOf(name); {
+	case of == container && d.level == pod:
+		r.add(path.Join(parent, name), born, now)
+	case of > d.level && of < container:
+		r.visit(path.Join(parent, name), of, born, now)
+	}
+}
+
+// begin notes how many kills a pod had before, in containers that are gone.
+func (r *Reader) begin(d *dir, name string) {
+	if d.level != pod || !r.source.layout.unified {
+		return
+	}
+	var all reading
+	r.source.events(d.files, &all)
+	live := uint64(0)
+	for _, g := range r.groups {
+		if g.parent == name {
+			live += g.before.oomKill
+		}
+	}
+	d.dead = since(all.oomKill, live)
+}
+
+// forget lets go of a directory that is gone.
+func (r *Reader) forget(name string, d *dir) {
+	delete(r.dirs, name)
+	if r.watch != nil && d.wd != 0 {
+		r.watch.remove(d.wd)
+	}
+	d.files.close()
+}
+
+// heard takes in what inotify says.
+func (r *Reader) heard(events []event, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		if e.lost {
+			r.rescan(now)
+			return
+		}
+		name := r.watch.names[e.wd]
+		if g := r.groups[name]; g != nil {
+			r.changed(g, now)
+			continue
+		}
+		d := r.dirs[name]
+		if d == nil || !plain(e.name) {
+			continue
+		}
+		switch {
+		case e.made:
+			r.child(d, name, e.name, true, now)
+		case e.gone:
+			r.gone(path.Join(name, e.name), now)
+		}
+	}
+}
+
+// plain tells whether a name is one of a directory's own.
+func plain(name string) bool {
+	return name != "" && name != "." && name != ".." && path.Base(name) == name
+}
+
+// changed reads the counters of kills of a group, which the kernel says have changed.
+func (r *Reader) changed(g *group, now time.Time) {
+	read := g.before
+	if r.source.events(g.files, &read); read.oomKill < g.before.oomKill {
+		return
+	}
+	g.before.oom, g.before.oomKill, g.before.oomGroup, g.before.knowsKills = read.oom, read.oomKill, read.oomGroup, read.knowsKills
+	r.place(g)
+	r.tellKills(g, now)
+}
+
+// gone takes in that a directory has vanished.
+func (r *Reader) gone(name string, now time.Time) {
+	if g := r.groups[name]; g != nil {
+		r.end(g, now)
+	}
+	if d := r.dirs[name]; d != nil {
+		for _, g := range r.groups {
+			if g.parent == name {
+				r.end(g, now)
+			}
+		}
+		r.forget(name, d)
+	}
+}

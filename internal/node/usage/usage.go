@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usage samples what the containers of a node use, by their control groups, and what the node itself has left.
+// It keeps the last ten minutes of each container; when its control group vanishes, the run has ended, and these minutes
+// are told as facts about it. What is full on the node is told when it passes a mark, with who uses most of it.
+package usage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+const (
+	defaultEvery   = 5 * time.Second
+	defaultKeep    = 10 * time.Minute
+	defaultMachine = 15 * time.Second
+	beat           = time.Second      // at which the reader wakes: containers younger than a sample's time are sampled at each
+	rescanEvery    = time.Minute      // against what inotify lost
+	limitsEvery    = 30 * time.Second // limits are changed in place since Kubernetes 1.27 (KEP-1287)
+	unplacedFor    = 15 * time.Second // for so long a group is kept whose container the runtime has not told of
+	mostGroups     = 1024             // a kubelet has 110 pods unless told otherwise
+	mostChildren   = 4096             // of a directory
+	mostEnded      = 64               // runs that ended, whose samples can be asked for
+	mostDepth      = 4                // of directories above that of all pods: /docker/ID/kubelet.slice/kubelet-kubepods.slice
+	mostSearched   = 2000             // of them
+)
+
+// Options are what a Reader needs.
+type Options struct {
+	Cgroup string // where the host's /sys/fs/cgroup is mounted
+	Below  string // the directory in it to look below, as of a node that is itself a container; empty: everywhere
+
+	Every time.Duration // between samples of a container; 0: 5 s
+	Keep  time.Duration // how much of the past is kept of each; 0: 10 minutes
+
+	Node    evidence.Ref                                         // that the agent runs on
+	Tell    func(record.Entry)                                   // takes what there is to tell, and does not block
+	Place   func(string) (ref evidence.Ref, uid string, ok bool) // says whose a control group is, by its path from the root
+	Machine MachineOptions                                       // empty: the node itself is not looked at
+	Now     func() time.Time                                     // nil: time.Now
+}
+
+// A Reader samples. It is made by New.
+type Reader struct {
+	options Options
+	root    *os.Root
+	source  source
+	watch   *watch // nil where there is no inotify: then the directories are listed at each sample
+	machine *machine
+
+	mu      sync.Mutex // of all below
+	epoch   time.Time
+	groups  map[string]*group // by path
+	dirs    map[string]*dir   // by path
+	ended   []*group          // newest last
+	late    []*group          // ended, and it is not known yet whose they were
+	scan    uint32            // the number of the last full scan
+	scanned time.Time
+	sampled time.Time
+	lost    int64 // groups that were not kept because there were too many, or whose container was never known
+}
+
+// New checks the options and opens the root.
+func New(o Options) (*Reader, error) {
+	if o.Tell == nil || o.Place == nil || o.Node.Kind != "Node" {
+		return nil, errors.New("usage: Tell, Place and Node must be set")
+	}
+	if o.Every < 0 || o.Keep < 0 {
+		return nil, errors.New("usage: a time is negative")
+	}
+	if o.Every == 0 {
+		o.Every = defaultEvery
+	}
+	if o.Keep == 0 {
+		o.Keep = defaultKeep
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	root, err := os.OpenRoot(o.Cgroup)
+	if err != nil {
+		return nil, fmt.Errorf("open the control groups: %w", err)
+	}
+	l, err := layoutOf(root)
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	r := &Reader{
+		options: o, root: root, source: source{l, make([]byte, maxFile)}, epoch: o.Now(),
+		groups: map[string]*group{}, dirs: map[string]*dir{},
+	}
+	if r.machine, err = newMachine(o); err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Run samples until the context ends.
+func (r *Reader) Run(ctx context.Context) error {
+	w, err := newWatch()
+	if err != nil {
+		return fmt.Errorf("watch the control groups: %w", err)
+	}
+	r.watch = w
+	defer r.close()
+	events := make(chan []event, 4)
+	go w.read(ctx, events)
+	timer := time.NewTicker(beat)
+	defer timer.Stop()
+	r.tick(r.options.Now())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case batch := <-events:
+			r.heard(batch, r.options.Now())
+		case <-timer.C:
+			r.tick(r.options.Now())
+		}
+	}
+}
+
+// close lets go of everything that is open. What was sampled can still be asked for.
+func (r *Reader) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.watch != nil {
+		r.watch.close()
+	}
+	for _, g := range r.groups {
+		g.files.close()
+	}
+	for _, d := range r.dirs {
+		d.files.close()
+	}
+	_ = r.root.Close()
+}
+
+// tick does what is due.
+func (r *Reader) tick(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := now.Sub(r.sampled) >= r.options.Every-beat/2
+	if r.scanned.IsZero() || now.Sub(r.scanned) >= rescanEvery || all && (r.watch == nil || len(r.dirs) == 0) {
+		r.rescan(now)
+	}
+	if all {
+		r.sampled = now
+	}
+	for _, g := range r.groups {
+		if (all || now.Sub(g.first) < r.options.Every) && !g.beforeAt.Equal(now) {
+			r.sample(g, now)
+		}
+	}
+	r.placeLate(now)
+	if r.machine != nil {
+		r.machine.tick(now, r.consumers)
+	}
+}
+
+// tell tells a fact about a run or a pod.
+func (r *Reader) tell(uid string, f evidence.Fact) {
+	r.options.Tell(record.Entry{PodUID: uid, Fact: &f})
+}
+
+// Samples are what is known of the last ten minutes of a container: of the run that is named, or of the newest one.
+func (r *Reader) Samples(of evidence.Ref) []Sample {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found *group
+	consider := func(g *group) {
+		if g.placed && g.ref.InAttempt(of.Attempt) == of && (of.Attempt == evidence.NoAttempt || of.Attempt == g.ref.Attempt) &&
+			(found == nil || g.ref.Attempt >= found.ref.Attempt) {
+			found = g
+		}
+	}
+	for _, g := range r.ended {
+		consider(g)
+	}
+	for _, g := range r.groups {
+		consider(g)
+	}
+	if found == nil {
+		return nil
+	}
+	samples := make([]Sample, 0, len(found.ring.points))
+	found.ring.all(func(p *point) { samples = append(samples, p.sample(r.epoch)) })
+	return samples
+}

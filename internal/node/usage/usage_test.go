@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+var (
+	noon  = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	node  = evidence.RefTo("Node", "", "n1")
+	ref   = evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(3)
+	id    = strings.Repeat("0a", 32)
+	other = strings.Repeat("0b", 32)
+)
+
+const (
+	uid   = "3b0e1c52-7f8a-4d7e-9a51-0c2f7b6d9e10"
+	inPod = "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod3b0e1c52_7f8a_4d7e_9a51_0c2f7b6d9e10.slice"
+)
+
+// A world is a tree of files as the kernel's, a clock, and what was told.
+type world struct {
+	t    *testing.T
+	root string
+	now  time.Time
+
+	mu    sync.Mutex
+	told  []evidence.Fact
+	heard chan evidence.Fact
+	known map[string]evidence.Ref // by id
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{
+		t: t, root: t.TempDir(), now: noon, heard: make(chan evidence.Fact, 100),
+		known: map[string]evidence.Ref{id: ref, other: ref.InContainer("side").InAttempt(0)},
+	}
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	name = filepath.Join(w.root, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) remove(name string) {
+	w.t.Helper()
+	if err := os.RemoveAll(filepath.Join(w.root, name)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) place(group string) (evidence.Ref, string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, id := levelOf(path.Base(group))
+	ref, ok := w.known[id]
+	return ref, uid, ok && strings.HasPrefix(group, "/")
+}
+
+func (w *world) tell(e record.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.Fact.About.Kind == "Pod" && e.PodUID != uid {
+		w.t.Errorf("%v is about no pod", e.Fact)
+	}
+	w.told = append(w.told, *e.Fact)
+	w.heard <- *e.Fact
+}
+
+func (w *world) reader(o MachineOptions) *Reader {
+	w.t.Helper()
+	r, err := New(Options{Cgroup: w.root, Node: node, Tell: w.tell, Place: w.place, Now: func() time.Time { return w.now }, Machine: o})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(r.close)
+	return r
+}
+
+// texts are what was told since the last time, "name value: text".
+func (w *world) texts() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []string
+	for _, f := range w.told {
+		all = append(all, fmt.Sprintf("%s %s %.6g: %s", f.About, f.Name, f.Value, f.Text))
+	}
+	w.told = nil
+	return strings.Join(all, "\n")
+}
+
+// use writes the files of a group of v2.
+func (w *world) use(group string, memory, kills, cpu, periods, throttled int) {
+	w.t.Helper()
+	for name, text := range map[string]string{
+		"memory.current": fmt.Sprintln(memory), "memory.peak": fmt.Sprintln(memory + 4096), "memory.max": "268435456\n",
+		"memory.stat":   fmt.Sprintf("anon %d\nfile 8192\nslab 100\ninactive_file 4096\n", memory-8192),
+		"memory.events": fmt.Sprintf("low 0\nhigh 0\nmax 9\noom 1\noom_kill %d\noom_group_kill 0\n", kills),
+		"cpu.stat":      fmt.Sprintf("usage_usec %d\nuser_usec 1\nnr_periods %d\nnr_throttled %d\nthrottled_usec 5\n", cpu, periods, throttled),
+		"cpu.max":       "50000 100000\n", "pids.current": "7\n", "pids.max": "max\n", "pids.events": "max 0\n",
+		"cpu.pressure":    "some avg10=0.00 avg60=12.34 avg300=0.00 total=5\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+		"memory.pressure": "some avg10=0.00 avg60=1.00 avg300=0.00 total=5\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+	} {
+		w.write(path.Join(group, name), text)
+	}
+}
+
+func TestARunEnds(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "cpu memory pids\n")
+	w.write(inPod+"/memory.events", "oom_kill 0\n")
+	group := inPod + "/cri-containerd-" + id + ".scope"
+	w.use(group, 100<<20, 0, 1e6, 100, 0)
+	r := w.reader(MachineOptions{})
+	for i := range 13 {
+		r.tick(w.now)
+		w.now = w.now.Add(5 * time.Second)
+		w.use(group, (100+i+1)<<20, 0, 1e6*(i+2), 100+50*(i+1), 20*(i+1))
+	}
+	if got := w.texts(); got != "" {
+		t.Errorf("told while nothing happened:\n%s", got)
+	}
+	samples := r.Samples(ref)
+	if len(samples) != 13 || samples[12].Memory != 112<<20 || samples[12].CPU != time.Second || samples[12].Took != 5*time.Second || samples[12].PSICPU != 12.34 {
+		t.Errorf("samples: %+v", samples)
+	}
+	w.remove(group)
+	r.tick(w.now)
+	const about = "pod/web-0[app]#3 "
+	want := about + "memory.peak 1.17445e+08: memory.peak 117444608 of memory.max 268435456\n" +
+		about + "memory.last 1.17441e+08: memory.current 117440512 of memory.max 268435456 (anon 117432320, file 8192, slab 100, sock 0, swap 0)\n" +
+		about + "usage.memory 1.17436e+08: workingSetBytes 117436416 at 2026-01-02T12:01:00Z\n" +
+		about + "memory.growth 209715: working set +209715 bytes a second in 13 samples of the last 1m0s\n" +
+		about + "usage.cpu 0.2: 0.200 processors in the last 60s of a quota of 0.5\n" +
+		about + "cpu.throttled 0.4: nr_throttled 240 of nr_periods 600 in 13 samples of the last 1m0s\n" +
+		about + "psi.cpu.some 12.34: avg60 12.34, the highest in 13 samples of the last 1m0s\n" +
+		about + "pids.peak 7: pids.current at most 7\n" +
+		about + "memory.oom-kills 0: oom_kill 0, as read 5s before the end was seen"
+	if diff := cmp.Diff(want, w.texts()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if again := r.Samples(ref.InAttempt(evidence.NoAttempt)); !slices.Equal(again, samples) {
+		t.Errorf("after its end the samples are %v", again)
+	}
+}
