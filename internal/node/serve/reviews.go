@@ -40,16 +40,13 @@ type API struct {
 	client    *http.Client
 }
 
-// accountDir is where a ServiceAccount is mounted unless told otherwise.
-const accountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-// InCluster is the API server of the pod that the agent runs in.
-func InCluster(getenv func(string) string) (*API, error) {
+// InCluster is the address of the API server of the cluster that the agent's pod is in.
+func InCluster(getenv func(string) string) (string, error) {
 	host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" {
-		return nil, errors.New("KUBERNETES_SERVICE_HOST is not set: the agent runs in a pod, or is told the API server's address")
+		return "", errors.New("KUBERNETES_SERVICE_HOST is not set: run the agent in a pod, or say where the API server is by --api-server")
 	}
-	return NewAPI("https://"+net.JoinHostPort(host, cmp.Or(port, "443")), accountDir), nil
+	return "https://" + net.JoinHostPort(host, cmp.Or(port, "443")), nil
 }
 
 // NewAPI is an API server at an address, with the folder of a ServiceAccount's token and authority.

@@ -22,15 +22,15 @@ type file struct {
 	fd      int // -1: put aside, complete up to pos
 	gzipped bool
 	gz      *gzip.Reader
-	mark            // where the reading is
-	skip    int64   // of a compressed file: what was read of it before it was compressed
-	copied  *file   // the file that this one is a copy of, and which gives the same bytes better
-	copyGen int     // its gen then
-	claimed bool    // it was a copy, and gives the rest of what was truncated
-	again   bool    // it has nothing that was not had from another one
-	gen     int     // how often it was truncated
-	gone    bool    // it has no name any more
-	eof     bool    // the last look found nothing new
+	mark          // where the reading is
+	skip    int64 // of a compressed file: what was read of it before it was compressed
+	copied  *file // the file that this one is a copy of, and which gives the same bytes better
+	copyGen int   // its gen then
+	claimed bool  // it was a copy, and gives the rest of what was truncated
+	again   bool  // it has nothing that was not had from another one
+	gen     int   // how often it was truncated
+	gone    bool  // it has no name any more
+	eof     bool  // the last look found nothing new
 	grew    time.Time
 	due     time.Time
 	pause   time.Duration

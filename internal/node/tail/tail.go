@@ -77,10 +77,10 @@ const (
 	headSize   = 64 << 10  // kept of the beginning of a run
 	endSize    = 256 << 10 // and of its end
 	chunkSize  = 256 << 10
-	overlap    = 32        // bytes read again, to see whether they are still the same
-	farBehind  = 1 << 20   // a file may be shed that has more than this unread
-	maxEntries = 4096      // in one directory
-	maxOpen    = 4096      // files
+	overlap    = 32      // bytes read again, to see whether they are still the same
+	farBehind  = 1 << 20 // a file may be shed that has more than this unread
+	maxEntries = 4096    // in one directory
+	maxOpen    = 4096    // files
 	busy       = 250 * time.Millisecond
 	idle       = 2 * time.Second
 	relist     = time.Minute // all directories are listed so often, whatever inotify said
