@@ -89,23 +89,32 @@ func Run(ctx context.Context, c Config, getenv func(string) string, log *slog.Lo
 	a.server, err = serve.New(serve.Options{
 		Node: c.Node, Listen: c.Listen, Cert: c.Cert, Key: c.Key, API: api, Sources: a.sources(), Log: log,
 	})
-	if err != nil {
-		return errors.Join(err, a.ring.Close())
+	if err == nil {
+		err = a.work(ctx)
 	}
+	return errors.Join(err, a.ring.Close())
+}
+
+// work starts what is switched on, serves, and returns when all of it has ended.
+func (a *agent) work(ctx context.Context) error {
+	listener, err := a.server.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	s := a.ring.Stats()
+	a.log.Info("the agent runs", "node", a.c.Node, "listen", listener.Addr().String(), "features", strings.Join(a.c.Features, ","), "first", s.First, "next", s.Next)
 	ctx, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	for _, f := range a.all() {
-		if slices.Contains(c.Features, f.name) {
+		if slices.Contains(a.c.Features, f.name) {
 			a.features.set(f.name, starting)
 			group.Go(func() { a.features.keep(ctx, f) })
 		}
 	}
-	s := a.ring.Stats()
-	log.Info("the agent runs", "node", c.Node, "listen", c.Listen, "features", strings.Join(c.Features, ","), "first", s.First, "next", s.Next)
-	err = a.server.Run(ctx)
+	err = a.server.Serve(ctx, listener)
 	stop()
 	group.Wait()
-	return errors.Join(err, a.ring.Close())
+	return err
 }
 
 func apiServer(c Config, getenv func(string) string) (*serve.API, error) {

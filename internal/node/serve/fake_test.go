@@ -10,7 +10,7 @@ import (
 	"encoding/pem"
 	"io"
 	"iter"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,7 +44,9 @@ func newAPI(t *testing.T) (*fakeAPI, *API) {
 		"nobody": {"get nodefacts.kubeinquest.io/n2"},
 		"scrape": {"get /metrics"},
 	}}
-	server := httptest.NewTLSServer(f)
+	server := httptest.NewUnstartedServer(f)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	server.StartTLS()
 	t.Cleanup(server.Close)
 	f.write("token", "the agent's own\n")
 	f.write("ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
@@ -235,14 +237,14 @@ type served struct {
 
 func start(t *testing.T, api *API, from Sources, change func(*Server)) *served {
 	t.Helper()
-	s, err := New(Options{Node: "n1", API: api, Sources: from})
+	s, err := New(Options{Node: "n1", Listen: "127.0.0.1:0", API: api, Sources: from})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {
 		change(s)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := s.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,17 +98,15 @@ func TestSlowClients(t *testing.T) {
 		long.add(record.Entry{Fact: &evidence.Fact{About: evidence.RefTo("Node", "", "n1"), Text: strings.Repeat("x", 20<<10)}})
 	}
 	from.Read, from.Span = long.read, long.span
-	s := start(t, api, from, func(s *Server) {
-		s.http.ReadHeaderTimeout, s.slowest = 50*time.Millisecond, 50*time.Millisecond
-		s.pace.rate = 1 << 40
-	})
-	silent := s.dial()
+	impatient := start(t, api, from, func(s *Server) { s.http.ReadHeaderTimeout = 500 * time.Millisecond })
+	silent := impatient.dial()
 	if _, err := io.WriteString(silent, "GET /healthz HTTP/1.1\r\nX"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, silent); err != nil && !errors.Is(err, net.ErrClosed) {
 		t.Logf("it ends with %v", err)
 	}
+	s := start(t, api, from, func(s *Server) { s.slowest, s.pace.rate = 50*time.Millisecond, 1<<40 })
 	deaf := s.dial()
 	if _, err := io.WriteString(deaf, "GET /v1/entries HTTP/1.1\r\nHost: x\r\nInquest-Token: admin\r\n\r\n"); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ type Server struct {
 	sent    int64
 }
 
-// New makes a server; Run starts it.
+// New makes a server.
 func New(o Options) (*Server, error) {
 	if o.Node == "" || o.API == nil {
 		return nil, errors.New("a server needs the name of its node and an API server to ask")
@@ -133,17 +133,17 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Run serves until the context ends.
-func (s *Server) Run(ctx context.Context) error {
+// Listen opens the port. Serve is to be called next.
+func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.o.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.o.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w", s.o.Listen, err)
 	}
-	return s.Serve(ctx, listener)
+	return listener, nil
 }
 
-// Serve is Run on a listener that is there already.
+// Serve answers on a port until the context ends, and closes it.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	stop := context.AfterFunc(ctx, func() {
