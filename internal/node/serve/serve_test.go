@@ -11,12 +11,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -273,5 +276,27 @@ func TestOwnKeyPair(t *testing.T) {
 	}
 	if diff := cmp.Diff("get pods/log in namespace shop", logRight("shop").String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRole: what is deployed grants the agent what it asks for, and nothing else.
+func TestRole(t *testing.T) {
+	data, err := os.ReadFile("../../../deploy/agent/agent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var granted []string
+	for doc := range strings.SplitSeq(string(data), "\n---\n") {
+		var role rbacv1.ClusterRole
+		if err := yaml.Unmarshal([]byte(doc), &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			granted = append(granted, fmt.Sprintf("%s %s/%s%s", rule.Verbs, rule.APIGroups, rule.Resources, rule.ResourceNames))
+		}
+	}
+	want := []string{"[create] [authentication.k8s.io]/[tokenreviews][]", "[create] [authorization.k8s.io]/[subjectaccessreviews][]"}
+	if diff := cmp.Diff(want, granted); diff != "" {
+		t.Errorf("(-asked +granted):\n%s", diff)
 	}
 }
