@@ -316,7 +316,7 @@ func (h *hearing) missed(e *record.Entry) {
 		return
 	}
 	h.facts = append(h.facts, evidence.Fact{
-		Kind: evidence.Host, Source: evidence.FromRuntime, About: e.Gap.About, At: e.Gap.To, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
+		Kind: cmp.Or(kind, evidence.Host), Source: evidence.FromRuntime, About: e.Gap.About, At: e.Gap.To, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
 	})
 }
 

@@ -51,6 +51,7 @@ type end struct {
 	spec  corev1.Container
 	names []string
 	class class
+	sent  evidence.Fact // the signal that ended it, as a node's agent traced it; no Name: not known
 }
 
 // endOf reads the end that the pass looks at.
@@ -63,8 +64,9 @@ func readEnd(p *diagnosis.Pass) end {
 	}
 	e.said = e.block.Headline
 	_, ordered := p.Order()
+	e.sent, _ = sentBy(p, e.Attempt)
 	switch {
-	case ordered || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+	case ordered || e.sent.Name != "" && e.sent.Name != byKernel || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked

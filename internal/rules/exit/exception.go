@@ -28,7 +28,7 @@ one that ran.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: reasons,
 	Run: func(p *diagnosis.Pass) {

@@ -46,6 +46,8 @@ var Rules = []*diagnosis.Rule{
 	ChildEnded,
 	Hung,
 	LastWords,
+	OwnAccord,
+	RuntimeOrder,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.
