@@ -54,6 +54,7 @@ that the loss shows.
 			f.Facts = append(f.Facts, k.Fact)
 		}
 		withLimit(p, &f, limitOf(p))
+		unsure(&f, last, diagnosis.Possible)
 		p.Report(f)
 	},
 }

@@ -45,9 +45,7 @@ kernel kills.
 			Message: fmt.Sprintf("container %s was killed by the kernel because its node %shad no memory left", d.Of.Container, spaced(p.NodeName())),
 			Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Give %s a memory request near to what it takes, and the pods of the node that grow a limit", d.Of.Container), Command: "kubectl top pods -A --sort-by=memory"}},
 		}
-		for _, e := range d.system {
-			f.Facts = append(f.Facts, e.Fact())
-		}
+		d.citeSystem(p, &f)
 		if len(d.kills) > 0 {
 			f.Confidence = diagnosis.Certain
 		} else if len(d.system) == 0 { // and then it has no limit, nor its pod
@@ -60,6 +58,8 @@ kernel kills.
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
+		d.unsure(&f)
+		d.afterOrder(&f)
 		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},

@@ -37,7 +37,7 @@ services. A warning (ProbeWarning) is no failure: a redirect to another host cou
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec | evidence.Logs,
+	Also:   evidence.Spec | evidence.Logs | evidence.Host,
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,
