@@ -23,7 +23,8 @@ is the cause; this finding only says how the end came.
 **How it is told from its look-alikes.** The kubelet's Killing Event carries the time of the order, and the status the time
 of the end: what lies between is the grace period (terminationGracePeriodSeconds of the probe, else of the pod, 30 s by
 default). Where the order was not recorded, and the pod was evicted or deleted before the end, it was the pod's end, and the
-finding is likely. A kill by the kernel has the reason OOMKilled. A SIGKILL without any order of the kubelet came from elsewhere.
+finding is likely. A kill by the kernel has the reason OOMKilled, or is in
+the node's log; with the label alone, which counts earlier kills as well, the finding is likely once the grace period is over. A SIGKILL without any order of the kubelet came from elsewhere.
 
 **What to do.** Remedy the cause. That the process ignores SIGTERM costs a grace period at every restart and deletion and
 loses requests: handle SIGTERM, start the program with exec so that it and not a shell is process 1, or add an init.
