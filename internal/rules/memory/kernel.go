@@ -111,8 +111,8 @@ func (k kill) level() level {
 // hits tells whether the killed process was in that run of a container: by the container's id where both are known, else
 // by the pod that the fact is about, and the time.
 func (k kill) hits(a evidence.Attempt, id string) bool {
-	if id != "" && containerID.MatchString(k.cgroup) {
-		return k.in(id)
+	if in := containerID.FindAllString(k.cgroup, -1); len(in) > 0 && id != "" { // the last: the node may be a container itself
+		return in[len(in)-1] == id
 	}
 	other := k.About.Object() != a.Of.Object() || k.About.Container != "" && k.About.Container != a.Of.Container
 	return !other && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))

@@ -62,17 +62,16 @@ the system, and let the kubelet evict earlier than the kernel kills.
 	},
 }
 
-// endNear returns the end of a container of the node by SIGKILL in the seconds of an Event, the nearest.
-func endNear(p *diagnosis.Pass, at time.Time) (end evidence.Attempt, ok bool) {
+// endNear returns an end of a container of the node by SIGKILL in the seconds of an Event.
+func endNear(p *diagnosis.Pass, at time.Time) (evidence.Attempt, bool) {
 	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
 		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
-			away := a.Finished.Sub(at).Abs()
-			if a.ExitCode == 137 && away <= around && (!ok || away < end.Finished.Sub(at).Abs()) {
-				end, ok = a, true
+			if a.ExitCode == 137 && a.Finished.Sub(at).Abs() <= around {
+				return a, true
 			}
 		}
 	}
-	return end, ok
+	return evidence.Attempt{}, false
 }
 
 // nodeKills returns the kernel's records of kills that were not for one container's or pod's limit, or the kubelet's

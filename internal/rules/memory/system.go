@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,19 +47,17 @@ func victimOf(e evidence.Event) string {
 // another container fits as well, or that the container has a limit which it may have been at, and that the victim's name is none that it
 // would give.
 func (d *death) citeSystem(p *diagnosis.Pass, f *diagnosis.Finding) {
-	sure, named := diagnosis.Confidence(0), false
 	for _, s := range d.system {
 		f.Facts = append(f.Facts, s.Event.Fact())
-		sure, named = max(sure, s.sure), named || s.named
 	}
 	if len(d.kills) > 0 || len(d.system) == 0 {
 		return
 	}
-	if sure == diagnosis.Possible {
+	if !slices.ContainsFunc(d.system, func(s systemKill) bool { return s.sure > diagnosis.Possible }) {
 		f.Confidence = diagnosis.Possible
 		f.Message += "; the node's Event tells of one kill, and more than one container of the pod ended with it"
 	}
-	if d.Reason == "OOMKilled" && d.limit != nil && !named {
+	if d.Reason == "OOMKilled" && d.limit != nil && !slices.ContainsFunc(d.system, func(s systemKill) bool { return s.named }) {
 		f.Confidence = diagnosis.Possible
 		f.Message = fmt.Sprintf("container %s was killed by the kernel, because its node %shad no memory left or at its own limit of %s", d.Of.Container, spaced(p.NodeName()), d.limit)
 		f.Against = append(f.Against, p.CiteSpec("resources.limits.memory", d.limit))

@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -13,31 +14,29 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// surely says how sure it is that a kill was in a run that it may have been in: certain where the container's id says so or
-// no other container of the pod ran then, likely where of several only this one fits, possible where others fit as well; 0
-// where another fits better.
+// surely says how sure it is that a kill was in a run that it may have been in: certain where no other container of the pod may
+// have had it, likely where of several this one fits best, possible where others fit as well; 0 where another fits better.
 func (k kill) surely(p *diagnosis.Pass, a evidence.Attempt) diagnosis.Confidence {
-	pod, ok := p.Object(a.Of.Object()).(*corev1.Pod)
-	if !ok || k.in(idOf(evidence.ContainerStatus(pod, a.Of.Container), a)) {
-		return diagnosis.Certain
-	}
+	pod := &corev1.Pod{Spec: *p.PodSpec(), Status: *p.PodStatus()}
 	rivals := p.AttemptsOf(a.Of.Object())
-	narrow := func(fits func(evidence.Attempt) bool) {
-		if some := slices.DeleteFunc(slices.Clone(rivals), func(r evidence.Attempt) bool { return !fits(r) }); len(some) > 0 {
-			rivals = some
+	keep := func(fits func(evidence.Attempt) bool) {
+		if slices.ContainsFunc(rivals, fits) {
+			rivals = slices.DeleteFunc(rivals, func(r evidence.Attempt) bool { return !fits(r) })
 		}
 	}
-	narrow(func(r evidence.Attempt) bool {
-		return k.hits(r, idOf(evidence.ContainerStatus(pod, r.Of.Container), r))
-	})
 	shared := func() bool {
 		return slices.ContainsFunc(rivals, func(r evidence.Attempt) bool { return r.Of.Container != a.Of.Container })
 	}
+	keep(func(r evidence.Attempt) bool {
+		return k.hits(r, idOf(evidence.ContainerStatus(pod, r.Of.Container), r))
+	})
 	alone := !shared()
-	narrow(k.ended)
-	narrow(func(r evidence.Attempt) bool { return k.ended(r) && r.ExitCode == 137 })
-	narrow(func(r evidence.Attempt) bool { return k.ended(r) && r.Reason == "OOMKilled" })
-	narrow(func(r evidence.Attempt) bool { return k.fits(evidence.ContainerSpec(pod, r.Of.Container)) })
+	best := 0
+	for _, r := range rivals {
+		best = max(best, k.ended(r))
+	}
+	keep(func(r evidence.Attempt) bool { return k.ended(r) == best })
+	keep(func(r evidence.Attempt) bool { return k.fits(evidence.ContainerSpec(pod, r.Of.Container)) })
 	switch {
 	case !slices.ContainsFunc(rivals, func(r evidence.Attempt) bool { return r.Of == a.Of }):
 		return 0
@@ -49,23 +48,24 @@ func (k kill) surely(p *diagnosis.Pass, a evidence.Attempt) diagnosis.Confidence
 	return diagnosis.Likely
 }
 
-// in tells whether the record names the container of that id, the last of the path: the node may be a container itself.
-func (k kill) in(id string) bool {
-	ids := containerID.FindAllString(k.cgroup, -1)
-	return len(ids) > 0 && ids[len(ids)-1] == id
-}
-
-// ended tells whether a run ended with trouble in the seconds of the kill.
-func (k kill) ended(a evidence.Attempt) bool {
-	return a.Finished.Sub(k.At).Abs() <= slack && (a.ExitCode != 0 || a.Reason == "OOMKilled")
+// ended says how well the end of a run fits a kill: not at all with 0, where it was not in its seconds, or without trouble.
+func (k kill) ended(a evidence.Attempt) int {
+	switch {
+	case a.Finished.Sub(k.At).Abs() > slack:
+	case a.Reason == "OOMKilled":
+		return 3
+	case a.ExitCode == 137:
+		return 2
+	case a.ExitCode != 0:
+		return 1
+	}
+	return 0
 }
 
 // fits tells whether the killed process has a name that a container would give it: its own, its image's, or that of a
 // program in its command line. Others may fit none of them, as a JVM's or that of a worker.
 func (k kill) fits(c *corev1.Container) bool {
-	if c == nil || k.task == "" {
-		return false
-	}
+	c = cmp.Or(c, &corev1.Container{}) // of an ephemeral container none is known
 	image, _, _ := strings.Cut(path.Base(c.Image), ":")
 	for _, word := range slices.Concat([]string{c.Name, image}, c.Command, c.Args) {
 		word = path.Base(word)
