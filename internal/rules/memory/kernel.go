@@ -114,8 +114,8 @@ func (k kill) hits(a evidence.Attempt, id string) bool {
 	if in := containerID.FindAllString(k.cgroup, -1); len(in) > 0 && id != "" { // the last: the node may be a container itself
 		return in[len(in)-1] == id
 	}
-	other := k.About.Object() != a.Of.Object() || k.About.Container != "" && k.About.Container != a.Of.Container
-	return !other && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
+	here := slices.Contains([]evidence.Ref{a.Of.Object(), a.Of.InAttempt(evidence.NoAttempt)}, k.About)
+	return here && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
 }
 
 var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
