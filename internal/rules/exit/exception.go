@@ -44,3 +44,10 @@ one that ran.
 		p.Report(e.finding(p, why, e.readLog(p, "Mend the code that the trace points to, or go back to the last image that did not have it")))
 	},
 }
+
+// exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
+// language's name.
+var exceptions = map[signature.Kind]string{
+	signature.PythonTraceback: "Python", signature.JavaException: "Java", signature.NodeError: "Node.js", signature.DotNet: ".NET",
+	signature.Ruby: "Ruby", signature.Rust: "Rust", signature.PHP: "PHP",
+}
