@@ -5,7 +5,10 @@ package create
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -33,6 +36,7 @@ pkg/kubelet/kubelet.go.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Pod,
 	Needs:    evidence.Status | evidence.Events,
+	Also:     evidence.Spec,
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.VolumeFailed, diagnosis.NodeSaturated, diagnosis.DeviceFailed},
 	Run: func(p *diagnosis.Pass) {
@@ -42,7 +46,7 @@ pkg/kubelet/kubelet.go.
 			return
 		}
 		p.Report(diagnosis.Finding{
-			At: asked(p, e.First), Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
+			At: asked(p, e.First), Confidence: diagnosis.Likely, Facts: append([]evidence.Fact{e.Fact()}, runsOn(p, m[1])...),
 			Message: fmt.Sprintf("the runtime of node %s cannot kill container %s: %s", p.NodeName(), m[1], said(m[2])),
 			Fixes: []diagnosis.Fix{{
 				Title:   fmt.Sprintf("Look on node %s for a process that cannot be killed, and for the mount it waits for; reboot the node if it stays", p.NodeName()),
@@ -54,6 +58,19 @@ pkg/kubelet/kubelet.go.
 
 // unkilled is how the kubelet names the container and quotes the runtime's error.
 var unkilled = regexp.MustCompile(`"KillContainer" for "([^"]+)" with KillContainerError: "((?:[^"\\]|\\.)*)"`)
+
+// runsOn cites that the container is still there: it runs, as its status has it, though its end was asked for.
+func runsOn(p *diagnosis.Pass, container string) []evidence.Fact {
+	st := p.PodStatus()
+	for _, c := range slices.Concat(st.InitContainerStatuses, st.ContainerStatuses) {
+		if c.Name == container && c.State.Running != nil {
+			about := p.About().InContainer(container)
+			where := evidence.StatusPath(p.Object(p.About()).(*corev1.Pod), container) + ".state.running"
+			return []evidence.Fact{cite(about, where, "startedAt "+c.State.Running.StartedAt.UTC().Format(time.RFC3339))}
+		}
+	}
+	return nil
+}
 
 // asked is when the deletion of the pod was asked for, if that was before: the order that cannot be carried out.
 func asked(p *diagnosis.Pass, before time.Time) time.Time {
