@@ -12,7 +12,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // A Bundle is a source of evidence in files: what Files wrote, a support case, a test fixture.
@@ -97,7 +97,7 @@ func (b Bundle) meta() (meta, error) {
 func (m meta) annotate(logs []evidence.Log) {
 	of := map[evidence.Ref]metaLog{}
 	for _, l := range m.Logs {
-		of[l.Of.ref()] = l
+		of[l.Of.Ref()] = l
 	}
 	for i := range logs {
 		logs[i].Missing, logs[i].Masked = of[logs[i].Of].Missing, of[logs[i].Of].Masked
@@ -189,23 +189,11 @@ func readLog(s *evidence.Snapshot, name string, data []byte) error {
 	return nil
 }
 
-// factLine is one line of facts.jsonl.
-type factLine struct {
-	Kind   string    `json:"kind"`
-	Source string    `json:"source"`
-	About  metaRef   `json:"about"`
-	At     time.Time `json:"at"`
-	Where  string    `json:"where"`
-	Text   string    `json:"text"`
-	Name   string    `json:"name,omitempty"`
-	Value  float64   `json:"value,omitempty"`
-}
-
 // readNode reads a file about a node: the facts that Files wrote, or a log as the node has it.
 func readNode(s *evidence.Snapshot, name string, data []byte) error {
 	if strings.HasSuffix(name, ".log") {
 		node := strings.TrimPrefix(path.Base(path.Dir(name)), "_cluster")
-		s.Facts = append(s.Facts, ParseHostLog(string(data), node, s.Taken)...)
+		s.Facts = append(s.Facts, hostFacts(string(data), node, s.Taken)...)
 		return nil
 	}
 	return readFacts(s, name, data)
@@ -214,17 +202,15 @@ func readNode(s *evidence.Snapshot, name string, data []byte) error {
 func readFacts(s *evidence.Snapshot, _ string, data []byte) error {
 	lines := json.NewDecoder(bytes.NewReader(data))
 	for lines.More() {
-		var l factLine
+		var l record.Line
 		if err := lines.Decode(&l); err != nil {
 			return err
 		}
-		source, err := evidence.ParseSource(l.Source)
+		f, err := l.Fact()
 		if err != nil {
 			return err
 		}
-		s.Facts = append(s.Facts, evidence.Fact{
-			Kind: evidence.ParseKind(l.Kind), Source: source, About: l.About.ref(), At: l.At, Where: l.Where, Text: l.Text, Name: l.Name, Value: l.Value,
-		})
+		s.Facts = append(s.Facts, f)
 	}
 	return nil
 }
@@ -298,7 +284,7 @@ func eventFiles(s *evidence.Snapshot, files map[string][]byte) error {
 
 func factFiles(s *evidence.Snapshot, files map[string][]byte) error {
 	for _, f := range s.Facts {
-		line, err := json.Marshal(factLine{f.Kind.String(), f.Source.String(), metaRefOf(f.About), f.At, f.Where, f.Text, f.Name, f.Value})
+		line, err := json.Marshal(record.LineOf(f))
 		if err != nil {
 			return fmt.Errorf("write fact %q: %w", f.Text, err)
 		}

@@ -143,7 +143,7 @@ func (v *visit) ofWorkload(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod
 		if c == nil || !family[string(c.UID)] {
 			return false
 		}
-		if !evidence.Troubled(p.(*corev1.Pod), v.s.Taken) {
+		if !inQuestion(ref, p.(*corev1.Pod), v.s.Taken) {
 			healthy++
 			return healthy <= healthySiblings
 		}
@@ -152,13 +152,13 @@ func (v *visit) ofWorkload(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod
 	if err != nil {
 		v.gap(evidence.Status, ref, v.api.why(ctx, err, "list", "Pod", ref.Namespace))
 	}
-	var troubled []*corev1.Pod
+	var asked []*corev1.Pod
 	for _, pod := range v.keep(objects) {
-		if evidence.Troubled(pod, v.s.Taken) {
-			troubled = append(troubled, pod)
+		if inQuestion(ref, pod, v.s.Taken) {
+			asked = append(asked, pod)
 		}
 	}
-	return troubled, nil
+	return asked, nil
 }
 
 // children reads the controllers below a controller: those that have or want pods, and the newest of those before them.

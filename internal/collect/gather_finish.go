@@ -21,32 +21,23 @@ import (
 // errNothing is the answer to text in which nothing is recognised.
 var errNothing = errors.New("nothing in it is recognised: give what kubectl get -o yaml (or -o json), kubectl describe, get, events, logs or top printed, a node's kernel or kubelet log, a cluster dump, or what inquest collect wrote")
 
-// errLogs is the answer to logs alone. They do not say whether and how a container ended, so there is nothing to explain.
-var errLogs = errors.New("there are only logs: they do not say how a container ended; add what kubectl describe pod or kubectl get pod -o yaml prints")
-
-// nothing tells why there is no answer.
-func (g *gathering) nothing() error {
-	if slices.ContainsFunc(g.logs, func(l pendingLog) bool { return !l.doubtful }) || len(g.skipped) > 0 {
-		return errLogs
-	}
-	return errNothing
-}
-
 // snapshot makes one snapshot of all that was read.
 func (g *gathering) snapshot(now time.Time) (*evidence.Snapshot, error) {
-	if g.bound == 0 && !g.asHostLogs(now) {
-		return nil, g.nothing()
+	if g.bound == 0 && !g.asHostLogs() && !g.onlyLogs() {
+		return nil, errNothing
 	}
 	s := &evidence.Snapshot{Taken: g.taken(now)}
 	g.settle(s.Taken)
 	g.stubs()
 	l := &linker{held: g.held}
 	l.link(g.events)
+	g.strays()
 	g.births()
 	pods := g.pods()
 	g.tellEnds(pods)
 	g.aboutContainers()
 	g.restore(pods)
+	g.podsWords(pods)
 	g.placeLogs(s, pods)
 	g.placeUsage(s)
 	g.placeHosts(s)
@@ -344,6 +335,9 @@ func (g *gathering) gaps(s *evidence.Snapshot) {
 
 func (g *gathering) gapsOf(s *evidence.Snapshot, pod *corev1.Pod, h *held, logged map[evidence.Ref]bool) []evidence.Gap {
 	ref := evidence.RefOf(pod)
+	if h.kinds == 0 {
+		return []evidence.Gap{{Kind: evidence.Status, About: ref, Why: onlyItsLog}}
+	}
 	node := pod.Spec.NodeName
 	var gaps []evidence.Gap
 	for _, gap := range []struct {

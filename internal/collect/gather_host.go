@@ -4,13 +4,14 @@ package collect
 
 import (
 	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/hostlog"
 )
 
 // hostNamed finds the name of the machine in lines of syslog and the journal.
@@ -21,11 +22,7 @@ var hostNamed = regexp.MustCompile(`(?m)^(?:[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|\d
 func (g *gathering) placeHosts(s *evidence.Snapshot) {
 	for _, h := range g.hosts {
 		node := g.nodeOf(h)
-		facts := ParseHostLog(h.text, node, s.Taken)
-		for i := range facts {
-			facts[i].Text, _ = Redact(facts[i].Text)
-		}
-		s.Facts = append(s.Facts, facts...)
+		s.Facts = append(s.Facts, hostFacts(h.text, node, s.Taken)...)
 		s.Has |= evidence.Host | evidence.Node // rules about a node look at its log, too
 		if ref := evidence.RefTo("Node", "", node); g.held[ref] == nil {
 			g.hold(found{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, guessed, 0})
@@ -33,18 +30,35 @@ func (g *gathering) placeHosts(s *evidence.Snapshot) {
 	}
 }
 
-// asHostLogs takes logs for those of a node where there is nothing else and they tell of one: an excerpt need not look
-// like one.
-func (g *gathering) asHostLogs(now time.Time) bool {
-	for _, l := range g.logs {
-		if len(ParseHostLog(l.text, "node", now)) > 0 {
+// asHostLogs takes logs for those of a node where there is nothing else and they look like it.
+func (g *gathering) asHostLogs() bool {
+	g.logs = slices.DeleteFunc(g.logs, func(l pendingLog) bool {
+		is := hostlog.Recognise(l.text)
+		if is {
 			g.hosts = append(g.hosts, hostText{l.name, l.text})
 		}
-	}
-	if len(g.hosts) > 0 {
-		g.logs = nil
-	}
+		return is
+	})
 	return len(g.hosts) > 0
+}
+
+// ofNodes is how files of a node's log are named.
+var ofNodes = regexp.MustCompile(`(?i)dmesg|kern|kubelet|containerd|crio|docker|journal|messages|syslog|node`)
+
+// podsWords takes back what was taken for logs of nodes and is named after a pod: a container can print whatever it likes.
+func (g *gathering) podsWords(pods []*corev1.Pod) {
+	a := newAttributor(pods, nil)
+	g.hosts = slices.DeleteFunc(g.hosts, func(h hostText) bool {
+		pod := a.named(h.name)
+		if pod == nil || ofNodes.MatchString(strings.ReplaceAll(h.name, pod.Name, "")) {
+			return false
+		}
+		end := &tail{max: int(g.logBytes)}
+		_, _ = end.Write([]byte(h.text)) // it cannot fail
+		text, _ := end.text()
+		g.logs = append(g.logs, pendingLog{name: h.name, previous: previousName.MatchString(h.name), text: text})
+		return true
+	})
 }
 
 // nodeOf finds the node that a log is of: by the name of the file, by what its lines say, else the only one.

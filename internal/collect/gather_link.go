@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -193,6 +194,47 @@ func (g *gathering) stubs() {
 			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: about.Container})
 		}
 	}
+}
+
+// onlyItsLog is what is missing of a container of which there is nothing but its log.
+const onlyItsLog = "there is only its log, which does not say whether and how it ended: add what kubectl describe pod or kubectl get pod -o yaml prints"
+
+// onlyLogs tells whether there is a log of a container.
+func (g *gathering) onlyLogs() bool {
+	return slices.ContainsFunc(g.logs, func(l pendingLog) bool { return !l.doubtful })
+}
+
+// strays assumes a pod for each log where nothing tells of any pod: named as the text names it, else after the file.
+func (g *gathering) strays() {
+	if len(g.pods()) > 0 {
+		return
+	}
+	for i := range g.logs {
+		l := &g.logs[i]
+		if l.doubtful || i >= mostStubs {
+			continue
+		}
+		if l.of.Name == "" {
+			l.of = evidence.RefTo("Pod", "", cmp.Or(nameFrom(l.name), "log"))
+		}
+		l.of.Namespace = cmp.Or(l.of.Namespace, metav1.NamespaceDefault)
+		l.of.Container = cmp.Or(l.of.Container, l.of.Name)
+		if g.held[l.of.Object()] == nil {
+			g.hold(found{stub(l.of), guessed, 0})
+		}
+		pod := g.held[l.of.Object()].object.(*corev1.Pod)
+		if evidence.ContainerSpec(pod, l.of.Container) == nil {
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: l.of.Container})
+		}
+	}
+}
+
+// notInName is what the name of a pod has not.
+var notInName = regexp.MustCompile(`[^a-z0-9.-]+`)
+
+// nameFrom makes the name of a pod of that of a file.
+func nameFrom(file string) string {
+	return strings.Trim(notInName.ReplaceAllString(strings.ToLower(baseName(file)), "-"), "-.")
 }
 
 func stub(ref evidence.Ref) evidence.Object {

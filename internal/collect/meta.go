@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // formatVersion is the version of the bundle layout. A reader takes every version up to its own.
@@ -14,66 +15,42 @@ const formatVersion = 1
 
 // meta is meta.yaml: what a bundle holds that is not an object, an Event, a log or a fact.
 type meta struct {
-	Format  int       `json:"format"`
-	Taken   time.Time `json:"taken"`
-	Subject *metaRef  `json:"subject,omitempty"`
-	Asked   []metaRef `json:"asked,omitempty"`
-	Context []metaRef `json:"context,omitempty"`
-	Has     []string  `json:"has"`
-	Gaps    []metaGap `json:"gaps,omitempty"`
-	Absent  []metaRef `json:"absent,omitempty"`
-	Logs    []metaLog `json:"logs,omitempty"`
-}
-
-type metaRef struct {
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
-	Container string `json:"container,omitempty"`
-	Attempt   *int   `json:"attempt,omitempty"`
+	Format  int          `json:"format"`
+	Taken   time.Time    `json:"taken"`
+	Subject *record.Ref  `json:"subject,omitempty"`
+	Asked   []record.Ref `json:"asked,omitempty"`
+	Context []record.Ref `json:"context,omitempty"`
+	Has     []string     `json:"has"`
+	Gaps    []metaGap    `json:"gaps,omitempty"`
+	Absent  []record.Ref `json:"absent,omitempty"`
+	Logs    []metaLog    `json:"logs,omitempty"`
 }
 
 type metaGap struct {
-	Kinds []string `json:"kinds"`
-	About *metaRef `json:"about,omitempty"`
-	Why   string   `json:"why"`
+	Kinds []string    `json:"kinds"`
+	About *record.Ref `json:"about,omitempty"`
+	Why   string      `json:"why"`
 }
 
 // metaLog says what is not in a log's file. A log that is whole and unmasked has none.
 type metaLog struct {
-	Of      metaRef `json:"of"`
-	Missing string  `json:"missing,omitempty"`
-	Masked  int     `json:"masked,omitempty"`
+	Of      record.Ref `json:"of"`
+	Missing string     `json:"missing,omitempty"`
+	Masked  int        `json:"masked,omitempty"`
 }
 
-func metaRefOf(r evidence.Ref) metaRef {
-	m := metaRef{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Container: r.Container}
-	if r.Attempt != evidence.NoAttempt {
-		m.Attempt = &r.Attempt
-	}
-	return m
-}
-
-func (m metaRef) ref() evidence.Ref {
-	r := evidence.RefTo(m.Kind, m.Namespace, m.Name).InContainer(m.Container)
-	if m.Attempt != nil {
-		r.Attempt = *m.Attempt
-	}
-	return r
-}
-
-func metaRefsOf(refs []evidence.Ref) []metaRef {
-	var list []metaRef
+func metaRefsOf(refs []evidence.Ref) []record.Ref {
+	var list []record.Ref
 	for _, r := range refs {
-		list = append(list, metaRefOf(r))
+		list = append(list, record.RefOf(r))
 	}
 	return list
 }
 
-func refsOf(list []metaRef) []evidence.Ref {
+func refsOf(list []record.Ref) []evidence.Ref {
 	var refs []evidence.Ref
 	for _, m := range list {
-		refs = append(refs, m.ref())
+		refs = append(refs, m.Ref())
 	}
 	return refs
 }
@@ -81,20 +58,20 @@ func refsOf(list []metaRef) []evidence.Ref {
 func metaOf(s *evidence.Snapshot) meta {
 	m := meta{Format: formatVersion, Taken: s.Taken, Has: kindNames(s.Has), Asked: metaRefsOf(s.Asked), Absent: metaRefsOf(s.Absent), Context: metaRefsOf(s.Context)}
 	if s.Subject != evidence.Cluster {
-		subject := metaRefOf(s.Subject)
+		subject := record.RefOf(s.Subject)
 		m.Subject = &subject
 	}
 	for _, g := range s.Gaps {
 		mg := metaGap{Kinds: kindNames(g.Kind), Why: g.Why}
 		if g.About != evidence.Cluster {
-			about := metaRefOf(g.About)
+			about := record.RefOf(g.About)
 			mg.About = &about
 		}
 		m.Gaps = append(m.Gaps, mg)
 	}
 	for _, l := range s.Logs {
 		if l.Missing != "" || l.Masked > 0 {
-			m.Logs = append(m.Logs, metaLog{metaRefOf(l.Of), l.Missing, l.Masked})
+			m.Logs = append(m.Logs, metaLog{record.RefOf(l.Of), l.Missing, l.Masked})
 		}
 	}
 	return m
@@ -110,7 +87,7 @@ func (m meta) into(s *evidence.Snapshot) error {
 	}
 	s.Taken, s.Asked, s.Context, s.Absent = m.Taken, refsOf(m.Asked), refsOf(m.Context), refsOf(m.Absent)
 	if m.Subject != nil {
-		s.Subject = m.Subject.ref()
+		s.Subject = m.Subject.Ref()
 	}
 	for _, name := range m.Has {
 		s.Has |= evidence.ParseKind(name)
@@ -121,7 +98,7 @@ func (m meta) into(s *evidence.Snapshot) error {
 			gap.Kind |= evidence.ParseKind(name)
 		}
 		if g.About != nil {
-			gap.About = g.About.ref()
+			gap.About = g.About.Ref()
 		}
 		s.Gaps = append(s.Gaps, gap)
 	}

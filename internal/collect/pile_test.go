@@ -125,6 +125,33 @@ func TestNothingRecognised(t *testing.T) {
 	}
 }
 
+// TestLogsAlone are an answer of their own: what they hold is a pod's that nothing else is known of.
+func TestLogsAlone(t *testing.T) {
+	s, _, err := pileOf(t, map[string]string{"web-0.log": "INFO up\npanic: no luck\n", "My App (previous).txt": "INFO up\nERROR no luck\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := namesOf(s); got != "pod/my-app-previous pod/web-0" || len(s.Logs) != 2 || s.Has != evidence.Logs {
+		t.Errorf("objects are %s, %d logs, has %s", got, len(s.Logs), s.Has)
+	}
+	for _, pod := range evidence.List[*corev1.Pod](s) {
+		if gap, lacks := s.Missing(evidence.Status, evidence.RefOf(pod)); lacks == 0 || gap.Why != onlyItsLog {
+			t.Errorf("what is missing of %s is %q", pod.Name, gap.Why)
+		}
+	}
+}
+
+// TestForgedKernelLog: what is named after a pod is the pod's, whatever it looks like.
+func TestForgedKernelLog(t *testing.T) {
+	kernel := "[  110.000000] VFS: file-max limit 10 reached\n"
+	for name, facts := range map[string]int{"web-0/app.log": 0, "web-0.dmesg": 1, "n1.log": 1} {
+		s, _, err := pileOf(t, map[string]string{"all.yaml": printed, name: kernel})
+		if err != nil || len(s.Facts) != facts || len(s.Logs) != 1-facts {
+			t.Errorf("%s: %d facts, %d logs, error %v", name, len(s.Facts), len(s.Logs), err)
+		}
+	}
+}
+
 func FuzzPile(f *testing.F) {
 	f.Add([]byte(printed))
 	f.Add([]byte(`{"kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}, null]}`))

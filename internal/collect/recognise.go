@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kubeinquest/inquest/internal/hostlog"
 )
 
 // A form is what a file holds, told by its content.
@@ -56,7 +58,7 @@ func recognise(name string, head []byte) form {
 		return formPaste
 	case looksYAML(start):
 		return formYAML
-	case LooksLikeHostLog(text):
+	case hostlog.Recognise(text):
 		return formHost
 	case looksLogged(name, start):
 		return formLog

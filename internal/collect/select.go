@@ -48,13 +48,20 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 		return &narrowed, checkContainer(pod, sel.Container)
 	}
 	for _, pod := range evidence.List[*corev1.Pod](s) {
-		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(area(ref), evidence.RefOf(pod)) && evidence.Troubled(pod, s.Taken) {
+		if belongs.Matches(labels.Set(pod.Labels)) && s.Covers(area(ref), evidence.RefOf(pod)) && inQuestion(ref, pod, s.Taken) {
 			narrowed.Asked = append(narrowed.Asked, evidence.RefOf(pod))
 		}
 	}
 	narrowed.Asked = distinct(append(narrowed.Asked, othersIn(s, ref, belongs)...))
 	narrowed.Context = nodesBeside(s, narrowed.Asked)
 	return &narrowed, nil
+}
+
+// inQuestion tells whether a pod belongs to a question about something larger: one in trouble does, and where a workload
+// is named also one that is not ready yet, as probes fail long before that is trouble to whoever asks about everything.
+func inQuestion(subject evidence.Ref, pod *corev1.Pod, taken time.Time) bool {
+	starts := pod.DeletionTimestamp == nil && (pod.Status.Phase == corev1.PodPending || pod.Status.Phase == corev1.PodRunning) && !isReady(pod)
+	return evidence.Troubled(pod, taken) || workloadKinds[subject.Kind] && starts
 }
 
 // area is where the pods of what is asked about are: those of the control plane are in its namespace.

@@ -34,7 +34,7 @@ func (p *Pass) CiteSpec(path string, value any) evidence.Fact {
 // list returns the name of the list that holds the pass's container.
 func (p *Pass) list() string {
 	isIt := func(c corev1.Container) bool { return c.Name == p.about.Container }
-	if pod := p.pod(); pod != nil && slices.ContainsFunc(pod.Spec.InitContainers, isIt) {
+	if pod := p.of; pod != nil && slices.ContainsFunc(pod.Spec.InitContainers, isIt) {
 		return "initContainers"
 	}
 	return "containers"
@@ -42,7 +42,7 @@ func (p *Pass) list() string {
 
 // StatusPath returns the field path of the status of the pass's container; "" without its pod.
 func (p *Pass) StatusPath() string {
-	if pod := p.pod(); pod != nil {
+	if pod := p.of; pod != nil {
 		return evidence.StatusPath(pod, p.about.Container)
 	}
 	return ""

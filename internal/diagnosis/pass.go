@@ -56,9 +56,11 @@ func (p *Pass) Log() evidence.Log {
 	if p.rule.Scope == Attempt {
 		return p.attempt.Log
 	}
-	for _, a := range slices.Backward(p.snapshot.Attempts(p.about)) {
-		if a.Log.Text != "" {
-			return a.Log
+	logs := p.snapshot.Logs // in order; of a container of which only its log is known, there is no attempt; of few runs there is a log
+	after, _ := slices.BinarySearchFunc(logs, p.about.InAttempt(1<<31), func(l evidence.Log, of evidence.Ref) int { return l.Of.Compare(of) })
+	for _, l := range slices.Backward(logs[max(0, after-4):after]) {
+		if l.Text != "" && l.Of.InAttempt(evidence.NoAttempt) == p.about {
+			return l
 		}
 	}
 	return evidence.Log{}
@@ -93,8 +95,6 @@ func (p *Pass) Status() *corev1.ContainerStatus {
 	p.used |= evidence.Status
 	return evidence.ContainerStatus(p.podOrNone(), p.about.Container)
 }
-
-func (p *Pass) pod() *corev1.Pod { return p.of }
 
 func (p *Pass) podOrNone() *corev1.Pod {
 	if p.of == nil {

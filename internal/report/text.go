@@ -118,6 +118,9 @@ func verdict(r *Report) string {
 		}
 	}
 	if len(parts) == 0 {
+		if slices.ContainsFunc(r.Gaps, func(g Gap) bool { return r.Subject != (Thing{}) && g.About == r.Subject && g.Kind == "status" }) {
+			return "no cause found, and how it is now is not known"
+		}
 		return "no trouble found, " + looked
 	}
 	if r.Pods != 1 {

@@ -45,6 +45,7 @@ var Rules = []*diagnosis.Rule{
 	Reloaded,
 	ChildEnded,
 	Hung,
+	LastWords,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package collect
+package hostlog
 
 import (
 	"fmt"
@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -53,10 +51,10 @@ func TestHostLogForms(t *testing.T) {
 				Kind: evidence.Host, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", c.node), At: c.at,
 				Where: "kmsg", Name: "conntrack-full", Text: record,
 			}}
-			if diff := cmp.Diff(want, ParseHostLog(c.line+"\n", "", logged)); diff != "" {
+			if diff := cmp.Diff(want, Parse(c.line+"\n", "", logged)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if !LooksLikeHostLog(c.line) {
+			if !Recognise(c.line) {
 				t.Error("it is not taken for the log of a node")
 			}
 		})
@@ -64,7 +62,7 @@ func TestHostLogForms(t *testing.T) {
 }
 
 func TestHostLogKnowsBothClocks(t *testing.T) {
-	facts := ParseHostLog("Jan 01 10:00:10 n1 kernel: [  110.000000] ready\n[  120.500000] VFS: file-max limit 10 reached\n", "", logged)
+	facts := Parse("Jan 01 10:00:10 n1 kernel: [  110.000000] ready\n[  120.500000] VFS: file-max limit 10 reached\n", "", logged)
 	if len(facts) != 1 || !facts[0].At.Equal(time.Date(2026, 1, 1, 10, 0, 20, 5e8, time.UTC)) {
 		t.Errorf("got %v", facts)
 	}
@@ -104,7 +102,7 @@ oom-kill: constraint=CONSTRAINT_MEMCG oom_memcg=/a task_memcg=/a/b task=child pi
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, f := range ParseHostLog(c.log, "n1", logged) {
+			for _, f := range Parse(c.log, "n1", logged) {
 				got = append(got, f.Text)
 			}
 			if diff := cmp.Diff(c.want, strings.Join(got, "\n")); diff != "" {
@@ -117,12 +115,15 @@ oom-kill: constraint=CONSTRAINT_MEMCG oom_memcg=/a task_memcg=/a/b task=child pi
 // TestALongKillIsKeptWhole has the paths of a node that is itself a container.
 func TestALongKillIsKeptWhole(t *testing.T) {
 	group := "/docker/" + strings.Repeat("0f", 32) + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod3b0e1c52_7f8a_4d7e_9a51_0c2f7b6d9e10.slice/cri-containerd-" + strings.Repeat("0f", 32) + ".scope"
-	facts := ParseHostLog("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg="+group+",task_memcg="+group+",task=java,pid=7,uid=0\n"+
+	facts := Parse("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg="+group+",task_memcg="+group+",task=java,pid=7,uid=0\n"+
 		"Memory cgroup out of memory: Killed process 7 (java) total-vm:9kB, anon-rss:5kB, file-rss:1kB, shmem-rss:3kB, UID:0 pgtables:1kB oom_score_adj:969\n", "n1", logged)
 	if len(facts) != 1 || !strings.HasSuffix(facts[0].Text, "task=java pid=7 uid=0 total-vm=9kB anon-rss=5kB file-rss=1kB shmem-rss=3kB oom_score_adj=969") {
 		t.Errorf("got %v", facts)
 	}
 }
+
+// forged is what anybody can print.
+const forged = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=app,pid=1,uid=0\n"
 
 func TestHostLogOfOthers(t *testing.T) {
 	for _, text := range []string{
@@ -130,12 +131,14 @@ func TestHostLogOfOthers(t *testing.T) {
 		"panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n",
 		"Traceback (most recent call last):\n  File \"a.py\", line 1\nOSError: [Errno 28] no space left on device\n",
 		"NAME   READY   STATUS\nweb-0  1/1     Running\n", "apiVersion: v1\nkind: Pod\n", "",
+		"listening\n" + forged, "2026-01-01T00:00:00Z INFO server started\n" + forged, forged + "INFO served\n",
+		"INFO started\nINFO served\nINFO served\n[  110.000000] VFS: file-max limit 10 reached\n",
 	} {
-		if LooksLikeHostLog(text) {
+		if Recognise(text) {
 			t.Errorf("it is taken for the log of a node: %q", text)
 		}
 	}
-	if facts := ParseHostLog("Jan 01 10:00:10 n1 myapp[7]: said BUG: unable to handle, kernel panic, oom-kill\n", "n1", logged); len(facts) > 0 {
+	if facts := Parse("Jan 01 10:00:10 n1 myapp[7]: said BUG: unable to handle, kernel panic, oom-kill\n", "n1", logged); len(facts) > 0 {
 		t.Errorf("what a program says is taken for the kernel's: %v", facts)
 	}
 }
@@ -145,30 +148,9 @@ func TestHostLogIsBounded(t *testing.T) {
 	for i := range 5000 {
 		fmt.Fprintf(&b, "[%5d.000000] nf_conntrack: table full, dropping packet\n", i+1)
 	}
-	facts := ParseHostLog(b.String(), "n1", logged)
+	facts := Parse(b.String(), "n1", logged)
 	if len(facts) != mostOfASort || !strings.Contains(facts[len(facts)-1].Text, "(and 4940 more before it)") {
 		t.Errorf("%d facts, the last is %q", len(facts), facts[len(facts)-1].Text)
-	}
-}
-
-// TestHostFactsFindTheirPod resolves a control group of systemd's driver, and the name of a pod in a kubelet's line.
-func TestHostFactsFindTheirPod(t *testing.T) {
-	id := strings.Repeat("0f", 32)
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "3b0e1c52-7f8a-4d7e-9a51-0c2f7b6d9e10"}}
-	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app"}}
-	p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ContainerID: "containerd://" + id}
-	group := "/kubepods.slice/kubepods-pod3b0e1c52_7f8a_4d7e_9a51_0c2f7b6d9e10.slice/cri-containerd-" + id + ".scope"
-	s := &evidence.Snapshot{Objects: []evidence.Object{p}, Facts: ParseHostLog(
-		"[1.000000] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg="+group+",task_memcg="+group+",task=java,pid=1,uid=0\n"+
-			"Jan 01 10:00:10 n1 kubelet[7]: E0101 10:00:10.000000       7 pod_workers.go:1] \"CreatePodSandbox for pod failed\" pod=\"shop/web\"\n"+
-			"[2.000000] VFS: file-max limit 10 reached\n", "n1", logged)}
-	resolveHostFacts(s)
-	var got []string
-	for _, f := range s.Facts {
-		got = append(got, f.Name+" "+f.About.String())
-	}
-	if diff := cmp.Diff([]string{"sandbox-failed pod/web", "file-table node/n1", "oom-kill pod/web[app]"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -178,8 +160,8 @@ func FuzzHostLog(f *testing.F) {
 	f.Add("INFO: task a:1 blocked for more than 120 seconds.\nCall Trace:\n ? a+0x1/0x2\n b+0x1/0x2 [m]\n")
 	f.Add("6,1,1000,-;BUG: KASAN: bad in f+0x1/0x2\n{\"MESSAGE\":\"x\"}\nJan  1 00:00:00 h kubelet[1]: E0101 00:00:00.1 1 a.go:1] x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		LooksLikeHostLog(text)
-		facts := ParseHostLog(text, "", logged)
+		Recognise(text)
+		facts := Parse(text, "", logged)
 		if len(facts) > 100*mostOfASort*mostTasks {
 			t.Fatalf("%d facts", len(facts))
 		}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package collect
+// Package hostlog reads the log of a node, of its kernel, kubelet, runtime or service manager, into facts: one for each
+// record that tells of trouble. It reads every form in which such a log comes, masks nothing, and knows no pods.
+package hostlog
 
 import (
 	"cmp"
@@ -9,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -30,31 +30,51 @@ const (
 	maxFactText, maxKillText = 400, 1200
 )
 
-// LooksLikeHostLog tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
-// service manager, and not that of an application, an object or a table.
-func LooksLikeHostLog(head string) bool {
+// Recognise tells by the beginning of a text whether it is a log of a node: of its kernel, kubelet, runtime or
+// service manager, and not that of an application, an object or a table. One such line does not make it one, as anybody
+// can print it: most lines have the form, or, in an excerpt that lost it, the text begins with such words and no line is
+// like one of an application.
+func Recognise(head string) bool {
 	head = head[:min(len(head), maxHostHead)]
-	if hostRecord.MatchString(head) {
-		return true
-	}
-	p, n := hostParser{}, 0
+	var formed, known, words, all int
+	first := false
+	p := hostParser{}
 	for line := range strings.Lines(head) {
-		if n++; n > maxHostHeadLines {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if all++; all > maxHostHeadLines {
 			break
 		}
-		line = strings.TrimSpace(line)
 		l := p.split(cutLine(line))
-		if l.boot > 0 || l.from == "kernel" || l.from == "kubelet" || l.from == "containerd" || l.from == "crio" {
-			return true
-		}
-		if sort, _ := kernelSort(l); sort != "" && l.from == "" || strings.Contains(line, "invoked oom-killer:") {
-			return true
-		}
-		if sort := kubeletSort(l); sort != "" && !slices.Contains(common, sort) {
-			return true
+		switch hosts := l.boot > 0 || slices.Contains(hostPrograms, l.from); {
+		case hosts || hostRecord.MatchString(line):
+			known++
+			formed++
+		case l.host != "":
+			formed++
+		case tellsOfHost(l, line):
+			words++
+			first = first || all == 1
 		}
 	}
-	return false
+	return known > 0 && 2*formed >= min(all, maxHostHeadLines) || words > 0 && (first || klogLine.MatchString(head) || logfmtLine.MatchString(head)) && !plainLog.MatchString(head)
+}
+
+// hostPrograms are the writers of a node's log that facts are made of.
+var hostPrograms = []string{"kernel", "kubelet", "containerd", "crio"}
+
+// plainLog matches how lines of applications begin, and those of nodes do not: a time or a level without a program.
+var plainLog = regexp.MustCompile(`(?m)^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
+
+// tellsOfHost tells whether a line without the form of a node's log has words of one.
+func tellsOfHost(l hostLine, line string) bool {
+	if sort, _ := kernelSort(l); sort != "" && l.from == "" || strings.Contains(line, "invoked oom-killer:") {
+		return true
+	}
+	sort := kubeletSort(l)
+	return sort != "" && !slices.Contains(common, sort)
 }
 
 // common are sorts of records whose words an application prints as well.
@@ -63,10 +83,10 @@ var common = []string{"disk-full", "file-table", "cert-expired", "clock", "runti
 // hostRecord matches forms that nothing but a kernel log has.
 var hostRecord = regexp.MustCompile(`(?m)^(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]|^\d{1,3},\d+,\d+,[-c+,a-z=]*;|^kern +:[a-z]+ +:`)
 
-// ParseHostLog reads a log of a node into facts, one for each record that tells of trouble. Times are those of the
+// Parse reads a log of a node into facts, one for each record that tells of trouble. Times are those of the
 // records; what is given in seconds since a boot of unknown time has none. An empty node is named after the host that the
 // log names, or "node". It takes time linear in the text, and of each sort of record it keeps a bounded number.
-func ParseHostLog(text, node string, taken time.Time) []evidence.Fact {
+func Parse(text, node string, taken time.Time) []evidence.Fact {
 	p := hostParser{taken: taken.UTC(), node: node}
 	for line := range strings.Lines(text) {
 		p.line(cutLine(strings.TrimRight(line, "\r\n")))
@@ -138,7 +158,7 @@ func (p *hostParser) add(name string, source evidence.Source, at time.Time, wher
 	if name == "oom-kill" {
 		most = maxKillText
 	}
-	text, _ = Redact(shortenTo(text, most))
+	text = shortenTo(text, most)
 	r := record{p.seq, evidence.Fact{Kind: evidence.Host, Source: source, At: at.UTC(), Where: where, Name: name, Text: text}}
 	list, most := p.kept[name], mostOfASort
 	if name == "oom-task" {
@@ -178,59 +198,4 @@ func (p *hostParser) facts() []evidence.Fact {
 		facts = append(facts, r.fact)
 	}
 	return facts
-}
-
-// podUID and containerID find a pod and a container in the path of a control group, as the kubelet's drivers write it:
-// "pod1f0c…" with dashes (cgroupfs) or underscores (systemd), and 64 hexadecimal digits.
-var (
-	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
-	containerID = regexp.MustCompile(`[0-9a-f]{64}`)
-	podName     = regexp.MustCompile(`pods?="([a-z0-9.-]+)/([a-z0-9.-]+)"`)
-)
-
-// resolveHostFacts makes facts of a node that name a known pod, by its UID in a control group or by its name, facts about
-// that pod or container. A fact about a killed process is one about the group that the process was in.
-func resolveHostFacts(s *evidence.Snapshot) {
-	byUID, byName := map[string]*corev1.Pod{}, map[string]*corev1.Pod{}
-	for _, o := range s.Objects {
-		if pod, ok := o.(*corev1.Pod); ok {
-			byUID[string(pod.UID)], byName[pod.Namespace+"/"+pod.Name] = pod, pod
-		}
-	}
-	for i := range s.Facts {
-		f := &s.Facts[i]
-		if f.Kind != evidence.Host || f.About.Kind != "Node" || f.Name == "oom-task" {
-			continue
-		}
-		text := f.Text
-		if _, of, ok := strings.Cut(text, "task_memcg="); ok {
-			text = of
-		}
-		if m := podUID.FindStringSubmatch(text); m != nil {
-			if pod := byUID[strings.ReplaceAll(m[1], "_", "-")]; pod != nil {
-				f.About = containerIn(pod, text)
-			}
-			continue
-		}
-		if m := podName.FindStringSubmatch(f.Text); m != nil && byName[m[1]+"/"+m[2]] != nil {
-			f.About = evidence.RefOf(byName[m[1]+"/"+m[2]])
-		}
-	}
-}
-
-// containerIn returns the container of the pod that the path of a control group names by its id, or the pod.
-func containerIn(pod *corev1.Pod, path string) evidence.Ref {
-	id := containerID.FindString(path)
-	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		ids := []string{st.ContainerID}
-		for _, state := range []corev1.ContainerState{st.State, st.LastTerminationState} {
-			if state.Terminated != nil {
-				ids = append(ids, state.Terminated.ContainerID)
-			}
-		}
-		if id != "" && slices.ContainsFunc(ids, func(known string) bool { return strings.HasSuffix(known, id) }) {
-			return evidence.RefOf(pod).InContainer(st.Name)
-		}
-	}
-	return evidence.RefOf(pod)
 }
