@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -44,20 +45,22 @@ const (
 // An end is one ended attempt with what its process said last.
 type end struct {
 	evidence.Attempt
-	block signature.Block // of its log, else of its termination message
-	inLog bool
-	said  string // the line that tells the class, else the headline
-	last  string // the last line of the log
-	spec  corev1.Container
-	names []string
-	class class
+	block  signature.Block // of its log, else of its termination message
+	inLog  bool
+	said   string // the line that tells the class, else the headline
+	last   string // the last line of the log
+	lastAt time.Time
+	spec   corev1.Container
+	names  []string
+	class  class
 }
 
 // endOf reads the end that the pass looks at.
 func endOf(p *diagnosis.Pass) end { return diagnosis.Memo(p, "exit", func() end { return readEnd(p) }) }
 
 func readEnd(p *diagnosis.Pass) end {
-	e := end{Attempt: p.Attempt(), spec: *specOf(p), last: lastLine(p.Log().Text)}
+	e := end{Attempt: p.Attempt(), spec: *specOf(p)}
+	e.lastAt, e.last = lastLine(p.Log().Text)
 	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
 		e.block, _ = signature.Find(e.Message)
 	}
@@ -144,11 +147,10 @@ func (e *end) recognise() class {
 	return other
 }
 
-// lastLine returns the last line of a log that is not empty, without the runtime's time stamp.
-func lastLine(log string) string {
+// lastLine returns the last line of a log that is not empty, without the runtime's time stamp, and its time.
+func lastLine(log string) (time.Time, string) {
 	log = strings.TrimRight(log, " \r\n")
-	_, text := signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
-	return text
+	return signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
 }
 
 // A wording is how programs and their libraries say one thing, in lower case.
