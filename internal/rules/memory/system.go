@@ -48,7 +48,7 @@ func victimOf(e evidence.Event) string {
 // would give.
 func (d *death) citeSystem(p *diagnosis.Pass, f *diagnosis.Finding) {
 	for _, s := range d.system {
-		f.Facts = append(f.Facts, s.Event.Fact())
+		f.Facts = append(f.Facts, s.Fact())
 	}
 	if len(d.kills) > 0 || len(d.system) == 0 {
 		return
