@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // Exception recognises a program of a language with exceptions that ended by one.

@@ -27,14 +27,14 @@ program with exec, so that it is process 1 and its end is the container's.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Signals,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Needs:    evidence.Status | evidence.Host,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, reasons...),
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
 		since, own := unsignalled(p, e.Attempt)
-		if e.ExitCode != 137 && e.ExitCode != 143 || !own || madeUp(e.Attempt) || e.class == childEnded {
+		if e.ExitCode != 137 && e.ExitCode != 143 || !own || madeUp(e.Attempt) || e.class == childEnded || killedForMemory(p, e.Attempt) {
 			return
 		}
 		p.Report(diagnosis.Finding{

@@ -27,13 +27,13 @@ stop with no grace, as of a failed start.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Signals,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Needs:    evidence.Status | evidence.Host,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.Terminated,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
-		if _, ordered := p.Order(); ordered || e.sent.Name != byRuntime || madeUp(e.Attempt) || e.Reason == "OOMKilled" {
+		if _, ordered := p.Order(); ordered || e.sent.Name != byRuntime || madeUp(e.Attempt) || e.Reason == "OOMKilled" || killedForMemory(p, e.Attempt) {
 			return
 		}
 		p.Report(diagnosis.Finding{

@@ -43,6 +43,13 @@ func sentBy(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 	return last, last.Name != ""
 }
 
+// killedForMemory tells whether the kernel killed a process of the attempt for want of memory near its end.
+func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {
+	return slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
+		return f.About.Object() == a.Of.Object() && f.At.After(a.Started) && a.Finished.Sub(f.At).Abs() < 10*time.Second
+	})
+}
+
 // unsignalled tells whether no signal ended the attempt: they were traced all its life, nothing was missed, and there was none. It
 // returns the fact that they were traced.
 func unsignalled(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
