@@ -45,7 +45,7 @@ func (c *Cache) Agent(ctx context.Context) (string, error) {
 
 func (c *Cache) makeAgent(ctx context.Context, root, dir string) error {
 	file := filepath.Join(dir, "inquest-agent")
-	if err := c.run(ctx, root, nil, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./cmd/inquest-agent"); err != nil {
+	if err := c.gotool(ctx, root, nil, "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./cmd/inquest-agent"); err != nil {
 		return err
 	}
 	program, err := os.ReadFile(file)
