@@ -26,8 +26,8 @@ func (k *kubelet) step() {
 	name := fmt.Sprint("c", k.rand.IntN(4))
 	pod := fmt.Sprint("p", k.rand.IntN(3))
 	key := pod + "/" + name
-	switch id := k.alive[key]; {
-	case id == "":
+	switch id := k.alive[key]; id {
+	case "":
 		k.alive[key] = k.b.fake.run(pod, name, k.next[key])
 		k.next[key]++
 	default:
@@ -50,7 +50,7 @@ func TestAccount(t *testing.T) {
 	ran, lost := 0, 0
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			play(t, Options{}, func(b *bench) {
+			play(t, func(b *bench) {
 				k := &kubelet{b: b, rand: rand.New(rand.NewPCG(seed, 1)), next: map[string]int{}, alive: map[string]string{}, dead: map[string][]string{}}
 				for range 300 {
 					k.step()

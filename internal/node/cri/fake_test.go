@@ -60,7 +60,7 @@ func (f *fake) start() {
 	f.mu.Lock()
 	f.listener, f.server = l, s
 	f.mu.Unlock()
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }()
 }
 
 func (f *fake) stop() {
@@ -317,12 +317,12 @@ type bench struct {
 }
 
 // play runs a test in time that passes only when all wait.
-func play(t *testing.T, o Options, do func(*bench)) {
+func play(t *testing.T, do func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, fake: newFake(), memory: &memory{}}
 		b.fake.start()
-		b.begin(o)
+		b.begin(Options{})
 		do(b)
 		b.end()
 		b.fake.stop()
