@@ -60,7 +60,7 @@ func (f *fake) start() {
 	f.mu.Lock()
 	f.listener, f.server = l, s
 	f.mu.Unlock()
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }()
 }
 
 func (f *fake) stop() {
@@ -184,12 +184,20 @@ func (f *fake) GetContainerEvents(_ *runtimeapi.GetEventsRequest, s runtimeapi.R
 	c := make(chan *runtimeapi.ContainerEventResponse, 64)
 	f.streams[c] = true
 	f.mu.Unlock()
-	for e := range c {
-		if err := s.Send(e); err != nil {
-			return err
+	defer f.set(func() { delete(f.streams, c) })
+	for {
+		select {
+		case <-s.Context().Done():
+			return nil
+		case e, ok := <-c:
+			if !ok {
+				return status.Error(codes.Unavailable, "the server stops")
+			}
+			if err := s.Send(e); err != nil {
+				return err
+			}
 		}
 	}
-	return status.Error(codes.Unavailable, "the server stops")
 }
 
 // emit sends an event about a container that there is.
@@ -202,7 +210,10 @@ func (f *fake) emit(id string) {
 		PodSandboxStatus: &runtimeapi.PodSandboxStatus{Metadata: &runtimeapi.PodSandboxMetadata{Uid: st.Labels[labelUID]}},
 	}
 	for c := range f.streams {
-		c <- e
+		select {
+		case c <- e:
+		default: // nobody reads, and it is lost
+		}
 	}
 }
 
@@ -298,19 +309,20 @@ type bench struct {
 	t    *testing.T
 	fake *fake
 	*memory
-	reader *Reader
-	from   int
-	stop   func()
-	ended  chan error
+	reader  *Reader
+	restore []record.Entry // what a reader is given instead of all that was told
+	from    int
+	stop    func()
+	ended   chan error
 }
 
 // play runs a test in time that passes only when all wait.
-func play(t *testing.T, o Options, do func(*bench)) {
+func play(t *testing.T, do func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, fake: newFake(), memory: &memory{}}
 		b.fake.start()
-		b.begin(o)
+		b.begin(Options{})
 		do(b)
 		b.end()
 		b.fake.stop()
@@ -324,7 +336,11 @@ func (b *bench) begin(o Options) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, e := range slices.Clone(b.list) {
+	before := b.restore
+	if before == nil {
+		before = b.list
+	}
+	for _, e := range slices.Clone(before) {
 		r.Restore(e)
 	}
 	b.serve(r)

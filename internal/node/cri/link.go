@@ -53,11 +53,11 @@ func connect(dial grpc.DialOption) (*grpc.ClientConn, error) {
 	)
 }
 
-// dialer connects to a socket.
-func (l *link) dialer(socket string) func(context.Context, string) (net.Conn, error) {
-	return l.watch(func(ctx context.Context) (net.Conn, error) {
+// option connects to a socket.
+func (l *link) option(socket string) grpc.DialOption {
+	return grpc.WithContextDialer(l.watch(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	})
+	}))
 }
 
 // watch wraps a dial so that its connections are known.

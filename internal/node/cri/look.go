@@ -257,7 +257,7 @@ func (r *Reader) missed(it *item, from, to int) {
 		why = fmt.Sprintf("attempts %d to %d: %s", from, to, why)
 	}
 	r.tell(it.pod.uid, record.Entry{Gap: &record.Gap{
-		About: it.run.Of.InAttempt(to), What: Feature, From: since, To: time.Now().UTC(), Count: int64(to - from + 1), Unit: RunUnit, Why: why,
+		About: it.run.Of.InAttempt(to), What: feature, From: since, To: time.Now().UTC(), Count: int64(to - from + 1), Unit: runUnit, Why: why,
 	}})
 }
 

@@ -24,7 +24,7 @@ func (x *Index) Place(cgroupPath string) (about evidence.Ref, podUID string, ok 
 // cgroup_manager_linux.go, pod_container_manager_linux.go); the runtime names that of a container after its id, or for
 // systemd "cri-containerd-ID.scope" and the like. What a container makes within its own control group comes after these.
 func idsOf(path string) (uid, id string) {
-	path = path[:min(len(path), maxPath)]
+	path = strings.TrimSuffix(strings.TrimSpace(path[:min(len(path), maxPath)]), " (deleted)") // as /proc says of one that was removed
 	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == ':' }) {
 		if u := podOfGroup(part); u != "" && uid == "" {
 			uid, id = u, "" // what was before it is where the node itself runs

@@ -23,8 +23,8 @@ import (
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
-// Feature is what a gap of this package is a gap of, and RunUnit what it counts.
-const Feature, RunUnit = "runtime", "runs"
+// What gaps of this package are gaps of, and what they count.
+const feature, runUnit = "runtime", "runs"
 
 // Options are what a Reader needs. Tell and Node must be set.
 type Options struct {
@@ -98,7 +98,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	return r.follow(ctx, grpc.WithContextDialer(r.link.dialer(r.o.Socket)))
+	return r.follow(ctx, r.link.option(r.o.Socket))
 }
 
 // open finds the socket.
@@ -129,7 +129,7 @@ func (r *Reader) follow(ctx context.Context, dial grpc.DialOption) error {
 	if err != nil {
 		return fmt.Errorf("connect to the runtime at %s: %w", r.o.Socket, err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	r.conn = conn
 	switch err := r.greet(ctx); {
 	case status.Code(err) == codes.Unimplemented:
@@ -196,7 +196,7 @@ func (r *Reader) tellAway(now time.Time) {
 		return
 	}
 	r.tell("", record.Entry{Gap: &record.Gap{
-		About: r.node(), What: Feature, From: r.away, To: now, Unit: RunUnit,
+		About: r.node(), What: feature, From: r.away, To: now, Unit: runUnit,
 		Why: "the agent did not run: containers of pods that were removed meanwhile are not known, those of other pods are counted apart",
 	}})
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func TestRunsAreTold(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.expect()
 		id := b.fake.run("web", "app", 0)
 		began := time.Now().UTC()
@@ -59,7 +59,7 @@ func TestRunsAreTold(t *testing.T) {
 }
 
 func TestRunsThatWereMissed(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		first := b.fake.run("web", "app", 0)
 		b.wait(time.Second)
 		b.fake.exit(first, 1, "Error")
@@ -81,7 +81,7 @@ func TestRunsThatWereMissed(t *testing.T) {
 }
 
 func TestNumbersThatBeginAnew(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.fake.exit(b.fake.run("static", "app", 5), 1, "Error")
 		b.wait(time.Second)
 		b.expect("gap pod/static[app]#4 5 runs: attempts 0 to 4: they began and ended between two looks", "pod/static[app]#5 exited 1 Error")
@@ -99,7 +99,7 @@ func TestNumbersThatBeginAnew(t *testing.T) {
 
 // TestRestart kills the reader at every entry of a story and starts another, which must tell each thing once.
 func TestRestart(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		kept := b.fake.run("web", "app", 2)
 		b.fake.sandbox("web", "box-web", 0, true)
 		b.wait(time.Second)
@@ -137,7 +137,7 @@ func TestRestart(t *testing.T) {
 
 // TestKnown restores a reader from another's account alone.
 func TestKnown(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.fake.exit(b.fake.run("web", "app", 3), 1, "Error")
 		gone := b.fake.run("web", "app", 4)
 		b.wait(time.Second)
@@ -157,7 +157,7 @@ func TestKnown(t *testing.T) {
 }
 
 func TestFirstLook(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.end()
 		b.fake.run("web", "app", 7)
 		b.begin(Options{})
@@ -166,7 +166,7 @@ func TestFirstLook(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.wait(500 * time.Millisecond)
 		id := b.fake.run("web", "app", 0)
 		b.fake.emit(id)
@@ -196,7 +196,7 @@ func TestEventsAreNotAskedFor(t *testing.T) {
 		"switched off":             func(_ *fake, o *Options) { o.NoEvents = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			play(t, Options{}, func(b *bench) {
+			play(t, func(b *bench) {
 				b.end()
 				o := Options{}
 				prepare(b.fake, &o)
@@ -215,7 +215,7 @@ func TestEventsAreNotAskedFor(t *testing.T) {
 }
 
 func TestNoEvents(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.end()
 		b.fake.deaf = true
 		n := b.calls("GetContainerEvents")
@@ -228,7 +228,7 @@ func TestNoEvents(t *testing.T) {
 }
 
 func TestHungRuntime(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.wait(time.Second)
 		b.fake.set(func() { b.fake.hang["ListContainers"] = true })
 		b.wait(30 * time.Second)
@@ -251,7 +251,7 @@ func TestHungRuntime(t *testing.T) {
 // TestHungContainer has one container of which the runtime does not answer: the others go on, and nothing is told of its pod
 // that would make the account false.
 func TestHungContainer(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		bad := b.fake.run("bad", "app", 0)
 		b.fake.set(func() { b.fake.hang["ContainerStatus/"+bad] = true })
 		b.fake.run("web", "app", 0)
@@ -270,7 +270,7 @@ func TestHungContainer(t *testing.T) {
 }
 
 func TestSlowRuntime(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.wait(time.Second)
 		b.fake.set(func() { b.fake.slow = 3 * time.Second })
 		b.wait(50 * time.Second)
@@ -287,7 +287,7 @@ func TestSlowRuntime(t *testing.T) {
 }
 
 func TestRuntimeRestart(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		id := b.fake.run("web", "app", 0)
 		b.wait(time.Second)
 		b.fake.stop()
@@ -321,7 +321,7 @@ func TestRuntimeRestart(t *testing.T) {
 
 // TestAwayWhileDown starts a reader whose record says that the runtime was gone and hung.
 func TestAwayWhileDown(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.fake.stop()
 		b.wait(3 * time.Second)
 		b.expect("runtime-gone node/n1 0.0")
@@ -338,7 +338,7 @@ func TestAwayWhileDown(t *testing.T) {
 }
 
 func TestSandboxes(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		b.fake.sandbox("web", "box-web", 0, true)
 		b.fake.sandbox("job", "box-job", 0, true)
 		b.fake.sandbox("db", "box-db", 0, true)
@@ -363,7 +363,7 @@ func TestSandboxes(t *testing.T) {
 }
 
 func TestStrangers(t *testing.T) {
-	play(t, Options{}, func(b *bench) {
+	play(t, func(b *bench) {
 		id := b.fake.run("web", "app", 0)
 		b.fake.set(func() { b.fake.containers[id].Labels = nil })
 		b.wait(3 * time.Second)

@@ -22,7 +22,7 @@ func (r *Reader) Restore(e record.Entry) {
 	switch {
 	case e.Run != nil && e.PodUID != "" && e.Run.ID != "":
 		r.restoreRun(e.PodUID, *e.Run)
-	case e.Gap != nil && e.Gap.What == Feature && e.Gap.Unit == RunUnit && e.Gap.About.Attempt >= 0 && e.Gap.About.Container != "" && e.PodUID != "":
+	case e.Gap != nil && e.Gap.What == feature && e.Gap.Unit == runUnit && e.Gap.About.Attempt >= 0 && e.Gap.About.Container != "" && e.PodUID != "":
 		about := e.Gap.About
 		r.restorePod(e.PodUID, about).marks[about.Container] = mark{about.Attempt, e.Gap.To}
 	case e.Fact != nil && e.Fact.Source == evidence.FromRuntime:
@@ -112,7 +112,7 @@ func (p *pod) known(now time.Time) []record.Entry {
 	var list []record.Entry
 	for name, m := range p.marks {
 		list = append(list, record.Entry{At: now, PodUID: p.uid, Gap: &record.Gap{
-			About: p.ref.InContainer(name).InAttempt(m.attempt), What: Feature, To: m.created, Unit: RunUnit,
+			About: p.ref.InContainer(name).InAttempt(m.attempt), What: feature, To: m.created, Unit: runUnit,
 		}})
 	}
 	slices.SortFunc(list, func(a, b record.Entry) int { return cmp.Compare(a.Gap.About.Container, b.Gap.About.Container) })
