@@ -77,10 +77,10 @@ const (
 	headSize   = 64 << 10  // kept of the beginning of a run
 	endSize    = 256 << 10 // and of its end
 	chunkSize  = 256 << 10
-	overlap    = 32        // bytes read again, to see whether they are still the same
-	farBehind  = 1 << 20   // a file may be shed that has more than this unread
-	maxEntries = 4096      // in one directory
-	maxOpen    = 4096      // files
+	overlap    = 32      // bytes read again, to see whether they are still the same
+	farBehind  = 1 << 20 // a file may be shed that has more than this unread
+	maxEntries = 4096    // in one directory
+	maxOpen    = 4096    // files
 	busy       = 250 * time.Millisecond
 	idle       = 2 * time.Second
 	relist     = time.Minute // all directories are listed so often, whatever inotify said
@@ -99,7 +99,6 @@ type Reader struct {
 	root     *dir
 	byWatch  map[int]*dir
 	dirty    []*dir
-	later    []*dir  // to be listed again in the next turn
 	files    []*file // that are open
 	runs     map[Key]*run
 	past     map[Key]*runState // what the last agent knew of runs that were not found yet
@@ -215,10 +214,6 @@ func (r *Reader) turn() time.Duration {
 		r.listed = now
 		r.markAll(r.root)
 	}
-	for _, d := range r.later {
-		r.mark(d)
-	}
-	r.later = r.later[:0]
 	for range 4 { // a new directory may have others in it
 		r.relist()
 	}
