@@ -25,16 +25,17 @@ type file struct {
 	changed unix.Timespec // and when it was last written to
 	gzipped bool
 	gz      *gzip.Reader
-	mark          // where the reading is
-	skip    int64 // of a compressed file: what was read of it before it was compressed
-	copied  *file // the file that this one is a copy of, and which gives the same bytes better
-	copyGen int   // its gen then
-	placed  bool  // it is known where to begin
-	claimed bool  // it was a copy, and gives the rest of what was truncated
-	again   bool  // it has nothing that was not had from another one
-	gen     int   // how often it was truncated
-	gone    bool  // it has no name any more
-	eof     bool  // the last look found nothing new
+	mark              // where the reading is
+	skip    int64     // of a compressed file: what was read of it before it was compressed
+	copied  *file     // the file that this one is a copy of, and which gives the same bytes better
+	copyGen int       // its gen then
+	placed  bool      // it is known where to begin
+	claimed bool      // it was a copy, and gives the rest of what was truncated
+	again   bool      // it has nothing that was not had from another one
+	gen     int       // how often it was truncated
+	gone    bool      // it has no name any more
+	strayed time.Time // it was not listed then, but has a name
+	eof     bool      // the last look found nothing new
 	grew    time.Time
 	due     time.Time
 	pause   time.Duration

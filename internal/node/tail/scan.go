@@ -227,10 +227,13 @@ type seen struct {
 
 // listLogs compares the files of a container with those that are known.
 func (r *Reader) listLogs(d *dir, names []string) {
+	before := maps.Clone(d.files)
 	present := r.recognise(d, r.candidates(d, names))
-	for id, f := range d.files {
-		if !present[id] {
-			r.vanish(d, id, f)
+	for id, f := range before {
+		if present[id] {
+			f.strayed = time.Time{}
+		} else if d.files[id] == f {
+			r.vanish(d, f)
 		}
 	}
 	if d.level == levelDocker {
@@ -355,11 +358,21 @@ func (d *dir) know(suffix string) {
 	}
 }
 
-// vanish handles a file that has no name any more.
-func (r *Reader) vanish(d *dir, id ident, f *file) {
-	delete(d.files, id)
+// vanish handles a file that was not listed. One that has a name still was renamed during the listing, or to another
+// directory, which shows in the next one.
+func (r *Reader) vanish(d *dir, f *file) {
+	var st unix.Stat_t
+	now := r.o.Now()
+	if f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0 && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
+		if f.strayed.IsZero() {
+			f.strayed = now
+		}
+		r.later = append(r.later, d)
+		return
+	}
+	delete(d.files, f.id)
 	f.gone = true
-	f.due = r.o.Now()
+	f.due = now
 }
 
 // attempts notes which runs are over: all but the one with the highest number.

@@ -99,6 +99,7 @@ type Reader struct {
 	root     *dir
 	byWatch  map[int]*dir
 	dirty    []*dir
+	later    []*dir  // to be listed again in the next turn
 	files    []*file // that are open
 	runs     map[Key]*run
 	past     map[Key]*runState // what the last agent knew of runs that were not found yet
@@ -214,6 +215,10 @@ func (r *Reader) turn() time.Duration {
 		r.listed = now
 		r.markAll(r.root)
 	}
+	for _, d := range r.later {
+		r.mark(d)
+	}
+	r.later = r.later[:0]
 	for range 4 { // a new directory may have others in it
 		r.relist()
 	}
