@@ -7,6 +7,7 @@ package tail
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,18 +20,22 @@ type file struct {
 	dir     *dir
 	run     *run
 	name    logName
-	fd      int // -1: put aside, complete up to pos
+	fd      int           // -1: put aside, complete up to pos
+	size    int64         // it had then
+	changed unix.Timespec // and when it was last written to
 	gzipped bool
 	gz      *gzip.Reader
-	mark          // where the reading is
-	skip    int64 // of a compressed file: what was read of it before it was compressed
-	copied  *file // the file that this one is a copy of, and which gives the same bytes better
-	copyGen int   // its gen then
-	claimed bool  // it was a copy, and gives the rest of what was truncated
-	again   bool  // it has nothing that was not had from another one
-	gen     int   // how often it was truncated
-	gone    bool  // it has no name any more
-	eof     bool  // the last look found nothing new
+	mark              // where the reading is
+	skip    int64     // of a compressed file: what was read of it before it was compressed
+	copied  *file     // the file that this one is a copy of, and which gives the same bytes better
+	copyGen int       // its gen then
+	placed  bool      // it is known where to begin
+	claimed bool      // it was a copy, and gives the rest of what was truncated
+	again   bool      // it has nothing that was not had from another one
+	gen     int       // how often it was truncated
+	gone    bool      // it has no name any more
+	strayed time.Time // it was not listed then, but has a name
+	eof     bool      // the last look found nothing new
 	grew    time.Time
 	due     time.Time
 	pause   time.Duration
@@ -59,14 +64,8 @@ func (m *mark) begins(head []byte) bool {
 
 // discover opens a file that was not known.
 func (r *Reader) discover(d *dir, s seen) {
-	if s.live() {
-		d.created[s.attempt]--
-	} else if s.st.Size < headMark && !s.gzipped && r.o.Now().Sub(time.Unix(s.st.Mtim.Unix())) < remember {
-		r.later = append(r.later, d) // it may be a copy that is being made, of which too little is there to tell
-		return
-	}
 	if s.gzipped && d.known[s.suffix] { // its plain form was read, or is open
-		d.files[identOf(&s.st)] = &file{id: identOf(&s.st), dir: d, name: s.logName, fd: -1, gzipped: true}
+		d.files[identOf(&s.st)] = &file{id: identOf(&s.st), dir: d, name: s.logName, fd: -1, size: s.st.Size, changed: s.st.Mtim, gzipped: true}
 		return
 	}
 	if len(r.files) >= maxOpen {
@@ -74,7 +73,12 @@ func (r *Reader) discover(d *dir, s seen) {
 		return
 	}
 	fd, st, err := r.guard.file(d.fd, s.entry)
+	if errors.Is(err, unix.ENOENT) { // renamed or removed just now
+		r.mark(d)
+		return
+	}
 	if err != nil {
+		d.opened(s.attempt, time.Unix(s.st.Ctim.Unix()))
 		r.refuse(err)
 		return
 	}
@@ -89,24 +93,39 @@ func (r *Reader) discover(d *dir, s seen) {
 		return
 	}
 	f.run = r.runOf(d, s.attempt)
+	if s.live() && len(f.run.files) > 0 {
+		r.stats.Rotations++
+	}
 	d.files[f.id] = f
 	if !s.gzipped {
 		d.know(s.suffix)
 	}
 	f.run.files = append(f.run.files, f)
 	r.files = append(r.files, f)
-	r.place(f, st.Size)
+	r.place(f, now)
+	if !f.gzipped || f.pos+f.skip == 0 && f.copied == nil { // else it was opened while it was plain
+		d.opened(s.attempt, born(fd, &st))
+	}
 }
 
-// place finds where the reading of a new file begins.
-func (r *Reader) place(f *file, size int64) {
+// place finds where the reading of a new file begins. A copy that is being made may not have enough yet to tell that it
+// is one.
+func (r *Reader) place(f *file, now time.Time) {
+	var st unix.Stat_t
 	head := f.peek()
+	if err := unix.Fstat(f.fd, &st); err != nil || !f.name.live() && !f.gone && len(head) < headMark && now.Sub(f.grew) < remember {
+		f.due = now.Add(busy)
+		return
+	}
+	f.placed = true
 	switch {
-	case f.run.resume(f):
+	case f.run.resume(f, head):
 	case !f.name.live() && f.run.copies(f, head):
 	case r.fresh && !r.o.All: // what is on disk can be had from there, and is none of this agent's time
-		f.jump(size)
+		f.jump(st.Size)
 		f.run.early = f.run.early || !f.name.live()
+	default:
+		f.head = head
 	}
 	if f.gzipped {
 		f.skip, f.pos = f.pos, 0
@@ -141,6 +160,10 @@ func (f *file) jump(to int64) {
 
 // poll reads on, at most one buffer full, and tells whether there may be more.
 func (r *Reader) poll(f *file, now time.Time) (more bool) {
+	if !f.placed {
+		r.place(f, now)
+		return f.placed
+	}
 	if f.copied != nil && !r.release(f) {
 		f.due = now.Add(busy)
 		return false
@@ -155,11 +178,11 @@ func (r *Reader) poll(f *file, now time.Time) (more bool) {
 		n = len(f.last)
 	}
 	back := len(f.last)
-	if f.claimed && (n < back || !bytes.Equal(f.last, r.buf[:back])) { // it was made before all of it was written
+	if f.claimed && f.differs(r.buf[:n]) { // it was made before all of it was written
 		f.rest(now)
 		return false
 	}
-	if err == nil && (n < back || !bytes.Equal(f.last, r.buf[:back]) || back == 0 && f.pos > 0) {
+	if err == nil && f.differs(r.buf[:n]) {
 		r.truncated(f)
 		f.due = now
 		return true
@@ -169,6 +192,14 @@ func (r *Reader) poll(f *file, now time.Time) (more bool) {
 	}
 	f.rest(now)
 	return false
+}
+
+// differs tells whether a file is not any more what it was, by what is read just before the position.
+func (f *file) differs(buf []byte) bool {
+	if f.pos == 0 {
+		return !bytes.HasPrefix(buf, f.head)
+	}
+	return len(f.last) == 0 || !bytes.HasPrefix(buf, f.last)
 }
 
 // rest sets when a file is looked at again in which there was nothing new.
@@ -203,8 +234,8 @@ func (r *Reader) fill(f *file, buf []byte, back int, now time.Time) (more bool) 
 
 // take counts what was read and hands it on.
 func (r *Reader) take(f *file, data []byte) {
-	if f.pos == int64(len(f.head)) && len(f.head) < headMark {
-		f.head = append(f.head, data[:min(len(data), headMark-len(f.head))]...)
+	if had := int64(len(f.head)); had < headMark && f.pos <= had {
+		f.head = append(f.head[:f.pos], data[:min(int64(len(data)), headMark-f.pos)]...)
 	}
 	if r.o.Sink != nil {
 		r.o.Sink(Chunk{f.run.key, f.serial, f.pos, data})
@@ -342,11 +373,18 @@ func (f *file) complete(now time.Time) bool {
 
 // aside closes a file. While it has a name it is remembered, so that it is not taken for a new one.
 func (r *Reader) aside(f *file) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err == nil {
+		f.size, f.changed = st.Size, st.Mtim
+	}
+	if !f.gzipped && f.copied == nil && f.size > f.pos { // it was written to since the last look
+		f.size = f.pos
+	}
 	if f.copied == nil && !f.again {
 		if !f.gzipped {
 			r.keepHead(f)
 		}
-		f.run.base += f.pos
+		f.run.cut(f.mark)
 	}
 	r.closed(unix.Close(f.fd))
 	f.fd, f.gz = -1, nil

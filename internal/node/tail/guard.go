@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -130,6 +131,15 @@ func list(fd, most int) (names []string, all bool, err error) {
 func statAt(dir int, name string) (st unix.Stat_t, err error) {
 	err = unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	return st, err
+}
+
+// born tells when a file was made; where the file system does not know, when it was last changed in any way.
+func born(fd int, st *unix.Stat_t) time.Time {
+	var x unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &x); err != nil || x.Mask&unix.STATX_BTIME == 0 {
+		return time.Unix(st.Ctim.Unix())
+	}
+	return time.Unix(x.Btime.Sec, int64(x.Btime.Nsec))
 }
 
 // pread reads at an offset, over interruptions.

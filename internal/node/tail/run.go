@@ -56,9 +56,10 @@ func (u *run) hurry(now time.Time) {
 	}
 }
 
-// resume continues a file where the last agent left it.
-func (u *run) resume(f *file) bool {
-	i := slices.IndexFunc(u.saved, func(s fileState) bool { return s.ident() == f.id })
+// resume continues a file where it was left, by the last agent or when it was put aside. The number of a removed file is
+// used again at once, so that it has to begin the same way too.
+func (u *run) resume(f *file, head []byte) bool {
+	i := slices.IndexFunc(u.saved, func(s fileState) bool { return s.ident() == f.id && bytes.HasPrefix(head, s.Head) })
 	if i < 0 {
 		return false
 	}
@@ -88,7 +89,13 @@ func (u *run) copies(f *file, head []byte) bool {
 		return true
 	}
 	for _, g := range u.files {
-		if g != f && g.fd >= 0 && g.copied == nil && g.begins(head) {
+		if g == f || g.copied != nil {
+			continue
+		}
+		if g.pos == 0 && !g.gzipped {
+			g.head = g.peek()
+		}
+		if g.begins(head) {
 			f.copied, f.copyGen = g, g.gen
 			return true
 		}
@@ -114,7 +121,7 @@ func (u *run) claim(f *file, head []byte) bool {
 	return true
 }
 
-// cut notes that what was read of a file is only to be had from a copy.
+// cut notes that what was read of a file is only to be had from a copy, or from what it is compressed to.
 func (u *run) cut(m mark) {
 	u.base += m.pos
 	if len(u.marks) == mostMarks {

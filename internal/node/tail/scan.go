@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,8 +42,9 @@ type dir struct {
 	files     map[ident]*file
 	runs      map[int]*run
 	known     map[string]bool // suffixes under which a file of ours was seen plain
-	created   map[int]int     // live logs that were made, less those that were opened
+	created   map[int]int     // logs that were made, less those that were opened
 	calm      int64           // Reader.calm when it was last listed
+	since     time.Time       // it is watched
 	latest    int             // the highest attempt seen, -1 before any
 }
 
@@ -56,7 +58,7 @@ func (r *Reader) follow(d *dir) {
 	if err != nil {
 		r.stats.Unwatched++
 	} else {
-		d.wd = wd
+		d.wd, d.since = wd, time.Now()
 		r.byWatch[wd] = d
 	}
 	r.mark(d)
@@ -189,12 +191,19 @@ func (r *Reader) refuse(err error) {
 	}
 }
 
-// made remembers that a log was created, to notice the one that is gone before it was opened.
+// opened balances made. What was there before the directory was watched has no event.
+func (d *dir) opened(attempt int, born time.Time) {
+	if born.After(d.since.Add(-10 * time.Millisecond)) { // files have the time of the kernel's last tick
+		d.created[attempt]--
+	}
+}
+
+// made remembers that a log was created, to notice the one that is gone before it was opened, under whatever name.
 func (d *dir) made(entry string, calm int64) {
 	if d.calm < calm { // all that was made before the listing has been heard: what was opened more was there before
 		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
 	}
-	if n, ok := d.parse(entry); ok && n.live() && len(d.created) < maxEntries {
+	if n, ok := d.parse(entry); ok && !n.gzipped && !n.partial && len(d.created) < maxEntries {
 		d.created[n.attempt]++
 	}
 }
@@ -218,10 +227,13 @@ type seen struct {
 
 // listLogs compares the files of a container with those that are known.
 func (r *Reader) listLogs(d *dir, names []string) {
+	before := maps.Clone(d.files)
 	present := r.recognise(d, r.candidates(d, names))
-	for id, f := range d.files {
-		if !present[id] {
-			r.vanish(d, id, f)
+	for id, f := range before {
+		if present[id] {
+			f.strayed = time.Time{}
+		} else if d.files[id] == f {
+			r.vanish(d, f)
 		}
 	}
 	if d.level == levelDocker {
@@ -247,12 +259,10 @@ func (r *Reader) candidates(d *dir, names []string) []seen {
 		case kind == unix.S_IFREG:
 			found = append(found, seen{entry, n, st})
 		case kind == unix.S_IFLNK && r.docker >= 0 && d.level == levelContainer && n.live():
-			linked[entry] = r.throughLink(d, entry, n)
+			linked[entry] = r.throughLink(d, entry, n, &st)
 		default:
 			r.stats.Refused++
-			if n.live() {
-				d.created[n.attempt]--
-			}
+			d.opened(n.attempt, time.Unix(st.Ctim.Unix()))
 		}
 	}
 	for entry, child := range d.dirs {
@@ -273,7 +283,7 @@ func (r *Reader) candidates(d *dir, names []string) []seen {
 
 // throughLink enters the directory of Docker's that a log is a link into, and tells whether there is one. The link is
 // not followed: it is read, has to have the form that Docker's have, and names a directory below Docker's own.
-func (r *Reader) throughLink(d *dir, entry string, n logName) bool {
+func (r *Reader) throughLink(d *dir, entry string, n logName, st *unix.Stat_t) bool {
 	target := make([]byte, 512)
 	size, err := unix.Readlinkat(d.fd, entry, target)
 	if err != nil {
@@ -300,6 +310,7 @@ func (r *Reader) throughLink(d *dir, entry string, n logName) bool {
 	child.pod, child.container, child.docker, child.attempt, child.parent = d.pod, d.container, id, n.attempt, d
 	child.files, child.runs, child.known, child.created = map[ident]*file{}, d.runs, map[string]bool{}, map[int]int{}
 	d.dirs[entry] = child
+	d.opened(n.attempt, time.Unix(st.Ctim.Unix()))
 	r.follow(child)
 	return true
 }
@@ -326,14 +337,15 @@ func (r *Reader) renamed(d *dir, f *file, s seen) {
 	if !s.gzipped {
 		d.know(s.suffix)
 	}
-	if f.name.suffix != s.suffix && f.name.live() {
-		r.stats.Rotations++
-	}
 	f.name = s.logName
-	if f.fd < 0 && f.name.gzipped == f.gzipped && !f.gzipped && s.st.Size != f.pos { // it was put aside as complete
-		delete(d.files, f.id)
-		r.discover(d, s)
+	if f.fd >= 0 || s.gzipped == f.gzipped && s.st.Size == f.size && s.st.Mtim == f.changed {
+		return
 	}
+	delete(d.files, f.id) // it was written to after it was put aside, or is another one of the same number
+	if !f.gzipped {
+		f.run.saved = append(f.run.saved, f.state())
+	}
+	r.discover(d, s)
 }
 
 // know remembers the suffix of a plain file, whose compressed form has nothing new.
@@ -346,11 +358,21 @@ func (d *dir) know(suffix string) {
 	}
 }
 
-// vanish handles a file that has no name any more.
-func (r *Reader) vanish(d *dir, id ident, f *file) {
-	delete(d.files, id)
+// vanish handles a file that was not listed. One that has a name still was renamed during the listing, or to another
+// directory, which shows in the next one.
+func (r *Reader) vanish(d *dir, f *file) {
+	var st unix.Stat_t
+	now := r.o.Now()
+	if f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0 && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
+		if f.strayed.IsZero() {
+			f.strayed = now
+		}
+		r.later = append(r.later, d)
+		return
+	}
+	delete(d.files, f.id)
 	f.gone = true
-	f.due = r.o.Now()
+	f.due = now
 }
 
 // attempts notes which runs are over: all but the one with the highest number.
@@ -371,9 +393,12 @@ func (r *Reader) attempts(d *dir) {
 	}
 }
 
-// balance counts live logs that were made and never opened. One that is opened before its event is heard is owed.
+// balance counts logs that were made and never opened. One that is opened before its event is heard is owed.
 func (r *Reader) balance(d *dir) {
 	d.calm = r.calm
+	if d.dirty { // something was renamed during the listing, and is found in the next
+		return
+	}
 	for attempt, n := range d.created {
 		if n > 0 {
 			r.stats.LostFiles += int64(n)

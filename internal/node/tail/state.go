@@ -136,14 +136,18 @@ func (r *Reader) writeState() error {
 
 func (u *run) state() *runState {
 	s := &runState{Key: u.key, Namespace: u.of.Namespace, Pod: u.of.Name, Base: u.base, Early: u.early, Torn: u.torn, Shed: u.shed, Head: u.headKept, Spooled: u.spooled}
-	for id, f := range u.dir.files {
+	for _, f := range u.dir.files {
 		if f.name.attempt == u.key.Attempt && f.copied == nil {
-			pos := f.pos
-			if f.gzipped && f.fd >= 0 {
-				pos = max(f.pos, f.skip)
-			}
-			s.Files = append(s.Files, fileState{id.dev, id.ino, pos, f.serial, f.last, f.head, f.fd < 0, f.again || f.run == nil})
+			s.Files = append(s.Files, f.state())
 		}
 	}
 	return s
+}
+
+func (f *file) state() fileState {
+	pos := f.pos
+	if f.gzipped && f.fd >= 0 {
+		pos = max(f.pos, f.skip)
+	}
+	return fileState{f.id.dev, f.id.ino, pos, f.serial, f.last, f.head, f.fd < 0, f.again || f.run == nil}
 }

@@ -68,18 +68,33 @@ func (w *watch) wait(ctx context.Context, most time.Duration, take func(event)) 
 		}
 		return true, nil
 	}
-	if err := w.file.SetReadDeadline(time.Now().Add(most)); err != nil {
+	n, err := unix.Read(w.fd, w.buf) // a deadline that has come would hide what is there
+	if errors.Is(err, unix.EAGAIN) {
+		n, err = w.sleep(ctx, most)
+	}
+	if err != nil && !errors.Is(err, unix.EINTR) {
 		return false, err
+	}
+	parseEvents(w.buf[:max(n, 0)], take)
+	return n >= 0 && n+unix.SizeofInotifyEvent+unix.NAME_MAX < len(w.buf), nil
+}
+
+// sleep waits for the next changes.
+func (w *watch) sleep(ctx context.Context, most time.Duration) (int, error) {
+	if most <= 0 {
+		return 0, nil
+	}
+	if err := w.file.SetReadDeadline(time.Now().Add(most)); err != nil {
+		return 0, err
 	}
 	if ctx.Err() != nil { // what cancels sets the deadline too, maybe before it was set here
-		return false, nil
+		return 0, nil
 	}
 	n, err := w.file.Read(w.buf)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false, err
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
 	}
-	parseEvents(w.buf[:n], take)
-	return n+unix.SizeofInotifyEvent+unix.NAME_MAX < len(w.buf), nil
+	return n, err
 }
 
 func (w *watch) wake() error {
