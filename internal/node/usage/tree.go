@@ -156,15 +156,14 @@ func plain(name string) bool {
 	return name != "" && name != "." && name != ".." && path.Base(name) == name
 }
 
-// changed reads the counters of kills of a group, which the kernel says have changed.
+// changed reads a group whose counters of events the kernel says have changed: the whole of it when a process was killed,
+// or a while after the last time, because a container at its limit may not live until the next sample.
 func (r *Reader) changed(g *group, now time.Time) {
 	read := g.before
-	if r.source.events(g.files, &read); read.oomKill < g.before.oomKill {
-		return
+	r.source.events(g.files, &read)
+	if read.oomKill > g.before.oomKill || now.Sub(g.beforeAt) >= beat {
+		r.sample(g, now)
 	}
-	g.before.oom, g.before.oomKill, g.before.oomGroup, g.before.knowsKills = read.oom, read.oomKill, read.oomGroup, read.knowsKills
-	r.place(g)
-	r.tellKills(g, now)
 }
 
 // gone takes in that a directory has vanished.
