@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,7 +44,6 @@ func initramfs(w io.Writer, args []string) error {
 type archive struct {
 	w     io.Writer
 	inode int
-	at    int
 	err   error
 }
 
@@ -57,7 +57,7 @@ func (a *archive) entry(name string, mode int, data []byte) {
 // write writes a part and fills it up to a multiple of four.
 func (a *archive) write(data []byte) {
 	if a.err == nil {
-		_, a.err = a.w.Write(append(data[:len(data):len(data)], make([]byte, -len(data)&3)...))
+		_, a.err = a.w.Write(append(slices.Clip(data), make([]byte, -len(data)&3)...))
 	}
 }
 
