@@ -86,60 +86,69 @@ const (
 	gc   = "E0102 12:00:00.000000       1 kubelet.go:1412] \"Image garbage collection failed once\" err=\"x\"\n"
 )
 
+// A tailed is a log that is followed.
+type tailed struct {
+	*world
+	c *Checker
+}
+
+// named is the log.
+const named = "log/kubelet.log"
+
+func (w tailed) add(text string) {
+	w.t.Helper()
+	f, err := os.OpenFile(filepath.Join(w.root, named), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// expect looks a few times, and compares the names of what is told.
+func (w tailed) expect(when, want string) {
+	w.t.Helper()
+	for range 3 {
+		w.c.follow(w.t.Context())
+	}
+	var all []string
+	for l := range strings.Lines(w.texts()) {
+		all = append(all, strings.Fields(l)[0])
+	}
+	if got := strings.Join(all, " "); got != want {
+		w.t.Errorf("%s: got %q, want %q", when, got, want)
+	}
+}
+
 func TestLogs(t *testing.T) {
-	w := newWorld(t)
-	name := "log/kubelet.log"
-	w.write(name, pleg)
-	c := w.checker(Options{Logs: []string{name}})
-	add := func(text string) {
-		f, err := os.OpenFile(filepath.Join(w.root, name), os.O_APPEND|os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.WriteString(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	names := func() string {
-		c.follow(t.Context())
-		c.follow(t.Context())
-		c.follow(t.Context())
-		var all []string
-		for l := range strings.Lines(w.texts()) {
-			all = append(all, strings.Fields(l)[0])
-		}
-		return strings.Join(all, " ")
-	}
-	expect := func(when, want string) {
-		t.Helper()
-		if got := names(); got != want {
-			t.Errorf("%s: got %q, want %q", when, got, want)
-		}
-	}
-	expect("what was there before", "")
-	add(gc)
-	expect("a line", "image-gc-failed")
-	add(gc[:40])
-	expect("part of a line", "")
-	add(gc[40:])
-	expect("the rest of it", "image-gc-failed")
-	add(gc)
-	if err := os.Rename(filepath.Join(w.root, name), filepath.Join(w.root, "log/kubelet.log.1")); err != nil {
+	w := tailed{world: newWorld(t)}
+	w.write(named, pleg)
+	w.c = w.checker(Options{Logs: []string{named}})
+	w.expect("what was there before", "")
+	w.add(gc)
+	w.expect("a line", "image-gc-failed")
+	w.add(gc[:40])
+	w.expect("part of a line", "")
+	w.add(gc[40:])
+	w.expect("the rest of it", "image-gc-failed")
+	w.add(gc)
+	if err := os.Rename(filepath.Join(w.root, named), filepath.Join(w.root, "log/kubelet.log.1")); err != nil {
 		t.Fatal(err)
 	}
-	w.write(name, pleg)
-	expect("rotated", "image-gc-failed pleg-unhealthy")
-	w.write(name, gc[:10])
-	expect("truncated", "")
-	w.write(name, gc)
-	expect("truncated and written", "image-gc-failed")
-	if err := os.Remove(filepath.Join(w.root, name)); err != nil {
+	w.write(named, pleg)
+	w.expect("rotated", "image-gc-failed pleg-unhealthy")
+	w.write(named, gc[:10])
+	w.expect("truncated", "")
+	w.write(named, gc)
+	w.expect("truncated and written", "image-gc-failed")
+	if err := os.Remove(filepath.Join(w.root, named)); err != nil {
 		t.Fatal(err)
 	}
-	expect("removed", "")
-	w.write(name, pleg)
-	expect("made again", "pleg-unhealthy")
+	w.expect("removed", "")
+	w.write(named, pleg)
+	w.expect("made again", "pleg-unhealthy")
 }
 
 func TestAFlood(t *testing.T) {

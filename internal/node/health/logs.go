@@ -5,6 +5,7 @@ package health
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -126,7 +127,7 @@ func (f *follower) read() (text []byte, skipped int64) {
 	b := make([]byte, len(f.part)+int(size))
 	copy(b, f.part)
 	n, err := f.file.ReadAt(b[len(f.part):], f.at)
-	if err != nil && err != io.EOF && n == 0 {
+	if err != nil && !errors.Is(err, io.EOF) && n == 0 {
 		return nil, skipped
 	}
 	f.at += int64(n)

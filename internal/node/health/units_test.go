@@ -19,14 +19,24 @@ import (
 
 // A systemd answers as systemd does on the system's bus, of one unit.
 type systemd struct {
-	mu    sync.Mutex
-	units map[string]map[string]any // by the object's path
+	mu      sync.Mutex
+	kubelet map[string]any
 }
 
-func (s *systemd) set(path, name string, value any) {
+func (s *systemd) set(name string, value any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.units[path][name] = value
+	s.kubelet[name] = value
+}
+
+// of is a property of the kubelet's unit; there is no other.
+func (s *systemd) of(path dbus.ObjectPath, name string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if path == unitPath+"kubelet_2eservice" {
+		return s.kubelet[name]
+	}
+	return map[string]any{"LoadState": "not-found", "ActiveState": "inactive"}[name]
 }
 
 // serve takes a connection: first the words of authentication, then messages (the D-Bus specification).
@@ -64,9 +74,7 @@ func (s *systemd) messages(r *bufio.Reader, conn net.Conn) {
 		if member, _ := m.Headers[dbus.FieldMember].Value().(string); member == "Get" {
 			path, _ := m.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
 			name, _ := m.Body[1].(string)
-			s.mu.Lock()
-			body = dbus.MakeVariant(s.units[string(path)][name])
-			s.mu.Unlock()
+			body = dbus.MakeVariant(s.of(path, name))
 		}
 		reply := &dbus.Message{Type: dbus.TypeMethodReply, Headers: map[dbus.HeaderField]dbus.Variant{
 			dbus.FieldReplySerial: dbus.MakeVariant(m.Serial()), dbus.FieldSignature: dbus.MakeVariant(dbus.SignatureOf(body)),
@@ -82,13 +90,9 @@ func (s *systemd) messages(r *bufio.Reader, conn net.Conn) {
 
 func TestUnits(t *testing.T) {
 	w := newWorld(t)
-	const path = "/org/freedesktop/systemd1/unit/kubelet_2eservice"
-	s := &systemd{units: map[string]map[string]any{
-		path: {
-			"LoadState": "loaded", "ActiveState": "active", "NRestarts": uint32(0), "Result": "success",
-			"ExecMainStartTimestamp": uint64(noon.Add(-time.Hour).UnixMicro()), "ExecMainStatus": int32(0),
-		},
-		"/org/freedesktop/systemd1/unit/crio_2eservice": {"LoadState": "not-found", "ActiveState": "inactive"},
+	s := &systemd{kubelet: map[string]any{
+		"LoadState": "loaded", "ActiveState": "active", "NRestarts": uint32(0), "Result": "success",
+		"ExecMainStartTimestamp": uint64(noon.Add(-time.Hour).UnixMicro()), "ExecMainStatus": int32(0),
 	}}
 	socket := filepath.Join(w.root, "bus")
 	listener, err := net.Listen("unix", socket)
@@ -110,12 +114,12 @@ func TestUnits(t *testing.T) {
 	if got := w.texts(); got != "" {
 		t.Errorf("of units that are well: %s", got)
 	}
-	s.set(path, "NRestarts", uint32(1))
-	s.set(path, "ExecMainStartTimestamp", uint64(noon.Add(time.Minute).UnixMicro()))
-	s.set(path, "Result", "exit-code")
-	s.set(path, "ExecMainStatus", int32(1))
+	s.set("NRestarts", uint32(1))
+	s.set("ExecMainStartTimestamp", uint64(noon.Add(time.Minute).UnixMicro()))
+	s.set("Result", "exit-code")
+	s.set("ExecMainStatus", int32(1))
 	c.unitsOf(t.Context())
-	s.set(path, "ActiveState", "failed")
+	s.set("ActiveState", "failed")
 	c.unitsOf(t.Context())
 	c.unitsOf(t.Context())
 	if diff := cmp.Diff(`unit-start 1 12:01:00: Started kubelet.service: ActiveState=active Result=exit-code ExecMainStatus=1 NRestarts=1

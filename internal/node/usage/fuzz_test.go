@@ -33,8 +33,8 @@ func FuzzFiles(f *testing.F) {
 		if n := limit(b); n != unlimited && n >= 1<<62 {
 			t.Errorf("limit %d", n)
 		}
-		keyed(b, func(key string, _ uint64) {
-			if key == "" {
+		keyed(b, func(key []byte, _ uint64) {
+			if len(key) == 0 {
 				t.Error("a value without a key")
 			}
 		})

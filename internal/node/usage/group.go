@@ -23,9 +23,10 @@ type group struct {
 	scan         uint32    // the last full scan that saw it
 	wd           int32     // of its counters of kills
 
-	placed bool
-	ref    evidence.Ref
-	uid    string
+	placed  bool
+	resting bool // its files are closed
+	ref     evidence.Ref
+	uid     string
 
 	before   reading // the newest
 	beforeAt time.Time
@@ -76,8 +77,7 @@ func (r *Reader) place(g *group) {
 
 // sample reads a group once, and ends with it when it is gone.
 func (r *Reader) sample(g *group, now time.Time) {
-	r.place(g)
-	if !g.placed && now.Sub(g.first) > unplacedFor { // a pod's sandbox
+	if r.place(g); r.rest(g, now) {
 		return
 	}
 	if now.Sub(g.limitsAt) >= limitsEvery {
@@ -103,6 +103,20 @@ func (r *Reader) sample(g *group, now time.Time) {
 	g.ring.add(pointOf(clip32(uint64(max(now.Sub(r.epoch).Milliseconds(), 0))), took, &read, &g.before))
 	g.before, g.beforeAt = read, now
 	r.tellKills(g, now)
+}
+
+// rest lets a group be whose container is not known after a while, which is a pod's sandbox as a rule, until it is known.
+func (r *Reader) rest(g *group, now time.Time) bool {
+	switch {
+	case g.resting && g.placed:
+		if f, err := r.source.layout.open(r.root, g.path); err == nil {
+			g.files, g.resting = f, false
+		}
+	case !g.placed && !g.resting && now.Sub(g.first) > unplacedFor:
+		g.files.close()
+		g.resting, g.ring.points = true, nil
+	}
+	return g.resting
 }
 
 // tellKills tells of processes of a container that the kernel killed for want of memory since the last time.
@@ -207,7 +221,7 @@ func (r *Reader) settle(g *group, now time.Time) {
 	known := d.dead + g.before.oomKill
 	alone := true
 	for _, other := range r.groups {
-		if other.parent != g.parent {
+		if other.parent != g.parent || other.resting {
 			continue
 		}
 		var its reading

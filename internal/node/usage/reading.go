@@ -49,7 +49,7 @@ func (s *source) number(f *files, name string) (uint64, bool) {
 }
 
 // keyed reads a flat-keyed file, if there is one.
-func (s *source) keyed(f *files, name string, each func(string, uint64)) {
+func (s *source) keyed(f *files, name string, each func([]byte, uint64)) {
 	if b, err := read(f.of(name), name, s.buffer); err == nil {
 		keyed(b, each)
 	}
@@ -81,8 +81,8 @@ func (s *source) read(f *files) (reading, error) {
 	}
 	each(f, &r)
 	r.pids, _ = s.number(f, "pids.current")
-	s.keyed(f, "pids.events", func(key string, n uint64) {
-		if key == "max" {
+	s.keyed(f, "pids.events", func(key []byte, n uint64) {
+		if string(key) == "max" {
 			r.pidsRefused = n
 		}
 	})
@@ -95,8 +95,8 @@ func (s *source) read(f *files) (reading, error) {
 func (s *source) readUnified(f *files, r *reading) {
 	r.peak, _ = s.number(f, "memory.peak") // since Linux 5.19
 	inactive := uint64(0)
-	s.keyed(f, "memory.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "anon":
 			r.anon = n
 		case "file":
@@ -112,8 +112,8 @@ func (s *source) readUnified(f *files, r *reading) {
 	r.swap, _ = s.number(f, "memory.swap.current")
 	r.workingSet = r.current - min(inactive, r.current)
 	s.events(f, r)
-	s.keyed(f, "cpu.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "usage_usec":
 			r.cpu = n
 		case "nr_periods":
@@ -132,8 +132,8 @@ func (s *source) events(f *files, r *reading) {
 	if !s.layout.unified {
 		name = "memory.oom_control"
 	}
-	s.keyed(f, name, func(key string, n uint64) {
-		switch key {
+	s.keyed(f, name, func(key []byte, n uint64) {
+		switch string(key) {
 		case "oom":
 			r.oom = n
 		case "oom_kill": // v1 has it since Linux 4.13
@@ -148,8 +148,8 @@ func (s *source) events(f *files, r *reading) {
 func (s *source) readLegacy(f *files, r *reading) {
 	r.peak, _ = s.number(f, "memory.max_usage_in_bytes")
 	inactive := uint64(0)
-	s.keyed(f, "memory.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "total_rss":
 			r.anon = n
 		case "total_cache":
@@ -166,8 +166,8 @@ func (s *source) readLegacy(f *files, r *reading) {
 	s.events(f, r)
 	used, _ := s.number(f, "cpuacct.usage")
 	r.cpu = used / 1000
-	s.keyed(f, "cpu.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "nr_periods":
 			r.periods = n
 		case "nr_throttled":

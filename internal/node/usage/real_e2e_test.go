@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,19 +72,19 @@ func take() {
 
 // A pen is a hierarchy of control groups as a kubelet makes it.
 type pen struct {
-	t     *testing.T
+	t     testing.TB
 	v2    bool
 	names []string // below each hierarchy, outermost first
 }
 
 // newPen makes all groups of a path.
-func newPen(t *testing.T, name string) *pen {
+func newPen(t testing.TB, name string) *pen {
 	t.Helper()
 	_, err := os.Stat(cgroups + "/cgroup.controllers")
 	p := &pen{t: t, v2: err == nil}
 	at := ""
 	p.enable("")
-	for _, part := range strings.Split(name, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		at = path.Join(at, part)
 		p.names = append(p.names, at)
 		for _, h := range p.hierarchies() {
@@ -137,10 +138,10 @@ func (p *pen) limit(memory, quota string) {
 
 // remove removes the groups, innermost first. The kernel takes a moment to let go of processes that have ended.
 func (p *pen) remove() {
-	for i := len(p.names) - 1; i >= 0; i-- {
+	for _, name := range slices.Backward(p.names) {
 		for _, h := range p.hierarchies() {
 			for range 1000 {
-				err := syscall.Rmdir(filepath.Join(cgroups, h, p.names[i]))
+				err := syscall.Rmdir(filepath.Join(cgroups, h, name))
 				if err != syscall.EBUSY {
 					break
 				}

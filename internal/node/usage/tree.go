@@ -9,7 +9,7 @@ import (
 
 // A dir is a directory above those of containers, which is watched for new ones.
 type dir struct {
-	files *files
+	files *files // of memory only
 	level level
 	wd    int32
 	scan  uint32
@@ -68,14 +68,14 @@ func (r *Reader) visit(name string, of level, born bool, now time.Time) {
 			r.lost++
 			return
 		}
-		f, err := r.source.layout.open(r.root, name)
+		f, err := r.root.Open(path.Join(r.source.layout.memory, name))
 		if err != nil {
 			return
 		}
-		d = &dir{files: f, level: of}
+		d = &dir{files: &files{memory: f}, level: of}
 		r.dirs[name] = d
 		if r.watch != nil {
-			d.wd = r.watch.dir(f.memory, name)
+			d.wd = r.watch.dir(f, name)
 		}
 		defer r.begin(d, name)
 	}
