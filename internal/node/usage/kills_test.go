@@ -155,7 +155,7 @@ func TestASandboxIsLetBe(t *testing.T) {
 	if got := only(w.texts()); !strings.Contains(got, "memory.oom-kill 1: oom_kill 1, 1 more than before") {
 		t.Errorf("got:\n%s", got)
 	}
-	w.known[other] = ref.InContainer("side")
+	w.known[other] = ref.InContainer("side").InAttempt(0)
 	step(2)
 	if len(r.groups[inPod+"/"+other].ring.points) == 0 {
 		t.Error("it is not sampled again")
