@@ -79,6 +79,7 @@ func (s *source) read(f *files) (reading, error) {
 	if r.current, ok = number(b); !ok {
 		return r, errAbsent
 	}
+	s.counters(f, &r)
 	each(f, &r)
 	r.pids, _ = s.number(f, "pids.current")
 	s.keyed(f, "pids.events", func(key []byte, n uint64) {
@@ -91,9 +92,20 @@ func (s *source) read(f *files) (reading, error) {
 	return r, nil
 }
 
+// counters reads what outlives the processes of a group: the peak and the kills.
+func (s *source) counters(f *files, r *reading) {
+	s.events(f, r)
+	name := "memory.peak" // since Linux 5.19
+	if !s.layout.unified {
+		name = "memory.max_usage_in_bytes"
+	}
+	if n, ok := s.number(f, name); ok {
+		r.peak = max(r.peak, n)
+	}
+}
+
 // readUnified reads what is v2's alone. The root of a container's memory is memory.current, not the sum of its parts.
 func (s *source) readUnified(f *files, r *reading) {
-	r.peak, _ = s.number(f, "memory.peak") // since Linux 5.19
 	inactive := uint64(0)
 	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
 		switch string(key) {
@@ -111,7 +123,6 @@ func (s *source) readUnified(f *files, r *reading) {
 	})
 	r.swap, _ = s.number(f, "memory.swap.current")
 	r.workingSet = r.current - min(inactive, r.current)
-	s.events(f, r)
 	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {
 		switch string(key) {
 		case "usage_usec":
@@ -146,7 +157,6 @@ func (s *source) events(f *files, r *reading) {
 
 // readLegacy reads what is v1's alone.
 func (s *source) readLegacy(f *files, r *reading) {
-	r.peak, _ = s.number(f, "memory.max_usage_in_bytes")
 	inactive := uint64(0)
 	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
 		switch string(key) {
@@ -163,7 +173,6 @@ func (s *source) readLegacy(f *files, r *reading) {
 	r.slab, _ = s.number(f, "memory.kmem.usage_in_bytes") // of the kernel, which is slab for the most part
 	r.sock, _ = s.number(f, "memory.kmem.tcp.usage_in_bytes")
 	r.workingSet = r.current - min(inactive, r.current)
-	s.events(f, r)
 	used, _ := s.number(f, "cpuacct.usage")
 	r.cpu = used / 1000
 	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {

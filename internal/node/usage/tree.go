@@ -135,7 +135,7 @@ func (r *Reader) heard(events []event, now time.Time) {
 		}
 		name := r.watch.names[e.wd]
 		if g := r.groups[name]; g != nil {
-			r.changed(g, now)
+			r.count(g, now) // a process was killed, or the limit was reached, or the last process has ended
 			continue
 		}
 		d := r.dirs[name]
@@ -154,16 +154,6 @@ func (r *Reader) heard(events []event, now time.Time) {
 // plain tells whether a name is one of a directory's own.
 func plain(name string) bool {
 	return name != "" && name != "." && name != ".." && path.Base(name) == name
-}
-
-// changed reads a group whose counters of events the kernel says have changed: the whole of it when a process was killed,
-// or a while after the last time, because a container at its limit may not live until the next sample.
-func (r *Reader) changed(g *group, now time.Time) {
-	read := g.before
-	r.source.events(g.files, &read)
-	if read.oomKill > g.before.oomKill || now.Sub(g.beforeAt) >= beat {
-		r.sample(g, now)
-	}
 }
 
 // gone takes in that a directory has vanished.
