@@ -3,21 +3,19 @@
 package usage
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
+
+	"golang.org/x/tools/txtar"
 )
 
 // seeds are the files that a real kernel wrote.
 func seeds(f *testing.F) {
-	names, err := filepath.Glob("testdata/*/*")
+	a, err := txtar.ParseFile("testdata/v2.txtar")
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, name := range names {
-		if data, err := os.ReadFile(name); err == nil {
-			f.Add(data)
-		}
+	for _, file := range a.Files {
+		f.Add(file.Data)
 	}
 	for _, text := range []string{
 		"", "max\n", "-1", "18446744073709551616", "anon 1\nfile x\n\n anon  2", "some avg10=1.00 avg60=99.999 avg300=0 total=9",
@@ -35,8 +33,8 @@ func FuzzFiles(f *testing.F) {
 		if n := limit(b); n != unlimited && n >= 1<<62 {
 			t.Errorf("limit %d", n)
 		}
-		keyed(b, func(key string, _ uint64) {
-			if key == "" {
+		keyed(b, func(key []byte, _ uint64) {
+			if len(key) == 0 {
 				t.Error("a value without a key")
 			}
 		})

@@ -21,14 +21,16 @@ type group struct {
 	first        time.Time // when it was first seen
 	born         bool      // and that was when it was made
 	scan         uint32    // the last full scan that saw it
-	wd           int32     // of its counters of kills
+	wds          [2]int32  // of its counters of kills, and of whether it holds processes
 
-	placed bool
-	ref    evidence.Ref
-	uid    string
+	placed  bool
+	resting bool // its files are closed
+	ref     evidence.Ref
+	uid     string
 
 	before   reading // the newest
 	beforeAt time.Time
+	counted  time.Time // when its counters were read
 	limits   limits
 	limitsAt time.Time
 	ring     ring
@@ -57,7 +59,7 @@ func (r *Reader) add(name string, born bool, now time.Time) {
 	g.ring.most = max(int(r.options.Keep/r.options.Every), 1)
 	r.groups[name] = g
 	if r.watch != nil && r.source.layout.unified {
-		g.wd = r.watch.file(f.memory, "memory.events", name)
+		g.wds = [2]int32{r.watch.file(f.memory, "memory.events", name), r.watch.file(f.memory, "cgroup.events", name)}
 	}
 	r.sample(g, now)
 }
@@ -76,8 +78,7 @@ func (r *Reader) place(g *group) {
 
 // sample reads a group once, and ends with it when it is gone.
 func (r *Reader) sample(g *group, now time.Time) {
-	r.place(g)
-	if !g.placed && now.Sub(g.first) > unplacedFor { // a pod's sandbox
+	if r.place(g); r.rest(g, now) {
 		return
 	}
 	if now.Sub(g.limitsAt) >= limitsEvery {
@@ -99,10 +100,39 @@ func (r *Reader) sample(g *group, now time.Time) {
 			g.before.periods, g.before.throttled = 0, 0 // the processors are left out: it is not known in which time
 		}
 	}
+	if read.pids == 0 && g.before.pids > 0 { // its processes have ended, and with them what they used
+		r.count(g, now)
+		return
+	}
 	took := clip32(uint64(max(now.Sub(g.beforeAt).Milliseconds(), 0)))
 	g.ring.add(pointOf(clip32(uint64(max(now.Sub(r.epoch).Milliseconds(), 0))), took, &read, &g.before))
-	g.before, g.beforeAt = read, now
+	g.before, g.beforeAt, g.counted = read, now, now
 	r.tellKills(g, now)
+}
+
+// count reads the counters of a group and nothing else.
+func (r *Reader) count(g *group, now time.Time) {
+	if g.resting {
+		return
+	}
+	r.source.counters(g.files, &g.before)
+	g.counted = now
+	r.place(g)
+	r.tellKills(g, now)
+}
+
+// rest lets a group be whose container is not known after a while, which is a pod's sandbox as a rule, until it is known.
+func (r *Reader) rest(g *group, now time.Time) bool {
+	switch {
+	case g.resting && g.placed:
+		if f, err := r.source.layout.open(r.root, g.path); err == nil {
+			g.files, g.resting = f, false
+		}
+	case !g.placed && !g.resting && now.Sub(g.first) > unplacedFor:
+		g.files.close()
+		g.resting, g.ring.points = true, nil
+	}
+	return g.resting
 }
 
 // tellKills tells of processes of a container that the kernel killed for want of memory since the last time.
@@ -149,8 +179,10 @@ func (r *Reader) end(g *group, now time.Time) {
 		return
 	}
 	delete(r.groups, g.path)
-	if r.watch != nil && g.wd != 0 {
-		r.watch.remove(g.wd)
+	for _, wd := range g.wds {
+		if wd != 0 {
+			r.watch.remove(wd)
+		}
 	}
 	g.files.close()
 	g.ended = now
@@ -207,7 +239,7 @@ func (r *Reader) settle(g *group, now time.Time) {
 	known := d.dead + g.before.oomKill
 	alone := true
 	for _, other := range r.groups {
-		if other.parent != g.parent {
+		if other.parent != g.parent || other.resting {
 			continue
 		}
 		var its reading

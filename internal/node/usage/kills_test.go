@@ -129,3 +129,40 @@ func TestWatched(t *testing.T) {
 	w.remove(group)
 	await("memory.oom-kills")
 }
+
+// TestASandboxIsLetBe: what nobody knows is not sampled for ever, and is when it is known after all.
+func TestASandboxIsLetBe(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "cpu memory pids\n")
+	w.write(inPod+"/memory.events", "oom_kill 0\n")
+	w.use(inPod+"/"+id, 100<<20, 0, 0, 0, 0)
+	w.use(inPod+"/"+other, 1<<20, 0, 0, 0, 0)
+	delete(w.known, other)
+	r := w.reader(MachineOptions{})
+	step := func(n int) {
+		for range n {
+			r.tick(w.now)
+			w.now = w.now.Add(5 * time.Second)
+		}
+	}
+	step(6)
+	if g := r.groups[inPod+"/"+other]; !g.resting || g.ring.points != nil {
+		t.Errorf("it is still sampled: %+v", g.ring)
+	}
+	w.write(inPod+"/memory.events", "oom_kill 1\n")
+	w.remove(inPod + "/" + id)
+	step(1)
+	if got := only(w.texts()); !strings.Contains(got, "memory.oom-kill 1: oom_kill 1, 1 more than before") {
+		t.Errorf("got:\n%s", got)
+	}
+	w.known[other] = ref.InContainer("side").InAttempt(0)
+	step(2)
+	if len(r.groups[inPod+"/"+other].ring.points) == 0 {
+		t.Error("it is not sampled again")
+	}
+	w.remove(inPod + "/" + other)
+	step(1)
+	if got := w.texts(); !strings.Contains(got, "memory.last") {
+		t.Errorf("got:\n%s", got)
+	}
+}

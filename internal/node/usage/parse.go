@@ -48,14 +48,14 @@ func limit(b []byte) uint64 {
 }
 
 // keyed hands on each line "key number" of a flat-keyed file (kernel Documentation/admin-guide/cgroup-v2.rst).
-func keyed(b []byte, each func(key string, value uint64)) {
+func keyed(b []byte, each func(key []byte, value uint64)) {
 	for line := range bytes.Lines(b) {
 		key, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
 		if !ok {
 			continue
 		}
 		if n, ok := digits(bytes.TrimSpace(value)); ok {
-			each(string(key), n)
+			each(key, n)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *source) number(f *files, name string) (uint64, bool) {
 }
 
 // keyed reads a flat-keyed file, if there is one.
-func (s *source) keyed(f *files, name string, each func(string, uint64)) {
+func (s *source) keyed(f *files, name string, each func([]byte, uint64)) {
 	if b, err := read(f.of(name), name, s.buffer); err == nil {
 		keyed(b, each)
 	}
@@ -79,10 +79,11 @@ func (s *source) read(f *files) (reading, error) {
 	if r.current, ok = number(b); !ok {
 		return r, errAbsent
 	}
+	s.counters(f, &r)
 	each(f, &r)
 	r.pids, _ = s.number(f, "pids.current")
-	s.keyed(f, "pids.events", func(key string, n uint64) {
-		if key == "max" {
+	s.keyed(f, "pids.events", func(key []byte, n uint64) {
+		if string(key) == "max" {
 			r.pidsRefused = n
 		}
 	})
@@ -91,12 +92,23 @@ func (s *source) read(f *files) (reading, error) {
 	return r, nil
 }
 
+// counters reads what outlives the processes of a group: the peak and the kills.
+func (s *source) counters(f *files, r *reading) {
+	s.events(f, r)
+	name := "memory.peak" // since Linux 5.19
+	if !s.layout.unified {
+		name = "memory.max_usage_in_bytes"
+	}
+	if n, ok := s.number(f, name); ok {
+		r.peak = max(r.peak, n)
+	}
+}
+
 // readUnified reads what is v2's alone. The root of a container's memory is memory.current, not the sum of its parts.
 func (s *source) readUnified(f *files, r *reading) {
-	r.peak, _ = s.number(f, "memory.peak") // since Linux 5.19
 	inactive := uint64(0)
-	s.keyed(f, "memory.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "anon":
 			r.anon = n
 		case "file":
@@ -111,9 +123,8 @@ func (s *source) readUnified(f *files, r *reading) {
 	})
 	r.swap, _ = s.number(f, "memory.swap.current")
 	r.workingSet = r.current - min(inactive, r.current)
-	s.events(f, r)
-	s.keyed(f, "cpu.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "usage_usec":
 			r.cpu = n
 		case "nr_periods":
@@ -132,8 +143,8 @@ func (s *source) events(f *files, r *reading) {
 	if !s.layout.unified {
 		name = "memory.oom_control"
 	}
-	s.keyed(f, name, func(key string, n uint64) {
-		switch key {
+	s.keyed(f, name, func(key []byte, n uint64) {
+		switch string(key) {
 		case "oom":
 			r.oom = n
 		case "oom_kill": // v1 has it since Linux 4.13
@@ -146,10 +157,9 @@ func (s *source) events(f *files, r *reading) {
 
 // readLegacy reads what is v1's alone.
 func (s *source) readLegacy(f *files, r *reading) {
-	r.peak, _ = s.number(f, "memory.max_usage_in_bytes")
 	inactive := uint64(0)
-	s.keyed(f, "memory.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "memory.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "total_rss":
 			r.anon = n
 		case "total_cache":
@@ -163,11 +173,10 @@ func (s *source) readLegacy(f *files, r *reading) {
 	r.slab, _ = s.number(f, "memory.kmem.usage_in_bytes") // of the kernel, which is slab for the most part
 	r.sock, _ = s.number(f, "memory.kmem.tcp.usage_in_bytes")
 	r.workingSet = r.current - min(inactive, r.current)
-	s.events(f, r)
 	used, _ := s.number(f, "cpuacct.usage")
 	r.cpu = used / 1000
-	s.keyed(f, "cpu.stat", func(key string, n uint64) {
-		switch key {
+	s.keyed(f, "cpu.stat", func(key []byte, n uint64) {
+		switch string(key) {
 		case "nr_periods":
 			r.periods = n
 		case "nr_throttled":

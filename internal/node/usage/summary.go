@@ -27,7 +27,7 @@ func (g *group) summary(epoch time.Time) []evidence.Fact {
 	}
 	if g.before.knowsKills {
 		f := g.kills(g.ended)
-		if late := g.ended.Sub(g.beforeAt); late > 0 {
+		if late := g.ended.Sub(g.counted); late > 0 {
 			f.Text += fmt.Sprintf(", as read %s before the end was seen", late.Round(time.Millisecond))
 		}
 		s.list = append(s.list, f)

@@ -9,7 +9,7 @@ import (
 
 // A dir is a directory above those of containers, which is watched for new ones.
 type dir struct {
-	files *files
+	files *files // of memory only
 	level level
 	wd    int32
 	scan  uint32
@@ -68,14 +68,14 @@ func (r *Reader) visit(name string, of level, born bool, now time.Time) {
 			r.lost++
 			return
 		}
-		f, err := r.source.layout.open(r.root, name)
+		f, err := r.root.Open(path.Join(r.source.layout.memory, name))
 		if err != nil {
 			return
 		}
-		d = &dir{files: f, level: of}
+		d = &dir{files: &files{memory: f}, level: of}
 		r.dirs[name] = d
 		if r.watch != nil {
-			d.wd = r.watch.dir(f.memory, name)
+			d.wd = r.watch.dir(f, name)
 		}
 		defer r.begin(d, name)
 	}
@@ -135,7 +135,7 @@ func (r *Reader) heard(events []event, now time.Time) {
 		}
 		name := r.watch.names[e.wd]
 		if g := r.groups[name]; g != nil {
-			r.changed(g, now)
+			r.count(g, now) // a process was killed, or the limit was reached, or the last process has ended
 			continue
 		}
 		d := r.dirs[name]
@@ -154,17 +154,6 @@ func (r *Reader) heard(events []event, now time.Time) {
 // plain tells whether a name is one of a directory's own.
 func plain(name string) bool {
 	return name != "" && name != "." && name != ".." && path.Base(name) == name
-}
-
-// changed reads the counters of kills of a group, which the kernel says have changed.
-func (r *Reader) changed(g *group, now time.Time) {
-	read := g.before
-	if r.source.events(g.files, &read); read.oomKill < g.before.oomKill {
-		return
-	}
-	g.before.oom, g.before.oomKill, g.before.oomGroup, g.before.knowsKills = read.oom, read.oomKill, read.oomGroup, read.knowsKills
-	r.place(g)
-	r.tellKills(g, now)
 }
 
 // gone takes in that a directory has vanished.

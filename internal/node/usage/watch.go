@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,6 +69,9 @@ func (w *watch) remove(wd int32) {
 	_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
 }
 
+// pause is how long events are gathered. Containers at their limits make a hundred a second each.
+const pause = 10 * time.Millisecond
+
 // read hands on what inotify says until the watch is closed.
 func (w *watch) read(ctx context.Context, to chan<- []event) {
 	buffer := make([]byte, 16<<10)
@@ -78,6 +82,11 @@ func (w *watch) read(ctx context.Context, to chan<- []event) {
 		}
 		select {
 		case to <- events(buffer[:n]):
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
