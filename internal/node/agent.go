@@ -23,8 +23,10 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/health"
 	"github.com/kubeinquest/inquest/internal/node/ring"
 	"github.com/kubeinquest/inquest/internal/node/serve"
+	"github.com/kubeinquest/inquest/internal/node/signals"
 	"github.com/kubeinquest/inquest/internal/node/tail"
 	"github.com/kubeinquest/inquest/internal/node/usage"
 )
@@ -64,6 +66,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdout
 type agent struct {
 	c        Config
 	log      *slog.Logger
+	api      *serve.API
 	state    state
 	ring     *ring.Ring
 	features *features
@@ -72,6 +75,8 @@ type agent struct {
 	runtime atomic.Pointer[cri.Reader] // of the rooms that are made anew when they failed, the present one
 	logs    atomic.Pointer[tail.Reader]
 	usage   atomic.Pointer[usage.Reader]
+	signals atomic.Pointer[signals.Tracer]
+	health  atomic.Pointer[health.Checker]
 	kept    kept
 }
 
@@ -81,7 +86,7 @@ func Run(ctx context.Context, c Config, getenv func(string) string, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	a := &agent{c: c, log: log}
+	a := &agent{c: c, log: log, api: api}
 	if err := a.open(); err != nil {
 		return err
 	}

@@ -101,8 +101,12 @@ func (a *agent) saturation() []record.Entry {
 	var list []record.Entry
 	now := time.Now().UTC()
 	for _, l := range r.Saturation() {
+		text := l.Text
+		if l.Of != "" {
+			text = l.Of + ": " + text
+		}
 		list = append(list, record.Entry{At: now, Fact: &evidence.Fact{
-			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: l.String(), Value: l.Used,
+			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: text, Value: l.Used,
 		}})
 	}
 	return list
@@ -124,6 +128,13 @@ func (a *agent) roomMetrics(x *exposition) {
 		x.counter("logs_lost_files_total", "files that were gone before they were opened", s.LostFiles)
 		x.counter("logs_refused_total", "files that were not opened for safety", s.Refused)
 		x.counter("logs_failed_total", "reads and writes that failed", s.Failed)
+	}
+	if t := a.signals.Load(); t != nil {
+		n := t.Counts()
+		x.counter("signals_total", "records of signals that were read", n.Signals)
+		x.counter("signals_lost_total", "signals that were not read or not looked up", n.Lost)
+		x.counter("signals_gone_total", "signals to processes that were gone before they were looked up", n.Gone)
+		x.counter("signals_told_total", "signals that became facts", n.Told)
 	}
 }
 

@@ -36,7 +36,10 @@ type Config struct {
 
 	Runtime, PodLogs, DockerLogs             string
 	Proc, Tracefs, Cgroup, Kmsg, KernelLog   string
-	KubeletHealthz                           string
+	CgroupBelow, KubeletHealthz              string
+	HostRoot, KubeletConfig, KubeletConfigD  string
+	Systemd                                  string
+	Certificates, NodeLogs, Units            []string
 	Cert, Key, APIServer, Account, LogFormat string
 	RecordMiB, LogsMiB                       int64
 }
@@ -56,9 +59,14 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Proc, "proc", "/proc", "where the node's proc is mounted"},
 		{&c.Tracefs, "tracefs", "/sys/kernel/tracing", "where the node's tracefs is mounted, writable"},
 		{&c.Cgroup, "cgroup-root", "/sys/fs/cgroup", "where the node's control groups are mounted"},
+		{&c.CgroupBelow, "cgroup-below", "", "directory in it to look below, of a node that is itself a container"},
 		{&c.Kmsg, "kmsg", "/dev/kmsg", "the kernel's log; where it may not be opened, syslog(2) is used"},
 		{&c.KernelLog, "kernel-log", "", "file with the kernel's log, for nodes where neither can be read"},
 		{&c.KubeletHealthz, "kubelet-healthz", "http://127.0.0.1:10248/healthz", "where the kubelet says whether it is well"},
+		{&c.HostRoot, "host-root", "/", "directory in which the node's files of the next flags are, which are paths from there"},
+		{&c.KubeletConfig, "kubelet-config", "var/lib/kubelet/config.yaml", "the kubelet's configuration"},
+		{&c.KubeletConfigD, "kubelet-config-dir", "", "what amends it, where the kubelet has --config-dir"},
+		{&c.Systemd, "systemd", "/run/dbus/system_bus_socket", "socket of the system's D-Bus, to ask systemd for units; a path of its own"},
 		{&c.Cert, "tls-cert-file", "", "certificate to serve with; empty: one is made at the start"},
 		{&c.Key, "tls-private-key-file", "", "its key"},
 		{&c.APIServer, "api-server", "", "address of the API server, https://HOST:PORT; empty: that of the cluster the agent's pod is in"},
@@ -69,15 +77,38 @@ func (c *Config) bind(flags *flag.FlagSet) {
 	}
 	flags.Int64Var(&c.RecordMiB, "record-mib", 64, "most MiB of the record")
 	flags.Int64Var(&c.LogsMiB, "logs-mib", 256, "most MiB of logs that are kept after the kubelet has removed them")
-	flags.Func("features", "which of "+strings.Join(allFeatures, ",")+" to use (default all)", func(list string) error {
-		c.Features = nil
-		for name := range strings.SplitSeq(list, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				c.Features = append(c.Features, name)
-			}
+	for _, f := range []struct {
+		to         *[]string
+		name, help string
+	}{
+		{&c.Features, "features", "which sources of evidence to use"},
+		{&c.Certificates, "certificates", "files with certificates that must not expire, or directories of them, below --host-root"},
+		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root"},
+		{&c.Units, "units", "units of systemd to watch"},
+	} {
+		flags.Var(listFlag{f.to}, f.name, f.help)
+	}
+}
+
+// A listFlag is a flag whose value is a list, with commas in between.
+type listFlag struct{ to *[]string }
+
+func (l listFlag) String() string {
+	if l.to == nil { // package flag asks a zero value too
+		return ""
+	}
+	return strings.Join(*l.to, ",")
+}
+
+// Set replaces the list.
+func (l listFlag) Set(value string) error {
+	*l.to = nil
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l.to = append(*l.to, item)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // variable is the environment's name of a flag.
@@ -91,7 +122,10 @@ func variable(name string) string {
 // parseConfig reads flags, and the environment for those that are not given. It returns flag.ErrHelp when it printed the
 // help that was asked for.
 func parseConfig(args []string, getenv func(string) string, stdout io.Writer) (Config, error) {
-	c := Config{Features: allFeatures}
+	c := Config{
+		Features: slices.Clone(allFeatures), Certificates: []string{"var/lib/kubelet/pki"},
+		Units: []string{"kubelet.service", "containerd.service", "crio.service"},
+	}
 	flags := flag.NewFlagSet("inquest-agent", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	c.bind(flags)

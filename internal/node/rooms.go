@@ -6,12 +6,13 @@ package node
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/health"
 	"github.com/kubeinquest/inquest/internal/node/kernel"
+	"github.com/kubeinquest/inquest/internal/node/signals"
 	"github.com/kubeinquest/inquest/internal/node/tail"
 	"github.com/kubeinquest/inquest/internal/node/usage"
 )
@@ -101,10 +102,10 @@ func (a *agent) runKernel(ctx context.Context) error {
 
 func (a *agent) runUsage(ctx context.Context) error {
 	r, err := usage.New(usage.Options{
-		Cgroup: a.c.Cgroup, Node: a.node(), Tell: a.ring.Tell, Place: a.place,
+		Cgroup: a.c.Cgroup, Below: a.c.CgroupBelow, Node: a.node(), Tell: a.ring.Tell, Place: a.place,
 		Machine: usage.MachineOptions{Proc: a.c.Proc, Filesystems: []usage.Filesystem{
 			{Name: "nodefs", Path: a.c.PodLogs}, {Name: "agent", Path: a.c.StateDir},
-		}},
+		}, Evict: a.evict},
 	})
 	if err != nil {
 		return err
@@ -113,8 +114,31 @@ func (a *agent) runUsage(ctx context.Context) error {
 	return r.Run(ctx)
 }
 
-var errNotBuilt = errors.New("this agent was built without it")
+// evict is the kubelet's threshold of a signal, as far as its configuration could be read.
+func (a *agent) evict(signal string) (value float64, share, ok bool) {
+	if c := a.health.Load(); c != nil {
+		return c.Evict(signal)
+	}
+	return 0, false, false
+}
 
-func (*agent) runSignals(context.Context) error { return errNotBuilt }
+func (a *agent) runSignals(ctx context.Context) error {
+	t, err := signals.New(signals.Options{Node: a.c.Node, Tracefs: a.c.Tracefs, Proc: a.c.Proc, Place: a.place, Tell: a.ring.Tell})
+	if err != nil {
+		return err
+	}
+	a.signals.Store(t)
+	return t.Run(ctx)
+}
 
-func (*agent) runHealth(context.Context) error { return errNotBuilt }
+func (a *agent) runHealth(ctx context.Context) error {
+	c, err := health.New(health.Options{
+		Healthz: a.c.KubeletHealthz, Root: a.c.HostRoot, Config: a.c.KubeletConfig, ConfigDir: a.c.KubeletConfigD, Certificates: a.c.Certificates,
+		Logs: a.c.NodeLogs, Systemd: a.c.Systemd, Units: a.c.Units, Clock: a.api.Clock, Node: a.node(), Tell: a.ring.Tell,
+	})
+	if err != nil {
+		return err
+	}
+	a.health.Store(c)
+	return c.Run(ctx)
+}

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -154,11 +156,30 @@ func (st *stream) end(err error) error {
 		return err
 	}
 	if err == nil {
-		err = st.tail("")
+		err = errors.Join(st.absences(), st.tail(""))
 	} else {
 		err = st.tail(reason(err))
 	}
 	_ = errors.Join(err, st.out.Flush()) // the client is gone, or goes now
+	return nil
+}
+
+// absences writes a gap without a number and without times for each source of evidence that is missing now: the record has when
+// it was, and who reads it may not come that far.
+func (st *stream) absences() error {
+	if st.o.Sources.Features == nil || !st.query.gaps || st.query.follow {
+		return nil
+	}
+	why := st.o.Sources.Features()
+	for _, name := range slices.Sorted(maps.Keys(why)) {
+		if why[name] == "" {
+			continue
+		}
+		gap := record.Entry{At: st.o.Now().UTC(), Gap: &record.Gap{About: evidence.RefTo("Node", "", st.o.Node), What: name, Why: why[name]}}
+		if err := st.line(gap); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

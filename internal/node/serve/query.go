@@ -15,45 +15,63 @@ import (
 )
 
 const (
-	defaultLimit = 10_000
+	defaultLimit = 20_000
 	mostEntries  = 100_000  // in one answer
-	mostBytes    = 32 << 20 // of entries in one answer
+	mostBytes    = 12 << 20 // of entries in one answer
+	mostPods     = 110      // that are named at once
 )
 
 // nameForm is what names of Kubernetes objects, UIDs and numbers are made of.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
 
-// parseQuery reads parameters of which each may be given once. One that is not known is refused, as an answer that ignores
+// parseQuery reads parameters of which each but pod may be given once. One that is not known is refused, as an answer that ignores
 // it would be taken for another one.
-func parseQuery(raw string, known ...string) (map[string]string, error) {
+func parseQuery(raw string, known ...string) (parameters, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, refusal{http.StatusBadRequest, "the query cannot be read"}
 	}
-	q := map[string]string{}
+	q := parameters{}
 	for name, list := range values {
 		if !slices.Contains(known, name) {
 			return nil, refusal{http.StatusBadRequest, fmt.Sprintf("unknown parameter %.40q, expected one of %s", name, strings.Join(known, ", "))}
 		}
-		form := list[0] == "" || nameForm.MatchString(list[0])
-		if name == "what" {
-			form = len(list[0]) < 100
+		if len(list) > most(name) || slices.ContainsFunc(list, func(value string) bool { return !formed(name, value) }) {
+			return nil, refusal{http.StatusBadRequest, name + " is given too often, or is not of the form of such a value"}
 		}
-		if len(list) > 1 || !form {
-			return nil, refusal{http.StatusBadRequest, name + " is given twice, or is not of the form of such a value"}
-		}
-		q[name] = list[0]
+		q[name] = strings.Join(list, ",")
 	}
 	return q, nil
 }
 
+// most is how often a parameter may be given.
+func most(name string) int {
+	if name == "pod" {
+		return mostPods
+	}
+	return 1
+}
+
+func formed(name, value string) bool {
+	if name == "what" {
+		return len(value) < 100
+	}
+	return value == "" || nameForm.MatchString(value)
+}
+
+// A parameters are the values by name; of one that is given several times they have commas in between, which no value has.
+type parameters map[string]string
+
+func (p parameters) all(name string) []string {
+	return strings.FieldsFunc(p[name], func(r rune) bool { return r == ',' })
+}
+
 // A query says which entries are wanted.
 type query struct {
-	since, limit              uint64
-	ring                      string
-	namespace, pod, container string
-	facts, runs, gaps         bool
-	follow                    bool
+	since, limit               uint64
+	ring, namespace, container string
+	pods                       []string // UIDs or names
+	facts, runs, gaps, follow  bool
 }
 
 func parseEntries(raw string) (query, error) {
@@ -61,7 +79,7 @@ func parseEntries(raw string) (query, error) {
 	if err != nil {
 		return query{}, err
 	}
-	e := query{ring: q["ring"], namespace: q["namespace"], pod: q["pod"], container: q["container"], limit: defaultLimit}
+	e := query{ring: q["ring"], namespace: q["namespace"], pods: q.all("pod"), container: q["container"], limit: defaultLimit}
 	for name, to := range map[string]*uint64{"since": &e.since, "limit": &e.limit} {
 		if q[name] == "" {
 			continue
@@ -101,17 +119,17 @@ func (q *query) parseWhat(what string) error {
 	return nil
 }
 
-// wants tells whether an entry is one of those that are asked for. What an agent missed of its node it missed of each pod.
+// wants tells whether an entry is one of those that are asked for. What is about the node is about each of its pods.
 func (q *query) wants(e record.Entry) bool {
 	if !(q.facts && e.Fact != nil || q.runs && e.Run != nil || q.gaps && e.Gap != nil) {
 		return false
 	}
 	about := e.About()
-	if e.Gap != nil && about.Namespace == "" && e.PodUID == "" {
+	if about.Namespace == "" && e.PodUID == "" {
 		return true
 	}
 	return (q.namespace == "" || q.namespace == about.Namespace) &&
-		(q.pod == "" || q.pod == e.PodUID || about.Kind == "Pod" && q.pod == about.Name) &&
+		(len(q.pods) == 0 || slices.Contains(q.pods, e.PodUID) || about.Kind == "Pod" && slices.Contains(q.pods, about.Name)) &&
 		(q.container == "" || q.container == about.Container)
 }
 

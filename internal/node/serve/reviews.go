@@ -38,6 +38,31 @@ type API struct {
 	mu        sync.Mutex
 	authority []byte // that client was made for
 	client    *http.Client
+	ahead     time.Duration // of the API server's clock, as its last answer told
+	told      time.Time     // when that was
+}
+
+// clockFor is how long an answer tells how clocks differ.
+const clockFor = 10 * time.Minute
+
+// Clock is how far this clock is ahead of the API server's, to half a second, as an answer of the last minutes told.
+func (a *API) Clock() (offset time.Duration, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ahead, !a.told.IsZero() && time.Since(a.told) < clockFor
+}
+
+// compare learns how far clocks differ from the time that an answer has, which is cut to seconds, and from when it was asked
+// for.
+func (a *API) compare(date string, asked time.Time) {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.told, a.ahead = now, asked.Add(now.Sub(asked)/2).Sub(at.Add(time.Second/2))
 }
 
 // InCluster is the address of the API server of the cluster that the agent's pod is in.
@@ -80,11 +105,13 @@ func (a *API) post(ctx context.Context, path string, review any) error {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("User-Agent", "inquest-agent")
+	asked := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	a.compare(resp.Header.Get("Date"), asked)
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return err

@@ -302,7 +302,7 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request, c caller) error {
 		return err
 	}
 	attempt, err := strconv.ParseUint(q["attempt"], 10, 31)
-	if err != nil || q["pod"] == "" || q["container"] == "" {
+	if err != nil || len(q.all("pod")) != 1 || q["container"] == "" {
 		return refusal{http.StatusBadRequest, "say which log by ?pod=UID&container=NAME&attempt=NUMBER"}
 	}
 	if s.o.Sources.Log == nil {

@@ -54,6 +54,7 @@ func TestWhoMayRead(t *testing.T) {
 		{log + "other", "admin", 404},
 		{log + "uid-", "admin", 404},
 		{"/v1/log?pod=uid-shop&container=app", "admin", 400},
+		{"/v1/log?pod=uid-shop&pod=uid-bank&container=app&attempt=1", "admin", 400},
 		{"/v1/log?pod=uid-shop&container=app&attempt=-1", "admin", 400},
 		{"/metrics", "", 401},
 		{"/metrics", "reader", 403},
@@ -71,6 +72,9 @@ func TestWhoMayRead(t *testing.T) {
 	}
 	if byStatus, sent := s.Counters(); byStatus[200] < 8 || byStatus[401] != 7 || sent == 0 {
 		t.Errorf("counted %v, %d bytes", byStatus, sent)
+	}
+	if ahead, ok := api.Clock(); !ok || ahead.Abs() > time.Minute {
+		t.Errorf("the API server's clock, which is the same, is %v away, known %v", ahead, ok)
 	}
 }
 
@@ -92,11 +96,13 @@ func TestBearerToken(t *testing.T) {
 	}
 }
 
-// numbers are the numbers of entries.
+// numbers are the numbers of entries, those that have one.
 func numbers(list []record.Entry) string {
 	var all []string
 	for _, e := range list {
-		all = append(all, fmt.Sprint(e.Seq))
+		if e.Seq > 0 {
+			all = append(all, fmt.Sprint(e.Seq))
+		}
 	}
 	return strings.Join(all, " ")
 }
@@ -113,10 +119,11 @@ func TestEntries(t *testing.T) {
 	}{
 		{"", "admin", "1 2 3 4 5 6", 7, 0, false},
 		{"", "reader", "1 2 5 6", 7, 2, false},
-		{"?namespace=bank", "reader", "6", 7, 1, false},
-		{"?namespace=shop&pod=web-0&container=app", "reader", "2 5 6", 7, 0, false},
+		{"?namespace=bank", "reader", "1 6", 7, 1, false},
+		{"?namespace=shop&pod=web-0&container=app", "reader", "1 2 5 6", 7, 0, false},
+		{"?pod=uid-shop&pod=uid-bank&what=facts", "admin", "1 2 3", 7, 0, false},
 		{"?pod=uid-shop&what=runs", "reader", "5", 7, 0, false},
-		{"?container=other&what=facts,runs", "reader", "", 7, 0, false},
+		{"?container=other&what=facts,runs", "reader", "1", 7, 0, false},
 		{"?what=gaps", "reader", "6", 7, 0, false},
 		{"?since=4", "admin", "4 5 6", 7, 0, false},
 		{"?since=7&ring=r1", "admin", "", 7, 0, false},
@@ -132,7 +139,7 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"?unknown=1", "?since=x", "?since=-1", "?since=1&since=2", "?limit=1e9", "?what=all", "?follow=maybe", "?pod=../../etc", "?namespace=%00", "?%zz",
+		"?unknown=1", "?pod=" + strings.Repeat("x&pod=", mostPods+1) + "x", "?pod=a,b", "?since=x", "?since=-1", "?since=1&since=2", "?limit=1e9", "?what=all", "?follow=maybe", "?pod=../../etc", "?namespace=%00", "?%zz",
 		"?pod=" + strings.Repeat("x", 300), "?what=" + strings.Repeat("facts,", 100), "?since=99999999999999999999999",
 	} {
 		if resp, body := s.get("/v1/entries"+query, "admin"); resp.StatusCode != http.StatusBadRequest {
@@ -140,7 +147,8 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	list, tail := s.answer("/v1/runs", "reader")
-	if len(list) != 1 || list[0].Run.ID != "c1" || tail.Hidden != 1 || tail.Features["signals"] != "no tracefs" || tail.Ring != "r1" {
+	if len(list) != 2 || list[0].Run.ID != "c1" || tail.Hidden != 1 || tail.Features["signals"] != "no tracefs" || tail.Ring != "r1" ||
+		list[1].Gap == nil || list[1].Gap.What != "signals" || list[1].Gap.Why != "no tracefs" || !list[1].Gap.From.IsZero() {
 		t.Errorf("the runs are %v, %+v", list, tail)
 	}
 }
