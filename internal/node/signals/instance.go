@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,8 +19,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// instanceName is what the trace of the agent of a node is called: machines that are containers share a kernel.
+func instanceName(node string) string {
+	return "inquest-agent-" + notInName.ReplaceAllString(node, "-")
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9.-]|^\.+`)
+
 const (
-	instanceName = "inquest-agent"
 	// bufferKiB is the size of the buffer of each processor: more than a thousand records.
 	bufferKiB = 64
 	// renamed finds the processes that a runtime starts in a container: what is process 1 of it, or was executed in it, had
@@ -36,6 +43,7 @@ var filters = map[string]string{
 
 // An instance is a trace of our own in tracefs.
 type instance struct {
+	name   string
 	fs     *os.Root // tracefs
 	clock  int32    // of the records
 	pages  paging
@@ -51,7 +59,7 @@ type instance struct {
 const tracefsMagic = 0x74726163
 
 // openInstance makes the instance, and takes away one that was left behind.
-func openInstance(tracefs string) (*instance, error) {
+func openInstance(tracefs, node string) (*instance, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(tracefs, &st); err != nil {
 		return nil, fmt.Errorf("find out who sends signals: %s: %w: mount the host's /sys/kernel/tracing there", tracefs, err)
@@ -63,14 +71,14 @@ func openInstance(tracefs string) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out who sends signals: %w: the agent must be root on the node to trace", err)
 	}
-	i := &instance{fs: root}
+	i := &instance{name: instanceName(node), fs: root}
 	if err := i.setUp(); err != nil {
 		return nil, errors.Join(err, i.close())
 	}
 	return i, nil
 }
 
-func (i *instance) in(name string) string { return path.Join("instances", instanceName, name) }
+func (i *instance) in(name string) string { return path.Join("instances", i.name, name) }
 
 func (i *instance) setUp() error {
 	if err := i.make(); err != nil {
@@ -101,7 +109,7 @@ func (i *instance) make() error {
 	if errors.Is(err, fs.ErrExist) {
 		i.stale = i.left()
 		if err = i.remove(); errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("the trace %s of tracefs is in use: another agent runs on this node", instanceName)
+			return fmt.Errorf("the trace %s of tracefs is in use: another agent runs on this node", i.name)
 		}
 		if err == nil {
 			err = i.fs.Mkdir(i.in("."), 0o750)

@@ -96,7 +96,7 @@ func (t *Tracer) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("look processes up: %w", err)
 	}
 	defer t.proc.close()
-	if t.trace, err = openInstance(t.o.Tracefs); err != nil {
+	if t.trace, err = openInstance(t.o.Tracefs, t.o.Node); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.trace.close()) }()
@@ -132,6 +132,9 @@ func (t *Tracer) begin() {
 	}
 	t.sweep()
 	t.gaps(t.since)
+	t.o.Tell(record.Entry{Fact: &evidence.Fact{
+		Kind: evidence.Signals, Source: evidence.FromKernel, About: t.about, At: t.since, Where: "trace", Name: watching, Text: "SIGKILL and SIGTERM to the processes of pods are traced from now on",
+	}})
 }
 
 // follow reads all buffers until the context ends.

@@ -172,13 +172,13 @@ func start(t *testing.T) watch {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(filepath.Join(tracefs, "instances", instanceName)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(tracefs, "instances", instanceName("n1"))); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the instance is left behind: %v", err)
 		}
 	}
 	for on := ""; on != "1\n"; { // until it traces
 		if w.began() {
-			b, _ := os.ReadFile(filepath.Join(tracefs, "instances", instanceName, "events/signal/signal_generate/enable"))
+			b, _ := os.ReadFile(filepath.Join(tracefs, "instances", instanceName("n1"), "events/signal/signal_generate/enable"))
 			on = string(b)
 		}
 		select {
@@ -332,7 +332,7 @@ func TestRealKernelKills(t *testing.T) {
 
 // TestStaleInstance finds the trace of an agent that was killed.
 func TestStaleInstance(t *testing.T) {
-	dir := filepath.Join(tracefs, "instances", instanceName)
+	dir := filepath.Join(tracefs, "instances", instanceName("n1"))
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestStaleInstance(t *testing.T) {
 	_ = b.Process.Kill()
 	_ = b.Wait()
 	w := start(t)
-	if _, err := openInstance(tracefs); err == nil || !strings.Contains(err.Error(), "another agent runs") {
+	if _, err := openInstance(tracefs, "n1"); err == nil || !strings.Contains(err.Error(), "another agent runs") {
 		t.Errorf("a second agent gets %v", err)
 	}
 	w.stop()

@@ -27,6 +27,10 @@ const (
 	byNeighbour = "signal-neighbour" // of another pod
 	byHost      = "signal-host"      // of the node
 	byUnknown   = "signal-unknown"   // it was gone before it could be looked up
+
+	toChild  = "child-"   // before these: the signal went to another process than the first
+	unheeded = "ignored-" // before these: the process ignores it, or had got one already
+	watching = "watching-signals"
 )
 
 // runtimes are the names, as far as the kernel keeps them, of what starts and ends containers at the kubelet's order, and of the
@@ -69,6 +73,12 @@ func (t *Tracer) report(e *event) {
 		return // a process ends its own
 	}
 	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
+	switch {
+	case sort != toFirst:
+		name = toChild + name
+	case e.result == wasIgnored || e.result == alreadyPending:
+		name = unheeded + name
+	}
 	switch e.result {
 	case wasIgnored:
 		text += ", which ignores it"
@@ -76,7 +86,7 @@ func (t *Tracer) report(e *event) {
 		text += ", which had got one already"
 	}
 	fact := &evidence.Fact{
-		Kind: evidence.Host, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
+		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
 		Name: name, Value: float64(e.sig), Text: text,
 	}
 	if !t.bounds.add(key{e.uid, e.about, sort}, record.Entry{PodUID: e.uid, Fact: fact}, t.tell) {
