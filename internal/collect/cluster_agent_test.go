@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +139,19 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 				t.Errorf("the gaps are\n%s", text)
 			}
 		})
+	}
+}
+
+// TestClusterFollowsNoAgentElsewhere has an agent that points at a server of its own: the API server hands that on.
+func TestClusterFollowsNoAgentElsewhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s went elsewhere, with %v", r.URL, r.Header)
+	}))
+	defer elsewhere.Close()
+	server := withAgent(t, "t", nil, "", func(s *apitest.Server) {
+		s.Answer("/v1/entries", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) })
+	})
+	if s := mustAsk(t, server, pod("web-7-a")); s.Lacks(evidence.Host, s.Subject) == 0 {
+		t.Errorf("the gaps are %v", s.Gaps)
 	}
 }

@@ -5,6 +5,7 @@ package diagnosis
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ func (p *Pass) Log() evidence.Log {
 		return p.attempt.Log
 	}
 	logs := p.snapshot.Logs // in order; of a container of which only its log is known, there is no attempt; of few runs there is a log
-	after, _ := slices.BinarySearchFunc(logs, p.about.InAttempt(1<<31), func(l evidence.Log, of evidence.Ref) int { return l.Of.Compare(of) })
+	after, _ := slices.BinarySearchFunc(logs, p.about.InAttempt(math.MaxInt32), func(l evidence.Log, of evidence.Ref) int { return l.Of.Compare(of) })
 	for _, l := range slices.Backward(logs[max(0, after-4):after]) {
 		if l.Text != "" && l.Of.InAttempt(evidence.NoAttempt) == p.about {
 			return l
