@@ -91,10 +91,15 @@ func (p *Pass) Spec() *corev1.Container {
 	return evidence.ContainerSpec(p.podOrNone(), p.about.Container)
 }
 
-// Status returns the status of the pass's container, or nil before there is one.
+// Status returns the status of the pass's container, or nil before there is one: of one that has run, an empty one, as only
+// the runtime may tell of its runs.
 func (p *Pass) Status() *corev1.ContainerStatus {
 	p.used |= evidence.Status
-	return evidence.ContainerStatus(p.podOrNone(), p.about.Container)
+	st := evidence.ContainerStatus(p.podOrNone(), p.about.Container)
+	if st == nil && p.rule.Scope == Attempt {
+		return &corev1.ContainerStatus{Name: p.about.Container}
+	}
+	return st
 }
 
 func (p *Pass) podOrNone() *corev1.Pod {
