@@ -193,7 +193,11 @@ func (v *visit) askAgent(ctx context.Context, a agent, token string) error {
 	defer body.Close()
 	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
 	if err := heard.read(io.LimitReader(body, mostEntries)); err != nil {
-		return fmt.Errorf("read its record: %w", err)
+		err = fmt.Errorf("read its record: %w", err)
+		if len(heard.facts)+len(heard.runs) == 0 {
+			return err
+		}
+		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.api.reason(ctx, err)})
 	}
 	v.mu.Lock()
 	v.s.Has |= evidence.Host | evidence.Signals
@@ -272,16 +276,41 @@ type hearing struct {
 	runs  map[evidence.Ref]*record.Run
 }
 
-// read takes the entries of a record, one JSON value after the other.
+// An ending is the last value of an agent's answer, without which it broke off.
+type ending struct {
+	Next  *uint64 `json:"next"`
+	More  bool    `json:"more"`  // a limit ended it, and not the end of the record
+	Error string  `json:"error"` // why it ended before its time
+}
+
+// read takes the entries of a record, one JSON value after the other, and tells whether that was all of it.
 func (h *hearing) read(r io.Reader) error {
-	for d := json.NewDecoder(r); d.More(); {
+	for d := json.NewDecoder(r); ; {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		} else if err != nil {
+			return err
+		}
+		var last ending
+		if err := json.Unmarshal(raw, &last); err != nil {
+			return err
+		}
+		switch {
+		case last.Next == nil:
+		case last.Error != "":
+			return errors.New(flatten(last.Error))
+		case last.More:
+			return errors.New("it has more than it tells at once")
+		default:
+			return nil
+		}
 		var e record.Entry
-		if err := d.Decode(&e); err != nil {
+		if err := json.Unmarshal(raw, &e); err != nil {
 			return err
 		}
 		h.take(&e)
 	}
-	return nil
 }
 
 // take keeps an entry about the node, or about a pod in question. An agent is believed about its own node only, and a name
@@ -297,7 +326,8 @@ func (h *hearing) take(e *record.Entry) {
 		f := *e.Fact
 		f.Text, _ = Redact(f.Text)
 		h.facts = append(h.facts, f)
-	case e.Run != nil:
+	case e.Run != nil && about.Container != "" && about.Attempt >= 0:
+		e.Run.Message, _ = Redact(e.Run.Message)
 		h.runs[about] = e.Run
 	case e.Gap != nil:
 		h.missed(e)
@@ -322,10 +352,11 @@ func (h *hearing) missed(e *record.Entry) {
 
 // gapText says what an agent missed.
 func gapText(g *record.Gap) string {
-	text := g.What + ": " + flatten(g.Why)
+	text := flatten(g.What) + ": " + flatten(g.Why)
 	if g.Count > 0 {
 		text += fmt.Sprintf(" (%d %s)", g.Count, flatten(g.Unit))
 	}
+	text, _ = Redact(text)
 	return text
 }
 

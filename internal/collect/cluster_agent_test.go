@@ -155,3 +155,39 @@ func TestClusterFollowsNoAgentElsewhere(t *testing.T) {
 		t.Errorf("the gaps are %v", s.Gaps)
 	}
 }
+
+// TestAHearingTellsWhetherItWasAll has answers that break off, and what an agent may not say.
+func TestAHearingTellsWhetherItWasAll(t *testing.T) {
+	node := evidence.RefTo("Node", "", "n1")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u"}}
+	of := `"runOf":{"kind":"Pod","namespace":"shop","name":"web","container":"app","attempt":`
+	run := `{"pod":"u","run":{"state":"exited","message":"password=hunter22"},` + of + `1}}` + "\n"
+	for _, c := range []struct {
+		name, text, err string
+		runs            int
+	}{
+		{"whole", run + `{"next":2}`, "", 1},
+		{"broken off between two", run, "unexpected EOF", 1},
+		{"broken off within one", run + `{"run`, "unexpected EOF", 1},
+		{"empty", "", "unexpected EOF", 0},
+		{"at a limit", run + `{"next":2,"more":true}`, "it has more than it tells at once", 1},
+		{"with an error", run + `{"next":2,"error":"the disk\nfailed"}`, "the disk failed", 1},
+		{"of no run", `{"pod":"u","run":{},` + of + `-1}}{"next":2}`, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &hearing{node: node, pods: map[string]*corev1.Pod{"u": pod}, runs: map[evidence.Ref]*record.Run{}}
+			got := ""
+			if err := h.read(strings.NewReader(c.text)); err != nil {
+				got = err.Error()
+			}
+			if got != c.err || len(h.runs) != c.runs {
+				t.Errorf("%q, %d runs", got, len(h.runs))
+			}
+			for _, r := range h.runs {
+				if r.Message != "password=[masked]" {
+					t.Errorf("the message is %q", r.Message)
+				}
+			}
+		})
+	}
+}
