@@ -191,3 +191,17 @@ func TestAHearingTellsWhetherItWasAll(t *testing.T) {
 		})
 	}
 }
+
+func TestAskAgent(t *testing.T) {
+	run := record.Entry{PodUID: "u", Run: &record.Run{Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Command: []string{"app", "--password=hunter22"}}}
+	server := withAgent(t, "t0ken", []record.Entry{run}, "", func(*apitest.Server) {})
+	entries, err := Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, nil)
+	if err != nil || len(entries) != 1 || strings.Contains(strings.Join(entries[0].Run.Command, " "), "hunter22") {
+		t.Errorf("the agent says %v, error %v", entries, err)
+	}
+	for node, want := range map[string]string{"n9": "there is no node n9"} {
+		if _, err := (Cluster{Config: server.Config()}).AskAgent(t.Context(), node, AgentRecord, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of node %s the error is %v, want %q", node, err, want)
+		}
+	}
+}
