@@ -281,6 +281,8 @@ type ending struct {
 	Next  *uint64 `json:"next"`
 	More  bool    `json:"more"`  // a limit ended it, and not the end of the record
 	Error string  `json:"error"` // why it ended before its time
+	// Features says of each source of evidence why it does not work now, "" where it does.
+	Features map[string]string `json:"features"`
 }
 
 // read takes the entries of a record, one JSON value after the other, and tells whether that was all of it.
@@ -303,6 +305,7 @@ func (h *hearing) read(r io.Reader) error {
 		case last.More:
 			return errors.New("it has more than it tells at once")
 		default:
+			h.now(last.Features)
 			return nil
 		}
 		var e record.Entry
@@ -338,16 +341,31 @@ func (h *hearing) take(e *record.Entry) {
 // may have.
 var absent = map[string]evidence.Kind{"kernel": evidence.Host, "signals": evidence.Signals}
 
-// missed notes what an agent did not see: a whole feature is a gap. What it missed of one is a fact, as the rest counts.
+// missed notes what an agent did not see: what it does not see until now is a gap. What it missed for a time is a fact, as the rest
+// counts.
 func (h *hearing) missed(e *record.Entry) {
-	kind, whole := absent[e.Gap.What]
-	if whole = whole && e.Gap.From.IsZero() && e.Gap.Count == 0; whole {
+	kind, known := absent[e.Gap.What]
+	if known && e.Gap.To.IsZero() && e.Gap.Count == 0 {
 		h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: e.Gap.About, Why: gapText(e.Gap)})
 		return
 	}
 	h.facts = append(h.facts, evidence.Fact{
 		Kind: cmp.Or(kind, evidence.Host), Source: evidence.FromRuntime, About: e.Gap.About, At: e.Gap.To, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
 	})
+}
+
+// now closes the gaps of features that work again, and has one for each that does not.
+func (h *hearing) now(features map[string]string) {
+	for what, kind := range absent {
+		why, told := features[what]
+		of := func(g evidence.Gap) bool { return g.Kind == kind }
+		switch {
+		case told && why == "":
+			h.gaps = slices.DeleteFunc(h.gaps, of)
+		case told && !slices.ContainsFunc(h.gaps, of):
+			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: gapText(&record.Gap{What: what, Why: why})})
+		}
+	}
 }
 
 // gapText says what an agent missed.

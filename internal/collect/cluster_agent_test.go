@@ -156,6 +156,30 @@ func TestClusterFollowsNoAgentElsewhere(t *testing.T) {
 	}
 }
 
+// TestAHearingKnowsWhatDoesNotWork has features that fail since a time, and what the end says of how they are now.
+func TestAHearingKnowsWhatDoesNotWork(t *testing.T) {
+	failed := `{"gap":{"what":"signals","from":"2026-08-24T10:00:00Z","why":"no tracefs"},"gapOf":{"kind":"Node","name":"n1"}}`
+	for text, want := range map[string]string{
+		failed + `{"next":2}`:                             "signals: no tracefs",
+		failed + `{"next":2,"features":{"signals":"no"}}`: "signals: no tracefs",
+		failed + `{"next":2,"features":{"signals":""}}`:   "",
+		`{"next":2,"features":{"kernel":"may not"}}`:      "kernel: may not",
+		`{"next":2,"features":{"usage":"off"}}`:           "",
+	} {
+		h := &hearing{node: evidence.RefTo("Node", "", "n1")}
+		if err := h.read(strings.NewReader(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		got := ""
+		for _, g := range h.gaps {
+			got += g.Why
+		}
+		if got != want || len(h.facts) > 0 {
+			t.Errorf("%s: %q, facts %v", text, got, h.facts)
+		}
+	}
+}
+
 // TestAHearingTellsWhetherItWasAll has answers that break off, and what an agent may not say.
 func TestAHearingTellsWhetherItWasAll(t *testing.T) {
 	node := evidence.RefTo("Node", "", "n1")
