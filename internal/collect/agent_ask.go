@@ -4,10 +4,7 @@ package collect
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"time"
 
@@ -43,37 +40,13 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 	if err != nil {
 		return nil, fmt.Errorf("make a token of service account %s in namespace %s: %s", agentReader, agentNamespace, api.reason(ctx, err))
 	}
-	ctx, cancel := context.WithTimeout(ctx, api.limits.visit)
-	defer cancel()
-	body, err := v.request(agents[0], token, path, query).Stream(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask the agent of node %s: %s", node, api.reason(ctx, err))
-	}
-	defer body.Close()
-	return maskedEntries(io.LimitReader(body, mostEntries))
-}
-
-// maskedEntries reads entries, without what must not be seen in the words of programs.
-func maskedEntries(r io.Reader) ([]record.Entry, error) {
 	var list []record.Entry
-	for d := json.NewDecoder(r); ; {
-		var e record.Entry
-		if err := d.Decode(&e); errors.Is(err, io.EOF) {
-			return list, nil
-		} else if err != nil {
-			return list, fmt.Errorf("read what the agent says: %w", err)
-		}
-		switch {
-		case e.Fact != nil:
-			e.Fact.Text, _ = Redact(e.Fact.Text)
-		case e.Run != nil:
-			e.Run.Message, _ = Redact(e.Run.Message)
-			for i := range e.Run.Command {
-				e.Run.Command[i], _ = Redact(e.Run.Command[i])
-			}
-		case e.Gap == nil: // the last line, which says where to go on
-			continue
-		}
-		list = append(list, e)
+	last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) { list = append(list, *e) })
+	switch {
+	case err != nil:
+		return list, fmt.Errorf("ask the agent of node %s: %s", node, api.reason(ctx, err))
+	case last.More:
+		return list, fmt.Errorf("the agent of node %s has more than it tells at once: give since=%d to go on", node, *last.Next)
 	}
+	return list, nil
 }

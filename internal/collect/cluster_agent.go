@@ -34,7 +34,9 @@ const (
 	mostAgents      = 20               // that are asked for one question
 	mostEntries     = 16 << 20         // bytes of one agent's answer
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
-	logsFromAgents  = 4                // of one pod
+	entriesAPage    = 50_000
+	mostPages       = 4
+	logsFromAgents  = 4 // of one pod
 	noAgent         = "no node agent"
 	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
 )
@@ -184,16 +186,12 @@ func (v *visit) askAgent(ctx context.Context, a agent, token string) error {
 			query.Add("pod", string(pod.UID))
 		}
 	}
-	asking, cancel := context.WithTimeout(ctx, v.api.limits.log)
-	defer cancel()
-	body, err := v.request(a, token, "/v1/entries", query).Stream(asking)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
 	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
-	if err := heard.read(io.LimitReader(body, mostEntries)); err != nil {
-		return fmt.Errorf("read its record: %w", err)
+	if err := v.hear(ctx, a, token, query, heard); err != nil {
+		if len(heard.facts)+len(heard.runs) == 0 {
+			return err
+		}
+		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.api.reason(ctx, err)})
 	}
 	v.mu.Lock()
 	v.s.Has |= evidence.Host | evidence.Signals
@@ -205,6 +203,38 @@ func (v *visit) askAgent(ctx context.Context, a agent, token string) error {
 	v.mu.Unlock()
 	v.agentLogs(ctx, a, token, heard)
 	return nil
+}
+
+// hear reads the record of an agent, page by page.
+func (v *visit) hear(ctx context.Context, a agent, token string, query url.Values, h *hearing) error {
+	query.Set("limit", strconv.Itoa(entriesAPage))
+	for page := range mostPages {
+		if page > 0 && v.api.spent() {
+			return errSpent
+		}
+		last, err := v.page(ctx, v.request(a, token, AgentRecord, query), h.take)
+		if err != nil {
+			return fmt.Errorf("read its record: %w", err)
+		}
+		if !last.More {
+			h.now(last.Features)
+			return nil
+		}
+		query.Set("since", strconv.FormatUint(*last.Next, 10))
+	}
+	return fmt.Errorf("its record has more than %d pages", mostPages)
+}
+
+// page reads one answer of an agent.
+func (v *visit) page(ctx context.Context, request *rest.Request, take func(*record.Entry)) (ending, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.api.limits.log)
+	defer cancel()
+	body, err := request.Stream(ctx)
+	if err != nil {
+		return ending{}, err
+	}
+	defer body.Close()
+	return readEntries(io.LimitReader(body, mostEntries), take)
 }
 
 // agentLogs reads the logs of ended runs that could not be had from the API server, the latest first.
@@ -239,7 +269,11 @@ func (v *visit) unread(runs []*record.Run) []*record.Run {
 	runs = slices.DeleteFunc(runs, func(r *record.Run) bool {
 		return !r.Log || slices.ContainsFunc(v.s.Logs, func(l evidence.Log) bool { return l.Of == r.Of && l.Text != "" })
 	})
-	return runs[:min(len(runs), logsFromAgents)]
+	most := logsFromAgents
+	if v.about.Kind == "Pod" { // other requests tell more of it than older logs
+		most = 1
+	}
+	return runs[:min(len(runs), most)]
 }
 
 func (v *visit) agentLog(ctx context.Context, request *rest.Request) (evidence.Log, error) {
@@ -272,22 +306,54 @@ type hearing struct {
 	runs  map[evidence.Ref]*record.Run
 }
 
-// read takes the entries of a record, one JSON value after the other.
-func (h *hearing) read(r io.Reader) error {
-	for d := json.NewDecoder(r); d.More(); {
+// An ending is the last value of an agent's answer, without which it broke off.
+type ending struct {
+	Next  *uint64 `json:"next"`
+	More  bool    `json:"more"`  // a limit ended it, and not the end of the record
+	Error string  `json:"error"` // why it ended before its time
+	// Features says of each source of evidence why it does not work now, "" where it does.
+	Features map[string]string `json:"features"`
+}
+
+// readEntries hands on the entries of an answer, one JSON value after the other, and returns how it ended.
+func readEntries(r io.Reader, take func(*record.Entry)) (ending, error) {
+	for d := json.NewDecoder(r); ; {
 		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return err
+		if err := d.Decode(&raw); errors.Is(err, io.EOF) {
+			return ending{}, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return ending{}, err
+		}
+		var last ending
+		if err := json.Unmarshal(raw, &last); err != nil {
+			return ending{}, err
+		}
+		switch {
+		case last.Next != nil && last.Error != "":
+			return ending{}, errors.New(flatten(last.Error))
+		case last.Next != nil:
+			return last, nil
 		}
 		var e record.Entry
 		if err := json.Unmarshal(raw, &e); err != nil {
-			return err
+			return ending{}, err
 		}
-		if h.take(&e); e.About() == evidence.Cluster {
-			h.last(raw)
+		maskEntry(&e)
+		take(&e)
+	}
+}
+
+// maskEntry takes out what must not be seen of the words of programs.
+func maskEntry(e *record.Entry) {
+	switch {
+	case e.Fact != nil:
+		e.Fact.Text, _ = Redact(e.Fact.Text)
+	case e.Run != nil:
+		e.Run.Message, _ = Redact(e.Run.Message)
+		for i := range e.Run.Command {
+			e.Run.Command[i], _ = Redact(e.Run.Command[i])
 		}
 	}
-	return nil
 }
 
 // take keeps an entry about the node, or about a pod in question. An agent is believed about its own node only, and a name
@@ -300,10 +366,8 @@ func (h *hearing) take(e *record.Entry) {
 	}
 	switch {
 	case e.Fact != nil:
-		f := *e.Fact
-		f.Text, _ = Redact(f.Text)
-		h.facts = append(h.facts, f)
-	case e.Run != nil:
+		h.facts = append(h.facts, *e.Fact)
+	case e.Run != nil && about.Container != "" && about.Attempt >= 0:
 		h.runs[about] = e.Run
 	case e.Gap != nil:
 		h.missed(e)
@@ -313,21 +377,6 @@ func (h *hearing) take(e *record.Entry) {
 // absent are the kinds of evidence that there is none of where an agent has a feature not at all. What else it lacks, others
 // may have.
 var absent = map[string]evidence.Kind{"kernel": evidence.Host, "signals": evidence.Signals}
-
-// last reads the last line of an answer, which tells why features do not work now.
-func (h *hearing) last(line []byte) {
-	var end struct {
-		Features map[string]string `json:"features"`
-	}
-	if json.Unmarshal(line, &end) != nil {
-		return
-	}
-	for what, kind := range absent {
-		if why := end.Features[what]; why != "" {
-			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: flatten(what + ": " + why)})
-		}
-	}
-}
 
 // missed notes what an agent did not see, as a fact: the rest counts all the same.
 func (h *hearing) missed(e *record.Entry) {
@@ -344,12 +393,22 @@ func (h *hearing) missed(e *record.Entry) {
 	})
 }
 
+// now has a gap for each feature that does not work.
+func (h *hearing) now(features map[string]string) {
+	for what, kind := range absent {
+		if why := features[what]; why != "" {
+			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: gapText(&record.Gap{What: what, Why: why})})
+		}
+	}
+}
+
 // gapText says what an agent missed.
 func gapText(g *record.Gap) string {
-	text := g.What + ": " + flatten(g.Why)
+	text := flatten(g.What) + ": " + flatten(g.Why)
 	if g.Count > 0 {
 		text += fmt.Sprintf(" (%d %s)", g.Count, flatten(g.Unit))
 	}
+	text, _ = Redact(text)
 	return text
 }
 

@@ -4,9 +4,12 @@ package collect
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -46,16 +49,21 @@ func withAgent(t *testing.T, token string, entries []record.Entry, log string, b
 		return true
 	}
 	server.Answer("pods/https:inquest-agent-x:9444/proxy/v1/entries", func(w http.ResponseWriter, r *http.Request) {
-		if mine(w, r) {
-			for _, e := range entries {
-				data, err := json.Marshal(e)
-				if err != nil {
-					t.Error(err)
-				}
-				_, _ = fmt.Fprintf(w, "%s\n", data)
-			}
-			_, _ = io.WriteString(w, `{"next":9,"node":"n1","features":{"signals":"no tracefs"}}`+"\n")
+		if !mine(w, r) {
+			return
 		}
+		page, last := entries[:len(entries)/2], `{"next":5,"more":true}` // in two pages
+		if r.URL.Query().Get("since") == "5" {
+			page, last = entries[len(entries)/2:], `{"next":9,"node":"n1","features":{"signals":"no tracefs"}}`
+		}
+		for _, e := range page {
+			data, err := json.Marshal(e)
+			if err != nil {
+				t.Error(err)
+			}
+			_, _ = fmt.Fprintf(w, "%s\n", data)
+		}
+		_, _ = io.WriteString(w, last+"\n")
 	})
 	server.Answer("pods/https:inquest-agent-x:9444/proxy/v1/log", func(w http.ResponseWriter, r *http.Request) {
 		if mine(w, r) && r.URL.Query().Get("attempt") == "1" {
@@ -140,10 +148,95 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 	}
 }
 
+// TestClusterFollowsNoAgentElsewhere has an agent that points at a server of its own: the API server hands that on.
+func TestClusterFollowsNoAgentElsewhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s went elsewhere, with %v", r.URL, r.Header)
+	}))
+	defer elsewhere.Close()
+	server := withAgent(t, "t", nil, "", func(s *apitest.Server) {
+		s.Answer("/v1/entries", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) })
+	})
+	if s := mustAsk(t, server, pod("web-7-a")); s.Lacks(evidence.Host, s.Subject) == 0 {
+		t.Errorf("the gaps are %v", s.Gaps)
+	}
+}
+
+// TestAHearingKnowsWhatDoesNotWork has features that fail since a time, and what the end says of how they are now.
+func TestAHearingKnowsWhatDoesNotWork(t *testing.T) {
+	failed := `{"gap":{"what":"signals","from":"2026-08-24T10:00:00Z","why":"no tracefs"},"gapOf":{"kind":"Node","name":"n1"}}`
+	for text, want := range map[string]string{
+		failed + `{"next":2,"features":{"signals":"no tracefs"}}`: "signals: no tracefs",
+		failed + `{"next":2,"features":{"signals":""}}`:           "",
+		`{"next":2,"features":{"kernel":"may not"}}`:              "kernel: may not",
+		`{"next":2,"features":{"usage":"off"}}`:                   "",
+	} {
+		h := &hearing{node: evidence.RefTo("Node", "", "n1")}
+		if err := heard(h, text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		got := ""
+		for _, g := range h.gaps {
+			got += g.Why
+		}
+		if got != want {
+			t.Errorf("%s: %q, facts %v", text, got, h.facts)
+		}
+	}
+}
+
+// heard reads an answer as a whole.
+func heard(h *hearing, text string) error {
+	last, err := readEntries(strings.NewReader(text), h.take)
+	if err == nil && last.More {
+		err = errors.New("more")
+	}
+	if err == nil {
+		h.now(last.Features)
+	}
+	return err
+}
+
+// TestAHearingTellsWhetherItWasAll has answers that break off, and what an agent may not say.
+func TestAHearingTellsWhetherItWasAll(t *testing.T) {
+	node := evidence.RefTo("Node", "", "n1")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u"}}
+	of := `"runOf":{"kind":"Pod","namespace":"shop","name":"web","container":"app","attempt":`
+	run := `{"pod":"u","run":{"state":"exited","message":"password=hunter22"},` + of + `1}}` + "\n"
+	for _, c := range []struct {
+		name, text, err string
+		runs            int
+	}{
+		{"whole", run + `{"next":2}`, "", 1},
+		{"broken off between two", run, "unexpected EOF", 1},
+		{"broken off within one", run + `{"run`, "unexpected EOF", 1},
+		{"empty", "", "unexpected EOF", 0},
+		{"at a limit", run + `{"next":2,"more":true}`, "more", 1},
+		{"with an error", run + `{"next":2,"error":"the disk\nfailed"}`, "the disk failed", 1},
+		{"of no run", `{"pod":"u","run":{},` + of + `-1}}{"next":2}`, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &hearing{node: node, pods: map[string]*corev1.Pod{"u": pod}, runs: map[evidence.Ref]*record.Run{}}
+			got := ""
+			if err := heard(h, c.text); err != nil {
+				got = err.Error()
+			}
+			if got != c.err || len(h.runs) != c.runs {
+				t.Errorf("%q, %d runs", got, len(h.runs))
+			}
+			for _, r := range h.runs {
+				if r.Message != "password=[masked]" {
+					t.Errorf("the message is %q", r.Message)
+				}
+			}
+		})
+	}
+}
+
 func TestAskAgent(t *testing.T) {
 	run := record.Entry{PodUID: "u", Run: &record.Run{Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Command: []string{"app", "--password=hunter22"}}}
 	server := withAgent(t, "t0ken", []record.Entry{run}, "", func(*apitest.Server) {})
-	entries, err := Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, nil)
+	entries, err := Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, url.Values{"since": {"5"}})
 	if err != nil || len(entries) != 1 || strings.Contains(strings.Join(entries[0].Run.Command, " "), "hunter22") {
 		t.Errorf("the agent says %v, error %v", entries, err)
 	}

@@ -133,7 +133,12 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	}
 	serving := &atomic.Pointer[x509.Certificate]{}
 	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return handshake{next, serving} })
-	client, err := rest.RESTClientFor(c)
+	web, err := rest.HTTPClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig: %w", err)
+	}
+	web.CheckRedirect = stay
+	client, err := rest.RESTClientForConfigAndClient(c, web)
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
@@ -143,6 +148,10 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 		config: c,
 	}, nil
 }
+
+// stay follows no redirect. An API server has none of its own; it hands on what a pod behind its proxy answers, and the
+// caller's credentials would go wherever that points.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // counted returns the same API for a number of requests.
 func (a *api) counted(most int64) *api {

@@ -121,7 +121,7 @@ func kubeletClient(config *rest.Config) (*http.Client, error) {
 	}
 	return &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: trust, DialContext: (&net.Dialer{Timeout: kubeletDial}).DialContext, Proxy: own.Proxy},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: stay,
 		Timeout:       kubeletTime,
 	}, nil
 }

@@ -5,6 +5,7 @@ package diagnosis
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ func (p *Pass) Log() evidence.Log {
 		return p.attempt.Log
 	}
 	logs := p.snapshot.Logs // in order; of a container of which only its log is known, there is no attempt; of few runs there is a log
-	after, _ := slices.BinarySearchFunc(logs, p.about.InAttempt(1<<31), func(l evidence.Log, of evidence.Ref) int { return l.Of.Compare(of) })
+	after, _ := slices.BinarySearchFunc(logs, p.about.InAttempt(math.MaxInt32), func(l evidence.Log, of evidence.Ref) int { return l.Of.Compare(of) })
 	for _, l := range slices.Backward(logs[max(0, after-4):after]) {
 		if l.Text != "" && l.Of.InAttempt(evidence.NoAttempt) == p.about {
 			return l
@@ -90,10 +91,15 @@ func (p *Pass) Spec() *corev1.Container {
 	return evidence.ContainerSpec(p.podOrNone(), p.about.Container)
 }
 
-// Status returns the status of the pass's container, or nil before there is one.
+// Status returns the status of the pass's container, or nil before there is one: of one that has run, an empty one, as only
+// the runtime may tell of its runs.
 func (p *Pass) Status() *corev1.ContainerStatus {
 	p.used |= evidence.Status
-	return evidence.ContainerStatus(p.podOrNone(), p.about.Container)
+	st := evidence.ContainerStatus(p.podOrNone(), p.about.Container)
+	if st == nil && p.rule.Scope == Attempt {
+		return &corev1.ContainerStatus{Name: p.about.Container}
+	}
+	return st
 }
 
 func (p *Pass) podOrNone() *corev1.Pod {

@@ -3,6 +3,8 @@
 package evidence
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +119,35 @@ func TestExpectedEnds(t *testing.T) {
 				t.Errorf("troubled is %t with %d deaths", got, tt.deaths)
 			}
 		})
+	}
+}
+
+// TestRunsOfTheRuntimeAreInOrder has more runs than the status tells of: before its own, after them, and of a container that
+// it has no word of, as of a pod that was evicted.
+func TestRunsOfTheRuntimeAreInOrder(t *testing.T) {
+	pod := podWith(corev1.ContainerStatus{RestartCount: 2, State: corev1.ContainerState{Terminated: terminated(1, "Error", -20, -10)}})
+	run := func(container string, n, code int) Attempt {
+		return Attempt{Of: RefOf(pod).InContainer(container).InAttempt(n), Finished: noon, ExitCode: code, Where: FromRuntime.String()}
+	}
+	s := &Snapshot{Taken: noon, Objects: []Object{pod}}
+	for _, n := range []int{1, 0, 3, 2} {
+		s.Runs = append(s.Runs, run("app", n, 137), run("proxy", n, 143))
+	}
+	s.Freeze()
+	for range 2 {
+		var got []string
+		for _, a := range s.Attempts(RefOf(pod)) {
+			got = append(got, fmt.Sprintf("%s#%d %d", a.Of.Container, a.Of.Attempt, a.ExitCode))
+		}
+		want := "app#0 137, app#1 137, app#2 1, app#3 137, proxy#0 143, proxy#1 143, proxy#2 143, proxy#3 143"
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		s.Freeze()
+	}
+	for _, a := range s.Attempts(RefOf(pod).InContainer("app").InAttempt(2)) {
+		if !a.Finished.Equal(noon) || !a.Started.Equal(noon.Add(-20*time.Second)) {
+			t.Errorf("its times are %v and %v", a.Started, a.Finished)
+		}
 	}
 }

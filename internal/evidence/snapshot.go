@@ -178,23 +178,32 @@ func (s *Snapshot) indexAttempts() {
 	}
 }
 
-// runsOf returns the runs of a pod: those of its status, and before those of each container the ones that only the runtime
-// tells of. Where both know an end, the status counts, and the runtime's times are kept, which are exact.
+// runsOf returns the runs of a pod: those of its status, and among those of each container the ones that only the runtime
+// tells of, in their order. Where both know an end, the status counts, and the runtime's times are kept, which are exact.
 func (s *Snapshot) runsOf(pod *Pod) []Attempt {
 	runs, ref := attemptsOf(pod), RefOf(pod)
+	at, place := map[Ref]int{}, map[string]int{} // where a run is, and a container among the others
+	for i, a := range runs {
+		at[a.Of], place[a.Of.Container] = i, cmp.Or(place[a.Of.Container], len(place)+1)
+	}
+	told := len(runs)
 	first, _ := slices.BinarySearchFunc(s.Runs, ref, func(a Attempt, of Ref) int { return a.Of.Compare(of) })
 	for _, r := range s.Runs[first:] {
 		if r.Of.Object() != ref {
 			break
 		}
-		at := slices.IndexFunc(runs, func(a Attempt) bool { return a.Of.Container == r.Of.Container && a.Of.Attempt >= r.Of.Attempt })
-		switch {
-		case at < 0 || runs[at].Of != r.Of:
+		if i, both := at[r.Of]; !both {
+			at[r.Of], place[r.Of.Container] = len(runs), cmp.Or(place[r.Of.Container], len(place)+1)
 			r.Init, r.Sidecar = inits(pod, r.Of.Container)
-			runs = slices.Insert(runs, max(at, 0), r)
-		case runs[at].Ended() && !r.Finished.IsZero():
-			runs[at].Started, runs[at].Finished = r.Started, r.Finished
+			runs = append(runs, r)
+		} else if runs[i].Ended() && !r.Finished.IsZero() {
+			runs[i].Started, runs[i].Finished = cmp.Or(r.Started, runs[i].Started), r.Finished
 		}
+	}
+	if len(runs) > told {
+		slices.SortStableFunc(runs, func(a, b Attempt) int {
+			return cmp.Or(cmp.Compare(place[a.Of.Container], place[b.Of.Container]), cmp.Compare(a.Of.Attempt, b.Of.Attempt))
+		})
 	}
 	return runs
 }

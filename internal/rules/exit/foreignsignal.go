@@ -21,7 +21,8 @@ that shares the process namespace, security software; or an out-of-memory kill t
 
 **How it is told from its look-alikes.** Where the node's agent traces signals (tracefs, signal:signal_generate), the trace
 names the sender: a process of the same pod, of another pod, or of the node with its unit. Then it is certain, whatever the
-exit code: a program that handles SIGTERM ends with a code of its own. Without the trace it is told by exclusion, from exit
+exit code: a program that handles SIGTERM ends with a code of its own. A signal from the container's own pod after an order
+of the kubelet is what a preStop hook sends, and the order is the cause. Without the trace it is told by exclusion, from exit
 code 137 or 143: no Killing Event lies within its life, the reason is not OOMKilled, and the pod is neither deleted nor
 evicted. So it is only possible: nobody tells the API server who sends a signal, and a program may return 137 or 143 of its
 own accord. Where a shell or supervisor says that its child was killed, the signal did not go to process 1, and another
@@ -39,11 +40,13 @@ node; the API server's audit log shows whether somebody used pods/exec or an eph
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
 		a := e.Attempt
-		if slices.Contains(foreign, e.sent.Name) && !madeUp(a) {
+		order, ordered := p.Order()
+		hook := e.sent.Name == byPod && ordered && !order.Inferred && !e.sent.At.Before(order.Event.Last)
+		if slices.Contains(foreign, e.sent.Name) && !hook && !madeUp(a) {
 			p.Report(e.traced(p))
 			return
 		}
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded || e.sent.Name != "" && e.sent.Name != byUnknown {
+		if ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded || e.sent.Name != "" && e.sent.Name != byUnknown {
 			return
 		}
 		if e.sent.Name == byUnknown {

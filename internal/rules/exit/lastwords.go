@@ -36,7 +36,7 @@ process from a kill.
 		st := p.Status()
 		loops := st != nil && st.State.Waiting != nil && st.State.Waiting.Reason == "CrashLoopBackOff" && st.LastTerminationState.Terminated == nil
 		block, found := signature.Find(p.Log().Text)
-		if !found || st != nil && !loops {
+		if !found || st != nil && !loops || len(p.AttemptsOf(p.About())) > 0 { // the last, of what only the runtime tells
 			return
 		}
 		of := p.Log().Of

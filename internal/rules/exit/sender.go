@@ -27,17 +27,22 @@ const (
 var foreign = []string{byPod, byNeighbour, byHost}
 
 // tracedSlack covers the whole seconds of the status, and what a process takes to end on a signal that it heeds at once.
-const tracedSlack = 1500 * time.Millisecond
+// killSlack is what the kernel and the runtime may take to be done with a process that was killed.
+const tracedSlack, killSlack = 1500 * time.Millisecond, 10 * time.Second
 
 // sentBy returns the trace of the signal that ended the attempt: SIGKILL, or SIGTERM where there was none, the last that came
-// before its end. One that it outlived did not end it: SIGTERM may take as long as a grace period, so that counts only
-// where the exit code is its own, or the end came at once.
+// before its end. One that it outlived did not end it: the kernel drops a SIGKILL to process 1 that comes from inside the
+// container, and a runtime sends one to what is left of a container that has ended, so that counts only with its own exit
+// code and at the end. SIGTERM may take as long as a grace period, so that counts only where the exit code is its own, or
+// the end came at once.
 func sentBy(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 	var last evidence.Fact
-	for _, f := range p.Facts(evidence.Signals, byKernel, byRuntime, byPod, byNeighbour, byHost, byUnknown) {
-		late, early := f.At.After(a.Finished.Add(tracedSlack)), f.At.Before(a.Started)
-		heeded := f.Value == 9 || a.ExitCode == 143 || a.Finished.Sub(f.At) <= tracedSlack
-		if f.About == a.Of && !late && !early && heeded && (last.Name == "" || f.Value == 9 || last.Value != 9) {
+	for _, f := range signalsTo(p, a) {
+		heeded := a.ExitCode == 143 || a.Finished.Sub(f.At) <= tracedSlack
+		if f.Value == 9 {
+			heeded = a.ExitCode == 137 && a.Finished.Sub(f.At) <= killSlack
+		}
+		if heeded && (last.Name == "" || f.Value == 9 || last.Value != 9) {
 			last = f
 		}
 	}
@@ -72,6 +77,13 @@ func childKilled(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 // childSlack is how long process 1 may take to follow its child, and the whole seconds of the status.
 const childSlack = 5 * time.Second
 
+// signalsTo returns the traces of signals to process 1 within the life of the attempt.
+func signalsTo(p *diagnosis.Pass, a evidence.Attempt) []evidence.Fact {
+	return slices.DeleteFunc(p.Facts(evidence.Signals, byKernel, byRuntime, byPod, byNeighbour, byHost, byUnknown), func(f evidence.Fact) bool {
+		return f.About != a.Of || f.At.After(a.Finished.Add(tracedSlack)) || f.At.Before(a.Started)
+	})
+}
+
 // killedForMemory tells whether the kernel killed a process of the attempt for want of memory near its end.
 func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {
 	return slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
@@ -79,14 +91,15 @@ func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {
 	})
 }
 
-// unsignalled tells whether no signal ended the attempt: they were traced all its life, nothing was missed, and there was none. It
-// returns the fact that they were traced.
+// unsignalled tells whether no signal reached the attempt: they were traced all its life, nothing was missed, and there was none. It
+// returns the fact that they were traced. What was missed is told when it is over, which may be long after the end.
 func unsignalled(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
-	if _, sent := sentBy(p, a); sent || a.Started.IsZero() || p.Lacks(evidence.Signals) != 0 {
+	if len(signalsTo(p, a)) > 0 || a.Started.IsZero() || p.Lacks(evidence.Signals) != 0 {
 		return evidence.Fact{}, false
 	}
 	during := func(f evidence.Fact) bool { return f.At.After(a.Started) && f.At.Before(a.Finished.Add(time.Minute)) }
-	if slices.ContainsFunc(p.Facts(evidence.Signals, missed), during) {
+	unseen := func(f evidence.Fact) bool { return f.At.IsZero() || f.At.After(a.Started) }
+	if slices.ContainsFunc(p.Facts(evidence.Signals, missed), unseen) {
 		return evidence.Fact{}, false
 	}
 	since := p.Facts(evidence.Signals, watching)

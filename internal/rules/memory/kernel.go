@@ -108,10 +108,10 @@ func (k kill) level() level {
 	return ofContainer
 }
 
-// hits tells whether the killed process was in that run of a container: by the container's id where both are known, else
-// by the pod that the fact is about, and the time.
+// hits tells whether the killed process was in that run of a container: by the run where the record is about one, by the
+// container's id where both are known, else by the pod that the fact is about, and the time.
 func (k kill) hits(a evidence.Attempt, id string) bool {
-	if k.About.Attempt != evidence.NoAttempt && k.About.Container != "" { // an agent knows the run
+	if k.About.Attempt != evidence.NoAttempt {
 		return k.About == a.Of
 	}
 	if in := containerID.FindAllString(k.cgroup, -1); len(in) > 0 && id != "" { // the last: the node may be a container itself
@@ -149,8 +149,12 @@ func killsIn(p *diagnosis.Pass, a evidence.Attempt) []kill {
 	return list
 }
 
-// idOf returns the runtime's id of the container that attempt a was, without the runtime's name.
+// idOf returns the runtime's id of the container that attempt a was, without the runtime's name; "" for a run that the
+// status, which may be none, does not tell of.
 func idOf(st *corev1.ContainerStatus, a evidence.Attempt) string {
+	if st == nil || a.Where == evidence.FromRuntime.String() {
+		return ""
+	}
 	id := st.ContainerID
 	if strings.HasSuffix(a.Where, "lastState.terminated") {
 		id = st.LastTerminationState.Terminated.ContainerID

@@ -82,6 +82,8 @@ func TestInWhichRun(t *testing.T) {
 		{"in another pod", in(""), evidence.RefTo("Node", "", "n1"), time.Second, run, id, false},
 		{"before the run", in(""), pod, -time.Minute, run, id, false},
 		{"after the run", in(""), pod, 2 * time.Minute, run, id, false},
+		{"of the run, whatever its time", in(""), run.Of, time.Hour, run, id, true},
+		{"of another run", in(id), run.Of.InContainer("app").InAttempt(0), time.Second, run, id, false},
 		{"in a run that goes on", in(""), pod, 2 * time.Minute, running, id, true},
 	} {
 		k := parseKill(evidence.Fact{Text: "oom-kill: " + c.text, About: c.about, At: at.Add(c.after)})
@@ -98,10 +100,14 @@ func TestWhichContainerARunWas(t *testing.T) {
 		"status.containerStatuses[app].state.running":        "now",
 		"status.containerStatuses[app].state.terminated":     "now",
 		"status.containerStatuses[app].lastState.terminated": "before",
+		"runtime": "",
 	} {
 		if got := idOf(st, evidence.Attempt{Where: where}); got != want {
 			t.Errorf("%s: %s, want %s", where, got, want)
 		}
+	}
+	if got := idOf(nil, evidence.Attempt{Where: "runtime"}); got != "" {
+		t.Errorf("without a status: %s", got)
 	}
 }
 

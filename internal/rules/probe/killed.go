@@ -62,7 +62,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 // it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
 func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
 	return a.ExitCode == 137 && slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
-		return f.About == a.Of.InAttempt(evidence.NoAttempt) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+		return (f.About == a.Of || f.About == a.Of.InAttempt(evidence.NoAttempt)) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
 	})
 }
 
