@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"slices"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,13 @@ func joined(all []*evidence.Snapshot) *evidence.Snapshot {
 		j.Objects = append(j.Objects, s.Objects...)
 		j.Events = append(j.Events, s.Events...)
 		j.Logs = append(j.Logs, s.Logs...)
-		j.Runs = append(j.Runs, s.Runs...)
+		for _, r := range s.Runs { // the later snapshot knows of more ends
+			if i := slices.IndexFunc(j.Runs, func(a evidence.Attempt) bool { return a.Of == r.Of }); i < 0 {
+				j.Runs = append(j.Runs, r)
+			} else if r.Ended() {
+				j.Runs[i] = r
+			}
+		}
 		for _, f := range s.Facts {
 			if !seen[f] {
 				seen[f] = true

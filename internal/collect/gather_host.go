@@ -22,7 +22,13 @@ var hostNamed = regexp.MustCompile(`(?m)^(?:[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|\d
 func (g *gathering) placeHosts(s *evidence.Snapshot) {
 	for _, h := range g.hosts {
 		node := g.nodeOf(h)
-		s.Facts = append(s.Facts, hostFacts(h.text, node, s.Taken)...)
+		facts := hostFacts(h.text, node, s.Taken)
+		for i := range facts {
+			if !hostlog.Formed(h.text) { // anybody could have printed it
+				facts[i].Source = evidence.FromLog
+			}
+		}
+		s.Facts = append(s.Facts, facts...)
 		s.Has |= evidence.Host | evidence.Node // rules about a node look at its log, too
 		if ref := evidence.RefTo("Node", "", node); g.held[ref] == nil {
 			g.hold(found{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, guessed, 0})

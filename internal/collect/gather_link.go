@@ -211,8 +211,13 @@ func (g *gathering) strays() {
 	}
 	for i := range g.logs {
 		l := &g.logs[i]
-		if l.doubtful || i >= mostStubs {
+		switch {
+		case l.doubtful:
 			continue
+		case i >= mostStubs:
+			g.notice("there are more than %d logs and no pods: the others are left out; add what kubectl get pods -o yaml prints", mostStubs)
+			g.logs = g.logs[:i]
+			return
 		}
 		if l.of.Name == "" {
 			l.of = evidence.RefTo("Pod", "", cmp.Or(nameFrom(l.name), "log"))

@@ -197,6 +197,9 @@ func (s *Snapshot) runsOf(pod *Pod) []Attempt {
 			r.Init, r.Sidecar = inits(pod, r.Of.Container)
 			runs = append(runs, r)
 		} else if runs[i].Ended() && !r.Finished.IsZero() {
+			if runs[i].Reason == lostStatus { // the kubelet made the end up
+				runs[i].ExitCode, runs[i].Signal, runs[i].Reason, runs[i].Message, runs[i].Where = r.ExitCode, r.Signal, r.Reason, r.Message, r.Where
+			}
 			runs[i].Started, runs[i].Finished = cmp.Or(r.Started, runs[i].Started), r.Finished
 		}
 	}

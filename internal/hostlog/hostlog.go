@@ -34,32 +34,55 @@ const (
 // can print it: most lines have the form, or, in an excerpt that lost it, the text begins with such words and no line is
 // like one of an application.
 func Recognise(head string) bool {
+	s := shapeOf(head)
+	return s.isFormed() || s.words > 0 && (s.first || s.program) && !s.plain
+}
+
+// Formed tells whether most lines have the form of a node's log. An excerpt that lost it may as well be what an application
+// printed.
+func Formed(head string) bool {
+	s := shapeOf(head)
+	return s.isFormed() || s.program
+}
+
+// A shape is how the beginning of a text looks, in lines: all of them, those with the form of a node's log, those of whom facts are
+// made among them, and those with words of such without the form.
+type shape struct {
+	all, formed, known, words int
+	first                     bool // the first line has such words
+	plain                     bool // there is a line as of an application
+	program                   bool // there is a line as of a program of a node
+}
+
+func (s shape) isFormed() bool { return s.known > 0 && 2*s.formed >= s.all }
+
+func shapeOf(head string) (s shape) {
 	head = head[:min(len(head), maxHostHead)]
-	var formed, known, words, all int
-	first, plain := false, false
+	s.program = klogLine.MatchString(head) || logfmtLine.MatchString(head)
 	p := Follower{}
 	for raw := range strings.Lines(head) {
 		line := strings.TrimSpace(raw)
 		if line == "" {
 			continue
 		}
-		if all++; all > maxHostHeadLines {
+		if s.all == maxHostHeadLines {
 			break
 		}
+		s.all++
 		l := p.split(cutLine(line))
 		switch hosts := l.boot > 0 || slices.Contains(hostPrograms, l.from); {
 		case hosts || hostRecord.MatchString(line):
-			known++
-			formed++
+			s.known++
+			s.formed++
 		case l.host != "":
-			formed++
+			s.formed++
 		case tellsOfHost(l, line):
-			words++
-			first = first || all == 1
+			s.words++
+			s.first = s.first || s.all == 1
 		}
-		plain = plain || plainLog.MatchString(raw) && !report.MatchString(raw)
+		s.plain = s.plain || plainLog.MatchString(raw) && !report.MatchString(raw)
 	}
-	return known > 0 && 2*formed >= min(all, maxHostHeadLines) || words > 0 && (first || klogLine.MatchString(head) || logfmtLine.MatchString(head)) && !plain
+	return s
 }
 
 // hostPrograms are the writers of a node's log that facts are made of.

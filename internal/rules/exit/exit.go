@@ -144,6 +144,9 @@ func blockFacts(a evidence.Attempt, b signature.Block, n int) []evidence.Fact {
 
 // logCommand is how a person reads the log of the attempt.
 func logCommand(a evidence.Attempt, current int) string {
+	if a.Of.Attempt < current-1 { // kubectl shows no log of older ones
+		return ""
+	}
 	command := fmt.Sprintf("kubectl -n %s logs %s -c %s", a.Of.Namespace, a.Of.Name, a.Of.Container)
 	if a.Of.Attempt != current {
 		command += " --previous"

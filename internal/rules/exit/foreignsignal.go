@@ -82,8 +82,12 @@ var senders = map[string]struct{ is, ask string }{
 // traced says who ended the process, by the word of the kernel.
 func (e *end) traced(p *diagnosis.Pass) diagnosis.Finding {
 	from := senders[e.sent.Name]
-	return diagnosis.Finding{
+	f := diagnosis.Finding{
 		At: e.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{e.sent, e.Fact()}, Fixes: []diagnosis.Fix{{Title: from.ask}},
 		Message: fmt.Sprintf("%s was ended%s by %s, which nobody in Kubernetes ordered: %s", who(e.Attempt), lived(p, e.Attempt), from.is, e.sent.Text),
 	}
+	if l := e.spec.Lifecycle; e.sent.Name == byPod && p.Lacks(evidence.Events) != 0 && l != nil && l.PreStop != nil {
+		f.Confidence = diagnosis.Likely // it may be the hook, on an order that is not known
+	}
+	return f
 }

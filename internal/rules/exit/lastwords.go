@@ -59,9 +59,11 @@ process from a kill.
 			f.Message += " (" + sig.Meaning + ")"
 			f.Fixes = append(f.Fixes, diagnosis.Fix{Title: sig.Fix})
 		}
-		f.Fixes = append(f.Fixes, diagnosis.Fix{
-			Title: "Add how the container ended, which tells an error of its own from a kill", Command: fmt.Sprintf("kubectl -n %s describe pod %s", of.Namespace, of.Name),
-		})
+		add := diagnosis.Fix{Title: "Add how the container ended, as kubectl describe pod tells it: that tells an error of its own from a kill"}
+		if loops {
+			add.Command = fmt.Sprintf("kubectl -n %s describe pod %s", of.Namespace, of.Name)
+		}
+		f.Fixes = append(f.Fixes, add)
 		p.Report(f)
 	},
 }
