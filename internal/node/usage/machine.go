@@ -65,6 +65,7 @@ type machine struct {
 	read    time.Time
 	levels  []Level
 	stands  map[string]*standing
+	statfs  func(path string, to *unix.Statfs_t) error
 
 	busy, all   uint64 // processor time at the last reading
 	disks       map[string]diskTimes
@@ -88,7 +89,7 @@ func newMachine(o Options) (*machine, error) {
 	}
 	return &machine{
 		options: o.Machine, node: o, proc: proc, buffer: make([]byte, maxProc),
-		stands: map[string]*standing{}, disks: map[string]diskTimes{},
+		stands: map[string]*standing{}, statfs: unix.Statfs, disks: map[string]diskTimes{},
 	}, nil
 }
 
@@ -258,7 +259,7 @@ func (m *machine) pressures() {
 func (m *machine) filesystems() {
 	for _, of := range m.options.Filesystems {
 		var s unix.Statfs_t
-		if err := unix.Statfs(of.Path, &s); err != nil || s.Blocks == 0 {
+		if err := m.statfs(of.Path, &s); err != nil || s.Blocks == 0 {
 			continue
 		}
 		block := float64(s.Bsize)
