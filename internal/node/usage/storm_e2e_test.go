@@ -46,7 +46,11 @@ func TestRealStorm(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() { done <- r.Run(t.Context()) }()
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	for r.Counts().Dirs == 0 {
 		<-time.After(time.Millisecond)
 	}
