@@ -5,6 +5,7 @@ package usage
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -118,6 +119,7 @@ func (m *machine) tick(now time.Time, most func(what string) []string) {
 	for i := range m.levels {
 		m.stand(&m.levels[i], now, most)
 	}
+	maps.DeleteFunc(m.stands, func(_ string, s *standing) bool { return now.Sub(s.seen) > forgotten })
 }
 
 func (m *machine) stand(l *Level, now time.Time, most func(what string) []string) {
@@ -127,6 +129,7 @@ func (m *machine) stand(l *Level, now time.Time, most func(what string) []string
 		s = &standing{}
 		m.stands[key] = s
 	}
+	s.seen = now
 	turned := s.turn(l, now)
 	l.Over, l.Since = s.over, s.since
 	if l.Over {
