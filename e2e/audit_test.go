@@ -72,7 +72,8 @@ func checkRequests(t *testing.T) {
 		}
 		seen[r.AuditID] = true
 		asked[r.User.Username] = append(asked[r.User.Username], r.Verb+" "+r.RequestURI)
-		if !slices.Contains([]string{"get", "list"}, r.Verb) || r.ObjectRef.Resource == "secrets" {
+		token := r.Verb == "create" && strings.HasSuffix(r.RequestURI, "/serviceaccounts/inquest-reader/token") // which agents alone take
+		if !token && !slices.Contains([]string{"get", "list"}, r.Verb) || r.ObjectRef.Resource == "secrets" {
 			t.Errorf("%s made a request that reads too much or writes: %s %s", r.User.Username, r.Verb, r.RequestURI)
 		}
 	}

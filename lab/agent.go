@@ -37,11 +37,14 @@ func (p *program) agentUp(ctx context.Context, args []string) error {
 			return fmt.Errorf("give node %s the agent's image: %w", node, err)
 		}
 	}
-	manifests, err := p.agentManifests(filepath.Base(filepath.Dir(tar)))
+	manifests, err := p.agentManifests()
 	if err != nil {
 		return err
 	}
 	if err := p.onCluster(ctx, manifests, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	if err := p.onCluster(ctx, nil, "-n", "inquest", "rollout", "restart", "daemonset/inquest-agent"); err != nil {
 		return err
 	}
 	return p.onCluster(ctx, nil, "-n", "inquest", "rollout", "status", "daemonset/inquest-agent", "--timeout=90s")
@@ -52,16 +55,15 @@ func (p *program) agentDown(ctx context.Context, args []string) error {
 	if _, err := p.parse(newFlags("agent down"), args); err != nil {
 		return err
 	}
-	manifests, err := p.agentManifests("")
+	manifests, err := p.agentManifests()
 	if err != nil {
 		return err
 	}
 	return p.onCluster(ctx, manifests, "delete", "--ignore-not-found", "-f", "-")
 }
 
-// agentManifests are those of deploy/agent with what is different here: the image, where the host's /proc is, and a mark by which
-// another build is another pod.
-func (p *program) agentManifests(version string) ([]byte, error) {
+// agentManifests are those of deploy/agent with what is different here: the image, and where the host's /proc is.
+func (p *program) agentManifests() ([]byte, error) {
 	if p.cache.Source == "" {
 		return nil, build.ErrNoSource
 	}
@@ -79,14 +81,13 @@ func (p *program) agentManifests(version string) ([]byte, error) {
 		all.WriteString("---\n")
 		all.Write(data)
 	}
-	return []byte(agentHere(version).Replace(all.String())), nil
+	return []byte(agentHere().Replace(all.String())), nil
 }
 
-func agentHere(version string) *strings.Replacer {
+func agentHere() *strings.Replacer {
 	return strings.NewReplacer(
-		"image: ghcr.io/kubeinquest/inquest-agent:latest", "image: "+build.AgentImage,
-		"path: /proc\n", "path: "+machine.HostProc+"\n",
-		"kubeinquest.io/build: release", "kubeinquest.io/build: "+version,
+		"image: inquest-agent:latest", "image: "+build.AgentImage,
+		"{path: /proc,", "{path: "+machine.HostProc+",",
 	)
 }
 

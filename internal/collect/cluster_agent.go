@@ -275,11 +275,17 @@ type hearing struct {
 // read takes the entries of a record, one JSON value after the other.
 func (h *hearing) read(r io.Reader) error {
 	for d := json.NewDecoder(r); d.More(); {
-		var e record.Entry
-		if err := d.Decode(&e); err != nil {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
 			return err
 		}
-		h.take(&e)
+		var e record.Entry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return err
+		}
+		if h.take(&e); e.About() == evidence.Cluster {
+			h.last(raw)
+		}
 	}
 	return nil
 }
@@ -308,15 +314,33 @@ func (h *hearing) take(e *record.Entry) {
 // may have.
 var absent = map[string]evidence.Kind{"kernel": evidence.Host, "signals": evidence.Signals}
 
-// missed notes what an agent did not see: a whole feature is a gap. What it missed of one is a fact, as the rest counts.
-func (h *hearing) missed(e *record.Entry) {
-	kind, whole := absent[e.Gap.What]
-	if whole = whole && e.Gap.From.IsZero() && e.Gap.Count == 0; whole {
-		h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: e.Gap.About, Why: gapText(e.Gap)})
+// last reads the last line of an answer, which tells why features do not work now.
+func (h *hearing) last(line []byte) {
+	var end struct {
+		Features map[string]string `json:"features"`
+	}
+	if json.Unmarshal(line, &end) != nil {
 		return
 	}
+	for what, kind := range absent {
+		if why := end.Features[what]; why != "" {
+			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: flatten(what + ": " + why)})
+		}
+	}
+}
+
+// missed notes what an agent did not see, as a fact: the rest counts all the same.
+func (h *hearing) missed(e *record.Entry) {
+	at := e.Gap.To
+	if at.IsZero() {
+		at = e.Gap.From
+	}
+	kind := evidence.Host
+	if e.Gap.What == "signals" {
+		kind = evidence.Signals
+	}
 	h.facts = append(h.facts, evidence.Fact{
-		Kind: cmp.Or(kind, evidence.Host), Source: evidence.FromRuntime, About: e.Gap.About, At: e.Gap.To, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
+		Kind: kind, Source: evidence.FromRuntime, About: e.Gap.About, At: at, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
 	})
 }
 

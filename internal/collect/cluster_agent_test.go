@@ -87,7 +87,6 @@ func TestClusterAsksTheAgent(t *testing.T) {
 		fact(of.InAttempt(1), uid, "SIGKILL with password=hunter22"), fact(of.InAttempt(1), "of an earlier pod", "x"),
 		fact(evidence.RefTo("Node", "", "n1"), "", "of the node"), fact(evidence.RefTo("Node", "", "n2"), "", "of another"),
 		{Gap: &record.Gap{About: evidence.RefTo("Node", "", "n1"), What: "kernel", To: at, Count: 3, Unit: "records", Why: "the ring was overrun"}},
-		{Gap: &record.Gap{About: evidence.RefTo("Node", "", "n1"), What: "signals", Why: "there is no tracefs"}},
 	}, "2026-08-24T10:00:00Z first\n", func(*apitest.Server) {})
 	s := mustAsk(t, server, pod("web-7-a"))
 	var got []string

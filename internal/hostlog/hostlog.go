@@ -6,7 +6,6 @@ package hostlog
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,7 +37,7 @@ func Recognise(head string) bool {
 	head = head[:min(len(head), maxHostHead)]
 	var formed, known, words, all int
 	first, plain := false, false
-	p := hostParser{}
+	p := Follower{}
 	for raw := range strings.Lines(head) {
 		line := strings.TrimSpace(raw)
 		if line == "" {
@@ -91,13 +90,13 @@ var hostRecord = regexp.MustCompile(`(?m)^(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]|^\d{1,3
 // records; what is given in seconds since a boot of unknown time has none. An empty node is named after the host that the
 // log names, or "node". It takes time linear in the text, and of each sort of record it keeps a bounded number.
 func Parse(text, node string, taken time.Time) []evidence.Fact {
-	p := hostParser{taken: taken.UTC(), node: node}
+	p := Follower{node: node}
 	for line := range strings.Lines(text) {
-		p.line(cutLine(strings.TrimRight(line, "\r\n")))
+		p.Add(strings.TrimRight(line, "\r\n"), taken)
 	}
-	p.close()
-	p.oom.flush(&p)
-	return p.facts()
+	p.End()
+	slices.SortFunc(p.out, func(a, b record) int { return cmp.Compare(a.seq, b.seq) })
+	return p.Facts()
 }
 
 func cutLine(line string) string {
@@ -107,31 +106,18 @@ func cutLine(line string) string {
 	return strings.ToValidUTF8(line, "?")
 }
 
-// A hostParser goes over the log of one node, line by line.
-type hostParser struct {
-	taken time.Time
-	node  string
-	host  string    // as the first line that has one names it
-	epoch time.Time // the time of boot, once a line tells both clocks
-
-	kept map[string][]record
-	lost map[string]int // how many of a sort were dropped
-	seq  int
-	open *trace // the report of several lines that is being read
-	oom  oomReader
-}
-
-// A record is a fact with its place in the log.
-type record struct {
-	seq  int
-	fact evidence.Fact
-}
-
-func (p *hostParser) line(raw string) {
+func (p *Follower) line(raw string) {
 	l := p.split(raw)
 	if p.host == "" {
 		p.host = l.host
 	}
+	if reads(p, l.text) {
+		p.take(l)
+	}
+}
+
+// take reads a line that may mean something.
+func (p *Follower) take(l hostLine) {
 	if l.from == "kernel" || l.from == "" {
 		if p.kernel(l) {
 			return
@@ -152,29 +138,6 @@ func sourceOf(from string) evidence.Source {
 	return evidence.FromKubelet
 }
 
-// add keeps a record, unless there are enough of its sort: then it takes the place of the newest.
-func (p *hostParser) add(name string, source evidence.Source, at time.Time, where, text string) {
-	if p.kept == nil {
-		p.kept, p.lost = map[string][]record{}, map[string]int{}
-	}
-	p.seq++
-	most := maxFactText
-	if name == "oom-kill" {
-		most = maxKillText
-	}
-	text = shortenTo(text, most)
-	r := record{p.seq, evidence.Fact{Kind: evidence.Host, Source: source, At: at.UTC(), Where: where, Name: name, Text: text}}
-	list, most := p.kept[name], mostOfASort
-	if name == "oom-task" {
-		most *= mostTasks
-	}
-	if len(list) >= most {
-		p.lost[name]++
-		list = list[:most-1]
-	}
-	p.kept[name] = append(list, r)
-}
-
 func shorten(text string) string { return shortenTo(text, maxFactText) }
 
 func shortenTo(text string, most int) string {
@@ -183,23 +146,4 @@ func shortenTo(text string, most int) string {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
-}
-
-// facts returns what was kept, in the order of the log.
-func (p *hostParser) facts() []evidence.Fact {
-	var all []record
-	for name, list := range p.kept {
-		if n := p.lost[name]; n > 0 {
-			list[len(list)-1].fact.Text += fmt.Sprintf(" (and %d more before it)", n)
-		}
-		all = append(all, list...)
-	}
-	slices.SortFunc(all, func(a, b record) int { return cmp.Compare(a.seq, b.seq) })
-	about := evidence.RefTo("Node", "", cmp.Or(p.node, p.host, "node"))
-	facts := make([]evidence.Fact, 0, len(all))
-	for _, r := range all {
-		r.fact.About = about
-		facts = append(facts, r.fact)
-	}
-	return facts
 }

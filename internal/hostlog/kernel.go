@@ -4,6 +4,7 @@ package hostlog
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -117,9 +118,9 @@ var (
 func kernelSort(l hostLine) (sort string, several bool) {
 	text := strings.TrimSpace(l.text)
 	switch {
-	case hungTask.MatchString(text):
+	case strings.Contains(text, hungWords) && hungTask.MatchString(text):
 		return "hung-task", true
-	case segfault.MatchString(text), trap.MatchString(text):
+	case crashed(text):
 		return "segfault", false
 	}
 	for _, w := range kernelWords {
@@ -144,6 +145,17 @@ func kernelSort(l hostLine) (sort string, several bool) {
 	return "", false
 }
 
+// What a line has that one of the patterns above matches: looking for it is much cheaper.
+const hungWords, trapWords = "blocked for more than", "traps: "
+
+var faultWords = []string{"segfault at", "unhandled signal 11"}
+
+// crashed tells whether a process was ended by a fault of its own.
+func crashed(text string) bool {
+	return slices.ContainsFunc(faultWords, func(w string) bool { return strings.Contains(text, w) }) && segfault.MatchString(text) ||
+		strings.Contains(text, trapWords) && trap.MatchString(text)
+}
+
 func containsAll(text string, parts []string) bool {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
@@ -154,7 +166,7 @@ func containsAll(text string, parts []string) bool {
 }
 
 // kernel reads a line of the kernel, and tells whether it was one that means something.
-func (p *hostParser) kernel(l hostLine) bool {
+func (p *Follower) kernel(l hostLine) bool {
 	if p.oom.line(p, l) {
 		return true
 	}
@@ -179,7 +191,7 @@ func (p *hostParser) kernel(l hostLine) bool {
 }
 
 // close ends the report of several lines that is being read.
-func (p *hostParser) close() {
+func (p *Follower) close() {
 	if t := p.open; t != nil {
 		p.open = nil
 		p.add(t.sort, evidence.FromKernel, t.at, "kmsg", t.text())

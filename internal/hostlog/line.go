@@ -41,7 +41,7 @@ var (
 )
 
 // split takes the prefix of a line apart. A line of no known form is all text.
-func (p *hostParser) split(raw string) hostLine {
+func (p *Follower) split(raw string) hostLine {
 	l := hostLine{text: raw}
 	if strings.HasPrefix(raw, "{") {
 		return p.journal(raw)
@@ -55,7 +55,7 @@ func (p *hostParser) split(raw string) hostLine {
 }
 
 // outer takes away what syslog, the journal or dmesg put before a line.
-func (p *hostParser) outer(l *hostLine) {
+func (p *Follower) outer(l *hostLine) {
 	if m := syslogLine.FindStringSubmatch(l.text); m != nil {
 		l.at, l.host, l.from, l.text = p.stamp(m[1]), m[2], program(m[3]), m[4]
 		return
@@ -82,7 +82,7 @@ func (p *hostParser) outer(l *hostLine) {
 }
 
 // inner takes away what the program itself put before its text: the kernel's clock, klog's header, logfmt's time.
-func (p *hostParser) inner(l *hostLine) {
+func (p *Follower) inner(l *hostLine) {
 	if l.from == "" || l.from == "kernel" {
 		if m := bootLine.FindStringSubmatch(l.text); m != nil {
 			l.boot, _ = strconv.ParseFloat(m[1], 64)
@@ -109,7 +109,7 @@ func (p *hostParser) inner(l *hostLine) {
 }
 
 // journal reads a line of journalctl -o json.
-func (p *hostParser) journal(raw string) hostLine {
+func (p *Follower) journal(raw string) hostLine {
 	var j struct {
 		Message   any    `json:"MESSAGE"`
 		Realtime  string `json:"__REALTIME_TIMESTAMP"`
@@ -151,7 +151,7 @@ var layouts = []string{
 
 var yearless = []string{"Jan _2 15:04:05.999999999", "01/02 15:04:05.999999999"}
 
-func (p *hostParser) stamp(text string) time.Time {
+func (p *Follower) stamp(text string) time.Time {
 	text = strings.Replace(text, ",", ".", 1)
 	for _, layout := range layouts {
 		if at, err := time.Parse(layout, text); err == nil {

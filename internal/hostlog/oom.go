@@ -47,7 +47,7 @@ type oomTask struct {
 }
 
 // line reads a line that is about the out of memory killer, and tells whether it was.
-func (o *oomReader) line(p *hostParser, l hostLine) bool {
+func (o *oomReader) line(p *Follower, l hostLine) bool {
 	text := strings.TrimSpace(l.text)
 	switch {
 	case strings.Contains(text, "invoked oom-killer:"):
@@ -88,7 +88,7 @@ func (o *oomReader) constrain(text string) {
 }
 
 // victim reads the line of 5.0 and later.
-func (o *oomReader) victim(p *hostParser, m []string) {
+func (o *oomReader) victim(p *Follower, m []string) {
 	if m == nil {
 		return
 	}
@@ -96,7 +96,11 @@ func (o *oomReader) victim(p *hostParser, m []string) {
 		o.flush(p)
 	}
 	o.constraint, o.pending = m[1], true
-	for pair := range strings.SplitSeq(m[2], ",") {
+	rest, named, _ := strings.Cut(m[2], ",task=") // what a process calls itself may look like the rest
+	if i := strings.LastIndex(named, ",pid="); i >= 0 {
+		o.task, rest = named[:i], rest+named[i:]
+	}
+	for pair := range strings.SplitSeq(rest, ",") {
 		key, value, _ := strings.Cut(pair, "=")
 		switch key {
 		case "oom_memcg":
@@ -113,7 +117,7 @@ func (o *oomReader) victim(p *hostParser, m []string) {
 	}
 }
 
-func (o *oomReader) killed(p *hostParser, l hostLine, text string) bool {
+func (o *oomReader) killed(p *Follower, l hostLine, text string) bool {
 	m := oomDone.FindStringSubmatch(text)
 	if m == nil {
 		return false
@@ -134,14 +138,14 @@ func (o *oomReader) killed(p *hostParser, l hostLine, text string) bool {
 }
 
 // flush reports a victim of which the log does not show the end.
-func (o *oomReader) flush(p *hostParser) {
+func (o *oomReader) flush(p *Follower) {
 	if o.pending {
 		o.report(p, o.at, nil)
 	}
 }
 
 // report makes the facts of one kill. Parts that the kernel did not tell are left out.
-func (o *oomReader) report(p *hostParser, at time.Time, sizes map[string]string) {
+func (o *oomReader) report(p *Follower, at time.Time, sizes map[string]string) {
 	var b strings.Builder
 	b.WriteString("oom-kill:")
 	put := func(key, value, unit string) {

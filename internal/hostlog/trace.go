@@ -62,7 +62,7 @@ func (t *trace) headline(text string) {
 }
 
 // line takes a further line of the report. What follows its end, or another processor's stack, is not part of it.
-func (t *trace) line(p *hostParser, l hostLine) {
+func (t *trace) line(p *Follower, l hostLine) {
 	if t == nil {
 		return
 	}

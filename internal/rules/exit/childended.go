@@ -46,6 +46,10 @@ code and signal are what Kubernetes sees.
 				f.Fixes = append([]diagnosis.Fix{{Title: "Compare its memory with the limit: the kernel kills one process of a container for memory, and the largest first"}}, f.Fixes...)
 			}
 		}
+		if sent, ok := childKilled(p, e.Attempt); ok {
+			f.Confidence, f.Facts = diagnosis.Certain, append(f.Facts, sent)
+			f.Message += ": " + sent.Text
+		}
 		p.Report(f)
 	},
 }

@@ -43,7 +43,13 @@ node; the API server's audit log shows whether somebody used pods/exec or an eph
 			p.Report(e.traced(p))
 			return
 		}
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded || e.sent.Name != "" {
+		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded || e.sent.Name != "" && e.sent.Name != byUnknown {
+			return
+		}
+		if e.sent.Name == byUnknown {
+			f := e.traced(p)
+			f.Confidence = diagnosis.Likely
+			p.Report(f)
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]

@@ -32,7 +32,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Signals,
 	Effect:   diagnosis.Killed,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
@@ -41,7 +41,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) || killedFirst(p, a) {
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) || killedFirst(p, a) || byStranger(p, a) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -54,6 +54,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 			f.Message = fmt.Sprintf("%s did not end within the grace period of %s and was ended by SIGKILL, exit code 137, %s after the order",
 				who(a), order.Grace, order.Waited(a).Round(time.Second))
 		}
+		cite(&f, p, a)
 		if a.Reason == "OOMKilled" { // the counter behind the label also counts children that were killed before
 			f.Confidence = diagnosis.Likely
 		}
@@ -65,6 +66,6 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 // it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
 func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
 	return slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
-		return f.About == a.Of.InAttempt(evidence.NoAttempt) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+		return f.About.InAttempt(evidence.NoAttempt) == a.Of.InAttempt(evidence.NoAttempt) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
 	})
 }

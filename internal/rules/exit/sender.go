@@ -18,12 +18,13 @@ const (
 	byNeighbour = "signal-neighbour"
 	byHost      = "signal-host"
 	byUnknown   = "signal-unknown"
+	toChild     = "child-"           // before these: the signal went to another process than the first
 	watching    = "watching-signals" // since when they are traced
 	missed      = "missed"           // what the agent did not see
 )
 
-// foreign are the senders that Kubernetes has not told to.
-var foreign = []string{byPod, byNeighbour, byHost, byUnknown}
+// foreign are the senders that Kubernetes has not told to. One that was gone when it was looked up may be one of the runtime's.
+var foreign = []string{byPod, byNeighbour, byHost}
 
 // tracedSlack covers the whole seconds of the status, and what a process takes to end on a signal that it heeds at once.
 const tracedSlack = 1500 * time.Millisecond
@@ -42,6 +43,34 @@ func sentBy(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 	}
 	return last, last.Name != ""
 }
+
+// cite adds to a finding about an order of the kubelet the trace of the runtime that carried it out, which proves it.
+func cite(f *diagnosis.Finding, p *diagnosis.Pass, a evidence.Attempt) {
+	if sent, _ := sentBy(p, a); sent.Name == byRuntime {
+		f.Confidence, f.Facts = diagnosis.Certain, append(f.Facts, sent)
+	}
+}
+
+// byStranger tells whether the attempt, ordered to stop or not, was ended by somebody else.
+func byStranger(p *diagnosis.Pass, a evidence.Attempt) bool {
+	sent, _ := sentBy(p, a)
+	return slices.Contains(foreign, sent.Name)
+}
+
+// childKilled returns the trace of SIGKILL to another process of the attempt than the first, the last before its end, unless the kernel
+// ended what was left.
+func childKilled(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
+	var last evidence.Fact
+	for _, f := range p.Facts(evidence.Signals, toChild+byPod, toChild+byNeighbour, toChild+byHost, toChild+byUnknown, toChild+byRuntime) {
+		if f.About == a.Of && f.Value == 9 && a.Finished.Sub(f.At).Abs() <= childSlack {
+			last = f
+		}
+	}
+	return last, last.Name != ""
+}
+
+// childSlack is how long process 1 may take to follow its child, and the whole seconds of the status.
+const childSlack = 5 * time.Second
 
 // killedForMemory tells whether the kernel killed a process of the attempt for want of memory near its end.
 func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {

@@ -30,7 +30,7 @@ finding is likely instead of certain.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events,
+	Also:     evidence.Events | evidence.Signals,
 	Effect:   diagnosis.Terminated,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
@@ -39,7 +39,7 @@ finding is likely instead of certain.
 		if !ordered && a.ExitCode == 143 {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode == 137 || madeUp(a) {
+		if !ordered || a.ExitCode == 137 || madeUp(a) || byStranger(p, a) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -51,6 +51,7 @@ finding is likely instead of certain.
 			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("%s ended with exit code %d, as it does on SIGTERM; the order of this attempt was not recorded", who(a), a.ExitCode)
 		}
+		cite(&f, p, a)
 		p.Report(f)
 	},
 }

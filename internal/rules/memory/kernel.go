@@ -111,6 +111,9 @@ func (k kill) level() level {
 // hits tells whether the killed process was in that run of a container: by the container's id where both are known, else
 // by the pod that the fact is about, and the time.
 func (k kill) hits(a evidence.Attempt, id string) bool {
+	if k.About.Attempt != evidence.NoAttempt && k.About.Container != "" { // an agent knows the run
+		return k.About == a.Of
+	}
 	if in := containerID.FindAllString(k.cgroup, -1); len(in) > 0 && id != "" { // the last: the node may be a container itself
 		return in[len(in)-1] == id
 	}

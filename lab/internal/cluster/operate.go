@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,7 +106,12 @@ func (l Lab) Kill(node, namespace, pod, container string, signal syscall.Signal)
 	if err != nil {
 		return 0, err
 	}
-	return pid, syscall.Kill(pid, signal)
+	// From a shell, as people do it: it is there for a moment afterwards, and its name tells more than ours.
+	out, err := exec.Command("sh", "-c", fmt.Sprintf("kill -%d %d; sleep 0.3", signal, pid)).CombinedOutput()
+	if err == nil && len(out) > 0 {
+		err = errors.New(strings.TrimSpace(string(out)))
+	}
+	return pid, err
 }
 
 // Nodes are the names of the nodes of the lab that is up.

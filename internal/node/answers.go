@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package node
+
+import (
+	"errors"
+	"io/fs"
+	"iter"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/serve"
+	"github.com/kubeinquest/inquest/internal/node/tail"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// keptFor is how old the list of logs may be that answers are made with.
+const keptFor = 2 * time.Second
+
+// kept are the runs whose logs can be had, as they were a moment ago.
+type kept struct {
+	mu    sync.Mutex
+	until time.Time
+	has   map[tail.Key]bool
+}
+
+func (k *kept) list(from *tail.Reader) map[tail.Key]bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now := time.Now(); now.After(k.until) && from != nil {
+		k.has, k.until = map[tail.Key]bool{}, now.Add(keptFor)
+		for _, run := range from.Runs() {
+			k.has[tail.Key{PodUID: run.PodUID, Container: run.Of.Container, Attempt: run.Of.Attempt}] = true
+		}
+	}
+	return k.has
+}
+
+// withLog says of an entry about a run whether its log can be had now, which changes after it was entered.
+func withLog(e record.Entry, has map[tail.Key]bool) record.Entry {
+	if e.Run != nil {
+		run := *e.Run
+		run.Log = has[tail.Key{PodUID: e.PodUID, Container: run.Of.Container, Attempt: run.Of.Attempt}]
+		e.Run = &run
+	}
+	return e
+}
+
+func (a *agent) read(from uint64) iter.Seq2[record.Entry, error] {
+	return func(yield func(record.Entry, error) bool) {
+		has := a.kept.list(a.logs.Load())
+		for e, err := range a.ring.Read(from) {
+			if !yield(withLog(e, has), err) {
+				return
+			}
+		}
+	}
+}
+
+// runs are what the runtime has now.
+func (a *agent) runs() []record.Entry {
+	r := a.runtime.Load()
+	if r == nil {
+		return nil
+	}
+	has := a.kept.list(a.logs.Load())
+	var list []record.Entry
+	for _, run := range r.Snapshot() {
+		_, uid, _ := r.Index().ByID(run.ID)
+		list = append(list, withLog(record.Entry{At: time.Now().UTC(), PodUID: uid, Run: &run}, has))
+	}
+	return list
+}
+
+func (a *agent) openLog(podUID, container string, attempt int) (serve.Log, error) {
+	r := a.logs.Load()
+	if r == nil {
+		return serve.Log{}, serve.ErrNoLog
+	}
+	body, info, err := r.Open(podUID, container, attempt)
+	if errors.Is(err, fs.ErrNotExist) {
+		return serve.Log{}, serve.ErrNoLog
+	}
+	if err != nil {
+		return serve.Log{}, err
+	}
+	return serve.Log{Of: info.Of, Missing: info.Missing, Body: body}, nil
+}
+
+// saturation is what the node had left when it was last looked at, as facts.
+func (a *agent) saturation() []record.Entry {
+	r := a.usage.Load()
+	if r == nil {
+		return nil
+	}
+	var list []record.Entry
+	now := time.Now().UTC()
+	for _, l := range r.Saturation() {
+		text := l.Text
+		if l.Of != "" {
+			text = l.Of + ": " + text
+		}
+		list = append(list, record.Entry{At: now, Fact: &evidence.Fact{
+			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: text, Value: l.Used,
+		}})
+	}
+	return list
+}
+
+// roomMetrics are the counters of those rooms that run.
+func (a *agent) roomMetrics(x *exposition) {
+	if r := a.runtime.Load(); r != nil {
+		runtimeMetrics(x, r)
+	}
+	if r := a.logs.Load(); r != nil {
+		s := r.Stats()
+		x.gauge("logs_open", "files of logs that are held open", float64(s.Open))
+		x.gauge("logs_kept", "runs whose logs are kept", float64(s.Kept))
+		x.gauge("logs_kept_bytes", "bytes of logs that are kept", float64(s.KeptBytes))
+		x.counter("logs_read_bytes_total", "bytes of logs that were read", s.Bytes)
+		x.counter("logs_shed_bytes_total", "bytes that were skipped because more was written than is read", s.Shed)
+		x.counter("logs_lost_bytes_total", "bytes that were gone before they were read", s.Lost)
+		x.counter("logs_lost_files_total", "files that were gone before they were opened", s.LostFiles)
+		x.counter("logs_refused_total", "files that were not opened for safety", s.Refused)
+		x.counter("logs_failed_total", "reads and writes that failed", s.Failed)
+	}
+	if t := a.signals.Load(); t != nil {
+		n := t.Counts()
+		x.counter("signals_total", "records of signals that were read", n.Signals)
+		x.counter("signals_lost_total", "signals that were not read or not looked up", n.Lost)
+		x.counter("signals_gone_total", "signals to processes that were gone before they were looked up", n.Gone)
+		x.counter("signals_told_total", "signals that became facts", n.Told)
+	}
+}
+
+func runtimeMetrics(x *exposition, r *cri.Reader) {
+	n := r.Counts()
+	x.counter("runtime_lists_total", "complete lists of containers", int64(n.Lists))
+	x.counter("runtime_events_total", "events of the runtime", int64(n.Events))
+	x.counter("runtime_dropped_total", "containers that were too many", int64(n.Dropped))
+	latencies := r.Latencies()
+	for _, l := range latencies {
+		x.counter("runtime_errors_total", "calls of the runtime that failed", int64(l.Errors), "call", l.Call)
+	}
+	const name = "runtime_call_seconds"
+	for i, l := range latencies {
+		if i == 0 {
+			x.head(name, "histogram", "how long calls of the runtime took")
+		}
+		for j, most := range cri.Bounds {
+			x.sample(name+"_bucket", float64(l.Buckets[j]), "call", l.Call, "le", strconv.FormatFloat(most.Seconds(), 'g', -1, 64))
+		}
+		x.sample(name+"_bucket", float64(l.Count), "call", l.Call, "le", "+Inf")
+		x.sample(name+"_sum", l.Sum.Seconds(), "call", l.Call)
+		x.sample(name+"_count", float64(l.Count), "call", l.Call)
+	}
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// How much is kept of what a runtime says.
+const (
+	maxText    = 1024    // bytes of a message
+	maxName    = 512     // of a name, an id, an image, a path
+	maxInfo    = 1 << 20 // of the verbose information
+	maxCommand = 4096    // of a command
+	maxArgs    = 64      // words of a command
+	maxMounts  = 64
+)
+
+// Labels and annotations of the kubelet (pkg/kubelet/kuberuntime/labels.go, k8s.io/kubelet pkg/types).
+const (
+	labelPod       = "io.kubernetes.pod.name"
+	labelNamespace = "io.kubernetes.pod.namespace"
+	labelUID       = "io.kubernetes.pod.uid"
+	labelContainer = "io.kubernetes.container.name"
+	noteRestarts   = "io.kubernetes.container.restartCount"
+)
+
+// A sighting is what a list says of a container.
+type sighting struct {
+	id, sandbox, uid string
+	of               evidence.Ref
+	state            runtimeapi.ContainerState
+	created          time.Time
+	image, digest    string
+}
+
+// sight reads an element of a list. It is not ok for a container that the kubelet did not make.
+func sight(c *runtimeapi.Container) (s sighting, ok bool) {
+	s = sighting{
+		id: cut(c.GetId(), maxName), sandbox: cut(c.GetPodSandboxId(), maxName), state: c.GetState(), created: at(c.GetCreatedAt()),
+		image: imageOf(c.GetImage()), digest: cut(cmp.Or(c.GetImageRef(), c.GetImageId()), maxName),
+	}
+	s.uid, s.of, ok = owner(c.GetLabels())
+	container := cut(c.GetLabels()[labelContainer], maxName)
+	s.of = s.of.InContainer(container).InAttempt(attemptOf(c.GetAnnotations(), c.GetMetadata().GetAttempt()))
+	return s, ok && container != "" && s.id != ""
+}
+
+// owner reads whose a container or sandbox is.
+func owner(labels map[string]string) (uid string, pod evidence.Ref, ok bool) {
+	uid = cut(labels[labelUID], maxName)
+	pod = evidence.RefTo("Pod", cut(labels[labelNamespace], maxName), cut(labels[labelPod], maxName))
+	return uid, pod, uid != "" && pod.Name != "" && pod.Namespace != ""
+}
+
+// attemptOf returns the number of a run, which is the restart count that the kubelet gave it: as an annotation, and as the
+// attempt of the container's metadata, which are the same unless somebody else made it.
+func attemptOf(notes map[string]string, attempt uint32) int {
+	if n, err := strconv.ParseUint(notes[noteRestarts], 10, 31); err == nil {
+		return int(n)
+	}
+	return int(min(attempt, math.MaxInt32))
+}
+
+// run is what the list alone says.
+func (s sighting) run(runtime string) record.Run {
+	return record.Run{
+		Of: s.of, ID: s.id, Sandbox: s.sandbox, State: stateOf(s.state), Image: s.image, Digest: s.digest, Runtime: runtime, Created: s.created,
+	}
+}
+
+// fill adds what the status says.
+func fill(run record.Run, st *runtimeapi.ContainerStatus) record.Run {
+	run.State = stateOf(st.GetState())
+	if t := at(st.GetCreatedAt()); !t.IsZero() {
+		run.Created = t
+	}
+	run.Started, run.Finished = at(st.GetStartedAt()), at(st.GetFinishedAt())
+	run.ExitCode = int(st.GetExitCode())
+	run.Reason, run.Message = cut(st.GetReason(), maxName), cut(st.GetMessage(), maxText)
+	run.Image = cmp.Or(imageOf(st.GetImage()), run.Image)
+	run.Digest = cmp.Or(cut(st.GetImageRef(), maxName), cut(st.GetImageId(), maxName), run.Digest)
+	if len(run.Mounts) == 0 {
+		for _, m := range st.GetMounts()[:min(len(st.GetMounts()), maxMounts)] {
+			run.Mounts = append(run.Mounts, mount(m.GetHostPath(), m.GetContainerPath(), m.GetReadonly()))
+		}
+	}
+	return run
+}
+
+// imageOf is what was asked for: the kubelet asks the runtime for an id, and says besides what the pod's spec says.
+func imageOf(i *runtimeapi.ImageSpec) string {
+	return cut(cmp.Or(i.GetUserSpecifiedImage(), i.GetImage()), maxName)
+}
+
+func mount(from, to string, readonly bool) string {
+	m := cut(from, maxName) + ":" + cut(to, maxName)
+	if readonly {
+		m += ":ro"
+	}
+	return m
+}
+
+// verbose is what is read of the information that containerd and CRI-O give when asked for more. It has no place for the
+// values of environment variables.
+type verbose struct {
+	SandboxID   string `json:"sandboxID"`
+	RuntimeSpec struct {
+		Process struct {
+			Args []string `json:"args"`
+		} `json:"process"`
+		Mounts []struct {
+			Destination string   `json:"destination"`
+			Type        string   `json:"type"`
+			Source      string   `json:"source"`
+			Options     []string `json:"options"`
+		} `json:"mounts"`
+	} `json:"runtimeSpec"`
+}
+
+// detail adds the command, and the mounts if the status had none, from the verbose information. What cannot be read leaves
+// the run as it was.
+func detail(run record.Run, info map[string]string) record.Run {
+	text := info["info"]
+	var v verbose
+	if text == "" || len(text) > maxInfo || json.Unmarshal([]byte(text), &v) != nil {
+		return run
+	}
+	run.Command = command(v.RuntimeSpec.Process.Args)
+	run.Sandbox = cmp.Or(run.Sandbox, cut(v.SandboxID, maxName))
+	if len(run.Mounts) > 0 {
+		return run
+	}
+	for _, m := range v.RuntimeSpec.Mounts {
+		if m.Type != "bind" || len(run.Mounts) >= maxMounts {
+			continue
+		}
+		readonly := false
+		for _, o := range m.Options {
+			readonly = readonly || o == "ro"
+		}
+		run.Mounts = append(run.Mounts, mount(m.Source, m.Destination, readonly))
+	}
+	return run
+}
+
+// command keeps the beginning of a command.
+func command(args []string) []string {
+	var kept []string
+	size := 0
+	for i, a := range args {
+		if i >= maxArgs || size >= maxCommand {
+			return append(kept, fmt.Sprintf("… (%d more)", len(args)-i))
+		}
+		a = cut(a, maxCommand-size)
+		size += len(a) + 1
+		kept = append(kept, a)
+	}
+	return kept
+}
+
+func stateOf(s runtimeapi.ContainerState) string {
+	switch s {
+	case runtimeapi.ContainerState_CONTAINER_CREATED:
+		return record.Created
+	case runtimeapi.ContainerState_CONTAINER_RUNNING:
+		return record.Running
+	case runtimeapi.ContainerState_CONTAINER_EXITED:
+		return record.Exited
+	}
+	return record.Unknown
+}
+
+// at is a time of CRI; 0 is none.
+func at(nanoseconds int64) time.Time {
+	if nanoseconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds).UTC()
+}
+
+// cut bounds a text and makes it valid UTF-8.
+func cut(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
+}

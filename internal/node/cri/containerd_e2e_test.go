@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package cri
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// A machine is a containerd of its own, in mount, pid and ipc namespaces that end with it. It is made of the programs that
+// the lab has built, and needs root.
+type machine struct {
+	tb      testing.TB
+	dir     string
+	bin     string
+	cmd     *exec.Cmd
+	runtime runtimeapi.RuntimeServiceClient
+}
+
+const (
+	appImage   = "lab.local/app:v1"
+	pauseImage = "lab.local/pause:1"
+	group      = "/inquest-cri-test"
+)
+
+// script starts containerd as the first process of a pid namespace: when it ends, so do all containers.
+const script = `set -e
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /run
+exec "$0" --config "$1" --log-level warn`
+
+const config = `version = 3
+root = '%[1]s/root'
+state = '%[1]s/state'
+
+[grpc]
+  address = '%[1]s/c.sock'
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = '` + pauseImage + `'
+
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = 'io.containerd.runc.v2'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+  BinaryName = '%[2]s/runc'
+  SystemdCgroup = false
+`
+
+func startMachine(tb testing.TB) *machine {
+	tb.Helper()
+	cache := os.Getenv("INQUEST_LAB_CACHE")
+	if cache == "" {
+		var err error
+		if cache, err = os.UserCacheDir(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	cache = filepath.Join(cache, "inquest-lab", "cache")
+	dir := tb.TempDir()
+	m := &machine{tb: tb, dir: dir, bin: filepath.Join(cache, "bin")}
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), fmt.Appendf(nil, config, dir, m.bin), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(m.remove)
+	m.up()
+	out, err := exec.CommandContext(tb.Context(), filepath.Join(m.bin, "ctr"), "-a", m.socket(), "-n", "k8s.io", "images", "import", filepath.Join(cache, "images.tar")).CombinedOutput()
+	if err != nil {
+		tb.Fatalf("import images: %v: %s", err, out)
+	}
+	return m
+}
+
+func (m *machine) socket() string { return filepath.Join(m.dir, "c.sock") }
+
+// up starts containerd and waits until it answers.
+func (m *machine) up() {
+	m.tb.Helper()
+	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	m.cmd = exec.Command("sh", "-c", script, filepath.Join(m.bin, "containerd"), filepath.Join(m.dir, "config.toml"))
+	m.cmd.Env = append(os.Environ(), "PATH="+m.bin+":"+os.Getenv("PATH"))
+	m.cmd.Stdout, m.cmd.Stderr = log, log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC, Pdeathsig: syscall.SIGKILL}
+	if err := m.cmd.Start(); err != nil {
+		m.tb.Fatal(err)
+	}
+	conn, err := connect((&link{}).option(m.socket()))
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	m.tb.Cleanup(func() { _ = conn.Close() })
+	m.runtime = runtimeapi.NewRuntimeServiceClient(conn)
+	m.until("containerd answers", func() bool {
+		s, err := m.runtime.Status(m.tb.Context(), &runtimeapi.StatusRequest{})
+		return err == nil && s.GetStatus() != nil
+	})
+}
+
+// down kills containerd and, as it is the first process of its namespace, everything in it.
+func (m *machine) down() {
+	_ = m.cmd.Process.Kill()
+	_ = m.cmd.Wait()
+}
+
+func (m *machine) remove() {
+	m.down()
+	if m.tb.Failed() {
+		log, _ := os.ReadFile(filepath.Join(m.dir, "log"))
+		m.tb.Logf("containerd: %s", log[max(0, len(log)-4000):])
+	}
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*" + group)
+	for _, g := range groups {
+		_ = exec.Command("find", g, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
+	}
+}
+
+func (m *machine) until(what string, ok func() bool) {
+	m.tb.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			log, _ := os.ReadFile(filepath.Join(m.dir, "log"))
+			m.tb.Fatalf("never: %s; containerd: %s", what, log)
+		}
+	}
+}
+
+func sandboxConfig(pod string, attempt uint32) *runtimeapi.PodSandboxConfig {
+	return &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: pod, Uid: "uid-" + pod, Namespace: "shop", Attempt: attempt},
+		Labels:   map[string]string{labelPod: pod, labelNamespace: "shop", labelUID: "uid-" + pod},
+		Linux: &runtimeapi.LinuxPodSandboxConfig{
+			CgroupParent:    group + "/kubepods/pod" + pod,
+			SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE}},
+		},
+	}
+}
+
+func (m *machine) sandbox(pod string, attempt uint32) string {
+	m.tb.Helper()
+	s, err := m.runtime.RunPodSandbox(m.tb.Context(), &runtimeapi.RunPodSandboxRequest{Config: sandboxConfig(pod, attempt)})
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	return s.GetPodSandboxId()
+}
+
+// container starts attempt n of a container.
+func (m *machine) container(box, pod string, n int, args ...string) string {
+	m.tb.Helper()
+	c, err := m.runtime.CreateContainer(m.tb.Context(), &runtimeapi.CreateContainerRequest{
+		PodSandboxId: box, SandboxConfig: sandboxConfig(pod, 0),
+		Config: &runtimeapi.ContainerConfig{
+			Metadata:    &runtimeapi.ContainerMetadata{Name: "app", Attempt: uint32(n)},
+			Image:       &runtimeapi.ImageSpec{Image: appImage, UserSpecifiedImage: appImage},
+			Args:        args,
+			Envs:        []*runtimeapi.KeyValue{{Key: "PASSWORD", Value: []byte("hunter2")}},
+			Mounts:      []*runtimeapi.Mount{{HostPath: m.dir, ContainerPath: "/data", Readonly: true}},
+			Labels:      map[string]string{labelPod: pod, labelNamespace: "shop", labelUID: "uid-" + pod, labelContainer: "app"},
+			Annotations: map[string]string{noteRestarts: strconv.Itoa(n)},
+			Linux: &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
+				NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE, Pid: runtimeapi.NamespaceMode_CONTAINER},
+			}},
+		},
+	})
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	if _, err := m.runtime.StartContainer(m.tb.Context(), &runtimeapi.StartContainerRequest{ContainerId: c.GetContainerId()}); err != nil {
+		m.tb.Fatal(err)
+	}
+	return c.GetContainerId()
+}
+
+// follow runs a reader on the machine.
+func (m *machine) follow(o Options) (*Reader, *memory) {
+	m.tb.Helper()
+	told := &memory{}
+	o.Socket, o.Node, o.Tell = m.socket(), "n1", told.tell
+	r, err := New(o)
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	m.tb.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			m.tb.Error(err)
+		}
+	})
+	return r, told
+}
+
+// end returns the entry about the end of a run.
+func (m *memory) end(id string) *record.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.list {
+		if e.Run != nil && e.Run.ID == id && e.Run.State == record.Exited {
+			return &e
+		}
+	}
+	return nil
+}
+
+func (m *memory) has(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.list, func(e record.Entry) bool { return e.Fact != nil && e.Fact.Name == name })
+}
+
+// TestContainerd follows a real runtime: what it says of a run, a sandbox that is replaced, and a runtime that is stopped in
+// its tracks and killed.
+func TestContainerd(t *testing.T) {
+	m := startMachine(t)
+	box := m.sandbox("web", 0)
+	r, told := m.follow(Options{Timeout: 2 * time.Second})
+	id := m.container(box, "web", 2, "crash", "-code", "7")
+	m.until("the end is told", func() bool { return told.end(id) != nil })
+	e := told.end(id)
+	run := *e.Run
+	want := fmt.Sprintf("pod/web[app]#2 7 Error /app crash -code 7 %s:/data:ro %s", m.dir, appImage)
+	if got := fmt.Sprint(run.Of, " ", run.ExitCode, " ", run.Reason, " ", strings.Join(run.Command, " "), " ", strings.Join(run.Mounts, " "), " ", run.Image); got != want || !strings.HasPrefix(run.Runtime, "containerd 2.") || run.Sandbox != box {
+		t.Errorf("told %s (%+v), want %s", got, run, want)
+	}
+	if run.Finished.Before(run.Started) || run.Started.Before(run.Created) || run.Created.IsZero() || e.PodUID != "uid-web" {
+		t.Errorf("times of %+v", run)
+	}
+	if ref, uid, ok := r.Index().Place("../../poduid/" + id); ref != run.Of || uid != "uid-web" || !ok {
+		t.Errorf("placed at %s", ref)
+	}
+	m.signal(syscall.SIGSTOP)
+	m.until("hung", func() bool { return told.has("runtime-hung") })
+	m.signal(syscall.SIGCONT)
+	m.until("answers", func() bool { return told.has("runtime-answers") })
+	if _, err := m.runtime.StopPodSandbox(t.Context(), &runtimeapi.StopPodSandboxRequest{PodSandboxId: box}); err != nil {
+		t.Fatal(err)
+	}
+	m.sandbox("web", 1)
+	m.until("replaced", func() bool { return told.has(sandboxEnded) && told.has(sandboxCreated) })
+	m.down()
+	m.until("gone", func() bool { return told.has("runtime-gone") })
+	m.up()
+	m.until("back", func() bool { return told.has("runtime-back") })
+	t.Logf("%s", strings.Join(words(told.list), "\n"))
+}
+
+func (m *machine) signal(s syscall.Signal) {
+	if err := m.cmd.Process.Signal(s); err != nil {
+		m.tb.Fatal(err)
+	}
+}
+
+// BenchmarkEnd measures how long after the end of a process its entry is there, with events and without. Most of it is the
+// runtime's own: it first removes what is left of the process. What it takes from its event to the entry is this package's.
+func BenchmarkEnd(b *testing.B) {
+	for name, o := range map[string]Options{"events": {}, "lists": {NoEvents: true}} {
+		b.Run(name, func(b *testing.B) {
+			m := startMachine(b)
+			box := m.sandbox("web", 0)
+			_, told := m.follow(o)
+			stopped := m.stops()
+			n := 0
+			var all, ours []time.Duration
+			for b.Loop() {
+				id := m.container(box, "web", n, "crash", "-code", "7")
+				n++
+				said := awaits(stopped, id)
+				m.until("the end is told", func() bool { return told.end(id) != nil })
+				e := told.end(id)
+				all, ours = append(all, e.At.Sub(e.Run.Finished)), append(ours, e.At.Sub(said))
+				if _, err := m.runtime.RemoveContainer(b.Context(), &runtimeapi.RemoveContainerRequest{ContainerId: id}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			report(b, "", all)
+			report(b, "-of-event", ours)
+		})
+	}
+}
+
+func report(b *testing.B, part string, list []time.Duration) {
+	slices.SortFunc(list, cmp.Compare)
+	for of, i := range map[string]int{"p50": len(list) / 2, "p99": len(list) * 99 / 100, "max": len(list) - 1} {
+		b.ReportMetric(float64(list[i].Microseconds())/1000, "ms-"+of+part)
+	}
+}
+
+// awaits returns when the runtime said that a container stopped.
+func awaits(stopped <-chan *runtimeapi.ContainerEventResponse, id string) time.Time {
+	for e := range stopped {
+		if e.GetContainerId() == id {
+			return time.Unix(0, e.GetCreatedAt())
+		}
+	}
+	return time.Time{}
+}
+
+// stops returns the events of containers that stopped.
+func (m *machine) stops() <-chan *runtimeapi.ContainerEventResponse {
+	m.tb.Helper()
+	s, err := m.runtime.GetContainerEvents(m.tb.Context(), &runtimeapi.GetEventsRequest{})
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	c := make(chan *runtimeapi.ContainerEventResponse, 1024)
+	go func() {
+		for {
+			e, err := s.Recv()
+			if err != nil {
+				return
+			}
+			if e.GetContainerEventType() == runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT {
+				c <- e
+			}
+		}
+	}()
+	return c
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// hangRest is how long a pod is left alone after one of its containers made the runtime hang.
+const hangRest = time.Minute
+
+// look lists the containers, all or those of one pod, and tells what is new. A list is complete, which is what makes the
+// account exact: a run with a lower number that is not in it will not come any more.
+func (r *Reader) look(ctx context.Context, uid string) error {
+	request := &runtimeapi.ListContainersRequest{}
+	if uid != "" {
+		request.Filter = &runtimeapi.ContainerFilter{LabelSelector: map[string]string{labelUID: uid}}
+	}
+	if err := r.call(ctx, runtimeapi.RuntimeService_ListContainers_FullMethodName, "", request, &r.buf); err != nil {
+		return err
+	}
+	r.pass++
+	r.counts.add(func(c *Counts) { c.Lists++ })
+	var fresh []sighting
+	err := r.buf.items(fieldContainerState, func(id []byte, state uint64, data []byte) error {
+		if r.same(id, state) {
+			return nil
+		}
+		c, err := decode[runtimeapi.Container](data)
+		if err != nil {
+			return err
+		}
+		if s, ok := sight(c); ok {
+			fresh = append(fresh, s)
+		} else {
+			r.stranger(s)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(fresh, func(a, b sighting) int {
+		return cmp.Or(cmp.Compare(a.uid, b.uid), a.of.Compare(b.of), a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+	})
+	r.note(fresh)
+	r.missing(uid)
+	err = r.settleAll(ctx, fresh, uid == "")
+	if uid == "" && err == nil {
+		clear(r.hints)
+		r.rested()
+	}
+	return err
+}
+
+// same tells whether a container is as it was told, and notes that it is there.
+func (r *Reader) same(id []byte, state uint64) bool {
+	it := r.index.runs[string(id)]
+	if it == nil {
+		return false
+	}
+	r.index.here(it, r.pass)
+	return it.pod == nil || it.told == record.Exited || it.told == stateOf(listed(state))
+}
+
+// listed is the state of a list; one that is not known is unknown.
+func listed(state uint64) runtimeapi.ContainerState {
+	return runtimeapi.ContainerState(min(state, uint64(runtimeapi.ContainerState_CONTAINER_UNKNOWN)))
+}
+
+// stranger remembers a container that is not of Kubernetes, so that it is not read again.
+func (r *Reader) stranger(s sighting) {
+	if s.id == "" || len(r.index.runs) >= mostRuns {
+		return
+	}
+	it := &item{run: record.Run{ID: s.id}}
+	r.index.put(it)
+	r.index.here(it, r.pass)
+}
+
+// note puts what is new into the index, before the runtime is asked more.
+func (r *Reader) note(fresh []sighting) {
+	for _, s := range fresh {
+		it := r.index.runs[s.id]
+		if it == nil {
+			if len(r.index.runs) >= mostRuns {
+				r.counts.add(func(c *Counts) { c.Dropped++ })
+				continue
+			}
+			r.index.mu.Lock()
+			p := r.index.podOf(s.uid, s.of.Namespace, s.of.Name)
+			r.index.mu.Unlock()
+			it = &item{run: s.run(r.version), pod: p}
+			r.index.put(it)
+		}
+		r.index.here(it, r.pass)
+	}
+}
+
+// missing tells the end of the containers that are no longer there.
+func (r *Reader) missing(uid string) {
+	var gone []*item
+	for _, it := range r.index.runs {
+		if it.present && it.pass != r.pass && (uid == "" || it.pod != nil && it.pod.uid == uid) {
+			gone = append(gone, it)
+		}
+	}
+	slices.SortFunc(gone, func(a, b *item) int { return a.run.Of.Compare(b.run.Of) })
+	for _, it := range gone {
+		r.index.leave(it)
+		if it.pod != nil && it.told != record.Exited && it.told != record.Unknown {
+			r.finish(it, r.lost(it))
+		}
+		r.goneWith(it.pod)
+	}
+}
+
+// goneWith notes when the last container and sandbox of a pod is gone.
+func (r *Reader) goneWith(p *pod) {
+	if p == nil || p.gone > 0 {
+		return
+	}
+	here := slices.ContainsFunc(p.runs, func(it *item) bool { return it.present }) || slices.ContainsFunc(p.boxes, func(b *box) bool { return b.present })
+	if !here {
+		p.gone = max(r.pass, 1)
+	}
+}
+
+// lost is the end of a run whose container was removed before the runtime could be asked about it.
+func (r *Reader) lost(it *item) record.Run {
+	if st := r.hints[it.run.ID]; st != nil {
+		return fill(it.run, st)
+	}
+	run := it.run
+	run.State = record.Unknown
+	run.Message = "the runtime removed it before its end was seen"
+	if r.looked.IsZero() && !r.away.IsZero() {
+		run.Message = "it was removed while the agent did not run"
+	}
+	return run
+}
+
+// settleAll tells what is new, in the order of the attempts. A pod that cannot be asked about now is left for the next
+// list, with all its later runs, so that what was told of a run says that all before it was told.
+func (r *Reader) settleAll(ctx context.Context, fresh []sighting, all bool) error {
+	failed := ""
+	for _, s := range fresh {
+		it := r.index.runs[s.id]
+		if it == nil || s.uid == failed || time.Now().Before(it.pod.retry) {
+			continue
+		}
+		if err := r.settle(ctx, it, s, all); err != nil {
+			failed = s.uid
+			r.o.Log.Debug("status of a container", "container", s.id, "error", err)
+			if code := status.Code(err); ctx.Err() != nil || code == codes.Unavailable {
+				return err
+			} else if code == codes.DeadlineExceeded {
+				it.pod.retry = time.Now().Add(hangRest)
+			}
+		}
+	}
+	return nil
+}
+
+// settle tells of one container that is new or has another state than was told.
+func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) error {
+	if it.told == "" && r.old(it, s) {
+		r.index.set(it, s.run(r.version), record.Exited)
+		return nil
+	}
+	if s.state == runtimeapi.ContainerState_CONTAINER_CREATED && !all {
+		return nil // about to be started, as a rule; if not, the next list of all tells
+	}
+	var answer runtimeapi.ContainerStatusResponse
+	request := &runtimeapi.ContainerStatusRequest{ContainerId: s.id, Verbose: !it.read}
+	err := r.call(ctx, runtimeapi.RuntimeService_ContainerStatus_FullMethodName, s.id, request, &answer)
+	switch {
+	case status.Code(err) == codes.NotFound:
+		if it.told != record.Unknown {
+			r.finish(it, r.lost(it))
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	run := fill(it.run, answer.GetStatus())
+	if !it.read {
+		run, it.read = detail(run, answer.GetInfo()), true
+	}
+	if run.State != it.told {
+		r.finish(it, run)
+	}
+	return nil
+}
+
+// old tells whether a run that is over was told by an agent before this one, which the account says where the run itself is
+// no longer remembered.
+func (r *Reader) old(it *item, s sighting) bool {
+	m, known := it.pod.marks[s.of.Container]
+	return known && s.state == runtimeapi.ContainerState_CONTAINER_EXITED && s.of.Attempt <= m.attempt && !s.created.After(m.created)
+}
+
+// finish tells the state of a run, and before the first time what was missed before it.
+func (r *Reader) finish(it *item, run record.Run) {
+	run.Runtime = cmp.Or(run.Runtime, r.version)
+	first := it.told == ""
+	r.index.set(it, run, run.State)
+	if first {
+		r.account(it)
+	}
+	r.tell(it.pod.uid, record.Entry{Run: &run})
+}
+
+// account tells which runs before this one were missed, and marks it as the newest.
+func (r *Reader) account(it *item) {
+	name, n := it.run.Of.Container, it.run.Of.Attempt
+	m, known := it.pod.marks[name]
+	next := 0
+	switch {
+	case !known:
+	case n > m.attempt:
+		next = m.attempt + 1
+	case it.run.Created.Before(m.created) || n == m.attempt:
+		return // an old one, or a number that was given twice
+	default: // the pod was removed and made again with the same UID, as pods from files are: numbers begin anew
+	}
+	if n > next {
+		r.missed(it, next, n-1)
+	}
+	r.index.mu.Lock()
+	it.pod.marks[name] = mark{n, it.run.Created}
+	r.index.mu.Unlock()
+}
+
+// missed tells of runs that are known by their numbers alone.
+func (r *Reader) missed(it *item, from, to int) {
+	why, since := "they began and ended between two looks", r.looked
+	switch {
+	case !r.looked.IsZero():
+	case r.away.IsZero():
+		why = "they ended before the agent first looked"
+	default:
+		why, since = "the agent did not run", r.away
+	}
+	if from < to {
+		why = fmt.Sprintf("attempts %d to %d: %s", from, to, why)
+	}
+	r.tell(it.pod.uid, record.Entry{Gap: &record.Gap{
+		About: it.run.Of.InAttempt(to), What: feature, From: since, To: time.Now().UTC(), Count: int64(to - from + 1), Unit: runUnit, Why: why,
+	}})
+}
+
+// rested forgets the calls that hung about containers that are no longer there.
+func (r *Reader) rested() {
+	for where := range r.hung {
+		id, about := strings.CutPrefix(where, "cri/ContainerStatus/")
+		if it := r.index.runs[id]; about && (it == nil || !it.present) {
+			delete(r.hung, where)
+		}
+	}
+}

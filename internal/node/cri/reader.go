@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cri asks the container runtime of a node, by CRI v1 over its socket, for every run of every container, and keeps
+// account of those that it did not see. It lists what there is once a second, which is the truth; where the runtime has
+// events, one of them says that it is time to look at a pod again. It never changes anything.
+package cri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// What gaps of this package are gaps of, and what they count.
+const feature, runUnit = "runtime", "runs"
+
+// Options are what a Reader needs. Tell and Node must be set.
+type Options struct {
+	Socket   string             // of the runtime; empty: the first of the usual ones that is there
+	Node     string             // its name, which facts about the runtime are about
+	Tell     func(record.Entry) // is given what was learned, from one goroutine at a time
+	Every    time.Duration      // between two lists; 0: a second
+	Timeout  time.Duration      // of one call, after which the runtime counts as hung; 0: 10 s
+	NoEvents bool               // lists only
+	Log      *slog.Logger       // nil: nothing is logged
+}
+
+// sockets are where runtimes listen, by what their documents say.
+var sockets = []string{
+	"/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/k3s/containerd/containerd.sock", "/run/k0s/containerd.sock", "/run/cri-dockerd.sock",
+}
+
+// A Reader follows one runtime. What the record holds from before is given to Restore, then Run is called once; Index,
+// Snapshot, Latencies and Counts may be called at any time.
+type Reader struct {
+	o     Options
+	index *Index
+	calls calls
+	link  link
+	conn  *grpc.ClientConn
+	buf   raw // of the newest list
+
+	version string // "containerd 2.4.2"; empty: has not been asked
+	linked  int    // the connection that the version is of
+	gone    time.Time
+	hung    map[string]time.Time // by call: since when it does not answer
+	slow    time.Time            // when a slow call was last told of
+
+	pass    uint64    // counts complete lists
+	looked  time.Time // when the newest began
+	away    time.Time // the newest entry of the record that was restored
+	hints   hints
+	changed map[*pod]bool // of which a sandbox began or ended
+	events  events
+	counts  counts
+}
+
+// New checks the options.
+func New(o Options) (*Reader, error) {
+	switch {
+	case o.Tell == nil:
+		return nil, errors.New("cri: nobody is told")
+	case o.Node == "":
+		return nil, errors.New("cri: the node has no name")
+	case o.Every < 0 || o.Timeout < 0:
+		return nil, errors.New("cri: a negative time")
+	}
+	if o.Every == 0 {
+		o.Every = time.Second
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+}
+
+// Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
+func (r *Reader) Index() *Index { return r.index }
+
+// Run follows the runtime until ctx ends, and then returns nil. It returns an error at once where there is no runtime to
+// follow, which names what to do; a runtime that is down or hangs is a fact and is waited for.
+func (r *Reader) Run(ctx context.Context) error {
+	if err := r.open(); err != nil {
+		return err
+	}
+	return r.follow(ctx, r.link.option(r.o.Socket))
+}
+
+// open finds the socket.
+func (r *Reader) open() error {
+	candidates := sockets
+	if r.o.Socket != "" {
+		candidates = []string{strings.TrimPrefix(r.o.Socket, "unix://")}
+	}
+	for _, name := range candidates {
+		info, err := os.Stat(name)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
+		case info.Mode()&os.ModeSocket == 0:
+			return fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
+		}
+		r.o.Socket = name
+		return nil
+	}
+	return fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
+}
+
+// follow connects by dial and looks until ctx ends.
+func (r *Reader) follow(ctx context.Context, dial grpc.DialOption) error {
+	conn, err := connect(dial)
+	if err != nil {
+		return fmt.Errorf("connect to the runtime at %s: %w", r.o.Socket, err)
+	}
+	defer func() { _ = conn.Close() }()
+	r.conn = conn
+	switch err := r.greet(ctx); {
+	case status.Code(err) == codes.Unimplemented:
+		return fmt.Errorf("ask the runtime at %s: it does not speak CRI v1, which containerd does from 1.6 and CRI-O from 1.20 on: %w", r.o.Socket, err)
+	case r.link.forbidden():
+		return fmt.Errorf("ask the runtime at %s: %w; run the agent as a user or group that may open the socket", r.o.Socket, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.listen(ctx)
+	}()
+	r.loop(ctx)
+	stop()
+	<-ended
+	return nil
+}
+
+func (r *Reader) loop(ctx context.Context) {
+	tick := time.NewTicker(r.o.Every)
+	defer tick.Stop()
+	r.relist(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.relist(ctx)
+		case <-r.events.wake:
+			r.glance(ctx)
+		}
+	}
+}
+
+// relist looks at everything.
+func (r *Reader) relist(ctx context.Context) {
+	if r.greet(ctx) != nil {
+		return
+	}
+	began := time.Now()
+	err := r.lookAtSandboxes(ctx)
+	if err == nil {
+		err = r.look(ctx, "")
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			r.o.Log.Debug("list of the runtime", "error", err)
+		}
+		return
+	}
+	r.tellSandboxes()
+	if r.looked.IsZero() {
+		r.tellAway(began)
+	}
+	r.looked = began
+	r.index.forget()
+}
+
+// tellAway tells that what came and went while no agent ran has left no trace.
+func (r *Reader) tellAway(now time.Time) {
+	if r.away.IsZero() {
+		return
+	}
+	r.tell("", record.Entry{Gap: &record.Gap{
+		About: r.node(), What: feature, From: r.away, To: now, Unit: runUnit,
+		Why: "the agent did not run: containers of pods that were removed meanwhile are not known, those of other pods are counted apart",
+	}})
+}
+
+// glance looks at the pods that an event was about.
+func (r *Reader) glance(ctx context.Context) {
+	pods, all := r.events.take(&r.hints)
+	if all || r.looked.IsZero() {
+		r.relist(ctx)
+		return
+	}
+	for _, uid := range pods {
+		if err := r.look(ctx, uid); err != nil {
+			return // the next list is due within a second
+		}
+	}
+}
+
+// Snapshot returns the runs that the runtime has now, in order.
+func (r *Reader) Snapshot() []record.Run { return r.index.present() }
+
+func (r *Reader) node() evidence.Ref { return evidence.RefTo("Node", "", r.o.Node) }
+
+func (r *Reader) tell(uid string, e record.Entry) {
+	e.PodUID = uid
+	r.o.Tell(e)
+}
+
+// fact tells what the runtime said or did.
+func (r *Reader) fact(uid string, about evidence.Ref, name, where, text string, at time.Time, value float64) {
+	r.tell(uid, record.Entry{Fact: &evidence.Fact{
+		Kind: evidence.Host, Source: evidence.FromRuntime, About: about, At: at.UTC(), Where: where, Name: name, Text: cut(text, maxText), Value: value,
+	}})
+}
+
+// greet asks who the runtime is, whenever the connection is new.
+func (r *Reader) greet(ctx context.Context) error {
+	dials, lost, why := r.link.state()
+	if r.version != "" && dials == r.linked && lost.IsZero() {
+		return nil
+	}
+	if r.gone.IsZero() && !lost.IsZero() {
+		r.tellGone(lost, why)
+	}
+	var v runtimeapi.VersionResponse
+	if err := r.call(ctx, runtimeapi.RuntimeService_Version_FullMethodName, "", &runtimeapi.VersionRequest{}, &v); err != nil {
+		return err
+	}
+	r.linked = r.link.answered()
+	before := r.version
+	r.version = cut(v.GetRuntimeName()+" "+strings.TrimPrefix(v.GetRuntimeVersion(), "v"), maxName)
+	if before != "" && r.gone.IsZero() {
+		r.tellGone(time.Now(), "the connection was made anew")
+	}
+	if !r.gone.IsZero() {
+		now := time.Now()
+		r.fact("", r.node(), "runtime-back", "cri/Version", r.version+" answers at "+r.o.Socket, now, now.Sub(r.gone).Seconds())
+		r.gone = time.Time{}
+	}
+	return nil
+}
+
+func (r *Reader) tellGone(at time.Time, why string) {
+	r.gone = at
+	who := r.version
+	if who == "" {
+		who = "the runtime"
+	}
+	r.fact("", r.node(), "runtime-gone", "cri/Version", fmt.Sprintf("%s is gone from %s: %s", who, r.o.Socket, why), at, 0)
+}

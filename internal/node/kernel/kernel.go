@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kernel follows the log of a node's kernel and tells what it says of trouble: kills for want of memory by the run
+// that they hit, crashes, hung tasks, errors of disks and file systems. It reads /dev/kmsg where it may, else by
+// syslog(2), else a file that the node keeps. What it did not see it tells as a gap, with the number of records where the
+// kernel numbers them.
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// Options say what is read and whom to tell.
+type Options struct {
+	Node   string // its name, as the API has it
+	Device string // "": /dev/kmsg
+	File   string // a kernel log that the node keeps, such as /var/log/kern.log, for where there is nothing better
+	// From is where an earlier reader was, as it gave it to Save. Of the same boot, nothing is told twice and nothing left
+	// out that the kernel still has.
+	From Position
+	// Save, if it is not nil, is given the place up to which everything has been told, within a second of that. What was
+	// held back of a flood of one sort of record, the newest one of a minute, is lost if the program is killed.
+	Save func(Position)
+	// Place tells whose a control group is. Nil: nobody's.
+	Place func(group string) (about evidence.Ref, podUID string, ok bool)
+	Tell  func(record.Entry)
+}
+
+// A Position is a place in the kernel's log.
+type Position struct {
+	Boot   string        `json:"boot"`             // id of the boot
+	Seq    uint64        `json:"seq,omitempty"`    // of the last record of /dev/kmsg
+	Since  time.Duration `json:"since,omitempty"`  // since boot, of the last record
+	Inode  uint64        `json:"inode,omitempty"`  // of the file
+	Offset int64         `json:"offset,omitempty"` // in the file
+}
+
+// A Reader follows the log of one node.
+type Reader struct {
+	o        Options
+	about    evidence.Ref
+	follower *hostlog.Follower
+	clock    clock
+	at       Position // the last record that was read
+	saved    Position
+	savedAt  time.Time
+	missed   record.Gap // what is to be told yet; Why is empty when nothing is
+	gapAt    time.Time  // when that was noticed
+	skipped  int64
+}
+
+// A source is one way to read the log.
+type source interface {
+	// read hands the records that there are to the reader. Where there are none it waits for one, for at most the time
+	// given, without bound when that is zero, or until the context ends. It returns how many there were.
+	read(ctx context.Context, most time.Duration) (int, error)
+	close()
+}
+
+// quiet is how long nothing must come before what is being read is complete, and how often a place is saved.
+const quiet = time.Second
+
+// Why records were missed.
+const (
+	overrun   = "the kernel's ring was overrun"
+	wentRound = "the kernel's ring went round while the agent did not read it"
+	tooLate   = "the kernel's ring no longer had them when the agent began"
+	flooded   = "a flood of records that look like trouble: not all of them were looked at"
+)
+
+// New checks the options.
+func New(o Options) (*Reader, error) {
+	if o.Tell == nil || o.Node == "" {
+		return nil, errors.New("kernel log: the node's name and somebody to tell are needed")
+	}
+	if o.Device == "" {
+		o.Device = "/dev/kmsg"
+	}
+	if o.Save == nil {
+		o.Save = func(Position) {}
+	}
+	if o.Place == nil {
+		o.Place = func(string) (evidence.Ref, string, bool) { return evidence.Ref{}, "", false }
+	}
+	return &Reader{o: o, about: evidence.RefTo("Node", "", o.Node), follower: hostlog.Follow(o.Node)}, nil
+}
+
+// Run reads until the context ends. Where the log cannot be read at all, the error says what to do about it.
+func (r *Reader) Run(ctx context.Context) error {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("read the id of the boot: %w", err)
+	}
+	r.begin(strings.TrimSpace(string(boot)), bootClock())
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return r.follow(ctx, s)
+}
+
+// begin sets the place from which to go on.
+func (r *Reader) begin(boot string, c clock) {
+	r.clock, r.at = c, Position{Boot: boot, Inode: r.o.From.Inode, Offset: r.o.From.Offset}
+	if r.o.From.Boot == boot {
+		r.at = r.o.From
+	}
+	r.saved = r.at
+}
+
+// open opens the first source that can be had.
+func (r *Reader) open() (source, error) {
+	device, deviceErr := openKmsg(r, r.o.Device)
+	if deviceErr == nil {
+		return device, nil
+	}
+	ring, ringErr := openRing(r, klogctl)
+	if ringErr == nil {
+		return ring, nil
+	}
+	if r.o.File == "" {
+		return nil, fmt.Errorf("read the kernel's log: %w; %w: give the agent's container the capability SYSLOG, or name a file that the node keeps of it", deviceErr, ringErr)
+	}
+	file, fileErr := openFile(r, r.o.File)
+	if fileErr != nil {
+		return nil, fmt.Errorf("read the kernel's log: %w; %w; %w: give the agent's container the capability SYSLOG, or mount the file", deviceErr, ringErr, fileErr)
+	}
+	return file, nil
+}
+
+func (r *Reader) follow(ctx context.Context, s source) error {
+	var last time.Time // something came
+	for ctx.Err() == nil {
+		var most time.Duration
+		if r.outstanding() {
+			most = quiet
+		}
+		n, err := s.read(ctx, most)
+		if err != nil {
+			r.end()
+			return fmt.Errorf("read the kernel's log: %w", err)
+		}
+		now := time.Now()
+		if n > 0 {
+			last = now
+		} else if now.Sub(last) >= quiet {
+			r.follower.Quiet(now)
+		}
+		told := r.tell()
+		r.settle(now, told || n == 0)
+	}
+	r.end()
+	return nil
+}
+
+// outstanding tells whether there is something to do even if no record comes.
+func (r *Reader) outstanding() bool {
+	return r.follower.Holds() || r.missed.Why != "" || r.at != r.saved
+}
+
+// end tells what there is to tell.
+func (r *Reader) end() {
+	r.follower.End()
+	r.tell()
+	r.settle(time.Now(), true)
+}
+
+// tell hands on the facts that are complete, and says whether there were any.
+func (r *Reader) tell() bool {
+	facts := r.follower.Records()
+	for _, f := range facts {
+		e := record.Entry{Fact: &f.Fact}
+		if f.Group != "" {
+			if about, uid, ok := r.o.Place(f.Group); ok {
+				f.About, e.PodUID = about, uid
+			}
+		}
+		r.o.Tell(e)
+	}
+	return len(facts) > 0
+}
+
+// settle tells what was missed and saves the place when nothing is being read: once a second, or at once.
+func (r *Reader) settle(now time.Time, atOnce bool) {
+	if n := r.follower.Skipped(); n > r.skipped {
+		r.miss(n-r.skipped, now, flooded)
+		r.skipped = n
+	}
+	if r.missed.Why != "" && (atOnce || now.Sub(r.gapAt) >= quiet) {
+		r.o.Tell(record.Entry{Gap: new(r.missed)})
+		r.missed = record.Gap{}
+	}
+	if r.at != r.saved && !r.follower.Pending() && r.missed.Why == "" && (atOnce || now.Sub(r.savedAt) >= quiet) {
+		r.o.Save(r.at)
+		r.saved, r.savedAt = r.at, now
+	}
+}
+
+// miss notes that records were missed, 0 for an unknown number, the last of them before the time given.
+func (r *Reader) miss(count int64, to time.Time, why string) {
+	if r.missed.Why != "" && r.missed.Why != why {
+		r.o.Tell(record.Entry{Gap: new(r.missed)})
+		r.missed = record.Gap{}
+	}
+	if r.missed.Why == "" {
+		r.gapAt = time.Now()
+		r.missed = record.Gap{About: r.about, What: "kernel", From: r.since(), Unit: "records", Why: why}
+	}
+	r.missed.Count += count
+	r.missed.To = to
+}
+
+// since returns when the last record was that was read; zero for none.
+func (r *Reader) since() time.Time {
+	if r.at.Since == 0 {
+		return time.Time{}
+	}
+	return r.clock.at(r.at.Since)
+}
+
+// take reads one record, of the time given since boot. Only what the kernel itself wrote counts: a program may write to
+// its log, but not in its name.
+func (r *Reader) take(facility int, since time.Duration, text []byte) {
+	r.at.Since = since
+	if facility == 0 {
+		r.follower.Kernel(text, r.clock.at(since))
+	}
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package node
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/health"
+	"github.com/kubeinquest/inquest/internal/node/kernel"
+	"github.com/kubeinquest/inquest/internal/node/signals"
+	"github.com/kubeinquest/inquest/internal/node/tail"
+	"github.com/kubeinquest/inquest/internal/node/usage"
+)
+
+// all are the features that there are.
+func (a *agent) all() []feature {
+	return []feature{
+		{featureRuntime, a.runRuntime},
+		{featureLogs, a.runLogs},
+		{featureKernel, a.runKernel},
+		{featureSignals, a.runSignals},
+		{featureUsage, a.runUsage},
+		{featureHealth, a.runHealth},
+	}
+}
+
+func (a *agent) runRuntime(ctx context.Context) error {
+	r, err := cri.New(cri.Options{Socket: a.c.Runtime, Node: a.c.Node, Tell: a.ring.Tell, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.state.runs(r.Restore)
+	for e, err := range a.ring.Read(0) {
+		if err != nil {
+			return err
+		}
+		r.Restore(e)
+	}
+	a.runtime.Store(r)
+	ctx, stop := context.WithCancel(ctx)
+	saved := make(chan struct{})
+	go func() {
+		defer close(saved)
+		a.saveRuns(ctx, r)
+	}()
+	err = r.Run(ctx)
+	stop()
+	<-saved
+	return err
+}
+
+// saveRuns keeps what the record may drop of the runs that are known, now and then and at the end.
+func (a *agent) saveRuns(ctx context.Context, r *cri.Reader) {
+	tick := time.NewTicker(saveRunsEach)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		if known := r.Known(); len(known) > 0 {
+			if err := a.state.saveRuns(known); err != nil {
+				a.log.Warn("the known runs cannot be kept", "err", err)
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (a *agent) runLogs(ctx context.Context) error {
+	r, err := tail.New(tail.Options{
+		Root: a.c.PodLogs, Docker: a.c.DockerLogs, Spool: filepath.Join(a.c.StateDir, "logs"), Budget: a.c.LogsMiB << 20, Tell: a.ring.Tell,
+	})
+	if err != nil {
+		return err
+	}
+	a.logs.Store(r)
+	return r.Run(ctx)
+}
+
+func (a *agent) runKernel(ctx context.Context) error {
+	r, err := kernel.New(kernel.Options{
+		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Place: a.place, Tell: a.ring.Tell,
+		Save: func(p kernel.Position) {
+			if err := a.state.savePosition(p); err != nil {
+				a.log.Warn("how far the kernel's log was read cannot be kept", "err", err)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return r.Run(ctx)
+}
+
+func (a *agent) runUsage(ctx context.Context) error {
+	r, err := usage.New(usage.Options{
+		Cgroup: a.c.Cgroup, Below: a.c.CgroupBelow, Node: a.node(), Tell: a.ring.Tell, Place: a.place,
+		Machine: usage.MachineOptions{Proc: a.c.Proc, Filesystems: []usage.Filesystem{
+			{Name: "nodefs", Path: a.c.PodLogs}, {Name: "agent", Path: a.c.StateDir},
+		}, Evict: a.evict},
+	})
+	if err != nil {
+		return err
+	}
+	a.usage.Store(r)
+	return r.Run(ctx)
+}
+
+// evict is the kubelet's threshold of a signal, as far as its configuration could be read.
+func (a *agent) evict(signal string) (value float64, share, ok bool) {
+	if c := a.health.Load(); c != nil {
+		return c.Evict(signal)
+	}
+	return 0, false, false
+}
+
+func (a *agent) runSignals(ctx context.Context) error {
+	t, err := signals.New(signals.Options{Node: a.c.Node, Tracefs: a.c.Tracefs, Proc: a.c.Proc, Place: a.place, Tell: a.ring.Tell})
+	if err != nil {
+		return err
+	}
+	a.signals.Store(t)
+	return t.Run(ctx)
+}
+
+func (a *agent) runHealth(ctx context.Context) error {
+	c, err := health.New(health.Options{
+		Healthz: a.c.KubeletHealthz, Root: a.c.HostRoot, Config: a.c.KubeletConfig, ConfigDir: a.c.KubeletConfigD, Certificates: a.c.Certificates,
+		Logs: a.c.NodeLogs, Systemd: a.c.Systemd, Units: a.c.Units, Clock: a.api.Clock, Node: a.node(), Tell: a.ring.Tell,
+	})
+	if err != nil {
+		return err
+	}
+	a.health.Store(c)
+	return c.Run(ctx)
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+const jsonLines = "application/x-ndjson"
+
+// A stream is an answer of entries.
+type stream struct {
+	*Server
+	caller caller
+	query  query
+	out    *output
+	next   uint64
+	count  uint64
+	hidden int
+	more   bool
+}
+
+// entries answers with what the record has, and with what comes while the reader follows.
+func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error {
+	q, err := parseEntries(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if s.o.Sources.Read == nil {
+		return refusal{http.StatusNotFound, "the agent keeps no record"}
+	}
+	st := stream{Server: s, caller: c, query: q, out: s.output(w, r, jsonLines), next: q.since}
+	if ring, _, next := s.o.Sources.Span(); q.since > next || q.ring != "" && q.ring != ring {
+		st.next = 0 // the numbers are of another record
+	}
+	if !q.follow {
+		return st.end(st.batch(r.Context()))
+	}
+	select {
+	case s.followers <- struct{}{}:
+		defer func() { <-s.followers }()
+	default:
+		return refusal{http.StatusServiceUnavailable, "too many follow the record: ask without follow"}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), followTime)
+	defer cancel()
+	return st.end(st.follow(ctx))
+}
+
+// follow writes what there is and what comes, until the client goes, loses its right, or has followed long enough.
+func (st *stream) follow(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := st.caller.may(ctx, nodeRight(st.o.Node)); err != nil {
+			return err
+		}
+		before := st.next
+		if err := st.batch(ctx); err != nil || st.more {
+			return err
+		}
+		if st.next == before {
+			if err := st.tail(""); err != nil {
+				return err
+			}
+		}
+		if err := st.out.send(); err != nil {
+			return err
+		}
+		if err := st.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil // it has followed long enough
+}
+
+// wait returns when there is something new, or has not been for a while.
+func (st *stream) wait(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, st.quiet)
+	defer cancel()
+	err := st.o.Sources.Wait(wait, st.next)
+	if wait.Err() != nil {
+		err = nil
+	}
+	return err
+}
+
+// batch writes what there is.
+func (st *stream) batch(ctx context.Context) error {
+	if st.next == 0 {
+		_, st.next, _ = st.o.Sources.Span()
+	}
+	for e, err := range st.o.Sources.Read(st.next) {
+		if err != nil {
+			return err
+		}
+		if st.count >= st.query.limit && !st.query.follow || st.out.sent > mostBytes {
+			st.more = true
+			return nil
+		}
+		if err := st.entry(ctx, e); err != nil {
+			return err
+		}
+		st.next = max(st.next, e.Seq+1)
+	}
+	return nil
+}
+
+// entry writes an entry that is wanted and may be seen.
+func (st *stream) entry(ctx context.Context, e record.Entry) error {
+	if !st.query.wants(e) {
+		return nil
+	}
+	if sees, err := st.sees(ctx, e); err != nil || !sees {
+		return err
+	}
+	st.count++
+	return st.line(e)
+}
+
+func (st *stream) line(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = st.out.Write(append(data, '\n'))
+	return err
+}
+
+// sees tells whether the reader may see an entry: what is about a pod, when it may read logs in the pod's namespace; where
+// that is not known, in all namespaces.
+func (st *stream) sees(ctx context.Context, e record.Entry) (bool, error) {
+	about := e.About()
+	if e.PodUID == "" && about.Namespace == "" {
+		return true, nil
+	}
+	err := st.caller.may(ctx, logRight(about.Namespace))
+	if errors.Is(err, errForbidden) {
+		st.hidden++
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// end writes the last line. An error that came before the first byte is the answer; a later one stands in the last line.
+func (st *stream) end(err error) error {
+	if err != nil && !st.out.begun {
+		st.out.Reset(nil) // nothing went out yet
+		return err
+	}
+	if err == nil {
+		err = errors.Join(st.absences(), st.tail(""))
+	} else {
+		err = st.tail(reason(err))
+	}
+	_ = errors.Join(err, st.out.Flush()) // the client is gone, or goes now
+	return nil
+}
+
+// absences writes a gap without a number and without times for each source of evidence that is missing now: the record has when
+// it was, and who reads it may not come that far.
+func (st *stream) absences() error {
+	if st.o.Sources.Features == nil || !st.query.gaps || st.query.follow {
+		return nil
+	}
+	why := st.o.Sources.Features()
+	for _, name := range slices.Sorted(maps.Keys(why)) {
+		if why[name] == "" {
+			continue
+		}
+		gap := record.Entry{At: st.o.Now().UTC(), Gap: &record.Gap{About: evidence.RefTo("Node", "", st.o.Node), What: name, Why: why[name]}}
+		if err := st.line(gap); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reason is what a reader is told of an error; what went wrong between agent and API server is not for everybody.
+func reason(err error) string {
+	if errors.Is(err, errUnreachable) {
+		return errUnreachable.Error()
+	}
+	return err.Error()
+}
+
+func (st *stream) tail(problem string) error {
+	ring, first, _ := st.o.Sources.Span()
+	t := record.Tail{
+		Next: st.next, First: first, Ring: ring, Node: st.o.Node, Now: st.o.Now().UTC().Round(time.Microsecond),
+		Hidden: st.hidden, More: st.more, Error: problem, Features: map[string]string{},
+	}
+	if st.o.Sources.Features != nil {
+		t.Features = st.o.Sources.Features()
+	}
+	return st.line(t)
+}
+
+func (s *Server) runs(w http.ResponseWriter, r *http.Request, c caller) error {
+	return s.present(w, r, c, s.o.Sources.Runs, "the runtime is not read")
+}
+
+func (s *Server) saturation(w http.ResponseWriter, r *http.Request, c caller) error {
+	return s.present(w, r, c, s.o.Sources.Saturation, "usage is not read")
+}
+
+// present answers with what is so now, in the form of entries without a number.
+func (s *Server) present(w http.ResponseWriter, r *http.Request, c caller, source func() []record.Entry, without string) error {
+	q, err := parseEntries(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if source == nil {
+		return refusal{http.StatusNotFound, without}
+	}
+	st := stream{Server: s, caller: c, query: q, out: s.output(w, r, jsonLines)}
+	if s.o.Sources.Span != nil {
+		_, _, st.next = s.o.Sources.Span()
+	}
+	for _, e := range source() {
+		if err := st.entry(r.Context(), e); err != nil {
+			return st.end(err)
+		}
+	}
+	return st.end(nil)
+}
+
+// Counters are the answers so far, by status, and their bytes.
+func (s *Server) Counters() (byStatus map[int]int64, sent int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.answers), s.sent
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+const (
+	keepReviews = 10 * time.Second
+	mostKept    = 1024    // answers of reviews
+	maxToken    = 8 << 10 // projected tokens have about 1 KiB
+)
+
+var (
+	errWho         = errors.New("the token is not one for " + record.Audience + ", or has expired: send it in the header " + record.TokenHeader)
+	errForbidden   = errors.New("forbidden")
+	errUnreachable = errors.New("the API server cannot be asked who may read this")
+)
+
+// A right is one to get something: a resource, or a path that is none. It is comparable.
+type right struct {
+	group, resource, sub, namespace, name string
+	path                                  string
+}
+
+func (r right) String() string {
+	if r.path != "" {
+		return "get " + r.path
+	}
+	s := "get " + strings.Trim(r.resource+"/"+r.sub, "/")
+	if r.group != "" {
+		s = "get " + r.resource + "." + r.group
+	}
+	if r.name != "" {
+		s += "/" + r.name
+	}
+	if r.namespace != "" {
+		s += " in namespace " + r.namespace
+	}
+	return s
+}
+
+func nodeRight(node string) right {
+	return right{group: record.Group, resource: record.Resource, name: node}
+}
+func logRight(namespace string) right {
+	return right{resource: "pods", sub: "log", namespace: namespace}
+}
+
+// A guard asks the API server who may read what, and remembers the answers for a while. Where it cannot ask, nobody may.
+type guard struct {
+	api   *API
+	now   func() time.Time
+	turns singleflight.Group
+
+	mu   sync.Mutex
+	kept map[asked]answer
+}
+
+// asked is a question: whose a token is, or whether its owner has a right. Of the token it has a hash alone.
+type asked struct {
+	token    [sha256.Size]byte
+	audience string
+	to       right
+}
+
+type answer struct {
+	who   user
+	yes   bool
+	until time.Time
+}
+
+// A caller is somebody whose token was found good.
+type caller struct {
+	guard    *guard
+	token    string
+	hash     [sha256.Size]byte
+	audience string
+}
+
+// caller tells who sends a request: by our own header, or else as any other component is told.
+func (g *guard) caller(r *http.Request, audience string) (caller, error) {
+	token := r.Header.Get(record.TokenHeader)
+	if token == "" {
+		scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			token = strings.TrimSpace(bearer)
+		}
+	} else {
+		audience = record.Audience
+	}
+	if token == "" || len(token) > maxToken || strings.ContainsFunc(token, notInToken) {
+		return caller{}, errWho
+	}
+	c := caller{g, token, sha256.Sum256([]byte(token)), audience}
+	_, err := c.who(r.Context())
+	return c, err
+}
+
+func notInToken(r rune) bool { return r <= ' ' || r >= 0x7f }
+
+// who is the user whose token it is.
+func (c caller) who(ctx context.Context) (user, error) {
+	a, err := c.guard.ask(ctx, c.question(right{}), func(ctx context.Context) (answer, error) {
+		who, known, err := c.guard.api.whose(ctx, c.token, c.audience)
+		return answer{who: who, yes: known}, err
+	})
+	if err == nil && !a.yes {
+		err = errWho
+	}
+	return a.who, err
+}
+
+// may returns nil when the caller has a right, now or at most ten seconds ago.
+func (c caller) may(ctx context.Context, to right) error {
+	who, err := c.who(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := c.guard.ask(ctx, c.question(to), func(ctx context.Context) (answer, error) {
+		yes, err := c.guard.api.may(ctx, who, to)
+		return answer{yes: yes}, err
+	})
+	if err == nil && !a.yes {
+		err = fmt.Errorf("%w: user %q may not %s", errForbidden, who.Username, to)
+	}
+	return err
+}
+
+func (c caller) question(to right) asked {
+	return asked{token: c.hash, audience: c.audience, to: to}
+}
+
+// ask answers from what is kept, or asks, once for all who want to know the same.
+func (g *guard) ask(ctx context.Context, q asked, review func(context.Context) (answer, error)) (answer, error) {
+	if a, ok := g.remembered(q); ok {
+		return a, nil
+	}
+	turn := g.turns.DoChan(fmt.Sprintf("%x %q %q", q.token, q.audience, q.to), func() (any, error) {
+		a, err := review(context.WithoutCancel(ctx)) // others wait for it too; it has its own limit
+		if err != nil {
+			return answer{}, fmt.Errorf("%w: %w", errUnreachable, err)
+		}
+		a.until = g.now().Add(keepReviews)
+		g.keep(q, a)
+		return a, nil
+	})
+	select {
+	case result := <-turn:
+		a, _ := result.Val.(answer)
+		return a, result.Err
+	case <-ctx.Done():
+		return answer{}, context.Cause(ctx)
+	}
+}
+
+func (g *guard) remembered(q asked) (answer, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a, ok := g.kept[q]
+	return a, ok && g.now().Before(a.until)
+}
+
+// keep makes room for an answer by those that are too old, or else by any.
+func (g *guard) keep(q asked, a answer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.kept) >= mostKept {
+		now := g.now()
+		for old, b := range g.kept {
+			if !now.Before(b.until) {
+				delete(g.kept, old)
+			}
+		}
+	}
+	for old := range g.kept {
+		if len(g.kept) < mostKept {
+			break
+		}
+		delete(g.kept, old)
+	}
+	g.kept[q] = a
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signals
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// An event is one signal, and what was found out about it.
+type event struct {
+	at                     time.Time
+	sender, target         int // a thread each, by the machine's first pid namespace
+	sig, code, result      int
+	comm                   string   // of the target
+	to, from               *process // from is nil when it was gone
+	about                  evidence.Ref
+	uid                    string
+	first                  bool // the target is the first process of its container
+	senderRef              evidence.Ref
+	senderUID, senderGroup string
+	senderPlaced           bool
+	guessed                bool // that the target was of the sender's container, which is so if that one was ending
+}
+
+// The codes and results that mean something here (include/uapi/asm-generic/siginfo.h, include/trace/events/signal.h).
+const (
+	fromKernel     = 0x80 // SI_KERNEL
+	wasIgnored     = 1    // TRACE_SIGNAL_IGNORED
+	alreadyPending = 2    // TRACE_SIGNAL_ALREADY_PENDING
+)
+
+// A victim is a process that the out of memory killer chose, and the process in which it ran.
+type victim struct {
+	pid, by int
+	at      time.Time
+}
+
+// mostVictims is how many are remembered.
+const mostVictims = 64
+
+func (t *Tracer) victim(v victim) {
+	t.victims = append(t.victims, v)
+	t.victims = t.victims[max(0, len(t.victims)-mostVictims):]
+	if i := slices.IndexFunc(t.waiting, func(e *event) bool { return e.target == v.pid }); i >= 0 {
+		t.report(t.waiting[i])
+		t.waiting = slices.Delete(t.waiting, i, i+1)
+	}
+}
+
+// signal takes the record of a signal. Both ends are looked up at once, as they may be gone in a moment.
+func (t *Tracer) signal(e *event) {
+	t.counts.Signals++
+	if !t.affords(e) {
+		t.miss(1, "more signals than can be looked up")
+		return
+	}
+	if !t.findTarget(e) {
+		return
+	}
+	t.findSender(e)
+	if e.code != fromKernel || e.sig != sigKill {
+		t.report(e)
+		return
+	}
+	if len(t.waiting) == 0 {
+		time.AfterFunc(settleTime, func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if !t.ended {
+				t.settle()
+			}
+		})
+	}
+	if t.waiting = append(t.waiting, e); len(t.waiting) >= mostLookups {
+		t.settle()
+	}
+}
+
+// affords tells whether a signal is looked up. There is a limit for all, which does not count for the first processes of
+// containers, and one for each of these, which does not count for what ends it: a flood hides nobody's end.
+func (t *Tracer) affords(e *event) bool {
+	k := t.known[e.target]
+	if k == nil {
+		return t.budget.take(e.at)
+	}
+	k.sent++
+	return k.sent <= mostSent || e.sig == sigKill && e.result != wasIgnored
+}
+
+// mostSent is how many signals to one first process are looked up in a minute.
+const mostSent = 100
+
+// settle reports the signals of the kernel: by now it has said whether they were for want of memory.
+func (t *Tracer) settle() {
+	for _, e := range t.waiting {
+		t.report(e)
+	}
+	t.waiting = nil
+}
+
+// findTarget looks the target up, and tells whether it is a pod's.
+func (t *Tracer) findTarget(e *event) bool {
+	if e.to = t.find(e.target); e.to == nil {
+		e.to = t.left(e)
+	}
+	if e.to == nil || len(e.to.groups) == 0 {
+		t.counts.Gone++
+		return false
+	}
+	var ok bool
+	if e.about, e.uid, _, ok = t.place(e.to.groups); !ok {
+		t.counts.Strange++
+		return false
+	}
+	e.first = t.isFirst(e.to)
+	return true
+}
+
+// left makes up a target that is gone from the first process of its container: as that one ends, the kernel ends all that is left in
+// its pid namespace, and they are gone at once.
+func (t *Tracer) left(e *event) *process {
+	k := t.known[e.sender]
+	if k == nil || k.groups == nil || e.code != fromKernel || e.sig != sigKill {
+		return nil
+	}
+	e.guessed = true
+	return &process{pid: e.target, comm: e.comm, groups: k.groups, borrows: true}
+}
+
+// findSender looks the sender up.
+func (t *Tracer) findSender(e *event) {
+	if e.sender == e.target {
+		e.from = e.to
+	} else {
+		e.from = t.find(e.sender)
+	}
+	if e.from == nil || len(e.from.groups) == 0 {
+		return
+	}
+	e.senderRef, e.senderUID, e.senderGroup, e.senderPlaced = t.place(e.from.groups)
+}
+
+// find looks a process up. One that is ending itself no longer says what its control group was: it is that of its
+// parent, unless we know it from before.
+func (t *Tracer) find(pid int) *process {
+	x := t.proc.look(pid)
+	if x == nil {
+		return t.known[pid]
+	}
+	if !x.exiting || len(x.groups) > 0 && !slices.Equal(x.groups, []string{"/"}) {
+		return x
+	}
+	if k := t.known[x.pid]; k != nil && k.groups != nil && (k.begun == 0 || x.begun == 0 || k.begun == x.begun) {
+		x.groups = k.groups
+		return x
+	}
+	x.groups = t.borrowed(x)
+	x.borrows = x.groups != nil
+	return x
+}
+
+// borrowed returns the control groups of the parent of a process that is ending, or of the next one above that is not. What a
+// runtime starts in a container is a child of the runtime's and not in its group; nor is a process of another pid namespace.
+func (t *Tracer) borrowed(x *process) []string {
+	below := x
+	for range 4 {
+		up := t.proc.look(below.parent)
+		if up == nil || up.depth != x.depth || isRuntime(up.comm) && !isRuntime(below.comm) {
+			return nil
+		}
+		if k := t.known[up.pid]; up.exiting && k != nil && k.groups != nil {
+			return k.groups
+		}
+		if !up.exiting {
+			return up.groups
+		}
+		below = up
+	}
+	return nil
+}
+
+// place tells whose the first of the control groups is that is a pod's, and which one that is; else the first one.
+func (t *Tracer) place(groups []string) (about evidence.Ref, uid, group string, ok bool) {
+	for _, group := range groups {
+		if about, uid, ok := t.o.Place(group); ok {
+			return about, uid, group, true
+		}
+	}
+	if len(groups) > 0 {
+		group = groups[0]
+	}
+	return evidence.Ref{}, "", group, false
+}
+
+// isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace, or, where the pod
+// shares one with others, one whose parent is no pod's, which is the runtime's.
+func (t *Tracer) isFirst(x *process) bool {
+	if x.first() {
+		return true
+	}
+	if x.borrows {
+		return false
+	}
+	if k := t.known[x.pid]; k != nil && k.groups != nil {
+		return true
+	}
+	return t.fromOutside(x)
+}
+
+// fromOutside tells whether the parent of a process of a pod is not of the pod: of a pid namespace around its own or, where it has
+// the machine's, of no pod's control group.
+func (t *Tracer) fromOutside(x *process) bool {
+	up := t.find(x.parent)
+	if up == nil || len(up.groups) == 0 {
+		return false
+	}
+	if x.depth > 1 {
+		return up.depth < x.depth
+	}
+	_, _, group, placed := t.place(up.groups)
+	return !placed || isRuntime(up.comm) && !inContainer(group)
+}
+
+// learn remembers a process if it is the first one of a container, or was executed in one. It is about to take the name given,
+// unless that is empty.
+func (t *Tracer) learn(pid int, name string) {
+	if len(t.known) >= mostKnown {
+		return
+	}
+	x := t.proc.look(pid)
+	if x == nil || x.exiting { // no more than that there was one
+		if name != "" && t.known[pid] == nil {
+			t.known[pid] = &process{pid: pid, comm: name}
+		}
+		return
+	}
+	if _, _, _, ok := t.place(x.groups); !ok || !x.first() && !t.fromOutside(x) {
+		return
+	}
+	if stat, err := t.proc.read(pid, "stat"); err == nil {
+		_, x.begun = parseStat(stat)
+	}
+	x.comm = cmp.Or(name, x.comm)
+	t.known[x.pid] = x
+}
+
+// sweep forgets the first processes that have been gone for a minute, as what was sent to them may not have been read before, and learns
+// those that began without being noticed.
+func (t *Tracer) sweep() {
+	for pid, k := range t.known {
+		k.sent = 0
+		switch x := t.proc.look(pid); {
+		case x != nil && !x.exiting:
+		case k.ended:
+			delete(t.known, pid)
+		default:
+			k.ended = true
+		}
+	}
+	for _, pid := range t.proc.pids() {
+		if k := t.known[pid]; k != nil && !k.ended {
+			continue
+		}
+		b, err := t.proc.read(pid, "cgroup")
+		if err != nil {
+			continue
+		}
+		if _, _, _, ok := t.place(parseGroups(b)); ok {
+			t.learn(pid, "")
+		}
+	}
+}
