@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/hostlog"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -56,7 +57,6 @@ type Checker struct {
 	clock   clock
 	certs   map[string]*certificate
 	logs    []*follower
-	words   limiter
 	manager manager
 
 	mu     sync.Mutex // of what follows
@@ -72,7 +72,7 @@ func New(o Options) (*Checker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, words: limiter{}, manager: manager{units: map[string]*unit{}}, missed: map[string]bool{}}
+	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, manager: manager{units: map[string]*unit{}}, missed: map[string]bool{}}
 	if o.Root == "" {
 		return c, nil
 	}
@@ -82,7 +82,7 @@ func New(o Options) (*Checker, error) {
 	}
 	c.root = root
 	for _, name := range o.Logs {
-		c.logs = append(c.logs, &follower{name: name})
+		c.logs = append(c.logs, &follower{name: name, words: hostlog.Follow(o.Node.Name)})
 	}
 	return c, nil
 }

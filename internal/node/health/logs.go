@@ -20,18 +20,18 @@ const (
 	maxChunk  = 1 << 20  // that is read of a log at once
 	maxBehind = 16 << 20 // that may be left of it; what is more is skipped, and counted
 	maxPart   = 16 << 10 // of a line without an end
-	mostSorts = 200
-	perMinute = 20 // facts of one sort in a minute; what is more is counted
 )
 
 // A follower reads what is added to a log, over its rotation.
 type follower struct {
-	name string
-	file *os.File
-	at   int64
-	part []byte // of a line
-	why  error  // it cannot be opened
-	seen bool   // the first look has been: what was there before it is not read
+	name    string
+	file    *os.File
+	at      int64
+	part    []byte // of a line
+	words   *hostlog.Follower
+	skipped int64 // lines of those that were told to be skipped
+	why     error // it cannot be opened
+	seen    bool  // the first look has been: what was there before it is not read
 }
 
 func (f *follower) close() {
@@ -44,25 +44,27 @@ func (f *follower) close() {
 // follow reads each log, and tells of its troubles.
 func (c *Checker) follow(context.Context) time.Duration {
 	now := c.options.Now()
-	for name, n := range c.words.passed(now) {
-		c.gap(record.Gap{What: "node-log", From: now.Add(-time.Minute), To: now, Count: n, Unit: "records", Why: fmt.Sprintf("more than %d of the sort %s in a minute", perMinute, name)})
-	}
 	for _, f := range c.logs {
-		text, skipped := f.more(c.root)
+		text, lost := f.more(c.root)
 		if f.file == nil && f.why != nil {
 			c.missing("node-log", f.why.Error())
 		}
-		if skipped > 0 {
-			c.gap(record.Gap{What: "node-log", To: now, Count: skipped, Unit: "bytes", Why: f.name + " grew faster than it could be read"})
+		if lost > 0 {
+			c.gap(record.Gap{What: "node-log", To: now, Count: lost, Unit: "bytes", Why: f.name + " grew faster than it could be read"})
+		}
+		for raw := range bytes.Lines(text) {
+			f.words.Add(string(bytes.TrimRight(raw, "\r\n")), now)
 		}
 		if len(text) == 0 {
-			continue
+			f.words.Quiet(now)
 		}
-		for _, fact := range hostlog.Parse(string(text), c.options.Node.Name, now) {
-			if c.words.allow(fact.Name, now) {
-				fact.About = c.options.Node
-				c.options.Tell(record.Entry{Fact: &fact})
-			}
+		for _, fact := range f.words.Facts() {
+			fact.About = c.options.Node
+			c.options.Tell(record.Entry{Fact: &fact})
+		}
+		if n := f.words.Skipped(); n > f.skipped {
+			c.gap(record.Gap{What: "node-log", To: now, Count: n - f.skipped, Unit: "records", Why: f.name + " had more of them than are looked at in a second"})
+			f.skipped = n
 		}
 	}
 	return 0
@@ -149,36 +151,4 @@ func (f *follower) lines(b []byte) []byte {
 	}
 	f.part = bytes.Clone(b[end:])
 	return b[:end]
-}
-
-// A limiter counts facts by their sort.
-type limiter struct {
-	began time.Time
-	told  map[string]int64
-}
-
-func (l *limiter) allow(name string, now time.Time) bool {
-	if l.told == nil || now.Sub(l.began) >= time.Minute {
-		l.began, l.told = now, map[string]int64{}
-	}
-	if l.told[name] == 0 && len(l.told) >= mostSorts {
-		return false
-	}
-	l.told[name]++
-	return l.told[name] <= perMinute
-}
-
-// passed is how many were too many, when a minute is over.
-func (l *limiter) passed(now time.Time) map[string]int64 {
-	if l.told == nil || now.Sub(l.began) < time.Minute {
-		return nil
-	}
-	over := map[string]int64{}
-	for name, n := range l.told {
-		if n > perMinute {
-			over[name] = n - perMinute
-		}
-	}
-	l.told = nil
-	return over
 }
