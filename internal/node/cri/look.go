@@ -19,7 +19,7 @@ const hangRest = time.Minute
 // look lists the containers, all or those of one pod, and tells what is new. A list is complete, which is what makes the
 // account exact: a run with a lower number that is not in it will not come any more.
 func (r *Reader) look(ctx context.Context, uid string) error {
-	answer, err := r.call(ctx, "ListContainers", "", listRequest(labelUID, uid))
+	answer, err := r.call(ctx, "ListContainers", "", containersRequest(uid))
 	if err != nil {
 		return err
 	}

@@ -89,17 +89,19 @@ func (r *Reader) Index() *Index { return r.index }
 // Run follows the runtime until ctx ends, and then returns nil. It returns an error at once where there is no runtime to
 // follow, which names what to do; a runtime that is down or hangs is a fact and is waited for.
 func (r *Reader) Run(ctx context.Context) error {
-	if err := r.open(); err != nil {
+	socket, err := find(r.o.Socket)
+	if err != nil {
 		return err
 	}
+	r.o.Socket = socket
 	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
-// open finds the socket.
-func (r *Reader) open() error {
+// find returns the socket: the one that is named, or the first of the usual ones.
+func find(socket string) (string, error) {
 	candidates := sockets
-	if r.o.Socket != "" {
-		candidates = []string{strings.TrimPrefix(r.o.Socket, "unix://")}
+	if socket != "" {
+		candidates = []string{strings.TrimPrefix(socket, "unix://")}
 	}
 	for _, name := range candidates {
 		info, err := os.Stat(name)
@@ -107,14 +109,13 @@ func (r *Reader) open() error {
 		case errors.Is(err, os.ErrNotExist):
 			continue
 		case err != nil:
-			return fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
+			return "", fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
 		case info.Mode()&os.ModeSocket == 0:
-			return fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
+			return "", fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
 		}
-		r.o.Socket = name
-		return nil
+		return name, nil
 	}
-	return fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
+	return "", fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
 }
 
 // follow connects by dial and looks until ctx ends.
