@@ -171,6 +171,10 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 	if s.state == created && !all {
 		return nil // about to be started, as a rule; if not, the next list of all tells
 	}
+	if st, ok := r.hints[s.id]; ok && s.state == exited && it.read {
+		r.finish(it, fill(it.run, st)) // the list says so, and the event brought all that there is to ask
+		return nil
+	}
 	answer, err := r.call(ctx, "ContainerStatus", s.id, statusRequest(s.id, !it.read))
 	switch {
 	case codeOf(err) == notFound:

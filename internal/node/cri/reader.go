@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func New(o Options) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), again: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
 }
 
 // Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
@@ -97,16 +98,21 @@ func (r *Reader) Run(ctx context.Context) error {
 	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
-// find returns the socket: the one that is named, or the first of the usual ones.
+// find returns the socket: the one that is named, or the first of the usual ones. One that is not there while its folder is
+// belongs to a runtime that is down, and is waited for.
 func find(socket string) (string, error) {
 	candidates := sockets
 	if socket != "" {
 		candidates = []string{strings.TrimPrefix(socket, "unix://")}
 	}
+	down := ""
 	for _, name := range candidates {
 		info, err := os.Stat(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(name)); err == nil && down == "" {
+				down = name
+			}
 			continue
 		case err != nil:
 			return "", fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
@@ -114,6 +120,9 @@ func find(socket string) (string, error) {
 			return "", fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
 		}
 		return name, nil
+	}
+	if down != "" {
+		return down, nil
 	}
 	return "", fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
 }
@@ -162,7 +171,7 @@ func (r *Reader) relist(ctx context.Context) {
 	if r.greet(ctx) != nil {
 		return
 	}
-	began := time.Now()
+	began := time.Now().UTC()
 	err := r.lookAtSandboxes(ctx)
 	if err == nil {
 		err = r.look(ctx, "")
@@ -239,6 +248,9 @@ func (r *Reader) greet(ctx context.Context) error {
 	name, version, err := readVersion(answer)
 	if err != nil {
 		return err
+	}
+	if r.linked > 0 || !r.gone.IsZero() {
+		r.events.restart()
 	}
 	r.linked = r.link.answered()
 	before := r.version
