@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/kubeinquest/inquest/internal/record"
@@ -107,7 +109,7 @@ func (m *machine) up() {
 	if err := m.cmd.Start(); err != nil {
 		m.tb.Fatal(err)
 	}
-	conn, err := connect((&link{}).option(m.socket()))
+	conn, err := grpc.NewClient("unix://"+m.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		m.tb.Fatal(err)
 	}
@@ -277,6 +279,34 @@ func TestContainerd(t *testing.T) {
 func (m *machine) signal(s syscall.Signal) {
 	if err := m.cmd.Process.Signal(s); err != nil {
 		m.tb.Fatal(err)
+	}
+}
+
+// TestCanaryOnContainerd makes a real sandbox and container, and leaves none.
+func TestCanaryOnContainerd(t *testing.T) {
+	m := startMachine(t)
+	told := &memory{}
+	c, err := NewCanary(CanaryOptions{
+		Socket: m.socket(), Node: "n1", Tell: told.tell, Image: appImage, Command: []string{"/app", "sleep"}, HostNetwork: true, CgroupParent: group + "/canary",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	m.until("the canary is told of", func() bool { return told.has("canary") || told.has("canary-failed") })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	t.Log(told.list[0].Fact.Text)
+	if !told.has("canary") {
+		t.Error("the canary failed")
+	}
+	left, err := m.runtime.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+	if err != nil || len(left.GetItems()) > 0 {
+		t.Errorf("left %v (%v)", left, err)
 	}
 }
 

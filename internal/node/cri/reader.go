@@ -11,13 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
@@ -45,12 +41,11 @@ var sockets = []string{
 // A Reader follows one runtime. What the record holds from before is given to Restore, then Run is called once; Index,
 // Snapshot, Latencies and Counts may be called at any time.
 type Reader struct {
-	o     Options
-	index *Index
-	calls calls
-	link  link
-	conn  *grpc.ClientConn
-	buf   raw // of the newest list
+	o      Options
+	index  *Index
+	calls  calls
+	link   link
+	client *client
 
 	version string // "containerd 2.4.2"; empty: has not been asked
 	linked  int    // the connection that the version is of
@@ -86,7 +81,7 @@ func New(o Options) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), again: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
 }
 
 // Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
@@ -95,44 +90,49 @@ func (r *Reader) Index() *Index { return r.index }
 // Run follows the runtime until ctx ends, and then returns nil. It returns an error at once where there is no runtime to
 // follow, which names what to do; a runtime that is down or hangs is a fact and is waited for.
 func (r *Reader) Run(ctx context.Context) error {
-	if err := r.open(); err != nil {
+	socket, err := find(r.o.Socket)
+	if err != nil {
 		return err
 	}
-	return r.follow(ctx, r.link.option(r.o.Socket))
+	r.o.Socket = socket
+	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
-// open finds the socket.
-func (r *Reader) open() error {
+// find returns the socket: the one that is named, or the first of the usual ones. One that is not there while its folder is
+// belongs to a runtime that is down, and is waited for.
+func find(socket string) (string, error) {
 	candidates := sockets
-	if r.o.Socket != "" {
-		candidates = []string{strings.TrimPrefix(r.o.Socket, "unix://")}
+	if socket != "" {
+		candidates = []string{strings.TrimPrefix(socket, "unix://")}
 	}
+	down := ""
 	for _, name := range candidates {
 		info, err := os.Stat(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(name)); err == nil && down == "" {
+				down = name
+			}
 			continue
 		case err != nil:
-			return fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
+			return "", fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
 		case info.Mode()&os.ModeSocket == 0:
-			return fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
+			return "", fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
 		}
-		r.o.Socket = name
-		return nil
+		return name, nil
 	}
-	return fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
+	if down != "" {
+		return down, nil
+	}
+	return "", fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
 }
 
 // follow connects by dial and looks until ctx ends.
-func (r *Reader) follow(ctx context.Context, dial grpc.DialOption) error {
-	conn, err := connect(dial)
-	if err != nil {
-		return fmt.Errorf("connect to the runtime at %s: %w", r.o.Socket, err)
-	}
-	defer func() { _ = conn.Close() }()
-	r.conn = conn
+func (r *Reader) follow(ctx context.Context, dial dialer) error {
+	r.client = connect(dial)
+	defer r.client.close()
 	switch err := r.greet(ctx); {
-	case status.Code(err) == codes.Unimplemented:
+	case codeOf(err) == unimplemented:
 		return fmt.Errorf("ask the runtime at %s: it does not speak CRI v1, which containerd does from 1.6 and CRI-O from 1.20 on: %w", r.o.Socket, err)
 	case r.link.forbidden():
 		return fmt.Errorf("ask the runtime at %s: %w; run the agent as a user or group that may open the socket", r.o.Socket, err)
@@ -171,7 +171,7 @@ func (r *Reader) relist(ctx context.Context) {
 	if r.greet(ctx) != nil {
 		return
 	}
-	began := time.Now()
+	began := time.Now().UTC()
 	err := r.lookAtSandboxes(ctx)
 	if err == nil {
 		err = r.look(ctx, "")
@@ -241,13 +241,20 @@ func (r *Reader) greet(ctx context.Context) error {
 	if r.gone.IsZero() && !lost.IsZero() {
 		r.tellGone(lost, why)
 	}
-	var v runtimeapi.VersionResponse
-	if err := r.call(ctx, runtimeapi.RuntimeService_Version_FullMethodName, "", &runtimeapi.VersionRequest{}, &v); err != nil {
+	answer, err := r.call(ctx, "Version", "", nil)
+	if err != nil {
 		return err
+	}
+	name, version, err := readVersion(answer)
+	if err != nil {
+		return err
+	}
+	if r.linked > 0 || !r.gone.IsZero() {
+		r.events.restart()
 	}
 	r.linked = r.link.answered()
 	before := r.version
-	r.version = cut(v.GetRuntimeName()+" "+strings.TrimPrefix(v.GetRuntimeVersion(), "v"), maxName)
+	r.version = cut(name+" "+strings.TrimPrefix(version, "v"), maxName)
 	if before != "" && r.gone.IsZero() {
 		r.tellGone(time.Now(), "the connection was made anew")
 	}
