@@ -276,7 +276,7 @@ func fingerprint(end []byte) uint64 {
 	sum := fnv.New64a()
 	for _, line := range lines[max(0, len(lines)-20):] {
 		if _, _, rest, ok := criLine(line); ok {
-			line = rest
+			_, line, _ = bytes.Cut(rest, []byte{' '}) // without the tag
 		}
 		for _, word := range bytes.FieldsFunc(line, notInWord) {
 			if !bytes.ContainsAny(word, "0123456789") {
