@@ -102,6 +102,21 @@ func (s *spool) index() error {
 	return nil
 }
 
+// sweep removes the beginnings of runs that are not there any more.
+func (s *spool) sweep(runs map[Key]*run) error {
+	of := map[string]bool{}
+	for key := range runs {
+		of[key.file()+headEnding] = true
+	}
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), headEnding) && !of[e.Name()] {
+			err = errors.Join(err, s.root.Remove(e.Name()))
+		}
+	}
+	return err
+}
+
 func (k Key) file() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", k.PodUID, k.Container, k.Attempt))
 	return hex.EncodeToString(sum[:16])

@@ -80,6 +80,7 @@ func TestKeepsBeginningAndEnd(t *testing.T) {
 	check("while it runs")
 	n.stop()
 	n.start()
+	n.until("it is found again", func() bool { return n.r.Stats().Runs > 0 })
 	check("after a restart")
 	n.must(os.RemoveAll(filepath.Join(n.root, somePod)))
 	n.until("it is kept", func() bool { return n.r.Stats().Runs == 0 })
