@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -259,4 +260,45 @@ func FuzzNames(f *testing.F) {
 func FuzzEvents(f *testing.F) {
 	f.Add(make([]byte, 48))
 	f.Fuzz(func(_ *testing.T, data []byte) { parseEvents(data, func(event) {}) })
+}
+
+// TestKilled starts an agent with what one wrote down that was killed some time later.
+func TestKilled(t *testing.T) {
+	var ahead atomic.Int64
+	n := newNode(t, func(o *Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	state := filepath.Join(n.spool, stateName)
+	c := n.container(0)
+	c.fill(10, "before")
+	n.until("the first records", n.has(c.seq-1))
+	ahead.Add(int64(2 * remember))
+	n.until("the state", func() bool { _, err := os.Stat(state); return err == nil })
+	old, err := os.ReadFile(state)
+	n.must(err)
+	c.fill(10, "after it was written")
+	n.until("the next records", n.has(c.seq-1))
+	n.stop()
+	n.must(os.WriteFile(state, old, 0o600))
+	c.rotate(5)
+	c.fill(10, "while it was away")
+	n.start()
+	n.all(c.seq)
+	n.must(os.RemoveAll(filepath.Join(n.root, somePod)))
+	n.until("it is kept", func() bool { s := n.r.Stats(); return s.Runs == 0 && s.Kept == 1 })
+	log, info := readAll(t, n.r, 0)
+	if strings.Count(log, "\n") < c.seq*3/4-2 || info.Lost != 0 || len(n.told()) > 0 {
+		t.Errorf("%+v %v\n%s", info, n.told(), log)
+	}
+	n.mu.Lock()
+	for seq := range 10 {
+		if n.seen[seq] != 1 {
+			t.Errorf("record %d was given %d times, though its reading was written down", seq, n.seen[seq])
+		}
+	}
+	n.mu.Unlock()
+	n.stop()
+	n.must(os.WriteFile(state, []byte("[{\"files\":[{\"pos\":-1}]},null,{"), 0o600))
+	n.start()
+	n.until("a state that cannot be read is none", func() bool { return n.r.Stats().Failed == 1 })
 }
