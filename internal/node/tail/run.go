@@ -49,10 +49,10 @@ func (r *Reader) runOf(d *dir, attempt int) *run {
 	return is
 }
 
-// hurry has the files of a run looked at soon.
-func (u *run) hurry(now time.Time) {
+// hurry has the files of a run looked at now: that they were read to their end is not true any more.
+func (u *run) hurry() {
 	for _, f := range u.files {
-		f.due, f.pause = now, busy
+		f.hurry()
 	}
 }
 
@@ -179,6 +179,9 @@ func (r *Reader) conclude(u *run, now time.Time) {
 		return
 	}
 	if n := u.total(); n != u.spooled && (n > 0 || len(u.files) > 0) {
+		if u.shed > 0 && u.spooled < 0 {
+			r.gap(u.key.PodUID, u.of, u.shed, "bytes", "more was logged than may be read; what is kept of the log does not depend on it")
+		}
 		if err := r.spool.put(u.header(now), r.compose(u)); err != nil {
 			r.stats.Failed++
 			r.gap(u.key.PodUID, u.of, 1, "runs", fmt.Sprintf("the log could not be kept: %v", err))

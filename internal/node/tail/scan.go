@@ -54,6 +54,7 @@ func newDir(fd int, id ident, level int) *dir {
 
 // follow watches a directory and has it listed. Listing comes after watching, so that nothing falls between.
 func (r *Reader) follow(d *dir) {
+	r.dirs++
 	wd, err := r.watch.add(d.fd)
 	if err != nil {
 		r.stats.Unwatched++
@@ -67,12 +68,13 @@ func (r *Reader) follow(d *dir) {
 // leave closes a directory and all in it. Files stay open until they are read to their end, unless the Reader ends.
 func (r *Reader) leave(d *dir) {
 	d.left = true
+	r.dirs--
 	for _, child := range d.dirs {
 		r.leave(child)
 	}
 	for _, f := range d.files {
 		f.gone = true
-		f.due = r.o.Now()
+		f.hurry()
 	}
 	for _, u := range d.runs {
 		u.ended = u.ended || u.dir == d
@@ -117,15 +119,15 @@ func (r *Reader) relist() {
 			r.stats.Entries++
 		}
 		if d.level < levelContainer {
-			r.listDirs(d, names)
+			r.listDirs(d, names, all && err == nil)
 		} else {
-			r.listLogs(d, names)
+			r.listLogs(d, names, all && err == nil)
 		}
 	}
 }
 
-// listDirs finds new directories and those that are gone.
-func (r *Reader) listDirs(d *dir, names []string) {
+// listDirs finds new directories and, when the list is complete, those that are gone.
+func (r *Reader) listDirs(d *dir, names []string, all bool) {
 	here := map[string]bool{}
 	for _, name := range names {
 		child, ok := d.child(name)
@@ -147,7 +149,7 @@ func (r *Reader) listDirs(d *dir, names []string) {
 		r.enter(d, name, child)
 	}
 	for name, child := range d.dirs {
-		if !here[name] {
+		if all && !here[name] {
 			r.leave(child)
 			delete(d.dirs, name)
 		}
@@ -164,6 +166,10 @@ func (d *dir) child(name string) (*dir, bool) {
 }
 
 func (r *Reader) enter(d *dir, name string, is *dir) {
+	if r.dirs >= maxDirs {
+		r.stats.Entries++
+		return
+	}
 	fd, id, err := r.guard.dir(d.fd, name)
 	if err != nil {
 		r.refuse(err)
@@ -200,11 +206,16 @@ func (d *dir) opened(attempt int, born time.Time) {
 
 // made remembers that a log was created, to notice the one that is gone before it was opened, under whatever name.
 func (d *dir) made(entry string, calm int64) {
-	if d.calm < calm { // all that was made before the listing has been heard: what was opened more was there before
-		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
-	}
+	d.forgive(calm)
 	if n, ok := d.parse(entry); ok && !n.gzipped && !n.partial && len(d.created) < maxEntries {
 		d.created[n.attempt]++
+	}
+}
+
+// forgive ends what is owed when all has been heard that was made before the last listing: it was there before the watch.
+func (d *dir) forgive(calm int64) {
+	if d.calm < calm {
+		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
 	}
 }
 
@@ -226,14 +237,15 @@ type seen struct {
 }
 
 // listLogs compares the files of a container with those that are known.
-func (r *Reader) listLogs(d *dir, names []string) {
+func (r *Reader) listLogs(d *dir, names []string, all bool) {
+	d.forgive(r.calm)
 	before := maps.Clone(d.files)
 	present := r.recognise(d, r.candidates(d, names))
 	for id, f := range before {
 		if present[id] {
 			f.strayed = time.Time{}
 		} else if d.files[id] == f {
-			r.vanish(d, f)
+			r.vanish(d, f, all)
 		}
 	}
 	if d.level == levelDocker {
@@ -302,6 +314,9 @@ func (r *Reader) throughLink(d *dir, entry string, n logName, st *unix.Stat_t) b
 		delete(d.dirs, entry)
 	}
 	fd, is, err := r.guard.dir(r.docker, id)
+	if err == nil && r.dirs >= maxDirs {
+		err = errors.Join(errMany, unix.Close(fd))
+	}
 	if err != nil {
 		r.refuse(err)
 		return false
@@ -334,10 +349,10 @@ func (r *Reader) recognise(d *dir, found []seen) map[ident]bool {
 }
 
 func (r *Reader) renamed(d *dir, f *file, s seen) {
-	if !s.gzipped {
+	f.name = s.logName
+	if !s.gzipped && f.fd >= 0 {
 		d.know(s.suffix)
 	}
-	f.name = s.logName
 	if f.fd >= 0 || s.gzipped == f.gzipped && s.st.Size == f.size && s.st.Mtim == f.changed {
 		return
 	}
@@ -359,11 +374,15 @@ func (d *dir) know(suffix string) {
 }
 
 // vanish handles a file that was not listed. One that has a name still was renamed during the listing, or to another
-// directory, which shows in the next one.
-func (r *Reader) vanish(d *dir, f *file) {
+// directory, which shows in the next one. When the list was not complete, it is there.
+func (r *Reader) vanish(d *dir, f *file, all bool) {
 	var st unix.Stat_t
 	now := r.o.Now()
-	if f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0 && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
+	named := f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0
+	if named && !all {
+		return
+	}
+	if named && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
 		if f.strayed.IsZero() {
 			f.strayed = now
 		}
@@ -372,7 +391,7 @@ func (r *Reader) vanish(d *dir, f *file) {
 	}
 	delete(d.files, f.id)
 	f.gone = true
-	f.due = now
+	f.hurry()
 }
 
 // attempts notes which runs are over: all but the one with the highest number.
@@ -388,7 +407,7 @@ func (r *Reader) attempts(d *dir) {
 	for n, run := range d.runs {
 		if n < d.latest && !run.ended {
 			run.ended = true
-			run.hurry(r.o.Now())
+			run.hurry()
 		}
 	}
 }

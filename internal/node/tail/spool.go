@@ -84,7 +84,7 @@ func (s *spool) index() error {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasSuffix(name, logEnding):
-			if h, _, err := s.read(name, false); err == nil && name == h.Key.file()+logEnding && len(s.kept) < mostKept {
+			if h, _, err := s.read(name, false); err == nil && name == h.file()+logEnding && len(s.kept) < mostKept {
 				s.kept[h.Key] = &h
 				s.bytes += h.size()
 			} else {
@@ -100,6 +100,21 @@ func (s *spool) index() error {
 		}
 	}
 	return nil
+}
+
+// sweep removes the beginnings of runs that are not there any more.
+func (s *spool) sweep(runs map[Key]*run) error {
+	of := map[string]bool{}
+	for key := range runs {
+		of[key.file()+headEnding] = true
+	}
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), headEnding) && !of[e.Name()] {
+			err = errors.Join(err, s.root.Remove(e.Name()))
+		}
+	}
+	return err
 }
 
 func (k Key) file() string {
@@ -155,7 +170,10 @@ func (s *spool) put(h header, c content) error {
 		return err
 	}
 	if s.kept[h.Key] == &h { // else it was one too many itself
-		err = s.write(h.Key.file()+logEnding, append(data, '\n'), c.head, c.end)
+		err = s.write(h.file()+logEnding, append(data, '\n'), c.head, c.end)
+	}
+	if err != nil {
+		s.evict(&h)
 	}
 	s.removeHead(h.Key)
 	s.fit()
@@ -226,8 +244,8 @@ func (s *spool) fit() {
 	for _, h := range s.kept {
 		all = append(all, h)
 	}
-	slices.SortFunc(all, func(a, b *header) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Key.file(), b.Key.file())) })
-	for _, h := range all[:len(all)-1] {
+	slices.SortFunc(all, func(a, b *header) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.file(), b.file())) })
+	for _, h := range all[:max(len(all)-1, 0)] {
 		if s.bytes <= s.budget*9/10 && len(s.kept) <= mostKept*9/10 {
 			return
 		}
@@ -239,7 +257,7 @@ func (s *spool) evict(h *header) {
 	s.bytes -= h.size()
 	s.evicted++
 	delete(s.kept, h.Key)
-	if err := s.root.Remove(h.Key.file() + logEnding); err != nil {
+	if err := s.root.Remove(h.file() + logEnding); err != nil {
 		return // it is not there; the next start removes what is left
 	}
 }
@@ -276,7 +294,7 @@ func fingerprint(end []byte) uint64 {
 	sum := fnv.New64a()
 	for _, line := range lines[max(0, len(lines)-20):] {
 		if _, _, rest, ok := criLine(line); ok {
-			line = rest
+			_, line, _ = bytes.Cut(rest, []byte{' '}) // without the tag
 		}
 		for _, word := range bytes.FieldsFunc(line, notInWord) {
 			if !bytes.ContainsAny(word, "0123456789") {

@@ -91,9 +91,11 @@ func (r *Reader) missed() {
 			r.stats.LostRuns++
 			of := podName{s.Namespace, s.Pod, key.PodUID}.run(key.Container, key.Attempt)
 			r.gap(key.PodUID, of, 1, "runs", "the log was removed while the agent did not run")
+			r.closed(r.keepRest(s))
 		}
 	}
 	clear(r.past)
+	r.closed(r.spool.sweep(r.runs))
 	for _, u := range r.runs {
 		lost := 0
 		for _, s := range u.saved {
@@ -108,6 +110,22 @@ func (r *Reader) missed() {
 			r.gap(u.key.PodUID, u.of, int64(lost), "files", "log files were rotated away while the agent did not run")
 		}
 	}
+}
+
+// keepRest keeps the beginning of a run that is gone, where that was written down.
+func (r *Reader) keepRest(s *runState) error {
+	head := r.spool.head(s.Key)
+	if len(head) == 0 {
+		return nil
+	}
+	total := s.Base
+	for _, f := range s.Files {
+		if !f.Done {
+			total += f.Pos
+		}
+	}
+	h := header{Key: s.Key, Namespace: s.Namespace, Pod: s.Pod, At: r.o.Now(), Early: s.Early, Torn: s.Torn, Shed: s.Shed}
+	return r.spool.put(h, content{head: head, total: max(total, int64(len(head)))})
 }
 
 // save writes down what is known, when something is new.
@@ -136,6 +154,11 @@ func (r *Reader) writeState() error {
 
 func (u *run) state() *runState {
 	s := &runState{Key: u.key, Namespace: u.of.Namespace, Pod: u.of.Name, Base: u.base, Early: u.early, Torn: u.torn, Shed: u.shed, Head: u.headKept, Spooled: u.spooled}
+	for _, f := range u.files {
+		if f.gone && f.copied == nil && !f.again { // the next agent will not find it
+			s.Base += f.pos
+		}
+	}
 	for _, f := range u.dir.files {
 		if f.name.attempt == u.key.Attempt && f.copied == nil {
 			s.Files = append(s.Files, f.state())
