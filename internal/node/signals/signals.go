@@ -42,6 +42,7 @@ type Tracer struct {
 	about evidence.Ref
 	trace *instance
 	proc  *proc
+	later func(time.Duration, func()) // time.AfterFunc
 
 	mu      sync.Mutex // guards what follows: each processor's buffer has a reader of its own
 	known   map[int]*process
@@ -80,6 +81,7 @@ func New(o Options) (*Tracer, error) {
 	}
 	return &Tracer{
 		o: o, about: evidence.RefTo("Node", "", o.Node),
+		later: func(d time.Duration, f func()) { time.AfterFunc(d, f) },
 		known: map[int]*process{}, bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
 	}, nil
 }
