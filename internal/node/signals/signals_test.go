@@ -164,7 +164,7 @@ func TestWhoSentIt(t *testing.T) {
 		"the service manager's child": {event{sender: 70, target: 100, sig: 15, result: 1},
 			"ignored-signal-host" + app + "SIGTERM from pid 70 (cron) of the node, unit cron.service, /opt/cron /opt/script, to process 1 of container app (pid 100, app), which ignores it"},
 		"the runtime":           {event{sender: 51, target: 100, sig: 15}, "signal-runtime" + app + "SIGTERM from pid 51 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)"},
-		"the runtime's monitor": {event{sender: 130, target: 120, sig: 9, result: 2}, "signal-runtime pod/evil-0[tool]#0: SIGKILL from pid 130 (conmon) of the runtime, unit crio-conmon-" + strings.Repeat("b1", 32) + ".scope, to process 1 of container tool (pid 120, tool), which had got one already"},
+		"the runtime's monitor": {event{sender: 130, target: 120, sig: 9, result: 2}, "ignored-signal-runtime pod/evil-0[tool]#0: SIGKILL from pid 130 (conmon) of the runtime, unit crio-conmon-" + strings.Repeat("b1", 32) + ".scope, to process 1 of container tool (pid 120, tool), which had got one already"},
 		"a false runtime":       {event{sender: 121, target: 100, sig: 9}, "signal-neighbour" + app + "SIGKILL from pid 121 (runc) of pod shop/evil-0, container tool to process 1 of container app (pid 100, app)"},
 		"another container":     {event{sender: 110, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 110 (side) of container side of the same pod to process 1 of container app (pid 100, app)"},
 		"its own child":         {event{sender: 101, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 101 (worker) of the same container to process 1 of container app (pid 100, app)"},

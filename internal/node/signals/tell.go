@@ -20,7 +20,7 @@ import (
 const sigKill = int(unix.SIGKILL)
 
 // Names of the facts, which say who sent the signal. They are about signals to the first process of a container; before the
-// name of one to another process stands "child-", and before that of one that had no effect "ignored-".
+// name of one to another process stands "child-", and before that of one which the first ignores, or had got already, "ignored-".
 const (
 	child       = "child-"
 	ignored     = "ignored-"
@@ -65,7 +65,7 @@ func (t *Tracer) report(e *event) {
 	case e.guessed:
 		t.counts.Gone++
 		return
-	case e.first && e.sig == sigKill && e.result != wasIgnored:
+	case e.first && e.sig == sigKill && e.result != wasIgnored && e.result != alreadyPending:
 		sort = ending
 	case e.first:
 	case e.sig == sigKill || name != byPod || e.senderRef.Container != e.about.Container:
@@ -74,14 +74,17 @@ func (t *Tracer) report(e *event) {
 		return // a process ends its own
 	}
 	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
-	if !e.first {
-		name = child + name
-	}
 	switch e.result {
 	case wasIgnored:
-		name, text = ignored+name, text+", which ignores it"
+		text += ", which ignores it"
 	case alreadyPending:
 		text += ", which had got one already"
+	}
+	switch {
+	case !e.first:
+		name = child + name
+	case e.result == wasIgnored || e.result == alreadyPending:
+		name = ignored + name
 	}
 	fact := &evidence.Fact{
 		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
