@@ -10,8 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,38 +19,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// instanceName is what the trace of the agent of a node is called: machines that are containers share a kernel.
-func instanceName(node string) string {
-	return "inquest-agent-" + notInName.ReplaceAllString(node, "-")
-}
-
-var notInName = regexp.MustCompile(`[^a-z0-9.-]|^\.+`)
-
 const (
+	// instancePrefix and the node's name are the name of the instance: where the nodes of a cluster are containers of one machine,
+	// they share its tracefs.
+	instancePrefix = "inquest-agent-"
 	// bufferKiB is the size of the buffer of each processor: more than a thousand records.
 	bufferKiB = 64
-	// renamed finds the processes that a runtime starts in a container: what is process 1 of it, or was executed in it, had
-	// one of these names before (opencontainers/runc libcontainer/nsenter, containers/crun, containers/youki).
-	renamed = `oldcomm=="runc:[2:INIT]"||oldcomm=="crun"||oldcomm=="youki:[2:INIT]"`
 )
+
+// startedBy are the names that a process takes in a container, and has until the runtime executes there what it is for: what is
+// process 1 of it, or was executed in it, had one of these (opencontainers/runc libcontainer/nsenter, containers/crun,
+// containers/youki).
+var startedBy = []string{"runc:[2:INIT]", "crun", "youki:[2:INIT]"}
+
+// brief are programs that send signals and are gone at once: a runtime's, which act through threads, and those of a shell.
+var brief, ofRuntime = []string{"runc", "crun", "youki", "kill", "pkill", "killall"}, []string{"runc", "crun", "youki"}
+
+// engines are the runtimes' programs that live on and start those.
+var engines = []string{"containerd-shim", "conmon", "crio", "dockerd"}
+
+// anyOf is a filter for a field that has one of the values.
+func anyOf(field string, values []string) string {
+	return "(" + field + `=="` + strings.Join(values, `"||`+field+`=="`) + `")`
+}
 
 // filters are the events that are traced, and which records of them. Nothing else is.
 var filters = map[string]string{
 	"signal/signal_generate": "sig==9||sig==15",
 	"oom/mark_victim":        "",
-	"task/task_rename":       renamed,
+	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", slices.Concat(startedBy, brief)),
+	"task/task_newtask":      anyOf("comm", engines) + "||((clone_flags&65536)&&" + anyOf("comm", ofRuntime) + ")", // CLONE_THREAD
 }
 
 // An instance is a trace of our own in tracefs.
 type instance struct {
-	name   string
 	fs     *os.Root // tracefs
-	clock  int32    // of the records
+	name   string
+	clock  int32 // of the records
 	pages  paging
 	files  []*os.File // trace_pipe_raw of each processor
 	signal form
 	victim form // no id: this kernel has no such event
 	rename form
+	thread form
 	made   bool
 	stale  int64 // records that an agent which was killed had not read
 }
@@ -71,11 +82,22 @@ func openInstance(tracefs, node string) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out who sends signals: %w: the agent must be root on the node to trace", err)
 	}
-	i := &instance{name: instanceName(node), fs: root}
+	i := &instance{fs: root, name: nameFor(node)}
 	if err := i.setUp(); err != nil {
 		return nil, errors.Join(err, i.close())
 	}
 	return i, nil
+}
+
+// nameFor makes a name of a directory of a node's, which has nothing in it but what names of nodes have.
+func nameFor(node string) string {
+	const most = 100
+	return instancePrefix + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, node[:min(len(node), most)])
 }
 
 func (i *instance) in(name string) string { return path.Join("instances", i.name, name) }
@@ -157,12 +179,17 @@ func (i *instance) forms() (err error) {
 	if i.signal, err = i.form("signal/signal_generate", "sig", "code", "pid"); err != nil {
 		return fmt.Errorf("event signal_generate: %w", err)
 	}
-	for name, f := range map[string]*form{"oom/mark_victim": &i.victim, "task/task_rename": &i.rename} {
+	for name, f := range i.optional() {
 		if *f, err = i.form(name, "pid"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("event %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// optional are the events that a kernel need not have.
+func (i *instance) optional() map[string]*form {
+	return map[string]*form{"oom/mark_victim": &i.victim, "task/task_rename": &i.rename, "task/task_newtask": &i.thread}
 }
 
 func (i *instance) form(event string, need ...string) (form, error) {
@@ -195,7 +222,7 @@ func (i *instance) tune() error {
 // start begins to trace.
 func (i *instance) start() error {
 	for event, filter := range filters {
-		if event == "oom/mark_victim" && i.victim.id == 0 || event == "task/task_rename" && i.rename.id == 0 {
+		if f := i.optional()[event]; f != nil && f.id == 0 {
 			continue
 		}
 		var err error

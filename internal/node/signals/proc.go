@@ -22,6 +22,7 @@ type process struct {
 	exiting bool
 	groups  []string // its control groups, the most telling first
 	borrows bool     // they are those of its parent: it was ending itself
+	engine  bool     // the runtime started it, and not in a container
 	ended   bool     // of one that is remembered: it was gone a minute ago
 	sent    int      // signals to it in this minute, if it is remembered
 	begun   uint64   // when it began, in clock ticks since boot; 0: not looked up
@@ -95,11 +96,10 @@ func (p *proc) look(pid int) *process {
 		x.groups = parseGroups(groups)
 	}
 	if slices.Equal(x.groups, []string{"/"}) { // in version 1, one that is ending is said to be there
-		if stat, err := p.read(pid, "stat"); err == nil {
-			var flags uint64
-			flags, x.begun = parseStat(stat)
-			x.exiting = x.exiting || flags&exitingFlag != 0
-		}
+		stat, err := p.read(pid, "stat")
+		var flags uint64
+		flags, x.begun = parseStat(stat)
+		x.exiting = x.exiting || err != nil || flags&exitingFlag != 0
 	}
 	return x
 }

@@ -5,6 +5,7 @@ package signals
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -62,12 +63,12 @@ func (t *Tracer) signal(e *event) {
 		return
 	}
 	t.findSender(e)
-	if e.code != fromKernel || e.sig != sigKill {
+	if !(e.code == fromKernel && e.sig == sigKill) && e.senderKnown() {
 		t.report(e)
 		return
 	}
 	if len(t.waiting) == 0 {
-		time.AfterFunc(settleTime, func() {
+		t.later(settleTime, func() {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			if !t.ended {
@@ -94,9 +95,13 @@ func (t *Tracer) affords(e *event) bool {
 // mostSent is how many signals to one first process are looked up in a minute.
 const mostSent = 100
 
-// settle reports the signals of the kernel: by now it has said whether they were for want of memory.
+// settle reports what was put off: by now the kernel has said whether its signals were for want of memory, and the other
+// processors' buffers, which may tell of a sender that is gone, have been read.
 func (t *Tracer) settle() {
 	for _, e := range t.waiting {
+		if !e.senderKnown() {
+			t.findSender(e)
+		}
 		t.report(e)
 	}
 	t.waiting = nil
@@ -109,6 +114,9 @@ func (t *Tracer) findTarget(e *event) bool {
 	}
 	if e.to == nil || len(e.to.groups) == 0 {
 		t.counts.Gone++
+		if t.known[e.target] != nil {
+			t.miss(1, "a process that the runtime had just started in a container was gone before it could be looked up")
+		}
 		return false
 	}
 	var ok bool
@@ -131,6 +139,8 @@ func (t *Tracer) left(e *event) *process {
 	return &process{pid: e.target, comm: e.comm, groups: k.groups, borrows: true}
 }
 
+func (e *event) senderKnown() bool { return e.from != nil && len(e.from.groups) > 0 }
+
 // findSender looks the sender up.
 func (t *Tracer) findSender(e *event) {
 	if e.sender == e.target {
@@ -138,10 +148,29 @@ func (t *Tracer) findSender(e *event) {
 	} else {
 		e.from = t.find(e.sender)
 	}
-	if e.from == nil || len(e.from.groups) == 0 {
+	if e.from == nil || e.from.exiting && (e.from.borrows || len(e.from.groups) == 0) {
+		e.from = cmp.Or(t.brief(e), e.from)
+	}
+	if !e.senderKnown() {
 		return
 	}
 	e.senderRef, e.senderUID, e.senderGroup, e.senderPlaced = t.place(e.from.groups)
+}
+
+// brief returns a sender that is gone: the program that it was, or else one that a runtime started, which is not gone.
+func (t *Tracer) brief(e *event) *process {
+	program, root := t.senders.of(e.sender, e.at)
+	if program != nil || root == e.sender {
+		return program
+	}
+	up := t.proc.look(root)
+	if up == nil || up.exiting || !isRuntime(up.comm) {
+		return nil
+	}
+	if _, _, group, ok := t.place(up.groups); ok && inContainer(group) {
+		return nil
+	}
+	return &process{pid: e.sender, comm: cmp.Or(t.trace.command(e.sender), "?"), parent: up.pid, groups: up.groups, borrows: true, engine: true}
 }
 
 // find looks a process up. One that is ending itself no longer says what its control group was: it is that of its
@@ -196,19 +225,42 @@ func (t *Tracer) place(groups []string) (about evidence.Ref, uid, group string, 
 	return evidence.Ref{}, "", group, false
 }
 
-// isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace, or, where the pod
-// shares one with others, one whose parent is no pod's, which is the runtime's.
+// ofPod tells whether control groups are a pod's, known already or not.
+func (t *Tracer) ofPod(groups []string) bool {
+	_, _, _, ok := t.place(groups)
+	return ok || slices.ContainsFunc(groups, func(g string) bool { return strings.Contains(g, "kubepods") })
+}
+
+// isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace. Where the pod
+// shares one with others it is the one that the runtime started first; what it started later was executed in the container.
 func (t *Tracer) isFirst(x *process) bool {
 	if x.first() {
 		return true
 	}
-	if x.borrows {
+	self := t.known[x.pid]
+	if x.borrows || (self == nil || self.groups == nil) && !t.fromOutside(x) {
 		return false
 	}
-	if k := t.known[x.pid]; k != nil && k.groups != nil {
-		return true
+	begun := t.begun(x)
+	for _, k := range t.known {
+		if k.pid != x.pid && len(k.groups) > 0 && k.groups[0] == x.groups[0] && (k.first() || k.begun != 0 && k.begun < begun) {
+			return false
+		}
 	}
-	return t.fromOutside(x)
+	return true
+}
+
+// begun returns when a process began, in clock ticks since boot; 0 where that is not known.
+func (t *Tracer) begun(x *process) uint64 {
+	if k := t.known[x.pid]; x.begun == 0 && k != nil && k.begun != 0 {
+		return k.begun
+	}
+	if x.begun == 0 {
+		if stat, err := t.proc.read(x.pid, "stat"); err == nil {
+			_, x.begun = parseStat(stat)
+		}
+	}
+	return x.begun
 }
 
 // fromOutside tells whether the parent of a process of a pod is not of the pod: of a pid namespace around its own or, where it has
@@ -225,6 +277,17 @@ func (t *Tracer) fromOutside(x *process) bool {
 	return !placed || isRuntime(up.comm) && !inContainer(group)
 }
 
+// renamed takes note of a program that begins.
+func (t *Tracer) renamed(at time.Time, pid int, old, name string) {
+	if slices.Contains(startedBy, old) || slices.Contains(startedBy, name) {
+		t.learn(pid, name)
+	}
+	if x := t.proc.look(pid); x != nil && !x.exiting && slices.Contains(brief, name) {
+		x.comm = name
+		t.senders.add(pid, x, at)
+	}
+}
+
 // learn remembers a process if it is the first one of a container, or was executed in one. It is about to take the name given,
 // unless that is empty.
 func (t *Tracer) learn(pid int, name string) {
@@ -233,17 +296,18 @@ func (t *Tracer) learn(pid int, name string) {
 	}
 	x := t.proc.look(pid)
 	if x == nil || x.exiting { // no more than that there was one
-		if name != "" && t.known[pid] == nil {
+		if k := t.known[pid]; k != nil {
+			k.comm = cmp.Or(name, k.comm)
+		} else if name != "" {
 			t.known[pid] = &process{pid: pid, comm: name}
 		}
 		return
 	}
-	if _, _, _, ok := t.place(x.groups); !ok || !x.first() && !t.fromOutside(x) {
+	if !t.ofPod(x.groups) || !x.first() && !t.fromOutside(x) {
 		return
 	}
-	if stat, err := t.proc.read(pid, "stat"); err == nil {
-		_, x.begun = parseStat(stat)
-	}
+	delete(t.known, x.pid)
+	x.begun = t.begun(x)
 	x.comm = cmp.Or(name, x.comm)
 	t.known[x.pid] = x
 }
@@ -269,7 +333,7 @@ func (t *Tracer) sweep() {
 		if err != nil {
 			continue
 		}
-		if _, _, _, ok := t.place(parseGroups(b)); ok {
+		if t.ofPod(parseGroups(b)) {
 			t.learn(pid, "")
 		}
 	}

@@ -58,6 +58,7 @@ func newMachine(t testing.TB) *machine {
 		t.Fatal(err)
 	}
 	m.Tracer = tracer
+	m.later = func(time.Duration, func()) {} // tests say when
 	if m.proc, err = openProc(m.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -219,8 +220,10 @@ func TestEndingProcesses(t *testing.T) {
 	m.signal(&event{at: noon, sender: 102, target: 101, sig: 9})
 	m.learn(140, "sh")
 	m.signal(&event{at: noon, sender: 140, target: 110, sig: 15})
+	m.settle()
 	m.gone(t, 101)
 	m.signal(&event{at: noon, sender: 100, target: 101, sig: 9, code: 128, comm: "worker"})
+	m.signal(&event{at: noon, sender: 61, target: 140, sig: 9})
 	m.gone(t, 100)
 	m.signal(&event{at: noon, sender: 100, target: 103, sig: 9, code: 128, comm: "late"})
 	m.settle()
@@ -233,6 +236,9 @@ func TestEndingProcesses(t *testing.T) {
 	if diff := cmp.Diff(want, m.said()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if len(m.missed) != 1 {
+		t.Errorf("missed are %v", m.missed)
+	}
 	m.sweep()
 	if m.known[100] == nil {
 		t.Error("a first process is forgotten before what was sent to it is read")
@@ -240,6 +246,79 @@ func TestEndingProcesses(t *testing.T) {
 	m.sweep()
 	if m.known[100] != nil || m.known[110] == nil || m.known[140] != nil {
 		t.Errorf("known are %v", m.known)
+	}
+}
+
+// TestBriefSenders has a runtime that sends its signal from a thread and is gone, and one that was too long ago.
+func TestBriefSenders(t *testing.T) {
+	m := populate(t)
+	m.add(t, "runc", 50, engine, 400)
+	m.renamed(noon, 400, "containerd-shim", "runc")
+	m.senders.thread(401, 400, noon)
+	m.senders.thread(402, 401, noon)
+	m.senders.thread(430, 50, noon)
+	m.senders.thread(431, 430, noon)
+	m.senders.thread(432, 100, noon)
+	m.add(t, "kill", 101, appGroup, 410, 12)
+	m.renamed(noon, 410, "sh", "kill")
+	m.gone(t, 400)
+	m.gone(t, 410)
+	for _, e := range []event{
+		{at: noon.Add(time.Second), sender: 402, target: 100, sig: 15}, {at: noon.Add(time.Minute), sender: 402, target: 100, sig: 15},
+		{at: noon.Add(time.Second), sender: 410, target: 110, sig: 9}, {at: noon.Add(time.Second), sender: 403, target: 110, sig: 9},
+	} {
+		m.signal(&e)
+	}
+	m.add(t, "runc:[2:INIT]", 51, appGroup, 420, 13)
+	m.renamed(noon, 420, "runc:[1:CHILD]", "runc:[2:INIT]")
+	m.gone(t, 420)
+	m.renamed(noon, 420, "runc:[2:INIT]", "sh")
+	m.signal(&event{at: noon.Add(time.Second), sender: 420, target: 110, sig: 9})
+	if err := os.WriteFile(filepath.Join(m.dir, "saved_cmdlines"), []byte("43 x\n431 runc\n432 app\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, sender := range []int{431, 432} {
+		m.signal(&event{at: noon.Add(time.Second), sender: sender, target: 110, sig: 9})
+	}
+	m.settle()
+	want := []string{
+		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 400 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
+		"signal-pod pod/web-0[side]#0: SIGKILL from pid 410 (kill) of container app of the same pod to process 1 of container side (pid 110, side)",
+		"signal-pod pod/web-0[side]#0: SIGKILL from pid 420 (sh) of container app of the same pod to process 1 of container side (pid 110, side)",
+		"signal-runtime pod/web-0[side]#0: SIGKILL from pid 431 (runc), which had ended, a child of pid 50, of the runtime, unit containerd.service, to process 1 of container side (pid 110, side)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 402, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[side]#0: SIGKILL from pid 403, which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
+		"signal-unknown pod/web-0[side]#0: SIGKILL from pid 432 (app), which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
+	}
+	if diff := cmp.Diff(want, m.said()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for i := range 3 * mostSenders {
+		m.senders.thread(1000+i%(2*mostSenders), 400, noon)
+	}
+	if s := m.senders; len(s.threads)+len(s.programs) > mostSenders || len(s.oldest) > mostSenders || s.programs[400].process != nil {
+		t.Errorf("%d and %d are remembered", len(s.programs), len(s.threads))
+	}
+}
+
+// TestFirstProcess has a pod that shares its pid namespace, and one that has the machine's.
+func TestFirstProcess(t *testing.T) {
+	m := populate(t)
+	m.add(t, "pause", 50, "/kubepods/burstable/pod1", 200, 1)
+	m.add(t, "side", 50, sideGroup, 201, 7)
+	m.add(t, "probe", 50, sideGroup, 202, 8)
+	m.add(t, "child", 201, sideGroup, 203, 9)
+	m.gone(t, 110)
+	m.add(t, "tool", 50, otherGroup, 300)
+	m.add(t, "child", 300, otherGroup, 301)
+	m.gone(t, 120)
+	m.gone(t, 121)
+	m.add(t, "probe", 50, appGroup, 103, 8) // executed beside process 1
+	m.sweep()
+	for pid, want := range map[int]bool{100: true, 101: false, 103: false, 200: true, 201: true, 202: false, 203: false, 300: true, 301: false} {
+		if got := m.isFirst(m.find(pid)); got != want {
+			t.Errorf("%d is first: %t", pid, got)
+		}
 	}
 }
 
@@ -258,16 +337,25 @@ func TestManySignals(t *testing.T) {
 	}
 	m.signal(&event{at: noon, sender: 61, target: 120, sig: 9})
 	got := m.said()
-	if len(got) != atOnce[toOther]+2*atOnce[toFirst] {
+	if len(got) != atOnce[toOther]+2*atOnce[toFirst]+1 || !strings.Contains(got[len(got)-1], "SIGKILL from pid 61 (bash)") {
 		t.Errorf("%d are told: %q", len(got), got)
 	}
 	m.end()
 	got = m.said()
 	slices.Sort(got)
 	counts := m.Counts()
-	if len(got) != 7 || !strings.Contains(strings.Join(got, "\n"), "SIGKILL from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to process 1 of container tool") || !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "gap of ") }) || !strings.Contains(strings.Join(got, "\n"), "(and 8 more before it)") || counts.Signals != 3*mostLookups+20+2*mostSent+1 ||
-		counts.Lost < mostLookups || counts.Told != 29 {
+	said := strings.Join(got, "\n")
+	if len(got) != 7 || !strings.Contains(said, "gap of ") || !strings.Contains(said, "(and 8 more before it)") || counts.Signals != 3*mostLookups+20+2*mostSent+1 ||
+		counts.Lost < mostLookups || counts.Told != 30 {
 		t.Errorf("%+v: %q", counts, got)
+	}
+}
+
+func TestNameOfTheInstance(t *testing.T) {
+	for node, want := range map[string]string{"n1.lab": "inquest-agent-n1.lab", "../x/Y": "inquest-agent-.._x__"} {
+		if got := nameFor(node); got != want {
+			t.Errorf("%q for %q", got, node)
+		}
 	}
 }
 

@@ -19,18 +19,17 @@ import (
 
 const sigKill = int(unix.SIGKILL)
 
-// Names of the facts, which say who sent the signal.
+// Names of the facts, which say who sent the signal. They are about signals to the first process of a container; before the
+// name of one to another process stands "child-", and before that of one which the first ignores, or had got already, "ignored-".
 const (
+	child       = "child-"
+	ignored     = "ignored-"
 	byKernel    = "signal-kernel"
 	byRuntime   = "signal-runtime"
 	byPod       = "signal-pod"       // a process of the same pod
 	byNeighbour = "signal-neighbour" // of another pod
 	byHost      = "signal-host"      // of the node
 	byUnknown   = "signal-unknown"   // it was gone before it could be looked up
-
-	toChild  = "child-"   // before these: the signal went to another process than the first
-	unheeded = "ignored-" // before these: the process ignores it, or had got one already
-	watching = "watching-signals"
 )
 
 // runtimes are the names, as far as the kernel keeps them, of what starts and ends containers at the kubelet's order, and of the
@@ -66,6 +65,8 @@ func (t *Tracer) report(e *event) {
 	case e.guessed:
 		t.counts.Gone++
 		return
+	case e.first && e.sig == sigKill && e.result != wasIgnored && e.result != alreadyPending:
+		sort = ending
 	case e.first:
 	case e.sig == sigKill || name != byPod || e.senderRef.Container != e.about.Container:
 		sort = toOther
@@ -73,17 +74,17 @@ func (t *Tracer) report(e *event) {
 		return // a process ends its own
 	}
 	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
-	switch {
-	case sort != toFirst:
-		name = toChild + name
-	case e.result == wasIgnored || e.result == alreadyPending:
-		name = unheeded + name
-	}
 	switch e.result {
 	case wasIgnored:
 		text += ", which ignores it"
 	case alreadyPending:
 		text += ", which had got one already"
+	}
+	switch {
+	case !e.first:
+		name = child + name
+	case e.result == wasIgnored || e.result == alreadyPending:
+		name = ignored + name
 	}
 	fact := &evidence.Fact{
 		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
@@ -126,14 +127,14 @@ func (t *Tracer) who(e *event) (name, words string) {
 		}
 		return byKernel, words
 	}
-	if e.from == nil || len(e.from.groups) == 0 {
+	if !e.senderKnown() {
 		return byUnknown, t.unknown(e)
 	}
 	words = fmt.Sprintf("pid %d (%s)", e.from.pid, e.from.comm)
 	if e.from.borrows {
 		words += fmt.Sprintf(", which had ended, a child of pid %d,", e.from.parent)
 	}
-	runtime := isRuntime(e.from.comm)
+	runtime := isRuntime(e.from.comm) || e.from.engine
 	switch {
 	case e.senderPlaced && (!runtime || inContainer(e.senderGroup)):
 		return t.fromPod(e, words)
@@ -191,7 +192,7 @@ func (t *Tracer) whom(e *event) string {
 	case e.to.first():
 		return fmt.Sprintf("process 1 of %s (pid %d, %s)", in, e.to.pid, comm)
 	case e.first:
-		return fmt.Sprintf("pid %d (%s), which the runtime started in %s", e.to.pid, comm, in)
+		return fmt.Sprintf("the first process of %s (pid %d, %s)", in, e.to.pid, comm)
 	}
 	return fmt.Sprintf("pid %d (%s) of %s", e.to.pid, comm, in)
 }
