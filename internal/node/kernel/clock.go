@@ -26,7 +26,7 @@ func bootClock() clock {
 }
 
 // at returns the time of day.
-func (c clock) at(since time.Duration) time.Time { return c.boot.Add(since).UTC() }
+func (c *clock) at(since time.Duration) time.Time { return c.boot.Add(since).UTC() }
 
 // tolerance is how much later a record of /dev/kmsg may be read than it was written.
 const tolerance = 20 * time.Millisecond

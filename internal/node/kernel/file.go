@@ -126,11 +126,10 @@ func (f *file) lines(b []byte) (n int) {
 // turned tells whether there is something new to read: another file has the name, or the same one was emptied.
 func (f *file) turned() (bool, error) {
 	var st unix.Stat_t
-	if err := unix.Lstat(f.path, &st); err != nil {
-		return false, nil // between two files
-	}
-	old := f.f
+	old, gone := f.f, unix.Lstat(f.path, &st) != nil
 	switch {
+	case gone: // between two files
+		return false, nil
 	case st.Ino != f.inode && !f.leaving:
 		f.leaving = true
 		return false, nil

@@ -106,25 +106,29 @@ func TestRealKernel(t *testing.T) {
 			before := time.Now()
 			pid := runOutOfMemory(t, group)
 			after := time.Now()
-			for {
-				var e record.Entry
-				select {
-				case e = <-entries:
-				case <-time.After(20 * time.Second):
-					t.Fatal("the kill is not told")
-				}
-				if e.Fact == nil || e.Fact.Name != "oom-kill" || !strings.Contains(e.Fact.Text, fmt.Sprintf(" pid=%d ", pid)) {
-					continue
-				}
-				if e.PodUID != "uid-1" || e.Fact.About != run || !strings.Contains(e.Fact.Text, "task_memcg=/"+group+" ") {
-					t.Errorf("told %+v %+v", e, *e.Fact)
-				}
-				t.Logf("%s: %s; told %s after its time, which is %s after the process could die", e.Fact.At, e.Fact.Text, time.Since(e.Fact.At), e.Fact.At.Sub(before))
-				if e.Fact.At.Before(before.Add(-time.Second)) || e.Fact.At.After(after.Add(time.Second)) {
-					t.Errorf("it is said to be of %s, and was between %s and %s", e.Fact.At, before, after)
-				}
-				return
+			e := killOf(t, entries, pid)
+			if e.PodUID != "uid-1" || e.Fact.About != run || !strings.Contains(e.Fact.Text, "task_memcg=/"+group+" ") {
+				t.Errorf("told %+v %+v", e, *e.Fact)
+			}
+			t.Logf("%s: %s; told %s after its time", e.Fact.At, e.Fact.Text, time.Since(e.Fact.At))
+			if e.Fact.At.Before(before.Add(-time.Second)) || e.Fact.At.After(after.Add(time.Second)) {
+				t.Errorf("it is said to be of %s, and was between %s and %s", e.Fact.At, before, after)
 			}
 		})
+	}
+}
+
+// killOf waits for the fact of a kill.
+func killOf(t *testing.T, entries <-chan record.Entry, pid int) record.Entry {
+	t.Helper()
+	for {
+		select {
+		case e := <-entries:
+			if e.Fact != nil && e.Fact.Name == "oom-kill" && strings.Contains(e.Fact.Text, fmt.Sprintf(" pid=%d ", pid)) {
+				return e
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the kill is not told")
+		}
 	}
 }

@@ -28,7 +28,6 @@ const boot = "5f0c3a3e-7f54-4a39-9c12-0f4bb2f4e5aa"
 type told struct {
 	sync.Mutex
 	entries []record.Entry
-	saved   Position
 	saves   chan Position
 }
 
@@ -236,68 +235,93 @@ func TestRing(t *testing.T) {
 	})
 }
 
-func TestFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "kern.log")
-	write := func(flag int, text string) {
-		t.Helper()
-		f, err := os.OpenFile(path, flag|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err == nil {
-			_, err = f.WriteString(text)
-			f.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	const line = "Jan 01 23:59:58 n1 kernel: nf_conntrack: table full, dropping packet\n"
-	write(os.O_APPEND, line+line[:20])
-	who := &told{}
-	r, _ := New(who.options())
-	r.begin(boot, bootClock())
-	f, err := openFile(r, path)
+// A logFile is a file that is followed.
+type logFile struct {
+	*file
+	path string
+	who  *told
+}
+
+func newLogFile(t *testing.T, text string) *logFile {
+	t.Helper()
+	l := &logFile{path: filepath.Join(t.TempDir(), "kern.log"), who: &told{}}
+	l.write(t, os.O_APPEND, text)
+	l.begin(t, Position{})
+	return l
+}
+
+func (l *logFile) begin(t *testing.T, from Position) {
+	t.Helper()
+	o := l.who.options()
+	o.From = from
+	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { f.close() }()
-	look := func(want int) {
-		t.Helper()
-		who.entries, f.started = nil, false // without the wait
-		if _, err := f.read(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
-		if got := who.said(); len(got) != want {
-			t.Errorf("told %q, expected %d", got, want)
-		}
-	}
-	look(1)
-	write(os.O_APPEND, line[20:])
-	look(1)
-	if err := os.Rename(path, path+".1"); err != nil {
+	r.begin(boot, bootClock())
+	if l.file, err = openFile(r, l.path); err != nil {
 		t.Fatal(err)
 	}
-	look(0)
-	write(os.O_APPEND, line+line)
-	look(0)
-	look(2)
-	write(os.O_TRUNC, "")
-	look(0)
-	if r.missed.Why == "" {
+	t.Cleanup(l.close)
+}
+
+func (l *logFile) write(t *testing.T, flag int, text string) {
+	t.Helper()
+	f, err := os.OpenFile(l.path, flag|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(text)
+		f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// look reads what there is, without the wait, and expects so many facts.
+func (l *logFile) look(t *testing.T, want int) {
+	t.Helper()
+	l.who.entries, l.started = nil, false
+	if _, err := l.read(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.who.said(); len(got) != want {
+		t.Errorf("told %q, expected %d", got, want)
+	}
+}
+
+func TestFile(t *testing.T) {
+	const line = "Jan 01 23:59:58 n1 kernel: nf_conntrack: table full, dropping packet\n"
+	l := newLogFile(t, line+line[:20])
+	l.look(t, 1)
+	l.write(t, os.O_APPEND, line[20:])
+	l.look(t, 1)
+	if err := os.Rename(l.path, l.path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	l.look(t, 0)
+	l.write(t, os.O_APPEND, line+line)
+	l.look(t, 0)
+	l.look(t, 2)
+	l.write(t, os.O_TRUNC, "")
+	l.look(t, 0)
+	if l.r.missed.Why == "" {
 		t.Error("that the file was emptied is not told")
 	}
-	write(os.O_APPEND, strings.Repeat("x", 3*maxLine)+"\n"+line)
-	look(1)
-	o := who.options()
-	o.From = r.at
-	again, _ := New(o)
-	again.begin(boot, bootClock())
-	write(os.O_APPEND, line)
-	f.close()
-	if f, err = openFile(again, path); err != nil {
+	l.write(t, os.O_APPEND, strings.Repeat("x", 3*maxLine)+"\n"+line)
+	l.look(t, 1)
+	l.write(t, os.O_APPEND, line)
+	l.begin(t, l.r.at)
+	l.look(t, 1)
+}
+
+func TestOnlyFilesAreFollowed(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/proc/self/status", link); err != nil {
 		t.Fatal(err)
 	}
-	look(1)
-	for _, name := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), "/dev/null"} {
-		if _, err := openFile(again, name); err == nil {
+	r, _ := New((&told{}).options())
+	for _, name := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), "/dev/null", link} {
+		if _, err := openFile(r, name); err == nil {
 			t.Errorf("%s is read", name)
 		}
 	}

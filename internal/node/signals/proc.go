@@ -23,6 +23,7 @@ type process struct {
 	groups  []string // its control groups, the most telling first
 	borrows bool     // they are those of its parent: it was ending itself
 	ended   bool     // of one that is remembered: it was gone a minute ago
+	sent    int      // signals to it in this minute, if it is remembered
 	begun   uint64   // when it began, in clock ticks since boot; 0: not looked up
 }
 

@@ -54,7 +54,7 @@ func (t *Tracer) victim(v victim) {
 // signal takes the record of a signal. Both ends are looked up at once, as they may be gone in a moment.
 func (t *Tracer) signal(e *event) {
 	t.counts.Signals++
-	if t.known[e.target] == nil && !t.budget.take(time.Now()) {
+	if !t.affords(e) {
 		t.miss(1, "more signals than can be looked up")
 		return
 	}
@@ -79,6 +79,20 @@ func (t *Tracer) signal(e *event) {
 		t.settle()
 	}
 }
+
+// affords tells whether a signal is looked up. There is a limit for all, which does not count for the first processes of
+// containers, and one for each of these, which does not count for what ends it: a flood hides nobody's end.
+func (t *Tracer) affords(e *event) bool {
+	k := t.known[e.target]
+	if k == nil {
+		return t.budget.take(e.at)
+	}
+	k.sent++
+	return k.sent <= mostSent || e.sig == sigKill && e.result != wasIgnored
+}
+
+// mostSent is how many signals to one first process are looked up in a minute.
+const mostSent = 100
 
 // settle reports the signals of the kernel: by now it has said whether they were for want of memory.
 func (t *Tracer) settle() {
@@ -197,10 +211,15 @@ func (t *Tracer) isFirst(x *process) bool {
 	return t.fromOutside(x)
 }
 
+// fromOutside tells whether the parent of a process of a pod is not of the pod: of a pid namespace around its own or, where it has
+// the machine's, of no pod's control group.
 func (t *Tracer) fromOutside(x *process) bool {
-	up := t.proc.look(x.parent)
-	if up == nil {
+	up := t.find(x.parent)
+	if up == nil || len(up.groups) == 0 {
 		return false
+	}
+	if x.depth > 1 {
+		return up.depth < x.depth
 	}
 	_, _, group, placed := t.place(up.groups)
 	return !placed || isRuntime(up.comm) && !inContainer(group)
@@ -233,6 +252,7 @@ func (t *Tracer) learn(pid int, name string) {
 // those that began without being noticed.
 func (t *Tracer) sweep() {
 	for pid, k := range t.known {
+		k.sent = 0
 		switch x := t.proc.look(pid); {
 		case x != nil && !x.exiting:
 		case k.ended:

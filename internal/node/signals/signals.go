@@ -142,7 +142,7 @@ func (t *Tracer) follow(ctx context.Context) error {
 	var readers sync.WaitGroup
 	for _, f := range t.trace.files {
 		readers.Go(func() {
-			if err := t.pipe(f); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := t.pipe(f); !errors.Is(err, os.ErrDeadlineExceeded) {
 				failed <- fmt.Errorf("read the trace of signals: %w", err)
 				stop()
 			}
@@ -195,7 +195,7 @@ func (t *Tracer) end() {
 	t.ended = true
 }
 
-// pipe reads the buffer of one processor.
+// pipe reads the buffer of one processor until its deadline, or another error.
 func (t *Tracer) pipe(f *os.File) error {
 	page := make([]byte, t.trace.pages.data.at+t.trace.pages.data.size)
 	for {

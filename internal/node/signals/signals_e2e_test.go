@@ -140,18 +140,12 @@ func (b box) begin(t *testing.T) box {
 }
 
 // ready waits for a line of the script.
-func (b box) ready(t *testing.T) string {
+func (b box) ready(t *testing.T) {
 	t.Helper()
-	line := make([]byte, 0, 64)
-	one := make([]byte, 1)
-	for {
+	for one := []byte{0}; one[0] != '\n'; {
 		if _, err := b.out.Read(one); err != nil {
 			t.Fatalf("a script ended: %v", err)
 		}
-		if one[0] == '\n' {
-			return string(line)
-		}
-		line = append(line, one[0])
 	}
 }
 
@@ -234,91 +228,106 @@ func (w watch) next(t *testing.T, pid int) record.Entry {
 	}
 }
 
-// TestRealSignals sends signals in all ways there are.
-func TestRealSignals(t *testing.T) {
-	makeGroups(t)
-	eats := `exec python3 -c "x=[bytearray(1<<20) for _ in range(64)]"`
-	if _, err := exec.LookPath("python3"); err != nil {
-		eats = `x=x; while :; do x=$x$x; done`
-	}
-	sh, runc, inside := "/bin/sh", filepath.Join(t.TempDir(), "runc"), filepath.Join(t.TempDir(), "runc:[2:INIT]")
+// programs makes two shells: inside has the name that a process has before the runtime lets it begin, runc that of the
+// runtime.
+func programs(t *testing.T) (inside, runc string) {
+	t.Helper()
+	inside, runc = filepath.Join(t.TempDir(), "runc:[2:INIT]"), filepath.Join(t.TempDir(), "runc")
 	for _, name := range []string{runc, inside} {
 		if err := os.Symlink("/bin/bash", name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pod := func() box { return run(t, app, true, inside, "exec sh -c 'echo; exec sleep 1000'").begin(t) }
-	// kills sends SIGKILL from a script that lives on until it is told to end.
-	kills := func(group, program string, b box) int {
-		k := run(t, group, false, program, fmt.Sprintf("kill -9 %d; read y", b.Process.Pid)).begin(t)
-		_ = b.Wait()
-		t.Cleanup(func() { k.in.Close(); _ = k.Wait() })
-		return b.Process.Pid
+	return inside, runc
+}
+
+// container starts process 1 of the app's container, and waits until the tracer knows it.
+func (w watch) container(t *testing.T, script string) box {
+	t.Helper()
+	inside, _ := programs(t)
+	b := run(t, app, true, inside, "exec sh -c 'echo; "+script+"'").begin(t)
+	b.ready(t)
+	w.learns(t, b.Process.Pid)
+	t.Cleanup(func() { _ = b.Process.Kill(); _ = b.Wait() })
+	return b
+}
+
+// kills sends SIGKILL to the container from a script in a group, which lives on until the test ends.
+func (w watch) kills(t *testing.T, group, program string) int {
+	t.Helper()
+	b := w.container(t, "exec sleep 1000")
+	k := run(t, group, false, program, fmt.Sprintf("kill -9 %d; read y", b.Process.Pid)).begin(t)
+	_ = b.Wait()
+	t.Cleanup(func() { k.in.Close(); _ = k.Wait() })
+	return b.Process.Pid
+}
+
+// tells checks the next fact about a process. The words may have its pid, or that of the test, in them.
+func (w watch) tells(t *testing.T, pid int, name, words string) {
+	t.Helper()
+	words = strings.NewReplacer("PID", fmt.Sprint(pid), "SELF", fmt.Sprint(os.Getpid())).Replace(words)
+	e := w.next(t, pid)
+	t.Logf("%s: %s (told after %s)", e.Fact.Name, e.Fact.Text, time.Since(e.Fact.At))
+	if e.Fact.Name != name || !strings.Contains(e.Fact.Text, words) || e.PodUID != "u1" || time.Since(e.Fact.At).Abs() > 10*time.Second {
+		t.Errorf("told %+v %q, expected %s %q", e, e.Fact.Text, name, words)
 	}
-	for _, c := range []struct {
-		name, want, words string
-		first             bool // it was there before the trace began
-		send              func(w watch, target box) (about int)
-	}{
-		{"node", byHost, "SIGKILL from pid %d (signals.test) of the node", true, func(_ watch, b box) int { _ = b.Process.Kill(); return b.Process.Pid }},
-		{"node and new", byHost, "SIGKILL from pid %d (signals.test) of the node", false, func(_ watch, b box) int { _ = b.Process.Kill(); return b.Process.Pid }},
-		{"ignored", byHost, "which ignores it", true, func(_ watch, b box) int { _ = b.Process.Signal(unix.SIGTERM); return b.Process.Pid }},
-		{"a tool", "", "SIGKILL from pid %d (kill)", true, func(_ watch, b box) int {
-			_ = exec.CommandContext(t.Context(), "/bin/kill", "-9", fmt.Sprint(b.Process.Pid)).Run()
-			return b.Process.Pid
-		}},
-		{"neighbour", byNeighbour, "(sh) of pod shop/evil-0, container tool to process 1 of container app", true, func(_ watch, b box) int { return kills(other, sh, b) }},
-		{"pod", byPod, "(sh) of container side of the same pod to process 1 of container app", true, func(_ watch, b box) int { return kills(side, sh, b) }},
-		{"runtime", byRuntime, "(runc) of the runtime", true, func(_ watch, b box) int { return kills("", runc, b) }},
-		{"executed in it", byPod, "(sh) of the same container to process 1 of container app", true, func(_ watch, b box) int {
-			return kills(app, sh, b)
-		}},
-		{"memory", byKernel, "SIGKILL from the kernel for want of memory to process 1 of container app", true, func(_ watch, _ box) int {
-			b := run(t, app, true, sh, eats).begin(t)
-			_ = b.Wait()
-			return b.Process.Pid
-		}},
-		{"the end of process 1", byKernel, "SIGKILL from the kernel at the end of process 1 to pid %d (sleep) of container app", true, func(w watch, _ box) int {
-			b := run(t, app, true, inside, "exec sh -c 'sleep 1000 & echo; read y'").begin(t)
-			b.ready(t)
-			w.learns(t, b.Process.Pid)
-			child, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", b.Process.Pid))
-			b.in.Close()
-			_ = b.Wait()
-			var pid int
-			_, _ = fmt.Sscan(string(child), &pid)
-			return pid
-		}},
+}
+
+// TestRealSenders sends SIGKILL to process 1 of a container from all places there are.
+func TestRealSenders(t *testing.T) {
+	makeGroups(t)
+	_, runc := programs(t)
+	for _, c := range []struct{ what, group, program, name, words string }{
+		{"a neighbour", other, "/bin/sh", byNeighbour, "(sh) of pod shop/evil-0, container tool to process 1 of container app (pid PID, "},
+		{"the same pod", side, "/bin/sh", byPod, "(sh) of container side of the same pod to process 1 of container app (pid PID, "},
+		{"the same container", app, "/bin/sh", byPod, "(sh) of the same container to process 1 of container app (pid PID, "},
+		{"the runtime", "", runc, byRuntime, "(runc) of the runtime"},
+		{"the node", "", "/bin/sh", byHost, "(sh) of the node"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			var w watch
-			if !c.first {
-				w = start(t)
-			}
-			target := pod()
-			target.ready(t)
-			if c.first {
-				w = start(t)
-			}
+		t.Run(c.what, func(t *testing.T) {
+			w := start(t)
 			defer w.stop()
-			w.learns(t, target.Process.Pid)
-			before := time.Now()
-			about := c.send(w, target)
-			e := w.next(t, about)
-			t.Logf("%s: %s (told after %s)", e.Fact.Name, e.Fact.Text, time.Since(e.Fact.At))
-			words := strings.ReplaceAll(c.words, "%d (signals.test)", fmt.Sprintf("%d (signals.test)", os.Getpid()))
-			words = strings.ReplaceAll(words, "%d (sleep)", fmt.Sprintf("%d (sleep)", about))
-			words, _, _ = strings.Cut(words, "%d")
-			if c.want != "" && e.Fact.Name != c.want || !strings.Contains(e.Fact.Text, words) {
-				t.Errorf("told %s %q, expected %s %q", e.Fact.Name, e.Fact.Text, c.want, words)
-			}
-			if d := e.Fact.At.Sub(before); d < -time.Millisecond || d > 10*time.Second || e.PodUID != "u1" {
-				t.Errorf("told %s after the signal about %s", d, e.PodUID)
-			}
-			_ = target.Process.Kill()
-			_ = target.Wait()
+			w.tells(t, w.kills(t, c.group, c.program), c.name, c.words)
 		})
 	}
+}
+
+// TestRealFirstProcess has one that was there before the trace began, and one that ignores the signal.
+func TestRealFirstProcess(t *testing.T) {
+	makeGroups(t)
+	inside, _ := programs(t)
+	b := run(t, app, true, inside, "exec sh -c 'echo; exec sleep 1000'").begin(t)
+	b.ready(t)
+	w := start(t)
+	defer w.stop()
+	w.learns(t, b.Process.Pid)
+	_ = b.Process.Signal(unix.SIGTERM)
+	w.tells(t, b.Process.Pid, byHost, "SIGTERM from pid SELF (signals.test) of the node")
+	_ = b.Process.Kill()
+	_ = b.Wait()
+	w.tells(t, b.Process.Pid, byHost, "SIGKILL from pid SELF (signals.test) of the node")
+}
+
+// TestRealKernelKills has the two reasons for which a kernel kills.
+func TestRealKernelKills(t *testing.T) {
+	makeGroups(t)
+	w := start(t)
+	defer w.stop()
+	b := w.container(t, "read y; x=0123456789abcdef; while :; do x=$x$x; done")
+	b.begin(t)
+	_ = b.Wait()
+	w.tells(t, b.Process.Pid, byKernel, "SIGKILL from the kernel for want of memory to process 1 of container app (pid PID, ")
+
+	b = w.container(t, "sleep 1000 & echo; read y")
+	b.ready(t)
+	child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", b.Process.Pid))
+	var pid int
+	if _, scanErr := fmt.Sscan(string(child), &pid); err != nil || scanErr != nil {
+		t.Fatal(err, scanErr)
+	}
+	b.in.Close()
+	_ = b.Wait()
+	w.tells(t, pid, byKernel, "SIGKILL from the kernel at the end of process 1 to pid PID (sleep) of container app")
 }
 
 // TestStaleInstance finds the trace of an agent that was killed.

@@ -3,6 +3,7 @@
 package signals
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -175,13 +176,14 @@ func (t *Tracer) whom(e *event) string {
 	if e.about.Container != "" {
 		in = "container " + e.about.Container
 	}
+	comm := cmp.Or(e.comm, e.to.comm)
 	switch {
 	case e.to.first():
-		return fmt.Sprintf("process 1 of %s (pid %d, %s)", in, e.to.pid, e.to.comm)
+		return fmt.Sprintf("process 1 of %s (pid %d, %s)", in, e.to.pid, comm)
 	case e.first:
-		return fmt.Sprintf("pid %d (%s), which the runtime started in %s", e.to.pid, e.to.comm, in)
+		return fmt.Sprintf("pid %d (%s), which the runtime started in %s", e.to.pid, comm, in)
 	}
-	return fmt.Sprintf("pid %d (%s) of %s", e.to.pid, e.to.comm, in)
+	return fmt.Sprintf("pid %d (%s) of %s", e.to.pid, comm, in)
 }
 
 // unitOf says which unit of systemd a process of the node is part of, else its control group.

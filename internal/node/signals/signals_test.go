@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signals
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// Control groups of the tests.
+var (
+	appGroup   = "/kubepods/burstable/pod1/" + strings.Repeat("a1", 32)
+	sideGroup  = "/kubepods/burstable/pod1/" + strings.Repeat("a2", 32)
+	otherGroup = "/kubepods.slice/kubepods-pod2.slice/cri-containerd-" + strings.Repeat("b1", 32) + ".scope"
+	monitor    = "/kubepods.slice/kubepods-pod2.slice/crio-conmon-" + strings.Repeat("b1", 32) + ".scope"
+	session    = "/user.slice/user-1000.slice/session-3.scope"
+	engine     = "/system.slice/containerd.service"
+)
+
+func placeGroup(group string) (evidence.Ref, string, bool) {
+	web, evil := evidence.RefTo("Pod", "shop", "web-0"), evidence.RefTo("Pod", "shop", "evil-0")
+	switch group {
+	case appGroup:
+		return web.InContainer("app").InAttempt(1), "u1", true
+	case sideGroup:
+		return web.InContainer("side").InAttempt(0), "u1", true
+	case otherGroup, monitor:
+		return evil.InContainer("tool").InAttempt(0), "u2", true
+	case "/kubepods/burstable/pod1":
+		return web, "u1", true
+	}
+	return evidence.Ref{}, "", false
+}
+
+// A machine is a proc made of files.
+type machine struct {
+	*Tracer
+	dir  string
+	told []record.Entry
+}
+
+func newMachine(t testing.TB) *machine {
+	t.Helper()
+	m := &machine{dir: t.TempDir()}
+	tracer, err := New(Options{Node: "n1", Tracefs: "x", Proc: m.dir, Place: placeGroup, Tell: func(e record.Entry) { m.told = append(m.told, e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Tracer = tracer
+	if m.proc, err = openProc(m.dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.proc.close)
+	m.trace = layouts(t)
+	if m.trace.fs, err = os.OpenRoot(m.dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.trace.fs.Close() })
+	return m
+}
+
+// add makes a process. Its pids are those in each namespace, the machine's first.
+func (m *machine) add(t testing.TB, comm string, parent int, group string, pids ...int) {
+	t.Helper()
+	var ids []string
+	for _, pid := range pids {
+		ids = append(ids, strconv.Itoa(pid))
+	}
+	dir := filepath.Join(m.dir, ids[0])
+	err := os.MkdirAll(dir, 0o750)
+	for name, text := range map[string]string{
+		"status":  fmt.Sprintf("Name:\t%s\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t%s\nPid:\t%s\nPPid:\t%d\nNSpid:\t%s\n", comm, ids[0], ids[0], parent, strings.Join(ids, "\t")),
+		"cgroup":  "12:pids:" + group + "\n4:memory:" + group + "\n1:name=systemd:" + group + "\n0::/\n",
+		"stat":    ids[0] + " (" + comm + ") S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 " + ids[0] + "\n",
+		"cmdline": "/opt/" + comm + "\x00/opt/script\x00--password=x\x00",
+	} {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ends makes a process one that is ending, as version 1 of control groups shows it.
+func (m *machine) ends(t testing.TB, pid int) {
+	t.Helper()
+	dir := filepath.Join(m.dir, strconv.Itoa(pid))
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "stat"), []byte(strings.Replace(string(stat), "4194560", "4194564", 1)), 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "cgroup"), []byte("4:memory:/\n0::/\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) gone(t testing.TB, pid int) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(m.dir, strconv.Itoa(pid))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// said returns what was told since the last call.
+func (m *machine) said() (lines []string) {
+	for _, e := range m.told {
+		if e.Gap != nil {
+			lines = append(lines, fmt.Sprintf("gap of %d: %s", e.Gap.Count, e.Gap.Why))
+		} else {
+			lines = append(lines, fmt.Sprintf("%s %s: %s", e.Fact.Name, e.Fact.About, e.Fact.Text))
+		}
+	}
+	m.told = nil
+	return lines
+}
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// populate makes a node with two pods.
+func populate(t testing.TB) *machine {
+	t.Helper()
+	m := newMachine(t)
+	m.add(t, "systemd", 0, "/init.scope", 1)
+	m.add(t, "containerd-shim", 1, engine, 50)
+	m.add(t, "sshd", 1, "/system.slice/ssh.service", 60)
+	m.add(t, "bash", 60, session, 61)
+	m.add(t, "app", 50, appGroup, 100, 1)
+	m.add(t, "worker", 100, appGroup, 101, 7)
+	m.add(t, "side", 50, sideGroup, 110, 1)
+	m.add(t, "tool", 50, otherGroup, 120, 1)
+	m.add(t, "runc", 50, engine, 51)
+	m.add(t, "runc", 120, otherGroup, 121, 9)
+	m.add(t, "conmon", 1, monitor, 130)
+	m.add(t, "cron", 1, "/system.slice/cron.service", 70)
+	return m
+}
+
+// TestWhoSentIt has each kind of sender and target.
+func TestWhoSentIt(t *testing.T) {
+	const app = " pod/web-0[app]#1: "
+	for name, c := range map[string]struct {
+		event event
+		want  string
+	}{
+		"a shell of the node": {event{sender: 61, target: 100, sig: 9},
+			"signal-host" + app + "SIGKILL from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to process 1 of container app (pid 100, app)"},
+		"the service manager's child": {event{sender: 70, target: 100, sig: 15, result: 1},
+			"signal-host" + app + "SIGTERM from pid 70 (cron) of the node, unit cron.service, /opt/cron /opt/script, to process 1 of container app (pid 100, app), which ignores it"},
+		"the runtime":           {event{sender: 51, target: 100, sig: 15}, "signal-runtime" + app + "SIGTERM from pid 51 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)"},
+		"the runtime's monitor": {event{sender: 130, target: 120, sig: 9, result: 2}, "signal-runtime pod/evil-0[tool]#0: SIGKILL from pid 130 (conmon) of the runtime, unit crio-conmon-" + strings.Repeat("b1", 32) + ".scope, to process 1 of container tool (pid 120, tool), which had got one already"},
+		"a false runtime":       {event{sender: 121, target: 100, sig: 9}, "signal-neighbour" + app + "SIGKILL from pid 121 (runc) of pod shop/evil-0, container tool to process 1 of container app (pid 100, app)"},
+		"another container":     {event{sender: 110, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 110 (side) of container side of the same pod to process 1 of container app (pid 100, app)"},
+		"its own child":         {event{sender: 101, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 101 (worker) of the same container to process 1 of container app (pid 100, app)"},
+		"itself":                {event{sender: 100, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from itself to process 1 of container app (pid 100, app)"},
+		"a child is killed":     {event{sender: 100, target: 101, sig: 9}, "signal-pod" + app + "SIGKILL from pid 100 (app) of the same container to pid 101 (worker) of container app"},
+		"a child is ended":      {event{sender: 100, target: 101, sig: 15}, ""},
+		"a child, from outside": {event{sender: 61, target: 101, sig: 15}, "signal-host" + app + "SIGTERM from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to pid 101 (worker) of container app"},
+		"nobody's":              {event{sender: 61, target: 70, sig: 9}, ""},
+		"gone":                  {event{sender: 61, target: 999, sig: 9}, ""},
+		"a sender that is gone": {event{sender: 999, target: 100, sig: 9}, "signal-unknown" + app + "SIGKILL from pid 999, which was gone before it could be looked up, to process 1 of container app (pid 100, app)"},
+		"the kernel":            {event{sender: 100, target: 100, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel to process 1 of container app (pid 100, app)"},
+		"the kernel, kindly":    {event{sender: 1, target: 100, sig: 15, code: 128}, "signal-kernel" + app + "SIGTERM from the kernel to process 1 of container app (pid 100, app)"},
+		"the end of process 1":  {event{sender: 100, target: 101, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := populate(t)
+			c.event.at = noon
+			m.signal(&c.event)
+			m.settle()
+			if got := strings.Join(m.said(), "\n"); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestOutOfMemory has a victim, one that shares its memory, and one that has nothing to do with them.
+func TestOutOfMemory(t *testing.T) {
+	m := populate(t)
+	m.signal(&event{at: noon, sender: 110, target: 100, sig: 9, code: 128})
+	m.victim(victim{100, 110, noon.Add(4 * time.Microsecond)})
+	m.signal(&event{at: noon.Add(9 * time.Microsecond), sender: 110, target: 101, sig: 9, code: 128})
+	m.signal(&event{at: noon.Add(10 * time.Second), sender: 110, target: 120, sig: 9, code: 128})
+	m.settle()
+	got := m.said()
+	if len(got) != 3 || !strings.Contains(got[0], "kernel for want of memory to process 1 of container app") || !strings.Contains(got[1], "kernel for want of memory to pid 101") ||
+		strings.Contains(got[2], "memory") {
+		t.Errorf("told %q", got)
+	}
+}
+
+// TestEndingProcesses has what no longer says its control group, or is gone.
+func TestEndingProcesses(t *testing.T) {
+	m := populate(t)
+	m.sweep()
+	m.add(t, "kill", 61, session, 62)
+	m.ends(t, 62)
+	m.ends(t, 100)
+	m.ends(t, 101)
+	m.signal(&event{at: noon, sender: 62, target: 100, sig: 9})
+	m.add(t, "kill", 50, appGroup, 102, 33) // executed in the container
+	m.ends(t, 102)
+	m.signal(&event{at: noon, sender: 102, target: 101, sig: 9})
+	m.learn(140, "sh")
+	m.signal(&event{at: noon, sender: 140, target: 110, sig: 15})
+	m.gone(t, 101)
+	m.signal(&event{at: noon, sender: 100, target: 101, sig: 9, code: 128, comm: "worker"})
+	m.gone(t, 100)
+	m.signal(&event{at: noon, sender: 100, target: 103, sig: 9, code: 128, comm: "late"})
+	m.settle()
+	want := []string{
+		"signal-host pod/web-0[app]#1: SIGKILL from pid 62 (kill), which had ended, a child of pid 61, of the node, unit session-3.scope, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[app]#1: SIGKILL from pid 102 (kill), which was gone before it could be looked up, to pid 101 (worker) of container app",
+		"signal-unknown pod/web-0[side]#0: SIGTERM from pid 140 (sh), which the runtime had executed in a container and which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
+		"signal-kernel pod/web-0[app]#1: SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app",
+	}
+	if diff := cmp.Diff(want, m.said()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.sweep()
+	if m.known[100] == nil {
+		t.Error("a first process is forgotten before what was sent to it is read")
+	}
+	m.sweep()
+	if m.known[100] != nil || m.known[110] == nil || m.known[140] != nil {
+		t.Errorf("known are %v", m.known)
+	}
+}
+
+// TestManySignals has more of them than are told or looked up.
+func TestManySignals(t *testing.T) {
+	m := populate(t)
+	m.sweep()
+	for i := range 3 * mostLookups {
+		m.signal(&event{at: noon.Add(time.Duration(i)), sender: 100, target: 101, sig: 9})
+	}
+	for range 20 {
+		m.signal(&event{at: noon, sender: 61, target: 100, sig: 15})
+	}
+	for range 2 * mostSent {
+		m.signal(&event{at: noon, sender: 61, target: 120, sig: 15})
+	}
+	m.signal(&event{at: noon, sender: 61, target: 120, sig: 9})
+	got := m.said()
+	if len(got) != atOnce[toOther]+2*atOnce[toFirst] {
+		t.Errorf("%d are told: %q", len(got), got)
+	}
+	m.end()
+	got = m.said()
+	slices.Sort(got)
+	counts := m.Counts()
+	if len(got) != 7 || !strings.Contains(strings.Join(got, "\n"), "SIGKILL from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to process 1 of container tool") || !strings.HasPrefix(got[0], "gap of ") || !strings.Contains(strings.Join(got, "\n"), "(and 8 more before it)") || counts.Signals != 3*mostLookups+20+2*mostSent+1 ||
+		counts.Lost < mostLookups || counts.Told != 29 {
+		t.Errorf("%+v: %q", counts, got)
+	}
+}
+
+// TestProcFiles reads what is not as it should be.
+func TestProcFiles(t *testing.T) {
+	x, ok := parseStatus([]byte("Name:\ta\\nTgid:\t7\tb\xff\nState:\tZ (zombie)\nTgid:\t12\nPPid:\t3\n"))
+	if !ok || x.pid != 12 || x.comm != "a\\nTgid:?7?b?" || !x.exiting || x.first() {
+		t.Errorf("got %+v", x)
+	}
+	if _, ok := parseStatus([]byte("Name:\tx\n")); ok {
+		t.Error("half a status is taken")
+	}
+	got := parseGroups([]byte("9:name=systemd:/s\n8:cpu,memory:/m:x\n3:pids:/p\n2:cpu:/m:x\n0::/u (deleted)\nnonsense\n1:a:b\n"))
+	if diff := cmp.Diff([]string{"/m:x", "/u", "/s", "/p"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if flags, begun := parseStat([]byte("7 (a) b) c) S 1 2 3 4 5 4194564 7 8 9 10 11 12 13 14 15 16 17 18 19990 1")); flags&exitingFlag == 0 || begun != 19990 {
+		t.Errorf("got %x %d", flags, begun)
+	}
+	if flags, begun := parseStat([]byte("7 (a")); flags != 0 || begun != 0 {
+		t.Errorf("got %x %d", flags, begun)
+	}
+}
+
+// FuzzProc checks that no file of a process breaks a reader, or a line.
+func FuzzProc(f *testing.F) {
+	f.Add([]byte("Name:\tx\nState:\tS (sleeping)\nTgid:\t7\nPPid:\t1\nNSpid:\t7\t1\n"))
+	f.Add([]byte("4:memory:/kubepods/pod1/abc\n0::/x (deleted)\n"))
+	f.Add([]byte("7 (a b) S 1 1 1 0 -1 4194564 1 1 1 1 1 1 1 1 20 0 1 0 99\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		parseStat(b)
+		for _, group := range parseGroups(b) {
+			inContainer(group)
+			if said := unitOf([]string{group}); strings.ContainsAny(said, "\n\r") || len(said) > 500 {
+				t.Fatalf("%q", said)
+			}
+		}
+		if x, ok := parseStatus(b); ok && (x.pid <= 0 || strings.ContainsAny(x.comm, "\n\r\t")) {
+			t.Fatalf("%+v", x)
+		}
+	})
+}
