@@ -95,6 +95,7 @@ func (r *Reader) discover(d *dir, s seen) {
 	f.run = r.runOf(d, s.attempt)
 	if s.live() && len(f.run.files) > 0 {
 		r.stats.Rotations++
+		f.run.hurry()
 	}
 	d.files[f.id] = f
 	if !s.gzipped {
@@ -200,6 +201,11 @@ func (f *file) differs(buf []byte) bool {
 		return !bytes.HasPrefix(buf, f.head)
 	}
 	return len(f.last) == 0 || !bytes.HasPrefix(buf, f.last)
+}
+
+// hurry has a file looked at in this turn, whatever was found before.
+func (f *file) hurry() {
+	f.due, f.pause, f.eof = time.Time{}, busy, f.eof && f.gzipped
 }
 
 // rest sets when a file is looked at again in which there was nothing new.

@@ -49,10 +49,10 @@ func (r *Reader) runOf(d *dir, attempt int) *run {
 	return is
 }
 
-// hurry has the files of a run looked at soon.
-func (u *run) hurry(now time.Time) {
+// hurry has the files of a run looked at now: that they were read to their end is not true any more.
+func (u *run) hurry() {
 	for _, f := range u.files {
-		f.due, f.pause = now, busy
+		f.hurry()
 	}
 }
 

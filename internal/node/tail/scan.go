@@ -72,7 +72,7 @@ func (r *Reader) leave(d *dir) {
 	}
 	for _, f := range d.files {
 		f.gone = true
-		f.due = r.o.Now()
+		f.hurry()
 	}
 	for _, u := range d.runs {
 		u.ended = u.ended || u.dir == d
@@ -200,11 +200,16 @@ func (d *dir) opened(attempt int, born time.Time) {
 
 // made remembers that a log was created, to notice the one that is gone before it was opened, under whatever name.
 func (d *dir) made(entry string, calm int64) {
-	if d.calm < calm { // all that was made before the listing has been heard: what was opened more was there before
-		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
-	}
+	d.forgive(calm)
 	if n, ok := d.parse(entry); ok && !n.gzipped && !n.partial && len(d.created) < maxEntries {
 		d.created[n.attempt]++
+	}
+}
+
+// forgive ends what is owed when all has been heard that was made before the last listing: it was there before the watch.
+func (d *dir) forgive(calm int64) {
+	if d.calm < calm {
+		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
 	}
 }
 
@@ -227,6 +232,7 @@ type seen struct {
 
 // listLogs compares the files of a container with those that are known.
 func (r *Reader) listLogs(d *dir, names []string) {
+	d.forgive(r.calm)
 	before := maps.Clone(d.files)
 	present := r.recognise(d, r.candidates(d, names))
 	for id, f := range before {
@@ -372,7 +378,7 @@ func (r *Reader) vanish(d *dir, f *file) {
 	}
 	delete(d.files, f.id)
 	f.gone = true
-	f.due = now
+	f.hurry()
 }
 
 // attempts notes which runs are over: all but the one with the highest number.
@@ -388,7 +394,7 @@ func (r *Reader) attempts(d *dir) {
 	for n, run := range d.runs {
 		if n < d.latest && !run.ended {
 			run.ended = true
-			run.hurry(r.o.Now())
+			run.hurry()
 		}
 	}
 }
