@@ -37,15 +37,21 @@ type certificate struct {
 // readCertificates tells when certificates expire: once for each, and again when that is near and when it has come.
 func (c *Checker) readCertificates() {
 	for _, name := range c.options.Certificates {
+		n := 0
 		for _, file := range c.certificateFiles(name) {
 			data, err := readFile(c.root, file)
 			if err != nil {
+				c.missing("certificates", err.Error())
 				continue
 			}
 			for i, cert := range certificates(data) {
 				c.expiry(file, i, cert)
+				n++
 			}
 			clear(data) // a key may lie beside them
+		}
+		if n == 0 {
+			c.missing("certificates", name+" has none that are in use")
 		}
 	}
 }

@@ -130,6 +130,7 @@ func (c *Checker) readConfig() {
 		err = parseConfig(data, config)
 	}
 	if err != nil {
+		c.missing("kubelet-config", err.Error())
 		return
 	}
 	for _, file := range c.amendments() {

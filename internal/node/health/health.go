@@ -59,8 +59,9 @@ type Checker struct {
 	words   limiter
 	manager manager
 
-	mu     sync.Mutex // of the configuration
+	mu     sync.Mutex // of what follows
 	config *configuration
+	missed map[string]bool // what was said to be missing
 }
 
 // New checks the options and opens the root.
@@ -71,7 +72,7 @@ func New(o Options) (*Checker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, words: limiter{}, manager: manager{units: map[string]*unit{}}}
+	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, words: limiter{}, manager: manager{units: map[string]*unit{}}, missed: map[string]bool{}}
 	if o.Root == "" {
 		return c, nil
 	}
@@ -152,6 +153,19 @@ func (c *Checker) fact(source evidence.Source, at time.Time, where, name, text s
 	c.options.Tell(record.Entry{Fact: &evidence.Fact{
 		Kind: evidence.Host, Source: source, About: c.options.Node, At: at.UTC(), Where: where, Name: name, Text: line(text), Value: value,
 	}})
+}
+
+// missing tells once that something cannot be looked at.
+func (c *Checker) missing(what, why string) {
+	c.mu.Lock()
+	before := c.missed[what+why] || len(c.missed) >= mostFiles
+	if !before {
+		c.missed[what+why] = true
+	}
+	c.mu.Unlock()
+	if !before {
+		c.gap(record.Gap{What: what, From: c.options.Now(), Why: line(why)})
+	}
 }
 
 // gap tells of something that was not seen.

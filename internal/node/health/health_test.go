@@ -135,6 +135,18 @@ func TestKubeletGoesAndComes(t *testing.T) {
 	}
 }
 
+// TestAKubeletThatNeverAnswered may be one that the agent cannot reach.
+func TestAKubeletThatNeverAnswered(t *testing.T) {
+	w := newWorld(t)
+	c := w.checker(Options{Healthz: "http://127.0.0.1:1/healthz"})
+	for range 3 {
+		c.check(t.Context())
+	}
+	if diff := cmp.Diff("gap kubelet 0 : the kubelet has never answered at http://127.0.0.1:1/healthz, which only the host's network reaches: connection refused", w.texts()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestClock(t *testing.T) {
 	w := newWorld(t)
 	offset, known := time.Duration(0), false

@@ -33,6 +33,7 @@ func newClient() *http.Client {
 
 // A kubelet is what is known of whether it answers.
 type kubelet struct {
+	known bool // it has answered, well or not: before that it may be the agent that cannot reach it
 	down  bool // and that was told
 	slow  bool // and that was told
 	fails int
@@ -45,11 +46,16 @@ type kubelet struct {
 // that starts anew needs a moment.
 func (c *Checker) checkKubelet(ctx context.Context) (next time.Duration) {
 	began := c.options.Now()
-	why := c.ask(ctx)
+	why, answered := c.ask(ctx)
 	if ctx.Err() != nil {
 		return 0
 	}
 	k, took := &c.kubelet, c.options.Now().Sub(began)
+	k.known = k.known || answered
+	if !k.known {
+		c.missing("kubelet", "the kubelet has never answered at "+c.options.Healthz+", which only the host's network reaches: "+why)
+		return 0
+	}
 	if why != "" {
 		if k.fails++; k.fails == 1 {
 			k.since, k.first = began, why
@@ -87,25 +93,25 @@ func (c *Checker) latency(at time.Time, took time.Duration) {
 	c.fact(evidence.FromKubelet, at, "healthz", name, fmt.Sprintf("/healthz: answered after %s", took.Round(time.Millisecond)), took.Seconds())
 }
 
-// ask says why the kubelet is not well; "" when it is.
-func (c *Checker) ask(ctx context.Context) string {
+// ask says why the kubelet is not well, "" when it is, and whether anybody answered.
+func (c *Checker) ask(ctx context.Context) (why string, answered bool) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.options.Healthz, http.NoBody)
 	if err != nil {
-		return err.Error()
+		return err.Error(), false
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
 		for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
 			err = inner // the words of the system: "connection refused"
 		}
-		return err.Error()
+		return err.Error(), false
 	}
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode == http.StatusOK {
-		return ""
+		return "", true
 	}
-	return fmt.Sprintf("status %d: %s", response.StatusCode, failed(string(body)))
+	return fmt.Sprintf("status %d: %s", response.StatusCode, failed(string(body))), true
 }
 
 // failed keeps the checks that failed of an answer ("[-]syncloop failed: reason withheld", apiserver pkg/server/healthz).

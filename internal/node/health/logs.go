@@ -30,6 +30,7 @@ type follower struct {
 	file *os.File
 	at   int64
 	part []byte // of a line
+	why  error  // it cannot be opened
 	seen bool   // the first look has been: what was there before it is not read
 }
 
@@ -48,6 +49,9 @@ func (c *Checker) follow(context.Context) time.Duration {
 	}
 	for _, f := range c.logs {
 		text, skipped := f.more(c.root)
+		if f.file == nil && f.why != nil {
+			c.missing("node-log", f.why.Error())
+		}
 		if skipped > 0 {
 			c.gap(record.Gap{What: "node-log", To: now, Count: skipped, Unit: "bytes", Why: f.name + " grew faster than it could be read"})
 		}
@@ -84,14 +88,16 @@ func (f *follower) more(root *os.Root) (text []byte, skipped int64) {
 func (f *follower) open(root *os.Root) {
 	file, err := root.OpenFile(f.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
+		f.why = err
 		return
 	}
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
+		f.why = fmt.Errorf("read %s: %w", f.name, errKind)
 		_ = file.Close()
 		return
 	}
-	f.file, f.at, f.part = file, 0, nil
+	f.file, f.at, f.part, f.why = file, 0, nil, nil
 	if !f.seen {
 		f.at = info.Size()
 	}

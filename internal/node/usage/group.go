@@ -105,7 +105,7 @@ func (r *Reader) sample(g *group, now time.Time) {
 		return
 	}
 	took := clip32(uint64(max(now.Sub(g.beforeAt).Milliseconds(), 0)))
-	g.ring.add(pointOf(clip32(uint64(max(now.Sub(r.epoch).Milliseconds(), 0))), took, &read, &g.before))
+	g.ring.add(pointOf(clip32(uint64(max(now.Sub(r.epoch)/tenth, 0))), took, &read, &g.before))
 	g.before, g.beforeAt, g.counted = read, now, now
 	r.tellKills(g, now)
 }
@@ -188,6 +188,9 @@ func (r *Reader) end(g *group, now time.Time) {
 	g.ended = now
 	r.settle(g, now)
 	r.place(g)
+	if !g.placed && g.resting {
+		return
+	}
 	if !g.placed {
 		r.late = append(r.late, g)
 		return

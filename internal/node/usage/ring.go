@@ -29,7 +29,7 @@ type Sample struct {
 }
 
 // A point is a Sample as it is kept: 68 bytes, which for 110 containers and ten minutes is less than 1 MiB. Memory is in KiB,
-// time in milliseconds since the reader began.
+// at in tenths of a second since the reader began, which lasts for thirteen years, and took in milliseconds.
 type point struct {
 	at, took                                      uint32
 	memory, working, anon, file, slab, sock, swap uint32
@@ -94,7 +94,7 @@ func clip16(n uint64) uint16 { return uint16(min(n, math.MaxUint16)) }
 func (p *point) sample(epoch time.Time) Sample {
 	bytes := func(kib uint32) uint64 { return uint64(kib) << 10 }
 	return Sample{
-		At: epoch.Add(time.Duration(p.at) * time.Millisecond), Took: time.Duration(p.took) * time.Millisecond,
+		At: moment(epoch, p.at), Took: time.Duration(p.took) * time.Millisecond,
 		Memory: bytes(p.memory), WorkingSet: bytes(p.working), Anon: bytes(p.anon), File: bytes(p.file),
 		Slab: bytes(p.slab), Sock: bytes(p.sock), Swap: bytes(p.swap),
 		CPU: time.Duration(p.cpu) * time.Microsecond, Periods: int(p.periods), Throttled: int(p.throttled),
@@ -102,5 +102,11 @@ func (p *point) sample(epoch time.Time) Sample {
 		PSICPU: percent(p.psiCPU), PSIMemory: percent(p.psiMemory), PSIIO: percent(p.psiIO),
 	}
 }
+
+// tenth is the unit of the time of a point.
+const tenth = 100 * time.Millisecond
+
+// moment is when a point was.
+func moment(epoch time.Time, at uint32) time.Time { return epoch.Add(time.Duration(at) * tenth) }
 
 func percent(hundredths uint16) float64 { return float64(hundredths) / 100 }

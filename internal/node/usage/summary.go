@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	fewPoints  = 6                 // from which a rate of growth means something
-	fewPeriods = 20                // of a tenth of a second, in which a container that has just begun is throttled or not
-	lastMinute = uint32(60 * 1000) // milliseconds
+	fewPoints  = 6  // from which a rate of growth means something
+	fewPeriods = 20 // of a tenth of a second, in which a container that has just begun is throttled or not
+	lastMinute = uint32(time.Minute / tenth)
 )
 
 // summary is what the last minutes of a run say about it. A number that says nothing is left out, but for the kills: that
@@ -59,7 +59,7 @@ func (s *summing) span() string {
 		}
 		last = p.at
 	})
-	return fmt.Sprintf("in %d samples of the last %s", n, (time.Duration(last-first) * time.Millisecond).Round(time.Second))
+	return fmt.Sprintf("in %d samples of the last %s", n, (time.Duration(last-first) * tenth).Round(time.Second))
 }
 
 func (s *summing) memory(last *point) {
@@ -72,7 +72,7 @@ func (s *summing) memory(last *point) {
 	s.add("memory.last", "memory.current", float64(r.current), fmt.Sprintf(
 		"memory.current %d%s (anon %d, file %d, slab %d, sock %d, swap %d)", r.current, of, r.anon, r.file, r.slab, r.sock, r.swap))
 	s.add("usage.memory", "memory.stat", float64(r.workingSet), fmt.Sprintf("workingSetBytes %d at %s", r.workingSet,
-		s.epoch.Add(time.Duration(last.at)*time.Millisecond).UTC().Format(time.RFC3339Nano)))
+		moment(s.epoch, last.at).UTC().Format(time.RFC3339Nano)))
 	if slope, ok := s.growth(); ok {
 		s.add("memory.growth", "memory.stat", slope, fmt.Sprintf("working set %+.0f bytes a second %s", slope, s.span()))
 	}
@@ -83,7 +83,7 @@ func (s *summing) growth() (float64, bool) {
 	var n, sx, sy, sxx, sxy float64
 	base := s.g.ring.last().at
 	s.g.ring.all(func(p *point) {
-		x, y := (float64(p.at)-float64(base))/1000, float64(p.working)*1024
+		x, y := (float64(p.at)-float64(base))*tenth.Seconds(), float64(p.working)*1024
 		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
 	})
 	spread := n*sxx - sx*sx

@@ -106,14 +106,16 @@ func New(o Options) (*Reader, error) {
 
 // Run samples until the context ends.
 func (r *Reader) Run(ctx context.Context) error {
-	w, err := newWatch()
-	if err != nil {
-		return fmt.Errorf("watch the control groups: %w", err)
-	}
-	r.watch = w
 	defer r.close()
 	events := make(chan []event, 4)
-	go w.read(ctx, events)
+	if w, err := newWatch(); err == nil {
+		r.watch = w
+		go w.read(ctx, events)
+	} else {
+		r.options.Tell(record.Entry{Gap: &record.Gap{
+			About: r.options.Node, What: "usage", From: r.options.Now(), Unit: "runs", Why: "runs shorter than a sample are missed: " + err.Error(),
+		}})
+	}
 	timer := time.NewTicker(beat)
 	defer timer.Stop()
 	r.tick(r.options.Now())
@@ -165,6 +167,28 @@ func (r *Reader) tick(now time.Time) {
 	if r.machine != nil {
 		r.machine.tick(now, r.consumers)
 	}
+}
+
+// Counts are what the reader has, and what it could not have.
+type Counts struct {
+	Groups  int   // control groups of containers that are sampled
+	Resting int   // those of nobody that is known, as of sandboxes
+	Lost    int64 // that were too many, or ended before anybody told whose they were
+}
+
+// Counts returns how it stands.
+func (r *Reader) Counts() Counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := Counts{Lost: r.lost}
+	for _, g := range r.groups {
+		if g.resting {
+			n.Resting++
+		} else {
+			n.Groups++
+		}
+	}
+	return n
 }
 
 // tell tells a fact about a run or a pod.
