@@ -37,6 +37,7 @@ const (
 	collectAt    = 50 // percent of growth; Go's own default is 100
 	mostThreads  = 2  // that run Go at a time: each has caches of its own, and a large node would have many
 	saveRunsEach = 5 * time.Minute
+	releaseAfter = 20 * time.Second // by then each feature has begun
 )
 
 // Main is the program: it returns the exit status.
@@ -116,7 +117,9 @@ func (a *agent) work(ctx context.Context) error {
 			group.Go(func() { a.features.keep(ctx, f) })
 		}
 	}
+	releasing := time.AfterFunc(releaseAfter, release)
 	err = a.server.Serve(ctx, listener)
+	releasing.Stop()
 	stop()
 	group.Wait()
 	return err

@@ -113,6 +113,26 @@ func TestFeatures(t *testing.T) {
 	})
 }
 
+// TestRelease: the program runs on without its pages, and has fewer.
+func TestRelease(t *testing.T) {
+	resident := func() (kib int) {
+		data, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(data), "RssFile:")
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			t.Fatal(err)
+		}
+		return kib
+	}
+	before := resident()
+	release()
+	if after := resident(); after >= before {
+		t.Errorf("%d KiB of the program's pages before, %d after", before, after)
+	}
+}
+
 func TestState(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	if err != nil {
