@@ -144,9 +144,12 @@ func (c *cluster) ready(certificate string) {
 // ask sends a request as whoever has a token; status 0: it was not answered.
 func (c *cluster) ask(method, path, token string, body any) (int, []byte) {
 	c.t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		c.t.Fatal(err)
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader(data))
 	if err != nil {
