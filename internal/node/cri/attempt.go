@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -36,25 +34,31 @@ const (
 	noteRestarts   = "io.kubernetes.container.restartCount"
 )
 
+// States of containers, in the numbers of CRI.
+const (
+	created uint64 = iota
+	running
+	exited
+)
+
 // A sighting is what a list says of a container.
 type sighting struct {
 	id, sandbox, uid string
 	of               evidence.Ref
-	state            runtimeapi.ContainerState
+	state            uint64
 	created          time.Time
 	image, digest    string
 }
 
 // sight reads an element of a list. It is not ok for a container that the kubelet did not make.
-func sight(c *runtimeapi.Container) (s sighting, ok bool) {
+func sight(c container) (s sighting, ok bool) {
 	s = sighting{
-		id: cut(c.GetId(), maxName), sandbox: cut(c.GetPodSandboxId(), maxName), state: c.GetState(), created: at(c.GetCreatedAt()),
-		image: imageOf(c.GetImage()), digest: cut(cmp.Or(c.GetImageRef(), c.GetImageId()), maxName),
+		id: cut(c.id, maxName), sandbox: cut(c.sandbox, maxName), state: c.state, created: at(c.created), image: cut(c.image, maxName), digest: cut(c.ref, maxName),
 	}
-	s.uid, s.of, ok = owner(c.GetLabels())
-	container := cut(c.GetLabels()[labelContainer], maxName)
-	s.of = s.of.InContainer(container).InAttempt(attemptOf(c.GetAnnotations(), c.GetMetadata().GetAttempt()))
-	return s, ok && container != "" && s.id != ""
+	s.uid, s.of, ok = owner(c.labels)
+	name := cut(c.labels[labelContainer], maxName)
+	s.of = s.of.InContainer(name).InAttempt(attemptOf(c.labels[noteRestarts], c.attempt))
+	return s, ok && name != "" && s.id != ""
 }
 
 // owner reads whose a container or sandbox is.
@@ -66,8 +70,8 @@ func owner(labels map[string]string) (uid string, pod evidence.Ref, ok bool) {
 
 // attemptOf returns the number of a run, which is the restart count that the kubelet gave it: as an annotation, and as the
 // attempt of the container's metadata, which are the same unless somebody else made it.
-func attemptOf(notes map[string]string, attempt uint32) int {
-	if n, err := strconv.ParseUint(notes[noteRestarts], 10, 31); err == nil {
+func attemptOf(note string, attempt uint32) int {
+	if n, err := strconv.ParseUint(note, 10, 31); err == nil {
 		return int(n)
 	}
 	return int(min(attempt, math.MaxInt32))
@@ -81,27 +85,18 @@ func (s sighting) run(runtime string) record.Run {
 }
 
 // fill adds what the status says.
-func fill(run record.Run, st *runtimeapi.ContainerStatus) record.Run {
-	run.State = stateOf(st.GetState())
-	if t := at(st.GetCreatedAt()); !t.IsZero() {
+func fill(run record.Run, c condition) record.Run {
+	run.State = stateOf(c.state)
+	if t := at(c.created); !t.IsZero() {
 		run.Created = t
 	}
-	run.Started, run.Finished = at(st.GetStartedAt()), at(st.GetFinishedAt())
-	run.ExitCode = int(st.GetExitCode())
-	run.Reason, run.Message = cut(st.GetReason(), maxName), cut(st.GetMessage(), maxText)
-	run.Image = cmp.Or(imageOf(st.GetImage()), run.Image)
-	run.Digest = cmp.Or(cut(st.GetImageRef(), maxName), cut(st.GetImageId(), maxName), run.Digest)
+	run.Started, run.Finished, run.ExitCode = at(c.started), at(c.finished), int(c.exitCode)
+	run.Reason, run.Message = cut(c.reason, maxName), cut(c.message, maxText)
+	run.Image, run.Digest = cmp.Or(cut(c.image, maxName), run.Image), cmp.Or(cut(c.ref, maxName), run.Digest)
 	if len(run.Mounts) == 0 {
-		for _, m := range st.GetMounts()[:min(len(st.GetMounts()), maxMounts)] {
-			run.Mounts = append(run.Mounts, mount(m.GetHostPath(), m.GetContainerPath(), m.GetReadonly()))
-		}
+		run.Mounts = c.mounts
 	}
 	return run
-}
-
-// imageOf is what was asked for: the kubelet asks the runtime for an id, and says besides what the pod's spec says.
-func imageOf(i *runtimeapi.ImageSpec) string {
-	return cut(cmp.Or(i.GetUserSpecifiedImage(), i.GetImage()), maxName)
 }
 
 func mount(from, to string, readonly bool) string {
@@ -131,8 +126,7 @@ type verbose struct {
 
 // detail adds the command, and the mounts if the status had none, from the verbose information. What cannot be read leaves
 // the run as it was.
-func detail(run record.Run, info map[string]string) record.Run {
-	text := info["info"]
+func detail(run record.Run, text string) record.Run {
 	var v verbose
 	if text == "" || len(text) > maxInfo || json.Unmarshal([]byte(text), &v) != nil {
 		return run
@@ -170,13 +164,13 @@ func command(args []string) []string {
 	return kept
 }
 
-func stateOf(s runtimeapi.ContainerState) string {
+func stateOf(s uint64) string {
 	switch s {
-	case runtimeapi.ContainerState_CONTAINER_CREATED:
+	case created:
 		return record.Created
-	case runtimeapi.ContainerState_CONTAINER_RUNNING:
+	case running:
 		return record.Running
-	case runtimeapi.ContainerState_CONTAINER_EXITED:
+	case exited:
 		return record.Exited
 	}
 	return record.Unknown

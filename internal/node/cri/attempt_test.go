@@ -9,15 +9,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/proto"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
 func TestAttemptOf(t *testing.T) {
 	for note, want := range map[string]int{"": 9, "3": 3, "-1": 9, "x": 9, "99999999999": 9, "2147483647": 2147483647} {
-		if got := attemptOf(map[string]string{noteRestarts: note}, 9); got != want {
+		if got := attemptOf(note, 9); got != want {
 			t.Errorf("annotation %q gives %d, want %d", note, got, want)
 		}
 	}
@@ -33,7 +30,7 @@ func TestDetail(t *testing.T) {
 		"wrong":   {`{"runtimeSpec":{"process":{"args":"x"}}}`, " [] []"},
 		"huge":    {`{"runtimeSpec":{"process":{"args":["` + strings.Repeat("x", maxInfo) + `"]}}}`, " [] []"},
 	} {
-		run := detail(record.Run{}, map[string]string{"info": c.info})
+		run := detail(record.Run{}, c.info)
 		if got := fmt.Sprint(run.Sandbox, " ", run.Command, " ", run.Mounts); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -47,7 +44,7 @@ func TestDetail(t *testing.T) {
 func FuzzDetail(f *testing.F) {
 	f.Add(`{"sandboxID":"s1","runtimeSpec":{"process":{"args":["/app","-v"],"env":["A=hunter2"]},"mounts":[{"destination":"/d","type":"bind","source":"/s","options":["ro"]}]}}`)
 	f.Fuzz(func(t *testing.T, info string) {
-		run := detail(record.Run{}, map[string]string{"info": info})
+		run := detail(record.Run{}, info)
 		if len(run.Mounts) > maxMounts || len(run.Command) > maxArgs+1 || len(strings.Join(run.Command, "")) > maxCommand+64 {
 			t.Errorf("%d mounts, %d words", len(run.Mounts), len(run.Command))
 		}
@@ -61,13 +58,12 @@ func FuzzDetail(f *testing.F) {
 
 func FuzzSight(f *testing.F) {
 	f.Add("uid", "web", "shop", "app", "3", uint32(3), "id")
-	f.Fuzz(func(t *testing.T, uid, pod, namespace, container, note string, attempt uint32, id string) {
-		s, ok := sight(&runtimeapi.Container{
-			Id: id, Labels: map[string]string{labelUID: uid, labelPod: pod, labelNamespace: namespace, labelContainer: container},
-			Annotations: map[string]string{noteRestarts: note}, Metadata: &runtimeapi.ContainerMetadata{Attempt: attempt},
-		})
-		if ok != (uid != "" && pod != "" && namespace != "" && container != "" && id != "") {
-			t.Errorf("%q is ok: %v", []string{uid, pod, namespace, container, id}, ok)
+	f.Fuzz(func(t *testing.T, uid, pod, namespace, name, note string, attempt uint32, id string) {
+		s, ok := sight(container{id: id, attempt: attempt, labels: map[string]string{
+			labelUID: uid, labelPod: pod, labelNamespace: namespace, labelContainer: name, noteRestarts: note,
+		}})
+		if ok != (uid != "" && pod != "" && namespace != "" && name != "" && id != "") {
+			t.Errorf("%q is ok: %v", []string{uid, pod, namespace, name, id}, ok)
 		}
 		for _, text := range []string{s.uid, s.of.Name, s.of.Namespace, s.of.Container, s.id} {
 			if len(text) > maxName+3 || !utf8.ValidString(text) {
@@ -76,36 +72,6 @@ func FuzzSight(f *testing.F) {
 		}
 		if s.of.Attempt < 0 {
 			t.Errorf("attempt %d", s.of.Attempt)
-		}
-	})
-}
-
-// FuzzItems reads lists that are no lists, and compares what it finds with what protocol buffers make of them.
-func FuzzItems(f *testing.F) {
-	seed, err := proto.Marshal(&runtimeapi.ListContainersResponse{Containers: []*runtimeapi.Container{
-		{Id: "a", State: runtimeapi.ContainerState_CONTAINER_EXITED, Labels: map[string]string{"x": "y"}}, {Id: "b"},
-	}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(seed)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var got []string
-		r := raw{data: data}
-		err := r.items(fieldContainerState, func(id []byte, state uint64, _ []byte) error {
-			got = append(got, fmt.Sprint(string(id), int32(state)))
-			return nil
-		})
-		var list runtimeapi.ListContainersResponse
-		if proto.Unmarshal(data, &list) != nil {
-			return
-		}
-		var want []string
-		for _, c := range list.GetContainers() {
-			want = append(want, fmt.Sprint(c.GetId(), int32(c.GetState())))
-		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("found %q (%v), want %q", got, err, want)
 		}
 	})
 }

@@ -8,11 +8,6 @@ import (
 	"path"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -81,27 +76,27 @@ func (r *Reader) Latencies() []Latency {
 }
 
 // call asks the runtime one thing, within the time limit, and tells what its way of answering says of it. The id is that of
-// the container that is asked about, if it is one.
-func (r *Reader) call(ctx context.Context, method, id string, in proto.Message, out any) error {
+// the container that is asked about, if it is one. The answer is good until the next call.
+func (r *Reader) call(ctx context.Context, method, id string, request []byte) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	began := time.Now()
-	err := r.conn.Invoke(limited, method, in, out, grpc.ForceCodecV2(codec{}))
+	answer, err := r.client.invoke(limited, method, request)
 	took := time.Since(began)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	r.calls.observe(path.Base(method), took, err != nil)
-	r.judge(path.Join("cri", path.Base(method), id), began, took, err)
-	return err
+	r.calls.observe(method, took, err != nil)
+	r.judge(path.Join("cri", method, id), began, took, err)
+	return answer, err
 }
 
 // judge tells what the time of an answer says of the runtime.
 func (r *Reader) judge(where string, began time.Time, took time.Duration, err error) {
 	since, hung := r.hung[where]
-	switch code := status.Code(err); {
-	case code == codes.Unavailable: // the link tells
-	case code == codes.DeadlineExceeded:
+	switch code := codeOf(err); {
+	case code == unavailable: // the link tells
+	case code == deadlineExceeded:
 		if hung || len(r.hung) >= maxHung {
 			return
 		}

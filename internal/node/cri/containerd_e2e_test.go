@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/kubeinquest/inquest/internal/record"
@@ -107,7 +109,7 @@ func (m *machine) up() {
 	if err := m.cmd.Start(); err != nil {
 		m.tb.Fatal(err)
 	}
-	conn, err := connect((&link{}).option(m.socket()))
+	conn, err := grpc.NewClient("unix://"+m.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		m.tb.Fatal(err)
 	}

@@ -7,10 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 const (
@@ -22,7 +18,7 @@ const (
 )
 
 // hints are ends of containers that only an event told of, because the container was removed at once.
-type hints map[string]*runtimeapi.ContainerStatus
+type hints map[string]condition
 
 // events gathers which pods to look at.
 type events struct {
@@ -30,22 +26,20 @@ type events struct {
 	wake  chan struct{} // holds one
 	pods  map[string]bool
 	all   bool
-	ended []*runtimeapi.ContainerStatus
+	ended []condition
 }
 
 // add notes an event. It never waits: the runtime waits for whoever reads its events.
-func (e *events) add(event *runtimeapi.ContainerEventResponse) {
+func (e *events) add(what event) {
 	e.mu.Lock()
-	switch uid := event.GetPodSandboxStatus().GetMetadata().GetUid(); {
-	case uid == "" || len(e.pods) >= mostPods:
+	switch {
+	case what.uid == "" || len(e.pods) >= mostPods:
 		e.all = true
 	default:
-		e.pods[uid] = true
+		e.pods[what.uid] = true
 	}
-	for _, st := range event.GetContainersStatuses() {
-		if st.GetState() == runtimeapi.ContainerState_CONTAINER_EXITED && len(e.ended) < mostHints {
-			e.ended = append(e.ended, st)
-		}
+	if len(e.ended) < mostHints {
+		e.ended = append(e.ended, what.ended...)
 	}
 	e.mu.Unlock()
 	e.ring()
@@ -81,7 +75,7 @@ func (e *events) take(h *hints) (pods []string, all bool) {
 	}
 	for _, st := range e.ended {
 		if len(*h) < mostHints {
-			(*h)[st.GetId()] = st
+			(*h)[st.id] = st
 		}
 	}
 	e.ended = nil
@@ -97,7 +91,7 @@ func (r *Reader) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		got, err := r.stream(ctx)
 		switch {
-		case status.Code(err) == codes.Unimplemented:
+		case codeOf(err) == unimplemented:
 			rest = noEvents
 		case got:
 			rest = eventRest
@@ -115,36 +109,36 @@ func (r *Reader) listen(ctx context.Context) {
 func (r *Reader) stream(ctx context.Context) (got bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	client := runtimeapi.NewRuntimeServiceClient(r.conn)
-	v, err := client.Version(ctx, &runtimeapi.VersionRequest{})
+	own := client{transport: r.client.transport}
+	answer, err := own.invoke(ctx, "Version", nil)
 	if err != nil {
 		return false, err
 	}
-	if !hasEvents(v) {
-		return false, status.Error(codes.Unimplemented, "events are for one reader")
-	}
-	s, err := client.GetContainerEvents(ctx, &runtimeapi.GetEventsRequest{})
+	name, version, err := readVersion(answer)
 	if err != nil {
 		return false, err
 	}
-	r.events.everything()
-	for {
-		event, err := s.Recv()
-		if err != nil {
-			r.events.everything()
-			return got, err
-		}
+	if !hasEvents(name, version) {
+		return false, &statusError{unimplemented, "events are for one reader"}
+	}
+	defer r.events.everything()
+	err = own.stream(ctx, "GetContainerEvents", func(data []byte) {
 		got = true
 		r.counts.add(func(c *Counts) { c.Events++ })
-		r.events.add(event)
-	}
+		what, err := readEvent(data)
+		if err != nil {
+			what = event{} // something happened
+		}
+		r.events.add(what)
+	})
+	return got, err
 }
 
 // hasEvents tells whether events may be asked for. Up to 1.7 containerd gives each event to one reader only, so that this one
 // would take them from a kubelet that uses them (containerd issue 7318).
-func hasEvents(v *runtimeapi.VersionResponse) bool {
-	version := strings.TrimPrefix(v.GetRuntimeVersion(), "v")
-	return v.GetRuntimeName() != "containerd" || !strings.HasPrefix(version, "1.") && !strings.HasPrefix(version, "0.")
+func hasEvents(name, version string) bool {
+	version = strings.TrimPrefix(version, "v")
+	return name != "containerd" || !strings.HasPrefix(version, "1.") && !strings.HasPrefix(version, "0.")
 }
 
 // Counts are what a Reader did and could not do.

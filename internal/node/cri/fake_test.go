@@ -350,7 +350,7 @@ func (b *bench) serve(r *Reader) {
 	ctx, stop := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)
 	b.reader, b.stop, b.ended = r, stop, ended
-	go func() { ended <- r.follow(ctx, grpc.WithContextDialer(r.link.watch(b.fake.dial))) }()
+	go func() { ended <- r.follow(ctx, r.link.watch(b.fake.dial)) }()
 	b.wait(100 * time.Millisecond)
 }
 

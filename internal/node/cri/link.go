@@ -9,24 +9,12 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
-)
-
-const (
-	// maxMessage is what the kubelet takes in one message (k8s.io/cri-client pkg/utils.go).
-	maxMessage = 16 << 20
-	// window is how much of a stream may be on its way. containerd 2 hands an event to one subscriber after the other and waits
-	// for each (internal/eventq), so a reader that is kept from the processor for a while must not make it wait.
-	window = 4 << 20
 )
 
 // refused is the number of the connection that was not made.
 const refused = -1
 
-// A link watches the connection to a socket: gRPC makes it anew by itself and does not say when it was lost.
+// A link watches the connection to a socket: it is made anew by itself, and nobody says when it was lost.
 type link struct {
 	mu    sync.Mutex
 	dials int       // connections so far
@@ -36,33 +24,19 @@ type link struct {
 	deny  bool // the socket may not be opened
 }
 
-// connect makes a client that connects at its first call.
-func connect(dial grpc.DialOption) (*grpc.ClientConn, error) {
-	retry := backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
-	return grpc.NewClient("passthrough:///runtime", dial,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithAuthority("localhost"),
-		grpc.WithNoProxy(),
-		grpc.WithDisableServiceConfig(),
-		grpc.WithDisableRetry(),
-		grpc.WithIdleTimeout(0),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: 20 * time.Second}),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(2*window),
-		grpc.WithReadBufferSize(16<<10), grpc.WithWriteBufferSize(4<<10),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
-	)
-}
+// A dialer connects, whatever it is asked to connect to.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// option connects to a socket.
-func (l *link) option(socket string) grpc.DialOption {
-	return grpc.WithContextDialer(l.watch(func(ctx context.Context) (net.Conn, error) {
+// to connects to a socket.
+func (l *link) to(socket string) dialer {
+	return l.watch(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}))
+	})
 }
 
 // watch wraps a dial so that its connections are known.
-func (l *link) watch(dial func(context.Context) (net.Conn, error)) func(context.Context, string) (net.Conn, error) {
-	return func(ctx context.Context, _ string) (net.Conn, error) {
+func (l *link) watch(dial func(context.Context) (net.Conn, error)) dialer {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := dial(ctx)
 		if err != nil {
 			l.refuse(err)

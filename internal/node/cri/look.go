@@ -10,10 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -23,21 +19,19 @@ const hangRest = time.Minute
 // look lists the containers, all or those of one pod, and tells what is new. A list is complete, which is what makes the
 // account exact: a run with a lower number that is not in it will not come any more.
 func (r *Reader) look(ctx context.Context, uid string) error {
-	request := &runtimeapi.ListContainersRequest{}
-	if uid != "" {
-		request.Filter = &runtimeapi.ContainerFilter{LabelSelector: map[string]string{labelUID: uid}}
-	}
-	if err := r.call(ctx, runtimeapi.RuntimeService_ListContainers_FullMethodName, "", request, &r.buf); err != nil {
+	answer, err := r.call(ctx, "ListContainers", "", listRequest(labelUID, uid))
+	if err != nil {
 		return err
 	}
 	r.pass++
 	r.counts.add(func(c *Counts) { c.Lists++ })
 	var fresh []sighting
-	err := r.buf.items(fieldContainerState, func(id []byte, state uint64, data []byte) error {
-		if r.same(id, state) {
-			return nil
+	err = each(answer, func(data []byte) error {
+		id, state, err := head(data, containerState)
+		if err != nil || r.same(id, state) {
+			return err
 		}
-		c, err := decode[runtimeapi.Container](data)
+		c, err := readContainer(data)
 		if err != nil {
 			return err
 		}
@@ -71,12 +65,7 @@ func (r *Reader) same(id []byte, state uint64) bool {
 		return false
 	}
 	r.index.here(it, r.pass)
-	return it.pod == nil || it.told == record.Exited || it.told == stateOf(listed(state))
-}
-
-// listed is the state of a list; one that is not known is unknown.
-func listed(state uint64) runtimeapi.ContainerState {
-	return runtimeapi.ContainerState(min(state, uint64(runtimeapi.ContainerState_CONTAINER_UNKNOWN)))
+	return it.pod == nil || it.told == record.Exited || it.told == stateOf(state)
 }
 
 // stranger remembers a container that is not of Kubernetes, so that it is not read again.
@@ -139,7 +128,7 @@ func (r *Reader) goneWith(p *pod) {
 
 // lost is the end of a run whose container was removed before the runtime could be asked about it.
 func (r *Reader) lost(it *item) record.Run {
-	if st := r.hints[it.run.ID]; st != nil {
+	if st, ok := r.hints[it.run.ID]; ok {
 		return fill(it.run, st)
 	}
 	run := it.run
@@ -163,9 +152,9 @@ func (r *Reader) settleAll(ctx context.Context, fresh []sighting, all bool) erro
 		if err := r.settle(ctx, it, s, all); err != nil {
 			failed = s.uid
 			r.o.Log.Debug("status of a container", "container", s.id, "error", err)
-			if code := status.Code(err); ctx.Err() != nil || code == codes.Unavailable {
+			if code := codeOf(err); ctx.Err() != nil || code == unavailable {
 				return err
-			} else if code == codes.DeadlineExceeded {
+			} else if code == deadlineExceeded {
 				it.pod.retry = time.Now().Add(hangRest)
 			}
 		}
@@ -179,14 +168,12 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 		r.index.set(it, s.run(r.version), record.Exited)
 		return nil
 	}
-	if s.state == runtimeapi.ContainerState_CONTAINER_CREATED && !all {
+	if s.state == created && !all {
 		return nil // about to be started, as a rule; if not, the next list of all tells
 	}
-	var answer runtimeapi.ContainerStatusResponse
-	request := &runtimeapi.ContainerStatusRequest{ContainerId: s.id, Verbose: !it.read}
-	err := r.call(ctx, runtimeapi.RuntimeService_ContainerStatus_FullMethodName, s.id, request, &answer)
+	answer, err := r.call(ctx, "ContainerStatus", s.id, statusRequest(s.id, !it.read))
 	switch {
-	case status.Code(err) == codes.NotFound:
+	case codeOf(err) == notFound:
 		if it.told != record.Unknown {
 			r.finish(it, r.lost(it))
 		}
@@ -194,9 +181,13 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 	case err != nil:
 		return err
 	}
-	run := fill(it.run, answer.GetStatus())
+	now, info, err := readStatus(answer)
+	if err != nil {
+		return err
+	}
+	run := fill(it.run, now)
 	if !it.read {
-		run, it.read = detail(run, answer.GetInfo()), true
+		run, it.read = detail(run, info), true
 	}
 	if run.State != it.told {
 		r.finish(it, run)
@@ -208,7 +199,7 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 // no longer remembered.
 func (r *Reader) old(it *item, s sighting) bool {
 	m, known := it.pod.marks[s.of.Container]
-	return known && s.state == runtimeapi.ContainerState_CONTAINER_EXITED && s.of.Attempt <= m.attempt && !s.created.After(m.created)
+	return known && s.state == exited && s.of.Attempt <= m.attempt && !s.created.After(m.created)
 }
 
 // finish tells the state of a run, and before the first time what was missed before it.

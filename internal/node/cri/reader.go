@@ -14,11 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -45,12 +40,11 @@ var sockets = []string{
 // A Reader follows one runtime. What the record holds from before is given to Restore, then Run is called once; Index,
 // Snapshot, Latencies and Counts may be called at any time.
 type Reader struct {
-	o     Options
-	index *Index
-	calls calls
-	link  link
-	conn  *grpc.ClientConn
-	buf   raw // of the newest list
+	o      Options
+	index  *Index
+	calls  calls
+	link   link
+	client *client
 
 	version string // "containerd 2.4.2"; empty: has not been asked
 	linked  int    // the connection that the version is of
@@ -98,7 +92,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	return r.follow(ctx, r.link.option(r.o.Socket))
+	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
 // open finds the socket.
@@ -124,15 +118,11 @@ func (r *Reader) open() error {
 }
 
 // follow connects by dial and looks until ctx ends.
-func (r *Reader) follow(ctx context.Context, dial grpc.DialOption) error {
-	conn, err := connect(dial)
-	if err != nil {
-		return fmt.Errorf("connect to the runtime at %s: %w", r.o.Socket, err)
-	}
-	defer func() { _ = conn.Close() }()
-	r.conn = conn
+func (r *Reader) follow(ctx context.Context, dial dialer) error {
+	r.client = connect(dial)
+	defer r.client.close()
 	switch err := r.greet(ctx); {
-	case status.Code(err) == codes.Unimplemented:
+	case codeOf(err) == unimplemented:
 		return fmt.Errorf("ask the runtime at %s: it does not speak CRI v1, which containerd does from 1.6 and CRI-O from 1.20 on: %w", r.o.Socket, err)
 	case r.link.forbidden():
 		return fmt.Errorf("ask the runtime at %s: %w; run the agent as a user or group that may open the socket", r.o.Socket, err)
@@ -241,13 +231,17 @@ func (r *Reader) greet(ctx context.Context) error {
 	if r.gone.IsZero() && !lost.IsZero() {
 		r.tellGone(lost, why)
 	}
-	var v runtimeapi.VersionResponse
-	if err := r.call(ctx, runtimeapi.RuntimeService_Version_FullMethodName, "", &runtimeapi.VersionRequest{}, &v); err != nil {
+	answer, err := r.call(ctx, "Version", "", nil)
+	if err != nil {
+		return err
+	}
+	name, version, err := readVersion(answer)
+	if err != nil {
 		return err
 	}
 	r.linked = r.link.answered()
 	before := r.version
-	r.version = cut(v.GetRuntimeName()+" "+strings.TrimPrefix(v.GetRuntimeVersion(), "v"), maxName)
+	r.version = cut(name+" "+strings.TrimPrefix(version, "v"), maxName)
 	if before != "" && r.gone.IsZero() {
 		r.tellGone(time.Now(), "the connection was made anew")
 	}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -22,11 +20,16 @@ const (
 
 // lookAtSandboxes lists all sandboxes and notes the pods of which one began or ended.
 func (r *Reader) lookAtSandboxes(ctx context.Context) error {
-	if err := r.call(ctx, runtimeapi.RuntimeService_ListPodSandbox_FullMethodName, "", &runtimeapi.ListPodSandboxRequest{}, &r.buf); err != nil {
+	answer, err := r.call(ctx, "ListPodSandbox", "", nil)
+	if err != nil {
 		return err
 	}
 	pass := r.pass + 1
-	err := r.buf.items(fieldSandboxState, func(id []byte, state uint64, data []byte) error {
+	err = each(answer, func(data []byte) error {
+		id, state, err := head(data, sandboxState)
+		if err != nil {
+			return err
+		}
 		b := r.index.boxes[string(id)]
 		if b == nil {
 			if b = r.newBox(data); b == nil {
@@ -34,7 +37,7 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 			}
 		}
 		b.pass, b.present = pass, true
-		ready := state == uint64(runtimeapi.PodSandboxState_SANDBOX_READY)
+		ready := state == 0 // SANDBOX_READY
 		if !ready && b.ended.IsZero() {
 			b.ended = time.Now().UTC()
 		}
@@ -53,12 +56,12 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 
 // newBox reads a sandbox that was not known. One of no pod is remembered too, so that it is not read again.
 func (r *Reader) newBox(data []byte) *box {
-	s, err := decode[runtimeapi.PodSandbox](data)
-	if err != nil || s.GetId() == "" || len(r.index.boxes) >= mostRuns {
+	s, err := readSandbox(data)
+	if err != nil || s.id == "" || len(r.index.boxes) >= mostRuns {
 		return nil
 	}
-	uid, ref, ok := owner(s.GetLabels())
-	b := &box{id: cut(s.GetId(), maxName), attempt: s.GetMetadata().GetAttempt(), created: at(s.GetCreatedAt())}
+	uid, ref, ok := owner(s.labels)
+	b := &box{id: cut(s.id, maxName), attempt: s.attempt, created: at(s.created)}
 	r.index.mu.Lock()
 	defer r.index.mu.Unlock()
 	if ok {
