@@ -125,10 +125,10 @@ func (f *file) lines(b []byte) (n int) {
 
 // turned tells whether there is something new to read: another file has the name, or the same one was emptied.
 func (f *file) turned() (bool, error) {
-	var st unix.Stat_t
-	old, gone := f.f, unix.Lstat(f.path, &st) != nil
+	old := f.f
+	st, there := named(f.path)
 	switch {
-	case gone: // between two files
+	case !there: // between two files
 		return false, nil
 	case st.Ino != f.inode && !f.leaving:
 		f.leaving = true
@@ -150,4 +150,10 @@ func (f *file) turned() (bool, error) {
 	f.line, f.size = f.line[:0], 0
 	f.r.at.Inode, f.r.at.Offset = f.inode, 0
 	return true, nil
+}
+
+// named looks at what has the name.
+func named(path string) (st unix.Stat_t, there bool) {
+	err := unix.Lstat(path, &st)
+	return st, err == nil
 }

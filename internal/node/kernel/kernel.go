@@ -214,18 +214,10 @@ func (r *Reader) miss(count int64, to time.Time, why string) {
 	}
 	if r.missed.Why == "" {
 		r.gapAt = time.Now()
-		r.missed = record.Gap{About: r.about, What: "kernel", From: r.since(), Unit: "records", Why: why}
+		r.missed = record.Gap{About: r.about, What: "kernel", From: r.clock.at(r.at.Since), Unit: "records", Why: why}
 	}
 	r.missed.Count += count
 	r.missed.To = to
-}
-
-// since returns when the last record was that was read; zero for none.
-func (r *Reader) since() time.Time {
-	if r.at.Since == 0 {
-		return time.Time{}
-	}
-	return r.clock.at(r.at.Since)
 }
 
 // take reads one record, of the time given since boot. Only what the kernel itself wrote counts: a program may write to

@@ -16,11 +16,12 @@ type sort int
 // The sorts, and how many of each are told at once in a minute, and how many of the last when the minute is over.
 const (
 	toFirst  sort = iota // a signal to the first process
+	ending               // SIGKILL to it, which it cannot outlive
 	toOther              // to another one
 	atTheEnd             // the kernel ends what is left after the first process
 )
 
-var atOnce, atLast = [...]int{10, 3, 1}, [...]int{2, 2, 0}
+var atOnce, atLast = [...]int{10, 10, 3, 1}, [...]int{2, 2, 2, 0}
 
 // mostRuns bounds the runs that are counted of one minute.
 const mostRuns = 2048

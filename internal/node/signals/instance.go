@@ -19,7 +19,9 @@ import (
 )
 
 const (
-	instanceName = "inquest-agent"
+	// instancePrefix and the node's name are the name of the instance: where the nodes of a cluster are containers of one machine,
+	// they share its tracefs.
+	instancePrefix = "inquest-agent-"
 	// bufferKiB is the size of the buffer of each processor: more than a thousand records.
 	bufferKiB = 64
 	// renamed finds the processes that a runtime starts in a container: what is process 1 of it, or was executed in it, had
@@ -37,7 +39,8 @@ var filters = map[string]string{
 // An instance is a trace of our own in tracefs.
 type instance struct {
 	fs     *os.Root // tracefs
-	clock  int32    // of the records
+	name   string
+	clock  int32 // of the records
 	pages  paging
 	files  []*os.File // trace_pipe_raw of each processor
 	signal form
@@ -51,7 +54,7 @@ type instance struct {
 const tracefsMagic = 0x74726163
 
 // openInstance makes the instance, and takes away one that was left behind.
-func openInstance(tracefs string) (*instance, error) {
+func openInstance(tracefs, node string) (*instance, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(tracefs, &st); err != nil {
 		return nil, fmt.Errorf("find out who sends signals: %s: %w: mount the host's /sys/kernel/tracing there", tracefs, err)
@@ -63,14 +66,25 @@ func openInstance(tracefs string) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out who sends signals: %w: the agent must be root on the node to trace", err)
 	}
-	i := &instance{fs: root}
+	i := &instance{fs: root, name: nameFor(node)}
 	if err := i.setUp(); err != nil {
 		return nil, errors.Join(err, i.close())
 	}
 	return i, nil
 }
 
-func (i *instance) in(name string) string { return path.Join("instances", instanceName, name) }
+// nameFor makes a name of a directory of a node's, which has nothing in it but what names of nodes have.
+func nameFor(node string) string {
+	const most = 100
+	return instancePrefix + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, node[:min(len(node), most)])
+}
+
+func (i *instance) in(name string) string { return path.Join("instances", i.name, name) }
 
 func (i *instance) setUp() error {
 	if err := i.make(); err != nil {
@@ -101,7 +115,7 @@ func (i *instance) make() error {
 	if errors.Is(err, fs.ErrExist) {
 		i.stale = i.left()
 		if err = i.remove(); errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("the trace %s of tracefs is in use: another agent runs on this node", instanceName)
+			return fmt.Errorf("the trace %s of tracefs is in use: another agent runs on this node", i.name)
 		}
 		if err == nil {
 			err = i.fs.Mkdir(i.in("."), 0o750)

@@ -95,11 +95,10 @@ func (p *proc) look(pid int) *process {
 		x.groups = parseGroups(groups)
 	}
 	if slices.Equal(x.groups, []string{"/"}) { // in version 1, one that is ending is said to be there
-		if stat, err := p.read(pid, "stat"); err == nil {
-			var flags uint64
-			flags, x.begun = parseStat(stat)
-			x.exiting = x.exiting || flags&exitingFlag != 0
-		}
+		stat, err := p.read(pid, "stat")
+		var flags uint64
+		flags, x.begun = parseStat(stat)
+		x.exiting = x.exiting || err != nil || flags&exitingFlag != 0
 	}
 	return x
 }

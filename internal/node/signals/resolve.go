@@ -5,6 +5,7 @@ package signals
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -109,6 +110,9 @@ func (t *Tracer) findTarget(e *event) bool {
 	}
 	if e.to == nil || len(e.to.groups) == 0 {
 		t.counts.Gone++
+		if t.known[e.target] != nil {
+			t.miss(1, "a process that the runtime had just started in a container was gone before it could be looked up")
+		}
 		return false
 	}
 	var ok bool
@@ -196,19 +200,42 @@ func (t *Tracer) place(groups []string) (about evidence.Ref, uid, group string, 
 	return evidence.Ref{}, "", group, false
 }
 
-// isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace, or, where the pod
-// shares one with others, one whose parent is no pod's, which is the runtime's.
+// ofPod tells whether control groups are a pod's, known already or not.
+func (t *Tracer) ofPod(groups []string) bool {
+	_, _, _, ok := t.place(groups)
+	return ok || slices.ContainsFunc(groups, func(g string) bool { return strings.Contains(g, "kubepods") })
+}
+
+// isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace. Where the pod
+// shares one with others it is the one that the runtime started first; what it started later was executed in the container.
 func (t *Tracer) isFirst(x *process) bool {
 	if x.first() {
 		return true
 	}
-	if x.borrows {
+	self := t.known[x.pid]
+	if x.borrows || (self == nil || self.groups == nil) && !t.fromOutside(x) {
 		return false
 	}
-	if k := t.known[x.pid]; k != nil && k.groups != nil {
-		return true
+	begun := t.begun(x)
+	for _, k := range t.known {
+		if k.pid != x.pid && len(k.groups) > 0 && k.groups[0] == x.groups[0] && (k.first() || k.begun != 0 && k.begun < begun) {
+			return false
+		}
 	}
-	return t.fromOutside(x)
+	return true
+}
+
+// begun returns when a process began, in clock ticks since boot; 0 where that is not known.
+func (t *Tracer) begun(x *process) uint64 {
+	if k := t.known[x.pid]; x.begun == 0 && k != nil && k.begun != 0 {
+		return k.begun
+	}
+	if x.begun == 0 {
+		if stat, err := t.proc.read(x.pid, "stat"); err == nil {
+			_, x.begun = parseStat(stat)
+		}
+	}
+	return x.begun
 }
 
 // fromOutside tells whether the parent of a process of a pod is not of the pod: of a pid namespace around its own or, where it has
@@ -238,12 +265,11 @@ func (t *Tracer) learn(pid int, name string) {
 		}
 		return
 	}
-	if _, _, _, ok := t.place(x.groups); !ok || !x.first() && !t.fromOutside(x) {
+	if !t.ofPod(x.groups) || !x.first() && !t.fromOutside(x) {
 		return
 	}
-	if stat, err := t.proc.read(pid, "stat"); err == nil {
-		_, x.begun = parseStat(stat)
-	}
+	delete(t.known, x.pid)
+	x.begun = t.begun(x)
 	x.comm = cmp.Or(name, x.comm)
 	t.known[x.pid] = x
 }
@@ -269,7 +295,7 @@ func (t *Tracer) sweep() {
 		if err != nil {
 			continue
 		}
-		if _, _, _, ok := t.place(parseGroups(b)); ok {
+		if t.ofPod(parseGroups(b)) {
 			t.learn(pid, "")
 		}
 	}

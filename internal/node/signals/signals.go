@@ -96,7 +96,7 @@ func (t *Tracer) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("look processes up: %w", err)
 	}
 	defer t.proc.close()
-	if t.trace, err = openInstance(t.o.Tracefs); err != nil {
+	if t.trace, err = openInstance(t.o.Tracefs, t.o.Node); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.trace.close()) }()
@@ -107,6 +107,10 @@ func (t *Tracer) Run(ctx context.Context) (err error) {
 	if err := t.trace.start(); err != nil {
 		return err
 	}
+	t.o.Tell(record.Entry{Fact: &evidence.Fact{
+		Kind: evidence.Signals, Source: evidence.FromKernel, About: t.about, At: time.Now().UTC(), Where: "trace",
+		Name: "watching-signals", Text: "SIGKILL and SIGTERM are traced",
+	}})
 	return t.follow(ctx)
 }
 

@@ -161,22 +161,22 @@ func TestWhoSentIt(t *testing.T) {
 		"a shell of the node": {event{sender: 61, target: 100, sig: 9},
 			"signal-host" + app + "SIGKILL from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to process 1 of container app (pid 100, app)"},
 		"the service manager's child": {event{sender: 70, target: 100, sig: 15, result: 1},
-			"signal-host" + app + "SIGTERM from pid 70 (cron) of the node, unit cron.service, /opt/cron /opt/script, to process 1 of container app (pid 100, app), which ignores it"},
+			"ignored-signal-host" + app + "SIGTERM from pid 70 (cron) of the node, unit cron.service, /opt/cron /opt/script, to process 1 of container app (pid 100, app), which ignores it"},
 		"the runtime":           {event{sender: 51, target: 100, sig: 15}, "signal-runtime" + app + "SIGTERM from pid 51 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)"},
 		"the runtime's monitor": {event{sender: 130, target: 120, sig: 9, result: 2}, "signal-runtime pod/evil-0[tool]#0: SIGKILL from pid 130 (conmon) of the runtime, unit crio-conmon-" + strings.Repeat("b1", 32) + ".scope, to process 1 of container tool (pid 120, tool), which had got one already"},
 		"a false runtime":       {event{sender: 121, target: 100, sig: 9}, "signal-neighbour" + app + "SIGKILL from pid 121 (runc) of pod shop/evil-0, container tool to process 1 of container app (pid 100, app)"},
 		"another container":     {event{sender: 110, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 110 (side) of container side of the same pod to process 1 of container app (pid 100, app)"},
 		"its own child":         {event{sender: 101, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from pid 101 (worker) of the same container to process 1 of container app (pid 100, app)"},
 		"itself":                {event{sender: 100, target: 100, sig: 15}, "signal-pod" + app + "SIGTERM from itself to process 1 of container app (pid 100, app)"},
-		"a child is killed":     {event{sender: 100, target: 101, sig: 9}, "signal-pod" + app + "SIGKILL from pid 100 (app) of the same container to pid 101 (worker) of container app"},
+		"a child is killed":     {event{sender: 100, target: 101, sig: 9}, "child-signal-pod" + app + "SIGKILL from pid 100 (app) of the same container to pid 101 (worker) of container app"},
 		"a child is ended":      {event{sender: 100, target: 101, sig: 15}, ""},
-		"a child, from outside": {event{sender: 61, target: 101, sig: 15}, "signal-host" + app + "SIGTERM from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to pid 101 (worker) of container app"},
+		"a child, from outside": {event{sender: 61, target: 101, sig: 15}, "child-signal-host" + app + "SIGTERM from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to pid 101 (worker) of container app"},
 		"nobody's":              {event{sender: 61, target: 70, sig: 9}, ""},
 		"gone":                  {event{sender: 61, target: 999, sig: 9}, ""},
 		"a sender that is gone": {event{sender: 999, target: 100, sig: 9}, "signal-unknown" + app + "SIGKILL from pid 999, which was gone before it could be looked up, to process 1 of container app (pid 100, app)"},
 		"the kernel":            {event{sender: 100, target: 100, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel to process 1 of container app (pid 100, app)"},
 		"the kernel, kindly":    {event{sender: 1, target: 100, sig: 15, code: 128}, "signal-kernel" + app + "SIGTERM from the kernel to process 1 of container app (pid 100, app)"},
-		"the end of process 1":  {event{sender: 100, target: 101, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app"},
+		"the end of process 1":  {event{sender: 100, target: 101, sig: 9, code: 128}, "child-signal-kernel" + app + "SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := populate(t)
@@ -221,17 +221,21 @@ func TestEndingProcesses(t *testing.T) {
 	m.signal(&event{at: noon, sender: 140, target: 110, sig: 15})
 	m.gone(t, 101)
 	m.signal(&event{at: noon, sender: 100, target: 101, sig: 9, code: 128, comm: "worker"})
+	m.signal(&event{at: noon, sender: 61, target: 140, sig: 9})
 	m.gone(t, 100)
 	m.signal(&event{at: noon, sender: 100, target: 103, sig: 9, code: 128, comm: "late"})
 	m.settle()
 	want := []string{
 		"signal-host pod/web-0[app]#1: SIGKILL from pid 62 (kill), which had ended, a child of pid 61, of the node, unit session-3.scope, to process 1 of container app (pid 100, app)",
-		"signal-unknown pod/web-0[app]#1: SIGKILL from pid 102 (kill), which was gone before it could be looked up, to pid 101 (worker) of container app",
+		"child-signal-unknown pod/web-0[app]#1: SIGKILL from pid 102 (kill), which was gone before it could be looked up, to pid 101 (worker) of container app",
 		"signal-unknown pod/web-0[side]#0: SIGTERM from pid 140 (sh), which the runtime had executed in a container and which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
-		"signal-kernel pod/web-0[app]#1: SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app",
+		"child-signal-kernel pod/web-0[app]#1: SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app",
 	}
 	if diff := cmp.Diff(want, m.said()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(m.missed) != 1 {
+		t.Errorf("missed are %v", m.missed)
 	}
 	m.sweep()
 	if m.known[100] == nil {
@@ -240,6 +244,27 @@ func TestEndingProcesses(t *testing.T) {
 	m.sweep()
 	if m.known[100] != nil || m.known[110] == nil || m.known[140] != nil {
 		t.Errorf("known are %v", m.known)
+	}
+}
+
+// TestFirstProcess has a pod that shares its pid namespace, and one that has the machine's.
+func TestFirstProcess(t *testing.T) {
+	m := populate(t)
+	m.add(t, "pause", 50, "/kubepods/burstable/pod1", 200, 1)
+	m.add(t, "side", 50, sideGroup, 201, 7)
+	m.add(t, "probe", 50, sideGroup, 202, 8)
+	m.add(t, "child", 201, sideGroup, 203, 9)
+	m.gone(t, 110)
+	m.add(t, "tool", 50, otherGroup, 300)
+	m.add(t, "child", 300, otherGroup, 301)
+	m.gone(t, 120)
+	m.gone(t, 121)
+	m.add(t, "probe", 50, appGroup, 103, 8) // executed beside process 1
+	m.sweep()
+	for pid, want := range map[int]bool{100: true, 101: false, 103: false, 200: true, 201: true, 202: false, 203: false, 300: true, 301: false} {
+		if got := m.isFirst(m.find(pid)); got != want {
+			t.Errorf("%d is first: %t", pid, got)
+		}
 	}
 }
 
@@ -258,16 +283,25 @@ func TestManySignals(t *testing.T) {
 	}
 	m.signal(&event{at: noon, sender: 61, target: 120, sig: 9})
 	got := m.said()
-	if len(got) != atOnce[toOther]+2*atOnce[toFirst] {
+	if len(got) != atOnce[toOther]+2*atOnce[toFirst]+1 || !strings.Contains(got[len(got)-1], "SIGKILL from pid 61 (bash)") {
 		t.Errorf("%d are told: %q", len(got), got)
 	}
 	m.end()
 	got = m.said()
 	slices.Sort(got)
 	counts := m.Counts()
-	if len(got) != 7 || !strings.Contains(strings.Join(got, "\n"), "SIGKILL from pid 61 (bash) of the node, unit session-3.scope, /opt/bash /opt/script, started by pid 60 (sshd), to process 1 of container tool") || !strings.HasPrefix(got[0], "gap of ") || !strings.Contains(strings.Join(got, "\n"), "(and 8 more before it)") || counts.Signals != 3*mostLookups+20+2*mostSent+1 ||
-		counts.Lost < mostLookups || counts.Told != 29 {
+	said := strings.Join(got, "\n")
+	if len(got) != 7 || !strings.Contains(said, "gap of ") || !strings.Contains(said, "(and 8 more before it)") || counts.Signals != 3*mostLookups+20+2*mostSent+1 ||
+		counts.Lost < mostLookups || counts.Told != 30 {
 		t.Errorf("%+v: %q", counts, got)
+	}
+}
+
+func TestNameOfTheInstance(t *testing.T) {
+	for node, want := range map[string]string{"n1.lab": "inquest-agent-n1.lab", "../x/Y": "inquest-agent-.._x__"} {
+		if got := nameFor(node); got != want {
+			t.Errorf("%q for %q", got, node)
+		}
 	}
 }
 

@@ -19,8 +19,11 @@ import (
 
 const sigKill = int(unix.SIGKILL)
 
-// Names of the facts, which say who sent the signal.
+// Names of the facts, which say who sent the signal. They are about signals to the first process of a container; before the
+// name of one to another process stands "child-", and before that of one that had no effect "ignored-".
 const (
+	child       = "child-"
+	ignored     = "ignored-"
 	byKernel    = "signal-kernel"
 	byRuntime   = "signal-runtime"
 	byPod       = "signal-pod"       // a process of the same pod
@@ -62,6 +65,8 @@ func (t *Tracer) report(e *event) {
 	case e.guessed:
 		t.counts.Gone++
 		return
+	case e.first && e.sig == sigKill && e.result != wasIgnored:
+		sort = ending
 	case e.first:
 	case e.sig == sigKill || name != byPod || e.senderRef.Container != e.about.Container:
 		sort = toOther
@@ -69,14 +74,17 @@ func (t *Tracer) report(e *event) {
 		return // a process ends its own
 	}
 	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
+	if !e.first {
+		name = child + name
+	}
 	switch e.result {
 	case wasIgnored:
-		text += ", which ignores it"
+		name, text = ignored+name, text+", which ignores it"
 	case alreadyPending:
 		text += ", which had got one already"
 	}
 	fact := &evidence.Fact{
-		Kind: evidence.Host, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
+		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
 		Name: name, Value: float64(e.sig), Text: text,
 	}
 	if !t.bounds.add(key{e.uid, e.about, sort}, record.Entry{PodUID: e.uid, Fact: fact}, t.tell) {
@@ -181,7 +189,7 @@ func (t *Tracer) whom(e *event) string {
 	case e.to.first():
 		return fmt.Sprintf("process 1 of %s (pid %d, %s)", in, e.to.pid, comm)
 	case e.first:
-		return fmt.Sprintf("pid %d (%s), which the runtime started in %s", e.to.pid, comm, in)
+		return fmt.Sprintf("the first process of %s (pid %d, %s)", in, e.to.pid, comm)
 	}
 	return fmt.Sprintf("pid %d (%s) of %s", e.to.pid, comm, in)
 }
