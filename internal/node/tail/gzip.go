@@ -96,5 +96,7 @@ func (r *Reader) unpacked(f *file, data []byte) {
 	had := min(max(f.skip-f.pos, 0), int64(len(data)))
 	f.pos += had
 	r.tokens -= had
-	r.take(f, data[had:])
+	if int64(len(data)) > had {
+		r.take(f, data[had:])
+	}
 }

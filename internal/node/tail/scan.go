@@ -340,10 +340,10 @@ func (r *Reader) recognise(d *dir, found []seen) map[ident]bool {
 }
 
 func (r *Reader) renamed(d *dir, f *file, s seen) {
-	if !s.gzipped {
+	f.name = s.logName
+	if !s.gzipped && f.fd >= 0 {
 		d.know(s.suffix)
 	}
-	f.name = s.logName
 	if f.fd >= 0 || s.gzipped == f.gzipped && s.st.Size == f.size && s.st.Mtim == f.changed {
 		return
 	}

@@ -102,6 +102,21 @@ func (s *spool) index() error {
 	return nil
 }
 
+// sweep removes the beginnings of runs that are not there any more.
+func (s *spool) sweep(runs map[Key]*run) error {
+	of := map[string]bool{}
+	for key := range runs {
+		of[key.file()+headEnding] = true
+	}
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), headEnding) && !of[e.Name()] {
+			err = errors.Join(err, s.root.Remove(e.Name()))
+		}
+	}
+	return err
+}
+
 func (k Key) file() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", k.PodUID, k.Container, k.Attempt))
 	return hex.EncodeToString(sum[:16])
@@ -276,7 +291,7 @@ func fingerprint(end []byte) uint64 {
 	sum := fnv.New64a()
 	for _, line := range lines[max(0, len(lines)-20):] {
 		if _, _, rest, ok := criLine(line); ok {
-			line = rest
+			_, line, _ = bytes.Cut(rest, []byte{' '}) // without the tag
 		}
 		for _, word := range bytes.FieldsFunc(line, notInWord) {
 			if !bytes.ContainsAny(word, "0123456789") {

@@ -91,9 +91,11 @@ func (r *Reader) missed() {
 			r.stats.LostRuns++
 			of := podName{s.Namespace, s.Pod, key.PodUID}.run(key.Container, key.Attempt)
 			r.gap(key.PodUID, of, 1, "runs", "the log was removed while the agent did not run")
+			r.closed(r.keepRest(s))
 		}
 	}
 	clear(r.past)
+	r.closed(r.spool.sweep(r.runs))
 	for _, u := range r.runs {
 		lost := 0
 		for _, s := range u.saved {
@@ -108,6 +110,22 @@ func (r *Reader) missed() {
 			r.gap(u.key.PodUID, u.of, int64(lost), "files", "log files were rotated away while the agent did not run")
 		}
 	}
+}
+
+// keepRest keeps the beginning of a run that is gone, where that was written down.
+func (r *Reader) keepRest(s *runState) error {
+	head := r.spool.head(s.Key)
+	if len(head) == 0 {
+		return nil
+	}
+	total := s.Base
+	for _, f := range s.Files {
+		if !f.Done {
+			total += f.Pos
+		}
+	}
+	h := header{Key: s.Key, Namespace: s.Namespace, Pod: s.Pod, At: r.o.Now(), Early: s.Early, Torn: s.Torn, Shed: s.Shed}
+	return r.spool.put(h, content{head: head, total: max(total, int64(len(head)))})
 }
 
 // save writes down what is known, when something is new.
