@@ -101,6 +101,7 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("when it failed: %q, %v", why, f.ready())
 		}
 		<-time.After(time.Minute)
+		synctest.Wait()
 		if why := f.all()[featureKernel]; why != "" || times != 4 {
 			t.Errorf("after a minute and %d times: %q", times, why)
 		}
