@@ -90,7 +90,9 @@ func (c *client) invoke(ctx context.Context, method string, request []byte) ([]b
 	defer response.Body.Close()
 	c.buf, err = message(response.Body, c.buf)
 	if err == nil {
-		_, err = message(response.Body, nil)
+		if _, err = message(response.Body, nil); err == nil {
+			err = errors.New("two answers")
+		}
 	}
 	if err = ended(ctx, response, err); err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
@@ -148,7 +150,7 @@ func broken(ctx context.Context, err error) error {
 func message(from io.Reader, buf []byte) ([]byte, error) {
 	var head [prefix]byte
 	if _, err := io.ReadFull(from, head[:]); err != nil {
-		return buf, err
+		return buf[:0], err
 	}
 	n := int(binary.BigEndian.Uint32(head[1:]))
 	if head[0] != 0 || n > maxMessage {

@@ -148,14 +148,20 @@ func readContainer(data []byte) (container, error) {
 }
 
 // attemptIn reads the attempt of the metadata of a container or sandbox.
-func attemptIn(data []byte, number protowire.Number) (attempt uint32, err error) {
+func attemptIn(data []byte, number protowire.Number) (uint32, error) {
+	f, err := one(data, number)
+	return uint32(f.value), err
+}
+
+// one reads one field of a message.
+func one(data []byte, number protowire.Number) (found field, err error) {
 	err = fields(data, func(f field) error {
 		if f.number == number {
-			attempt = uint32(f.value)
+			found = f
 		}
 		return nil
 	})
-	return attempt, err
+	return found, err
 }
 
 // readImage is what was asked for: the kubelet asks the runtime for an id, and says besides what the pod's spec says.
@@ -308,17 +314,13 @@ func readEvent(data []byte) (event, error) {
 	err := fields(data, func(f field) error {
 		switch f.number {
 		case 4:
-			return fields(f.bytes, func(f field) error {
-				if f.number != 2 {
-					return nil
-				}
-				return fields(f.bytes, func(f field) error {
-					if f.number == 2 {
-						e.uid = f.text()
-					}
-					return nil
-				})
-			})
+			metadata, err := one(f.bytes, 2)
+			if err != nil {
+				return err
+			}
+			uid, err := one(metadata.bytes, 2)
+			e.uid = uid.text()
+			return err
 		case 5:
 			c, err := readCondition(f.bytes)
 			if c.state == exited && len(e.ended) < mostHints {
