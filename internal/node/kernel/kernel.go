@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ type Options struct {
 	// Save, if it is not nil, is given the place up to which everything has been told, within a second of that. What was
 	// held back of a flood of one sort of record, the newest one of a minute, is lost if the program is killed.
 	Save func(Position)
+	// Below is the directory that the node's control groups are in, where the node is itself a container: a kill in a pod's group
+	// elsewhere is another node's, whose kernel it is too.
+	Below string
 	// Place tells whose a control group is. Nil: nobody's.
 	Place func(group string) (about evidence.Ref, podUID string, ok bool)
 	Tell  func(record.Entry)
@@ -179,6 +183,9 @@ func (r *Reader) end() {
 func (r *Reader) tell() bool {
 	facts := r.follower.Records()
 	for _, f := range facts {
+		if r.foreign(f.Group) {
+			continue
+		}
 		e := record.Entry{Fact: &f.Fact}
 		if f.Group != "" {
 			if about, uid, ok := r.o.Place(f.Group); ok {
@@ -188,6 +195,11 @@ func (r *Reader) tell() bool {
 		r.o.Tell(e)
 	}
 	return len(facts) > 0
+}
+
+// foreign tells whether a control group is one of a pod of another node.
+func (r *Reader) foreign(group string) bool {
+	return r.o.Below != "" && strings.Contains(group, "kubepods") && !strings.HasPrefix(group, path.Clean("/"+r.o.Below)+"/")
 }
 
 // settle tells what was missed and saves the place when nothing is being read: once a second, or at once.

@@ -144,6 +144,51 @@ func TestKmsg(t *testing.T) {
 	}
 }
 
+// TestOtherNode has a node that is a container, and a kill on another one of the same machine.
+func TestOtherNode(t *testing.T) {
+	for below, want := range map[string]int{"": 1, "kubepods": 1, "/n2/": 0, "kube": 0} {
+		who := &told{}
+		o := who.options()
+		o.Below = below
+		r, _ := New(o)
+		r.begin(boot, bootClock())
+		for i, text := range []string{kill, killed} {
+			r.take(0, time.Duration(i+1), []byte(text))
+		}
+		r.tell()
+		if got := who.said(); len(got) != want {
+			t.Errorf("below %q: %q", below, got)
+		}
+	}
+}
+
+// TestFloodIsFree reads records that mean nothing: none of them may cost memory.
+func TestFloodIsFree(t *testing.T) {
+	who := &told{}
+	r, _ := New(who.options())
+	r.begin(boot, bootClock())
+	k := &kmsg{r: r, first: true}
+	line := []byte("6,0,624887185,-,caller=T1;IPv4: martian source 10.244.1.7 from 10.244.0.1, on dev eth0\n SUBSYSTEM=net\n")
+	if n := testing.AllocsPerRun(10_000, func() {
+		k.record(line, false)
+		k.first = true
+	}); n > 0 {
+		t.Errorf("%f allocations a record", n)
+	}
+}
+
+// BenchmarkRecord is the cost of one record of a flood that means nothing, without that of reading it.
+func BenchmarkRecord(b *testing.B) {
+	r, _ := New((&told{}).options())
+	r.begin(boot, bootClock())
+	k := &kmsg{r: r, first: true}
+	line := []byte("6,0,624887185,-,caller=T1;IPv4: martian source 10.244.1.7 from 10.244.0.1, on dev eth0\n SUBSYSTEM=net\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		k.record(line, false)
+	}
+}
+
 // TestKmsgGoesOn has a reader that begins again: what it told is told no more, and what went missing meanwhile is counted.
 func TestKmsgGoesOn(t *testing.T) {
 	d := newDevice(t)

@@ -68,7 +68,7 @@ func (t *Tracer) signal(e *event) {
 		return
 	}
 	if len(t.waiting) == 0 {
-		time.AfterFunc(settleTime, func() {
+		t.later(settleTime, func() {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			if !t.ended {

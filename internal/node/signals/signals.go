@@ -3,7 +3,8 @@
 // Package signals tells who sent SIGKILL and SIGTERM to the processes of a node's pods: the kernel, for want of memory or at the
 // end of process 1; the container runtime; a process of the same pod, of another pod, or of the node. It traces the
 // kernel's event signal_generate in an instance of tracefs of its own, filtered to these two signals, and looks sender and
-// target up in /proc.
+// target up in /proc. Two more events say what /proc cannot: mark_victim, that a kill was for want of memory, and task_rename, filtered
+// to what a runtime starts in a container, which process that is before it can end.
 //
 // What is told: every signal to the first process of a container; SIGKILL to any other process of a container, as a
 // supervisor or a pool of workers loses them; SIGTERM to such a one only from outside of the container. All of it is
@@ -41,6 +42,7 @@ type Tracer struct {
 	about evidence.Ref
 	trace *instance
 	proc  *proc
+	later func(time.Duration, func()) // time.AfterFunc
 
 	mu      sync.Mutex // guards what follows: each processor's buffer has a reader of its own
 	known   map[int]*process
@@ -79,6 +81,7 @@ func New(o Options) (*Tracer, error) {
 	}
 	return &Tracer{
 		o: o, about: evidence.RefTo("Node", "", o.Node),
+		later: func(d time.Duration, f func()) { time.AfterFunc(d, f) },
 		known: map[int]*process{}, bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
 	}, nil
 }

@@ -58,6 +58,7 @@ func newMachine(t testing.TB) *machine {
 		t.Fatal(err)
 	}
 	m.Tracer = tracer
+	m.later = func(time.Duration, func()) {} // tests say when
 	if m.proc, err = openProc(m.dir); err != nil {
 		t.Fatal(err)
 	}
