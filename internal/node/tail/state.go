@@ -154,6 +154,11 @@ func (r *Reader) writeState() error {
 
 func (u *run) state() *runState {
 	s := &runState{Key: u.key, Namespace: u.of.Namespace, Pod: u.of.Name, Base: u.base, Early: u.early, Torn: u.torn, Shed: u.shed, Head: u.headKept, Spooled: u.spooled}
+	for _, f := range u.files {
+		if f.gone && f.copied == nil && !f.again { // the next agent will not find it
+			s.Base += f.pos
+		}
+	}
 	for _, f := range u.dir.files {
 		if f.name.attempt == u.key.Attempt && f.copied == nil {
 			s.Files = append(s.Files, f.state())
