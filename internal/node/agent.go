@@ -91,6 +91,7 @@ func Run(ctx context.Context, c Config, getenv func(string) string, log *slog.Lo
 	if err := a.open(); err != nil {
 		return err
 	}
+	defer a.state.root.Close()
 	a.features = newFeatures(c.Node, a.ring.Tell, log)
 	a.server, err = serve.New(serve.Options{
 		Node: c.Node, Listen: c.Listen, Cert: c.Cert, Key: c.Key, API: api, Sources: a.sources(), Log: log,
@@ -153,6 +154,9 @@ func (a *agent) open() error {
 	a.ring, err = ring.Open(ring.Options{
 		Dir: filepath.Join(a.c.StateDir, "record"), Node: a.c.Node, Boot: strings.TrimSpace(string(boot)), Budget: a.c.RecordMiB << 20,
 	})
+	if err != nil {
+		root.Close()
+	}
 	return err
 }
 
