@@ -73,7 +73,7 @@ func connect(d dialer) *client {
 	only := new(http.Protocols)
 	only.SetUnencryptedHTTP2(true)
 	return &client{transport: &http.Transport{
-		DialContext: d, Protocols: only, DisableCompression: true,
+		DialContext: d, Protocols: only, DisableCompression: true, MaxResponseHeaderBytes: 256 << 10,
 		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: window, MaxReceiveBufferPerConnection: 2 * window},
 	}}
 }

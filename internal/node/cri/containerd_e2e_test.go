@@ -282,6 +282,34 @@ func (m *machine) signal(s syscall.Signal) {
 	}
 }
 
+// TestCanaryOnContainerd makes a real sandbox and container, and leaves none.
+func TestCanaryOnContainerd(t *testing.T) {
+	m := startMachine(t)
+	told := &memory{}
+	c, err := NewCanary(CanaryOptions{
+		Socket: m.socket(), Node: "n1", Tell: told.tell, Image: appImage, Command: []string{"/app", "sleep"}, HostNetwork: true, CgroupParent: group + "/canary",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	m.until("the canary is told of", func() bool { return told.has("canary") || told.has("canary-failed") })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	t.Log(told.list[0].Fact.Text)
+	if !told.has("canary") {
+		t.Error("the canary failed")
+	}
+	left, err := m.runtime.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+	if err != nil || len(left.GetItems()) > 0 {
+		t.Errorf("left %v (%v)", left, err)
+	}
+}
+
 // BenchmarkEnd measures how long after the end of a process its entry is there, with events and without. Most of it is the
 // runtime's own: it first removes what is left of the process. What it takes from its event to the entry is this package's.
 func BenchmarkEnd(b *testing.B) {

@@ -23,7 +23,8 @@ type hints map[string]condition
 // events gathers which pods to look at.
 type events struct {
 	mu    sync.Mutex
-	wake  chan struct{} // holds one
+	wake  chan struct{} // holds one: there is something to look at
+	again chan struct{} // holds one: the connection is new
 	pods  map[string]bool
 	all   bool
 	ended []condition
@@ -56,6 +57,14 @@ func (e *events) everything() {
 func (e *events) ring() {
 	select {
 	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// restart notes that the connection is new, so that it may be worth to ask for events again.
+func (e *events) restart() {
+	select {
+	case e.again <- struct{}{}:
 	default:
 	}
 }
@@ -100,6 +109,8 @@ func (r *Reader) listen(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-r.events.again:
+			rest = eventRest
 		case <-time.After(rest):
 		}
 	}

@@ -38,6 +38,7 @@ type fake struct {
 	slow       time.Duration
 	info       string
 	made       int
+	vanish     bool // sandboxes are removed by somebody else
 	asked      map[string]int
 	streams    map[chan *runtimeapi.ContainerEventResponse]bool
 	deaf       bool // has no events
@@ -141,7 +142,7 @@ func (f *fake) ListContainers(ctx context.Context, r *runtimeapi.ListContainersR
 }
 
 // ListPodSandbox answers.
-func (f *fake) ListPodSandbox(ctx context.Context, _ *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
+func (f *fake) ListPodSandbox(ctx context.Context, r *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
 	if err := f.enter(ctx, "ListPodSandbox", ""); err != nil {
 		return nil, err
 	}
@@ -149,6 +150,9 @@ func (f *fake) ListPodSandbox(ctx context.Context, _ *runtimeapi.ListPodSandboxR
 	defer f.mu.Unlock()
 	var answer runtimeapi.ListPodSandboxResponse
 	for _, s := range f.sandboxes {
+		if want := r.GetFilter().GetLabelSelector()[canaryLabel]; want != "" && s.Labels[canaryLabel] != want {
+			continue
+		}
 		answer.Items = append(answer.Items, proto.CloneOf(s))
 	}
 	return &answer, nil

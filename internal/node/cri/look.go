@@ -19,7 +19,7 @@ const hangRest = time.Minute
 // look lists the containers, all or those of one pod, and tells what is new. A list is complete, which is what makes the
 // account exact: a run with a lower number that is not in it will not come any more.
 func (r *Reader) look(ctx context.Context, uid string) error {
-	answer, err := r.call(ctx, "ListContainers", "", listRequest(labelUID, uid))
+	answer, err := r.call(ctx, "ListContainers", "", containersRequest(uid))
 	if err != nil {
 		return err
 	}
@@ -170,6 +170,10 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 	}
 	if s.state == created && !all {
 		return nil // about to be started, as a rule; if not, the next list of all tells
+	}
+	if st, ok := r.hints[s.id]; ok && s.state == exited && it.read {
+		r.finish(it, fill(it.run, st)) // the list says so, and the event brought all that there is to ask
+		return nil
 	}
 	answer, err := r.call(ctx, "ContainerStatus", s.id, statusRequest(s.id, !it.read))
 	switch {

@@ -332,23 +332,3 @@ func readEvent(data []byte) (event, error) {
 	})
 	return e, err
 }
-
-// listRequest asks for all containers, or for those with a label.
-func listRequest(label, value string) []byte {
-	if value == "" {
-		return nil
-	}
-	entry := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), label)
-	entry = protowire.AppendString(protowire.AppendTag(entry, 2, protowire.BytesType), value)
-	filter := protowire.AppendBytes(protowire.AppendTag(nil, 4, protowire.BytesType), entry)
-	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), filter)
-}
-
-// statusRequest asks for the status of a container.
-func statusRequest(id string, verbose bool) []byte {
-	r := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), id)
-	if verbose {
-		r = protowire.AppendVarint(protowire.AppendTag(r, 2, protowire.VarintType), 1)
-	}
-	return r
-}

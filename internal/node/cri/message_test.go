@@ -24,6 +24,13 @@ func marshal(tb testing.TB, m proto.Message) []byte {
 	return data
 }
 
+func unmarshal(tb testing.TB, data []byte, m proto.Message) {
+	tb.Helper()
+	if err := proto.Unmarshal(data, m); err != nil || len(m.ProtoReflect().GetUnknown()) > 0 {
+		tb.Fatalf("%T: %v, unknown %q", m, err, m.ProtoReflect().GetUnknown())
+	}
+}
+
 func exampleContainer() *runtimeapi.Container {
 	return &runtimeapi.Container{
 		Id: "c1", PodSandboxId: "s1", Metadata: &runtimeapi.ContainerMetadata{Name: "app", Attempt: 3}, Image: &runtimeapi.ImageSpec{Image: "sha256:1", UserSpecifiedImage: "app:v1"},
@@ -96,7 +103,7 @@ func TestMessages(t *testing.T) {
 
 	var list runtimeapi.ListContainersRequest
 	var one runtimeapi.ContainerStatusRequest
-	if err := proto.Unmarshal(listRequest(labelUID, "u1"), &list); err != nil || list.GetFilter().GetLabelSelector()[labelUID] != "u1" {
+	if err := proto.Unmarshal(containersRequest("u1"), &list); err != nil || list.GetFilter().GetLabelSelector()[labelUID] != "u1" {
 		t.Errorf("a list is asked for by %v (%v)", &list, err)
 	}
 	if err := proto.Unmarshal(statusRequest("c1", true), &one); err != nil || one.GetContainerId() != "c1" || !one.GetVerbose() {

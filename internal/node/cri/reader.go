@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func New(o Options) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), again: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
 }
 
 // Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
@@ -89,32 +90,41 @@ func (r *Reader) Index() *Index { return r.index }
 // Run follows the runtime until ctx ends, and then returns nil. It returns an error at once where there is no runtime to
 // follow, which names what to do; a runtime that is down or hangs is a fact and is waited for.
 func (r *Reader) Run(ctx context.Context) error {
-	if err := r.open(); err != nil {
+	socket, err := find(r.o.Socket)
+	if err != nil {
 		return err
 	}
+	r.o.Socket = socket
 	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
-// open finds the socket.
-func (r *Reader) open() error {
+// find returns the socket: the one that is named, or the first of the usual ones. One that is not there while its folder is
+// belongs to a runtime that is down, and is waited for.
+func find(socket string) (string, error) {
 	candidates := sockets
-	if r.o.Socket != "" {
-		candidates = []string{strings.TrimPrefix(r.o.Socket, "unix://")}
+	if socket != "" {
+		candidates = []string{strings.TrimPrefix(socket, "unix://")}
 	}
+	down := ""
 	for _, name := range candidates {
 		info, err := os.Stat(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(name)); err == nil && down == "" {
+				down = name
+			}
 			continue
 		case err != nil:
-			return fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
+			return "", fmt.Errorf("find the runtime's socket: %w; let the agent read its folder", err)
 		case info.Mode()&os.ModeSocket == 0:
-			return fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
+			return "", fmt.Errorf("find the runtime's socket: %s is no socket; name the one that the kubelet uses (containerRuntimeEndpoint)", name)
 		}
-		r.o.Socket = name
-		return nil
+		return name, nil
 	}
-	return fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
+	if down != "" {
+		return down, nil
+	}
+	return "", fmt.Errorf("find the runtime's socket: there is no %s; mount its folder from the host, and name the socket if it is another", strings.Join(candidates, ", "))
 }
 
 // follow connects by dial and looks until ctx ends.
@@ -161,7 +171,7 @@ func (r *Reader) relist(ctx context.Context) {
 	if r.greet(ctx) != nil {
 		return
 	}
-	began := time.Now()
+	began := time.Now().UTC()
 	err := r.lookAtSandboxes(ctx)
 	if err == nil {
 		err = r.look(ctx, "")
@@ -238,6 +248,9 @@ func (r *Reader) greet(ctx context.Context) error {
 	name, version, err := readVersion(answer)
 	if err != nil {
 		return err
+	}
+	if r.linked > 0 || !r.gone.IsZero() {
+		r.events.restart()
 	}
 	r.linked = r.link.answered()
 	before := r.version
