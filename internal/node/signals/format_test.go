@@ -30,7 +30,7 @@ func layouts(t testing.TB) *instance {
 		t.Fatal(err)
 	}
 	i := &instance{pages: pages}
-	for name, f := range map[string]*form{"signal_generate": &i.signal, "mark_victim": &i.victim, "task_rename": &i.rename} {
+	for name, f := range map[string]*form{"signal_generate": &i.signal, "mark_victim": &i.victim, "task_rename": &i.rename, "task_newtask": &i.thread} {
 		if *f, err = parseForm(string(recorded(t, name)), "pid"); err != nil {
 			t.Fatal(err)
 		}

@@ -24,16 +24,27 @@ const (
 	instancePrefix = "inquest-agent-"
 	// bufferKiB is the size of the buffer of each processor: more than a thousand records.
 	bufferKiB = 64
-	// renamed finds the processes that a runtime starts in a container: what is process 1 of it, or was executed in it, had
-	// one of these names before (opencontainers/runc libcontainer/nsenter, containers/crun, containers/youki).
-	renamed = `oldcomm=="runc:[2:INIT]"||oldcomm=="crun"||oldcomm=="youki:[2:INIT]"`
 )
+
+// startedBy are the names that a process has as a runtime executes something in a container, just before that is executed: what is
+// process 1 of it, or was executed in it, had one of these (opencontainers/runc libcontainer/nsenter, containers/crun,
+// containers/youki).
+var startedBy = []string{"runc:[2:INIT]", "crun", "youki:[2:INIT]"}
+
+// brief are programs that send signals and are gone at once: a runtime's, which act through threads, and those of a shell.
+var brief, ofRuntime = []string{"runc", "crun", "youki", "kill", "pkill", "killall"}, []string{"runc", "crun", "youki"}
+
+// anyOf is a filter for a field that has one of the values.
+func anyOf(field string, values []string) string {
+	return "(" + field + `=="` + strings.Join(values, `"||`+field+`=="`) + `")`
+}
 
 // filters are the events that are traced, and which records of them. Nothing else is.
 var filters = map[string]string{
 	"signal/signal_generate": "sig==9||sig==15",
 	"oom/mark_victim":        "",
-	"task/task_rename":       renamed,
+	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", brief),
+	"task/task_newtask":      "(clone_flags&65536)&&" + anyOf("comm", ofRuntime), // CLONE_THREAD
 }
 
 // An instance is a trace of our own in tracefs.
@@ -46,6 +57,7 @@ type instance struct {
 	signal form
 	victim form // no id: this kernel has no such event
 	rename form
+	thread form
 	made   bool
 	stale  int64 // records that an agent which was killed had not read
 }
@@ -163,12 +175,17 @@ func (i *instance) forms() (err error) {
 	if i.signal, err = i.form("signal/signal_generate", "sig", "code", "pid"); err != nil {
 		return fmt.Errorf("event signal_generate: %w", err)
 	}
-	for name, f := range map[string]*form{"oom/mark_victim": &i.victim, "task/task_rename": &i.rename} {
+	for name, f := range i.optional() {
 		if *f, err = i.form(name, "pid"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("event %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// optional are the events that a kernel need not have.
+func (i *instance) optional() map[string]*form {
+	return map[string]*form{"oom/mark_victim": &i.victim, "task/task_rename": &i.rename, "task/task_newtask": &i.thread}
 }
 
 func (i *instance) form(event string, need ...string) (form, error) {
@@ -201,7 +218,7 @@ func (i *instance) tune() error {
 // start begins to trace.
 func (i *instance) start() error {
 	for event, filter := range filters {
-		if event == "oom/mark_victim" && i.victim.id == 0 || event == "task/task_rename" && i.rename.id == 0 {
+		if f := i.optional()[event]; f != nil && f.id == 0 {
 			continue
 		}
 		var err error

@@ -142,6 +142,11 @@ func (t *Tracer) findSender(e *event) {
 	} else {
 		e.from = t.find(e.sender)
 	}
+	if e.from == nil || e.from.exiting && (e.from.borrows || len(e.from.groups) == 0) {
+		if p := t.senders.of(e.sender, e.at); p != nil {
+			e.from = p
+		}
+	}
 	if e.from == nil || len(e.from.groups) == 0 {
 		return
 	}
@@ -250,6 +255,17 @@ func (t *Tracer) fromOutside(x *process) bool {
 	}
 	_, _, group, placed := t.place(up.groups)
 	return !placed || isRuntime(up.comm) && !inContainer(group)
+}
+
+// renamed takes note of a program that begins.
+func (t *Tracer) renamed(at time.Time, pid int, old, name string) {
+	if slices.Contains(startedBy, old) {
+		t.learn(pid, name)
+	}
+	if x := t.proc.look(pid); x != nil && !x.exiting && slices.Contains(brief, name) {
+		x.comm = name
+		t.senders.add(pid, x, at)
+	}
 }
 
 // learn remembers a process if it is the first one of a container, or was executed in one. It is about to take the name given,

@@ -3,8 +3,9 @@
 // Package signals tells who sent SIGKILL and SIGTERM to the processes of a node's pods: the kernel, for want of memory or at the
 // end of process 1; the container runtime; a process of the same pod, of another pod, or of the node. It traces the
 // kernel's event signal_generate in an instance of tracefs of its own, filtered to these two signals, and looks sender and
-// target up in /proc. Two more events say what /proc cannot: mark_victim, that a kill was for want of memory, and task_rename, filtered
-// to what a runtime starts in a container, which process that is before it can end.
+// target up in /proc. Three more events say what /proc cannot: mark_victim, that a kill was for want of memory; task_rename,
+// filtered to what a runtime starts in a container and to runtimes and tools that send signals and end at once, which
+// processes these are before they end; and task_newtask, filtered to the threads of such a runtime.
 //
 // What is told: every signal to the first process of a container; SIGKILL to any other process of a container, as a
 // supervisor or a pool of workers loses them; SIGTERM to such a one only from outside of the container. All of it is
@@ -46,6 +47,7 @@ type Tracer struct {
 
 	mu      sync.Mutex // guards what follows: each processor's buffer has a reader of its own
 	known   map[int]*process
+	senders senders
 	victims []victim
 	waiting []*event // signals of the kernel, until it is known why
 	bounds  bounds
@@ -82,7 +84,7 @@ func New(o Options) (*Tracer, error) {
 	return &Tracer{
 		o: o, about: evidence.RefTo("Node", "", o.Node),
 		later: func(d time.Duration, f func()) { time.AfterFunc(d, f) },
-		known: map[int]*process{}, bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
+		known: map[int]*process{}, senders: newSenders(), bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
 	}, nil
 }
 
@@ -255,7 +257,10 @@ func (t *Tracer) record(at time.Time, data []byte) {
 	case i.victim.id:
 		t.victim(victim{i.victim.fields["pid"].int(data), i.victim.fields["common_pid"].int(data), at})
 	case i.rename.id:
-		t.learn(i.rename.fields["pid"].int(data), i.rename.fields["newcomm"].text(data))
+		f := i.rename.fields
+		t.renamed(at, f["pid"].int(data), f["oldcomm"].text(data), f["newcomm"].text(data))
+	case i.thread.id:
+		t.senders.thread(i.thread.fields["pid"].int(data), i.thread.fields["common_pid"].int(data))
 	}
 }
 

@@ -248,6 +248,40 @@ func TestEndingProcesses(t *testing.T) {
 	}
 }
 
+// TestBriefSenders has a runtime that sends its signal from a thread and is gone, and one that was too long ago.
+func TestBriefSenders(t *testing.T) {
+	m := populate(t)
+	m.add(t, "runc", 50, engine, 400)
+	m.renamed(noon, 400, "containerd-shim", "runc")
+	m.senders.thread(401, 400)
+	m.senders.thread(402, 401)
+	m.add(t, "kill", 101, appGroup, 410, 12)
+	m.renamed(noon, 410, "sh", "kill")
+	m.gone(t, 400)
+	m.gone(t, 410)
+	for _, e := range []event{
+		{at: noon.Add(time.Second), sender: 402, target: 100, sig: 15}, {at: noon.Add(time.Minute), sender: 402, target: 100, sig: 15},
+		{at: noon.Add(time.Second), sender: 410, target: 110, sig: 9}, {at: noon.Add(time.Second), sender: 403, target: 110, sig: 9},
+	} {
+		m.signal(&e)
+	}
+	want := []string{
+		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 400 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 402, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
+		"signal-pod pod/web-0[side]#0: SIGKILL from pid 410 (kill) of container app of the same pod to process 1 of container side (pid 110, side)",
+		"signal-unknown pod/web-0[side]#0: SIGKILL from pid 403, which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
+	}
+	if diff := cmp.Diff(want, m.said()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for i := range 3 * mostSenders {
+		m.senders.thread(1000+i%(2*mostSenders), 400)
+	}
+	if s := m.senders; len(s.threads)+len(s.programs) > mostSenders || len(s.oldest) > mostSenders || s.programs[400].process != nil {
+		t.Errorf("%d and %d are remembered", len(s.programs), len(s.threads))
+	}
+}
+
 // TestFirstProcess has a pod that shares its pid namespace, and one that has the machine's.
 func TestFirstProcess(t *testing.T) {
 	m := populate(t)
