@@ -125,6 +125,7 @@ func (r *Reader) place(f *file, now time.Time) {
 	case r.fresh && !r.o.All: // what is on disk can be had from there, and is none of this agent's time
 		f.jump(st.Size)
 		f.run.early = f.run.early || !f.name.live()
+		f.again = f.gzipped
 	default:
 		f.head = head
 	}
@@ -171,6 +172,11 @@ func (r *Reader) poll(f *file, now time.Time) (more bool) {
 	}
 	if f.gzipped {
 		return r.pollGzip(f, now)
+	}
+	if r.tokens <= 0 {
+		r.shed(f)
+		f.eof, f.pause, f.due = false, busy, now.Add(busy)
+		return false
 	}
 	n, err := pread(f.fd, r.buf, f.pos-int64(len(f.last)))
 	if err != nil {
@@ -228,14 +234,7 @@ func (r *Reader) fill(f *file, buf []byte, back int, now time.Time) (more bool) 
 	r.take(f, buf[back:])
 	f.last = append(f.last[:0], buf[max(0, len(buf)-overlap):]...)
 	f.eof, f.grew, f.pause, f.due = false, now, busy, now.Add(busy)
-	if len(buf) < len(r.buf) {
-		return false
-	}
-	if r.tokens > 0 {
-		return true
-	}
-	r.shed(f)
-	return false
+	return len(buf) == len(r.buf)
 }
 
 // take counts what was read and hands it on.

@@ -31,7 +31,7 @@ var (
 // An ident tells a file from all that exist at the same time. While it is held open its number is not used again.
 type ident struct{ dev, ino uint64 }
 
-func identOf(st *unix.Stat_t) ident { return ident{uint64(st.Dev), st.Ino} }
+func identOf(st *unix.Stat_t) ident { return ident{st.Dev, st.Ino} }
 
 // at opens one entry of a directory. Where openat2 is not known or not allowed (Linux before 5.6, an older profile of
 // seccomp), openat is as good but for mounts, because the name is a single one and is not followed.

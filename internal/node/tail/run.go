@@ -179,6 +179,9 @@ func (r *Reader) conclude(u *run, now time.Time) {
 		return
 	}
 	if n := u.total(); n != u.spooled && (n > 0 || len(u.files) > 0) {
+		if u.shed > 0 && u.spooled < 0 {
+			r.gap(u.key.PodUID, u.of, u.shed, "bytes", "more was logged than may be read; what is kept of the log does not depend on it")
+		}
 		if err := r.spool.put(u.header(now), r.compose(u)); err != nil {
 			r.stats.Failed++
 			r.gap(u.key.PodUID, u.of, 1, "runs", fmt.Sprintf("the log could not be kept: %v", err))

@@ -84,7 +84,7 @@ func (s *spool) index() error {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasSuffix(name, logEnding):
-			if h, _, err := s.read(name, false); err == nil && name == h.Key.file()+logEnding && len(s.kept) < mostKept {
+			if h, _, err := s.read(name, false); err == nil && name == h.file()+logEnding && len(s.kept) < mostKept {
 				s.kept[h.Key] = &h
 				s.bytes += h.size()
 			} else {
@@ -170,7 +170,7 @@ func (s *spool) put(h header, c content) error {
 		return err
 	}
 	if s.kept[h.Key] == &h { // else it was one too many itself
-		err = s.write(h.Key.file()+logEnding, append(data, '\n'), c.head, c.end)
+		err = s.write(h.file()+logEnding, append(data, '\n'), c.head, c.end)
 	}
 	s.removeHead(h.Key)
 	s.fit()
@@ -241,7 +241,7 @@ func (s *spool) fit() {
 	for _, h := range s.kept {
 		all = append(all, h)
 	}
-	slices.SortFunc(all, func(a, b *header) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Key.file(), b.Key.file())) })
+	slices.SortFunc(all, func(a, b *header) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.file(), b.file())) })
 	for _, h := range all[:len(all)-1] {
 		if s.bytes <= s.budget*9/10 && len(s.kept) <= mostKept*9/10 {
 			return
@@ -254,7 +254,7 @@ func (s *spool) evict(h *header) {
 	s.bytes -= h.size()
 	s.evicted++
 	delete(s.kept, h.Key)
-	if err := s.root.Remove(h.Key.file() + logEnding); err != nil {
+	if err := s.root.Remove(h.file() + logEnding); err != nil {
 		return // it is not there; the next start removes what is left
 	}
 }

@@ -23,7 +23,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ type Options struct {
 	All     bool  // also read what was written before the very first start
 
 	Tell func(record.Entry) // takes gaps; may be nil
-	Sink func(Chunk)        // takes what is read; may be nil
+	Sink func(Chunk)        // takes what is read, and must not call the Reader; may be nil
 	Now  func() time.Time   // nil: time.Now
 }
 
@@ -65,7 +64,6 @@ type Stats struct {
 	Bytes, Lines          int64
 	Shed                  int64 // bytes skipped because more was written than Rate
 	Holes                 int64 // bytes of files that were never written
-	Lost                  int64 // bytes known to be gone before they were read
 	LostFiles, LostRuns   int64 // gone before they were opened
 	Rotations, Truncated  int64
 	Refused, Unwatched    int64 // entries that were not opened for safety, directories that could not be watched
@@ -101,6 +99,8 @@ type Reader struct {
 	dirty    []*dir
 	later    []*dir  // to be listed again in the next turn
 	files    []*file // that are open
+	order    []*file // the same, while they are looked at
+	first    int     // of them
 	runs     map[Key]*run
 	past     map[Key]*runState // what the last agent knew of runs that were not found yet
 	fresh    bool              // no agent was here before
@@ -211,7 +211,7 @@ func (r *Reader) turn() time.Duration {
 	defer r.mu.Unlock()
 	now := r.o.Now()
 	r.refill(now)
-	if now.Sub(r.listed) >= relist || r.watch.file == nil && now.Sub(r.listed) >= time.Second {
+	if now.Sub(r.listed) >= relist || r.stats.Unwatched > 0 && now.Sub(r.listed) >= time.Second {
 		r.listed = now
 		r.markAll(r.root)
 	}
@@ -223,7 +223,9 @@ func (r *Reader) turn() time.Duration {
 		r.relist()
 	}
 	next := now.Add(time.Second)
-	for _, f := range slices.Clone(r.files) {
+	r.order = append(r.order[:0], r.files...)
+	for i := range r.order { // another one is first each time, because there may not be enough for all
+		f := r.order[(i+r.first)%len(r.order)]
 		if !f.due.After(now) && r.poll(f, now) {
 			f.due = now
 		}
@@ -231,6 +233,7 @@ func (r *Reader) turn() time.Duration {
 			next = f.due
 		}
 	}
+	r.first = (r.first + 7) % max(len(r.order), 1)
 	r.tidy(now)
 	r.save(now)
 	return max(next.Sub(r.o.Now()), 0)

@@ -21,7 +21,7 @@ import (
 
 func TestKeepsRemovedRuns(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(somePod, "app", 0)
+	c := n.container(0)
 	for i := range 12 {
 		c.fill(10, "starts")
 		if i == 5 {
@@ -62,7 +62,7 @@ func TestKeepsRemovedRuns(t *testing.T) {
 
 func TestKeepsBeginningAndEnd(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(somePod, "app", 0)
+	c := n.container(0)
 	for range 6 {
 		c.fill(2000, "some text that fills a hundred kilobytes or more with all the others")
 		n.until("the log", n.has(c.seq-1))
@@ -92,7 +92,7 @@ func TestKeepsBeginningAndEnd(t *testing.T) {
 
 func TestTellsWhatWasMissed(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(somePod, "app", 2)
+	c := n.container(2)
 	c.fill(10, "some text")
 	n.until("the log", n.has(c.seq-1))
 	n.stop()
@@ -150,7 +150,7 @@ func TestDocker(t *testing.T) {
 
 func TestSheds(t *testing.T) {
 	n := newNode(t, func(o *Options) { o.Rate = 1 << 20 })
-	c := n.container(somePod, "app", 0)
+	c := n.container(0)
 	c.fill(100000, "much more than may be read in a second")
 	n.until("it sheds", func() bool { return n.r.Stats().Shed > 0 })
 	c.fill(1, "the last")

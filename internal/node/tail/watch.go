@@ -87,8 +87,10 @@ func (w *watch) sleep(ctx context.Context, most time.Duration) (int, error) {
 	if err := w.file.SetReadDeadline(time.Now().Add(most)); err != nil {
 		return 0, err
 	}
-	if ctx.Err() != nil { // what cancels sets the deadline too, maybe before it was set here
+	select {
+	case <-ctx.Done(): // what cancels sets the deadline too, maybe before it was set here
 		return 0, nil
+	default:
 	}
 	n, err := w.file.Read(w.buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
