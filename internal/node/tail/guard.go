@@ -26,6 +26,7 @@ var (
 	errOwner  = errors.New("another owner")
 	errLinks  = errors.New("more than one name")
 	errDevice = errors.New("another file system")
+	errMany   = errors.New("too many directories")
 )
 
 // An ident tells a file from all that exist at the same time. While it is held open its number is not used again.

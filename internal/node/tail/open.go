@@ -41,7 +41,7 @@ func (r *Reader) Open(podUID, container string, attempt int) (io.ReadCloser, Inf
 func (r *Reader) raw(key Key) (header, content, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u := r.runs[key]; u != nil && u.spooled != u.total() {
+	if u := r.runs[key]; u != nil && (u.spooled != u.total() || !r.spool.has(key)) {
 		return u.header(r.o.Now()), r.compose(u), nil
 	}
 	if !r.spool.has(key) {

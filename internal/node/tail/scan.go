@@ -54,6 +54,7 @@ func newDir(fd int, id ident, level int) *dir {
 
 // follow watches a directory and has it listed. Listing comes after watching, so that nothing falls between.
 func (r *Reader) follow(d *dir) {
+	r.dirs++
 	wd, err := r.watch.add(d.fd)
 	if err != nil {
 		r.stats.Unwatched++
@@ -67,6 +68,7 @@ func (r *Reader) follow(d *dir) {
 // leave closes a directory and all in it. Files stay open until they are read to their end, unless the Reader ends.
 func (r *Reader) leave(d *dir) {
 	d.left = true
+	r.dirs--
 	for _, child := range d.dirs {
 		r.leave(child)
 	}
@@ -117,15 +119,15 @@ func (r *Reader) relist() {
 			r.stats.Entries++
 		}
 		if d.level < levelContainer {
-			r.listDirs(d, names)
+			r.listDirs(d, names, all && err == nil)
 		} else {
-			r.listLogs(d, names)
+			r.listLogs(d, names, all && err == nil)
 		}
 	}
 }
 
-// listDirs finds new directories and those that are gone.
-func (r *Reader) listDirs(d *dir, names []string) {
+// listDirs finds new directories and, when the list is complete, those that are gone.
+func (r *Reader) listDirs(d *dir, names []string, all bool) {
 	here := map[string]bool{}
 	for _, name := range names {
 		child, ok := d.child(name)
@@ -147,7 +149,7 @@ func (r *Reader) listDirs(d *dir, names []string) {
 		r.enter(d, name, child)
 	}
 	for name, child := range d.dirs {
-		if !here[name] {
+		if all && !here[name] {
 			r.leave(child)
 			delete(d.dirs, name)
 		}
@@ -164,6 +166,10 @@ func (d *dir) child(name string) (*dir, bool) {
 }
 
 func (r *Reader) enter(d *dir, name string, is *dir) {
+	if r.dirs >= maxDirs {
+		r.stats.Entries++
+		return
+	}
 	fd, id, err := r.guard.dir(d.fd, name)
 	if err != nil {
 		r.refuse(err)
@@ -231,7 +237,7 @@ type seen struct {
 }
 
 // listLogs compares the files of a container with those that are known.
-func (r *Reader) listLogs(d *dir, names []string) {
+func (r *Reader) listLogs(d *dir, names []string, all bool) {
 	d.forgive(r.calm)
 	before := maps.Clone(d.files)
 	present := r.recognise(d, r.candidates(d, names))
@@ -239,7 +245,7 @@ func (r *Reader) listLogs(d *dir, names []string) {
 		if present[id] {
 			f.strayed = time.Time{}
 		} else if d.files[id] == f {
-			r.vanish(d, f)
+			r.vanish(d, f, all)
 		}
 	}
 	if d.level == levelDocker {
@@ -308,6 +314,9 @@ func (r *Reader) throughLink(d *dir, entry string, n logName, st *unix.Stat_t) b
 		delete(d.dirs, entry)
 	}
 	fd, is, err := r.guard.dir(r.docker, id)
+	if err == nil && r.dirs >= maxDirs {
+		err = errors.Join(errMany, unix.Close(fd))
+	}
 	if err != nil {
 		r.refuse(err)
 		return false
@@ -365,11 +374,15 @@ func (d *dir) know(suffix string) {
 }
 
 // vanish handles a file that was not listed. One that has a name still was renamed during the listing, or to another
-// directory, which shows in the next one.
-func (r *Reader) vanish(d *dir, f *file) {
+// directory, which shows in the next one. When the list was not complete, it is there.
+func (r *Reader) vanish(d *dir, f *file, all bool) {
 	var st unix.Stat_t
 	now := r.o.Now()
-	if f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0 && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
+	named := f.fd >= 0 && unix.Fstat(f.fd, &st) == nil && st.Nlink > 0
+	if named && !all {
+		return
+	}
+	if named && (f.strayed.IsZero() || now.Sub(f.strayed) < afterGone) {
 		if f.strayed.IsZero() {
 			f.strayed = now
 		}

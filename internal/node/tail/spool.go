@@ -172,6 +172,9 @@ func (s *spool) put(h header, c content) error {
 	if s.kept[h.Key] == &h { // else it was one too many itself
 		err = s.write(h.file()+logEnding, append(data, '\n'), c.head, c.end)
 	}
+	if err != nil {
+		s.evict(&h)
+	}
 	s.removeHead(h.Key)
 	s.fit()
 	return err
@@ -242,7 +245,7 @@ func (s *spool) fit() {
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, b *header) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.file(), b.file())) })
-	for _, h := range all[:len(all)-1] {
+	for _, h := range all[:max(len(all)-1, 0)] {
 		if s.bytes <= s.budget*9/10 && len(s.kept) <= mostKept*9/10 {
 			return
 		}

@@ -44,7 +44,7 @@ type Options struct {
 	Devices bool  // file systems below Root may be entered
 	All     bool  // also read what was written before the very first start
 
-	Tell func(record.Entry) // takes gaps; may be nil
+	Tell func(record.Entry) // takes gaps, and must not call the Reader; may be nil
 	Sink func(Chunk)        // takes what is read, and must not call the Reader; may be nil
 	Now  func() time.Time   // nil: time.Now
 }
@@ -77,7 +77,8 @@ const (
 	chunkSize  = 256 << 10
 	overlap    = 32      // bytes read again, to see whether they are still the same
 	farBehind  = 1 << 20 // a file may be shed that has more than this unread
-	maxEntries = 4096    // in one directory
+	maxEntries = 16384   // in one directory
+	maxDirs    = 8192    // that are watched
 	maxOpen    = 4096    // files
 	busy       = 250 * time.Millisecond
 	idle       = 2 * time.Second
@@ -96,6 +97,7 @@ type Reader struct {
 	mu       sync.Mutex
 	root     *dir
 	byWatch  map[int]*dir
+	dirs     int // that are open
 	dirty    []*dir
 	later    []*dir  // to be listed again in the next turn
 	files    []*file // that are open
@@ -274,6 +276,17 @@ func (r *Reader) end() error {
 		err = errors.Join(err, unix.Close(r.docker))
 	}
 	return errors.Join(err, r.watch.close(), r.spool.close())
+}
+
+// Ended says that a run is over, which is otherwise known when the next one begins or the pod is removed. What is kept of
+// it is then on disk soon, and not lost with its files should the agent be killed.
+func (r *Reader) Ended(podUID, container string, attempt int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.runs[Key{podUID, container, attempt}]; u != nil && !u.ended {
+		u.ended = true
+		u.hurry()
+	}
 }
 
 // Stats returns the counters.

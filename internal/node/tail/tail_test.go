@@ -90,6 +90,20 @@ func TestKeepsBeginningAndEnd(t *testing.T) {
 	}
 }
 
+func TestEnded(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.container(0)
+	c.fill(10, "some text")
+	n.until("the log", n.has(c.seq-1))
+	n.r.Ended("6a1b9c1e-0000-4000-8000-000000000001", "app", 0)
+	n.until("it is kept", func() bool { return n.r.Stats().Kept == 1 })
+	c.fill(10, "after all")
+	n.until("all of it is kept", func() bool {
+		kept := n.r.Runs()
+		return len(kept) == 1 && kept[0].Live && kept[0].Bytes > 1000
+	})
+}
+
 func TestTellsWhatWasMissed(t *testing.T) {
 	n := newNode(t, nil)
 	c := n.container(2)
