@@ -68,3 +68,24 @@ func BenchmarkSample(b *testing.B) {
 		r.tick(now)
 	}
 }
+
+// BenchmarkMachine looks at the machine itself, which is done each 15 seconds, without and with the count of inotify
+// instances, which is done each ten minutes.
+func BenchmarkMachine(b *testing.B) {
+	for name, inotify := range map[string]time.Duration{"usual": -1, "inotify": time.Second} {
+		b.Run(name, func(b *testing.B) {
+			now := time.Now()
+			m, err := newMachine(Options{Node: node, Tell: func(record.Entry) {}, Machine: MachineOptions{
+				Proc: "/proc", Filesystems: []Filesystem{{"nodefs", "/"}}, Inotify: inotify,
+			}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				now = now.Add(15 * time.Second)
+				m.tick(now, func(string) []string { return nil })
+			}
+		})
+	}
+}

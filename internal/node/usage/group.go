@@ -53,7 +53,8 @@ func (r *Reader) add(name string, born bool, now time.Time) {
 	}
 	f, err := r.source.layout.open(r.root, name)
 	if err != nil {
-		return // it has gone already
+		r.missed++ // it has gone already
+		return
 	}
 	g := &group{path: name, parent: path.Dir(name), files: f, first: now, born: born, scan: r.scan}
 	g.ring.most = max(int(r.options.Keep/r.options.Every), 1)
@@ -200,6 +201,10 @@ func (r *Reader) end(g *group, now time.Time) {
 
 // conclude tells the facts of a run that ended, and keeps its samples for a while.
 func (r *Reader) conclude(g *group) {
+	if len(g.ring.points) == 0 && !g.before.knowsKills {
+		r.missed++ // it was gone between being opened and being read
+		return
+	}
 	r.tellKills(g, g.ended)
 	for _, f := range g.summary(r.epoch) {
 		r.tell(g.uid, f)

@@ -33,7 +33,11 @@ type standing struct {
 	over  bool
 	since time.Time
 	turns int // readings in a row that say otherwise
+	seen  time.Time
 }
+
+// forgotten is how long a level that is not read any more is remembered: disks come and go.
+const forgotten = time.Hour
 
 // turn takes in a reading, and tells whether the mark was passed just now, one way or the other.
 func (s *standing) turn(l *Level, now time.Time) bool {

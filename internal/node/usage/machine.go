@@ -5,6 +5,7 @@ package usage
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -65,6 +66,7 @@ type machine struct {
 	read    time.Time
 	levels  []Level
 	stands  map[string]*standing
+	statfs  func(path string, to *unix.Statfs_t) error
 
 	busy, all   uint64 // processor time at the last reading
 	disks       map[string]diskTimes
@@ -88,7 +90,7 @@ func newMachine(o Options) (*machine, error) {
 	}
 	return &machine{
 		options: o.Machine, node: o, proc: proc, buffer: make([]byte, maxProc),
-		stands: map[string]*standing{}, disks: map[string]diskTimes{},
+		stands: map[string]*standing{}, statfs: unix.Statfs, disks: map[string]diskTimes{},
 	}, nil
 }
 
@@ -117,6 +119,7 @@ func (m *machine) tick(now time.Time, most func(what string) []string) {
 	for i := range m.levels {
 		m.stand(&m.levels[i], now, most)
 	}
+	maps.DeleteFunc(m.stands, func(_ string, s *standing) bool { return now.Sub(s.seen) > forgotten })
 }
 
 func (m *machine) stand(l *Level, now time.Time, most func(what string) []string) {
@@ -126,6 +129,7 @@ func (m *machine) stand(l *Level, now time.Time, most func(what string) []string
 		s = &standing{}
 		m.stands[key] = s
 	}
+	s.seen = now
 	turned := s.turn(l, now)
 	l.Over, l.Since = s.over, s.since
 	if l.Over {
@@ -258,7 +262,7 @@ func (m *machine) pressures() {
 func (m *machine) filesystems() {
 	for _, of := range m.options.Filesystems {
 		var s unix.Statfs_t
-		if err := unix.Statfs(of.Path, &s); err != nil || s.Blocks == 0 {
+		if err := m.statfs(of.Path, &s); err != nil || s.Blocks == 0 {
 			continue
 		}
 		block := float64(s.Bsize)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // proc writes what the kernel has below /proc.
@@ -40,6 +41,10 @@ func TestSaturation(t *testing.T) {
 	w.use(inPod+"/"+id, 100<<20, 0, 0, 0, 0)
 	w.proc(900000, 100, 1000, 100, 100)
 	r := w.reader(MachineOptions{Proc: w.root + "/proc", Filesystems: []Filesystem{{"nodefs", w.root}}})
+	r.machine.statfs = func(_ string, s *unix.Statfs_t) error {
+		*s = unix.Statfs_t{Bsize: 4096, Blocks: 1000, Bavail: 500, Files: 100, Ffree: 50}
+		return nil
+	}
 	r.tick(w.now)
 	step := func(available, busy, idle, requests, milliseconds int) string {
 		w.now = w.now.Add(15 * time.Second)

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("burned")
 		await("end")
 	case "child":
+		<-time.After(200 * time.Millisecond) // it is put into its group meanwhile
 		take()
 	}
 }

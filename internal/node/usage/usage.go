@@ -64,6 +64,7 @@ type Reader struct {
 	scan    uint32            // the number of the last full scan
 	scanned time.Time
 	sampled time.Time
+	missed  int64 // groups that were gone before they were opened, since that was told
 	lost    int64 // groups that were not kept because there were too many, or whose container was never known
 }
 
@@ -164,14 +165,27 @@ func (r *Reader) tick(now time.Time) {
 		}
 	}
 	r.placeLate(now)
+	r.tellMissed(now)
 	if r.machine != nil {
 		r.machine.tick(now, r.consumers)
 	}
 }
 
+// tellMissed tells of runs that were too short to be seen.
+func (r *Reader) tellMissed(now time.Time) {
+	if r.missed == 0 {
+		return
+	}
+	r.options.Tell(record.Entry{Gap: &record.Gap{
+		About: r.options.Node, What: "usage", To: now.UTC(), Count: r.missed, Unit: "runs", Why: "control groups were removed before they could be read",
+	}})
+	r.missed = 0
+}
+
 // Counts are what the reader has, and what it could not have.
 type Counts struct {
 	Groups  int   // control groups of containers that are sampled
+	Dirs    int   // directories above them that are watched
 	Resting int   // those of nobody that is known, as of sandboxes
 	Lost    int64 // that were too many, or ended before anybody told whose they were
 }
@@ -180,7 +194,7 @@ type Counts struct {
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := Counts{Lost: r.lost}
+	n := Counts{Lost: r.lost, Dirs: len(r.dirs)}
 	for _, g := range r.groups {
 		if g.resting {
 			n.Resting++
