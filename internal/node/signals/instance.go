@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,13 +27,16 @@ const (
 	bufferKiB = 64
 )
 
-// startedBy are the names that a process has as a runtime executes something in a container, just before that is executed: what is
+// startedBy are the names that a process takes in a container, and has until the runtime executes there what it is for: what is
 // process 1 of it, or was executed in it, had one of these (opencontainers/runc libcontainer/nsenter, containers/crun,
 // containers/youki).
 var startedBy = []string{"runc:[2:INIT]", "crun", "youki:[2:INIT]"}
 
 // brief are programs that send signals and are gone at once: a runtime's, which act through threads, and those of a shell.
 var brief, ofRuntime = []string{"runc", "crun", "youki", "kill", "pkill", "killall"}, []string{"runc", "crun", "youki"}
+
+// engines are the runtimes' programs that live on and start those.
+var engines = []string{"containerd-shim", "conmon", "crio", "dockerd"}
 
 // anyOf is a filter for a field that has one of the values.
 func anyOf(field string, values []string) string {
@@ -43,8 +47,8 @@ func anyOf(field string, values []string) string {
 var filters = map[string]string{
 	"signal/signal_generate": "sig==9||sig==15",
 	"oom/mark_victim":        "",
-	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", brief),
-	"task/task_newtask":      "(clone_flags&65536)&&" + anyOf("comm", ofRuntime), // CLONE_THREAD
+	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", slices.Concat(startedBy, brief)),
+	"task/task_newtask":      anyOf("comm", engines) + "||((clone_flags&65536)&&" + anyOf("comm", ofRuntime) + ")", // CLONE_THREAD
 }
 
 // An instance is a trace of our own in tracefs.

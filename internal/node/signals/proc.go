@@ -22,6 +22,7 @@ type process struct {
 	exiting bool
 	groups  []string // its control groups, the most telling first
 	borrows bool     // they are those of its parent: it was ending itself
+	engine  bool     // the runtime started it, and not in a container
 	ended   bool     // of one that is remembered: it was gone a minute ago
 	sent    int      // signals to it in this minute, if it is remembered
 	begun   uint64   // when it began, in clock ticks since boot; 0: not looked up

@@ -63,7 +63,7 @@ func (t *Tracer) signal(e *event) {
 		return
 	}
 	t.findSender(e)
-	if e.code != fromKernel || e.sig != sigKill {
+	if !(e.code == fromKernel && e.sig == sigKill) && e.senderKnown() {
 		t.report(e)
 		return
 	}
@@ -95,9 +95,13 @@ func (t *Tracer) affords(e *event) bool {
 // mostSent is how many signals to one first process are looked up in a minute.
 const mostSent = 100
 
-// settle reports the signals of the kernel: by now it has said whether they were for want of memory.
+// settle reports what was put off: by now the kernel has said whether its signals were for want of memory, and the other
+// processors' buffers, which may tell of a sender that is gone, have been read.
 func (t *Tracer) settle() {
 	for _, e := range t.waiting {
+		if !e.senderKnown() {
+			t.findSender(e)
+		}
 		t.report(e)
 	}
 	t.waiting = nil
@@ -135,6 +139,8 @@ func (t *Tracer) left(e *event) *process {
 	return &process{pid: e.target, comm: e.comm, groups: k.groups, borrows: true}
 }
 
+func (e *event) senderKnown() bool { return e.from != nil && len(e.from.groups) > 0 }
+
 // findSender looks the sender up.
 func (t *Tracer) findSender(e *event) {
 	if e.sender == e.target {
@@ -143,14 +149,28 @@ func (t *Tracer) findSender(e *event) {
 		e.from = t.find(e.sender)
 	}
 	if e.from == nil || e.from.exiting && (e.from.borrows || len(e.from.groups) == 0) {
-		if p := t.senders.of(e.sender, e.at); p != nil {
-			e.from = p
-		}
+		e.from = cmp.Or(t.brief(e), e.from)
 	}
-	if e.from == nil || len(e.from.groups) == 0 {
+	if !e.senderKnown() {
 		return
 	}
 	e.senderRef, e.senderUID, e.senderGroup, e.senderPlaced = t.place(e.from.groups)
+}
+
+// brief returns a sender that is gone: the program that it was, or else one that a runtime started, which is not gone.
+func (t *Tracer) brief(e *event) *process {
+	program, root := t.senders.of(e.sender, e.at)
+	if program != nil || root == e.sender {
+		return program
+	}
+	up := t.proc.look(root)
+	if up == nil || up.exiting || !isRuntime(up.comm) {
+		return nil
+	}
+	if _, _, group, ok := t.place(up.groups); ok && inContainer(group) {
+		return nil
+	}
+	return &process{pid: e.sender, comm: cmp.Or(t.trace.command(e.sender), "?"), parent: up.pid, groups: up.groups, borrows: true, engine: true}
 }
 
 // find looks a process up. One that is ending itself no longer says what its control group was: it is that of its
@@ -259,7 +279,7 @@ func (t *Tracer) fromOutside(x *process) bool {
 
 // renamed takes note of a program that begins.
 func (t *Tracer) renamed(at time.Time, pid int, old, name string) {
-	if slices.Contains(startedBy, old) {
+	if slices.Contains(startedBy, old) || slices.Contains(startedBy, name) {
 		t.learn(pid, name)
 	}
 	if x := t.proc.look(pid); x != nil && !x.exiting && slices.Contains(brief, name) {
@@ -276,7 +296,9 @@ func (t *Tracer) learn(pid int, name string) {
 	}
 	x := t.proc.look(pid)
 	if x == nil || x.exiting { // no more than that there was one
-		if name != "" && t.known[pid] == nil {
+		if k := t.known[pid]; k != nil {
+			k.comm = cmp.Or(name, k.comm)
+		} else if name != "" {
 			t.known[pid] = &process{pid: pid, comm: name}
 		}
 		return

@@ -11,8 +11,14 @@ import (
 // sent by a thread, whose number says nothing once it is gone. The oldest are forgotten.
 type senders struct {
 	programs map[int]began
-	threads  map[int]int // by whom it was made
-	oldest   []int       // of both, in order of time
+	threads  map[int]made // and processes that were made by such a program, or by a runtime that lives on
+	oldest   []int        // of both, in order of time
+}
+
+// made says by which thread a thread or a process was made.
+type made struct {
+	by int
+	at time.Time
 }
 
 // began is a program as it was when it began.
@@ -27,17 +33,17 @@ const (
 	briefLife = 10 * time.Second
 )
 
-func newSenders() senders { return senders{programs: map[int]began{}, threads: map[int]int{}} }
+func newSenders() senders { return senders{programs: map[int]began{}, threads: map[int]made{}} }
 
 func (s *senders) add(pid int, x *process, at time.Time) {
 	s.forget(pid)
 	s.programs[pid] = began{x, at}
 }
 
-// thread notes that a thread was made.
-func (s *senders) thread(tid, by int) {
+// thread notes that a thread or a process was made.
+func (s *senders) thread(tid, by int, at time.Time) {
 	s.forget(tid)
-	s.threads[tid] = by
+	s.threads[tid] = made{by, at}
 }
 
 // forget forgets what had the number before, and the oldest where there are enough.
@@ -55,16 +61,18 @@ func (s *senders) forget(id int) {
 	s.oldest = append(s.oldest[:0], s.oldest[1:]...)
 }
 
-// of returns the program that a thread is of, nil where there is none.
-func (s *senders) of(tid int, at time.Time) *process {
+// of returns the program that a thread is of. Where that is not remembered it returns the thread from which all the others
+// came, itself if none is known.
+func (s *senders) of(tid int, at time.Time) (program *process, root int) {
 	for range 8 {
-		if p, ok := s.programs[tid]; ok {
-			if at.Sub(p.at) > briefLife {
-				return nil
-			}
-			return p.process
+		if p, ok := s.programs[tid]; ok && at.Sub(p.at) <= briefLife {
+			return p.process, tid
 		}
-		tid = s.threads[tid]
+		m, ok := s.threads[tid]
+		if !ok || at.Sub(m.at) > briefLife {
+			break
+		}
+		tid = m.by
 	}
-	return nil
+	return nil, tid
 }

@@ -5,7 +5,8 @@
 // kernel's event signal_generate in an instance of tracefs of its own, filtered to these two signals, and looks sender and
 // target up in /proc. Three more events say what /proc cannot: mark_victim, that a kill was for want of memory; task_rename,
 // filtered to what a runtime starts in a container and to runtimes and tools that send signals and end at once, which
-// processes these are before they end; and task_newtask, filtered to the threads of such a runtime.
+// processes these are before they end; and task_newtask, filtered
+// to what a runtime starts and to its threads.
 //
 // What is told: every signal to the first process of a container; SIGKILL to any other process of a container, as a
 // supervisor or a pool of workers loses them; SIGTERM to such a one only from outside of the container. All of it is
@@ -260,7 +261,7 @@ func (t *Tracer) record(at time.Time, data []byte) {
 		f := i.rename.fields
 		t.renamed(at, f["pid"].int(data), f["oldcomm"].text(data), f["newcomm"].text(data))
 	case i.thread.id:
-		t.senders.thread(i.thread.fields["pid"].int(data), i.thread.fields["common_pid"].int(data))
+		t.senders.thread(i.thread.fields["pid"].int(data), i.thread.fields["common_pid"].int(data), at)
 	}
 }
 

@@ -220,6 +220,7 @@ func TestEndingProcesses(t *testing.T) {
 	m.signal(&event{at: noon, sender: 102, target: 101, sig: 9})
 	m.learn(140, "sh")
 	m.signal(&event{at: noon, sender: 140, target: 110, sig: 15})
+	m.settle()
 	m.gone(t, 101)
 	m.signal(&event{at: noon, sender: 100, target: 101, sig: 9, code: 128, comm: "worker"})
 	m.signal(&event{at: noon, sender: 61, target: 140, sig: 9})
@@ -253,8 +254,11 @@ func TestBriefSenders(t *testing.T) {
 	m := populate(t)
 	m.add(t, "runc", 50, engine, 400)
 	m.renamed(noon, 400, "containerd-shim", "runc")
-	m.senders.thread(401, 400)
-	m.senders.thread(402, 401)
+	m.senders.thread(401, 400, noon)
+	m.senders.thread(402, 401, noon)
+	m.senders.thread(430, 50, noon)
+	m.senders.thread(431, 430, noon)
+	m.senders.thread(432, 100, noon)
 	m.add(t, "kill", 101, appGroup, 410, 12)
 	m.renamed(noon, 410, "sh", "kill")
 	m.gone(t, 400)
@@ -265,17 +269,32 @@ func TestBriefSenders(t *testing.T) {
 	} {
 		m.signal(&e)
 	}
+	m.add(t, "runc:[2:INIT]", 51, appGroup, 420, 13)
+	m.renamed(noon, 420, "runc:[1:CHILD]", "runc:[2:INIT]")
+	m.gone(t, 420)
+	m.renamed(noon, 420, "runc:[2:INIT]", "sh")
+	m.signal(&event{at: noon.Add(time.Second), sender: 420, target: 110, sig: 9})
+	if err := os.WriteFile(filepath.Join(m.dir, "saved_cmdlines"), []byte("43 x\n431 runc\n432 app\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, sender := range []int{431, 432} {
+		m.signal(&event{at: noon.Add(time.Second), sender: sender, target: 110, sig: 9})
+	}
+	m.settle()
 	want := []string{
 		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 400 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
-		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 402, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
 		"signal-pod pod/web-0[side]#0: SIGKILL from pid 410 (kill) of container app of the same pod to process 1 of container side (pid 110, side)",
+		"signal-pod pod/web-0[side]#0: SIGKILL from pid 420 (sh) of container app of the same pod to process 1 of container side (pid 110, side)",
+		"signal-runtime pod/web-0[side]#0: SIGKILL from pid 431 (runc), which had ended, a child of pid 50, of the runtime, unit containerd.service, to process 1 of container side (pid 110, side)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 402, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
 		"signal-unknown pod/web-0[side]#0: SIGKILL from pid 403, which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
+		"signal-unknown pod/web-0[side]#0: SIGKILL from pid 432 (app), which was gone before it could be looked up, to process 1 of container side (pid 110, side)",
 	}
 	if diff := cmp.Diff(want, m.said()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i := range 3 * mostSenders {
-		m.senders.thread(1000+i%(2*mostSenders), 400)
+		m.senders.thread(1000+i%(2*mostSenders), 400, noon)
 	}
 	if s := m.senders; len(s.threads)+len(s.programs) > mostSenders || len(s.oldest) > mostSenders || s.programs[400].process != nil {
 		t.Errorf("%d and %d are remembered", len(s.programs), len(s.threads))

@@ -124,14 +124,14 @@ func (t *Tracer) who(e *event) (name, words string) {
 		}
 		return byKernel, words
 	}
-	if e.from == nil || len(e.from.groups) == 0 {
+	if !e.senderKnown() {
 		return byUnknown, t.unknown(e)
 	}
 	words = fmt.Sprintf("pid %d (%s)", e.from.pid, e.from.comm)
 	if e.from.borrows {
 		words += fmt.Sprintf(", which had ended, a child of pid %d,", e.from.parent)
 	}
-	runtime := isRuntime(e.from.comm)
+	runtime := isRuntime(e.from.comm) || e.from.engine
 	switch {
 	case e.senderPlaced && (!runtime || inContainer(e.senderGroup)):
 		return t.fromPod(e, words)
