@@ -12,9 +12,6 @@ EXAMPLE   ?= examples/liveness-kill
 CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-# Without it the agent would carry gRPC's pages about requests, and HTML templates with them: a quarter of the program.
-TAGS    := grpcnotrace
-
 .DEFAULT_GOAL := help
 .PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs accuracy cases mutants scale cross clean
 
@@ -22,7 +19,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build inquest and inquest-agent into bin/
-	$(GO) build -trimpath -tags $(TAGS) -o $(BIN)/ ./cmd/...
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
 install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or where go install does
 	@mkdir -p '$(INSTALL)'
@@ -102,7 +99,7 @@ cross: ## Build inquest for every platform into dist/, and discard it
 	@rm -rf dist
 	@for p in $(PLATFORMS); do \
 		echo "build $$p"; \
-		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -tags $(TAGS) -o dist/$$p/ ./cmd/... || exit 1; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -o dist/$$p/ ./cmd/... || exit 1; \
 	done
 	@rm -rf dist
 

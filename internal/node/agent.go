@@ -37,6 +37,7 @@ const (
 	collectAt    = 50 // percent of growth; Go's own default is 100
 	mostThreads  = 2  // that run Go at a time: each has caches of its own, and a large node would have many
 	saveRunsEach = 5 * time.Minute
+	releaseAfter = 20 * time.Second // by then each feature has begun
 )
 
 // Main is the program: it returns the exit status.
@@ -90,6 +91,7 @@ func Run(ctx context.Context, c Config, getenv func(string) string, log *slog.Lo
 	if err := a.open(); err != nil {
 		return err
 	}
+	defer a.state.root.Close()
 	a.features = newFeatures(c.Node, a.ring.Tell, log)
 	a.server, err = serve.New(serve.Options{
 		Node: c.Node, Listen: c.Listen, Cert: c.Cert, Key: c.Key, API: api, Sources: a.sources(), Log: log,
@@ -116,7 +118,9 @@ func (a *agent) work(ctx context.Context) error {
 			group.Go(func() { a.features.keep(ctx, f) })
 		}
 	}
+	releasing := time.AfterFunc(releaseAfter, release)
 	err = a.server.Serve(ctx, listener)
+	releasing.Stop()
 	stop()
 	group.Wait()
 	return err
@@ -150,6 +154,9 @@ func (a *agent) open() error {
 	a.ring, err = ring.Open(ring.Options{
 		Dir: filepath.Join(a.c.StateDir, "record"), Node: a.c.Node, Boot: strings.TrimSpace(string(boot)), Budget: a.c.RecordMiB << 20,
 	})
+	if err != nil {
+		root.Close()
+	}
 	return err
 }
 

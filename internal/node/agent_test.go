@@ -101,6 +101,7 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("when it failed: %q, %v", why, f.ready())
 		}
 		<-time.After(time.Minute)
+		synctest.Wait()
 		if why := f.all()[featureKernel]; why != "" || times != 4 {
 			t.Errorf("after a minute and %d times: %q", times, why)
 		}
@@ -111,6 +112,26 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestRelease: the program runs on without its pages, and has fewer.
+func TestRelease(t *testing.T) {
+	resident := func() (kib int) {
+		data, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(data), "RssFile:")
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			t.Fatal(err)
+		}
+		return kib
+	}
+	before := resident()
+	release()
+	if after := resident(); after >= before {
+		t.Errorf("%d KiB of the program's pages before, %d after", before, after)
+	}
 }
 
 func TestState(t *testing.T) {

@@ -124,8 +124,8 @@ func (a *agent) roomMetrics(x *exposition) {
 		x.gauge("logs_kept_bytes", "bytes of logs that are kept", float64(s.KeptBytes))
 		x.counter("logs_read_bytes_total", "bytes of logs that were read", s.Bytes)
 		x.counter("logs_shed_bytes_total", "bytes that were skipped because more was written than is read", s.Shed)
-		x.counter("logs_lost_bytes_total", "bytes that were gone before they were read", s.Lost)
 		x.counter("logs_lost_files_total", "files that were gone before they were opened", s.LostFiles)
+		x.counter("logs_lost_runs_total", "runs whose logs were gone before they were opened", s.LostRuns)
 		x.counter("logs_refused_total", "files that were not opened for safety", s.Refused)
 		x.counter("logs_failed_total", "reads and writes that failed", s.Failed)
 	}

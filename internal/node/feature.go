@@ -42,10 +42,11 @@ type features struct {
 	mu    sync.Mutex
 	why   map[string]string    // "" works
 	since map[string]time.Time // it does not, as a gap has told
+	times map[string]int       // it was begun
 }
 
 func newFeatures(node string, tell func(record.Entry), log *slog.Logger) *features {
-	f := &features{node: node, tell: tell, log: log, now: time.Now, why: map[string]string{}, since: map[string]time.Time{}}
+	f := &features{node: node, tell: tell, log: log, now: time.Now, why: map[string]string{}, since: map[string]time.Time{}, times: map[string]int{}}
 	for _, name := range allFeatures {
 		f.why[name] = off
 	}
@@ -55,7 +56,6 @@ func newFeatures(node string, tell func(record.Entry), log *slog.Logger) *featur
 // keep runs a feature until the context ends. What fails is tried again, soon at first and then rarer.
 func (f *features) keep(ctx context.Context, of feature) {
 	for wait := retrySoon; ; wait = min(2*wait, retryLate) {
-		f.set(of.name, starting)
 		began := f.now()
 		err := f.attempt(ctx, of)
 		if ctx.Err() != nil {
@@ -83,7 +83,8 @@ func (f *features) attempt(ctx context.Context, of feature) (err error) {
 			err = fmt.Errorf("it failed: %v", p)
 		}
 	}()
-	works := time.AfterFunc(settled, func() { f.works(of.name) })
+	turn := f.begin(of.name)
+	works := time.AfterFunc(settled, func() { f.works(of.name, turn) })
 	defer works.Stop()
 	if err := of.run(ctx); err != nil {
 		return err
@@ -97,9 +98,22 @@ func (f *features) set(name, why string) {
 	f.why[name] = why
 }
 
-// works takes a feature for one that works, and tells how long it did not.
-func (f *features) works(name string) {
+// begin says which time it is that a feature begins.
+func (f *features) begin(name string) int {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.why[name] = starting
+	f.times[name]++
+	return f.times[name]
+}
+
+// works takes a feature for one that works, and tells how long it did not; unless the time that is meant is over.
+func (f *features) works(name string, turn int) {
+	f.mu.Lock()
+	if f.times[name] != turn {
+		f.mu.Unlock()
+		return
+	}
 	since := f.since[name]
 	f.why[name] = ""
 	delete(f.since, name)
@@ -113,6 +127,7 @@ func (f *features) works(name string) {
 // failed tells once why a feature does not work.
 func (f *features) failed(name string, err error) {
 	f.mu.Lock()
+	f.times[name]++
 	f.why[name] = err.Error()
 	_, told := f.since[name]
 	if !told {

@@ -95,6 +95,7 @@ func (r *Ring) scan(s segment) (found, error) {
 			return nil
 		}
 		f.damage = f.damage || f.tail > 0 || seq > f.last+1
+		f.marks = noted(f.marks, seq, offset-length)
 		f.last, f.size, f.tail = covers(data, seq), offset, 0
 		return nil
 	})
@@ -195,6 +196,7 @@ func (w *rewriter) put(e record.Entry) error {
 	if err != nil {
 		return err
 	}
+	w.is.marks = noted(w.is.marks, e.Seq, w.is.size)
 	n, err := w.out.Write(line)
 	w.is.last, w.is.size = coveredBy(e), w.is.size+int64(n)
 	return err

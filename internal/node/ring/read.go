@@ -66,7 +66,11 @@ func (c *cursor) segment(s segment) error {
 		return err
 	}
 	defer in.Close()
-	return eachLine(io.LimitReader(in, s.size), c.line)
+	begin, err := in.Seek(s.before(c.next), io.SeekStart)
+	if err != nil {
+		return err
+	}
+	return eachLine(io.LimitReader(in, s.size-begin), c.line)
 }
 
 func (c *cursor) line(data []byte, seq uint64, _ int64) error {

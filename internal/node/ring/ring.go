@@ -204,6 +204,7 @@ func (r *Ring) enter(e record.Entry) (uint64, error) {
 		}
 	}
 	s := &r.segments[len(r.segments)-1]
+	s.marks = noted(s.marks, e.Seq, s.size)
 	s.size += int64(len(line))
 	s.last = e.Seq
 	r.dirty = true

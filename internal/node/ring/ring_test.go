@@ -170,6 +170,36 @@ func TestOldestMakesRoom(t *testing.T) {
 	}
 }
 
+// TestReadFromAnywhere: wherever a reader begins, in a ring that was written and in one that was opened, it gets the rest.
+func TestReadFromAnywhere(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, Options{Dir: dir})
+	const most = 2000
+	for n := range most {
+		r.Tell(fact(n))
+	}
+	for range 2 {
+		if len(r.segments) != 1 || len(r.segments[0].marks) < 5 {
+			t.Fatalf("%d segments with marks %v", len(r.segments), r.segments[0].marks)
+		}
+		for from := uint64(1); from <= most; from += 37 {
+			first := record.Entry{}
+			for e, err := range r.Read(from) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				first = e
+				break
+			}
+			if first.Seq != from || first.Fact == nil {
+				t.Fatalf("from %d the first is %+v", from, first)
+			}
+		}
+		closed(t, r)
+		r = open(t, Options{Dir: dir})
+	}
+}
+
 func TestReadAndWaitWhileAppending(t *testing.T) {
 	r := open(t, Options{Dir: t.TempDir(), Segment: 8 << 10})
 	const most = 3000

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,37 @@ const suffix = ".segment"
 type segment struct {
 	first, last uint64 // last is first-1 while it is empty
 	size        int64  // of its whole lines
+	marks       []mark // only appended to, so that readers may have a copy
+}
+
+// A mark is where an entry begins, so that who reads the end of a segment need not read it all.
+type mark struct {
+	seq    uint64
+	offset int64
+}
+
+const markEvery = 64 << 10
+
+// noted makes a mark of an entry, if the last one is far enough away.
+func noted(marks []mark, seq uint64, offset int64) []mark {
+	last := int64(0)
+	if n := len(marks); n > 0 {
+		last = marks[n-1].offset
+	}
+	if offset-last < markEvery {
+		return marks
+	}
+	return append(marks, mark{seq, offset})
+}
+
+// before returns where to begin in order to read from an entry on.
+func (s segment) before(seq uint64) int64 {
+	for _, m := range slices.Backward(s.marks) {
+		if m.seq <= seq {
+			return m.offset
+		}
+	}
+	return 0
 }
 
 func (s segment) name() string  { return fmt.Sprintf("%020d%s", s.first, suffix) }

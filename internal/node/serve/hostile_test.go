@@ -285,6 +285,50 @@ func TestReviewsAreKept(t *testing.T) {
 	}
 }
 
+// TestMadeUpTokens: whoever tries tokens is told to wait, and others are not.
+func TestMadeUpTokens(t *testing.T) {
+	fake, api := newAPI(t)
+	_, from := sources()
+	now := time.Now()
+	s := start(t, api, from, func(s *Server) { s.guard.now = func() time.Time { return now } })
+	try := func(address, token string) int {
+		req := httptest.NewRequest(http.MethodGet, "/v1/runs", nil)
+		req.RemoteAddr = address
+		req.Header.Set(record.TokenHeader, token)
+		w := httptest.NewRecorder()
+		s.handle(w, req)
+		return w.Code
+	}
+	for i := range 3 * strangerAhead {
+		want := http.StatusUnauthorized
+		if i >= strangerAhead {
+			want = http.StatusTooManyRequests
+		}
+		if got := try("192.0.2.1:1", fmt.Sprint("made up ", i)[8:]+"x"); got != want {
+			t.Fatalf("token %d gives %d, want %d", i, got, want)
+		}
+	}
+	if got := try("192.0.2.2:1", "reader"); got != http.StatusOK {
+		t.Errorf("somebody else gets %d", got)
+	}
+	if got := try("192.0.2.1:2", "reader"); got != http.StatusOK {
+		t.Errorf("with a token that is known, that address gets %d", got)
+	}
+	if asked := fake.requests(); len(asked) > strangerAhead+5 {
+		t.Errorf("the API server was asked %d times", len(asked))
+	}
+	now = now.Add(strangerEvery)
+	if got := try("192.0.2.1:3", "another"); got != http.StatusUnauthorized {
+		t.Errorf("a while later: %d", got)
+	}
+	for i := range 2 * mostAddresses {
+		s.guard.new.may(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), now)
+	}
+	if n := len(s.guard.new.free); n > mostAddresses {
+		t.Errorf("%d addresses are known", n)
+	}
+}
+
 // TestAccountIsReplaced: token and authority of the ServiceAccount are read again.
 func TestAccountIsReplaced(t *testing.T) {
 	fake, api := newAPI(t)

@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -102,6 +103,44 @@ func (p *pace) wait(gone <-chan struct{}, n int) error {
 
 var errGone = errors.New("the client is gone")
 
+const (
+	strangerEvery = 200 * time.Millisecond // a token that is not known is reviewed for one address,
+	strangerAhead = 40                     // and so many at once
+	mostAddresses = 1024
+)
+
+// A strangers bounds the reviews of tokens that are not known, by the address that they come from: who makes tokens up costs
+// the API server little, and nobody else anything. All who come by the API server's proxy share its address.
+type strangers struct {
+	mu   sync.Mutex
+	free map[string]time.Time // when the last one that was let in is paid for, by address
+}
+
+func (s *strangers) may(address string, now time.Time) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free == nil || len(s.free) >= mostAddresses {
+		maps.DeleteFunc(s.free, func(_ string, free time.Time) bool { return free.Before(now) })
+	}
+	free, known := s.free[host]
+	if free.Before(now) {
+		free = now
+	}
+	free = free.Add(strangerEvery)
+	if free.Sub(now) > strangerAhead*strangerEvery || !known && len(s.free) >= mostAddresses {
+		return false
+	}
+	if s.free == nil {
+		s.free = map[string]time.Time{}
+	}
+	s.free[host] = free
+	return true
+}
+
 // A crowd are the connections that are open. Where there are too many, the one goes that has waited longest without a
 // request: whoever holds connections to keep others out loses them.
 type crowd struct {
@@ -135,19 +174,45 @@ func (c *crowd) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-func tlsConfig(pair tls.Certificate) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+// tlsConfig serves with the key pair of the files, read again once an hour as certificates are replaced, or with one that is
+// made now and lives as long as the process.
+func tlsConfig(o Options) (*tls.Config, error) {
+	if o.Cert == "" && o.Key == "" {
+		pair, err := makeKeyPair(o)
+		return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}, err
+	}
+	f := &keyFiles{o: o}
+	_, err := f.pair(nil)
+	return &tls.Config{GetCertificate: f.pair, MinVersion: tls.VersionTLS13}, err
 }
 
-// keyPair reads the server's key pair, or makes one that lives as long as the process.
-func keyPair(o Options) (tls.Certificate, error) {
-	if o.Cert != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
-		if err != nil {
-			return tls.Certificate{}, fmt.Errorf("read the key pair of the server: %w", err)
+// A keyFiles is a key pair in files.
+type keyFiles struct {
+	o Options
+
+	mu   sync.Mutex
+	last *tls.Certificate
+	read time.Time
+}
+
+const readKeysEvery = time.Hour
+
+// pair returns the key pair. While new files cannot be read, as when one of them is not yet replaced, the old ones are good.
+func (f *keyFiles) pair(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := f.o.Now(); f.last == nil || now.Sub(f.read) > readKeysEvery {
+		pair, err := tls.LoadX509KeyPair(f.o.Cert, f.o.Key)
+		if err == nil {
+			f.last, f.read = &pair, now
+		} else if f.last == nil {
+			return nil, fmt.Errorf("read the key pair of the server: %w", err)
 		}
-		return pair, nil
 	}
+	return f.last, nil
+}
+
+func makeKeyPair(o Options) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err

@@ -144,9 +144,12 @@ func (c *cluster) ready(certificate string) {
 // ask sends a request as whoever has a token; status 0: it was not answered.
 func (c *cluster) ask(method, path, token string, body any) (int, []byte) {
 	c.t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		c.t.Fatal(err)
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader(data))
 	if err != nil {
@@ -154,6 +157,9 @@ func (c *cluster) ask(method, path, token string, body any) (int, []byte) {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/strategic-merge-patch+json")
+	}
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return 0, nil
@@ -203,6 +209,25 @@ func (c *cluster) apply(name string) {
 	}
 }
 
+// patch changes the agent by a file of deploy/agent, and checks that nothing else is lost by it.
+func (c *cluster) patch(name string) {
+	c.t.Helper()
+	data, err := os.ReadFile("../../../deploy/agent/" + name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var change map[string]any
+	if err := yaml.Unmarshal(data, &change); err != nil {
+		c.t.Fatal(err)
+	}
+	status, answer := c.ask(http.MethodPatch, "/apis/apps/v1/namespaces/inquest/daemonsets/inquest-agent?fieldValidation=Strict", "admin", change)
+	for _, want := range []string{"/host/tracing", "kernel,signals", `"/var/log/pods"`, "spec.nodeName"} {
+		if status != http.StatusOK || !strings.Contains(string(answer), want) {
+			c.t.Fatalf("patched by %s it has no %s: %d %s", name, want, status, answer)
+		}
+	}
+}
+
 // token makes a token of an account; without an audience one for the API server.
 func (c *cluster) token(account string, audiences ...string) string {
 	c.t.Helper()
@@ -225,6 +250,7 @@ func TestRealAPIServer(t *testing.T) {
 	for _, name := range []string{"stranger", "narrow"} {
 		c.create("/api/v1/namespaces/inquest/serviceaccounts", map[string]any{"metadata": map[string]any{"name": name}})
 	}
+	c.patch("signals.yaml")
 	c.narrow()
 	own := c.token("inquest-agent")
 	c.write("token", []byte(own))

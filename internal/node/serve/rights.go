@@ -25,6 +25,7 @@ const (
 
 var (
 	errWho         = errors.New("the token is not one for " + record.Audience + ", or has expired: send it in the header " + record.TokenHeader)
+	errTooMany     = errors.New("too many tokens that are not known here come from this address")
 	errForbidden   = errors.New("forbidden")
 	errUnreachable = errors.New("the API server cannot be asked who may read this")
 )
@@ -64,6 +65,7 @@ type guard struct {
 	api   *API
 	now   func() time.Time
 	turns singleflight.Group
+	new   strangers
 
 	mu   sync.Mutex
 	kept map[asked]answer
@@ -105,6 +107,9 @@ func (g *guard) caller(r *http.Request, audience string) (caller, error) {
 		return caller{}, errWho
 	}
 	c := caller{g, token, sha256.Sum256([]byte(token)), audience}
+	if _, known := g.remembered(c.question(right{})); !known && !g.new.may(r.RemoteAddr, g.now()) {
+		return caller{}, errTooMany
+	}
 	_, err := c.who(r.Context())
 	return c, err
 }

@@ -106,7 +106,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	pair, err := keyPair(o)
+	secure, err := tlsConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.handle),
-		TLSConfig:         tlsConfig(pair),
+		TLSConfig:         secure,
 		ReadHeaderTimeout: headTime, // no ReadTimeout: it would end those who follow
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHead,
@@ -247,6 +247,9 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		s.fail(w, as.status, as.why)
 	case errors.Is(err, errWho):
 		s.fail(w, http.StatusUnauthorized, err.Error())
+	case errors.Is(err, errTooMany):
+		w.Header().Set("Retry-After", "1")
+		s.fail(w, http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, errForbidden):
 		s.fail(w, http.StatusForbidden, err.Error())
 	case errors.Is(err, errUnreachable):
