@@ -271,6 +271,9 @@ func (r *Reader) end() error {
 	defer r.mu.Unlock()
 	err := r.writeState()
 	r.leave(r.root)
+	for _, f := range r.files {
+		err = errors.Join(err, unix.Close(f.fd))
+	}
 	r.files, r.runs = nil, map[Key]*run{}
 	if r.docker >= 0 {
 		err = errors.Join(err, unix.Close(r.docker))
