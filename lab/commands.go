@@ -35,6 +35,10 @@ var commands = []command{
 		{name: "freeze-runtime", args: "NODE", summary: "stop containerd in its tracks", run: (*program).nodeFreeze},
 		{name: "thaw-runtime", args: "NODE", summary: "let containerd go on", run: (*program).nodeThaw},
 	}},
+	{name: "agent", sub: []command{
+		{name: "up", summary: "build the node agent of this source tree and run it on every node", run: (*program).agentUp},
+		{name: "down", summary: "take it away", run: (*program).agentDown},
+	}},
 	{name: "unit", sub: []command{
 		{name: "stop", args: "MACHINE UNIT", summary: "kill a program and keep it down", run: (*program).unitStop},
 		{name: "start", args: "MACHINE UNIT", summary: "let it run again", run: (*program).unitStart},

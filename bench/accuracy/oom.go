@@ -131,7 +131,8 @@ func confuse(root string) (matrix, error) {
 	return m, nil
 }
 
-// classOf says which class a sample is of; "" for a fixture that shows something else.
+// classOf says which class a sample is of; "" for a fixture that shows something else, or whose evidence fits two classes alike: that
+// one says so in its comment and names no row.
 func classOf(pattern, name string) (string, error) {
 	base := strings.TrimSuffix(filepath.Base(name), ".txtar")
 	if pattern == "bench/accuracy/recorded" {

@@ -44,10 +44,7 @@ var usualFlags = map[string]string{
 
 func (a *ask) bind(flags *pflag.FlagSet) {
 	a.config.AddFlags(flags)
-	flags.VisitAll(func(f *pflag.Flag) {
-		usage, usual := usualFlags[f.Name]
-		f.Usage, f.Hidden = usage, !usual
-	})
+	usual(flags)
 	flags.BoolVarP(&a.all, "all-namespaces", "A", false, "ask about everything in trouble in every namespace")
 	flags.StringVarP(&a.label, "selector", "l", "", "ask about pods with these labels, as kubectl get takes them")
 	flags.StringVarP(&a.container, "container", "c", "", "only this container")
@@ -56,6 +53,14 @@ func (a *ask) bind(flags *pflag.FlagSet) {
 	flags.Func("from", "take the evidence not from a cluster but from a `bundle`, or from what kubectl printed (-o yaml, describe, tables, events, logs), a node's logs or a cluster dump: a file, a folder or an archive; - reads standard input", a.setFrom)
 	flags.BoolVar(&a.noLogs, "no-logs", false, "do not read logs")
 	flags.Int64Var(&a.logBytes, "log-bytes", 256<<10, "how much of the end of each log is read")
+}
+
+// usual hides kubectl's flags but the usual ones.
+func usual(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		usage, known := usualFlags[f.Name]
+		f.Usage, f.Hidden = usage, !known
+	})
 }
 
 // setFrom takes no empty name, which a script's variable without a value gives: that would ask the cluster instead.

@@ -105,6 +105,7 @@ func joined(all []*evidence.Snapshot) *evidence.Snapshot {
 		j.Objects = append(j.Objects, s.Objects...)
 		j.Events = append(j.Events, s.Events...)
 		j.Logs = append(j.Logs, s.Logs...)
+		j.Runs = append(j.Runs, s.Runs...)
 		for _, f := range s.Facts {
 			if !seen[f] {
 				seen[f] = true

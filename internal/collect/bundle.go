@@ -32,6 +32,7 @@ import (
 //	events/<namespace>.yaml                 an EventList of the core API; the second thousand in <namespace>.2.yaml
 //	logs/<namespace>/<pod>/<container>/<attempt>.log
 //	nodes/<node>/facts.jsonl                facts that have no object, one a line; _cluster for those without a node
+//	nodes/<node>/runs.jsonl                 runs of containers that an agent told of, one a line
 //	nodes/<node>/<any>.log                  a log of the node: dmesg, journalctl
 //
 // Other files are left alone, so that a bundle may carry notes.
@@ -196,6 +197,9 @@ func readNode(s *evidence.Snapshot, name string, data []byte) error {
 		s.Facts = append(s.Facts, hostFacts(string(data), node, s.Taken)...)
 		return nil
 	}
+	if path.Base(name) == "runs.jsonl" {
+		return readRuns(s, data)
+	}
 	return readFacts(s, name, data)
 }
 
@@ -211,6 +215,20 @@ func readFacts(s *evidence.Snapshot, _ string, data []byte) error {
 			return err
 		}
 		s.Facts = append(s.Facts, f)
+	}
+	return nil
+}
+
+func readRuns(s *evidence.Snapshot, data []byte) error {
+	lines := json.NewDecoder(bytes.NewReader(data))
+	for lines.More() {
+		var e record.Entry
+		if err := lines.Decode(&e); err != nil {
+			return err
+		}
+		if e.Run != nil {
+			s.Runs = append(s.Runs, attemptOfRun(e.Run))
+		}
 	}
 	return nil
 }
@@ -289,6 +307,14 @@ func factFiles(s *evidence.Snapshot, files map[string][]byte) error {
 			return fmt.Errorf("write fact %q: %w", f.Text, err)
 		}
 		name := path.Join("nodes", nodeOf(s, f.About), "facts.jsonl")
+		files[name] = append(append(files[name], line...), '\n')
+	}
+	for _, a := range s.Runs {
+		line, err := json.Marshal(record.Entry{Run: runOfAttempt(a)})
+		if err != nil {
+			return fmt.Errorf("write run %s: %w", a.Of, err)
+		}
+		name := path.Join("nodes", nodeOf(s, a.Of), "runs.jsonl")
 		files[name] = append(append(files[name], line...), '\n')
 	}
 	return nil

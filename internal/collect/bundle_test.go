@@ -60,6 +60,10 @@ func TestBundleKeepsFactsGapsAndLogs(t *testing.T) {
 			{Kind: evidence.Host, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", "n1"), At: noon(), Where: "kmsg", Text: "oom-kill"},
 			{Kind: evidence.Host, Source: evidence.FromRuntime, At: noon(), Where: "cri", Text: "x"},
 		},
+		Runs: []evidence.Attempt{{
+			Of: evidence.RefTo("Pod", "shop", "web").InContainer("app").InAttempt(1), Started: noon(), Finished: noon(), ExitCode: 137, Signal: 9,
+			Reason: "Error", Message: "m", Where: "runtime",
+		}},
 	}
 	files, err := Files(s.Freeze())
 	if err != nil {
@@ -78,7 +82,7 @@ func TestBundleKeepsFactsGapsAndLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, diff := range []string{
-		cmp.Diff(s.Gaps, got.Gaps), cmp.Diff(s.Absent, got.Absent), cmp.Diff(s.Facts, got.Facts), cmp.Diff(s.Logs, got.Logs),
+		cmp.Diff(s.Gaps, got.Gaps), cmp.Diff(s.Absent, got.Absent), cmp.Diff(s.Facts, got.Facts), cmp.Diff(s.Logs, got.Logs), cmp.Diff(s.Runs, got.Runs),
 		cmp.Diff(s.Has, got.Has), cmp.Diff(s.Subject, got.Subject), cmp.Diff(s.Asked, got.Asked),
 	} {
 		if diff != "" {

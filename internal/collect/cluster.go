@@ -152,7 +152,12 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	events := &eventReader{visit: v, pods: pods, asked: map[string]bool{}}
 	found := slices.Clone(v.s.Objects)
 	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
-	group.Go(func() { v.logs(ctx, pods) })
+	group.Go(func() {
+		v.logs(ctx, pods)
+		if v.about.Kind != "Pod" {
+			v.agents(ctx, pods)
+		}
+	})
 	group.Go(func() { v.nodes(ctx, pods) })
 	group.Go(func() { v.controllers(ctx) })
 	group.Go(func() {
@@ -165,6 +170,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 		v.inOrder = true
 		v.api.left.Add(max(v.logAPI.left.Load(), 0))
 		v.logAPI = v.api
+		v.agents(ctx, pods)
 		events.rest(ctx)
 	} else {
 		group.Go(func() { v.usage(ctx, pods) })
@@ -193,7 +199,6 @@ func (v *visit) together(group *sync.WaitGroup, f func()) {
 
 // snapshot puts together what was read.
 func (v *visit) snapshot() *evidence.Snapshot {
-	v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Host, Why: "no node agent"})
 	if v.about != ControlPlane {
 		v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Control, Why: "the control plane was not looked at"})
 	}

@@ -123,7 +123,8 @@ func TestClusterFollowsTheNewestDeath(t *testing.T) {
 		_, _ = io.WriteString(w, "unable to retrieve container logs for containerd://0a1b2c")
 	})
 	s := mustAsk(t, server, pod("web-7-a"))
-	if got := holds(s); !slices.Contains(got, "log pod/web-7-a[app]#4") || len(gapsOf(s)) > 0 {
+	_, lacks := s.Missing(evidence.Logs|evidence.Status, s.Subject)
+	if got := holds(s); !slices.Contains(got, "log pod/web-7-a[app]#4") || lacks != 0 {
 		t.Errorf("holds %q, gaps %q", got, gapsOf(s))
 	}
 	if n := len(s.Attempts(s.Subject)); n != 1 {

@@ -10,9 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// toldFields are the fields of which it is kept who wrote them and when: what is started, how often, and from what.
+// toldFields are the fields of which it is kept who wrote them and when: what is started, how often, from
+// what, and where nothing more is.
 var toldFields = map[string][]string{
-	"f:spec": {"f:replicas", "f:paused", "f:suspend", "f:template", "f:schedule", "f:maxReplicas"},
+	"f:spec": {"f:replicas", "f:paused", "f:suspend", "f:template", "f:schedule", "f:maxReplicas", "f:unschedulable"},
 	"f:data": nil, "f:binaryData": nil,
 }
 

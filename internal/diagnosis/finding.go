@@ -14,7 +14,8 @@ import (
 type Confidence uint8
 
 // The confidences. Certain: the kernel, the runtime, the kubelet or the API status said so. Likely: two independent
-// facts agree. Possible: it fits, and so may other causes.
+// facts agree. Possible: it fits, and so may other causes. A rule claims one; the engine lowers Likely to Possible where the
+// facts are one.
 const (
 	Possible Confidence = iota + 1
 	Likely
@@ -55,6 +56,15 @@ func (f *Finding) validate() error {
 
 func proven(facts []evidence.Fact) bool {
 	return slices.ContainsFunc(facts, func(f evidence.Fact) bool { return f.Source >= evidence.FromStatus })
+}
+
+// alone tells whether the facts are one observation that is below the status: what one Event says again and again, or many
+// lines of one log. It fits, and no second one agrees.
+func alone(facts []evidence.Fact) bool {
+	return !proven(facts) && !slices.ContainsFunc(facts, func(f evidence.Fact) bool {
+		first := facts[0]
+		return f.Source != first.Source || f.About != first.About || f.Where != first.Where || f.Name != first.Name
+	})
 }
 
 // Risk is the most that applying a fix disturbs.

@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -198,15 +199,10 @@ func (p *Pass) Workload() (evidence.Ref, *corev1.PodTemplateSpec) {
 // Report adds a finding. What it leaves out is filled in: the rule, the thing, and the time of its first fact.
 func (p *Pass) Report(f Finding) {
 	f.Rule = p.rule
-	if f.About == (evidence.Ref{}) {
-		f.About = p.about
-	}
+	f.About = cmp.Or(f.About, p.about)
 	for i := 0; f.At.IsZero() && i < len(f.Facts); i++ {
 		f.At = f.Facts[i].At
 	}
-	if f.At.IsZero() {
-		f.At = p.snapshot.Taken
-	}
-	f.At = f.At.UTC()
+	f.At = cmp.Or(f.At, p.snapshot.Taken).UTC()
 	p.found = append(p.found, f)
 }

@@ -92,6 +92,9 @@ func (p *Pass) run() (err error) {
 		if err := p.found[i].validate(); err != nil {
 			return fmt.Errorf("the rule is broken: finding %q: %w", p.found[i].Message, err)
 		}
+		if f := &p.found[i]; f.Confidence == Likely && alone(f.Facts) {
+			f.Confidence = Possible
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 // runtime through the agent (all that are kept), and from history (all that were captured).
 type Attempt struct {
 	Of                Ref       // the number counts from 0 and is the restart count that the run had
-	Started, Finished time.Time // whole seconds; Started is zero where it never started, Finished while it runs
+	Started, Finished time.Time // whole seconds where only the status tells; Started is zero where it never started, Finished while it runs
 	ExitCode, Signal  int       // Signal is exit code - 128 where that is a signal, else 0
 	Reason, Message   string    // as the runtime and the kubelet report them
 	Init, Sidecar     bool      // a sidecar is an init container with restartPolicy Always
-	Where             string    // the field path of the status it was read from
+	Where             string    // the field path of the status it was read from; "runtime" where an agent told of it
 	Expected          string    // why this end needs no explaining; empty when it does or while it runs
 	Log               Log       // zero when there is none; a Gap says why
 }
@@ -46,6 +47,9 @@ func (a Attempt) Fact() Fact {
 	if a.Message != "" {
 		text += ", message " + cut(a.Message)
 	}
+	if a.Where == FromRuntime.String() {
+		return Fact{Kind: Host, Source: FromRuntime, About: a.Of, At: a.Finished, Where: a.Where, Text: text}
+	}
 	return Fact{Kind: Status, Source: FromStatus, About: a.Of, At: a.Finished, Where: a.Where, Text: text}
 }
 
@@ -72,14 +76,11 @@ const lostStatus = "ContainerStatusUnknown"
 // attemptsOf reads the attempts that a pod's status tells of, oldest first within a container.
 func attemptsOf(pod *corev1.Pod) []Attempt {
 	var all []Attempt
-	sidecars := map[string]bool{}
-	for _, c := range pod.Spec.InitContainers {
-		sidecars[c.Name] = c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-	}
 	read := func(list string, statuses []corev1.ContainerStatus, init bool) {
 		for i := range statuses {
+			_, sidecar := inits(pod, statuses[i].Name)
 			for _, a := range attemptsIn(RefOf(pod).InContainer(statuses[i].Name), list, &statuses[i]) {
-				a.Init, a.Sidecar = init, sidecars[statuses[i].Name]
+				a.Init, a.Sidecar = init, sidecar
 				all = append(all, a)
 			}
 		}
@@ -88,6 +89,16 @@ func attemptsOf(pod *corev1.Pod) []Attempt {
 	read("containerStatuses", pod.Status.ContainerStatuses, false)
 	read("ephemeralContainerStatuses", pod.Status.EphemeralContainerStatuses, false)
 	return all
+}
+
+// inits tells whether a container is an init container, and whether as such a sidecar.
+func inits(pod *corev1.Pod, name string) (init, sidecar bool) {
+	i := slices.IndexFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
+	if i < 0 {
+		return false, false
+	}
+	policy := pod.Spec.InitContainers[i].RestartPolicy
+	return true, policy != nil && *policy == corev1.ContainerRestartPolicyAlways
 }
 
 // attemptsIn numbers the runs in one container's status. While the container waits, the kubelet has moved the end of

@@ -35,18 +35,13 @@ func EventOf(e *corev1.Event) Event {
 		About: RefTo(e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name),
 		UID:   string(e.InvolvedObject.UID),
 		Type:  e.Type, Reason: e.Reason, Message: e.Message,
-		First: e.FirstTimestamp.Time, Last: e.LastTimestamp.Time, Count: int(e.Count),
+		First: cmp.Or(e.FirstTimestamp.Time, e.EventTime.Time, e.CreationTimestamp.Time), Count: int(e.Count),
 		Reporter: cmp.Or(e.ReportingController, e.Source.Component), ReportingHost: e.Source.Host,
 	}
 	if m := containerPath.FindStringSubmatch(e.InvolvedObject.FieldPath); m != nil {
 		ev.About = ev.About.InContainer(m[1])
 	}
-	if ev.First.IsZero() {
-		ev.First = cmp.Or(e.EventTime.Time, e.CreationTimestamp.Time)
-	}
-	if ev.Last.IsZero() {
-		ev.Last = ev.First
-	}
+	ev.Last = cmp.Or(e.LastTimestamp.Time, ev.First)
 	if e.Series != nil {
 		ev.Last, ev.Count = e.Series.LastObservedTime.Time, int(e.Series.Count)
 	}

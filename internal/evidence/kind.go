@@ -21,9 +21,10 @@ const (
 	Host                     // what the agent saw: CRI, kubelet, kernel, disk
 	Control                  // API server, etcd, scheduler, controller manager
 	Changes                  // rollouts and configuration changes
+	Signals                  // who sent SIGKILL and SIGTERM, as the node's agent traced it
 )
 
-var kindNames = []string{"spec", "status", "events", "logs", "usage", "node", "host", "control", "changes"}
+var kindNames = []string{"spec", "status", "events", "logs", "usage", "node", "host", "control", "changes", "signals"}
 
 // Kinds returns the single kinds in the set, in their order of declaration.
 func (k Kind) Kinds() []Kind {

@@ -40,7 +40,8 @@ type Snapshot struct {
 	Objects []Object
 	Events  []*corev1.Event
 	Logs    []Log
-	Facts   []Fact // facts that have no object: kernel log, CRI, usage
+	Facts   []Fact    // facts that have no object: kernel log, CRI, usage
+	Runs    []Attempt // runs that the runtime told a node's agent of, in what order ever; those of the status may be among them
 
 	index    map[Ref]Object
 	kinds    map[string][]Object // by kind, in order
@@ -67,6 +68,7 @@ func (s *Snapshot) Freeze() *Snapshot {
 	sortBy(s.Objects, RefOf)
 	s.Objects = slices.CompactFunc(s.Objects, func(a, b Object) bool { return RefOf(a) == RefOf(b) })
 	sortBy(s.Logs, func(l Log) Ref { return l.Of })
+	sortBy(s.Runs, func(a Attempt) Ref { return a.Of })
 	slices.SortFunc(s.Events, func(a, b *corev1.Event) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
@@ -160,7 +162,7 @@ func (s *Snapshot) indexAttempts() {
 	}
 	s.attempts, s.orders = map[Ref][]Attempt{}, map[Ref]Order{}
 	for _, pod := range List[*Pod](s) {
-		for _, a := range attemptsOf(pod) {
+		for _, a := range s.runsOf(pod) {
 			a.Expected = expected(pod, a, s.Taken)
 			a.Log = logs[a.Of]
 			s.attempts[RefOf(pod)] = append(s.attempts[RefOf(pod)], a)
@@ -174,6 +176,27 @@ func (s *Snapshot) indexAttempts() {
 			}
 		}
 	}
+}
+
+// runsOf returns the runs of a pod: those of its status, and before those of each container the ones that only the runtime
+// tells of. Where both know an end, the status counts, and the runtime's times are kept, which are exact.
+func (s *Snapshot) runsOf(pod *Pod) []Attempt {
+	runs, ref := attemptsOf(pod), RefOf(pod)
+	first, _ := slices.BinarySearchFunc(s.Runs, ref, func(a Attempt, of Ref) int { return a.Of.Compare(of) })
+	for _, r := range s.Runs[first:] {
+		if r.Of.Object() != ref {
+			break
+		}
+		at := slices.IndexFunc(runs, func(a Attempt) bool { return a.Of.Container == r.Of.Container && a.Of.Attempt >= r.Of.Attempt })
+		switch {
+		case at < 0 || runs[at].Of != r.Of:
+			r.Init, r.Sidecar = inits(pod, r.Of.Container)
+			runs = slices.Insert(runs, max(at, 0), r)
+		case runs[at].Ended() && !r.Finished.IsZero():
+			runs[at].Started, runs[at].Finished = r.Started, r.Finished
+		}
+	}
+	return runs
 }
 
 // EventTTL is how long an API server keeps Events unless told otherwise (kube-apiserver --event-ttl).

@@ -37,10 +37,10 @@ const (
 func Recognise(head string) bool {
 	head = head[:min(len(head), maxHostHead)]
 	var formed, known, words, all int
-	first := false
+	first, plain := false, false
 	p := hostParser{}
-	for line := range strings.Lines(head) {
-		line = strings.TrimSpace(line)
+	for raw := range strings.Lines(head) {
+		line := strings.TrimSpace(raw)
 		if line == "" {
 			continue
 		}
@@ -58,15 +58,19 @@ func Recognise(head string) bool {
 			words++
 			first = first || all == 1
 		}
+		plain = plain || plainLog.MatchString(raw) && !report.MatchString(raw)
 	}
-	return known > 0 && 2*formed >= min(all, maxHostHeadLines) || words > 0 && (first || klogLine.MatchString(head) || logfmtLine.MatchString(head)) && !plainLog.MatchString(head)
+	return known > 0 && 2*formed >= min(all, maxHostHeadLines) || words > 0 && (first || klogLine.MatchString(head) || logfmtLine.MatchString(head)) && !plain
 }
 
 // hostPrograms are the writers of a node's log that facts are made of.
 var hostPrograms = []string{"kernel", "kubelet", "containerd", "crio"}
 
 // plainLog matches how lines of applications begin, and those of nodes do not: a time or a level without a program.
-var plainLog = regexp.MustCompile(`(?m)^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
+var plainLog = regexp.MustCompile(`^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
+
+// report matches how the kernel begins some of its reports, which have the name of a level in front.
+var report = regexp.MustCompile(`^(?:INFO: (?:task \S+:\d+ blocked|rcu\w* )|WARNING: (?:CPU: |possible ))`)
 
 // tellsOfHost tells whether a line without the form of a node's log has words of one.
 func tellsOfHost(l hostLine, line string) bool {

@@ -61,6 +61,20 @@ func TestHostLogForms(t *testing.T) {
 	}
 }
 
+// TestExcerptOfKernelLog takes a report for the kernel's that lost the time and begins with the name of a level.
+func TestExcerptOfKernelLog(t *testing.T) {
+	const hung = "INFO: task umount:21568 blocked for more than 120 seconds.\n      Tainted: G         C    3.16.0-4-amd64 #1\n" +
+		"umount     D ffff8802111a9848     0 21568  21567 0x00000000\nCall Trace:\n [<ffffffff81512d45>] ? rwsem_down_write_failed+0x1d5/0x320\n"
+	if !Recognise(hung) {
+		t.Error("it is not taken for the log of a node")
+	}
+	for _, text := range []string{hung + "INFO served\n", "INFO: " + hung, "INFO: task 7 is done\n" + hung} {
+		if Recognise(text) {
+			t.Errorf("it is taken for the log of a node: %q", text)
+		}
+	}
+}
+
 func TestHostLogKnowsBothClocks(t *testing.T) {
 	facts := Parse("Jan 01 10:00:10 n1 kernel: [  110.000000] ready\n[  120.500000] VFS: file-max limit 10 reached\n", "", logged)
 	if len(facts) != 1 || !facts[0].At.Equal(time.Date(2026, 1, 1, 10, 0, 20, 5e8, time.UTC)) {

@@ -174,7 +174,7 @@ var lookalikes = map[string]struct {
 	},
 	"memory label of an earlier child on a kill after the grace period": {
 		snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 270, 270, 1)),
-		[]string{"PRB001 certain > EXT005 certain", "MEM001 possible"},
+		[]string{"PRB001 likely > EXT005 likely", "MEM001 possible"},
 	},
 	"out of memory while the probe's order waits": {
 		snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 295, 295, 1)),

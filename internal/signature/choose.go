@@ -126,7 +126,7 @@ var farewells = []string{"exiting", "exited", "exit ", "exit code", "shutting do
 	"process exited", "command failed with exit code", "command failed", "application startup failed",
 	"application run failed", "startup failed", "failed to start", "start failed", "worker failed to boot", "main process exited", "reason: worker failed",
 	"elifecycle", "container terminated", "lifecycle script", "server stopped", "bye", "unable to start", "program exited", "child exited",
-	"could not create the java virtual machine", "a fatal exception has occurred"}
+	"could not create the java virtual machine", "a fatal exception has occurred", "fatal assertion"}
 
 // alwaysFarewell begin messages that say nothing, whatever follows.
 var alwaysFarewell = []string{"npm err", "npm error", "make: ***", "the hostoptions.backgroundserviceexceptionbehavior"}
@@ -140,7 +140,7 @@ func farewell(c *candidate, lines []line) bool {
 	if lv, rest := levelPrefix(text, true); lv != unknown {
 		text = rest
 	}
-	text = strings.ToLower(strings.TrimLeft(clip(text, 200), " -*!["))
+	text = strings.ToLower(strings.TrimLeft(clip(text, 200), " -*![\n"))
 	if begins(text, alwaysFarewell...) {
 		return true
 	}

@@ -144,8 +144,10 @@ func says(body string) []string {
 		return []string{body}
 	}
 	texts := []string{e.text()}
-	if err := e.errText(); err != "" && err != texts[0] {
-		texts = append(texts, err)
+	for _, s := range []string{unquote(e.more), e.errText()} {
+		if s != "" && s != texts[0] {
+			texts = append(texts, s)
+		}
 	}
 	if e.stack != "" {
 		texts = append(texts, strings.Split(unquote(e.stack), "\n")...)

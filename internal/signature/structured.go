@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// An entry is what a structured line, JSON or logfmt, says about itself. All values are as written: quoted.
-type entry struct{ level, msg, err, stack, at string }
+// An entry is what a structured line, JSON or logfmt, says about itself. All values are as written: quoted. More is what
+// a message says by which its fields go on, as MongoDB's "WiredTiger error message" does in attr.message.
+type entry struct{ level, msg, more, err, stack, at string }
 
 // roles maps the names that loggers give to fields to what the field means. Sources: zap, logrus, zerolog, slog,
 // pino, bunyan, winston, structlog, python-json-logger, Logback and Log4j 2 layouts, ECS, GCP, MongoDB, tracing, Serilog,
@@ -23,19 +24,23 @@ var roles = map[string]func(*entry) *string{
 	"msg": msgField, "message": msgField, "@message": msgField, "event": msgField, "text": msgField, "textpayload": msgField, "short_message": msgField,
 	"@x":  errField,
 	"err": errField, "error": errField, "errmsg": errField, "error.message": errField, "exception": errField, "error_message": errField,
-	"exception.message": errField, "cause": errField, "reason": errField,
+	"exception.message": errField, "cause": errField, "reason": errField, "error_str": errField, "errormessage": errField,
+	"errormsg": errField, "error_msg": errField, "err_msg": errField, "error.msg": errField, "err.message": errField, "err.msg": errField,
 	"stack": stackField, "stacktrace": stackField, "extendedstacktrace": stackField, "stack_trace": stackField, "error.stack_trace": stackField,
 	"error.stack": stackField, "exception.stacktrace": stackField, "exc_info": stackField, "traceback": stackField,
+	"err.stack": stackField, "errorverbose": stackField, "errorstack": stackField, "error_stack": stackField,
 	"@t":   timeField,
 	"time": timeField, "ts": timeField, "timestamp": timeField, "@timestamp": timeField, "t": timeField, "asctime": timeField, "$date": timeField,
 }
 
 // nested are the fields whose objects hold more fields: the error of pino, the log of ECS, the fields of tracing, what
-// was thrown for Log4j, the context of Monolog. Of these, faults are errors, and causes what errors came from.
+// was thrown for Log4j, the context of Monolog, winston's meta. Of these, faults are errors, causes what errors came from,
+// and asides say nothing of the line but an error.
 var (
-	nested = set("error err exception log fields attr t thrown context causedby cause message msg")
-	faults = set("error err exception thrown causedby cause")
+	nested = set("error err errors exception log fields attr t thrown context causedby cause message msg meta extra properties jsonpayload")
+	faults = set("error err errors exception thrown causedby cause")
 	causes = set("causedby cause")
+	asides = set("context meta extra properties")
 )
 
 // deepest is how many objects within each other are looked into.
@@ -52,7 +57,10 @@ func structured(body string) (entry, bool) {
 	var e entry
 	if strings.HasPrefix(body, "{") {
 		jsonFields(body, func(key, raw string) { e.take(key, raw, 0) })
-		for _, s := range []string{e.err, e.msg} {
+		if e.msg == "" {
+			e.msg, e.more = e.more, ""
+		}
+		for _, s := range []string{e.err, e.msg, e.more} {
 			if e.stack == "" && strings.Contains(s, `\n`) {
 				e.stack = s
 			}
@@ -69,6 +77,9 @@ func structured(body string) (entry, bool) {
 // take keeps a field if it means something and is the first of its meaning.
 func (e *entry) take(key, raw string, depth int) {
 	key = strings.ToLower(key)
+	if inner := strings.TrimLeft(strings.TrimPrefix(raw, "["), " \t"); inner != raw && strings.HasPrefix(inner, "{") {
+		raw = inner // the first of several errors
+	}
 	if strings.HasPrefix(raw, "{") && nested[key] && depth < deepest {
 		inner := entry{}
 		jsonFields(raw, func(k, v string) { inner.take(k, v, depth+1) })
@@ -76,12 +87,39 @@ func (e *entry) take(key, raw string, depth int) {
 		return
 	}
 	role, ok := roles[key]
-	if !ok || strings.HasPrefix(raw, "[") || key == "s" && len(unquote(raw)) != 1 {
+	if !ok || key == "s" && len(unquote(raw)) != 1 {
 		return
 	}
-	if field := role(e); *field == "" || key == "msg" || key == "message" || key == "level_name" {
+	field := role(e)
+	if strings.HasPrefix(raw, "[") {
+		if field != &e.stack {
+			return
+		}
+		raw = joined(raw)
+	}
+	if *field == "" || key == "msg" || key == "message" || key == "level_name" || field == &e.err && isNumber(*field) {
 		*field = raw
 	}
+}
+
+// joined makes one string, as written, of an array of strings: the lines of a stack.
+func joined(raw string) string {
+	var b strings.Builder
+	for i := strings.IndexByte(raw, '"'); i >= 0; i = strings.IndexByte(raw, '"') {
+		s := quoted(raw[i:])
+		if b.Len() > 0 {
+			b.WriteString(`\n`)
+		}
+		b.WriteString(strings.Trim(s, `"`))
+		raw = raw[i+len(s):]
+	}
+	return `"` + b.String() + `"`
+}
+
+// isNumber says whether an error is told by its number alone, which any words tell better.
+func isNumber(raw string) bool {
+	_, err := strconv.ParseFloat(unquote(raw), 64)
+	return err == nil
 }
 
 // adopt takes over what an object in a field says: the message of an error is not the message of the line.
@@ -92,10 +130,16 @@ func (e *entry) adopt(key string, inner entry) {
 		return
 	case faults[key]:
 		inner.err, inner.msg, inner.level = first(inner.err, inner.msg), "", ""
-	case key == "context":
-		inner.msg, inner.level = "", ""
+	case asides[key]:
+		inner.msg, inner.more, inner.level = "", "", ""
+	case key != "message" && key != "msg":
+		inner.msg, inner.more = "", first(inner.msg, inner.more)
 	}
-	e.level, e.msg, e.err = first(e.level, inner.level), first(e.msg, inner.msg), first(e.err, inner.err)
+	if isNumber(e.err) {
+		e.err = first(inner.err, e.err)
+	}
+	e.level, e.msg, e.more = first(e.level, inner.level), first(e.msg, inner.msg), first(e.more, inner.more)
+	e.err = first(e.err, inner.err)
 	e.stack, e.at = first(e.stack, inner.stack), first(e.at, inner.at)
 }
 
@@ -114,7 +158,7 @@ func (e *entry) severity() level {
 	if e.errText() != "" {
 		return failure
 	}
-	return complaint(unquote(e.msg))
+	return complaint(e.text())
 }
 
 // severity reads a level by name or number: 10 to 60 as pino and bunyan count, 0 to 7 as syslog does, 100 to 600 as
@@ -159,9 +203,16 @@ func (e *entry) errText() string {
 	return s
 }
 
-// text is the line in one: the message and the error, unless one says the other.
+// text is the line in one: the message, what its fields add and the error, unless one says the other.
 func (e *entry) text() string {
-	msg, err := unquote(e.msg), e.errText()
+	more, err := unquote(e.more), e.errText()
+	if more != "" && isNumber(e.err) {
+		err = ""
+	}
+	return united(united(unquote(e.msg), more), err)
+}
+
+func united(msg, err string) string {
 	switch {
 	case err == "" || strings.Contains(msg, err):
 		return msg

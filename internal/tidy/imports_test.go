@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
 	"bench":     {"collect", "diagnosis", "evidence", "report", "rules", "signature", "node", "e2e"},
-	"cli":       {"collect", "diagnosis", "evidence", "report", "rules", "signature"},
+	"cli":       {"collect", "diagnosis", "evidence", "record", "report", "rules", "signature"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
 }

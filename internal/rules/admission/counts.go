@@ -73,6 +73,13 @@ func missing(o evidence.Object) int32 {
 
 // counts cites the fields with the two numbers, as far as there are such.
 func counts(p *diagnosis.Pass, o evidence.Object) []evidence.Fact {
+	if cron, is := o.(*batchv1.CronJob); is && cron.Status.LastScheduleTime != nil {
+		at := cron.Status.LastScheduleTime.UTC() // of its last Job, before the one that was refused
+		return []evidence.Fact{{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), At: at,
+			Where: "status.lastScheduleTime", Text: "lastScheduleTime " + at.Format(time.RFC3339),
+		}}
+	}
 	has, _, where := count(o)
 	if where == "" {
 		return nil

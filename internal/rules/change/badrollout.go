@@ -51,8 +51,11 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 			return
 		}
 		said := ""
+		if a.Reason == "OOMKilled" { // any other is the code's name
+			said = ", OOMKilled"
+		}
 		if found {
-			said = ": " + block.Headline
+			said += ": " + block.Headline
 		}
 		f := r.finding(p)
 		f.Message = fmt.Sprintf("container %s fails only in revision %d of %s (exit code %d%s), and the pods of revision %d are well; it was rolled out%s with: %s",

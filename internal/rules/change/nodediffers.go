@@ -27,7 +27,7 @@ version; or the node is new, which makes it possible and no more. Usual ends are
 **How it is told from its look-alikes.** All pods of the template on the node fail, at least one on another node is ready,
 and none fails elsewhere. A node like the others proves nothing: one pod may fail for its own data. Pods of different
 templates are not compared, for that is the rollout's doing (CHG001). A node that is not ready or under pressure says so
-itself. That it is cordoned is no difference: people do that because pods fail there.
+itself. That it is cordoned is no difference, for people do that because pods fail there; it is said besides.
 
 **What to do.** Move the pods away (cordon the node, delete the pod) and see whether they are well elsewhere; then find out
 what the difference breaks, or bind the workload to nodes of the kind that it needs.
@@ -53,10 +53,11 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 			if len(made) == 0 {
 				sure = diagnosis.Possible
 			}
+			note, closed := cordoned(node)
 			p.Report(diagnosis.Finding{
-				At: pod.CreationTimestamp.Time, Confidence: sure, Facts: slices.Concat(facts, more, citeEnd(pod)),
-				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s", pod.Name, node.Name, named(elsewhere), strings.Join(append(made, state...), " and ")),
-				Fixes:   []diagnosis.Fix{elsewhereFix(pod)},
+				At: pod.CreationTimestamp.Time, Confidence: sure, Facts: slices.Concat(facts, more, citeEnd(pod), closed),
+				Message: fmt.Sprintf("pod %s fails on node %s alone, and its like are well on %s: the node differs in its %s%s", pod.Name, node.Name, named(elsewhere), strings.Join(append(made, state...), " and "), note),
+				Fixes:   []diagnosis.Fix{elsewhereFix(pod, node)},
 			})
 			return
 		}
@@ -64,15 +65,41 @@ what the difference breaks, or bind the workload to nodes of the kind that it ne
 }
 
 // elsewhereFix is to see whether the pod is well elsewhere; one of a DaemonSet would come back to its node.
-func elsewhereFix(pod *corev1.Pod) diagnosis.Fix {
-	node := pod.Spec.NodeName
+func elsewhereFix(pod *corev1.Pod, on *corev1.Node) diagnosis.Fix {
+	node := on.Name
 	if pod.OwnerReferences[0].Kind == "DaemonSet" {
 		return diagnosis.Fix{Title: fmt.Sprintf("Find out what of that the program does not stand, or keep it off nodes like %s with a node affinity", node)}
+	}
+	if on.Spec.Unschedulable {
+		return diagnosis.Fix{
+			Title: fmt.Sprintf("Delete the pod, to see whether it is well elsewhere: node %s takes no new ones", node), Risk: diagnosis.Evict,
+			Command: fmt.Sprintf("kubectl delete -n %s pod %s", pod.Namespace, pod.Name),
+		}
 	}
 	return diagnosis.Fix{
 		Title: fmt.Sprintf("Close node %s and delete the pod, to see whether it is well elsewhere", node), Risk: diagnosis.Evict,
 		Command: fmt.Sprintf("kubectl cordon %s && kubectl delete -n %s pod %s", node, pod.Namespace, pod.Name),
 	}
+}
+
+// cordoned says that the node is closed to new pods. That sets it not apart, but somebody may know what is wrong there.
+func cordoned(node *corev1.Node) (note string, facts []evidence.Fact) {
+	if !node.Spec.Unschedulable {
+		return "", nil
+	}
+	fact := evidence.Fact{
+		Kind: evidence.Node, Source: evidence.FromSpec, About: evidence.RefOf(node), Where: "spec.unschedulable", Text: "unschedulable true",
+	}
+	for _, t := range node.Spec.Taints {
+		if t.Key == corev1.TaintNodeUnschedulable && t.TimeAdded != nil {
+			fact.At = t.TimeAdded.UTC()
+		}
+	}
+	note = "; somebody has closed it to new pods"
+	if by, _ := writer(node, "f:spec", "f:unschedulable"); by != "" {
+		note = "; " + by + " has closed it to new pods"
+	}
+	return note, []evidence.Fact{fact}
 }
 
 // others returns the nodes on which pods like this one are well, where all that are on its own fail and none elsewhere.

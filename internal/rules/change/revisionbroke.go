@@ -44,7 +44,7 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 		if b, ok := breakOf(p); ok {
 			p.Report(diagnosis.Finding{
 				At: p.Attempt().Finished, Confidence: diagnosis.Likely,
-				Message: fmt.Sprintf("container %s fails by what revision %d of %s changed: %s, %s", p.About().Container, b.now.number, b.now.top, b.by.text, b.effect),
+				Message: fmt.Sprintf("container %s %s what revision %d of %s changed: %s", p.About().Container, b.effect, b.now.number, b.now.top, b.by.text),
 				Facts:   slices.Concat(b.now.cite(b.by, b.before), []evidence.Fact{p.Attempt().Fact()}, b.facts),
 				Fixes:   []diagnosis.Fix{undo(b.now.top, b.before.number)},
 			})
@@ -56,7 +56,7 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 type broken struct {
 	now, before revision
 	by          difference
-	effect      string
+	effect      string // a predicate of the container, of which that difference is the object
 	facts       []evidence.Fact
 }
 
@@ -84,14 +84,14 @@ func join(p *diagnosis.Pass, a evidence.Attempt, d difference) (string, []eviden
 	switch {
 	case d.field == "env":
 		if named, facts := naming(p, a, d.name); named {
-			return "which its last lines name", facts
+			return "ends, and its last lines name", facts
 		}
 	case d.field == "resources.limits" && d.name == "memory" && a.Reason == "OOMKilled" && lower(d.to, d.from):
-		return "and it is killed at that limit", nil
+		return "is killed at its memory limit, and that is", nil
 	case d.field == "livenessProbe" && order.By == evidence.ByLiveness, d.field == "startupProbe" && order.By == evidence.ByStartup:
-		return "and the kubelet ended it because that probe failed", []evidence.Fact{order.Event.Fact()}
+		return "is ended by the kubelet because its probe fails, and that is", []evidence.Fact{order.Event.Fact()}
 	case (d.field == "command" || d.field == "args" || d.field == "image") && unrunnable(a):
-		return "and it cannot be run", nil
+		return "cannot be run, and that is", nil
 	}
 	return "", nil
 }

@@ -53,7 +53,7 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 			}
 		}
 		p.Report(diagnosis.Finding{
-			At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
+			At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), unready(p)},
 			Message: fmt.Sprintf("pod %s waits for volume %s from a secret store, which cannot be mounted: %s", p.About().Name, captured(mountWords, e.Message, "(unknown)"), strings.TrimSpace(why)),
 			Fixes: []diagnosis.Fix{{
 				Title:   "Compare the volume's secretProviderClass with those that are there, and what its provider answers",
@@ -61,6 +61,18 @@ The words are those of kubernetes-sigs/secrets-store-csi-driver pkg/secrets-stor
 			}},
 		})
 	},
+}
+
+// unready cites that the pod cannot start or is not ready, or, where it has no such condition, in which phase it is.
+func unready(p *diagnosis.Pass) evidence.Fact {
+	for _, kind := range []corev1.PodConditionType{corev1.PodReadyToStartContainers, corev1.PodReady} {
+		if fact, ok := p.CitePodCondition(kind); ok {
+			return fact
+		}
+	}
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase " + string(p.PodStatus().Phase),
+	}
 }
 
 // mountFailed returns the newest Event about a volume that cannot be mounted, while the pod waits for its volumes; the zero

@@ -50,7 +50,7 @@ The wordings are those of runc (opencontainers/cgroups) and kubernetes pkg/kubel
 			return
 		}
 		p.Report(diagnosis.Finding{
-			About: p.About().Object(), At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
+			About: p.About().Object(), At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), unstarted(p)},
 			Message: fmt.Sprintf("pod %s cannot begin on node %s because its cgroup cannot be made: %s", p.About().Name, p.NodeName(), said(e.Message)),
 			Fixes:   []diagnosis.Fix{cgroupFix(p, e.Message)},
 		})

@@ -73,6 +73,26 @@ func started(st *corev1.PodStatus) bool {
 	return st.Phase != corev1.PodPending
 }
 
+// unstarted cites what the status says of a pod without a sandbox: the condition, or how its first container waits, or that
+// the pod is still pending. It agrees with an Event that says why.
+func unstarted(p *diagnosis.Pass) evidence.Fact {
+	if fact, ok := p.CitePodCondition(corev1.PodReadyToStartContainers); ok {
+		return fact
+	}
+	st := p.PodStatus()
+	for _, c := range st.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			return cite(p.About().Object().InContainer(c.Name), "status.containerStatuses["+c.Name+"].state.waiting", "reason "+w.Reason)
+		}
+	}
+	return cite(p.About().Object(), "status.phase", "phase "+string(st.Phase))
+}
+
+// cite makes a fact of a field of the pod's status or metadata.
+func cite(about evidence.Ref, where, text string) evidence.Fact {
+	return evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: about, Where: where, Text: text}
+}
+
 // recent is how old the newest Event about a try may be to speak of the present: the kubelet tries again within
 // minutes.
 const recent = 15 * time.Minute

@@ -39,7 +39,7 @@ namespace).
 		if started(p.PodStatus()) || classify(e.Message) != kernel {
 			return
 		}
-		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()}}
+		f := diagnosis.Finding{At: e.First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), unstarted(p)}}
 		if sc := p.PodSpec().SecurityContext; sc != nil {
 			for _, s := range sc.Sysctls {
 				f.Facts = append(f.Facts, p.CiteSpec("securityContext.sysctls["+s.Name+"].value", s.Value))

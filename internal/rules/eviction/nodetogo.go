@@ -51,6 +51,11 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 		if what == "" {
 			return
 		}
+		if node := p.Node(); node != nil && node.Spec.Unschedulable { // as who takes a node away does first
+			f.Facts = append(f.Facts, evidence.Fact{
+				Kind: evidence.Node, Source: evidence.FromSpec, About: p.About(), Where: "spec.unschedulable", Text: "unschedulable true",
+			})
+		}
 		f.Message = fmt.Sprintf("node %s is going away: %s", p.About().Name, what)
 		f.Fixes = []diagnosis.Fix{{Title: "Spread the pods over nodes that do not go away at once, and let each end within its grace period"}}
 		p.Report(f)

@@ -31,7 +31,7 @@ a rollout and fail at their next start.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(),
 	Run: func(p *diagnosis.Pass) {

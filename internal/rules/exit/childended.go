@@ -30,7 +30,7 @@ code and signal are what Kubernetes sees.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.Killed,
 	CausedBy: with(diagnosis.OutOfMemory),
 	Run: func(p *diagnosis.Pass) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -44,27 +45,31 @@ const (
 // An end is one ended attempt with what its process said last.
 type end struct {
 	evidence.Attempt
-	block signature.Block // of its log, else of its termination message
-	inLog bool
-	said  string // the line that tells the class, else the headline
-	last  string // the last line of the log
-	spec  corev1.Container
-	names []string
-	class class
+	block  signature.Block // of its log, else of its termination message
+	inLog  bool
+	said   string // the line that tells the class, else the headline
+	last   string // the last line of the log
+	lastAt time.Time
+	spec   corev1.Container
+	names  []string
+	class  class
+	sent   evidence.Fact // the signal that ended it, as a node's agent traced it; no Name: not known
 }
 
 // endOf reads the end that the pass looks at.
 func endOf(p *diagnosis.Pass) end { return diagnosis.Memo(p, "exit", func() end { return readEnd(p) }) }
 
 func readEnd(p *diagnosis.Pass) end {
-	e := end{Attempt: p.Attempt(), spec: *specOf(p), last: lastLine(p.Log().Text)}
+	e := end{Attempt: p.Attempt(), spec: *specOf(p)}
+	e.lastAt, e.last = lastLine(p.Log().Text)
 	if e.block, e.inLog = signature.Find(p.Log().Text); !e.inLog {
 		e.block, _ = signature.Find(e.Message)
 	}
 	e.said = e.block.Headline
 	_, ordered := p.Order()
+	e.sent, _ = sentBy(p, e.Attempt)
 	switch {
-	case ordered || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+	case ordered || e.sent.Name != "" && e.sent.Name != byKernel || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked
@@ -144,11 +149,10 @@ func (e *end) recognise() class {
 	return other
 }
 
-// lastLine returns the last line of a log that is not empty, without the runtime's time stamp.
-func lastLine(log string) string {
+// lastLine returns the last line of a log that is not empty, without the runtime's time stamp, and its time.
+func lastLine(log string) (time.Time, string) {
 	log = strings.TrimRight(log, " \r\n")
-	_, text := signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
-	return text
+	return signature.Parse(log[strings.LastIndexByte(log, '\n')+1:])
 }
 
 // A wording is how programs and their libraries say one thing, in lower case.
@@ -181,10 +185,3 @@ var wordings = []wording{
 }
 
 var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|chang\w*\b.{0,40}\b(?:config\w*|certificate|secret)\b.{0,60}\b(?:restart|exit|shut|terminat)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
-
-// exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
-// language's name.
-var exceptions = map[signature.Kind]string{
-	signature.PythonTraceback: "Python", signature.JavaException: "Java", signature.NodeError: "Node.js", signature.DotNet: ".NET",
-	signature.Ruby: "Ruby", signature.Rust: "Rust", signature.PHP: "PHP",
-}

@@ -29,7 +29,7 @@ mode) or lacks an argument: its main process must stay in the foreground.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Spec,
-	Also:   evidence.Events | evidence.Logs,
+	Also:   evidence.Events | evidence.Logs | evidence.Signals,
 	Effect: diagnosis.ProcessCompleted,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.ConfigChanged, diagnosis.RolledOut, diagnosis.Evicted, diagnosis.PodDeleted, diagnosis.RestartIntended,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/signature"
 )
 
 // Exception recognises a program of a language with exceptions that ended by one.
@@ -28,7 +29,7 @@ one that ran.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: reasons,
 	Run: func(p *diagnosis.Pass) {
@@ -43,4 +44,11 @@ one that ran.
 		}
 		p.Report(e.finding(p, why, e.readLog(p, "Mend the code that the trace points to, or go back to the last image that did not have it")))
 	},
+}
+
+// exceptions are the kinds of blocks that a language's runtime writes about an exception that nothing caught, with the
+// language's name.
+var exceptions = map[signature.Kind]string{
+	signature.PythonTraceback: "Python", signature.JavaException: "Java", signature.NodeError: "Node.js", signature.DotNet: ".NET",
+	signature.Ruby: "Ruby", signature.Rust: "Rust", signature.PHP: "PHP",
 }

@@ -46,6 +46,8 @@ var Rules = []*diagnosis.Rule{
 	ChildEnded,
 	Hung,
 	LastWords,
+	OwnAccord,
+	RuntimeOrder,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.
@@ -90,10 +92,19 @@ func podEnded(p *diagnosis.Pass, a evidence.Attempt) bool {
 func withPod(p *diagnosis.Pass, a evidence.Attempt) {
 	if podEnded(p, a) && !madeUp(a) {
 		p.Report(diagnosis.Finding{
-			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact()},
+			At: a.Finished, Confidence: diagnosis.Likely, Facts: []evidence.Fact{a.Fact(), citePodEnd(p)},
 			Message: fmt.Sprintf("%s ended with exit code %d when its pod was ended; the order was not recorded", who(a), a.ExitCode),
 		})
 	}
+}
+
+// citePodEnd cites by what podEnded knows it.
+func citePodEnd(p *diagnosis.Pass) evidence.Fact {
+	f := evidence.Fact{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().Object(), Where: "status.reason", Text: "reason " + p.PodStatus().Reason}
+	if due := p.PodMeta().DeletionTimestamp; due != nil {
+		f.Where, f.Text = "metadata.deletionTimestamp", "deletionTimestamp "+due.UTC().Format(time.RFC3339)
+	}
+	return f
 }
 
 // specOf returns the pass's container as the spec has it, an empty one where it does not.

@@ -34,7 +34,7 @@ node is part of the reason, most of all for SIGILL. A code above 128 can also be
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(diagnosis.OutOfMemory, diagnosis.StorageFull, diagnosis.DeviceFailed),
 	Run: func(p *diagnosis.Pass) {

@@ -32,7 +32,7 @@ its group; set runAsUser to the user that the image is made for.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(diagnosis.VolumeFailed),
 	Run: func(p *diagnosis.Pass) {

@@ -31,7 +31,7 @@ service account "default", the pod's serviceAccountName was probably forgotten.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(),
 	Run: func(p *diagnosis.Pass) {

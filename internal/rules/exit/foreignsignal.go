@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -14,32 +15,39 @@ var ForeignSignal = &diagnosis.Rule{
 	ID:    "EXT007",
 	Title: "Process was ended by a signal that Kubernetes did not order",
 	Doc: `
-The process ended by SIGKILL (exit code 137) or SIGTERM (143), and neither the kubelet nor the kernel's out-of-memory
-killer accounts for it: no Killing Event lies within its life, the reason is not OOMKilled, and the pod is neither deleted
-nor evicted. What remains is somebody with access to the node or to the container: kill from a shell on the node, kubectl
-exec, a supervisor inside the container, security software; or an out-of-memory kill that the runtime did not notice.
+The process was ended by a signal, and neither the kubelet nor the kernel's out-of-memory killer sent it: somebody with access
+to the node or to the container did. That is kill from a shell on the node, kubectl exec, a supervisor or another container
+that shares the process namespace, security software; or an out-of-memory kill that the runtime did not notice.
 
-**How it is told from its look-alikes.** Only by exclusion, so it is never more than possible: nobody tells the API server
-who sends a signal. A program may also return 137 or 143 of its own accord. Where a shell or supervisor says that its child was killed, the
-signal did not go to process 1, and another rule speaks.
+**How it is told from its look-alikes.** Where the node's agent traces signals (tracefs, signal:signal_generate), the trace
+names the sender: a process of the same pod, of another pod, or of the node with its unit. Then it is certain, whatever the
+exit code: a program that handles SIGTERM ends with a code of its own. Without the trace it is told by exclusion, from exit
+code 137 or 143: no Killing Event lies within its life, the reason is not OOMKilled, and the pod is neither deleted nor
+evicted. So it is only possible: nobody tells the API server who sends a signal, and a program may return 137 or 143 of its
+own accord. Where a shell or supervisor says that its child was killed, the signal did not go to process 1, and another
+rule speaks. Where the runtime sent it, it was on somebody's order, and another rule says so.
 
-**What to do.** What settles it is the node's kernel log and a trace of signals on the node; the API server's audit log
-shows whether somebody used pods/exec or an ephemeral container in that minute.
+**What to do.** Ask whoever the trace names. Without one, what settles it is the node's kernel log and a trace of signals on the
+node; the API server's audit log shows whether somebody used pods/exec or an ephemeral container in that minute.
 `,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
-	Needs:    evidence.Status | evidence.Events,
-	Also:     evidence.Logs | evidence.Spec,
+	Needs:    evidence.Status,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.Killed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {
 		e := endOf(p)
 		a := e.Attempt
-		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded {
+		if slices.Contains(foreign, e.sent.Name) && !madeUp(a) {
+			p.Report(e.traced(p))
+			return
+		}
+		if _, ordered := p.Order(); ordered || a.Reason == "OOMKilled" || madeUp(a) || e.class == childEnded || e.sent.Name != "" {
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]
-		if !ok || p.PodMeta().DeletionTimestamp != nil || p.PodStatus().Reason == "Evicted" {
+		if _, own := unsignalled(p, a); !ok || own || p.Lacks(evidence.Events) != 0 || p.PodMeta().DeletionTimestamp != nil || p.PodStatus().Reason == "Evicted" {
 			return
 		}
 		p.Report(diagnosis.Finding{
@@ -52,4 +60,21 @@ shows whether somebody used pods/exec or an ephemeral container in that minute.
 			}},
 		})
 	},
+}
+
+// senders says of each sender that Kubernetes has not told to who it is, and whom to ask.
+var senders = map[string]struct{ is, ask string }{
+	byPod:       {"a process of its own pod", "Find out why a process of the pod itself ends it: a supervisor, a script, or who used kubectl exec"},
+	byNeighbour: {"a process of another pod", "Find out why the other pod ends processes of the node, and take from it the right to"},
+	byHost:      {"a process of the node", "Find out who or what on the node did it, by the process and the unit that the trace names"},
+	byUnknown:   {"a process that was gone when it was looked up", "Find out what runs on the node by the name that the trace has"},
+}
+
+// traced says who ended the process, by the word of the kernel.
+func (e *end) traced(p *diagnosis.Pass) diagnosis.Finding {
+	from := senders[e.sent.Name]
+	return diagnosis.Finding{
+		At: e.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{e.sent, e.Fact()}, Fixes: []diagnosis.Fix{{Title: from.ask}},
+		Message: fmt.Sprintf("%s was ended%s by %s, which nobody in Kubernetes ordered: %s", who(e.Attempt), lived(p, e.Attempt), from.is, e.sent.Text),
+	}
 }

@@ -31,7 +31,7 @@ exit code 2; that a panic brought it about, and what it says, is the log's word,
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: reasons,
 	Run: func(p *diagnosis.Pass) {

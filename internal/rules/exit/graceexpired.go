@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -22,7 +23,8 @@ is the cause; this finding only says how the end came.
 **How it is told from its look-alikes.** The kubelet's Killing Event carries the time of the order, and the status the time
 of the end: what lies between is the grace period (terminationGracePeriodSeconds of the probe, else of the pod, 30 s by
 default). Where the order was not recorded, and the pod was evicted or deleted before the end, it was the pod's end, and the
-finding is likely. A kill by the kernel has the reason OOMKilled. A SIGKILL without any order of the kubelet came from elsewhere.
+finding is likely. A kill by the kernel has the reason OOMKilled, or is in
+the node's log; with the label alone, which counts earlier kills as well, the finding is likely once the grace period is over. A SIGKILL without any order of the kubelet came from elsewhere.
 
 **What to do.** Remedy the cause. That the process ignores SIGTERM costs a grace period at every restart and deletion and
 loses requests: handle SIGTERM, start the program with exec so that it and not a shell is process 1, or add an init.
@@ -30,7 +32,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events,
+	Also:     evidence.Events | evidence.Host,
 	Effect:   diagnosis.Killed,
 	CausedBy: orders,
 	Run: func(p *diagnosis.Pass) {
@@ -39,7 +41,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) {
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) || killedFirst(p, a) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -52,6 +54,17 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 			f.Message = fmt.Sprintf("%s did not end within the grace period of %s and was ended by SIGKILL, exit code 137, %s after the order",
 				who(a), order.Grace, order.Waited(a).Round(time.Second))
 		}
+		if a.Reason == "OOMKilled" { // the counter behind the label also counts children that were killed before
+			f.Confidence = diagnosis.Likely
+		}
 		p.Report(f)
 	},
+}
+
+// killedFirst tells whether the kernel says that it killed a process of the container for memory in the seconds of the end:
+// it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
+func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
+	return slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
+		return f.About == a.Of.InAttempt(evidence.NoAttempt) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+	})
 }

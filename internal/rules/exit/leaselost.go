@@ -25,7 +25,7 @@ deadlines.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.NetworkFailed, diagnosis.NodeSaturated, diagnosis.Throttled, diagnosis.NodeLost},
 	Run: func(p *diagnosis.Pass) {

@@ -32,7 +32,7 @@ completed; the words count.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(),
 	Run: func(p *diagnosis.Pass) {

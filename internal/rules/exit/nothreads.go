@@ -26,7 +26,7 @@ is out of them (PIDPressure).
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(diagnosis.NodeSaturated, diagnosis.NodePressure),
 	Run: func(p *diagnosis.Pass) {

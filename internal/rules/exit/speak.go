@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -36,12 +37,17 @@ func (e *end) finding(p *diagnosis.Pass, why string, fixes ...diagnosis.Fix) dia
 	return f
 }
 
-// lines cites the block of the log; the termination message is cited with the end itself.
+// lines cites the block of the log, and the last line where that is what tells the class; the termination message is cited with
+// the end itself.
 func (e *end) lines(n int) []evidence.Fact {
-	if !e.inLog {
-		return nil
+	var facts []evidence.Fact
+	if e.inLog {
+		facts = blockFacts(e.Attempt, e.block, n)
 	}
-	return blockFacts(e.Attempt, e.block, n)
+	if e.said != "" && e.said == e.last && !slices.Contains(e.block.Lines, e.last) {
+		facts = append(facts, e.LineFact(e.last, e.lastAt))
+	}
+	return facts
 }
 
 // known returns the signature of the headline, of a product rather than a general one; nil where the catalogue has none.

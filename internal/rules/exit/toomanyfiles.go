@@ -27,7 +27,7 @@ are not read. If the need is real, raise the soft limit in the program or the ru
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(diagnosis.NodeSaturated),
 	Run: func(p *diagnosis.Pass) {

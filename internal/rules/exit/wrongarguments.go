@@ -26,7 +26,7 @@ versions. args replace the image's CMD, command replaces its ENTRYPOINT, and one
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
 	Effect:   diagnosis.ProcessFailed,
 	CausedBy: with(),
 	Run: func(p *diagnosis.Pass) {

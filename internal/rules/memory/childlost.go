@@ -22,6 +22,8 @@ Ready, and what shows is work that is lost: a worker that is gone, a request tha
 **How it is told from its look-alikes.** Only the kernel tells: its record names the container's cgroup, and no run of the container
 ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
 older than an hour, or in an earlier run, is history; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
+Where the record and the status tell no container, the kill is that one's which ended with it, or which the victim is named like;
+where more than one fits, the finding is only possible.
 
 **What to do.** Raise the limit or run fewer workers at once. Let the main process end when a child that it needs is lost, so
 that the loss shows.
@@ -54,6 +56,7 @@ that the loss shows.
 			f.Facts = append(f.Facts, k.Fact)
 		}
 		withLimit(p, &f, limitOf(p))
+		unsure(&f, last, diagnosis.Possible)
 		p.Report(f)
 	},
 }

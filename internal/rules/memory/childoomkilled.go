@@ -55,6 +55,7 @@ the limit. The log around the end tells which child was lost.
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
+		d.unsure(&f)
 		p.Report(f)
 	},
 }

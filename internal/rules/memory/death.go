@@ -39,7 +39,7 @@ type death struct {
 	limit   *resource.Quantity // the container's own; nil without one
 	ordered bool
 	order   evidence.Order
-	system  []evidence.Event // SystemOOM Events of the node from the seconds of the end
+	system  []systemKill // the node's Events of the seconds of the end
 }
 
 // deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
@@ -52,11 +52,7 @@ func readDeath(p *diagnosis.Pass) death {
 	d := death{Attempt: p.Attempt(), limit: limitOf(p)}
 	d.order, d.ordered = p.Order()
 	d.kills = killsIn(p, d.Attempt)
-	for _, e := range p.NodeEvents("SystemOOM") {
-		if d.near(e.First) || d.near(e.Last) { // of the others that an Event counts the time is not known
-			d.system = append(d.system, e)
-		}
-	}
+	d.system = d.systemKills(p)
 	switch {
 	case slices.Contains(startErrors, d.Reason):
 		if tooLowForInit(d.Message, d.limit) {
@@ -117,6 +113,8 @@ func (d *death) byKernel(p *diagnosis.Pass) class {
 // byLabel says what the label OOMKilled is worth by itself.
 func (d *death) byLabel(p *diagnosis.Pass) class {
 	switch {
+	case d.ExitCode == 137 && len(d.system) > 0: // one kill accounts for the Event and for the label, which counts kills of any sort
+		return machine
 	case kernelSaw(p, d.Attempt), d.ordered && d.ExitCode == 0, d.ExitCode == 143:
 		return falseLabel
 	case d.ExitCode == 0:

@@ -45,6 +45,7 @@ Raise the limit or give the children less at once.
 			f.Confidence = diagnosis.Certain
 		}
 		withLimit(p, &f, d.limit)
+		d.unsure(&f)
 		p.Report(f)
 	},
 }

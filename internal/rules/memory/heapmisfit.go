@@ -59,6 +59,7 @@ shows who takes it.
 			f.Message = fmt.Sprintf("the heap of the %s in container %s ends at %s, far below its limit of %s: what grew is outside the heap", h.runtime, d.Of.Container, mebibytes(h.bytes>>10), d.limit)
 			f.Fixes = []diagnosis.Fix{{Title: "Limit what is outside the heap: direct buffers, Metaspace, the number of threads; NativeMemoryTracking shows who takes it"}}
 		}
+		d.unsure(&f)
 		p.Report(f)
 	},
 }

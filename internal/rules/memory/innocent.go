@@ -46,6 +46,7 @@ give pods requests that are near to what they take, so that the scheduler does n
 			k := d.kills[len(d.kills)-1]
 			f.Message += fmt.Sprintf(": it held %s of %s", mebibytes(k.anon+k.shmem+k.file), d.limit)
 		}
+		d.unsure(&f)
 		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},

@@ -26,6 +26,8 @@ type kill struct {
 	task              string // the first 15 bytes of its name
 	pid               int
 	anon, file, shmem int64 // resident memory in KiB: its own, of files, shared (tmpfs among it)
+
+	sure diagnosis.Confidence // that it was in the run that it was looked up for
 }
 
 var (
@@ -112,7 +114,8 @@ func (k kill) hits(a evidence.Attempt, id string) bool {
 	if in := containerID.FindAllString(k.cgroup, -1); len(in) > 0 && id != "" { // the last: the node may be a container itself
 		return in[len(in)-1] == id
 	}
-	return k.About.Object() == a.Of.Object() && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
+	here := slices.Contains([]evidence.Ref{a.Of.Object(), a.Of.InAttempt(evidence.NoAttempt)}, k.About)
+	return here && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
 }
 
 var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
@@ -120,13 +123,25 @@ var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
 // slack covers the whole seconds of the status and that the kernel's clock is converted.
 const slack = 3 * time.Second
 
-// killsIn returns the kills within one run of the pass's container, oldest first.
+// killsIn returns the kills within one run of the pass's container, oldest first: those that can be another's as well only
+// where there are no others.
 func killsIn(p *diagnosis.Pass, a evidence.Attempt) []kill {
-	var list []kill
+	var list, shared []kill
 	for _, f := range p.Facts(evidence.Host, "oom-kill") {
-		if k := parseKill(f); k.hits(a, idOf(p.Status(), a)) {
+		k := parseKill(f)
+		if !k.hits(a, idOf(p.Status(), a)) {
+			continue
+		}
+		switch k.sure = k.surely(p, a); k.sure {
+		case 0:
+		case diagnosis.Possible:
+			shared = append(shared, k)
+		default:
 			list = append(list, k)
 		}
+	}
+	if len(list) == 0 {
+		return shared
 	}
 	return list
 }

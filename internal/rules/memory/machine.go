@@ -22,7 +22,9 @@ the one that grew.
 
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit (constraint CONSTRAINT_NONE, "Out of memory" without
 "Memory cgroup"). Without it, a SystemOOM Event of the node in the seconds of the death, or that the container is marked OOMKilled and
-neither it nor its pod has a memory limit that it could have reached, makes it likely. A pod that the kubelet evicts because memory
+neither it nor its pod has a memory limit that it could have reached, makes it likely. The Event settles nothing where the container is marked, has a limit and
+the victim has no name that it would give: that is only possible. Of several containers that ended in those seconds it is about the one that the
+victim is named like. A pod that the kubelet evicts because memory
 runs low has the reason Evicted, and its own rule.
 
 **What to do.** Give the container a request near to what it takes, so that the scheduler counts it and its score is better, and
@@ -45,13 +47,14 @@ kernel kills.
 			Message: fmt.Sprintf("container %s was killed by the kernel because its node %shad no memory left", d.Of.Container, spaced(p.NodeName())),
 			Fixes:   []diagnosis.Fix{{Title: fmt.Sprintf("Give %s a memory request near to what it takes, and the pods of the node that grow a limit", d.Of.Container), Command: "kubectl top pods -A --sort-by=memory"}},
 		}
-		for _, e := range d.system {
-			f.Facts = append(f.Facts, e.Fact())
-		}
+		d.citeSystem(p, &f)
 		if len(d.kills) > 0 {
 			f.Confidence = diagnosis.Certain
 		} else if len(d.system) == 0 { // and then it has no limit, nor its pod
 			f.Message = fmt.Sprintf("container %s has no memory limit and was killed by the kernel: its node %sran out of memory, or its pod did", d.Of.Container, spaced(p.NodeName()))
+			f.Facts = append(f.Facts, evidence.Fact{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: d.Of.Object(), Where: "status.qosClass", Text: fmt.Sprintf("qosClass %s", p.PodStatus().QOSClass),
+			})
 		}
 		if d.limit == nil {
 			f.Message += fmt.Sprintf(" (QoS class %s, no limit)", p.PodStatus().QOSClass)
@@ -60,6 +63,8 @@ kernel kills.
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
+		d.unsure(&f)
+		d.afterOrder(&f)
 		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},

@@ -72,6 +72,7 @@ use a volume on disk.
 			f.Confidence = diagnosis.Likely
 			f.Message += fmt.Sprintf("; %s of what it held was such memory", mebibytes(k.shmem))
 		}
+		d.unsure(&f)
 		p.Report(f)
 	},
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -23,7 +25,7 @@ processes on it. No single container's limit was the reason.
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit, or that of all pods; the kubelet tells of the
 first in a SystemOOM Event of the node, which it also sends for kills in cgroups that are not a pod's. A kill at the limit of
 one container or pod is that one's affair. The condition MemoryPressure is the kubelet's, comes earlier, and leads to
-evictions. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it.
+evictions. The Event alone makes it possible, and an end of a container by SIGKILL in its seconds likely. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it.
 
 **What to do.** Look for the process that held most, which the kernel lists. Give pods requests near to what they take, reserve memory for
 the system, and let the kubelet evict earlier than the kernel kills.
@@ -31,7 +33,7 @@ the system, and let the kubelet evict earlier than the kernel kills.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Node,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Status | evidence.Spec,
 	Effect:   diagnosis.NodePressure,
 	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
@@ -50,10 +52,26 @@ the system, and let the kubelet evict earlier than the kernel kills.
 		}
 		if slices.ContainsFunc(facts, func(f evidence.Fact) bool { return f.Source >= evidence.FromStatus }) {
 			f.Confidence = diagnosis.Certain
+		} else if end, ok := endNear(p, last.At); ok {
+			f.Facts = append(f.Facts, end.Fact())
+		} else {
+			f.Confidence = diagnosis.Possible
 		}
 		name(&f, grower(p, last.At))
 		p.Report(f)
 	},
+}
+
+// endNear returns an end of a container of the node by SIGKILL in the seconds of an Event.
+func endNear(p *diagnosis.Pass, at time.Time) (evidence.Attempt, bool) {
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
+		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
+			if a.ExitCode == 137 && a.Finished.Sub(at).Abs() <= around {
+				return a, true
+			}
+		}
+	}
+	return evidence.Attempt{}, false
 }
 
 // nodeKills returns the kernel's records of kills that were not for one container's or pod's limit, or the kubelet's

@@ -27,8 +27,8 @@ rules: the runtime's counter covers child processes and earlier kills, so the la
 where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
 pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. Where no Events can be read it cannot be
 told from a node that ran out as a whole, and the finding is likely. A SystemOOM Event of the
-node in the seconds of the end speaks against the container's own limit, and so does a memory limit of the pod that several
-containers share: without the kernel's word the finding is only likely then. Where the kubelet ordered the container to stop
+node in the seconds of the end is about the node and no limit: without the kernel's word another rule speaks then. A memory limit of the pod
+that several containers share speaks against the container's own, and the finding is only likely. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
 **What to do.** Compare the limit with what the program needs at its peak. Raise the limit if the need is real; look for
@@ -63,6 +63,8 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			f.Message += fmt.Sprintf("; all of its %d processes were killed together", len(d.kills))
 		}
 		d.doubts(p, &f)
+		d.unsure(&f)
+		d.afterOrder(&f)
 		p.Report(f)
 	},
 }
@@ -75,10 +77,6 @@ func (d *death) doubts(p *diagnosis.Pass, f *diagnosis.Finding) {
 	}
 	if p.Lacks(evidence.Events) != 0 { // by which a node says that it ran out as a whole
 		f.Confidence = diagnosis.Likely
-	}
-	for _, e := range d.system {
-		f.Confidence = diagnosis.Likely
-		f.Against = append(f.Against, e.Fact())
 	}
 	if shared := sharedLimit(p); shared != nil && len(p.PodSpec().Containers) > 1 {
 		f.Confidence = diagnosis.Likely

@@ -48,6 +48,7 @@ container that grows a limit of its own so that it alone pays.
 			f.Message += of(shared)
 			f.Facts = append(f.Facts, citeShared(p, shared))
 		}
+		d.unsure(&f)
 		p.Report(f)
 	},
 }

@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,7 +42,7 @@ The words are in opencontainers/runc libcontainer/specconv/spec_linux.go and, up
 			return
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: few(facts),
+			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: slices.Concat(few(facts), held(p, facts)),
 			Message: fmt.Sprintf("the kubelet and the runtime of %s use different cgroup drivers, so no container can be created", nodeName(p)),
 			Fixes:   look("Set both to systemd: cgroupDriver of the kubelet, SystemdCgroup of containerd", "grep cgroupDriver /var/lib/kubelet/config.yaml; containerd config dump | grep -i SystemdCgroup"),
 		})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -28,7 +30,7 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Events,
-	Also:   evidence.Host,
+	Also:   evidence.Host | evidence.Node,
 	Effect: diagnosis.StorageFull,
 	Run: func(p *diagnosis.Pass) {
 		var facts []evidence.Fact
@@ -44,8 +46,13 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 		if len(facts) == 0 {
 			return
 		}
+		cited := few(facts)
+		if full, _ := condition(p.Node(), corev1.NodeDiskPressure); full.Status == corev1.ConditionTrue {
+			pressure, _ := p.CiteNodeCondition(corev1.NodeDiskPressure)
+			cited = append(slices.Clone(cited), pressure)
+		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: few(facts),
+			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: cited,
 			Message: fmt.Sprintf("the kubelet of %s cannot free disk space: it will evict pods next", nodeName(p)),
 			Fixes:   look("See what fills the disk of "+nodeName(p), "df -h; crictl images; crictl rmi --prune; du -xsh /var/log/pods/* | sort -h | tail"),
 		})

@@ -118,6 +118,24 @@ func podEvents(p *diagnosis.Pass, fits func(*corev1.Pod, evidence.Event) bool, r
 	return facts
 }
 
+// held cites, where a finding begins with the Event of a pod, how that pod's first container waits: its status agrees.
+func held(p *diagnosis.Pass, facts []evidence.Fact) []evidence.Fact {
+	about := facts[0].About.Object()
+	if about.Kind != "Pod" {
+		return nil
+	}
+	pod := p.Object(about).(*corev1.Pod)
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := c.State.Waiting; w != nil {
+			return []evidence.Fact{{
+				Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(pod).InContainer(c.Name),
+				Where: evidence.StatusPath(pod, c.Name) + ".state.waiting", Text: "reason " + w.Reason,
+			}}
+		}
+	}
+	return nil
+}
+
 // holds tells whether a text has any of the words in it.
 func holds(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })

@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,7 +42,7 @@ The words are those of containerd (content and snapshot stores), of docker's lay
 			return
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: few(facts),
+			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: slices.Concat(few(facts), held(p, facts)),
 			Message: fmt.Sprintf("the image store of %s is damaged: layers are missing or cannot be mounted, so containers cannot be created from them there", nodeName(p)),
 			Fixes: []diagnosis.Fix{
 				{Title: "Remove the image on that node, so that it is pulled again", Command: "crictl rmi IMAGE"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -22,8 +23,8 @@ ContainerStatusUnknown; their pods stay on the node and start anew there.
 
 **How it is told from its look-alikes.** The kubelet writes a Rebooted Event when it finds another boot id than the one in
 the node's status. It comes when the node is back, so the deaths seem to lie a little before it. If the node's status has
-the boot id that the Event names, that is proof; without it the finding is likely. A restart of the kubelet or of the
-runtime changes no boot id and leaves containers running. A node that lost its network comes back with its old boot id
+the boot id that the Event names, that is proof; without it the finding is likely where a container on the node ended
+unseen then, else possible. A restart of the kubelet or of the runtime changes no boot id and leaves containers running. A node that lost its network comes back with its old boot id
 (NOD001).
 
 **What to do.** Find out why it restarted: maintenance, a kernel panic, power, the hypervisor or the cloud provider, an
@@ -34,7 +35,7 @@ The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded f
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Events,
-	Also:     evidence.Node,
+	Also:     evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.NodeRestarted,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed},
 	Change:   true,
@@ -57,9 +58,26 @@ The Event is written in kubernetes pkg/kubelet/nodestatus/setters.go; recorded f
 					Kind: evidence.Node, Source: evidence.FromStatus, About: p.About(),
 					Where: "status.nodeInfo.bootID", Text: "bootID " + node.Status.NodeInfo.BootID,
 				})
+			} else {
+				f.Facts = append(f.Facts, ended(p, e.Last)...)
 			}
 			p.Report(f)
 			return
 		}
 	},
+}
+
+// reboots is how long a node may take from its containers' ends to the kubelet's word that it is back.
+const reboots = 10 * time.Minute
+
+// ended cites a container on the node of which nobody saw the end, around the restart: the status of its pod agrees.
+func ended(p *diagnosis.Pass, at time.Time) []evidence.Fact {
+	for _, pod := range podsOn(p) {
+		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
+			if (a.Reason == "Unknown" || a.Reason == "ContainerStatusUnknown") && a.Finished.Sub(at).Abs() <= reboots {
+				return []evidence.Fact{a.Fact()}
+			}
+		}
+	}
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -46,9 +48,13 @@ The threshold is that of node-problem-detector (config/kubelet-counter and conta
 		if len(facts) == 0 {
 			return
 		}
+		cited := few(facts)
+		if ready, _ := p.CiteNodeCondition(corev1.NodeReady); ready.At.After(facts[0].At) { // it flapped meanwhile
+			cited = append(slices.Clone(cited), ready)
+		}
 		unit := map[string]string{"kubelet": "kubelet", "container runtime": "containerd"}[service]
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: few(facts),
+			Confidence: diagnosis.Certain - confidenceLess(facts), Facts: cited,
 			Message: fmt.Sprintf("the %s of %s is restarted again and again%s", service, nodeName(p), because(facts)),
 			Fixes:   look("Read how its log ends each time", "journalctl -u "+unit+" -n 100 --no-pager"),
 		})

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +17,8 @@ import (
 func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev1.Probe) {
 	a := p.Attempt()
 	order, _ := p.Order()
-	if order.By != by || a.Reason == "OOMKilled" && a.ExitCode == 137 && !order.GraceExpired(a) {
+	marked := a.Reason == "OOMKilled" && a.ExitCode == 137
+	if order.By != by || marked && !order.GraceExpired(a) || killedFirst(p, a) {
 		return
 	}
 	f := diagnosis.Finding{
@@ -45,12 +47,23 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 	if order.Inferred {
 		f.Confidence, f.At = diagnosis.Likely, a.Finished.Add(-time.Second)
 	}
+	if marked { // the counter behind the label also counts children that were killed before
+		f.Confidence = diagnosis.Likely
+	}
 	said := judge(p, failed)
 	if said.text != "" {
 		f.Message += ", " + said.text
 	}
 	f.Fixes = said.fixes
 	p.Report(f)
+}
+
+// killedFirst tells whether the kernel says that it killed a process of the container for memory in the seconds of the end:
+// it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
+func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
+	return a.ExitCode == 137 && slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
+		return f.About == a.Of.InAttempt(evidence.NoAttempt) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+	})
 }
 
 // lived is how long the attempt lived before it was ordered to end; 0 where that is not known. Where the order was not

@@ -19,7 +19,9 @@ started anew. The exit code says only how the program took it: 143 or 0 when it 
 grace period, which a probe may set for itself (terminationGracePeriodSeconds).
 
 **How it is told from its look-alikes.** The proof is the kubelet's Killing Event, "failed liveness probe, will be
-restarted", within the life of the attempt; an Unhealthy Event alone is not, because a probe may fail and recover. 137
+restarted", within the life of the attempt; an Unhealthy Event alone is not, because a probe may fail and recover. Where the kernel says that it
+killed a process of the container for memory in the seconds of the end, it was not the kubelet: it says so only of what nobody had
+killed before. Where only the label says OOMKilled the finding is likely, because that counts earlier kills as well. 137
 without such an order is memory or a stranger, 143 without it a deletion or a stranger, and exit code 0 a program that
 finished. The kubelet's recorder drops Events beyond 25 about one pod: where the order of this attempt was not recorded
 but earlier ones or failing probes within its life were, the finding is likely instead of certain. How the probe failed is
@@ -37,7 +39,7 @@ services. A warning (ProbeWarning) is no failure: a redirect to another host cou
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec | evidence.Logs,
+	Also:   evidence.Spec | evidence.Logs | evidence.Host,
 	Effect: diagnosis.LivenessFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,

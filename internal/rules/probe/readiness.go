@@ -95,6 +95,8 @@ func unready(p *diagnosis.Pass, e evidence.Event) {
 	}
 	if known {
 		found.Facts = append(found.Facts, ready)
+	} else {
+		found.Facts = append(found.Facts, notReady(p)...)
 	}
 	if !known || began.IsZero() {
 		found.Confidence = diagnosis.Likely

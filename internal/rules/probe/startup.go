@@ -29,7 +29,7 @@ refused connection on each try, to the end, points to that.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Attempt,
 	Needs:  evidence.Status | evidence.Events,
-	Also:   evidence.Spec | evidence.Logs,
+	Also:   evidence.Spec | evidence.Logs | evidence.Host,
 	Effect: diagnosis.StartupFailed,
 	CausedBy: []diagnosis.Effect{
 		diagnosis.Throttled, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.NetworkFailed, diagnosis.DependencyDown,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -58,6 +59,8 @@ containerd's.
 				Where: "metadata.deletionTimestamp", Text: "deletionTimestamp " + due.UTC().Format(time.RFC3339),
 			})
 			f.At = ordered(p.PodMeta(), e.First)
+		} else if ready, ok := p.CitePodCondition(corev1.PodReady); ok && strings.HasPrefix(ready.Text, "status False") {
+			f.Facts = append(f.Facts, ready) // nothing runs in it while it is renewed
 		}
 		what := "the runtime"
 		if strings.Contains(e.Message, "network") {

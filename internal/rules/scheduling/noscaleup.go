@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -62,8 +64,19 @@ pkg/controllers/provisioning/scheduling.
 		if last.Reason == "FailedScheduling" {
 			fix.Command = "kubectl describe nodepools"
 		}
-		p.Report(diagnosis.Finding{Confidence: diagnosis.Likely, Message: message, Facts: []evidence.Fact{last.Fact()}, Fixes: []diagnosis.Fix{fix}})
+		p.Report(diagnosis.Finding{Confidence: diagnosis.Likely, Message: message, Facts: append([]evidence.Fact{last.Fact()}, unplaced(p)...), Fixes: []diagnosis.Fix{fix}})
 	},
+}
+
+// unplaced cites that the pod has no node as its status has it: the condition, or that it is pending.
+func unplaced(p *diagnosis.Pass) []evidence.Fact {
+	if fact, ok := p.CitePodCondition(corev1.PodScheduled); ok {
+		return []evidence.Fact{fact}
+	}
+	if p.PodStatus().Phase != corev1.PodPending {
+		return nil // nothing is known of its status
+	}
+	return []evidence.Fact{{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase Pending"}}
 }
 
 // limited is how it speaks of a size that somebody has set.

@@ -99,6 +99,9 @@ func hear(p *diagnosis.Pass) (said string, facts []evidence.Fact, sure diagnosis
 		return "", nil, 0
 	}
 	last := events[len(events)-1]
+	if len(facts) == 0 {
+		facts = unplaced(p)
+	}
 	return last.Message, append([]evidence.Fact{last.Fact()}, facts...), sure
 }
 

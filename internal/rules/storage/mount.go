@@ -111,11 +111,17 @@ func (f *failure) claim(p *diagnosis.Pass) *corev1.PersistentVolumeClaim {
 
 // report reports the failure as likely: an Event says so, and the status that the pod still waits.
 func (f *failure) report(p *diagnosis.Pass, message string, fixes ...diagnosis.Fix) {
-	found := diagnosis.Finding{At: f.First, Confidence: diagnosis.Likely, Message: message, Facts: []evidence.Fact{f.Fact()}, Fixes: fixes}
-	if waits, ok := p.CitePodCondition(corev1.PodReady); ok {
-		found.Facts = append(found.Facts, waits)
+	p.Report(diagnosis.Finding{At: f.First, Confidence: diagnosis.Likely, Message: message, Facts: []evidence.Fact{f.Fact(), waits(p)}, Fixes: fixes})
+}
+
+// waits cites that the pod is not ready, or, where it has no such condition, in which phase it is.
+func waits(p *diagnosis.Pass) evidence.Fact {
+	if fact, ok := p.CitePodCondition(corev1.PodReady); ok {
+		return fact
 	}
-	p.Report(found)
+	return evidence.Fact{
+		Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.phase", Text: "phase " + string(p.PodStatus().Phase),
+	}
 }
 
 // describe is the command that shows what was said about the pod.

@@ -60,6 +60,9 @@ Conditions and Events are described in KEP-1790 and set by the external resizer 
 		if facts[0].Source >= evidence.FromStatus {
 			f.Confidence = diagnosis.Certain
 		}
+		f.Facts = append(f.Facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.capacity.storage", Text: "storage " + has.String(),
+		})
 		if strings.Contains(said, "offline expansion") {
 			f.Fixes = append(f.Fixes, diagnosis.Fix{Title: fmt.Sprintf("End the pods that use claim %s for a while: its driver grows only volumes that are not in use", c.Name), Risk: diagnosis.Restart})
 		}

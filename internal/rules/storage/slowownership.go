@@ -40,7 +40,7 @@ The Event is written in kubernetes pkg/volume/volume_linux.go.
 		}
 		e, sc := events[len(events)-1], p.PodSpec().SecurityContext
 		f := diagnosis.Finding{
-			At: events[0].First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact()},
+			At: events[0].First, Confidence: diagnosis.Likely, Facts: []evidence.Fact{e.Fact(), waits(p)},
 			Message: fmt.Sprintf("pod %s waits while the kubelet changes the ownership of each file of a volume: %s", p.About().Name, e.Message),
 		}
 		policy := corev1.FSGroupChangeAlways
@@ -49,7 +49,7 @@ The Event is written in kubernetes pkg/volume/volume_linux.go.
 			f.Facts = append(f.Facts, p.CiteSpec("securityContext.fsGroupChangePolicy", policy))
 		}
 		if sc != nil && sc.FSGroup != nil {
-			f.Facts = slices.Insert(f.Facts, 1, p.CiteSpec("securityContext.fsGroup", *sc.FSGroup))
+			f.Facts = slices.Insert(f.Facts, 2, p.CiteSpec("securityContext.fsGroup", *sc.FSGroup))
 		}
 		wait := diagnosis.Fix{Title: "Wait: it goes on by itself, and the pod starts when the last file is done", Command: describe(p)}
 		f.Fixes = []diagnosis.Fix{wait}

@@ -44,11 +44,12 @@ The Events are written in kubernetes pkg/controller/cronjob/cronjob_controllerv2
 		switch {
 		case cron.Spec.Suspend != nil && *cron.Spec.Suspend:
 			f.Message = fmt.Sprintf("cronjob %s is suspended and starts no job", cron.Name)
-			if by, fact := writer(cron, "f:suspend"); by != "" {
+			by, fact := writer(cron, "f:suspend")
+			if by != "" {
 				f.Message += fmt.Sprintf("; %s wrote that last", by)
 				f.Facts = append(f.Facts, fact)
 			}
-			if len(f.Facts) > 0 {
+			if by != "" || cron.Status.LastScheduleTime != nil {
 				f.Confidence = diagnosis.Certain
 			}
 			f.Facts = append(f.Facts, spec(p, "spec.suspend", "suspend true"))
@@ -131,10 +132,13 @@ func recovered(cron *batchv1.CronJob, e evidence.Event) bool {
 	return t != nil && t.After(e.Last)
 }
 
-// last cites when a CronJob last started a Job, if it ever did.
+// last cites when a CronJob last started a Job; if it never did, since when it is there without.
 func last(p *diagnosis.Pass, cron *batchv1.CronJob) []evidence.Fact {
 	if t := cron.Status.LastScheduleTime; t != nil {
 		return []evidence.Fact{status(p, t.Time, "status.lastScheduleTime", "lastScheduleTime %s", t.UTC().Format(time.RFC3339))}
+	}
+	if t := cron.CreationTimestamp; !t.IsZero() {
+		return []evidence.Fact{status(p, t.Time, "metadata.creationTimestamp", "creationTimestamp %s", t.UTC().Format(time.RFC3339))}
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func kubernetesPart(c *Cache) (part, error) {
 		name: "kubernetes",
 		key:  append(key, KubernetesVersion, runtime.GOARCH),
 		make: func(ctx context.Context, dir string) error {
-			return c.run(ctx, source, nil, "go", "build", "-trimpath", "-ldflags", kubernetesLdflags(), "-o", filepath.Join(dir, "hyperkube"), ".")
+			return c.gotool(ctx, source, nil, "build", "-trimpath", "-ldflags", kubernetesLdflags(), "-o", filepath.Join(dir, "hyperkube"), ".")
 		},
 	}, nil
 }
@@ -149,21 +149,21 @@ func installPart(c *Cache, name, version string, packages ...string) part {
 		name: name,
 		key:  append([]string{runtime.GOARCH}, args...),
 		make: func(ctx context.Context, dir string) error {
-			return c.run(ctx, dir, []string{"GOBIN=" + dir}, "go", args...)
+			return c.gotool(ctx, dir, []string{"GOBIN=" + dir}, args...)
 		},
 	}
 }
 
-// run runs a builder without cgo, so that the programs need nothing of the
+// gotool runs Go without cgo, so that the programs need nothing of the
 // machine's libraries, and outside any workspace.
-func (c *Cache) run(ctx context.Context, dir string, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+func (c *Cache) gotool(ctx context.Context, dir string, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), append([]string{"CGO_ENABLED=0", "GOWORK=off"}, env...)...)
 	cmd.Stdout = c.Log
 	cmd.Stderr = c.Log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w", name, args[0], err)
+		return fmt.Errorf("go %s: %w", args[0], err)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func images(app, alien, busybox []byte) []image.Image {
 
 func (c *Cache) buildApp(ctx context.Context, dir string) ([]byte, error) {
 	file := filepath.Join(dir, "app")
-	if err := c.run(ctx, c.Source, nil, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./app"); err != nil {
+	if err := c.gotool(ctx, c.Source, nil, "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./app"); err != nil {
 		return nil, err
 	}
 	program, err := os.ReadFile(file)

@@ -108,6 +108,19 @@ func (l Lab) Kill(node, namespace, pod, container string, signal syscall.Signal)
 	return pid, syscall.Kill(pid, signal)
 }
 
+// Nodes are the names of the nodes of the lab that is up.
+func (l Lab) Nodes() ([]string, error) {
+	o, up := l.running()
+	if !up {
+		return nil, errors.New("the lab is not up: lab up")
+	}
+	var names []string
+	for _, n := range o.Nodes {
+		names = append(names, n.Name)
+	}
+	return names, nil
+}
+
 // EntryCommand is the command line that runs argv in a machine's namespaces.
 // An empty argv is a shell.
 func (l Lab) EntryCommand(name string, argv []string) (command, environment []string, err error) {

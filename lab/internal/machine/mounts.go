@@ -24,10 +24,21 @@ func bind(source, target string) error {
 	return mount(source, target, "", syscall.MS_BIND, "")
 }
 
+// HostProc is where a machine sees the /proc of the host. A trace of the kernel has the host's pids, and an agent of a real node
+// sees that node's, which is the same there.
+const HostProc = "/run/host-proc"
+
 // mountBase gives every machine its own /proc, /run and /tmp, and shows it the
 // lab's two directories under names that do not depend on the host's.
 func mountBase(s Spec) error {
 	if err := mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	hostProc := filepath.Join(s.dir(), "host-proc")
+	if err := os.MkdirAll(hostProc, 0o755); err != nil {
+		return err
+	}
+	if err := bind("/proc", hostProc); err != nil {
 		return err
 	}
 	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
@@ -36,10 +47,13 @@ func mountBase(s Spec) error {
 	if err := mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/run/lock", StateDir, CacheDir} {
+	for _, dir := range []string{"/run/lock", StateDir, CacheDir, HostProc} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
+	}
+	if err := mount(hostProc, HostProc, "", syscall.MS_MOVE, ""); err != nil {
+		return err
 	}
 	if err := bind(s.State, StateDir); err != nil {
 		return err
@@ -121,6 +135,9 @@ func memInfo(mib int64) string {
 // the hybrid layout.
 func mountSys(hierarchies []Hierarchy) error {
 	if err := mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return err
+	}
+	if err := mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, ""); err != nil {
 		return err
 	}
 	if err := mount("tmpfs", cgroupRoot, "tmpfs", 0, "mode=755"); err != nil {

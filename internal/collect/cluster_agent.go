@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// Where node agents are, and what reads them: see deploy/agent.
+const (
+	agentNamespace  = "inquest"
+	agentLabel      = "app.kubernetes.io/name=inquest-agent"
+	agentReader     = "inquest-reader" // the ServiceAccount whose token is shown to agents
+	agentAudience   = "inquest-agent"  // what that token is good for, and for nothing else
+	agentHeader     = "Inquest-Token"  // the API server's proxy takes Authorization away
+	agentPort       = 9443             // where the pod does not say another
+	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
+	mostAgents      = 20               // that are asked for one question
+	mostEntries     = 16 << 20         // bytes of one agent's answer
+	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
+	logsFromAgents  = 4                // of one pod
+	noAgent         = "no node agent"
+	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
+)
+
+// An agent is one that can be asked.
+type agent struct {
+	node string
+	pod  *corev1.Pod
+	pods []*corev1.Pod // that are asked about
+}
+
+// agents reads what node agents keep of pods and their nodes: the kernel's word, who sent a signal, each run and its log. Where
+// there is none, that is a gap.
+func (v *visit) agents(ctx context.Context, pods []*corev1.Pod) {
+	agents := v.findAgents(ctx, pods)
+	if len(agents) == 0 {
+		return
+	}
+	token, err := v.agentToken(ctx)
+	if err != nil {
+		v.gap(evidence.Host, evidence.Cluster, "the node agents were not asked, for no token of service account "+agentReader+" in namespace "+agentNamespace+" could be had: "+v.api.reason(ctx, err))
+		return
+	}
+	var group sync.WaitGroup
+	for _, a := range agents {
+		v.together(&group, func() {
+			if err := v.askAgent(ctx, a, token); err != nil {
+				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.api.reason(ctx, err))
+			}
+		})
+	}
+	group.Wait()
+}
+
+// findAgents returns the agents on the nodes in question.
+func (v *visit) findAgents(ctx context.Context, pods []*corev1.Pod) []agent {
+	on := map[string]*agent{}
+	if v.about.Kind == "Node" {
+		on[v.about.Name] = &agent{node: v.about.Name}
+	}
+	for _, pod := range pods {
+		if name := pod.Spec.NodeName; name != "" {
+			if on[name] == nil {
+				on[name] = &agent{node: name}
+			}
+			on[name].pods = append(on[name].pods, pod)
+		}
+	}
+	if len(on) == 0 {
+		v.gap(evidence.Host, evidence.Cluster, noneToAskBeside)
+		return nil
+	}
+	q := query{kind: "Pod", namespace: agentNamespace, labels: agentLabel}
+	if len(on) == 1 {
+		for name := range on {
+			q.fields = "spec.nodeName=" + name
+		}
+	}
+	found, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
+		return on[o.(*corev1.Pod).Spec.NodeName] != nil && isReady(o.(*corev1.Pod))
+	})
+	if err != nil {
+		v.gap(evidence.Host, evidence.Cluster, "no node agent is known of: "+v.api.why(ctx, err, "list", "Pod", agentNamespace))
+		return nil
+	}
+	for _, o := range found {
+		pod := o.(*corev1.Pod)
+		on[pod.Spec.NodeName].pod = pod
+	}
+	return v.reachable(on)
+}
+
+// reachable returns the agents that there are, in order, and notes the nodes without one.
+func (v *visit) reachable(on map[string]*agent) []agent {
+	var list []agent
+	var without []string
+	for name, a := range on {
+		if a.pod == nil {
+			without = append(without, name)
+			continue
+		}
+		list = append(list, *a)
+	}
+	slices.Sort(without)
+	slices.SortFunc(list, func(a, b agent) int { return cmp.Compare(a.node, b.node) })
+	if len(list) == 0 {
+		v.gap(evidence.Host, evidence.Cluster, noAgent)
+		return nil
+	}
+	for _, name := range without {
+		v.gap(evidence.Host, evidence.RefTo("Node", "", name), noAgent)
+	}
+	for _, a := range list[min(len(list), mostAgents):] {
+		v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), fmt.Sprintf("its agent was not asked: of many nodes %d are", mostAgents))
+	}
+	return list[:min(len(list), mostAgents)]
+}
+
+// agentToken has a token made that agents alone accept.
+func (v *visit) agentToken(ctx context.Context) (string, error) {
+	if v.api.spent() {
+		return "", errSpent
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.api.limits.object)
+	defer cancel()
+	seconds := int64(tokenSeconds)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{agentAudience}, ExpirationSeconds: &seconds}}
+	at := resource{plural: "serviceaccounts"}.path(agentNamespace, agentReader) + "/token"
+	var made authenticationv1.TokenRequest
+	if err := v.api.rest.Post().AbsPath(at).Body(request).MaxRetries(0).Do(ctx).Into(&made); err != nil {
+		return "", err
+	}
+	if made.Status.Token == "" {
+		return "", errors.New("the API server made no token")
+	}
+	return made.Status.Token, nil
+}
+
+// request is one to an agent, by the API server's proxy.
+func (v *visit) request(a agent, token, path string, query url.Values) *rest.Request {
+	port := agentPort
+	for i := range a.pod.Spec.Containers {
+		for _, p := range a.pod.Spec.Containers[i].Ports {
+			port = int(p.ContainerPort)
+		}
+	}
+	at := resources["Pod"].path(agentNamespace, "https:"+a.pod.Name+":"+strconv.Itoa(port)) + "/proxy" + path
+	r := v.api.rest.Get().AbsPath(at).MaxRetries(0).SetHeader(agentHeader, token).SetHeader("Accept", "*/*")
+	for name, values := range query {
+		for _, value := range values {
+			r.Param(name, value)
+		}
+	}
+	return r
+}
+
+// askAgent reads the record of one agent, and the logs that the API server does not have.
+func (v *visit) askAgent(ctx context.Context, a agent, token string) error {
+	if v.api.spent() {
+		return errSpent
+	}
+	query := url.Values{}
+	uids := map[string]*corev1.Pod{}
+	for _, pod := range a.pods {
+		uids[string(pod.UID)] = pod
+		if len(a.pods) <= mostAgentPods {
+			query.Add("pod", string(pod.UID))
+		}
+	}
+	asking, cancel := context.WithTimeout(ctx, v.api.limits.log)
+	defer cancel()
+	body, err := v.request(a, token, "/v1/entries", query).Stream(asking)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
+	if err := heard.read(io.LimitReader(body, mostEntries)); err != nil {
+		return fmt.Errorf("read its record: %w", err)
+	}
+	v.mu.Lock()
+	v.s.Has |= evidence.Host | evidence.Signals
+	v.s.Facts = append(v.s.Facts, heard.facts...)
+	v.s.Gaps = append(v.s.Gaps, heard.gaps...)
+	for _, r := range heard.runs {
+		v.s.Runs = append(v.s.Runs, attemptOfRun(r))
+	}
+	v.mu.Unlock()
+	v.agentLogs(ctx, a, token, heard)
+	return nil
+}
+
+// agentLogs reads the logs of ended runs that could not be had from the API server, the latest first.
+func (v *visit) agentLogs(ctx context.Context, a agent, token string, heard *hearing) {
+	if v.sel.NoLogs {
+		return
+	}
+	for _, pod := range a.pods {
+		for _, r := range v.unread(heard.endedOf(evidence.RefOf(pod))) {
+			if v.api.spent() {
+				return
+			}
+			query := url.Values{"pod": {string(pod.UID)}, "container": {r.Of.Container}, "attempt": {strconv.Itoa(r.Of.Attempt)}}
+			log, err := v.agentLog(ctx, v.request(a, token, "/v1/log", query))
+			if err != nil {
+				continue // the gap of the API server's own log stays
+			}
+			log.Of = r.Of
+			v.mu.Lock()
+			v.s.Logs = append(v.s.Logs, log)
+			v.s.Has |= evidence.Logs
+			v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Logs && g.About == r.Of })
+			v.mu.Unlock()
+		}
+	}
+}
+
+// unread returns the runs of which no log was read, and not more than are asked for.
+func (v *visit) unread(runs []*record.Run) []*record.Run {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	runs = slices.DeleteFunc(runs, func(r *record.Run) bool {
+		return !r.Log || slices.ContainsFunc(v.s.Logs, func(l evidence.Log) bool { return l.Of == r.Of && l.Text != "" })
+	})
+	return runs[:min(len(runs), logsFromAgents)]
+}
+
+func (v *visit) agentLog(ctx context.Context, request *rest.Request) (evidence.Log, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.api.limits.log)
+	defer cancel()
+	body, err := request.Stream(ctx)
+	if err != nil {
+		return evidence.Log{}, err
+	}
+	defer body.Close()
+	end := &tail{max: int(cmp.Or(v.sel.LogBytes, logBytes))}
+	if _, err := io.Copy(end, io.LimitReader(body, logWindow)); err != nil {
+		return evidence.Log{}, err
+	}
+	text, cut := end.text()
+	log := evidence.Log{}
+	log.Text, log.Masked = Redact(text)
+	if cut {
+		log.Missing = "everything before the last " + size(len(text), int64(end.max))
+	}
+	return log, nil
+}
+
+// A hearing is what one agent says of the pods in question and of its node.
+type hearing struct {
+	node  evidence.Ref
+	pods  map[string]*corev1.Pod // by UID
+	facts []evidence.Fact
+	gaps  []evidence.Gap
+	runs  map[evidence.Ref]*record.Run
+}
+
+// read takes the entries of a record, one JSON value after the other.
+func (h *hearing) read(r io.Reader) error {
+	for d := json.NewDecoder(r); d.More(); {
+		var e record.Entry
+		if err := d.Decode(&e); err != nil {
+			return err
+		}
+		h.take(&e)
+	}
+	return nil
+}
+
+// take keeps an entry about the node, or about a pod in question. An agent is believed about its own node only, and a name
+// may be that of an earlier pod.
+func (h *hearing) take(e *record.Entry) {
+	about := e.About()
+	pod := h.pods[e.PodUID]
+	if about.Kind == "Pod" && (pod == nil || evidence.RefOf(pod) != about.Object()) || about.Kind != "Pod" && about != h.node {
+		return
+	}
+	switch {
+	case e.Fact != nil:
+		f := *e.Fact
+		f.Text, _ = Redact(f.Text)
+		h.facts = append(h.facts, f)
+	case e.Run != nil:
+		h.runs[about] = e.Run
+	case e.Gap != nil:
+		h.missed(e)
+	}
+}
+
+// absent are the kinds of evidence that there is none of where an agent has a feature not at all. What else it lacks, others
+// may have.
+var absent = map[string]evidence.Kind{"kernel": evidence.Host, "signals": evidence.Signals}
+
+// missed notes what an agent did not see: a whole feature is a gap. What it missed of one is a fact, as the rest counts.
+func (h *hearing) missed(e *record.Entry) {
+	kind, whole := absent[e.Gap.What]
+	if whole = whole && e.Gap.From.IsZero() && e.Gap.Count == 0; whole {
+		h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: e.Gap.About, Why: gapText(e.Gap)})
+		return
+	}
+	h.facts = append(h.facts, evidence.Fact{
+		Kind: cmp.Or(kind, evidence.Host), Source: evidence.FromRuntime, About: e.Gap.About, At: e.Gap.To, Where: "agent", Name: "missed", Text: gapText(e.Gap), Value: float64(e.Gap.Count),
+	})
+}
+
+// gapText says what an agent missed.
+func gapText(g *record.Gap) string {
+	text := g.What + ": " + flatten(g.Why)
+	if g.Count > 0 {
+		text += fmt.Sprintf(" (%d %s)", g.Count, flatten(g.Unit))
+	}
+	return text
+}
+
+// endedOf returns the runs of a pod that are over, the latest first.
+func (h *hearing) endedOf(pod evidence.Ref) []*record.Run {
+	var list []*record.Run
+	for of, r := range h.runs {
+		if of.Object() == pod && !r.Finished.IsZero() {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b *record.Run) int { return cmp.Or(b.Finished.Compare(a.Finished), a.Of.Compare(b.Of)) })
+	return list
+}

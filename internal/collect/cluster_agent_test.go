@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/collect/apitest"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// withAgent is a cluster with an agent on node n1, where the pod of with is.
+func withAgent(t *testing.T, token string, entries []record.Entry, log string, before func(*apitest.Server)) *apitest.Server {
+	t.Helper()
+	s := with(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: exit(137, 20*time.Second)}}, logOf(3, 20*time.Second))
+	own := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "inquest-agent-x", Labels: map[string]string{"app.kubernetes.io/name": "inquest-agent"}}}
+	own.Spec.NodeName = "n1"
+	own.Spec.Containers = []corev1.Container{{Name: "agent", Ports: []corev1.ContainerPort{{ContainerPort: 9444}}}}
+	own.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	s.Objects = append(s.Objects, own)
+	server := apitest.New(t, s)
+	before(server)
+	server.Answer("/serviceaccounts/inquest-reader/token", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method != http.MethodPost {
+			t.Errorf("the token is asked for by %s", r.Method)
+		}
+		fmt.Fprintf(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","status":{"token":%q}}`, token)
+	})
+	mine := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get(agentHeader) != token {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		}
+		return true
+	}
+	server.Answer("pods/https:inquest-agent-x:9444/proxy/v1/entries", func(w http.ResponseWriter, r *http.Request) {
+		if mine(w, r) {
+			for _, e := range entries {
+				data, err := json.Marshal(e)
+				if err != nil {
+					t.Error(err)
+				}
+				_, _ = fmt.Fprintf(w, "%s\n", data)
+			}
+			_, _ = io.WriteString(w, `{"next":9,"node":"n1","features":{"signals":"no tracefs"}}`+"\n")
+		}
+	})
+	server.Answer("pods/https:inquest-agent-x:9444/proxy/v1/log", func(w http.ResponseWriter, r *http.Request) {
+		if mine(w, r) && r.URL.Query().Get("attempt") == "1" {
+			_, _ = io.WriteString(w, log)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+	return server
+}
+
+func TestClusterAsksTheAgent(t *testing.T) {
+	of := evidence.RefTo("Pod", "shop", "web-7-a").InContainer("app")
+	at := noon().Add(-time.Minute)
+	uid := ""
+	for _, p := range evidence.List[*corev1.Pod](shop().Freeze()) {
+		if p.Name == "web-7-a" {
+			uid = string(p.UID)
+		}
+	}
+	run := func(n, code int, uid string) record.Entry {
+		return record.Entry{PodUID: uid, Run: &record.Run{Of: of.InAttempt(n), State: record.Exited, Started: at.Add(-time.Minute), Finished: at, ExitCode: code, Reason: "Error", Log: true}}
+	}
+	fact := func(about evidence.Ref, uid, text string) record.Entry {
+		return record.Entry{PodUID: uid, Fact: &evidence.Fact{Kind: evidence.Host, Source: evidence.FromKernel, About: about, At: at, Where: "trace", Name: "signal-host", Text: text}}
+	}
+	server := withAgent(t, "t0ken", []record.Entry{
+		run(1, 137, uid), run(2, 143, uid), run(0, 1, "of an earlier pod"),
+		fact(of.InAttempt(1), uid, "SIGKILL with password=hunter22"), fact(of.InAttempt(1), "of an earlier pod", "x"),
+		fact(evidence.RefTo("Node", "", "n1"), "", "of the node"), fact(evidence.RefTo("Node", "", "n2"), "", "of another"),
+		{Gap: &record.Gap{About: evidence.RefTo("Node", "", "n1"), What: "kernel", To: at, Count: 3, Unit: "records", Why: "the ring was overrun"}},
+		{Gap: &record.Gap{About: evidence.RefTo("Node", "", "n1"), What: "signals", Why: "there is no tracefs"}},
+	}, "2026-08-24T10:00:00Z first\n", func(*apitest.Server) {})
+	s := mustAsk(t, server, pod("web-7-a"))
+	var got []string
+	for _, a := range s.Attempts(s.Subject) {
+		first, _, _ := strings.Cut(a.Log.Text, "\n")
+		got = append(got, fmt.Sprintf("%s %d %s %q", a.Of, a.ExitCode, a.Where, first))
+	}
+	for _, f := range s.Facts {
+		got = append(got, f.About.String()+" "+f.Text)
+	}
+	want := `pod/web-7-a[app]#1 137 runtime "2026-08-24T10:00:00Z first"
+pod/web-7-a[app]#2 143 runtime ""
+pod/web-7-a[app]#3 137 status.containerStatuses[app].state.terminated "2026-03-01T09:59:30.5Z line of attempt 3"
+node/n1 of the node
+node/n1 kernel: the ring was overrun (3 records)
+pod/web-7-a[app]#1 SIGKILL with password=[masked]`
+	if diff := cmp.Diff(want, strings.Join(got, "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s.Has&evidence.Host == 0 || s.Lacks(evidence.Host, s.Subject) != 0 || s.Lacks(evidence.Signals, s.Subject) == 0 {
+		t.Errorf("has %s, gaps %v", s.Has, s.Gaps)
+	}
+	if n := len(server.Requests()); n > mostForPod {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail func(*apitest.Server)
+		want string
+	}{
+		"no token":   {func(s *apitest.Server) { s.Fail("/token", http.StatusForbidden, "no") }, "no token of service account inquest-reader"},
+		"no listing": {func(s *apitest.Server) { s.Fail("/namespaces/inquest/pods", http.StatusForbidden, "no") }, "forbidden: cannot list pods in namespace inquest"},
+		"not let in": {func(s *apitest.Server) { s.Fail("/v1/entries", http.StatusForbidden, "not yours") }, "its agent was not heard: not yours"},
+		"nonsense": {func(s *apitest.Server) {
+			s.Answer("/v1/entries", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
+		}, "its agent was not heard: read its record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := withAgent(t, "t", nil, "", c.fail)
+			s := mustAsk(t, server, pod("web-7-a"))
+			var all []string
+			for _, g := range s.Gaps {
+				all = append(all, g.Why)
+			}
+			if text := strings.Join(all, "\n"); !strings.Contains(text, c.want) || s.Lacks(evidence.Host, s.Subject) == 0 {
+				t.Errorf("the gaps are\n%s", text)
+			}
+		})
+	}
+}
+
+func TestAskAgent(t *testing.T) {
+	run := record.Entry{PodUID: "u", Run: &record.Run{Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Command: []string{"app", "--password=hunter22"}}}
+	server := withAgent(t, "t0ken", []record.Entry{run}, "", func(*apitest.Server) {})
+	entries, err := Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, nil)
+	if err != nil || len(entries) != 1 || strings.Contains(strings.Join(entries[0].Run.Command, " "), "hunter22") {
+		t.Errorf("the agent says %v, error %v", entries, err)
+	}
+	for node, want := range map[string]string{"n9": "there is no node n9"} {
+		if _, err := (Cluster{Config: server.Config()}).AskAgent(t.Context(), node, AgentRecord, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of node %s the error is %v, want %q", node, err, want)
+		}
+	}
+}
