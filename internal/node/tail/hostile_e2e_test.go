@@ -71,7 +71,7 @@ func TestHostileAsRoot(t *testing.T) {
 				}
 				mounted = nil
 			}()
-			c := n.container(0)
+			c := n.container()
 			n.must(set(c.dir, outside))
 			for range 3 {
 				c.fill(10, "some text")
