@@ -342,7 +342,6 @@ func (f *file) jumpEnd() {
 		f.jump(st.Size)
 	}
 	f.claimed, f.again = true, true
-	f.pos = max(f.pos, 0)
 }
 
 // tidy closes what is complete, and keeps what is over.

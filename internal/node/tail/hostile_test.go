@@ -192,7 +192,7 @@ func TestHostile(t *testing.T) {
 			n.must(os.Mkdir(filepath.Join(outside, "app"), 0o755))
 			n.must(os.WriteFile(filepath.Join(outside, "app", "0.log"), []byte(secret), 0o644))
 			n.must(os.WriteFile(filepath.Join(outside, "0.log"), []byte(secret), 0o644))
-			c := n.container(0)
+			c := n.container()
 			n.must(set(c.dir, outside))
 			c.fill(10, "some text")
 			n.until("the good log", n.has(c.seq-1))
@@ -220,7 +220,7 @@ func TestHostileSwap(t *testing.T) {
 			n.must(os.MkdirAll(filepath.Dir(filepath.Join(outside, name)), 0o755))
 			n.must(os.WriteFile(filepath.Join(outside, name), []byte(secret), 0o644))
 		}
-		c := n.container(0)
+		c := n.container()
 		place := filepath.Join(c.dir, depth, map[string]string{".": "1.log", "..": "other", "../..": "a_b_c"}[depth])
 		good := place + "-good"
 		if depth == "." {

@@ -26,6 +26,9 @@ const (
 	levelDocker
 )
 
+// unknown is the highest attempt of a container that was there before the agent.
+const unknown = -2
+
 // A dir is a directory that is held open and watched.
 type dir struct {
 	fd, wd    int
@@ -45,11 +48,11 @@ type dir struct {
 	created   map[int]int     // logs that were made, less those that were opened
 	calm      int64           // Reader.calm when it was last listed
 	since     time.Time       // it is watched
-	latest    int             // the highest attempt seen, -1 before any
+	latest    int             // the highest attempt seen; -1 before any, unknown where there may have been some
 }
 
 func newDir(fd int, id ident, level int) *dir {
-	return &dir{fd: fd, wd: -1, id: id, level: level, dirs: map[string]*dir{}, latest: -1}
+	return &dir{fd: fd, wd: -1, id: id, level: level, dirs: map[string]*dir{}, latest: unknown}
 }
 
 // follow watches a directory and has it listed. Listing comes after watching, so that nothing falls between.
@@ -180,6 +183,9 @@ func (r *Reader) enter(d *dir, name string, is *dir) {
 	if child.level == levelContainer {
 		child.files, child.runs = map[ident]*file{}, map[int]*run{}
 		child.known, child.created = map[string]bool{}, map[int]int{}
+		if !r.starting { // it was made just now, and its attempts begin at 0
+			child.latest = -1
+		}
 		for key := range r.past {
 			if key.PodUID == child.pod.uid && key.Container == child.container {
 				child.latest = max(child.latest, key.Attempt)
@@ -394,13 +400,32 @@ func (r *Reader) vanish(d *dir, f *file, all bool) {
 	f.hurry()
 }
 
-// attempts notes which runs are over: all but the one with the highest number.
+// attempts notes which runs are over, all but the one with the highest number, and which were never seen: their logs were
+// made and gone before they could be opened, or their numbers are missing.
 func (r *Reader) attempts(d *dir) {
-	for _, n := range slices.Sorted(maps.Keys(d.runs)) {
-		if skipped := n - d.latest - 1; d.latest >= 0 && skipped > 0 {
+	if d.dirty { // something was renamed during the listing, and is found in the next
+		return
+	}
+	about := evidence.RefTo("Pod", d.pod.namespace, d.pod.name).InContainer(d.container)
+	numbers := slices.Collect(maps.Keys(d.runs))
+	for n, made := range d.created {
+		if made > 0 && d.runs[n] == nil {
+			numbers = append(numbers, n)
+			delete(d.created, n)
+		}
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		skipped := 0
+		if d.latest != unknown {
+			skipped = max(n-d.latest-1, 0)
+		}
+		if d.runs[n] == nil && n > d.latest {
+			skipped++
+		}
+		if skipped > 0 {
 			r.stats.LostRuns += int64(skipped)
-			about := evidence.RefTo("Pod", d.pod.namespace, d.pod.name).InContainer(d.container)
-			r.gap(d.pod.uid, about, int64(skipped), "runs", fmt.Sprintf("logs of attempts before %d were removed before they could be read", n))
+			r.gap(d.pod.uid, about, int64(skipped), "runs", fmt.Sprintf("logs of attempts up to %d were removed before they could be read", n))
 		}
 		d.latest = max(d.latest, n)
 	}

@@ -106,6 +106,7 @@ type Reader struct {
 	runs     map[Key]*run
 	past     map[Key]*runState // what the last agent knew of runs that were not found yet
 	fresh    bool              // no agent was here before
+	starting bool              // everything is listed for the first time
 	stats    Stats
 	buf      []byte
 	tokens   int64
@@ -198,12 +199,12 @@ func (r *Reader) begin() {
 	if r.watch, err = newWatch(); err != nil {
 		r.stats.Unwatched++
 	}
-	r.fresh = !r.load()
+	r.fresh, r.starting = !r.load(), true
 	r.follow(r.root)
 	for len(r.dirty) > 0 {
 		r.relist()
 	}
-	r.fresh = false
+	r.fresh, r.starting = false, false
 	r.missed()
 }
 
@@ -271,6 +272,9 @@ func (r *Reader) end() error {
 	defer r.mu.Unlock()
 	err := r.writeState()
 	r.leave(r.root)
+	for _, f := range r.files {
+		err = errors.Join(err, unix.Close(f.fd))
+	}
 	r.files, r.runs = nil, map[Key]*run{}
 	if r.docker >= 0 {
 		err = errors.Join(err, unix.Close(r.docker))

@@ -22,7 +22,7 @@ import (
 
 func TestKeepsRemovedRuns(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for i := range 12 {
 		c.fill(10, "starts")
 		if i == 5 {
@@ -63,7 +63,7 @@ func TestKeepsRemovedRuns(t *testing.T) {
 
 func TestKeepsBeginningAndEnd(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for range 6 {
 		c.fill(2000, "some text that fills a hundred kilobytes or more with all the others")
 		n.until("the log", n.has(c.seq-1))
@@ -93,7 +93,7 @@ func TestKeepsBeginningAndEnd(t *testing.T) {
 
 func TestEnded(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	c.fill(10, "some text")
 	n.until("the log", n.has(c.seq-1))
 	n.r.Ended("6a1b9c1e-0000-4000-8000-000000000001", "app", 0)
@@ -105,17 +105,61 @@ func TestEnded(t *testing.T) {
 	})
 }
 
+// TestStorm has containers crash faster than anybody can look: each run is seen or counted, and none is both.
+func TestStorm(t *testing.T) {
+	n := newNode(t, nil)
+	begun := n.container()
+	begun.fill(1, "the agent runs")
+	n.until("the agent", n.has(0))
+	var all []*container
+	for i := range 10 {
+		dir := filepath.Join(n.root, fmt.Sprintf("shop_web-%d_uid-%d", i, i), "app")
+		n.must(os.MkdirAll(dir, 0o755))
+		all = append(all, &container{n: n, dir: dir})
+	}
+	made := map[int]bool{} // by the first record of each run
+	seq := begun.seq
+	for attempt := range 60 {
+		for _, c := range all {
+			c.run, c.seq = attempt, seq
+			made[seq] = true
+			c.open()
+			c.fill(3, "crashes")
+			seq = c.seq
+			if attempt > 0 {
+				n.must(os.Remove(filepath.Join(c.dir, fmt.Sprint(attempt-1)+".log")))
+			}
+		}
+	}
+	n.until("each run is seen or counted", func() bool {
+		counted := int(n.r.Stats().LostRuns)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for first := range made {
+			counted += n.seen[first]
+		}
+		return counted >= len(made)
+	})
+	n.stop()
+	if lost := n.verify(seq); len(lost) != 3*int(n.r.Stats().LostRuns) || n.r.Stats().LostFiles > 0 {
+		t.Errorf("%d records are lost: %+v", len(lost), n.r.Stats())
+	}
+	for _, c := range all {
+		n.must(c.f.Close())
+	}
+}
+
 func TestTellsWhatWasMissed(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(2)
+	c := n.container()
 	c.fill(10, "some text")
 	n.until("the log", n.has(c.seq-1))
 	n.stop()
 	n.must(os.Remove(c.path()))
-	c.run = 5
+	c.run = 3
 	c.open()
 	n.start()
-	want := []string{"1 runs the log was removed while the agent did not run", "2 runs logs of attempts before 5 were removed before they could be read"}
+	want := []string{"1 runs the log was removed while the agent did not run", "2 runs logs of attempts up to 3 were removed before they could be read"}
 	n.until("the gaps", func() bool { return len(n.told()) >= len(want) })
 	var got []string
 	for _, g := range n.told() {
@@ -165,7 +209,7 @@ func TestDocker(t *testing.T) {
 
 func TestSheds(t *testing.T) {
 	n := newNode(t, func(o *Options) { o.Rate = 1 << 20 })
-	c := n.container(0)
+	c := n.container()
 	c.fill(100000, "much more than may be read in a second")
 	n.until("it sheds", func() bool { return n.r.Stats().Shed > 0 })
 	c.fill(1, "the last")
@@ -269,7 +313,7 @@ func TestKilled(t *testing.T) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
 	state := filepath.Join(n.spool, stateName)
-	c := n.container(0)
+	c := n.container()
 	c.fill(10, "before")
 	n.until("the first records", n.has(c.seq-1))
 	ahead.Add(int64(2 * remember))

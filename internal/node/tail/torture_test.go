@@ -192,9 +192,9 @@ type container struct {
 	files [][2]int
 }
 
-func (n *node) container(attempt int) *container {
+func (n *node) container() *container {
 	n.t.Helper()
-	c := &container{n: n, dir: filepath.Join(n.root, somePod, "app"), run: attempt}
+	c := &container{n: n, dir: filepath.Join(n.root, somePod, "app")}
 	n.must(os.MkdirAll(c.dir, 0o755))
 	c.open()
 	n.t.Cleanup(func() { c.f.Close() })
@@ -299,7 +299,7 @@ const somePod = "shop_web-0_6a1b9c1e-0000-4000-8000-000000000001"
 // TestTortureRotation rotates as fast as files exist: each lives for three rotations, in which the reader has one look.
 func TestTortureRotation(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for range 60 {
 		for range 3 {
 			c.fill(400, "some text that makes the line longer, \x00 and \xff\xfe too")
@@ -318,7 +318,7 @@ func TestTortureRotation(t *testing.T) {
 // TestTortureFlood rotates faster than anybody can look. What is lost then are whole files, and nothing comes twice.
 func TestTortureFlood(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for range 150 {
 		c.fill(400, "some text")
 		c.rotate(3)
@@ -346,7 +346,7 @@ func TestTortureFlood(t *testing.T) {
 
 func TestTortureKeptPace(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for range 40 {
 		c.fill(300, "some text")
 		c.rotate(3)
@@ -362,7 +362,7 @@ func TestTortureKeptPace(t *testing.T) {
 
 func TestTortureTruncate(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for i := range 12 {
 		c.fill(10+500*(i%3), "some text")
 		n.until("the last record", n.has(c.seq-1))
@@ -378,7 +378,7 @@ func TestTortureTruncate(t *testing.T) {
 
 func TestTortureCopyTruncate(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for i := range 8 { // without waiting for the reader
 		c.fill(3000, "some text")
 		c.copyTruncate()
@@ -396,7 +396,7 @@ func TestTortureCopyTruncate(t *testing.T) {
 
 func TestTortureDelete(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for range 10 {
 		c.fill(100, "some text")
 		n.until("the file", n.has(c.from))
@@ -412,7 +412,7 @@ func TestTortureDelete(t *testing.T) {
 
 func TestTortureLongLine(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	long := bytes.Repeat([]byte{'x', 0, 0xff, 0xc0}, 2<<20)
 	c.fill(10, "before")
 	c.write(bytes.TrimSuffix(c.line("F", "long"), newline))
@@ -425,7 +425,7 @@ func TestTortureLongLine(t *testing.T) {
 
 func TestTortureSparse(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	c.fill(10, "before")
 	n.must(c.f.Truncate(1 << 40))
 	c.fill(10, "after")
@@ -438,7 +438,7 @@ func TestTortureSparse(t *testing.T) {
 // TestTortureRestart stops the agent again and again while logs are rotated and compressed.
 func TestTortureRestart(t *testing.T) {
 	n := newNode(t, nil)
-	c := n.container(0)
+	c := n.container()
 	for i := range 8 {
 		c.fill(500, "some text")
 		if i%2 == 0 {
