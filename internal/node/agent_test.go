@@ -207,7 +207,7 @@ func TestRun(t *testing.T) {
 	}
 	args := []string{
 		"--node-name=n1", "--listen=127.0.0.1:0", "--state-dir=" + filepath.Join(dir, "state"), "--pod-logs=" + logs, "--log-format=json", "--features=logs,runtime",
-		"--runtime-endpoint=" + filepath.Join(dir, "none.sock"), "--api-server=" + api.URL, "--service-account-dir=" + account,
+		"--runtime-endpoint=" + filepath.Join(dir, "none", "none.sock"), "--api-server=" + api.URL, "--service-account-dir=" + account,
 		"--tls-cert-file=" + filepath.Join(account, "ca.crt"), "--tls-private-key-file=" + filepath.Join(account, "key"),
 	}
 	var whys []string
