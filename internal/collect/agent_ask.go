@@ -36,7 +36,7 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 	if len(agents) == 0 {
 		return nil, fmt.Errorf("node %s: %s: deploy/agent is how to have one", node, v.s.Gaps[0].Why)
 	}
-	token, err := v.agentToken(ctx)
+	token, err := v.agentToken(ctx, node)
 	if err != nil {
 		return nil, fmt.Errorf("make a token of service account %s in namespace %s: %s", agentReader, agentNamespace, api.reason(ctx, err))
 	}

@@ -27,8 +27,6 @@ const (
 	agentNamespace  = "inquest"
 	agentLabel      = "app.kubernetes.io/name=inquest-agent"
 	agentReader     = "inquest-reader" // the ServiceAccount whose token is shown to agents
-	agentAudience   = "inquest-agent"  // what that token is good for, and for nothing else
-	agentHeader     = "Inquest-Token"  // the API server's proxy takes Authorization away
 	agentPort       = 9443             // where the pod does not say another
 	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
 	mostAgents      = 20               // that are asked for one question
@@ -55,15 +53,10 @@ func (v *visit) agents(ctx context.Context, pods []*corev1.Pod) {
 	if len(agents) == 0 {
 		return
 	}
-	token, err := v.agentToken(ctx)
-	if err != nil {
-		v.gap(evidence.Host, evidence.Cluster, "the node agents were not asked, for no token of service account "+agentReader+" in namespace "+agentNamespace+" could be had: "+v.api.reason(ctx, err))
-		return
-	}
 	var group sync.WaitGroup
 	for _, a := range agents {
 		v.together(&group, func() {
-			if err := v.askAgent(ctx, a, token); err != nil {
+			if err := v.askAgent(ctx, a); err != nil {
 				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.api.reason(ctx, err))
 			}
 		})
@@ -135,15 +128,15 @@ func (v *visit) reachable(on map[string]*agent) []agent {
 	return list[:min(len(list), mostAgents)]
 }
 
-// agentToken has a token made that agents alone accept.
-func (v *visit) agentToken(ctx context.Context) (string, error) {
+// agentToken has a token made that the agent of that node alone accepts.
+func (v *visit) agentToken(ctx context.Context, node string) (string, error) {
 	if v.api.spent() {
 		return "", errSpent
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.api.limits.object)
 	defer cancel()
 	seconds := int64(tokenSeconds)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{agentAudience}, ExpirationSeconds: &seconds}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{record.Audience(node)}, ExpirationSeconds: &seconds}}
 	at := resource{plural: "serviceaccounts"}.path(agentNamespace, agentReader) + "/token"
 	var made authenticationv1.TokenRequest
 	if err := v.api.rest.Post().AbsPath(at).Body(request).MaxRetries(0).Do(ctx).Into(&made); err != nil {
@@ -164,7 +157,7 @@ func (v *visit) request(a agent, token, path string, query url.Values) *rest.Req
 		}
 	}
 	at := resources["Pod"].path(agentNamespace, "https:"+a.pod.Name+":"+strconv.Itoa(port)) + "/proxy" + path
-	r := v.api.rest.Get().AbsPath(at).MaxRetries(0).SetHeader(agentHeader, token).SetHeader("Accept", "*/*")
+	r := v.api.rest.Get().AbsPath(at).MaxRetries(0).SetHeader(record.TokenHeader, token).SetHeader("Accept", "*/*")
 	for name, values := range query {
 		for _, value := range values {
 			r.Param(name, value)
@@ -174,7 +167,11 @@ func (v *visit) request(a agent, token, path string, query url.Values) *rest.Req
 }
 
 // askAgent reads the record of one agent, and the logs that the API server does not have.
-func (v *visit) askAgent(ctx context.Context, a agent, token string) error {
+func (v *visit) askAgent(ctx context.Context, a agent) error {
+	token, err := v.agentToken(ctx, a.node)
+	if err != nil {
+		return fmt.Errorf("no token of service account %s in namespace %s could be had: %s", agentReader, agentNamespace, v.api.reason(ctx, err))
+	}
 	if v.api.spent() {
 		return errSpent
 	}

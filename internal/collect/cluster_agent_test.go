@@ -42,7 +42,7 @@ func withAgent(t *testing.T, token string, entries []record.Entry, log string, b
 		fmt.Fprintf(w, `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","status":{"token":%q}}`, token)
 	})
 	mine := func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Header.Get(agentHeader) != token {
+		if r.Header.Get(record.TokenHeader) != token {
 			w.WriteHeader(http.StatusUnauthorized)
 			return false
 		}

@@ -6,8 +6,6 @@ import "time"
 
 // What a reader of an agent and the agent agree on, beside the form of entries.
 const (
-	// Audience is what a token for agents is made for. It opens nothing else.
-	Audience = "inquest-agent"
 	// TokenHeader carries it, for the API server's proxy to pods takes the Authorization header away.
 	TokenHeader = "Inquest-Token"
 	// MissingHeader says, in a person's words, what is missing of a log; it is not there when nothing is.
@@ -17,6 +15,10 @@ const (
 	// Resource is what the right to read an agent is a right to get, by the name of its node.
 	Resource = "nodefacts"
 )
+
+// Audience is what a token for the agent of a node is made for. It opens that one and nothing else: whoever has a node and gets
+// hold of tokens that were shown to its agent cannot show them to another.
+func Audience(node string) string { return "inquest-agent/" + node }
 
 // A Tail is the last line of an answer of entries: an answer without one was cut short. An answer that follows the record
 // has one in between as well, whenever nothing was new for a while.

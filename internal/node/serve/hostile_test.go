@@ -196,12 +196,12 @@ func TestOddAPIServer(t *testing.T) {
 		"hangs up":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
 		"null":          {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "null") }, 401},
 		"no status":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"kind":"Status"}`) }, 401},
-		"no user":       {says(`{"authenticated":true,"audiences":["inquest-agent"]}`), 401},
-		"anonymous":     {says(`{"authenticated":true,"audiences":["inquest-agent"],"user":{"username":"system:anonymous"}}`), 401},
+		"no user":       {says(`{"authenticated":true,"audiences":["inquest-agent/n1"]}`), 401},
+		"anonymous":     {says(`{"authenticated":true,"audiences":["inquest-agent/n1"],"user":{"username":"system:anonymous"}}`), 401},
 		"no audience":   {says(`{"authenticated":true,"user":{"username":"admin"}}`), 401},
 		"else audience": {says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["https://kubernetes.default.svc"]}`), 401},
-		"not allowed":   {says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent"]}`), 403},
-		"denied":        {says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent"],"allowed":true,"denied":true}`), 403},
+		"not allowed":   {says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent/n1"]}`), 403},
+		"denied":        {says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent/n1"],"allowed":true,"denied":true}`), 403},
 	} {
 		fake, api := newAPI(t)
 		_, from := sources()
@@ -238,7 +238,7 @@ func TestAPIServerGoesAway(t *testing.T) {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
-			says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent"],"allowed":true}`)(w, r)
+			says(`{"authenticated":true,"user":{"username":"admin"},"audiences":["inquest-agent/n1"],"allowed":true}`)(w, r)
 		}
 	})
 	resp, body := s.get("/v1/entries?since=1", "admin")
@@ -257,7 +257,7 @@ func TestReviewsAreKept(t *testing.T) {
 	fake, api := newAPI(t)
 	now := time.Now()
 	g := &guard{api: api, now: func() time.Time { return now }, kept: map[asked]answer{}}
-	c := caller{guard: g, token: "reader", hash: sha256.Sum256([]byte("reader")), audience: record.Audience}
+	c := caller{guard: g, token: "reader", hash: sha256.Sum256([]byte("reader")), audience: record.Audience("n1")}
 	hold := make(chan struct{})
 	fake.set(func() { fake.hold = hold })
 	var group sync.WaitGroup
@@ -334,7 +334,7 @@ func TestAccountIsReplaced(t *testing.T) {
 	fake, api := newAPI(t)
 	may := func() error {
 		g := &guard{api: api, now: time.Now, kept: map[asked]answer{}}
-		c := caller{guard: g, token: "reader", audience: record.Audience}
+		c := caller{guard: g, token: "reader", audience: record.Audience("n1")}
 		return c.may(t.Context(), nodeRight("n1"))
 	}
 	fake.write("token", "an old one")
@@ -384,7 +384,7 @@ func FuzzRequest(f *testing.F) {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
 		req.URL.Path, req.URL.RawQuery = path, query
 		req.Header.Set(record.TokenHeader, token)
-		s := &Server{o: Options{Node: "n1"}, guard: &guard{api: NewAPI("http://127.0.0.1:0", t.TempDir()), now: time.Now, kept: map[asked]answer{}},
+		s := &Server{o: Options{Node: "n1"}, guard: &guard{node: "n1", api: NewAPI("http://127.0.0.1:0", t.TempDir()), now: time.Now, kept: map[asked]answer{}},
 			requests: make(chan struct{}, 1), answers: map[int]int64{}, pace: &pace{rate: 1 << 30}}
 		s.o.Log = slog.New(slog.DiscardHandler)
 		w := httptest.NewRecorder()

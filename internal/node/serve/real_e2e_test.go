@@ -256,7 +256,7 @@ func TestRealAPIServer(t *testing.T) {
 	c.write("token", []byte(own))
 	_, from := sources()
 	s := start(t, NewAPI(c.url, c.dir), from, nil)
-	reader, narrow := c.token("inquest-reader", record.Audience), c.token("narrow", record.Audience)
+	reader, narrow := c.token("inquest-reader", record.Audience("n1")), c.token("narrow", record.Audience("n1"))
 	const log = "/v1/log?container=app&attempt=1&pod="
 	for _, q := range []struct {
 		path, who, token string
@@ -266,8 +266,8 @@ func TestRealAPIServer(t *testing.T) {
 		{log + "uid-bank", "reader", reader, 200},
 		{"/metrics", "reader", reader, 403},
 		{"/v1/entries", "reader with a token for the API server", c.token("inquest-reader"), 401},
-		{"/v1/entries", "stranger", c.token("stranger", record.Audience), 403},
-		{"/v1/entries", "the agent itself", c.token("inquest-agent", record.Audience), 403},
+		{"/v1/entries", "stranger", c.token("stranger", record.Audience("n1")), 403},
+		{"/v1/entries", "the agent itself", c.token("inquest-agent", record.Audience("n1")), 403},
 		{"/v1/entries", "narrow", narrow, 200},
 		{log + "uid-shop", "narrow", narrow, 200},
 		{log + "uid-bank", "narrow", narrow, 403},

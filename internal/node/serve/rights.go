@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errWho         = errors.New("the token is not one for " + record.Audience + ", or has expired: send it in the header " + record.TokenHeader)
+	errWho         = errors.New("the token is not one for the agent of this node, or has expired: make it for the audience inquest-agent/NODE, and send it in the header " + record.TokenHeader)
 	errTooMany     = errors.New("too many tokens that are not known here come from this address")
 	errForbidden   = errors.New("forbidden")
 	errUnreachable = errors.New("the API server cannot be asked who may read this")
@@ -62,6 +62,7 @@ func logRight(namespace string) right {
 
 // A guard asks the API server who may read what, and remembers the answers for a while. Where it cannot ask, nobody may.
 type guard struct {
+	node  string
 	api   *API
 	now   func() time.Time
 	turns singleflight.Group
@@ -101,7 +102,7 @@ func (g *guard) caller(r *http.Request, audience string) (caller, error) {
 			token = strings.TrimSpace(bearer)
 		}
 	} else {
-		audience = record.Audience
+		audience = record.Audience(g.node)
 	}
 	if token == "" || len(token) > maxToken || strings.ContainsFunc(token, notInToken) {
 		return caller{}, errWho

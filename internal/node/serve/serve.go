@@ -112,7 +112,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o:        o,
-		guard:    &guard{api: o.API, now: o.Now, kept: map[asked]answer{}},
+		guard:    &guard{node: o.Node, api: o.API, now: o.Now, kept: map[asked]answer{}},
 		requests: make(chan struct{}, mostRequests), followers: make(chan struct{}, mostFollowers),
 		pace:    &pace{rate: bytesPerSecond},
 		quiet:   quietTime,
@@ -215,7 +215,7 @@ func (s *Server) guarded(w http.ResponseWriter, r *http.Request) {
 		s.busy(w)
 		return
 	}
-	audience, needed := record.Audience, nodeRight(s.o.Node)
+	audience, needed := record.Audience(s.o.Node), nodeRight(s.o.Node)
 	if r.URL.Path == "/metrics" { // whoever reads metrics has one token for all components
 		audience, needed = "", right{path: "/metrics"}
 	}

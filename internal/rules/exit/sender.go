@@ -35,7 +35,7 @@ const tracedSlack, killSlack = 1500 * time.Millisecond, 10 * time.Second
 // container, and a runtime sends one to what is left of a container that has ended, so that counts only with its own exit
 // code and at the end. SIGTERM may take as long as a grace period, so that counts only where the exit code is its own, or
 // the end came at once.
-func sentBy(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
+func sentBy(p *diagnosis.Pass, a evidence.Attempt) evidence.Fact {
 	var last evidence.Fact
 	for _, f := range signalsTo(p, a) {
 		heeded := a.ExitCode == 143 || a.Finished.Sub(f.At) <= tracedSlack
@@ -46,19 +46,19 @@ func sentBy(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 			last = f
 		}
 	}
-	return last, last.Name != ""
+	return last
 }
 
 // cite adds to a finding about an order of the kubelet the trace of the runtime that carried it out, which proves it.
 func cite(f *diagnosis.Finding, p *diagnosis.Pass, a evidence.Attempt) {
-	if sent, _ := sentBy(p, a); sent.Name == byRuntime {
+	if sent := sentBy(p, a); sent.Name == byRuntime {
 		f.Confidence, f.Facts = diagnosis.Certain, append(f.Facts, sent)
 	}
 }
 
 // byStranger tells whether the attempt, ordered to stop or not, was ended by somebody else.
 func byStranger(p *diagnosis.Pass, a evidence.Attempt) bool {
-	sent, _ := sentBy(p, a)
+	sent := sentBy(p, a)
 	return slices.Contains(foreign, sent.Name)
 }
 
