@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/lab/internal/build"
@@ -41,13 +40,25 @@ func (p *program) agentUp(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.onCluster(ctx, manifests, "apply", "-f", "-"); err != nil {
-		return err
+	for _, step := range []struct {
+		text []byte
+		args []string
+	}{
+		{manifests, []string{"apply", "-f", "-"}},
+		{nil, []string{"-n", "inquest", "patch", "daemonset", "inquest-agent", "--patch-file", p.agentFile("signals.yaml")}},
+		{nil, []string{"-n", "inquest", "rollout", "restart", "daemonset/inquest-agent"}},
+		{nil, []string{"-n", "inquest", "rollout", "status", "daemonset/inquest-agent", "--timeout=90s"}},
+	} {
+		if err := p.onCluster(ctx, step.text, step.args...); err != nil {
+			return fmt.Errorf("kubectl %s: %w", strings.Join(step.args, " "), err)
+		}
 	}
-	if err := p.onCluster(ctx, nil, "-n", "inquest", "rollout", "restart", "daemonset/inquest-agent"); err != nil {
-		return err
-	}
-	return p.onCluster(ctx, nil, "-n", "inquest", "rollout", "status", "daemonset/inquest-agent", "--timeout=90s")
+	return nil
+}
+
+// agentFile is the path of a file of deploy/agent.
+func (p *program) agentFile(name string) string {
+	return filepath.Join(filepath.Dir(p.cache.Source), "deploy", "agent", name)
 }
 
 // agentDown takes the agent away.
@@ -62,19 +73,15 @@ func (p *program) agentDown(ctx context.Context, args []string) error {
 	return p.onCluster(ctx, manifests, "delete", "--ignore-not-found", "-f", "-")
 }
 
-// agentManifests are those of deploy/agent with what is different here: the image, and where the host's /proc is.
+// agentManifests are those of deploy/agent with what is different here: the image, where the host's /proc is, and which
+// control groups are the node's own.
 func (p *program) agentManifests() ([]byte, error) {
 	if p.cache.Source == "" {
 		return nil, build.ErrNoSource
 	}
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(p.cache.Source), "deploy", "agent", "*.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(files)
 	var all bytes.Buffer
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	for _, name := range []string{"agent.yaml", "reader.yaml"} {
+		data, err := os.ReadFile(p.agentFile(name))
 		if err != nil {
 			return nil, err
 		}
@@ -88,6 +95,7 @@ func agentHere() *strings.Replacer {
 	return strings.NewReplacer(
 		"image: inquest-agent:latest", "image: "+build.AgentImage,
 		"{path: /proc,", "{path: "+machine.HostProc+",",
+		"- --cgroup-root=/host/cgroup", "- --cgroup-root=/host/cgroup\n        - --cgroup-below=inquest-$(NODE_NAME)", // they share the host's
 	)
 }
 

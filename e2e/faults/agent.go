@@ -19,8 +19,8 @@ func Sights() []Sight {
 		{"oom-child-zero", []string{"MEM004"}, `kernel oom-kill: `},
 		{"liveness-grace", []string{"PRB001"}, `EXT005 .*\n(.*\n)*kernel SIGKILL from pid \d+ \(.*\).* of the runtime`},
 		{"liveness-term", []string{"PRB001"}, `EXT006 .*\n(.*\n)*kernel SIGTERM from pid \d+ \(.*\).* of the runtime`},
-		{"deletion-grace", []string{"DEL001"}, `EXT005 .*\n(.*\n)*kernel SIGKILL from pid \d+ \(.*\).* of the runtime`},
-		{"child-killed", []string{"EXT022"}, `kernel SIGKILL from pid \d+ \(.*\) of the same container to pid \d+`},
+		{"deletion-grace", []string{"DEL001"}, `EXT0(05|26) .*\n(.*\n)*kernel SIGKILL from pid \d+ \(.*\).* of the runtime`},
+		{"child-killed", []string{"EXT022"}, `kernel SIGKILL from (itself|pid \d+ \(.*\) of the same container) to pid \d+`},
 		{"power-cut", []string{"NOD002", "EXT008"}, `NOD002`},
 	}
 }

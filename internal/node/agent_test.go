@@ -177,7 +177,7 @@ func yes(t *testing.T) (server *httptest.Server, dir string) {
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		good := strings.Contains(string(body), `"good"`)
-		_, _ = fmt.Fprintf(w, `{"status":{"authenticated":%v,"allowed":%[1]v,"user":{"username":"good"},"audiences":["inquest-agent"]}}`, good)
+		_, _ = fmt.Fprintf(w, `{"status":{"authenticated":%v,"allowed":%[1]v,"user":{"username":"good"},"audiences":["inquest-agent/n1"]}}`, good)
 	}))
 	t.Cleanup(server.Close)
 	dir = t.TempDir()

@@ -87,7 +87,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 
 func (a *agent) runKernel(ctx context.Context) error {
 	r, err := kernel.New(kernel.Options{
-		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Place: a.place, Tell: a.ring.Tell,
+		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Tell: a.ring.Tell,
 		Save: func(p kernel.Position) {
 			if err := a.state.savePosition(p); err != nil {
 				a.log.Warn("how far the kernel's log was read cannot be kept", "err", err)

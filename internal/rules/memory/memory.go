@@ -24,4 +24,5 @@ var Rules = []*diagnosis.Rule{
 	HeapMisfit,
 	MemoryVolume,
 	LimitByDefault,
+	UnknownPod,
 }
