@@ -80,11 +80,13 @@ mutants: ## Measure how well the tests guard what rules tell causes apart by (an
 scale: ## Measure what rules and ranking cost, for one pod and for thousands
 	$(GO) run ./bench/scale
 
-e2e: ## Produce real faults in the lab and diagnose them (root)
-	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
-	(cd lab && $(GO) run . up) && \
+e2e: ## Produce real faults in the lab and diagnose them, and try the node agent's parts on this kernel (root)
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; status=0; \
+	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
-		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e
+		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e || status=1; \
+	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... || status=1; \
+	exit $$status
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)
 	cd lab && $(GO) run . up

@@ -55,7 +55,7 @@ func (c *cluster) agentPod(ip string, port int) {
 // TestThroughTheProxy: a client outside asks the agent by the API server's proxy to pods, with a token that it has made.
 func TestThroughTheProxy(t *testing.T) {
 	c := newCluster(t)
-	for _, name := range []string{"namespace.yaml", "agent.yaml", "reader.yaml"} {
+	for _, name := range []string{"agent.yaml", "reader.yaml"} {
 		c.apply(name)
 	}
 	c.write("token", []byte(c.token("inquest-agent")))

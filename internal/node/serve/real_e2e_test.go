@@ -244,7 +244,7 @@ func (c *cluster) token(account string, audiences ...string) string {
 // TestRealAPIServer: the roles in deploy/agent let the agent ask, and let its readers read.
 func TestRealAPIServer(t *testing.T) {
 	c := newCluster(t)
-	for _, name := range []string{"namespace.yaml", "agent.yaml", "reader.yaml"} {
+	for _, name := range []string{"agent.yaml", "reader.yaml"} {
 		c.apply(name)
 	}
 	for _, name := range []string{"stranger", "narrow"} {
