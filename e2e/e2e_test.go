@@ -88,7 +88,8 @@ func TestPatient(t *testing.T) {
 	}
 }
 
-// TestFaults makes the faults that disturb nobody at the same time, and the others one after the other.
+// TestFaults makes the faults that disturb nobody at the same time, and the others one after the other; then, with agents
+// on the nodes, those of which agents know more.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	t.Run("together", func(t *testing.T) {
@@ -106,6 +107,7 @@ func TestFaults(t *testing.T) {
 		}
 	})
 	if inLab() {
+		t.Run("agent", withAgents)
 		t.Run("requests", checkRequests)
 	}
 }

@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"bench":     {"collect", "diagnosis", "evidence", "report", "rules", "signature", "node", "record", "e2e"},
 	"cli":       {"collect", "diagnosis", "evidence", "record", "report", "rules", "signature"},
 	"cmd":       {"cli", "node"},
-	"e2e":       {"cli", "collect", "diagnosis", "evidence", "report", "rules", "e2e"},
+	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
 }
 
 // roomOf names the room that a file or a package lies in, by its path from the root; "" outside all rooms.

@@ -91,10 +91,13 @@ func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {
 	})
 }
 
+// told is how long it may take until a trace is among the facts.
+const told = 2 * time.Second
+
 // unsignalled tells whether no signal reached the attempt: they were traced all its life, nothing was missed, and there was none. It
 // returns the fact that they were traced. What was missed is told when it is over, which may be long after the end.
 func unsignalled(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
-	if len(signalsTo(p, a)) > 0 || a.Started.IsZero() || p.Lacks(evidence.Signals) != 0 {
+	if len(signalsTo(p, a)) > 0 || a.Started.IsZero() || p.Now().Sub(a.Finished) < told || p.Lacks(evidence.Signals) != 0 {
 		return evidence.Fact{}, false
 	}
 	during := func(f evidence.Fact) bool { return f.At.After(a.Started) && f.At.Before(a.Finished.Add(time.Minute)) }

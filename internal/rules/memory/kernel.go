@@ -162,11 +162,19 @@ func idOf(st *corev1.ContainerStatus, a evidence.Attempt) string {
 	return id[strings.LastIndexByte(id, '/')+1:]
 }
 
-// kernelSaw tells whether the kernel log is known to reach back before the run began, so that no kill in it means that
-// there was none.
+// kernelSaw tells whether the kernel log is known to reach from before the run began until after it ended, so that no kill in it
+// means that there was none. A node's agent takes a second or two to tell of a record, and says what it missed.
 func kernelSaw(p *diagnosis.Pass, a evidence.Attempt) bool {
-	return p.Lacks(evidence.Host) == 0 && slices.ContainsFunc(p.Facts(evidence.Host), func(f evidence.Fact) bool { return saysBefore(f, a.Started) })
+	facts := p.Facts(evidence.Host)
+	missed := func(f evidence.Fact) bool {
+		return f.Name == "missed" && strings.HasPrefix(f.Text, "kernel: ") && f.At.After(a.Started)
+	}
+	return p.Lacks(evidence.Host) == 0 && p.Now().Sub(a.Finished) >= told && !slices.ContainsFunc(facts, missed) &&
+		slices.ContainsFunc(facts, func(f evidence.Fact) bool { return saysBefore(f, a.Started) })
 }
+
+// told is how long it may take until a record of the kernel is among the facts.
+const told = 5 * time.Second
 
 // saysBefore tells whether a fact is the kernel's word from before a time.
 func saysBefore(f evidence.Fact, at time.Time) bool {
