@@ -76,30 +76,44 @@ func storm(t *testing.T) {
 	if out, err := wait.CombinedOutput(); err != nil {
 		t.Fatalf("wait for the agents: %v: %s", err, out)
 	}
-	seen, missed := heardOf(t, "n1", "n2")
-	restarts, recorded, gaps := 0, 0, 0
-	for i := range pods.Items {
-		for _, st := range pods.Items[i].Status.ContainerStatuses {
-			restarts += int(st.RestartCount)
-			for n := range int(st.RestartCount) {
-				run := evidence.RefOf(&pods.Items[i]).InContainer(st.Name).InAttempt(n)
-				switch {
-				case seen[run] && missed[run]:
-					t.Errorf("%s is recorded and said to be missed", run)
-				case seen[run]:
-					recorded++
-				case missed[run]:
-					gaps++
-				default:
-					t.Errorf("%s is neither recorded nor said to be missed", run)
-				}
-			}
-		}
-	}
-	t.Logf("%d restarts in %d pods: %d recorded, %d missed and said so; agents killed %d times", restarts, len(pods.Items), recorded, gaps, killed)
+	restarts := account(t, pods.Items)
+	t.Logf("agents killed %d times", killed)
 	if restarts < stormPods {
 		t.Errorf("only %d restarts: that is no storm", restarts)
 	}
+}
+
+// account compares the restarts that the API tells of with what the agents tell, and returns how many there were.
+func account(t *testing.T, pods []corev1.Pod) (restarts int) {
+	seen, missed := heardOf(t, "n1", "n2")
+	recorded, gaps := 0, 0
+	for _, run := range restarted(pods) {
+		restarts++
+		switch {
+		case seen[run] && missed[run]:
+			t.Errorf("%s is recorded and said to be missed", run)
+		case seen[run]:
+			recorded++
+		case missed[run]:
+			gaps++
+		default:
+			t.Errorf("%s is neither recorded nor said to be missed", run)
+		}
+	}
+	t.Logf("%d restarts in %d pods: %d recorded, %d missed and said so", restarts, len(pods), recorded, gaps)
+	return restarts
+}
+
+// restarted returns the runs that have ended and were followed by another.
+func restarted(pods []corev1.Pod) (runs []evidence.Ref) {
+	for i := range pods {
+		for _, st := range pods[i].Status.ContainerStatuses {
+			for n := range int(st.RestartCount) {
+				runs = append(runs, evidence.RefOf(&pods[i]).InContainer(st.Name).InAttempt(n))
+			}
+		}
+	}
+	return runs
 }
 
 func crashing() *appsv1.Deployment {

@@ -30,6 +30,7 @@ The lines are written in mm/page_alloc.c and mm/slub.c.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.NodePressure,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "page-allocation", "memcg-leak")

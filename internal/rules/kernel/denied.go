@@ -32,6 +32,7 @@ The records are written in security/apparmor/audit.c, security/selinux/avc.c and
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.ProcessFailed,
 	Run: func(p *diagnosis.Pass) {
 		for _, module := range modules {

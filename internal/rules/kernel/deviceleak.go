@@ -31,6 +31,7 @@ The line is written in net/core/dev.c.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.KernelFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "netdev-leak")

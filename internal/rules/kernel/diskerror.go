@@ -30,6 +30,7 @@ The lines are written in block/blk-core.c, fs/buffer.c, drivers/nvme/host/pci.c 
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.DeviceFailed,
 	Run: func(p *diagnosis.Pass) {
 		var facts []evidence.Fact

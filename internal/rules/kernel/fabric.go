@@ -27,6 +27,7 @@ SXid numbers are in NVIDIA's Fabric Manager guide.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.DeviceFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "nvlink")

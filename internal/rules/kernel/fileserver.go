@@ -29,6 +29,7 @@ The lines are written in net/sunrpc/clnt.c.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.DependencyDown,
 	Run: func(p *diagnosis.Pass) {
 		silent := map[string][]evidence.Fact{}

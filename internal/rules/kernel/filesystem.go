@@ -32,6 +32,7 @@ The lines are written in fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_fsops.c 
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Spec | evidence.Status,
 	Effect:   diagnosis.KernelFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed},
 	Run: func(p *diagnosis.Pass) {

@@ -29,6 +29,7 @@ The line is written in fs/file_table.c; the other is errno 24 (EMFILE) or 23 (EN
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.NodeSaturated,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "file-table")

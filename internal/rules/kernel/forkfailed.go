@@ -33,6 +33,7 @@ The lines are written in kernel/cgroup/pids.c, in the Go runtime (runtime/os_lin
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.NodeSaturated,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "fork-failed")

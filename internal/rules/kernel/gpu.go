@@ -29,6 +29,7 @@ Numbers and meanings are in NVIDIA's document "XID Errors"; devices of AWS Neuro
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.DeviceFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "xid", "neuron-error")

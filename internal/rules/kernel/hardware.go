@@ -31,6 +31,7 @@ The lines are written in arch/x86/kernel/cpu/mce, drivers/acpi/apei/ghes.c, driv
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.DeviceFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "mce")

@@ -33,6 +33,7 @@ The line is written in kernel/hung_task.c.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Spec | evidence.Status,
 	Effect:   diagnosis.KernelFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.DependencyDown},
 	Run: func(p *diagnosis.Pass) {

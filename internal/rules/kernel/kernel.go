@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -39,9 +42,37 @@ var Rules = []*diagnosis.Rule{
 	Panic,
 }
 
-// records returns the kernel's records of some sorts, in the order of the log.
+// lasting is how long a record bears on what is wrong with pods now, and beside how long of an end of a container it bears on that.
+const lasting, beside = 15 * time.Minute, 2 * time.Minute
+
+// records returns the kernel's records of some sorts, in the order of the log. Where pods are in question, what is neither new nor
+// from about the time of an end of a container is history: an agent keeps records for days.
 func records(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
-	return p.Facts(evidence.Host, sorts...)
+	ends := diagnosis.Memo(p, "ends", func() *[]time.Time { return endsOn(p) })
+	return slices.DeleteFunc(p.Facts(evidence.Host, sorts...), func(f evidence.Fact) bool {
+		return ends != nil && !f.At.IsZero() && p.Now().Sub(f.At) > lasting && !nearOne(*ends, f.At)
+	})
+}
+
+// endsOn returns when containers on the node ended; nil where no pod is known.
+func endsOn(p *diagnosis.Pass) *[]time.Time {
+	pods := diagnosis.List[*corev1.Pod](p, p.About())
+	if len(pods) == 0 {
+		return nil
+	}
+	ends := &[]time.Time{}
+	for _, pod := range pods {
+		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
+			if !a.Finished.IsZero() {
+				*ends = append(*ends, a.Finished)
+			}
+		}
+	}
+	return ends
+}
+
+func nearOne(ends []time.Time, at time.Time) bool {
+	return slices.ContainsFunc(ends, func(end time.Time) bool { return end.Sub(at).Abs() <= beside })
 }
 
 // mostCited is how many records a finding cites.

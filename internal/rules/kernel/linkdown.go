@@ -29,6 +29,7 @@ The lines are written by each driver in drivers/net and in net/sched/sch_generic
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.NetworkFailed,
 	Run: func(p *diagnosis.Pass) {
 		down := map[string]evidence.Fact{}

@@ -33,6 +33,7 @@ The lines are written in kernel/watchdog.c, kernel/watchdog_perf.c and kernel/wo
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.KernelFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "soft-lockup", "hard-lockup")

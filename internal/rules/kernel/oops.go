@@ -31,6 +31,7 @@ The lines are written in arch/x86/kernel/traps.c, arch/x86/mm/fault.c, arch/arm6
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.KernelFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "kernel-oops")

@@ -32,6 +32,7 @@ The line is written in kernel/panic.c.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Spec | evidence.Status,
 	Effect:   diagnosis.KernelFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.OutOfMemory},
 	Run: func(p *diagnosis.Pass) {

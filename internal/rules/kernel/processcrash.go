@@ -5,6 +5,7 @@ package kernel
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -30,9 +31,13 @@ The lines are written in arch/x86/mm/fault.c and arch/x86/kernel/traps.c.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.ProcessFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "segfault")
+		if ends := endsOn(p); ends != nil { // of another container, unless one ended then
+			facts = slices.DeleteFunc(facts, func(f evidence.Fact) bool { return !f.At.IsZero() && !nearOne(*ends, f.At) })
+		}
 		if len(facts) == 0 {
 			return
 		}

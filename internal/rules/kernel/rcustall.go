@@ -29,6 +29,7 @@ The line is written in kernel/rcu/tree_stall.h; see Documentation/RCU/stallwarn.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.KernelFailed,
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "rcu-stall")

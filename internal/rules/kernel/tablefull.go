@@ -32,6 +32,7 @@ The lines are written in net/netfilter/nf_conntrack_core.c, net/core/neighbour.c
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.NetworkFailed,
 	Run: func(p *diagnosis.Pass) {
 		for _, t := range tables {

@@ -27,6 +27,7 @@ The line is written in arch/x86/kernel/cpu/mce/therm_throt.c (drivers/thermal/in
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Spec | evidence.Status,
 	Effect: diagnosis.Throttled,
 	Run: func(p *diagnosis.Pass) {
 		if facts := records(p, "throttled"); len(facts) > 0 {
