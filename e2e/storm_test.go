@@ -176,6 +176,9 @@ func heardOf(t *testing.T, nodes ...string) (seen, missed map[evidence.Ref]bool)
 			switch {
 			case e.Run != nil && e.Run.State == record.Exited:
 				seen[e.Run.Of] = true
+				delete(missed, e.Run.Of)
+			case e.Run != nil && e.Run.State == record.Unknown && !seen[e.Run.Of]: // it was there, and its end was not seen
+				missed[e.Run.Of] = true
 			case e.Gap != nil && e.Gap.What == "runtime" && e.Gap.About.Kind == "Pod":
 				for i := range int(e.Gap.Count) {
 					missed[e.Gap.About.InAttempt(e.Gap.About.Attempt-i)] = true
