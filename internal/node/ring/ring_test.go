@@ -564,3 +564,23 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestNothingCanBeWritten: without a segment that can be written to, what comes is lost and counted until there is one.
+func TestNothingCanBeWritten(t *testing.T) {
+	r := open(t, Options{Dir: t.TempDir()})
+	r.active = writer{r.active, func() error { return syscall.EIO }}
+	r.make = func(string) (file, error) { return nil, syscall.EIO }
+	for n := range 3 {
+		r.Tell(fact(n))
+	}
+	if s := r.Stats(); s.Lost != 3 || s.Next != 1 {
+		t.Errorf("%+v", s)
+	}
+	r.make = r.create
+	r.Tell(fact(3))
+	list := all(t, r, 1)
+	contiguous(t, list)
+	if why := gaps(list); len(list) != 2 || len(why) != 1 || !strings.Contains(why[0], "3 records") {
+		t.Errorf("%d entries, gaps %q", len(list), why)
+	}
+}
