@@ -156,7 +156,8 @@ func openRoot(path string) (int, error) {
 }
 
 // Run follows the logs until the context ends.
-func (r *Reader) Run(ctx context.Context) error {
+func (r *Reader) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.end()) }()
 	r.begin()
 	stop := context.AfterFunc(ctx, func() {
 		if err := r.watch.wake(); err != nil {
@@ -164,7 +165,6 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
-	var err error
 	for ctx.Err() == nil && err == nil {
 		pause := r.turn()
 		var all bool
@@ -173,7 +173,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 		r.settle(ctx)
 	}
-	return errors.Join(err, r.end())
+	return err
 }
 
 // settle lets changes that come together be handled together, so that a flood of them costs no listing each.
