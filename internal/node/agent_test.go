@@ -114,6 +114,22 @@ func TestFeatures(t *testing.T) {
 	})
 }
 
+// TestFeatureIsTriedAgain: until it works, the answer is why it failed.
+func TestFeatureIsTriedAgain(t *testing.T) {
+	f := newFeatures("n1", func(record.Entry) {}, slog.New(slog.DiscardHandler))
+	if f.begin(featureKernel); f.all()[featureKernel] != starting {
+		t.Errorf("at first: %q", f.all()[featureKernel])
+	}
+	f.failed(featureKernel, errors.New("no device"))
+	turn := f.begin(featureKernel)
+	if why := f.all()[featureKernel]; why != "no device" || f.ready() != nil {
+		t.Errorf("while it is tried again: %q, %v", why, f.ready())
+	}
+	if f.works(featureKernel, turn); f.all()[featureKernel] != "" {
+		t.Errorf("when it works: %q", f.all()[featureKernel])
+	}
+}
+
 // TestRelease: the program runs on without its pages, and has fewer.
 func TestRelease(t *testing.T) {
 	resident := func() (kib int) {

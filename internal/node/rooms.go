@@ -48,10 +48,11 @@ func (a *agent) runRuntime(ctx context.Context) error {
 		defer close(saved)
 		a.saveRuns(ctx, r)
 	}()
-	err = r.Run(ctx)
-	stop()
-	<-saved
-	return err
+	defer func() { // also where it panics: the account of the next reader is not to be replaced by this one's
+		stop()
+		<-saved
+	}()
+	return r.Run(ctx)
 }
 
 // saveRuns keeps what the record may drop of the runs that are known, now and then and at the end.
