@@ -138,11 +138,25 @@ func (t *Tracer) who(e *event) (name, words string) {
 	switch {
 	case e.senderPlaced && (!runtime || inContainer(e.senderGroup)):
 		return t.fromPod(e, words)
+	case !e.senderPlaced && t.ofNewPod(e):
+		return byNeighbour, words + " of a pod that the runtime has not told of"
 	case runtime:
 		return byRuntime, with(words+" of the runtime", unitOf(e.from.groups))
 	}
 	return byHost, with(words+" of the node", append([]string{unitOf(e.from.groups)}, t.called(e.from)...)...)
 }
+
+// ofNewPod tells whether a sender that could not be placed is in a container all the same, of which the runtime has not told
+// yet: it is no process of the node, whatever it calls itself. Where the node is a container itself, all it has is below one.
+func (t *Tracer) ofNewPod(e *event) bool {
+	_, _, own, _ := t.place(e.to.groups)
+	return e.about.Container != "" && slices.ContainsFunc(e.from.groups, func(group string) bool {
+		return inContainer(group) && containersAbove(group) >= containersAbove(own)
+	})
+}
+
+// containersAbove counts the containers that a control group is in.
+func containersAbove(group string) int { return len(containerID.FindAllString(group, -1)) }
 
 // unknown says what is known of a sender that is gone.
 func (t *Tracer) unknown(e *event) string {
