@@ -419,6 +419,24 @@ func TestPodsThatAreNotKnown(t *testing.T) {
 	}
 }
 
+// TestNeighbourOfAnotherNamespace: its name is for those who may see it.
+func TestNeighbourOfAnotherNamespace(t *testing.T) {
+	m := populate(t)
+	m.o.Place = func(group string) (evidence.Ref, string, bool) {
+		about, uid, ok := placeGroup(group)
+		if uid == "u2" {
+			about.Namespace = "bank"
+		}
+		return about, uid, ok
+	}
+	m.signal(&event{at: noon, sender: 120, target: 100, sig: 9})
+	m.signal(&event{at: noon, sender: 110, target: 100, sig: 9})
+	if len(m.told) != 2 || m.told[0].Names != "bank" || m.told[0].Brief != "SIGKILL from a process of another pod to process 1 of container app (pid 100, app)" ||
+		!strings.Contains(m.told[0].Fact.Text, "bank/evil-0") || m.told[1].Names != "" {
+		t.Errorf("told %+v", m.told)
+	}
+}
+
 // TestNestedNamespaces: process 1 of a pid namespace that a container made for itself is not the container's first.
 func TestNestedNamespaces(t *testing.T) {
 	m := populate(t)

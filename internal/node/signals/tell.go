@@ -73,12 +73,9 @@ func (t *Tracer) report(e *event) {
 	default:
 		return // a process ends its own
 	}
-	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
-	switch e.result {
-	case wasIgnored:
-		text += ", which ignores it"
-	case alreadyPending:
-		text += ", which had got one already"
+	entry := record.Entry{PodUID: e.uid}
+	if name == byNeighbour && e.senderRef.Namespace != e.about.Namespace {
+		entry.Names, entry.Brief = cmp.Or(e.senderRef.Namespace, record.Anybody), t.sentence(e, "a process of another pod")
 	}
 	switch {
 	case !e.first:
@@ -86,13 +83,25 @@ func (t *Tracer) report(e *event) {
 	case e.result == wasIgnored || e.result == alreadyPending:
 		name = ignored + name
 	}
-	fact := &evidence.Fact{
+	entry.Fact = &evidence.Fact{
 		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
-		Name: name, Value: float64(e.sig), Text: text,
+		Name: name, Value: float64(e.sig), Text: t.sentence(e, who),
 	}
-	if !t.bounds.add(key{e.uid, e.about, sort}, record.Entry{PodUID: e.uid, Fact: fact}, t.tell) {
+	if !t.bounds.add(key{e.uid, e.about, sort}, entry, t.tell) {
 		t.miss(1, "signals to more containers than are counted in a minute")
 	}
+}
+
+// sentence is the text of a fact.
+func (t *Tracer) sentence(e *event, who string) string {
+	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
+	switch e.result {
+	case wasIgnored:
+		text += ", which ignores it"
+	case alreadyPending:
+		text += ", which had got one already"
+	}
+	return text
 }
 
 func signame(sig int) string { return unix.SignalName(unix.Signal(sig)) }
