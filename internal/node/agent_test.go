@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/serve"
 	"github.com/kubeinquest/inquest/internal/node/tail"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -127,6 +128,19 @@ func TestFeatureIsTriedAgain(t *testing.T) {
 	}
 	if f.works(featureKernel, turn); f.all()[featureKernel] != "" {
 		t.Errorf("when it works: %q", f.all()[featureKernel])
+	}
+}
+
+// TestLogsThatEnded: a reader of logs that has ended is not asked for any.
+func TestLogsThatEnded(t *testing.T) {
+	a := &agent{c: Config{PodLogs: t.TempDir(), StateDir: t.TempDir(), LogsMiB: 1}}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := a.runLogs(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.openLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
+		t.Errorf("after its end: %v", err)
 	}
 }
 

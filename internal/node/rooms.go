@@ -83,6 +83,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 		return err
 	}
 	a.logs.Store(r)
+	defer a.logs.Store(nil) // it is closed, and gives no logs any more
 	return r.Run(ctx)
 }
 

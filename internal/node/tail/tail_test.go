@@ -363,3 +363,28 @@ func TestBeginningAndEndMeet(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsLeftOpen: a reader that cannot begin is made again and again.
+func TestNothingIsLeftOpen(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	before := open()
+	for range 10 {
+		if _, err := New(Options{Root: dir, Docker: dir, Spool: filepath.Join(file, "spool")}); err == nil {
+			t.Fatal("logs are kept below a file")
+		}
+	}
+	if after := open(); after > before+2 {
+		t.Errorf("%d files are open, %d before", after, before)
+	}
+}
