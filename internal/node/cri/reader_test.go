@@ -170,7 +170,7 @@ func TestKnownBeforeTheRecord(t *testing.T) {
 		known := b.reader.Known()
 		b.told(&b.from)
 		b.end()
-		b.restore = append(known, b.list...)
+		b.restore = slices.Concat(known, b.list)
 		b.fake.exit(ids[len(ids)-1], 1, "Error")
 		b.fake.run("web", "app", 7)
 		b.begin(Options{})
