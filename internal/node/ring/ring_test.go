@@ -584,3 +584,16 @@ func TestNothingCanBeWritten(t *testing.T) {
 		t.Errorf("%d entries, gaps %q", len(list), why)
 	}
 }
+
+// TestLongRun: a run is kept however long its pod makes its command and its mounts.
+func TestLongRun(t *testing.T) {
+	r := open(t, Options{Dir: t.TempDir()})
+	run := record.Run{ID: "c1", Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Mounts: slices.Repeat([]string{strings.Repeat("<", 1000)}, 64)}
+	if _, err := r.Append(record.Entry{PodUID: "u", Run: &run}); err != nil {
+		t.Fatal(err)
+	}
+	list := all(t, r, 1)
+	if len(list) != 1 || list[0].Run == nil || list[0].Run.ID != "c1" || len(list[0].Run.Mounts) != 0 || len(run.Mounts) != 64 {
+		t.Errorf("kept %+v", list)
+	}
+}
