@@ -202,7 +202,7 @@ func (r *Reader) tell() bool {
 }
 
 // naming are the sorts of records that name processes, which may be those of any pod.
-var naming = []string{"oom-kill", "oom-task", "segfault", "hung-task", "seccomp", "apparmor", "selinux", "fork-failed"}
+var naming = []string{"oom-kill", "oom-task", "segfault", "hung-task", "seccomp", "apparmor", "selinux", "fork-failed", "page-allocation"}
 
 // foreign tells whether a control group is one of a pod of another node.
 func (r *Reader) foreign(group string) bool {
