@@ -131,13 +131,19 @@ func TestFeatureIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestLogsThatEnded: a reader of logs that has ended is not asked for any.
-func TestLogsThatEnded(t *testing.T) {
-	a := &agent{c: Config{PodLogs: t.TempDir(), StateDir: t.TempDir(), LogsMiB: 1}}
+// TestRoomsThatEnded: a reader that has ended is not asked any more.
+func TestRoomsThatEnded(t *testing.T) {
+	a := &agent{c: Config{Node: "n1", PodLogs: t.TempDir(), StateDir: t.TempDir(), LogsMiB: 1, Cgroup: t.TempDir(), Proc: "/proc"}}
+	if err := os.WriteFile(filepath.Join(a.c.Cgroup, "cgroup.controllers"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := a.runLogs(ctx); err != nil {
+	if err := errors.Join(a.runLogs(ctx), a.runUsage(ctx)); err != nil {
 		t.Fatal(err)
+	}
+	if list := a.saturation(); list != nil {
+		t.Errorf("in use is %v", list)
 	}
 	if _, err := a.openLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
 		t.Errorf("after its end: %v", err)

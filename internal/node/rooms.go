@@ -113,6 +113,7 @@ func (a *agent) runUsage(ctx context.Context) error {
 		return err
 	}
 	a.usage.Store(r)
+	defer a.usage.Store(nil) // what it read last is not what is so now
 	return r.Run(ctx)
 }
 
