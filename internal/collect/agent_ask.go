@@ -5,7 +5,9 @@ package collect
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -41,12 +43,19 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 		return nil, fmt.Errorf("make a token of service account %s in namespace %s: %s", agentReader, agentNamespace, api.reason(ctx, err))
 	}
 	var list []record.Entry
-	last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) { list = append(list, *e) })
-	switch {
-	case err != nil:
-		return list, fmt.Errorf("ask the agent of node %s: %s", node, api.reason(ctx, err))
-	case last.More:
-		return list, fmt.Errorf("the agent of node %s has more than it tells at once: give since=%d to go on", node, *last.Next)
+	query = maps.Clone(query)
+	for range mostPages {
+		last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) { list = append(list, *e) })
+		if err != nil {
+			return list, fmt.Errorf("ask the agent of node %s: %s", node, api.reason(ctx, err))
+		}
+		if !last.More {
+			return list, nil
+		}
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("since", strconv.FormatUint(*last.Next, 10))
 	}
-	return list, nil
+	return list, fmt.Errorf("the agent of node %s has more than %d answers hold", node, mostPages)
 }

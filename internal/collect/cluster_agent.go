@@ -27,13 +27,13 @@ const (
 	agentNamespace  = "inquest"
 	agentLabel      = "app.kubernetes.io/name=inquest-agent"
 	agentReader     = "inquest-reader" // the ServiceAccount whose token is shown to agents
-	agentPort       = 9443             // where the pod does not say another
+	agentPort       = 9437             // where the pod does not say another
 	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
 	mostAgents      = 20               // that are asked for one question
 	mostEntries     = 16 << 20         // bytes of one agent's answer
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
-	mostPages       = 4
+	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
 	logsFromAgents  = 4 // of one pod
 	noAgent         = "no node agent"
 	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
@@ -178,9 +178,9 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 	query := url.Values{}
 	uids := map[string]*corev1.Pod{}
 	for _, pod := range a.pods {
-		uids[string(pod.UID)] = pod
+		uids[uidOnNode(pod)] = pod
 		if len(a.pods) <= mostAgentPods {
-			query.Add("pod", string(pod.UID))
+			query.Add("pod", uidOnNode(pod))
 		}
 	}
 	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
@@ -200,6 +200,12 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 	v.mu.Unlock()
 	v.agentLogs(ctx, a, token, heard)
 	return nil
+}
+
+// uidOnNode is the UID by which kubelet and runtime know a pod: of one that is made of a file on the node, whose mirror in the
+// API has another, it is what the mirror says is the file's hash (kubernetes pkg/kubelet/config/common.go, applyDefaults).
+func uidOnNode(pod *corev1.Pod) string {
+	return cmp.Or(pod.Annotations[corev1.MirrorPodAnnotationKey], string(pod.UID))
 }
 
 // hear reads the record of an agent, page by page.
@@ -244,7 +250,7 @@ func (v *visit) agentLogs(ctx context.Context, a agent, token string, heard *hea
 			if v.api.spent() {
 				return
 			}
-			query := url.Values{"pod": {string(pod.UID)}, "container": {r.Of.Container}, "attempt": {strconv.Itoa(r.Of.Attempt)}}
+			query := url.Values{"pod": {uidOnNode(pod)}, "container": {r.Of.Container}, "attempt": {strconv.Itoa(r.Of.Attempt)}}
 			log, err := v.agentLog(ctx, v.request(a, token, "/v1/log", query))
 			if err != nil {
 				continue // the gap of the API server's own log stays
@@ -347,9 +353,7 @@ func maskEntry(e *record.Entry) {
 		e.Fact.Text, _ = Redact(e.Fact.Text)
 	case e.Run != nil:
 		e.Run.Message, _ = Redact(e.Run.Message)
-		for i := range e.Run.Command {
-			e.Run.Command[i], _ = Redact(e.Run.Command[i])
-		}
+		redactArgs(e.Run.Command)
 	}
 }
 

@@ -240,9 +240,29 @@ func TestAskAgent(t *testing.T) {
 	if err != nil || len(entries) != 1 || strings.Contains(strings.Join(entries[0].Run.Command, " "), "hunter22") {
 		t.Errorf("the agent says %v, error %v", entries, err)
 	}
+	both := []record.Entry{run, run}
+	both[1].Run = &record.Run{Of: run.Run.Of.InAttempt(2), Command: []string{"app", "--password", "hunter22"}}
+	server = withAgent(t, "t0ken", both, "", func(*apitest.Server) {})
+	entries, err = Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, nil)
+	if err != nil || len(entries) != 2 || strings.Contains(strings.Join(entries[1].Run.Command, " "), "hunter22") {
+		t.Errorf("in two answers the agent says %v, error %v", entries, err)
+	}
 	for node, want := range map[string]string{"n9": "there is no node n9"} {
 		if _, err := (Cluster{Config: server.Config()}).AskAgent(t.Context(), node, AgentRecord, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("of node %s the error is %v, want %q", node, err, want)
 		}
+	}
+}
+
+// TestStaticPods: kubelet and runtime know a pod that is made of a file by another UID than the API.
+func TestStaticPods(t *testing.T) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "etcd-n1", UID: "u"}}
+	if got := uidOnNode(p); got != "u" {
+		t.Errorf("got %s", got)
+	}
+	p.Annotations = map[string]string{"kubernetes.io/config.mirror": "0123456789abcdef0123456789abcdef", "kubernetes.io/config.hash": "0123456789abcdef0123456789abcdef"}
+	RedactObject(p)
+	if got := uidOnNode(p); got != "0123456789abcdef0123456789abcdef" {
+		t.Errorf("of a pod that is made of a file: %s", got)
 	}
 }

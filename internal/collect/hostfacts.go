@@ -37,7 +37,7 @@ func resolveHostFacts(s *evidence.Snapshot) {
 	byUID, byName := map[string]*corev1.Pod{}, map[string]*corev1.Pod{}
 	for _, o := range s.Objects {
 		if pod, ok := o.(*corev1.Pod); ok {
-			byUID[string(pod.UID)], byName[pod.Namespace+"/"+pod.Name] = pod, pod
+			byUID[uidOnNode(pod)], byName[pod.Namespace+"/"+pod.Name] = pod, pod
 		}
 	}
 	for i := range s.Facts {

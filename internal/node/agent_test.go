@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/serve"
 	"github.com/kubeinquest/inquest/internal/node/tail"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -112,6 +113,41 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestFeatureIsTriedAgain: until it works, the answer is why it failed.
+func TestFeatureIsTriedAgain(t *testing.T) {
+	f := newFeatures("n1", func(record.Entry) {}, slog.New(slog.DiscardHandler))
+	if f.begin(featureKernel); f.all()[featureKernel] != starting {
+		t.Errorf("at first: %q", f.all()[featureKernel])
+	}
+	f.failed(featureKernel, errors.New("no device"))
+	turn := f.begin(featureKernel)
+	if why := f.all()[featureKernel]; why != "no device" || f.ready() != nil {
+		t.Errorf("while it is tried again: %q, %v", why, f.ready())
+	}
+	if f.works(featureKernel, turn); f.all()[featureKernel] != "" {
+		t.Errorf("when it works: %q", f.all()[featureKernel])
+	}
+}
+
+// TestRoomsThatEnded: a reader that has ended is not asked any more.
+func TestRoomsThatEnded(t *testing.T) {
+	a := &agent{c: Config{Node: "n1", PodLogs: t.TempDir(), StateDir: t.TempDir(), LogsMiB: 1, Cgroup: t.TempDir(), Proc: "/proc"}}
+	if err := os.WriteFile(filepath.Join(a.c.Cgroup, "cgroup.controllers"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := errors.Join(a.runLogs(ctx), a.runUsage(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if list := a.saturation(); list != nil {
+		t.Errorf("in use is %v", list)
+	}
+	if _, err := a.openLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
+		t.Errorf("after its end: %v", err)
+	}
 }
 
 // TestRelease: the program runs on without its pages, and has fewer.

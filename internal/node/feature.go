@@ -98,11 +98,13 @@ func (f *features) set(name, why string) {
 	f.why[name] = why
 }
 
-// begin says which time it is that a feature begins.
+// begin says which time it is that a feature begins. While one that failed is tried again, why it failed is still the answer.
 func (f *features) begin(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.why[name] = starting
+	if f.since[name].IsZero() {
+		f.why[name] = starting
+	}
 	f.times[name]++
 	return f.times[name]
 }

@@ -48,10 +48,11 @@ func (a *agent) runRuntime(ctx context.Context) error {
 		defer close(saved)
 		a.saveRuns(ctx, r)
 	}()
-	err = r.Run(ctx)
-	stop()
-	<-saved
-	return err
+	defer func() { // also where it panics: the account of the next reader is not to be replaced by this one's
+		stop()
+		<-saved
+	}()
+	return r.Run(ctx)
 }
 
 // saveRuns keeps what the record may drop of the runs that are known, now and then and at the end.
@@ -82,6 +83,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 		return err
 	}
 	a.logs.Store(r)
+	defer a.logs.Store(nil) // it is closed, and gives no logs any more
 	return r.Run(ctx)
 }
 
@@ -111,6 +113,7 @@ func (a *agent) runUsage(ctx context.Context) error {
 		return err
 	}
 	a.usage.Store(r)
+	defer a.usage.Store(nil) // what it read last is not what is so now
 	return r.Run(ctx)
 }
 

@@ -15,13 +15,20 @@ import (
 
 // An Entry is one thing that an agent learned. Exactly one of Fact, Run and Gap is set.
 type Entry struct {
-	Seq    uint64         `json:"seq"`           // rises by one with each entry, over restarts of the agent too; from 1
-	At     time.Time      `json:"at"`            // when it was learned
-	PodUID string         `json:"pod,omitempty"` // of the pod that it is about: names are used again, UIDs are not
-	Fact   *evidence.Fact `json:"-"`
-	Run    *Run           `json:"run,omitempty"`
-	Gap    *Gap           `json:"gap,omitempty"`
+	Seq    uint64    `json:"seq"`           // rises by one with each entry, over restarts of the agent too; from 1
+	At     time.Time `json:"at"`            // when it was learned
+	PodUID string    `json:"pod,omitempty"` // of the pod that it is about: names are used again, UIDs are not
+	// Names is the namespace of another pod that the fact's text names, or Anybody. Who may not read logs there gets Brief as
+	// the text, or nothing where that is empty. Neither is served.
+	Names string         `json:"names,omitempty"`
+	Brief string         `json:"brief,omitempty"`
+	Fact  *evidence.Fact `json:"-"`
+	Run   *Run           `json:"run,omitempty"`
+	Gap   *Gap           `json:"gap,omitempty"`
 }
+
+// Anybody is what Entry.Names says where a text may name processes or pods of any namespace.
+const Anybody = "*"
 
 // States of a run, as the runtime tells them (CRI v1 ContainerState).
 const (

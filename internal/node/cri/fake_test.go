@@ -35,6 +35,7 @@ type fake struct {
 	sandboxOf  map[string]string
 	sandboxes  map[string]*runtimeapi.PodSandbox
 	hang       map[string]bool // by method, or method and id: it does not answer
+	broken     map[string]bool // by method: it fails
 	slow       time.Duration
 	info       string
 	made       int
@@ -92,11 +93,14 @@ func (f *fake) dial(ctx context.Context) (net.Conn, error) {
 func (f *fake) enter(ctx context.Context, method, id string) error {
 	f.mu.Lock()
 	f.asked[method]++
-	hang, slow := f.hang[method] || f.hang[method+"/"+id], f.slow
+	hang, slow, broken := f.hang[method] || f.hang[method+"/"+id], f.slow, f.broken[method]
 	f.mu.Unlock()
 	select {
 	case <-ctx.Done():
 	case <-time.After(slow):
+	}
+	if broken {
+		return status.Error(codes.Internal, "its database is damaged")
 	}
 	if hang {
 		<-ctx.Done()

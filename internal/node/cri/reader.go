@@ -52,6 +52,8 @@ type Reader struct {
 	gone    time.Time
 	hung    map[string]time.Time // by call: since when it does not answer
 	slow    time.Time            // when a slow call was last told of
+	blind   time.Time            // since when it answers, and its lists cannot be read
+	toldOf  bool                 // and that was told
 
 	pass    uint64    // counts complete lists
 	looked  time.Time // when the newest began
@@ -98,8 +100,9 @@ func (r *Reader) Run(ctx context.Context) error {
 	return r.follow(ctx, r.link.to(r.o.Socket))
 }
 
-// find returns the socket: the one that is named, or the first of the usual ones. One that is not there while its folder is
-// belongs to a runtime that is down, and is waited for.
+// find returns the socket: the one that is named, or the first of the usual ones. One that is named and not there while its
+// folder is belongs to a runtime that is down, and is waited for. Of the usual ones nobody knows which it would be: the folder
+// of containerd's says nothing, as whoever mounts it makes it.
 func find(socket string) (string, error) {
 	candidates := sockets
 	if socket != "" {
@@ -110,7 +113,7 @@ func find(socket string) (string, error) {
 		info, err := os.Stat(name)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			if _, err := os.Stat(filepath.Dir(name)); err == nil && down == "" {
+			if _, err := os.Stat(filepath.Dir(name)); err == nil && socket != "" {
 				down = name
 			}
 			continue
@@ -168,18 +171,19 @@ func (r *Reader) loop(ctx context.Context) {
 
 // relist looks at everything.
 func (r *Reader) relist(ctx context.Context) {
-	if r.greet(ctx) != nil {
-		return
-	}
 	began := time.Now().UTC()
-	err := r.lookAtSandboxes(ctx)
+	err := r.greet(ctx)
+	if err == nil {
+		began = time.Now().UTC()
+		err = r.lookAtSandboxes(ctx)
+	}
 	if err == nil {
 		err = r.look(ctx, "")
 	}
+	if ctx.Err() == nil {
+		r.tellBlind(began, err)
+	}
 	if err != nil {
-		if ctx.Err() == nil {
-			r.o.Log.Debug("list of the runtime", "error", err)
-		}
 		return
 	}
 	r.tellSandboxes()
@@ -188,6 +192,29 @@ func (r *Reader) relist(ctx context.Context) {
 	}
 	r.looked = began
 	r.index.forget()
+}
+
+// blindFor is for how long lists must fail until that is told.
+const blindFor = 5 * time.Second
+
+// tellBlind tells that nothing is seen of a runtime that answers, as when it has more containers than it can list, and for
+// how long that was so. One that is gone or hangs is told of where that is noticed.
+func (r *Reader) tellBlind(now time.Time, err error) {
+	_, lost, _ := r.link.state()
+	switch {
+	case err == nil && r.toldOf:
+		r.tell("", record.Entry{Gap: &record.Gap{About: r.node(), What: feature, From: r.blind, To: now, Why: "the runtime's lists could not be read"}})
+		fallthrough
+	case err == nil:
+		r.blind, r.toldOf = time.Time{}, false
+	case codeOf(err) == deadlineExceeded || !lost.IsZero():
+	case r.blind.IsZero():
+		r.blind = now
+	case !r.toldOf && now.Sub(r.blind) >= blindFor:
+		r.toldOf = true
+		r.o.Log.Warn("the runtime's lists cannot be read", "err", err)
+		r.tell("", record.Entry{Gap: &record.Gap{About: r.node(), What: feature, From: r.blind, Why: "the runtime's lists cannot be read: " + cut(err.Error(), maxText)}})
+	}
 }
 
 // tellAway tells that what came and went while no agent ran has left no trace.

@@ -156,6 +156,44 @@ func TestKnown(t *testing.T) {
 	})
 }
 
+// TestKnownBeforeTheRecord restores a reader from another's account and then from a record that begins before it.
+func TestKnownBeforeTheRecord(t *testing.T) {
+	play(t, func(b *bench) {
+		ids := []string{b.fake.run("web", "app", 2)}
+		b.wait(time.Second)
+		for n := 3; n < 7; n++ {
+			b.fake.exit(ids[len(ids)-1], 1, "Error")
+			b.fake.remove(ids[:len(ids)-1]...)
+			ids = append(ids, b.fake.run("web", "app", n))
+			b.wait(time.Second)
+		}
+		known := b.reader.Known()
+		b.told(&b.from)
+		b.end()
+		b.restore = slices.Concat(known, b.list)
+		b.fake.exit(ids[len(ids)-1], 1, "Error")
+		b.fake.run("web", "app", 7)
+		b.begin(Options{})
+		b.expect("pod/web[app]#6 exited 1 Error", "pod/web[app]#7 running 0 ",
+			"gap node/n1 0 runs: the agent did not run: containers of pods that were removed meanwhile are not known, those of other pods are counted apart")
+	})
+}
+
+// TestUnreadableLists: a runtime that answers and cannot be read is not taken for one that has nothing.
+func TestUnreadableLists(t *testing.T) {
+	play(t, func(b *bench) {
+		b.fake.set(func() { b.fake.broken = map[string]bool{"ListContainers": true} })
+		b.fake.run("web", "app", 0)
+		b.wait(3 * time.Second)
+		b.expect()
+		b.wait(time.Minute)
+		b.expect("gap node/n1 0 : the runtime's lists cannot be read: ListContainers: its database is damaged")
+		b.fake.set(func() { b.fake.broken = nil })
+		b.wait(2 * time.Second)
+		b.expect("pod/web[app]#0 running 0 ", "gap node/n1 0 : the runtime's lists could not be read")
+	})
+}
+
 func TestFirstLook(t *testing.T) {
 	play(t, func(b *bench) {
 		b.end()
@@ -393,6 +431,16 @@ func TestOpen(t *testing.T) {
 		if _, err := find(name); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+	usual := sockets
+	defer func() { sockets = usual }()
+	sockets = []string{filepath.Join(dir, "down.sock")}
+	if found, err := find(""); err == nil {
+		t.Errorf("without a socket the runtime is at %s", found)
+	}
+	sockets = append(sockets, socket)
+	if found, err := find(""); err != nil || found != socket {
+		t.Errorf("the runtime is at %q, %v", found, err)
 	}
 	for _, o := range []Options{{Node: "n1"}, {Tell: func(record.Entry) {}}, {Node: "n1", Tell: func(record.Entry) {}, Every: -1}} {
 		if _, err := New(o); err == nil {

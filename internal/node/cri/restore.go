@@ -24,7 +24,7 @@ func (r *Reader) Restore(e record.Entry) {
 		r.restoreRun(e.PodUID, *e.Run)
 	case e.Gap != nil && e.Gap.What == feature && e.Gap.Unit == runUnit && e.Gap.About.Attempt >= 0 && e.Gap.About.Container != "" && e.PodUID != "":
 		about := e.Gap.About
-		r.restorePod(e.PodUID, about).marks[about.Container] = mark{about.Attempt, e.Gap.To}
+		r.restorePod(e.PodUID, about).restoreMark(about.Container, mark{about.Attempt, e.Gap.To})
 	case e.Fact != nil && e.Fact.Source == evidence.FromRuntime:
 		r.restoreFact(e.PodUID, e.Fact)
 	}
@@ -38,8 +38,16 @@ func (r *Reader) restorePod(uid string, about evidence.Ref) *pod {
 	return p
 }
 
+// restoreMark moves the account on, and not back: what Known gave is newer than what the record begins with.
+func (p *pod) restoreMark(container string, m mark) {
+	if old, known := p.marks[container]; !known || m.attempt > old.attempt || m.created.After(old.created) {
+		p.marks[container] = m
+	}
+}
+
 func (r *Reader) restoreRun(uid string, run record.Run) {
 	p := r.restorePod(uid, run.Of)
+	p.restoreMark(run.Of.Container, mark{run.Of.Attempt, run.Created})
 	it := r.index.runs[run.ID]
 	first := it == nil
 	if first {
@@ -49,9 +57,6 @@ func (r *Reader) restoreRun(uid string, run record.Run) {
 		it = &item{pod: p}
 		it.run.ID = run.ID
 		r.index.put(it)
-		if m, known := p.marks[run.Of.Container]; !known || run.Of.Attempt > m.attempt || run.Created.After(m.created) {
-			p.marks[run.Of.Container] = mark{run.Of.Attempt, run.Created}
-		}
 	}
 	r.index.set(it, run, run.State)
 	it.read = true

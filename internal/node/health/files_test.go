@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // issue makes a certificate with its key, as the kubelet keeps them: in one file.
@@ -198,5 +200,19 @@ gap node-log 0 : read fifo: it is no regular file, or too large
 gap node-log 0 : openat ../secret: path escapes from parent
 gap node-log 0 : read .: it is no regular file, or too large`, w.texts()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestLinesNamePods: what kubelet and runtime log may name any pod, and is for those who may see all.
+func TestLinesNamePods(t *testing.T) {
+	w := newWorld(t)
+	w.write("kubelet.log", "")
+	c := w.checker(Options{Logs: []string{"kubelet.log"}})
+	c.follow(t.Context())
+	w.write("kubelet.log", pleg)
+	c.follow(t.Context())
+	c.follow(t.Context())
+	if len(w.told) != 1 || w.told[0].Names != record.Anybody || w.told[0].Brief != "pleg-unhealthy: a line in kubelet.log" {
+		t.Errorf("told %+v", w.told)
 	}
 }

@@ -72,7 +72,7 @@ func New(o Options) (*Checker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, manager: manager{units: map[string]*unit{}}, missed: map[string]bool{}}
+	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, manager: manager{wait: busTime, units: map[string]*unit{}}, missed: map[string]bool{}}
 	if o.Root == "" {
 		return c, nil
 	}

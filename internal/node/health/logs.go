@@ -60,7 +60,8 @@ func (c *Checker) follow(context.Context) time.Duration {
 		}
 		for _, fact := range f.words.Facts() {
 			fact.About = c.options.Node
-			c.options.Tell(record.Entry{Fact: &fact})
+			brief := fact.Name + ": a line in " + f.name // what it says may name any pod
+			c.options.Tell(record.Entry{Fact: &fact, Names: record.Anybody, Brief: brief})
 		}
 		if n := f.words.Skipped(); n > f.skipped {
 			c.gap(record.Gap{What: "node-log", To: now, Count: n - f.skipped, Unit: "records", Why: f.name + " had more of them than are looked at in a second"})

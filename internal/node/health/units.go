@@ -24,6 +24,7 @@ const (
 
 // A manager is the connection to systemd, and what was told of its units.
 type manager struct {
+	wait  time.Duration // for all answers of one look
 	bus   *dbus.Conn
 	lost  bool // and that was told
 	units map[string]*unit
@@ -45,8 +46,8 @@ func (m *manager) close() {
 }
 
 // unitsOf asks for the units, and tells of those that began anew or failed. It has no right to more than to ask.
-func (c *Checker) unitsOf(ctx context.Context) time.Duration {
-	ctx, cancel := context.WithTimeout(ctx, busTime)
+func (c *Checker) unitsOf(whole context.Context) time.Duration {
+	ctx, cancel := context.WithTimeout(whole, c.manager.wait)
 	defer cancel()
 	m := &c.manager
 	err := m.connect(ctx, c.options.Systemd)
@@ -64,7 +65,7 @@ func (c *Checker) unitsOf(ctx context.Context) time.Duration {
 		return 0
 	}
 	m.close()
-	if !m.lost && ctx.Err() == nil {
+	if !m.lost && whole.Err() == nil {
 		m.lost = true
 		c.gap(record.Gap{What: "units", From: c.options.Now(), Why: line("systemd was not asked: " + err.Error())})
 	}

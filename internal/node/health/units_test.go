@@ -127,3 +127,21 @@ unit-failed 1 12:00:00: kubelet.service: ActiveState=failed Result=exit-code Exe
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestHungSystemd: a bus that takes connections and never answers is told of, once.
+func TestHungSystemd(t *testing.T) {
+	w := newWorld(t)
+	socket := filepath.Join(w.root, "bus")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	c := w.checker(Options{Systemd: socket, Units: []string{"kubelet.service"}})
+	c.manager.wait = 50 * time.Millisecond
+	c.unitsOf(t.Context())
+	c.unitsOf(t.Context())
+	if got := w.texts(); strings.Count(got, "gap units ") != 1 || !strings.Contains(got, "systemd was not asked") {
+		t.Errorf("told %s", got)
+	}
+}

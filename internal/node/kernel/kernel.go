@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,10 +193,16 @@ func (r *Reader) tell() bool {
 				f.About, e.PodUID = about, uid
 			}
 		}
+		if e.PodUID == "" && slices.Contains(naming, f.Name) {
+			e.Names, e.Brief = record.Anybody, f.Name+": what else it says names processes"
+		}
 		r.o.Tell(e)
 	}
 	return len(facts) > 0
 }
+
+// naming are the sorts of records that name processes, which may be those of any pod.
+var naming = []string{"oom-kill", "oom-task", "segfault", "hung-task", "seccomp", "apparmor", "selinux", "fork-failed", "page-allocation"}
 
 // foreign tells whether a control group is one of a pod of another node.
 func (r *Reader) foreign(group string) bool {

@@ -162,6 +162,23 @@ func TestOtherNode(t *testing.T) {
 	}
 }
 
+// TestNamesOfProcesses: what names processes of any pod is for those who may see all of them.
+func TestNamesOfProcesses(t *testing.T) {
+	who := &told{}
+	r, err := New(who.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.begin(boot, bootClock())
+	for i, text := range []string{"shop[7]: segfault at 0 ip 1 sp 2 error 4 in shop[1+2]", "nf_conntrack: nf_conntrack: table full, dropping packet"} {
+		r.take(0, time.Duration(i+1), []byte(text))
+	}
+	r.end()
+	if len(who.entries) != 2 || who.entries[0].Names != record.Anybody || strings.Contains(who.entries[0].Brief, "shop") || who.entries[1].Names != "" {
+		t.Errorf("told %+v", who.entries)
+	}
+}
+
 // TestFloodIsFree reads records that mean nothing: none of them may cost memory.
 func TestFloodIsFree(t *testing.T) {
 	who := &told{}

@@ -236,12 +236,12 @@ func (r *Ring) write(line []byte) error {
 // rotate begins a new segment. The old one is synced and closed by and by.
 func (r *Ring) rotate() error {
 	s := segment{first: r.next(), last: r.next() - 1}
-	if last := r.segments[len(r.segments)-1]; last.first == s.first { // nothing but a broken line is in it
-		r.segments = r.segments[:len(r.segments)-1]
-	}
 	f, err := r.make(s.name())
 	if err != nil {
 		return err
+	}
+	if last := r.segments[len(r.segments)-1]; last.first == s.first { // nothing but a broken line was in it
+		r.segments = r.segments[:len(r.segments)-1]
 	}
 	r.retired = append(r.retired, r.active)
 	r.active, r.broken = f, false

@@ -564,3 +564,36 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestNothingCanBeWritten: without a segment that can be written to, what comes is lost and counted until there is one.
+func TestNothingCanBeWritten(t *testing.T) {
+	r := open(t, Options{Dir: t.TempDir()})
+	r.active = writer{r.active, func() error { return syscall.EIO }}
+	r.make = func(string) (file, error) { return nil, syscall.EIO }
+	for n := range 3 {
+		r.Tell(fact(n))
+	}
+	if s := r.Stats(); s.Lost != 3 || s.Next != 1 {
+		t.Errorf("%+v", s)
+	}
+	r.make = r.create
+	r.Tell(fact(3))
+	list := all(t, r, 1)
+	contiguous(t, list)
+	if why := gaps(list); len(list) != 2 || len(why) != 1 || !strings.Contains(why[0], "3 records") {
+		t.Errorf("%d entries, gaps %q", len(list), why)
+	}
+}
+
+// TestLongRun: a run is kept however long its pod makes its command and its mounts.
+func TestLongRun(t *testing.T) {
+	r := open(t, Options{Dir: t.TempDir()})
+	run := record.Run{ID: "c1", Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Mounts: slices.Repeat([]string{strings.Repeat("<", 1000)}, 64)}
+	if _, err := r.Append(record.Entry{PodUID: "u", Run: &run}); err != nil {
+		t.Fatal(err)
+	}
+	list := all(t, r, 1)
+	if len(list) != 1 || list[0].Run == nil || list[0].Run.ID != "c1" || len(list[0].Run.Mounts) != 0 || len(run.Mounts) != 64 {
+		t.Errorf("kept %+v", list)
+	}
+}

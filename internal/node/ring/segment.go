@@ -76,11 +76,18 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sumLength = 8 + 1 // digits and a blank
 
-// seal makes the line of an entry.
+// seal makes the line of an entry. Of a run that is too long, as its pod may make it, it leaves out what makes it so: that it
+// was is what counts.
 func seal(e record.Entry) ([]byte, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
+	}
+	if len(data) > maxEntry && e.Run != nil && len(e.Run.Command)+len(e.Run.Mounts) > 0 {
+		run := *e.Run
+		run.Command, run.Mounts = nil, nil
+		e.Run = &run
+		return seal(e)
 	}
 	if len(data) > maxEntry {
 		return nil, fmt.Errorf("an entry has %d bytes, at most %d", len(data), maxEntry)

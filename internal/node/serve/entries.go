@@ -118,8 +118,13 @@ func (st *stream) entry(ctx context.Context, e record.Entry) error {
 	if !st.query.wants(e) {
 		return nil
 	}
-	if sees, err := st.sees(ctx, e); err != nil || !sees {
+	sees, err := st.sees(ctx, &e)
+	if err != nil {
 		return err
+	}
+	if !sees {
+		st.hidden++
+		return nil
 	}
 	st.count++
 	return st.line(e)
@@ -135,15 +140,35 @@ func (st *stream) line(v any) error {
 }
 
 // sees tells whether the reader may see an entry: what is about a pod, when it may read logs in the pod's namespace; where
-// that is not known, in all namespaces.
-func (st *stream) sees(ctx context.Context, e record.Entry) (bool, error) {
+// that is not known, in all namespaces. Of one that names another pod too it leaves what may be seen.
+func (st *stream) sees(ctx context.Context, e *record.Entry) (bool, error) {
 	about := e.About()
-	if e.PodUID == "" && about.Namespace == "" {
+	if e.PodUID != "" || about.Namespace != "" {
+		if sees, err := st.reads(ctx, about.Namespace); err != nil || !sees {
+			return false, err
+		}
+	}
+	names, brief := e.Names, e.Brief
+	e.Names, e.Brief = "", ""
+	if names == "" || e.Fact == nil {
 		return true, nil
 	}
-	err := st.caller.may(ctx, logRight(about.Namespace))
+	if names == record.Anybody {
+		names = ""
+	}
+	if sees, err := st.reads(ctx, names); err != nil || sees {
+		return sees, err
+	}
+	fact := *e.Fact
+	fact.Text = brief
+	e.Fact = &fact
+	return brief != "", nil
+}
+
+// reads tells whether the reader may read logs in a namespace; in all where that is empty.
+func (st *stream) reads(ctx context.Context, namespace string) (bool, error) {
+	err := st.caller.may(ctx, logRight(namespace))
 	if errors.Is(err, errForbidden) {
-		st.hidden++
 		return false, nil
 	}
 	return err == nil, err

@@ -176,6 +176,40 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestCrowdOfOneAddress: whoever opens connections without end, and begins a request in each, ends those of nobody else.
+func TestCrowdOfOneAddress(t *testing.T) {
+	_, api := newAPI(t)
+	_, from := sources()
+	s := start(t, api, from, nil)
+	elsewhere := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := (&tls.Dialer{NetDialer: elsewhere, Config: trust(t, s.Server)}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for range 2 {
+		for range mostClients + 20 {
+			if _, err := io.WriteString(s.dial(), "GET /healthz HTTP/1.1\r\nX"); err != nil {
+				t.Logf("one of too many: %v", err)
+			}
+		}
+		_, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("somebody else has lost the connection: %v", err)
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("somebody else gets %s, %v", resp.Status, err)
+		}
+	}
+}
+
 // TestOddAPIServer: whatever the API server answers, nobody reads who may not, and the answer says that it cannot be asked.
 func TestOddAPIServer(t *testing.T) {
 	for name, c := range map[string]struct {

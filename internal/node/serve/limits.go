@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -117,10 +118,7 @@ type strangers struct {
 }
 
 func (s *strangers) may(address string, now time.Time) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
+	host := hostOf(address)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.free == nil || len(s.free) >= mostAddresses {
@@ -141,8 +139,18 @@ func (s *strangers) may(address string, now time.Time) bool {
 	return true
 }
 
-// A crowd are the connections that are open. Where there are too many, the one goes that has waited longest without a
-// request: whoever holds connections to keep others out loses them.
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return host
+}
+
+// A crowd are the connections that are open. Where there are too many, one goes in which no request is being answered: of the
+// address that has most of these, the one that has waited longest. Whoever holds connections to keep others out loses them,
+// also where a request is begun and never ended in each.
 type crowd struct {
 	mu      sync.Mutex
 	count   int
@@ -152,12 +160,10 @@ type crowd struct {
 func (c *crowd) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, other := range c.waiting {
-		if other == conn {
-			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
-			break
-		}
+	if state == http.StateActive {
+		return // a request has begun to come
 	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(other net.Conn) bool { return other == conn })
 	switch state {
 	case http.StateNew:
 		c.count++
@@ -168,10 +174,36 @@ func (c *crowd) changed(conn net.Conn, state http.ConnState) {
 		c.count--
 	case http.StateActive:
 	}
-	if state == http.StateNew && c.count > mostClients && len(c.waiting) > 0 {
-		c.waiting[0].Close()
-		c.waiting = c.waiting[1:]
+	if state == http.StateNew && c.count > mostClients {
+		c.evict()
 	}
+}
+
+// answers notes that a request is being answered.
+func (c *crowd) answers(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = slices.DeleteFunc(c.waiting, func(conn net.Conn) bool { return conn.RemoteAddr().String() == address })
+}
+
+func (c *crowd) evict() {
+	of := map[string]int{}
+	most := 0
+	for _, conn := range c.waiting {
+		host := hostOf(conn.RemoteAddr().String())
+		of[host]++
+		most = max(most, of[host])
+	}
+	i := slices.IndexFunc(c.waiting, func(conn net.Conn) bool { return of[hostOf(conn.RemoteAddr().String())] == most })
+	if i < 0 {
+		return // all are being answered
+	}
+	conn := c.waiting[i]
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn() // it is not told: that could take some time
+	}
+	conn.Close()
+	c.waiting = slices.Delete(c.waiting, i, i+1)
 }
 
 // tlsConfig serves with the key pair of the files, read again once an hour as certificates are replaced, or with one that is

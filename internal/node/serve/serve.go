@@ -70,7 +70,7 @@ type Log struct {
 // Options say what is served and where.
 type Options struct {
 	Node      string // whose agent it is: the right to read it is a right by this name
-	Listen    string // ":9443"
+	Listen    string // ":9437"
 	Cert, Key string // files; without them a key pair is made at the start, as the API server's proxy asks no authority
 	API       *API   // that is asked
 	Sources   Sources
@@ -162,6 +162,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 // handle answers one request.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	s.crowd.answers(r.RemoteAddr)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {

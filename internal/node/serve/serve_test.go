@@ -21,6 +21,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -306,5 +307,34 @@ func TestRole(t *testing.T) {
 	want := []string{"[create] [authentication.k8s.io]/[tokenreviews][]", "[create] [authorization.k8s.io]/[subjectaccessreviews][]"}
 	if diff := cmp.Diff(want, granted); diff != "" {
 		t.Errorf("(-asked +granted):\n%s", diff)
+	}
+}
+
+// TestNamesOfOthers: a text that names another pod is for those who may read its logs; others are told less, or nothing.
+func TestNamesOfOthers(t *testing.T) {
+	_, api := newAPI(t)
+	_, from := sources()
+	fact := func(about evidence.Ref, uid, names, brief string) record.Entry {
+		return record.Entry{PodUID: uid, Names: names, Brief: brief, Fact: &evidence.Fact{Kind: evidence.Host, Source: evidence.FromKernel, About: about, Text: "whole"}}
+	}
+	node, web := evidence.RefTo("Node", "", "n1"), evidence.RefTo("Pod", "shop", "web-0")
+	m := newMemory(fact(web, "uid-shop", "bank", "brief"), fact(web, "uid-shop", "shop", "brief"), fact(node, "", record.Anybody, ""), fact(node, "", record.Anybody, "brief"))
+	from.Read, from.Span = m.read, m.span
+	s := start(t, api, from, nil)
+	for token, want := range map[string]string{"admin": "1 whole, 2 whole, 3 whole, 4 whole", "reader": "1 brief, 2 whole, 4 brief"} {
+		list, tail := s.answer("/v1/entries?what=facts", token)
+		var got []string
+		for _, e := range list {
+			got = append(got, fmt.Sprint(e.Seq, " ", e.Fact.Text))
+			if e.Names != "" || e.Brief != "" {
+				t.Errorf("%+v is served", e)
+			}
+		}
+		if strings.Join(got, ", ") != want || tail.Hidden != 4-len(list) {
+			t.Errorf("%s sees %q, %d hidden", token, got, tail.Hidden)
+		}
+	}
+	if m.list[0].Fact.Text != "whole" {
+		t.Error("the record was changed")
 	}
 }

@@ -67,7 +67,11 @@ func (b *bounds) flush(tell func(record.Entry)) {
 	for k, s := range b.runs {
 		for i, e := range s.last {
 			if n := s.count - atOnce[k.sort] - len(s.last); i == 0 && n > 0 {
-				e.Fact.Text += fmt.Sprintf(" (and %d more before it)", n)
+				before := fmt.Sprintf(" (and %d more before it)", n)
+				e.Fact.Text += before
+				if e.Brief != "" {
+					e.Brief += before
+				}
 			}
 			tell(e)
 		}

@@ -233,9 +233,10 @@ func (t *Tracer) ofPod(groups []string) bool {
 
 // isFirst tells whether a process of a pod is the first one of its container: process 1 of a pid namespace. Where the pod
 // shares one with others it is the one that the runtime started first; what it started later was executed in the container.
+// Process 1 of a pid namespace that was made within a container is not.
 func (t *Tracer) isFirst(x *process) bool {
 	if x.first() {
-		return true
+		return !t.nested(x)
 	}
 	self := t.known[x.pid]
 	if x.borrows || (self == nil || self.groups == nil) && !t.fromOutside(x) {
@@ -248,6 +249,19 @@ func (t *Tracer) isFirst(x *process) bool {
 		}
 	}
 	return true
+}
+
+// nested tells whether the container of a process has one that is process 1 of a pid namespace around its own.
+func (t *Tracer) nested(x *process) bool {
+	about, uid, _, ok := t.place(x.groups)
+	for _, k := range t.known {
+		if ok && k.first() && k.depth < x.depth {
+			if other, its, _, ok := t.place(k.groups); ok && other == about && its == uid {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // begun returns when a process began, in clock ticks since boot; 0 where that is not known.

@@ -398,3 +398,55 @@ func FuzzProc(f *testing.F) {
 		}
 	})
 }
+
+// TestPodsThatAreNotKnown: a container of which the runtime has not told yet is no process of the node, whatever it calls itself,
+// and a node that is itself a container has processes all the same.
+func TestPodsThatAreNotKnown(t *testing.T) {
+	m := populate(t)
+	m.add(t, "runc", 50, "/kubepods/burstable/pod3/"+strings.Repeat("c1", 32), 150, 1)
+	m.signal(&event{at: noon, sender: 150, target: 100, sig: 9})
+	outer := "/kubepods/pod9/" + strings.Repeat("d1", 32)
+	m.o.Place = func(group string) (evidence.Ref, string, bool) { return placeGroup(strings.TrimPrefix(group, outer)) }
+	m.add(t, "app", 50, outer+appGroup, 160, 1)
+	m.add(t, "runc", 50, outer+engine, 151)
+	m.signal(&event{at: noon, sender: 151, target: 160, sig: 9})
+	want := []string{
+		"signal-neighbour pod/web-0[app]#1: SIGKILL from pid 150 (runc) of a pod that the runtime has not told of to process 1 of container app (pid 100, app)",
+		"signal-runtime pod/web-0[app]#1: SIGKILL from pid 151 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 160, app)",
+	}
+	if diff := cmp.Diff(want, m.said()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestNeighbourOfAnotherNamespace: its name is for those who may see it.
+func TestNeighbourOfAnotherNamespace(t *testing.T) {
+	m := populate(t)
+	m.o.Place = func(group string) (evidence.Ref, string, bool) {
+		about, uid, ok := placeGroup(group)
+		if uid == "u2" {
+			about.Namespace = "bank"
+		}
+		return about, uid, ok
+	}
+	m.signal(&event{at: noon, sender: 120, target: 100, sig: 9})
+	m.signal(&event{at: noon, sender: 110, target: 100, sig: 9})
+	if len(m.told) != 2 || m.told[0].Names != "bank" || m.told[0].Brief != "SIGKILL from a process of another pod to process 1 of container app (pid 100, app)" ||
+		!strings.Contains(m.told[0].Fact.Text, "bank/evil-0") || m.told[1].Names != "" {
+		t.Errorf("told %+v", m.told)
+	}
+}
+
+// TestNestedNamespaces: process 1 of a pid namespace that a container made for itself is not the container's first.
+func TestNestedNamespaces(t *testing.T) {
+	m := populate(t)
+	m.add(t, "sandboxed", 101, appGroup, 104, 8, 1)
+	m.sweep()
+	m.signal(&event{at: noon, sender: 100, target: 104, sig: 9})
+	if got := strings.Join(m.said(), "\n"); !strings.HasPrefix(got, "child-signal-pod ") {
+		t.Errorf("told %s", got)
+	}
+	if !m.isFirst(m.find(100)) {
+		t.Error("the first process is not the first any more")
+	}
+}

@@ -73,12 +73,9 @@ func (t *Tracer) report(e *event) {
 	default:
 		return // a process ends its own
 	}
-	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
-	switch e.result {
-	case wasIgnored:
-		text += ", which ignores it"
-	case alreadyPending:
-		text += ", which had got one already"
+	entry := record.Entry{PodUID: e.uid}
+	if name == byNeighbour && e.senderRef.Namespace != e.about.Namespace {
+		entry.Names, entry.Brief = cmp.Or(e.senderRef.Namespace, record.Anybody), t.sentence(e, "a process of another pod")
 	}
 	switch {
 	case !e.first:
@@ -86,13 +83,25 @@ func (t *Tracer) report(e *event) {
 	case e.result == wasIgnored || e.result == alreadyPending:
 		name = ignored + name
 	}
-	fact := &evidence.Fact{
+	entry.Fact = &evidence.Fact{
 		Kind: evidence.Signals, Source: evidence.FromKernel, About: e.about, At: e.at, Where: "trace",
-		Name: name, Value: float64(e.sig), Text: text,
+		Name: name, Value: float64(e.sig), Text: t.sentence(e, who),
 	}
-	if !t.bounds.add(key{e.uid, e.about, sort}, record.Entry{PodUID: e.uid, Fact: fact}, t.tell) {
+	if !t.bounds.add(key{e.uid, e.about, sort}, entry, t.tell) {
 		t.miss(1, "signals to more containers than are counted in a minute")
 	}
+}
+
+// sentence is the text of a fact.
+func (t *Tracer) sentence(e *event, who string) string {
+	text := fmt.Sprintf("%s from %s to %s", signame(e.sig), who, t.whom(e))
+	switch e.result {
+	case wasIgnored:
+		text += ", which ignores it"
+	case alreadyPending:
+		text += ", which had got one already"
+	}
+	return text
 }
 
 func signame(sig int) string { return unix.SignalName(unix.Signal(sig)) }
@@ -138,11 +147,25 @@ func (t *Tracer) who(e *event) (name, words string) {
 	switch {
 	case e.senderPlaced && (!runtime || inContainer(e.senderGroup)):
 		return t.fromPod(e, words)
+	case !e.senderPlaced && t.ofNewPod(e):
+		return byNeighbour, words + " of a pod that the runtime has not told of"
 	case runtime:
 		return byRuntime, with(words+" of the runtime", unitOf(e.from.groups))
 	}
 	return byHost, with(words+" of the node", append([]string{unitOf(e.from.groups)}, t.called(e.from)...)...)
 }
+
+// ofNewPod tells whether a sender that could not be placed is in a container all the same, of which the runtime has not told
+// yet: it is no process of the node, whatever it calls itself. Where the node is a container itself, all it has is below one.
+func (t *Tracer) ofNewPod(e *event) bool {
+	_, _, own, _ := t.place(e.to.groups)
+	return e.about.Container != "" && slices.ContainsFunc(e.from.groups, func(group string) bool {
+		return inContainer(group) && containersAbove(group) >= containersAbove(own)
+	})
+}
+
+// containersAbove counts the containers that a control group is in.
+func containersAbove(group string) int { return len(containerID.FindAllString(group, -1)) }
 
 // unknown says what is known of a sender that is gone.
 func (t *Tracer) unknown(e *event) string {

@@ -35,7 +35,11 @@ func (r *Reader) Open(podUID, container string, attempt int) (io.ReadCloser, Inf
 		return nil, Info{}, fmt.Errorf("log of attempt %d of container %s: %w", attempt, container, err)
 	}
 	h.Total, h.Head, h.End = c.total, int64(len(c.head)), int64(len(c.end))
-	return io.NopCloser(bytes.NewReader(printed(c.head, c.end))), h.info(), nil
+	blocks := [][]byte{c.head, c.end}
+	if c.missing() == 0 { // they meet within a line
+		blocks = [][]byte{append(c.head, c.end...)}
+	}
+	return io.NopCloser(bytes.NewReader(printed(blocks...))), h.info(), nil
 }
 
 func (r *Reader) raw(key Key) (header, content, error) {

@@ -140,15 +140,26 @@ func New(o Options) (*Reader, error) {
 			return nil, errors.Join(fmt.Errorf("open Docker's containers: %w", err), unix.Close(root))
 		}
 	}
-	if r.spool, err = openSpool(o.Spool, o.Budget); err != nil {
-		return nil, errors.Join(err, unix.Close(root))
-	}
 	var st unix.Stat_t
-	if err := unix.Fstat(root, &st); err != nil {
-		return nil, errors.Join(err, unix.Close(root))
+	if r.spool, err = openSpool(o.Spool, o.Budget); err == nil {
+		err = unix.Fstat(root, &st)
+	}
+	if err != nil { // it is tried again and again
+		return nil, errors.Join(err, unix.Close(root), r.letGo())
 	}
 	r.root = newDir(root, identOf(&st), levelRoot)
 	return r, nil
+}
+
+// letGo closes what is open beside logs and their directories.
+func (r *Reader) letGo() (err error) {
+	if r.docker >= 0 {
+		err = unix.Close(r.docker)
+	}
+	if r.spool != nil {
+		err = errors.Join(err, r.spool.close())
+	}
+	return err
 }
 
 func openRoot(path string) (int, error) {
@@ -156,7 +167,8 @@ func openRoot(path string) (int, error) {
 }
 
 // Run follows the logs until the context ends.
-func (r *Reader) Run(ctx context.Context) error {
+func (r *Reader) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.end()) }()
 	r.begin()
 	stop := context.AfterFunc(ctx, func() {
 		if err := r.watch.wake(); err != nil {
@@ -164,7 +176,6 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
-	var err error
 	for ctx.Err() == nil && err == nil {
 		pause := r.turn()
 		var all bool
@@ -173,7 +184,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 		r.settle(ctx)
 	}
-	return errors.Join(err, r.end())
+	return err
 }
 
 // settle lets changes that come together be handled together, so that a flood of them costs no listing each.
@@ -276,10 +287,7 @@ func (r *Reader) end() error {
 		err = errors.Join(err, unix.Close(f.fd))
 	}
 	r.files, r.runs = nil, map[Key]*run{}
-	if r.docker >= 0 {
-		err = errors.Join(err, unix.Close(r.docker))
-	}
-	return errors.Join(err, r.watch.close(), r.spool.close())
+	return errors.Join(err, r.watch.close(), r.letGo())
 }
 
 // Ended says that a run is over, which is otherwise known when the next one begins or the pod is removed. What is kept of

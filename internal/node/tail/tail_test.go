@@ -346,3 +346,45 @@ func TestKilled(t *testing.T) {
 	n.start()
 	n.until("a state that cannot be read is none", func() bool { return n.r.Stats().Failed == 1 })
 }
+
+// TestBeginningAndEndMeet: a log that is whole is printed whole, wherever its two parts meet.
+func TestBeginningAndEndMeet(t *testing.T) {
+	n := newNode(t, nil)
+	const log = "2026-01-02T03:04:05.000000000Z stdout P the first\n2026-01-02T03:04:06.000000000Z stdout F , joined\n2026-01-02T03:04:07.000000000Z stderr F the last\n"
+	key := Key{"6a1b9c1e-0000-4000-8000-000000000001", "app", 7}
+	for cut := range len(log) {
+		n.r.mu.Lock()
+		err := n.r.spool.put(header{Key: key, Namespace: "shop", Pod: "web-0"}, content{[]byte(log[:cut]), []byte(log[cut:]), int64(len(log))})
+		n.r.mu.Unlock()
+		n.must(err)
+		const want = "2026-01-02T03:04:05.000000000Z the first, joined\n2026-01-02T03:04:07.000000000Z the last\n"
+		if got, info := readAll(t, n.r, 7); got != want || info.Missing != "" {
+			t.Fatalf("cut at %d: %q, %+v", cut, got, info)
+		}
+	}
+}
+
+// TestNothingIsLeftOpen: a reader that cannot begin is made again and again.
+func TestNothingIsLeftOpen(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	before := open()
+	for range 10 {
+		if _, err := New(Options{Root: dir, Docker: dir, Spool: filepath.Join(file, "spool")}); err == nil {
+			t.Fatal("logs are kept below a file")
+		}
+	}
+	if after := open(); after > before+2 {
+		t.Errorf("%d files are open, %d before", after, before)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // A Level is how much of something the node has left.
@@ -69,6 +70,18 @@ func (l *Level) fact(node evidence.Ref, at time.Time) evidence.Fact {
 	return evidence.Fact{
 		Kind: evidence.Usage, Source: evidence.FromMetric, About: node, At: at.UTC(), Where: "proc", Name: name, Text: text, Value: l.Used,
 	}
+}
+
+// entry is that fact. Who uses most is told to those who may see all pods.
+func (l *Level) entry(node evidence.Ref, at time.Time) record.Entry {
+	f := l.fact(node, at)
+	e := record.Entry{Fact: &f}
+	if len(l.Most) > 0 {
+		plain := *l
+		plain.Most = nil
+		e.Names, e.Brief = record.Anybody, plain.fact(node, at).Text
+	}
+	return e
 }
 
 // String is one line.

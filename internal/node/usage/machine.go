@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // MachineOptions say what of the node itself is looked at.
@@ -136,8 +134,7 @@ func (m *machine) stand(l *Level, now time.Time, most func(what string) []string
 		l.Most = append(most(l.Name), m.processes(l.Name)...)
 	}
 	if turned {
-		f := l.fact(m.node.Node, now)
-		m.node.Tell(record.Entry{Fact: &f})
+		m.node.Tell(l.entry(m.node.Node, now))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // proc writes what the kernel has below /proc.
@@ -117,5 +119,18 @@ func TestDisks(t *testing.T) {
 		if isDisk(name) != is {
 			t.Errorf("%s is a disk: %v", name, !is)
 		}
+	}
+}
+
+// TestMostAreNotForAll: who uses most is for those who may see all pods.
+func TestMostAreNotForAll(t *testing.T) {
+	l := Level{Name: "pids", Used: 2, Mark: 1, Over: true, Text: "2 tasks", Most: []string{"shop/web-0[app] 2 tasks"}}
+	e := l.entry(node, noon)
+	if e.Names != record.Anybody || e.Brief != "pids: 2 tasks, beyond its mark of 1" || e.Fact.Text != e.Brief+"; most by shop/web-0[app] 2 tasks" {
+		t.Errorf("got %+v, %s", e, e.Fact.Text)
+	}
+	l.Most = nil
+	if e := l.entry(node, noon); e.Names != "" || e.Brief != "" {
+		t.Errorf("without names: %+v", e)
 	}
 }
