@@ -15,6 +15,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/node/signals"
 	"github.com/kubeinquest/inquest/internal/node/tail"
 	"github.com/kubeinquest/inquest/internal/node/usage"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // all are the features that there are.
@@ -30,7 +31,7 @@ func (a *agent) all() []feature {
 }
 
 func (a *agent) runRuntime(ctx context.Context) error {
-	r, err := cri.New(cri.Options{Socket: a.c.Runtime, Node: a.c.Node, Tell: a.ring.Tell, Log: a.log})
+	r, err := cri.New(cri.Options{Socket: a.c.Runtime, Node: a.c.Node, Tell: a.tellRun, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -72,6 +73,15 @@ func (a *agent) saveRuns(ctx context.Context, r *cri.Reader) {
 		if ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// tellRun keeps what the runtime tells, and says of a run that ended that its log is to be kept soon: off the reader's loop, as files
+// are read for that.
+func (a *agent) tellRun(e record.Entry) {
+	a.ring.Tell(e)
+	if r := a.logs.Load(); r != nil && e.Run != nil && e.Run.State == record.Exited {
+		go r.Ended(e.PodUID, e.Run.Of.Container, e.Run.Of.Attempt)
 	}
 }
 

@@ -149,13 +149,19 @@ func detail(run record.Run, text string) record.Run {
 	return run
 }
 
-// command keeps the beginning of a command.
+// command keeps of a command the program and the names of its flags. The kubelet has put the values of variables in place of their
+// names, those of Secrets too; the pod's spec has what was asked for.
 func command(args []string) []string {
 	var kept []string
 	size := 0
 	for i, a := range args {
 		if i >= maxArgs || size >= maxCommand {
 			return append(kept, fmt.Sprintf("… (%d more)", len(args)-i))
+		}
+		if name, _, valued := strings.Cut(a, "="); i > 0 && strings.HasPrefix(a, "-") && valued {
+			a = name + "=…"
+		} else if i > 0 && !strings.HasPrefix(a, "-") {
+			a = "…"
 		}
 		a = cut(a, maxCommand-size)
 		size += len(a) + 1

@@ -22,8 +22,8 @@ func TestAttemptOf(t *testing.T) {
 
 func TestDetail(t *testing.T) {
 	for name, c := range map[string]struct{ info, want string }{
-		"containerd": {`{"sandboxID":"s1","pid":7,"config":{"envs":[{"key":"A","value":"hunter2"}]},"runtimeSpec":{"process":{"args":["/app","-v"],"env":["A=hunter2"]},` +
-			`"mounts":[{"destination":"/proc","type":"proc","source":"proc"},{"destination":"/data","type":"bind","source":"/var/lib/x","options":["rbind","ro"]}]}}`, "s1 [/app -v] [/var/lib/x:/data:ro]"},
+		"containerd": {`{"sandboxID":"s1","pid":7,"config":{"envs":[{"key":"A","value":"hunter2"}]},"runtimeSpec":{"process":{"args":["/app","-v","--db=hunter2","hunter2"],"env":["A=hunter2"]},` +
+			`"mounts":[{"destination":"/proc","type":"proc","source":"proc"},{"destination":"/data","type":"bind","source":"/var/lib/x","options":["rbind","ro"]}]}}`, "s1 [/app -v --db=… …] [/var/lib/x:/data:ro]"},
 		"cri-o":   {`{"sandboxID":"s1","pid":7,"runtimeSpec":{"process":{"args":["sh"]},"mounts":[{"destination":"/d","type":"bind","source":"/s","options":["rw"]}]},"privileged":false}`, "s1 [sh] [/s:/d]"},
 		"nothing": {"", " [] []"},
 		"no JSON": {"{", " [] []"},
@@ -42,7 +42,7 @@ func TestDetail(t *testing.T) {
 }
 
 func FuzzDetail(f *testing.F) {
-	f.Add(`{"sandboxID":"s1","runtimeSpec":{"process":{"args":["/app","-v"],"env":["A=hunter2"]},"mounts":[{"destination":"/d","type":"bind","source":"/s","options":["ro"]}]}}`)
+	f.Add(`{"sandboxID":"s1","runtimeSpec":{"process":{"args":["/app","-v","--db=hunter2","hunter2"],"env":["A=hunter2"]},"mounts":[{"destination":"/d","type":"bind","source":"/s","options":["ro"]}]}}`)
 	f.Fuzz(func(t *testing.T, info string) {
 		run := detail(record.Run{}, info)
 		if len(run.Mounts) > maxMounts || len(run.Command) > maxArgs+1 || len(strings.Join(run.Command, "")) > maxCommand+64 {
