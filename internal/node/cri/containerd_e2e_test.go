@@ -250,7 +250,7 @@ func TestContainerd(t *testing.T) {
 	m.until("the end is told", func() bool { return told.end(id) != nil })
 	e := told.end(id)
 	run := *e.Run
-	want := fmt.Sprintf("pod/web[app]#2 7 Error /app crash -code 7 %s:/data:ro %s", m.dir, appImage)
+	want := fmt.Sprintf("pod/web[app]#2 7 Error /app … -code … %s:/data:ro %s", m.dir, appImage)
 	if got := fmt.Sprint(run.Of, " ", run.ExitCode, " ", run.Reason, " ", strings.Join(run.Command, " "), " ", strings.Join(run.Mounts, " "), " ", run.Image); got != want || !strings.HasPrefix(run.Runtime, "containerd 2.") || run.Sandbox != box {
 		t.Errorf("told %s (%+v), want %s", got, run, want)
 	}
