@@ -50,7 +50,7 @@ const lasting, beside = 15 * time.Minute, 2 * time.Minute
 func records(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
 	ends := diagnosis.Memo(p, "ends", func() *[]time.Time { return endsOn(p) })
 	return slices.DeleteFunc(p.Facts(evidence.Host, sorts...), func(f evidence.Fact) bool {
-		return ends != nil && !f.At.IsZero() && p.Now().Sub(f.At) > lasting && !nearOne(*ends, f.At)
+		return ends != nil && !f.At.IsZero() && p.Now().Sub(f.At) > lasting && !nearOne(*ends, f.At, beside)
 	})
 }
 
@@ -71,8 +71,8 @@ func endsOn(p *diagnosis.Pass) *[]time.Time {
 	return ends
 }
 
-func nearOne(ends []time.Time, at time.Time) bool {
-	return slices.ContainsFunc(ends, func(end time.Time) bool { return end.Sub(at).Abs() <= beside })
+func nearOne(ends []time.Time, at time.Time, within time.Duration) bool {
+	return slices.ContainsFunc(ends, func(end time.Time) bool { return end.Sub(at).Abs() <= within })
 }
 
 // mostCited is how many records a finding cites.

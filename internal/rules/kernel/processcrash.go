@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -36,7 +37,7 @@ The lines are written in arch/x86/mm/fault.c and arch/x86/kernel/traps.c.
 	Run: func(p *diagnosis.Pass) {
 		facts := records(p, "segfault")
 		if ends := endsOn(p); ends != nil { // of another container, unless one ended then
-			facts = slices.DeleteFunc(facts, func(f evidence.Fact) bool { return !f.At.IsZero() && !nearOne(*ends, f.At) })
+			facts = slices.DeleteFunc(facts, func(f evidence.Fact) bool { return !f.At.IsZero() && !nearOne(*ends, f.At, atOnce) })
 		}
 		if len(facts) == 0 {
 			return
@@ -79,3 +80,6 @@ func sortOf(f evidence.Fact) string {
 	}
 	return "segmentation fault, SIGSEGV"
 }
+
+// atOnce is how soon after its record a container ends whose first process crashed.
+const atOnce = 5 * time.Second
