@@ -6,19 +6,15 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
 	"github.com/kubeinquest/inquest/internal/report"
@@ -80,23 +76,7 @@ func tryWithAgent(t *testing.T, s faults.Sight) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := faults.NewCluster(config, "e2e-agent-"+f.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Lab = lab
-	t.Cleanup(func() {
-		if err := faults.Clear(context.Background(), c, f); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := faults.Apply(t.Context(), c, f); err != nil {
-		t.Fatal(err)
-	}
+	c := establish(t, f, "e2e-agent-"+f.Name)
 	problem := ""
 	for range settling { // an agent takes a moment to tell of what just happened
 		r := why(t, f.Ask, c.Namespace)

@@ -114,11 +114,23 @@ func TestFaults(t *testing.T) {
 
 // try makes a fault, asks about it, and takes it back.
 func try(t *testing.T, f faults.Fault) {
+	c := establish(t, f, "e2e-"+f.Name)
+	r := examine(t, c, f)
+	keep(t, c, f)
+	if f.Benign() {
+		silent(t, r)
+		return
+	}
+	found(t, r, f)
+}
+
+// establish makes a fault in a namespace of its own, and takes it back at the end.
+func establish(t *testing.T, f faults.Fault, namespace string) faults.Cluster {
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := faults.NewCluster(config, "e2e-"+f.Name)
+	c, err := faults.NewCluster(config, namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,13 +143,7 @@ func try(t *testing.T, f faults.Fault) {
 	if err := faults.Apply(t.Context(), c, f); err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, c, f)
-	keep(t, c, f)
-	if f.Benign() {
-		silent(t, r)
-		return
-	}
-	found(t, r, f)
+	return c
 }
 
 // keep saves the evidence as a bundle where INQUEST_RECORD names a folder: for bench/accuracy, and for a look at what went
