@@ -129,6 +129,11 @@ func (a *agent) roomMetrics(x *exposition) {
 		x.counter("logs_refused_total", "files that were not opened for safety", s.Refused)
 		x.counter("logs_failed_total", "reads and writes that failed", s.Failed)
 	}
+	if r := a.usage.Load(); r != nil {
+		n := r.Counts()
+		x.gauge("usage_groups", "control groups of containers that are sampled", float64(n.Groups))
+		x.counter("usage_lost_total", "control groups that were too many, or ended before anybody told whose they were", n.Lost)
+	}
 	if t := a.signals.Load(); t != nil {
 		n := t.Counts()
 		x.counter("signals_total", "records of signals that were read", n.Signals)
