@@ -4,6 +4,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,9 +13,14 @@ import (
 	"strings"
 )
 
-// Report returns what was told of a death, as JSON; ErrNotFound where nothing was, or the asker may not see it.
+// Report returns what was told of a death, as JSON; ErrNotFound where nothing was, or the asker may not see the death or
+// the thing that its verdict is about. What else a report mentions is not looked at.
 func (s *Store) Report(ctx context.Context, death int64, allowed []string) ([]byte, error) {
-	files, err := s.parts(ctx, death, allowed, true)
+	d, err := s.Death(ctx, death, allowed)
+	if err != nil || d.Verdict == nil || d.Verdict.Message == elsewhere && allowed != nil {
+		return nil, cmp.Or(err, ErrNotFound)
+	}
+	files, err := s.parts(ctx, death, true, allowed)
 	if err == nil && files[""] == nil {
 		err = ErrNotFound
 	}
@@ -24,7 +30,10 @@ func (s *Store) Report(ctx context.Context, death int64, allowed []string) ([]by
 // Bundle returns the files of the evidence of a death, without those of namespaces that the asker may not see;
 // ErrNotFound where there are none.
 func (s *Store) Bundle(ctx context.Context, death int64, allowed []string) (map[string][]byte, error) {
-	files, err := s.parts(ctx, death, allowed, false)
+	if _, err := s.Death(ctx, death, allowed); err != nil {
+		return nil, err
+	}
+	files, err := s.parts(ctx, death, false, allowed)
 	if err == nil && len(files) == 0 {
 		err = ErrNotFound
 	}
@@ -32,10 +41,7 @@ func (s *Store) Bundle(ctx context.Context, death int64, allowed []string) (map[
 }
 
 // parts reads the report or all the rest.
-func (s *Store) parts(ctx context.Context, death int64, allowed []string, report bool) (map[string][]byte, error) {
-	if _, err := s.Death(ctx, death, allowed); err != nil {
-		return nil, err
-	}
+func (s *Store) parts(ctx context.Context, death int64, report bool, allowed []string) (map[string][]byte, error) {
 	blobs := map[string]int64{}
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var name string

@@ -33,6 +33,7 @@ func (s *Store) Deaths(ctx context.Context, f Filter) (Deaths, error) {
 		}
 		d, at, err := scanDeath(scan)
 		last = cursor{at, d.ID}
+		d.conceal(f.Namespaces)
 		page.Items = append(page.Items, d)
 		return err
 	}, deathColumns+q.text()+` ORDER BY d.at DESC, d.id DESC`+q.limit(f.limit()+1), q.args...)
@@ -47,6 +48,7 @@ func (s *Store) Death(ctx context.Context, id int64, allowed []string) (Death, e
 	var found *Death
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		d, _, err := scanDeath(scan)
+		d.conceal(allowed)
 		found = &d
 		return err
 	}, deathColumns+q.text(), q.args...)
@@ -144,6 +146,13 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 	return d, at, err
 }
 
+// conceal leaves out what was told of things that the asker may not see.
+func (d *Death) conceal(allowed []string) {
+	if d.Verdict != nil && conceal(&d.Verdict.Thing, allowed) {
+		d.Verdict.Message = elsewhere
+	}
+}
+
 // deaths are the conditions on deaths d and their pods p.
 func (f *Filter) deaths() *query {
 	var q query
@@ -161,9 +170,14 @@ func (f *Filter) deaths() *query {
 	if f.Unsettled {
 		q.conditions = append(q.conditions, "d.rank IN (1, 2)")
 	}
+	message := "d.message"
+	if f.Namespaces != nil {
+		message = `CASE WHEN EXISTS (SELECT 1 FROM shares o JOIN incidents j ON j.id = o.incident
+			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE d.message END`
+	}
 	for _, w := range asked(f.Text) {
-		q.where(`LOWER(p.name || ' ' || d.container || ' ' || d.node || ' ' || d.image || ' ' || d.reason || ' ' || d.message) LIKE %s ESCAPE '\'`,
-			"%"+likeEscaper.Replace(w.any[0])+"%")
+		q.conditions = append(q.conditions, `LOWER(p.name || ' ' || d.container || ' ' || d.node || ' ' || d.image || ' ' || d.reason || ' ' || `+
+			message+`) LIKE `+q.arg("%"+likeEscaper.Replace(w.any[0])+"%")+` ESCAPE '\'`)
 	}
 	return &q
 }

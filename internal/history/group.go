@@ -26,12 +26,13 @@ type shareName struct {
 
 // An incident is a row of incidents.
 type incident struct {
-	id, key, round   int64
-	ref, rule, thing string
-	cluster          int64
-	state, before    State // before: as it is written
-	first, last      int64
-	fresh, dirty     bool
+	id, key, round int64
+	ref, rule      string
+	thing, where   string // name and namespace
+	cluster        int64
+	state, before  State // before: as it is written
+	first, last    int64
+	fresh, dirty   bool
 }
 
 // attach finds or makes the incident of a death, and counts the death in it.
@@ -124,10 +125,10 @@ func (in *incident) include(at int64) {
 	in.state = StateOpen
 }
 
-const incidentColumns = `id, key, cluster, ref, rule, thing_name, state, round, first, last`
+const incidentColumns = `id, key, cluster, ref, rule, thing_name, thing_namespace, state, round, first, last`
 
 func (in *incident) fields() []any {
-	return []any{&in.id, &in.key, &in.cluster, &in.ref, &in.rule, &in.thing, &in.state, &in.round, &in.first, &in.last}
+	return []any{&in.id, &in.key, &in.cluster, &in.ref, &in.rule, &in.thing, &in.where, &in.state, &in.round, &in.first, &in.last}
 }
 
 // withKey returns the incidents of one key, the latest of them first.
@@ -180,7 +181,7 @@ func (t *txn) newIncident(key int64, d *incoming) (*incident, error) {
 		return nil, err
 	}
 	v, at := d.Verdict, d.at()
-	in := &incident{key: key, cluster: cluster, rule: v.Rule, thing: v.Thing.Name, first: at, last: at, fresh: true, dirty: true}
+	in := &incident{key: key, cluster: cluster, rule: v.Rule, thing: v.Thing.Name, where: v.Thing.Namespace, first: at, last: at, fresh: true, dirty: true}
 	for salt := 0; ; salt++ {
 		in.ref = refOf(key, d, salt)
 		found, err := t.row([]any{&in.id}, `INSERT INTO incidents (ref, key, cluster, rule, thing_kind, thing_namespace, thing_name,

@@ -99,10 +99,8 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	}
 	if allowed != nil {
 		in.Deaths, in.Pods, in.Title = 0, 0, ""
-		if in.Thing.Namespace != "" && !slices.Contains(allowed, in.Thing.Namespace) {
-			in.Thing = evidence.RefTo(in.Thing.Kind, "", "")
-		}
 	}
+	foreign := conceal(&in.Thing, allowed)
 	least, lead := 0, (*share)(nil)
 	for i, sh := range shares {
 		if allowed != nil {
@@ -129,6 +127,21 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	if lead != nil {
 		in.Title, in.Confidence = lead.title, sure[least]
 	}
+	if foreign {
+		in.Title = elsewhere
+	}
+}
+
+// elsewhere stands for what is told of a thing in a namespace that the asker may not see.
+const elsewhere = "its cause lies in another namespace"
+
+// conceal takes the name from a thing that the asker may not see, and tells whether it is one.
+func conceal(thing *evidence.Ref, allowed []string) bool {
+	if allowed == nil || thing.Namespace == "" || slices.Contains(allowed, thing.Namespace) {
+		return false
+	}
+	*thing = evidence.RefTo(thing.Kind, "", "")
+	return true
 }
 
 // merge returns both lists in order, without duplicates.

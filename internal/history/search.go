@@ -80,7 +80,7 @@ func (t *txn) index(sh *share) error {
 	if sh.in.state != StateClosed {
 		tags = append(tags, live)
 	}
-	text := slices.Concat([]string{sh.in.rule, sh.in.thing, sh.namespace}, sh.owners, sh.nodes, sh.images)
+	text := slices.Concat([]string{sh.in.rule, sh.namespace}, sh.owners, sh.nodes, sh.images)
 	err := t.each(func(scan func(...any) error) error {
 		var pod, container, reason string
 		err := scan(&pod, &container, &reason)
@@ -90,7 +90,9 @@ func (t *txn) index(sh *share) error {
 	if err != nil {
 		return err
 	}
-	text = append(text, sh.title, sh.evidence)
+	if sh.in.where == "" || sh.in.where == sh.namespace { // else it is not for everybody who may see this share
+		text = append(text, sh.in.thing, sh.title, sh.evidence)
+	}
 	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, terms(text...)...)))
 }
 

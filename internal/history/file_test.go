@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestErrors: what is in the way is named, and what to do about it.
+func TestErrors(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name string, data []byte) string {
+		name = filepath.Join(folder, name)
+		must(t, os.WriteFile(name, data, 0o600))
+		return name
+	}
+	used := filepath.Join(folder, "used.db")
+	open(t, used, Options{})
+	newer := filepath.Join(folder, "newer.db")
+	s := open(t, newer, Options{})
+	must(t, s.Close())
+	db, err := sql.Open("sqlite", newer)
+	must(t, err)
+	_, err = db.Exec(`INSERT INTO history_version (version_id, is_applied) VALUES (99, 1)`)
+	must(t, err)
+	must(t, db.Close())
+	for _, test := range []struct{ what, url, says string }{
+		{"two processes", used, "another process writes to it; stop that one, name another file"},
+		{"a newer version", newer, "version 99 of the tables, this program knows 2; use that version of inquest"},
+		{"no folder", filepath.Join(folder, "none", "h.db"), "create its folder"},
+		{"a folder", folder, "is a directory"},
+		{"a text", write("text", []byte(strings.Repeat("not a database\n", 100))), "file is not a database"},
+		{"no server", "postgres://inquest:secret-word@127.0.0.1:1/h?connect_timeout=1", "check that the server runs"},
+		{"no address", "postgres://%zz", "postgres"},
+	} {
+		_, err := Open(t.Context(), test.url, Options{})
+		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "secret-word") {
+			t.Errorf("%s: got %v, want it to say %q and no password", test.what, err, test.says)
+		}
+	}
+}
+
+// TestDamage: a file with a fault is refused at the start, or found by Check and told where it is read; never read wrongly
+// in silence, and never a crash.
+func TestDamage(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "h.db")
+	s := open(t, name, Options{})
+	for i := range 50 {
+		must(t, s.Record(t.Context(), death(fmt.Sprint("web-", i), 0, i)))
+	}
+	must(t, s.Close())
+	whole, err := os.ReadFile(name)
+	must(t, err)
+	for what, damage := range map[string]func([]byte) []byte{
+		"cut in half":       func(b []byte) []byte { return b[:len(b)/2] },
+		"cut within a page": func(b []byte) []byte { return b[:len(b)-1000] },
+		"zeroes":            func(b []byte) []byte { return append(b[:4096*3:4096*3], make([]byte, len(b)-4096*3)...) },
+		"no header":         func(b []byte) []byte { return append(make([]byte, 100), b[100:]...) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "h.db")
+			must(t, os.WriteFile(name, damage(append([]byte(nil), whole...)), 0o600))
+			s, err := Open(t.Context(), name, Options{})
+			if err == nil {
+				err = s.Check(t.Context())
+				must(t, s.Close())
+			}
+			if err == nil || !strings.Contains(err.Error(), "put back a copy") {
+				t.Errorf("got %v, want it to say what to do", err)
+			}
+		})
+	}
+}
+
+// TestMigrations: one version back and forth again, with data.
+func TestMigrations(t *testing.T) {
+	for name, backend := range backends() {
+		if name == "memory" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			url := backend(t)
+			s := open(t, url, Options{})
+			must(t, s.Record(t.Context(), death("web-0", 0, 0), death("web-1", 0, 60*48)))
+			must(t, s.Close())
+			must(t, Migrate(t.Context(), url, Version-1))
+			must(t, Migrate(t.Context(), url, Version-1))
+			must(t, Migrate(t.Context(), url, Version))
+			must(t, Migrate(t.Context(), url, Version-1))
+			s = open(t, url, Options{})
+			want(t, "incidents", len(incidents(t, s, Filter{})), 2)
+			want(t, "found", len(incidents(t, s, Filter{Text: "oom-kill web-1"})), 1)
+			want(t, "deaths", len(deaths(t, s, Filter{})), 2)
+			must(t, s.Close())
+			if err := Migrate(t.Context(), url, 0); err == nil {
+				t.Error("version 0 is none")
+			}
+			s = open(t, url, Options{ReadOnly: true})
+			want(t, "read only", len(deaths(t, s, Filter{})), 2)
+			if err := s.Record(t.Context(), death("web-0", 9, 9)); err == nil {
+				t.Error("wrote to what was opened for reading")
+			}
+		})
+	}
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+func TestEvents(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		pod := evidence.RefTo("Pod", "shop", "web-0")
+		e := Event{Cluster: cluster, ID: "e1", Event: evidence.Event{
+			About: pod, UID: "u", Type: "Warning", Reason: "BackOff", Message: "back-off", First: noon, Last: noon, Count: 1, Reporter: "kubelet", ReportingHost: "n1",
+		}}
+		later := e
+		later.Count, later.Last = 5, noon.Add(time.Minute)
+		other := e
+		other.ID, other.About, other.Last = "e2", evidence.RefTo("Node", "", "n1"), noon.Add(2*time.Minute)
+		must(t, s.Events(t.Context(), e, later, e, other))
+		got, err := s.EventsOf(t.Context(), cluster, pod, noon, noon.Add(time.Hour), nil, 10)
+		must(t, err)
+		if diff := cmp.Diff([]Event{later}, got); diff != "" {
+			t.Error(diff)
+		}
+		got, err = s.EventsOf(t.Context(), cluster, evidence.Ref{}, noon.Add(90*time.Second), time.Time{}, nil, 10)
+		must(t, err)
+		want(t, "by time", len(got), 1)
+	})
+}
+
+func TestGaps(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		g := Gap{Cluster: cluster, From: noon, What: "the watch of pods was interrupted"}
+		must(t, s.Gaps(t.Context(), g))
+		g.To = noon.Add(time.Minute)
+		must(t, s.Gaps(t.Context(), g))
+		got, err := s.GapsIn(t.Context(), cluster, noon.Add(-time.Hour), noon.Add(time.Hour), nil, 10)
+		must(t, err)
+		if diff := cmp.Diff([]Gap{g}, got); diff != "" {
+			t.Error(diff)
+		}
+		got, err = s.GapsIn(t.Context(), cluster, noon.Add(time.Hour), time.Time{}, nil, 10)
+		must(t, err)
+		want(t, "gaps later", len(got), 0)
+	})
+}
+
+func TestHeat(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		missing := death("web-1", 0, 5)
+		missing.Verdict, missing.Missing = nil, "gone"
+		must(t, s.Record(t.Context(), death("web-0", 0, 1), death("web-0", 1, 2), death("web-0", 2, 70), missing))
+		got, err := s.Heat(t.Context(), Filter{})
+		must(t, err)
+		web := evidence.RefTo("Deployment", "shop", "web")
+		if diff := cmp.Diff([]Cell{
+			{"shop", web, noon, "", 1, 1}, {"shop", web, noon, "MEM001", 2, 0}, {"shop", web, noon.Add(time.Hour), "MEM001", 1, 0},
+		}, got); diff != "" {
+			t.Error(diff)
+		}
+		n, err := s.Count(t.Context(), Filter{})
+		must(t, err)
+		want(t, "runs", n, Count{Recorded: 3, Missing: 1})
+	})
+}
+
+func TestRetain(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		shared, own := []byte("kind: Node\n"), func(d Death) Death {
+			d.Verdict.Bundle = map[string][]byte{"node.yaml": []byte("kind: Node\n"), "logs/" + d.Of.Name: []byte(d.Of.String())}
+			return d
+		}
+		old, young := own(death("web-0", 0, -60*24*9)), own(death("web-1", 0, 0))
+		lives := own(death("web-2", 0, -60*24*9).of("LONG", evidence.Cluster, true))
+		must(t, s.Record(t.Context(), old, young, lives))
+		for i := range 9 {
+			must(t, s.Record(t.Context(), own(death("web-2", i+1, -60*24*(8-i)).of("LONG", evidence.Cluster, true))))
+		}
+		must(t, s.Events(t.Context(), Event{Cluster: cluster, ID: "e", Event: evidence.Event{Last: noon.Add(-240 * time.Hour)}}))
+		must(t, s.Sweep(t.Context(), noon))
+		got, err := s.Retain(t.Context(), noon, Retention{Age: 7*24*time.Hour + time.Hour})
+		must(t, err)
+		want(t, "removed", got, Removed{Deaths: 3, Incidents: 1, Events: 1})
+		all := incidents(t, s, Filter{})
+		want(t, "incidents", len(all), 2)
+		for _, in := range all {
+			if in.Rule == "LONG" {
+				want(t, "deaths of the one that lives on", in.Deaths, 10)
+			}
+		}
+		want(t, "deaths", len(deaths(t, s, Filter{})), 9)
+		var blobs int
+		must(t, s.reads.QueryRow(`SELECT COUNT(*) FROM blobs`).Scan(&blobs))
+		want(t, "blobs: the shared one, logs, reports", blobs, 1+9+2)
+		for _, d := range deaths(t, s, Filter{}) {
+			files, err := s.Bundle(t.Context(), d.ID, nil)
+			must(t, err)
+			want(t, "shared file", string(files["node.yaml"]), string(shared))
+		}
+		_, err = s.Retain(t.Context(), noon.Add(48*time.Hour), Retention{Bytes: 1})
+		must(t, err)
+		want(t, "deaths that fit", len(deaths(t, s, Filter{})), 0)
+	})
+}
+
+func TestRerun(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		for i := range 3 {
+			d := death(fmt.Sprintf("web-%d", i), 0, i)
+			d.Verdict.Bundle = map[string][]byte{"meta.yaml": fmt.Append(nil, i)}
+			must(t, s.Record(t.Context(), d))
+		}
+		must(t, s.Record(t.Context(), death("no-bundle", 0, 9)))
+		var changed []string
+		sum, err := s.Rerun(t.Context(), Filter{Limit: 2}, func(_ context.Context, d Death, files map[string][]byte) (Verdict, error) {
+			v := *d.Verdict
+			switch string(files["meta.yaml"]) {
+			case "0":
+				v.Rule = "NEW001"
+			case "1":
+				return v, errors.New("unreadable")
+			}
+			return v, nil
+		}, func(r Rerun) error {
+			changed = append(changed, r.Death.Of.Name+" "+r.Now.Rule)
+			return nil
+		})
+		must(t, err)
+		want(t, "sum", sum, Again{Deaths: 3, Changed: 1, Failed: 1})
+		want(t, "changed", fmt.Sprint(changed), "[web-0 NEW001]")
+	})
+}
+
+func TestChanges(t *testing.T) {
+	s := open(t, "memory:", Options{})
+	changes, cancel := s.Changes()
+	defer cancel()
+	must(t, s.Record(t.Context(), death("web-0", 0, 0)))
+	c := <-changes
+	want(t, "incidents", fmt.Sprint(c.Incidents), "["+incidents(t, s, Filter{})[0].ID+"]")
+	want(t, "deaths", len(c.Deaths), 1)
+	must(t, s.Record(t.Context(), death("web-0", 0, 0)))
+	for i := range 3 * mostBehind {
+		must(t, s.Record(t.Context(), death("web-0", i+1, 0)))
+	}
+	for range mostBehind - 1 {
+		c = <-changes
+		want(t, "look again", c.LookAgain, false)
+	}
+	want(t, "the last one", (<-changes).LookAgain, true)
+	must(t, s.Record(t.Context(), death("web-0", 1000, 0)))
+	want(t, "after that", len((<-changes).Deaths), 1)
+	must(t, s.Close())
+	_, more := <-changes
+	want(t, "more", more, false)
+	want(t, "closed", errors.Is(s.Record(t.Context(), death("web-0", 1001, 0)), ErrClosed), true)
+}
+
+// TestTogether: many writers and readers at once; each is answered, and all is there.
+func TestTogether(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		var wg sync.WaitGroup
+		for w := range 8 {
+			wg.Go(func() {
+				for i := range 25 {
+					d := death(fmt.Sprintf("web-%d", w), i, i)
+					d.Verdict.Bundle = map[string][]byte{"node.yaml": []byte("the same"), "own": fmt.Append(nil, w, i)}
+					if err := s.Record(t.Context(), d); err != nil {
+						t.Error(err)
+					}
+					if _, err := s.Incidents(t.Context(), Filter{Text: "web"}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		in := incidents(t, s, Filter{})
+		want(t, "incidents", len(in), 1)
+		want(t, "deaths", in[0].Deaths, 200)
+		want(t, "pods", in[0].Pods, 8)
+		must(t, s.Check(t.Context()))
+	})
+}
