@@ -62,7 +62,7 @@ func (m *model) record(d Death, o Options) {
 }
 
 func (m *model) nearest(d *Death, o Options) *modelIncident {
-	key, at := d.Cluster+d.Verdict.Rule+d.Verdict.Thing.String(), d.at()
+	key, at := nameOf(d.Cluster, d.Verdict.Rule, d.Verdict.Thing), d.at()
 	var near []*modelIncident
 	for _, in := range m.incidents {
 		if in.key == key && max(in.first-at, at-in.last) <= (o.Close+o.Reopen).Microseconds() {
@@ -112,10 +112,14 @@ func (m *model) lines() []string {
 	return all
 }
 
+func nameOf(cluster, rule string, thing evidence.Ref) string {
+	return cluster + " " + rule + " " + thing.Namespace + " " + thing.String()
+}
+
 func linesOf(all []Incident) []string {
 	var lines []string
 	for _, in := range all {
-		lines = append(lines, fmt.Sprint(in.Cluster+in.Rule+in.Thing.String(), " ", micros(in.First), " ", micros(in.Last), " ", in.State, " ",
+		lines = append(lines, fmt.Sprint(nameOf(in.Cluster, in.Rule, in.Thing), " ", micros(in.First), " ", micros(in.Last), " ", in.State, " ",
 			in.Reopened, " ", in.Deaths, " ", in.Pods, " ", in.Confidence, " ", in.Namespaces))
 	}
 	slices.Sort(lines)
