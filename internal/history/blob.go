@@ -7,12 +7,10 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
-	"path"
 )
 
-// A part is one file of a bundle, or the report, on its way into the history.
+// A part is the pack or a large file of a bundle, on its way into the history.
 type part struct {
-	path string // "" for the report
 	hash [sha256.Size]byte
 	raw  []byte
 	data []byte // compressed; nil where the content is probably there already
@@ -25,13 +23,7 @@ func (s *Store) partsOf(d *Death) []part {
 	if d.Verdict == nil {
 		return nil
 	}
-	var parts []part
-	if report := d.Verdict.Report; len(report) > 0 && len(report) <= maxReport {
-		parts = append(parts, part{raw: report, like: "report " + d.Verdict.Rule})
-	}
-	for _, p := range bounded(d.Verdict.Bundle) {
-		parts = append(parts, part{path: p, raw: d.Verdict.Bundle[p], like: path.Ext(p) + " " + kindOf(p)})
-	}
+	parts := pack(d.Verdict)
 	for i := range parts {
 		parts[i].hash = sha256.Sum256(parts[i].raw)
 		if !s.bases.recent(parts[i].hash) {
@@ -41,43 +33,18 @@ func (s *Store) partsOf(d *Death) []part {
 	return parts
 }
 
-// kindOf names what files resemble each other, by the folders of a bundle: the manifests of all pods, all logs.
-func kindOf(p string) string {
-	if path.Dir(p) == "." {
-		return p
-	}
-	dir, kind := path.Split(path.Dir(p))
-	if top, _ := path.Split(dir); top == "" || kind == "" {
-		return dir + kind
-	}
-	return path.Base(path.Dir(p))
-}
-
 // keep writes the parts of a death.
 func (t *txn) keep(death int64, parts []part) error {
 	for i := range parts {
-		name, err := t.pathID(parts[i].path)
-		if err != nil {
-			return err
-		}
 		blob, err := t.blobID(&parts[i])
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`INSERT INTO parts (death, path, blob) VALUES ($1, $2, $3)`, death, name, blob); err != nil {
+		if err := t.exec(`INSERT INTO parts (death, part, blob) VALUES ($1, $2, $3)`, death, i, blob); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (t *txn) pathID(p string) (int64, error) {
-	var id int64
-	found, err := t.row([]any{&id}, `SELECT id FROM paths WHERE path = $1`, p)
-	if !found && err == nil {
-		_, err = t.row([]any{&id}, `INSERT INTO paths (path) VALUES ($1) RETURNING id`, p)
-	}
-	return id, err
 }
 
 func (t *txn) blobID(p *part) (int64, error) {
@@ -108,25 +75,13 @@ func (t *txn) blobID(p *part) (int64, error) {
 
 // drop forgets the parts of deaths, and what nothing refers to any more.
 func (t *txn) drop(deaths []int64) error {
-	var blobs, paths []int64
+	var blobs []int64
 	for _, death := range deaths {
-		err := t.each(func(scan func(...any) error) error {
-			var path, blob int64
-			err := scan(&path, &blob)
-			paths, blobs = append(paths, path), append(blobs, blob)
-			return err
-		}, `SELECT path, blob FROM parts WHERE death = $1`, death)
+		of, err := t.numbers(`DELETE FROM parts WHERE death = $1 RETURNING blob`, death)
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM parts WHERE death = $1`, death); err != nil {
-			return err
-		}
-	}
-	for _, path := range paths {
-		if err := t.exec(`DELETE FROM paths WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM parts WHERE path = $1)`, path); err != nil {
-			return err
-		}
+		blobs = append(blobs, of...)
 	}
 	for _, blob := range blobs {
 		if err := t.dropBlob(blob); err != nil {

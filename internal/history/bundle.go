@@ -42,26 +42,32 @@ func (s *Store) Bundle(ctx context.Context, death int64, allowed []string) (map[
 
 // parts reads the report or all the rest.
 func (s *Store) parts(ctx context.Context, death int64, report bool, allowed []string) (map[string][]byte, error) {
-	blobs := map[string]int64{}
+	blobs := map[int64]int64{}
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
-		var name string
-		var blob int64
-		err := scan(&name, &blob)
-		if (name == "") == report && mayRead(name, allowed) {
-			blobs[name] = blob
-		}
+		var number, blob int64
+		err := scan(&number, &blob)
+		blobs[number] = blob
 		return err
-	}, `SELECT n.path, x.blob FROM parts x JOIN paths n ON n.id = x.path WHERE x.death = $1`, death)
-	files := map[string][]byte{}
-	for name, blob := range blobs {
-		if err == nil {
-			files[name], err = content(ctx, s.reads, blob)
-		}
+	}, `SELECT part, blob FROM parts WHERE death = $1`, death)
+	if err != nil || len(blobs) == 0 {
+		return nil, s.explain("read", err)
 	}
+	raw, err := content(ctx, s.reads, blobs[0])
 	if err != nil {
 		return nil, s.explain("read", err)
 	}
-	return files, nil
+	all, err := unpack(raw)
+	files := map[string][]byte{}
+	for name, f := range all {
+		if err != nil || (name == "") != report || !mayRead(name, allowed) {
+			continue
+		}
+		if f.part > 0 {
+			f.data, err = content(ctx, s.reads, blobs[f.part])
+		}
+		files[name] = f.data
+	}
+	return files, s.explain("read", err)
 }
 
 // mayRead tells whether a file of a bundle is of a namespace that is allowed, or of none. Its layout has the namespace

@@ -31,36 +31,59 @@ type bases struct {
 }
 
 type base struct {
-	like string
-	id   int64
-	raw  []byte
+	like    string
+	id      int64
+	raw     []byte
+	encoder *zstd.Encoder // nil as long as nothing was compressed against it of late
 }
+
+// mostEncoders bounds the encoders that are kept for use: one has half a megabyte of tables, which are what takes time.
+const mostEncoders = 24
 
 // compress makes the data of a part.
 func (b *bases) compress(p *part) {
-	like := b.find(p)
-	if like == nil {
+	e, id := b.find(p)
+	if e == nil {
 		p.data = compress(p.raw)
 		return
 	}
-	p.data, p.base = compressLike(p.raw, like.raw), like.id
+	p.data, p.base = e.EncodeAll(p.raw, nil), id
 	if len(p.data) > len(p.raw)/4 { // then it makes a better base itself
 		p.data, p.base = compress(p.raw), 0
 	}
 }
 
-func (b *bases) find(p *part) *base {
+// find returns what compresses against the content that resembles a part, nil where there is none.
+func (b *bases) find(p *part) (*zstd.Encoder, int64) {
 	if len(p.raw) < leastLike || len(p.raw) > mostLike {
-		return nil
+		return nil, 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.byLike[p.like]
 	if e == nil {
-		return nil
+		return nil, 0
 	}
 	b.order.MoveToFront(e)
-	return e.Value.(*base)
+	found := e.Value.(*base)
+	if found.encoder == nil {
+		found.encoder = encoder(zstd.WithEncoderDictRaw(dictionary, found.raw), zstd.WithEncoderLevel(zstd.SpeedFastest))
+		b.rest()
+	}
+	return found.encoder, found.id
+}
+
+// rest lets go of the encoders that were used longest ago.
+func (b *bases) rest() {
+	n := 0
+	for e := b.order.Front(); e != nil; e = e.Next() {
+		if e.Value.(*base).encoder == nil {
+			continue
+		}
+		if n++; n > mostEncoders {
+			e.Value.(*base).encoder = nil
+		}
+	}
 }
 
 // add remembers a part that was committed.
@@ -80,7 +103,7 @@ func (b *bases) add(p *part, id int64) {
 	if old := b.byLike[p.like]; old != nil {
 		b.remove(old)
 	}
-	b.byLike[p.like] = b.order.PushFront(&base{p.like, id, p.raw})
+	b.byLike[p.like] = b.order.PushFront(&base{like: p.like, id: id, raw: p.raw})
 	for b.bytes += len(p.raw); b.bytes > basesBytes; {
 		b.remove(b.order.Back())
 	}
@@ -123,13 +146,9 @@ func encoder(more ...zstd.EOption) *zstd.Encoder {
 
 func compress(raw []byte) []byte { return plain().EncodeAll(raw, nil) }
 
-func compressLike(raw, like []byte) []byte {
-	return encoder(zstd.WithEncoderDictRaw(dictionary, like)).EncodeAll(raw, nil)
-}
-
-// expand is the inverse of both, bounded by what is taken in.
+// expand is the inverse of compressing, against nothing or something like it, bounded by what is taken in.
 func expand(data, like []byte) ([]byte, error) {
-	options := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxPart)}
+	options := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(2 * maxPart)}
 	if like != nil {
 		options = append(options, zstd.WithDecoderDictRaw(dictionary, like))
 	}

@@ -121,7 +121,7 @@ const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.i
 	d.container, d.attempt, p.workload_kind, p.workload_name, d.node, d.image, d.started, d.finished, d.seen, d.exit_code, d.signal,
 	d.reason, d.missing, d.rank, d.rule, d.confidence, d.message, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
 	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
-	EXISTS (SELECT 1 FROM parts x JOIN paths n ON n.id = x.path WHERE x.death = d.id AND n.path <> '')` + deathTables + `
+	d.files > 0` + deathTables + `
 	LEFT JOIN shares s ON s.id = d.share LEFT JOIN incidents i ON i.id = s.incident`
 
 func scanDeath(scan func(...any) error) (d Death, at int64, err error) {

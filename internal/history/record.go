@@ -93,7 +93,7 @@ func (t *txn) place(old *known, d *incoming) error {
 	}
 	values := []any{
 		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, d.Node, d.Image, d.Reason, d.Missing,
-		now.rank, v.Rule, v.Confidence, v.Message, v.Version, nullable(now.share),
+		now.rank, v.Rule, v.Confidence, v.Message, v.Version, len(bounded(v.Bundle)), nullable(now.share),
 	}
 	if err := t.put(&now, d, values); err != nil {
 		return err
@@ -116,12 +116,12 @@ func (t *txn) place(old *known, d *incoming) error {
 func (t *txn) put(now *known, d *incoming, values []any) error {
 	if now.id != 0 {
 		return t.exec(`UPDATE deaths SET at = $1, started = $2, finished = $3, seen = $4, exit_code = $5, signal = $6, node = $7, image = $8,
-			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15, share = $16 WHERE id = $17`,
+			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15, files = $16, share = $17 WHERE id = $18`,
 			append(values, now.id)...)
 	}
 	_, err := t.row([]any{&now.id}, `INSERT INTO deaths (at, started, finished, seen, exit_code, signal, node, image, reason, missing,
-		rank, rule, confidence, message, version, share, pod, container, attempt, kind)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING id`,
+		rank, rule, confidence, message, version, files, share, pod, container, attempt, kind)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
 		append(values, now.pod, d.Of.Container, d.Of.Attempt, d.Kind)...)
 	return err
 }

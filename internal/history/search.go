@@ -99,11 +99,16 @@ func (t *txn) index(sh *share) error {
 // report reads the report of a death within the transaction; nil where there is none.
 func (t *txn) report(death int64) ([]byte, error) {
 	var blob int64
-	found, err := t.row([]any{&blob}, `SELECT blob FROM parts p JOIN paths n ON n.id = p.path WHERE p.death = $1 AND n.path = ''`, death)
+	found, err := t.row([]any{&blob}, `SELECT blob FROM parts WHERE death = $1 AND part = 0`, death)
 	if err != nil || !found {
 		return nil, err
 	}
-	return content(t.ctx, t.conn, blob)
+	raw, err := content(t.ctx, t.conn, blob)
+	if err != nil {
+		return nil, err
+	}
+	files, err := unpack(raw)
+	return files[""].data, err
 }
 
 type toldCause struct {

@@ -85,6 +85,7 @@ CREATE TABLE deaths (
   confidence TEXT NOT NULL,
   message    TEXT NOT NULL,
   version    TEXT NOT NULL,
+  files      INTEGER NOT NULL, -- of its bundle
   share      INTEGER REFERENCES shares (id),
   UNIQUE (pod, container, attempt, kind)
 );
@@ -100,18 +101,13 @@ CREATE TABLE blobs (
   data BLOB NOT NULL                       -- zstd
 );
 CREATE INDEX blobs_by_base ON blobs (base) WHERE base IS NOT NULL;
-CREATE TABLE paths (
-  id   INTEGER PRIMARY KEY,
-  path TEXT NOT NULL UNIQUE
-);
-CREATE TABLE parts ( -- of the bundle of a death; the part without a path is its report
+CREATE TABLE parts ( -- what is kept of a death; part 0 has the report and says which files the others are
   death INTEGER NOT NULL REFERENCES deaths (id),
-  path  INTEGER NOT NULL REFERENCES paths (id),
+  part  INTEGER NOT NULL,
   blob  INTEGER NOT NULL REFERENCES blobs (id),
-  PRIMARY KEY (death, path)
+  PRIMARY KEY (death, part)
 ) WITHOUT ROWID;
 CREATE INDEX parts_by_blob ON parts (blob);
-CREATE INDEX parts_by_path ON parts (path);
 CREATE TABLE outbox (
   id       INTEGER PRIMARY KEY,
   incident INTEGER NOT NULL REFERENCES incidents (id),
@@ -162,7 +158,6 @@ DROP TABLE gaps;
 DROP TABLE events;
 DROP TABLE outbox;
 DROP TABLE parts;
-DROP TABLE paths;
 DROP TABLE blobs;
 DROP TABLE deaths;
 DROP TABLE shares;
