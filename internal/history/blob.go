@@ -3,19 +3,29 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
 // A part is the pack or a large file of a bundle, on its way into the history.
 type part struct {
-	hash [sha256.Size]byte
+	hash hash
 	raw  []byte
 	data []byte // compressed; nil where the content is probably there already
 	base int64  // what it was compressed against; 0 for nothing
 	like string // what resembles it
+}
+
+// A hash is the first half of the SHA-256 of a content. To make two contents with the same one takes 2^64 tries.
+type hash [16]byte
+
+func hashed(raw []byte) hash {
+	sum := sha256.Sum256(raw)
+	return hash(sum[:16])
 }
 
 // partsOf prepares what is told with a verdict, in the goroutine of the caller: the writer has enough to do.
@@ -25,7 +35,7 @@ func (s *Store) partsOf(d *Death) []part {
 	}
 	parts := pack(d.Verdict)
 	for i := range parts {
-		parts[i].hash = sha256.Sum256(parts[i].raw)
+		parts[i].hash = hashed(parts[i].raw)
 		if !s.bases.recent(parts[i].hash) {
 			s.bases.compress(&parts[i])
 		}
@@ -104,10 +114,9 @@ func (t *txn) dropBlob(blob int64) error {
 
 // content reads a blob.
 func content(ctx context.Context, q querier, blob int64) ([]byte, error) {
-	var data, baseData []byte
-	var size int64
-	err := q.QueryRowContext(ctx, `SELECT blobs.size, blobs.data, b.data FROM blobs LEFT JOIN blobs b ON b.id = blobs.base
-		WHERE blobs.id = $1`, blob).Scan(&size, &data, &baseData)
+	var sum, data, baseData []byte
+	err := q.QueryRowContext(ctx, `SELECT blobs.hash, blobs.data, b.data FROM blobs LEFT JOIN blobs b ON b.id = blobs.base
+		WHERE blobs.id = $1`, blob).Scan(&sum, &data, &baseData)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +127,8 @@ func content(ctx context.Context, q querier, blob int64) ([]byte, error) {
 		}
 	}
 	raw, err := expand(data, base)
-	if err == nil && int64(len(raw)) != size {
-		err = fmt.Errorf("%d bytes, expected %d", len(raw), size)
+	if h := hashed(raw); err == nil && !bytes.Equal(h[:], sum) {
+		err = errors.New("it is not what was written")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: blob %d: %w", errDamaged, blob, err)

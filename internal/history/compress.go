@@ -4,7 +4,6 @@ package history
 
 import (
 	"container/list"
-	"crypto/sha256"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -27,7 +26,7 @@ type bases struct {
 	byLike map[string]*list.Element
 	order  list.List // of *base, the one used last in front
 	bytes  int
-	hashes map[[sha256.Size]byte]bool
+	hashes map[hash]bool
 }
 
 type base struct {
@@ -91,7 +90,7 @@ func (b *bases) add(p *part, id int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.hashes == nil || len(b.hashes) >= mostRecent {
-		b.hashes = map[[sha256.Size]byte]bool{}
+		b.hashes = map[hash]bool{}
 	}
 	b.hashes[p.hash] = true
 	if p.base != 0 || len(p.raw) < leastLike || len(p.raw) > mostLike {
@@ -127,10 +126,10 @@ func (b *bases) forget(id int64) {
 	}
 }
 
-func (b *bases) recent(hash [sha256.Size]byte) bool {
+func (b *bases) recent(h hash) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hashes[hash]
+	return b.hashes[h]
 }
 
 var plain = sync.OnceValue(func() *zstd.Encoder { return encoder() })

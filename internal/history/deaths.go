@@ -118,7 +118,8 @@ func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 const deathTables = ` FROM deaths d JOIN pods p ON p.id = d.pod`
 
 const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.id = p.cluster), d.kind, p.uid, p.namespace, p.name,
-	d.container, d.attempt, p.workload_kind, p.workload_name, d.node, d.image, d.started, d.finished, d.seen, d.exit_code, d.signal,
+	d.container, d.attempt, p.workload_kind, p.workload_name,
+	(SELECT name FROM names WHERE id = d.node), (SELECT name FROM names WHERE id = d.image), d.started, d.finished, d.seen, d.exit_code, d.signal,
 	d.reason, d.missing, d.rank, d.rule, d.confidence, d.message, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
 	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
 	d.files > 0` + deathTables + `
@@ -160,8 +161,8 @@ func (f *Filter) deaths() *query {
 	q.optional("d.share IN (SELECT s.id FROM shares s JOIN incidents i ON i.id = s.incident WHERE i.ref = %s)", f.Incident)
 	q.among("p.namespace", f.Namespaces)
 	q.optional("d.rule = %s", f.Rule)
-	q.optional("d.node = %s", f.Node)
-	q.optional("d.image = %s", f.Image)
+	q.optional("d.node = (SELECT id FROM names WHERE name = %s)", f.Node)
+	q.optional("d.image = (SELECT id FROM names WHERE name = %s)", f.Image)
 	q.optional("p.workload_name = %s", f.Workload.Name)
 	q.optional("p.workload_kind = %s", f.Workload.Kind)
 	q.optional("p.namespace = %s", f.Workload.Namespace)
@@ -176,7 +177,8 @@ func (f *Filter) deaths() *query {
 			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE d.message END`
 	}
 	for _, w := range asked(f.Text) {
-		q.conditions = append(q.conditions, `LOWER(p.name || ' ' || d.container || ' ' || d.node || ' ' || d.image || ' ' || d.reason || ' ' || `+
+		q.conditions = append(q.conditions, `LOWER(p.name || ' ' || d.container || ' ' || (SELECT name FROM names WHERE id = d.node) || ' ' ||
+			(SELECT name FROM names WHERE id = d.image) || ' ' || d.reason || ' ' || `+
 			message+`) LIKE `+q.arg("%"+likeEscaper.Replace(w.any[0])+"%")+` ESCAPE '\'`)
 	}
 	return &q

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,8 +76,9 @@ func TestHeat(t *testing.T) {
 
 func TestRetain(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {
-		shared, own := []byte("kind: Node\n"), func(d Death) Death {
-			d.Verdict.Bundle = map[string][]byte{"node.yaml": []byte("kind: Node\n"), "logs/" + d.Of.Name: []byte(d.Of.String())}
+		shared := []byte(strings.Repeat("kind: Node\n", 200))
+		own := func(d Death) Death {
+			d.Verdict.Bundle = map[string][]byte{"node.yaml": shared, "logs/" + d.Of.Name: []byte(d.Of.String())}
 			return d
 		}
 		old, young := own(death("web-0", 0, -60*24*9)), own(death("web-1", 0, 0))
@@ -100,7 +102,7 @@ func TestRetain(t *testing.T) {
 		want(t, "deaths", len(deaths(t, s, Filter{})), 9)
 		var blobs int
 		must(t, s.reads.QueryRow(`SELECT COUNT(*) FROM blobs`).Scan(&blobs))
-		want(t, "blobs: the shared one, logs, reports", blobs, 1+9+2)
+		want(t, "blobs: the shared one, packs", blobs, 1+9)
 		for _, d := range deaths(t, s, Filter{}) {
 			files, err := s.Bundle(t.Context(), d.ID, nil)
 			must(t, err)

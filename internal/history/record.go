@@ -91,8 +91,16 @@ func (t *txn) place(old *known, d *incoming) error {
 		}
 		now.share = in.id
 	}
+	node, err := t.nameID(d.Node)
+	if err != nil {
+		return err
+	}
+	image, err := t.nameID(d.Image)
+	if err != nil {
+		return err
+	}
 	values := []any{
-		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, d.Node, d.Image, d.Reason, d.Missing,
+		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
 		now.rank, v.Rule, v.Confidence, v.Message, v.Version, len(bounded(v.Bundle)), nullable(now.share),
 	}
 	if err := t.put(&now, d, values); err != nil {
@@ -152,6 +160,16 @@ func (t *txn) podID(cluster, uid string, of, workload evidence.Ref) (int64, erro
 	if !found && err == nil {
 		_, err = t.row([]any{&id}, `INSERT INTO pods (cluster, uid, namespace, name, workload_kind, workload_name)
 			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, c, uid, of.Namespace, of.Name, workload.Kind, workload.Name)
+	}
+	return id, err
+}
+
+// nameID returns the number of a node or an image.
+func (t *txn) nameID(name string) (int64, error) {
+	var id int64
+	found, err := t.row([]any{&id}, `SELECT id FROM names WHERE name = $1`, name)
+	if !found && err == nil {
+		_, err = t.row([]any{&id}, `INSERT INTO names (name) VALUES ($1) RETURNING id`, name)
 	}
 	return id, err
 }

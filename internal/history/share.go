@@ -166,7 +166,7 @@ func (t *txn) recount(sh *share) error {
 			err := scan(&word)
 			all = append(all, strings.ReplaceAll(word, "\n", " "))
 			return err
-		}, fmt.Sprintf(`SELECT DISTINCT %s FROM deaths WHERE share = $1 AND %s <> '' LIMIT %d`, l.what, l.what, mostListed), sh.id)
+		}, fmt.Sprintf(`SELECT name FROM names WHERE name <> '' AND id IN (SELECT %s FROM deaths WHERE share = $1) LIMIT %d`, l.what, mostListed), sh.id)
 		if err != nil {
 			return err
 		}

@@ -64,6 +64,10 @@ CREATE TABLE shares ( -- what of an incident lies in one namespace
   UNIQUE (incident, namespace)
 );
 CREATE INDEX shares_by_state ON shares (namespace, state, last, incident);
+CREATE TABLE names ( -- of nodes and images
+  id   INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+);
 CREATE TABLE deaths (
   id         INTEGER PRIMARY KEY,
   pod        INTEGER NOT NULL REFERENCES pods (id),
@@ -76,8 +80,8 @@ CREATE TABLE deaths (
   seen       INTEGER NOT NULL,
   exit_code  INTEGER NOT NULL,
   signal     INTEGER NOT NULL,
-  node       TEXT NOT NULL,
-  image      TEXT NOT NULL,
+  node       INTEGER NOT NULL REFERENCES names (id),
+  image      INTEGER NOT NULL REFERENCES names (id),
   reason     TEXT NOT NULL,
   missing    TEXT NOT NULL, -- why there is no evidence
   rank       INTEGER NOT NULL, -- 0 counted only, 1 no verdict, 2 provisional, 3 settled
@@ -95,7 +99,7 @@ CREATE INDEX deaths_by_node ON deaths (node, at);
 CREATE INDEX deaths_unsettled ON deaths (at, id) WHERE rank IN (1, 2);
 CREATE TABLE blobs (
   id   INTEGER PRIMARY KEY,
-  hash BLOB NOT NULL UNIQUE,               -- SHA-256 of the content
+  hash BLOB NOT NULL UNIQUE,               -- the first half of the SHA-256 of the content
   base INTEGER REFERENCES blobs (id),      -- the content that this one was compressed against
   size INTEGER NOT NULL,                   -- of the content
   data BLOB NOT NULL                       -- zstd
@@ -160,6 +164,7 @@ DROP TABLE outbox;
 DROP TABLE parts;
 DROP TABLE blobs;
 DROP TABLE deaths;
+DROP TABLE names;
 DROP TABLE shares;
 DROP TABLE incidents;
 DROP TABLE ended;
