@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// capture takes the evidence of what waits, one after the other.
+func (r *Recorder) capture(ctx context.Context) error {
+	for {
+		at, err := r.queue.next(ctx)
+		if err != nil {
+			return err
+		}
+		err = r.settle(ctx, at)
+		r.queue.done(at)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settle captures the evidence of one thing and gives the history what it proves.
+func (r *Recorder) settle(ctx context.Context, at subject) error {
+	r.mu.Lock()
+	todo := r.pending[at]
+	delete(r.pending, at)
+	r.mu.Unlock()
+	if todo == nil {
+		return nil
+	}
+	s, err := r.Source.Snapshot(ctx, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	why := ""
+	if err != nil {
+		why = "its evidence could not be captured: " + err.Error()
+	} else if o := s.Object(at.ref); o == nil || o.GetUID() != at.uid {
+		why = "it was gone before its evidence could be captured"
+	}
+	if why != "" {
+		for i := range todo.deaths {
+			todo.deaths[i].Missing = why
+		}
+		return r.record(ctx, todo.deaths)
+	}
+	told := r.tell(s)
+	for i := range todo.deaths {
+		d := &todo.deaths[i]
+		d.Verdict = told.verdict(d.Of, d.Workload)
+		d.Verdict.Settled = true
+	}
+	if len(todo.deaths) == 0 && told.hasCause() {
+		todo.deaths = append(todo.deaths, r.trouble(s, at, told))
+	}
+	return r.record(ctx, todo.deaths)
+}
+
+// trouble returns what the history keeps of a thing that is in trouble without a death.
+func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) history.Death {
+	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
+	if at.ref.Kind == "Node" {
+		d.Node = at.ref.Name
+	} else if pod, ok := evidence.Get[*evidence.Pod](s, at.ref.Namespace, at.ref.Name); ok {
+		d.Workload, d.Node, d.Number = workloadOf(pod), pod.Spec.NodeName, evidence.NoAttempt
+	}
+	d.Verdict = told.verdict(at.ref, d.Workload)
+	d.Verdict.Settled = true
+	return d
+}
+
+func (r *Recorder) record(ctx context.Context, deaths []history.Death) error {
+	if err := r.Store.Record(ctx, deaths...); err != nil {
+		return fmt.Errorf("keep %d deaths: %w", len(deaths), err)
+	}
+	return nil
+}
+
+// A telling is what is told of a snapshot: the report, in both its forms, and what it was made from.
+type telling struct {
+	report  *diagnosis.Report
+	json    []byte
+	bundle  map[string][]byte
+	version string
+}
+
+func (r *Recorder) tell(s *evidence.Snapshot) telling {
+	t := telling{report: diagnosis.Examine(s, r.Rules), version: r.Version}
+	var err error
+	if t.json, err = report.JSON([]report.Report{report.New(t.report)}); err != nil {
+		r.Log.Error("a report was not kept", "err", err)
+	}
+	if t.bundle, err = collect.Files(s); err != nil {
+		r.Log.Error("the evidence was not kept", "err", err)
+	}
+	return t
+}
+
+func (t telling) hasCause() bool { return len(t.report.Causes)+len(t.report.Undetermined) > 0 }
+
+// verdict returns what is told of one end.
+func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {
+	a := answerFor(t.report, of, workload)
+	return &history.Verdict{
+		Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing,
+		Report: t.json, Bundle: t.bundle, Version: t.version,
+	}
+}
+
