@@ -3,8 +3,11 @@
 package watch
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -56,33 +59,31 @@ func (r *Recorder) settle(ctx context.Context, at subject) error {
 	told := r.tell(s)
 	for i := range todo.deaths {
 		d := &todo.deaths[i]
-		d.Verdict = told.verdict(d.Of, d.Workload)
+		d.Verdict = told.verdict(d.of, d.Workload)
 		d.Verdict.Settled = true
 	}
-	if len(todo.deaths) == 0 && told.hasCause() {
-		todo.deaths = append(todo.deaths, r.trouble(s, at, told))
+	if len(todo.deaths) == 0 && len(told.report.Causes)+len(told.report.Undetermined) > 0 {
+		todo.deaths = []unsettled{{Death: r.trouble(s, at, told)}}
+		r.look(at, nil, again)
 	}
 	return r.record(ctx, todo.deaths)
 }
 
+// again is how long after a look at something in trouble it is looked at again, as long as it is: within the window of an
+// incident.
+const again = 5 * time.Minute
+
 // trouble returns what the history keeps of a thing that is in trouble without a death.
 func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) history.Death {
-	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
-	if at.ref.Kind == "Node" {
+	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Seen: r.Now()}
+	if pod, ok := s.Object(at.ref).(*corev1.Pod); ok {
+		d.Workload, d.Node, d.Reason = workloadOf(pod), pod.Spec.NodeName, pod.Status.Reason
+	} else {
 		d.Node = at.ref.Name
-	} else if pod, ok := evidence.Get[*evidence.Pod](s, at.ref.Namespace, at.ref.Name); ok {
-		d.Workload, d.Node, d.Number = workloadOf(pod), pod.Spec.NodeName, evidence.NoAttempt
 	}
-	d.Verdict = told.verdict(at.ref, d.Workload)
+	d.Verdict = told.verdict(at.ref, cmp.Or(d.Workload, at.ref))
 	d.Verdict.Settled = true
 	return d
-}
-
-func (r *Recorder) record(ctx context.Context, deaths []history.Death) error {
-	if err := r.Store.Record(ctx, deaths...); err != nil {
-		return fmt.Errorf("keep %d deaths: %w", len(deaths), err)
-	}
-	return nil
 }
 
 // A telling is what is told of a snapshot: the report, in both its forms, and what it was made from.
@@ -104,8 +105,6 @@ func (r *Recorder) tell(s *evidence.Snapshot) telling {
 	}
 	return t
 }
-
-func (t telling) hasCause() bool { return len(t.report.Causes)+len(t.report.Undetermined) > 0 }
 
 // verdict returns what is told of one end.
 func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {

@@ -54,8 +54,13 @@ type Recorder struct {
 
 // Pending is what a capture is to settle.
 type pending struct {
-	deaths []history.Death
-	unwell bool
+	deaths []unsettled
+}
+
+// Unsettled is a death in the history, and its run as the status numbers it.
+type unsettled struct {
+	history.Death
+	of evidence.Ref
 }
 
 // Fresh is a pod with news that are not in the history yet.
@@ -66,11 +71,15 @@ type fresh struct {
 
 // Run watches until the context ends.
 func (r *Recorder) Run(ctx context.Context) error {
-	known, begun, err := r.Store.Last(ctx, r.Cluster)
+	fresh, err := r.Store.Begin(ctx, r.Cluster)
+	if err != nil {
+		return fmt.Errorf("begin the history of this cluster: %w", err)
+	}
+	known, err := r.Store.Last(ctx, r.Cluster)
 	if err != nil {
 		return fmt.Errorf("read what was seen last: %w", err)
 	}
-	r.ledger = NewLedger(knownOf(known), !begun, r.Now())
+	r.ledger = NewLedger(knownOf(known), fresh, r.Now())
 	r.queue = newQueue[subject](r.Now)
 	r.fresh, r.pending, r.nodes = make(chan fresh, 256), map[subject]*pending{}, map[string]bool{}
 	ctx, stop := context.WithCancel(ctx)
@@ -105,7 +114,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 func knownOf(last []history.Last) []Known {
 	known := make([]Known, len(last))
 	for i, l := range last {
-		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Container, Ended: l.Number, Finished: l.Finished, Restarts: l.Restarts}
+		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Finished: l.Finished, Restarts: l.Restarts}
 	}
 	return known
 }
@@ -136,8 +145,8 @@ func (r *Recorder) stream(resource string, see func(apiwatch.EventType, evidence
 }
 
 func (r *Recorder) gap(resource string, since time.Time) {
-	gap := history.Gap{Cluster: r.Cluster, What: resource, From: since, To: r.Now()}
-	if err := r.Store.Gap(context.Background(), gap); err != nil {
+	gap := history.Gap{Cluster: r.Cluster, What: "nothing was heard of " + resource, From: since, To: r.Now()}
+	if err := r.Store.Gaps(context.Background(), gap); err != nil {
 		r.Log.Error("a gap was not kept", "err", err)
 	}
 }
@@ -148,7 +157,7 @@ func (r *Recorder) seePod(kind apiwatch.EventType, o evidence.Object) {
 		return
 	}
 	news := r.ledger.See(pod, r.Now())
-	if len(news.Ended)+len(news.Missed) > 0 || news.Began || news.Well {
+	if len(news.Ended)+len(news.Missed) > 0 || news.Began {
 		r.fresh <- fresh{pod, news}
 	}
 	if kind == apiwatch.Deleted {
@@ -189,7 +198,8 @@ func (r *Recorder) seeEvent(kind apiwatch.EventType, o evidence.Object) {
 		return
 	}
 	collect.RedactObject(event)
-	if err := r.Store.Event(context.Background(), r.Cluster, event); err != nil {
+	kept := history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)}
+	if err := r.Store.Events(context.Background(), kept); err != nil {
 		r.Log.Error("an Event was not kept", "err", err)
 	}
 }
@@ -210,73 +220,95 @@ func (r *Recorder) admit(ctx context.Context) error {
 
 func (r *Recorder) take(ctx context.Context, f fresh) error {
 	deaths := r.deaths(f)
-	if err := r.Store.Record(ctx, deaths...); err != nil {
-		return fmt.Errorf("keep %d deaths: %w", len(deaths), err)
+	if err := r.record(ctx, deaths); err != nil {
+		return err
 	}
 	of := subject{evidence.RefOf(f.pod), f.pod.UID}
-	switch {
-	case len(f.news.Ended) > 0:
+	if len(f.news.Ended) > 0 {
 		r.look(of, deaths, settle)
-	case f.news.Began:
+	} else if f.news.Began {
 		r.look(of, nil, patience)
-	case f.news.Well:
-		return r.Store.Well(ctx, r.Cluster, string(f.pod.UID), r.Now())
+	}
+	return nil
+}
+
+// record commits deaths.
+func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
+	kept := make([]history.Death, len(deaths))
+	for i := range deaths {
+		kept[i] = deaths[i].Death
+	}
+	if err := r.Store.Record(ctx, kept...); err != nil {
+		return fmt.Errorf("keep %d deaths: %w", len(deaths), err)
 	}
 	return nil
 }
 
 // deaths returns what is new of a pod as the history keeps it, with a provisional verdict.
-func (r *Recorder) deaths(f fresh) []history.Death {
+func (r *Recorder) deaths(f fresh) []unsettled {
 	pod, workload := f.pod, workloadOf(f.pod)
 	base := history.Death{
 		Cluster: r.Cluster, Kind: history.Died, PodUID: string(pod.UID), Workload: workload, Node: pod.Spec.NodeName, Seen: r.Now(),
 	}
-	var deaths []history.Death
+	of := func(e End) unsettled {
+		d := unsettled{base, e.Of}
+		d.Of, d.Image = e.Of.InAttempt(e.Number), imageOf(pod, e.Of.Container)
+		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
+		return d
+	}
+	var deaths []unsettled
 	for _, e := range f.news.Missed {
-		d := base
-		d.Of, d.Number = e.Of, e.Number
+		d := of(e)
 		d.Missing = "it ended between two states that were seen: the API tells of the last end alone"
 		deaths = append(deaths, d)
 	}
 	if len(f.news.Ended) == 0 {
 		return deaths
 	}
-	collect.RedactObject(pod)
-	s := &evidence.Snapshot{Taken: r.Now(), Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod}, Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)}}
-	s.Freeze()
-	told := r.tell(s)
+	told := r.tell(aloneOf(pod, r.Now()))
 	for _, e := range f.news.Ended {
-		d := base
-		d.Of, d.Number, d.Image = e.Of, e.Number, imageOf(pod, e.Of.Container)
-		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
-		d.Verdict = told.verdict(e.Of, workload)
+		d := of(e)
+		d.Verdict = told.verdict(d.of, workload)
 		deaths = append(deaths, d)
 	}
 	return deaths
 }
 
-// look has something captured after a pause, and what is on record of it settled by that.
-func (r *Recorder) look(at subject, deaths []history.Death, pause time.Duration) {
+// aloneOf returns what is known from the state of a pod alone.
+func aloneOf(pod *corev1.Pod, now time.Time) *evidence.Snapshot {
+	collect.RedactObject(pod)
+	s := &evidence.Snapshot{
+		Taken: now, Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod},
+		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
+	}
+	for _, kind := range []evidence.Kind{evidence.Events, evidence.Logs, evidence.Usage, evidence.Node, evidence.Host} {
+		s.Gaps = append(s.Gaps, evidence.Gap{Kind: kind, Why: "not read yet"})
+	}
+	return s.Freeze()
+}
+
+// look has something captured after a pause, and the deaths settled by that.
+func (r *Recorder) look(at subject, deaths []unsettled, pause time.Duration) {
 	r.mu.Lock()
 	p := r.pending[at]
 	if p == nil {
 		p = &pending{}
 		r.pending[at] = p
 	}
-	p.unwell = p.unwell || deaths == nil
 	for _, d := range deaths {
-		if d.Verdict != nil {
-			d.Verdict = nil // what it says is in the history
+		if d.Verdict != nil { // what was missed will not be found
+			d.Verdict = nil // is in the history
 			p.deaths = append(p.deaths, d)
 		}
 	}
 	r.mu.Unlock()
-	if !r.queue.put(at, pause, len(deaths) > 0) {
-		r.Log.Warn("too much waits to be captured", "not captured", at.ref.String())
-		r.mu.Lock()
-		delete(r.pending, at)
-		r.mu.Unlock()
+	if r.queue.put(at, pause, len(deaths) > 0) {
+		return
 	}
+	r.Log.Warn("too much waits to be captured", "not captured", at.ref.String())
+	r.mu.Lock()
+	delete(r.pending, at)
+	r.mu.Unlock()
 }
 
 // glances looks for pods that time alone brought into trouble.

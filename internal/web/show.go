@@ -30,7 +30,7 @@ func (c *Console) helpers() template.FuncMap {
 		"join":   func(list []string, by string) string { return strings.Join(list, by) },
 		"plural": plural,
 		"fixCommand": func(f report.Fix) string {
-			return report.FixCommand(f, "kubectl")
+			return f.Line(nil)
 		},
 	}
 }
