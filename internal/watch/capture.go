@@ -114,4 +114,3 @@ func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {
 		Report: t.json, Bundle: t.bundle, Version: t.version,
 	}
 }
-
