@@ -120,7 +120,7 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 
 // prepare opens the history and returns what fills it, and what shows it.
 func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (func(context.Context) error, *web.Console, error) {
-	recorder := &watch.Recorder{Rules: p.rules, Version: version(), Log: log, Now: time.Now}
+	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
 	if o.from != "" {
 		return o.replay(ctx, p, recorder)
 	}
