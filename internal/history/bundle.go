@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Report returns what was told of a death, as JSON; ErrNotFound where nothing was, or the asker may not see it.
+func (s *Store) Report(ctx context.Context, death int64, allowed []string) ([]byte, error) {
+	files, err := s.parts(ctx, death, allowed, true)
+	if err == nil && files[""] == nil {
+		err = ErrNotFound
+	}
+	return files[""], err
+}
+
+// Bundle returns the files of the evidence of a death, without those of namespaces that the asker may not see;
+// ErrNotFound where there are none.
+func (s *Store) Bundle(ctx context.Context, death int64, allowed []string) (map[string][]byte, error) {
+	files, err := s.parts(ctx, death, allowed, false)
+	if err == nil && len(files) == 0 {
+		err = ErrNotFound
+	}
+	return files, err
+}
+
+// parts reads the report or all the rest.
+func (s *Store) parts(ctx context.Context, death int64, allowed []string, report bool) (map[string][]byte, error) {
+	if _, err := s.Death(ctx, death, allowed); err != nil {
+		return nil, err
+	}
+	blobs := map[string]int64{}
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var name string
+		var blob int64
+		err := scan(&name, &blob)
+		if (name == "") == report && mayRead(name, allowed) {
+			blobs[name] = blob
+		}
+		return err
+	}, `SELECT n.path, x.blob FROM parts x JOIN paths n ON n.id = x.path WHERE x.death = $1`, death)
+	files := map[string][]byte{}
+	for name, blob := range blobs {
+		if err == nil {
+			files[name], err = content(ctx, s.reads, blob)
+		}
+	}
+	if err != nil {
+		return nil, s.explain("read", err)
+	}
+	return files, nil
+}
+
+// mayRead tells whether a file of a bundle is of a namespace that is allowed, or of none. Its layout has the namespace
+// as the second part of the path; objects without one are in the folder "_cluster".
+func mayRead(name string, allowed []string) bool {
+	parts := strings.Split(name, "/")
+	if allowed == nil || len(parts) < 2 {
+		return true
+	}
+	switch parts[0] {
+	case "objects", "events", "logs":
+		namespace := strings.TrimSuffix(parts[1], ".yaml")
+		return strings.HasPrefix(namespace, "_") || slices.Contains(allowed, namespace)
+	}
+	return true
+}
+
+// Export returns an incident as files: incident.json, and for each death with evidence a folder with its bundle and
+// report.json. Deaths with the same evidence share a folder. At most 1000 deaths are read, the latest.
+func (s *Store) Export(ctx context.Context, id string, allowed []string) (map[string][]byte, error) {
+	in, err := s.Incident(ctx, id, allowed)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Deaths(ctx, Filter{Incident: id, Namespaces: allowed, Limit: mostLimit})
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	seen := map[string]bool{}
+	for i := range page.Items {
+		if err := s.exportDeath(ctx, &page.Items[i], allowed, files, seen); err != nil {
+			return nil, err
+		}
+	}
+	files["incident.json"], err = json.MarshalIndent(struct {
+		Incident Incident
+		Deaths   []Death
+	}{in, page.Items}, "", "  ")
+	return files, err
+}
+
+func (s *Store) exportDeath(ctx context.Context, d *Death, allowed []string, files map[string][]byte, seen map[string]bool) error {
+	if !d.HasBundle {
+		return nil
+	}
+	bundle, err := s.Bundle(ctx, d.ID, allowed)
+	if err != nil {
+		return ignore(err, ErrNotFound)
+	}
+	var all [][]byte
+	for _, name := range slices.Sorted(maps.Keys(bundle)) {
+		all = append(all, []byte(name), bundle[name])
+	}
+	same := string(hashOf(string(bytes.Join(all, []byte{0}))))
+	if seen[same] {
+		return nil
+	}
+	seen[same] = true
+	folder := fmt.Sprintf("death-%d/", d.ID)
+	for name, data := range bundle {
+		files[folder+name] = data
+	}
+	report, err := s.Report(ctx, d.ID, allowed)
+	if report != nil {
+		files[folder+"report.json"] = report
+	}
+	return ignore(err, ErrNotFound)
+}
+
+// A Rerun is the death whose verdict would be another one today.
+type Rerun struct {
+	Death Death
+	Now   Verdict
+}
+
+// Again is what became of a rerun as a whole.
+type Again struct{ Deaths, Changed, Failed int }
+
+// Rerun has the bundles that a filter means judged again, the latest death first, and tells which verdicts would change
+// in rule, thing, confidence or message. It writes nothing. A bundle that cannot be judged is counted as failed.
+func (s *Store) Rerun(ctx context.Context, f Filter, judge func(context.Context, Death, map[string][]byte) (Verdict, error), tell func(Rerun) error) (Again, error) {
+	var sum Again
+	for {
+		page, err := s.Deaths(ctx, f)
+		if err != nil {
+			return sum, err
+		}
+		for _, d := range page.Items {
+			if err := s.rerun(ctx, d, &sum, judge, tell); err != nil {
+				return sum, err
+			}
+		}
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return sum, nil
+		}
+	}
+}
+
+func (s *Store) rerun(ctx context.Context, d Death, sum *Again, judge func(context.Context, Death, map[string][]byte) (Verdict, error), tell func(Rerun) error) error {
+	if !d.HasBundle || d.Verdict == nil {
+		return nil
+	}
+	files, err := s.Bundle(ctx, d.ID, nil)
+	if err != nil {
+		return ignore(err, ErrNotFound) // retention was faster
+	}
+	sum.Deaths++
+	now, err := judge(ctx, d, files)
+	if err != nil {
+		sum.Failed++
+		return ctx.Err()
+	}
+	old := d.Verdict
+	if old.Rule == now.Rule && old.Thing == now.Thing && old.Confidence == now.Confidence && old.Message == now.Message {
+		return nil
+	}
+	sum.Changed++
+	return tell(Rerun{d, now})
+}

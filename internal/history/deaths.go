@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Deaths are a page of deaths, without reports and bundles. Next is the cursor of the page behind it, empty at the end.
+type Deaths struct {
+	Items []Death
+	Next  string
+}
+
+// Deaths lists deaths, the latest first.
+func (s *Store) Deaths(ctx context.Context, f Filter) (Deaths, error) {
+	c, err := parseCursor(f.Cursor)
+	if err != nil || f.none() {
+		return Deaths{}, err
+	}
+	q := f.deaths()
+	q.after("d.at", "d.id", c)
+	var page Deaths
+	var last cursor
+	err = s.query(ctx, s.reads, func(scan func(...any) error) error {
+		if len(page.Items) == f.limit() {
+			page.Next = last.String()
+			return nil
+		}
+		d, at, err := scanDeath(scan)
+		last = cursor{at, d.ID}
+		page.Items = append(page.Items, d)
+		return err
+	}, deathColumns+q.text()+` ORDER BY d.at DESC, d.id DESC`+q.limit(f.limit()+1), q.args...)
+	return page, s.explain("read", err)
+}
+
+// Death returns one death; ErrNotFound where there is none in the allowed namespaces, nil for all.
+func (s *Store) Death(ctx context.Context, id int64, allowed []string) (Death, error) {
+	var q query
+	q.where("d.id = %s", id)
+	q.among("p.namespace", allowed)
+	var found *Death
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		d, _, err := scanDeath(scan)
+		found = &d
+		return err
+	}, deathColumns+q.text(), q.args...)
+	if err == nil && found == nil {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Death{}, s.explain("read", err)
+	}
+	return *found, nil
+}
+
+// A Count is how many runs ended: those on record, and those of which only the number is known.
+type Count struct{ Recorded, Missing int }
+
+// Count counts the runs that a filter means. Their sum is that of the changes of restart counts.
+func (s *Store) Count(ctx context.Context, f Filter) (Count, error) {
+	var n Count
+	if f.none() {
+		return n, nil
+	}
+	q := f.deaths()
+	q.where("d.kind = %s", Died)
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error { return scan(&n.Recorded, &n.Missing) },
+		`SELECT COALESCE(SUM(CASE WHEN d.rank > 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN d.rank = 0 THEN 1 ELSE 0 END), 0)`+
+			deathTables+q.text(), q.args...)
+	return n, s.explain("read", err)
+}
+
+// A Cell of the heat map is the deaths of one workload with one cause within one hour.
+type Cell struct {
+	Namespace string
+	Workload  evidence.Ref // a pod without owner stands for itself
+	Hour      time.Time
+	Rule      string // "" where none explains them
+	Deaths    int
+	Missing   int
+}
+
+// mostCells bounds a heat map.
+const mostCells = 50_000
+
+// Heat counts deaths by workload, hour and cause. It reads every death between From and To.
+func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
+	if f.none() {
+		return nil, nil
+	}
+	q := f.deaths()
+	var cells []Cell
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		c := Cell{Workload: evidence.RefTo("", "", "")}
+		var hour int64
+		err := scan(&c.Namespace, &c.Workload.Kind, &c.Workload.Name, &hour, &c.Rule, &c.Deaths, &c.Missing)
+		c.Workload.Namespace, c.Hour = c.Namespace, time.Unix(hour*3600, 0).UTC()
+		if len(cells) < mostCells {
+			cells = append(cells, c)
+		}
+		return err
+	}, `SELECT h.namespace, h.kind, h.name, h.hour, h.rule, COUNT(*), SUM(h.missing) FROM (
+			SELECT p.namespace, CASE p.workload_kind WHEN '' THEN 'Pod' ELSE p.workload_kind END AS kind,
+				CASE p.workload_kind WHEN '' THEN p.name ELSE p.workload_name END AS name,
+				d.at / 3600000000 AS hour, d.rule, CASE d.rank WHEN 0 THEN 1 ELSE 0 END AS missing`+deathTables+q.text()+`) h
+		GROUP BY h.namespace, h.kind, h.name, h.hour, h.rule ORDER BY h.hour, h.namespace, h.name, h.kind, h.rule`, q.args...)
+	return cells, s.explain("read", err)
+}
+
+const deathTables = ` FROM deaths d JOIN pods p ON p.id = d.pod`
+
+const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.id = p.cluster), d.kind, p.uid, p.namespace, p.name,
+	d.container, d.attempt, p.workload_kind, p.workload_name, d.node, d.image, d.started, d.finished, d.seen, d.exit_code, d.signal,
+	d.reason, d.missing, d.rank, d.rule, d.confidence, d.message, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
+	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
+	EXISTS (SELECT 1 FROM parts x JOIN paths n ON n.id = x.path WHERE x.death = d.id AND n.path <> '')` + deathTables + `
+	LEFT JOIN shares s ON s.id = d.share LEFT JOIN incidents i ON i.id = s.incident`
+
+func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
+	var v Verdict
+	var rank, started, finished, seen int64
+	d.Of = evidence.RefTo("Pod", "", "")
+	err = scan(&d.ID, &at, &d.Cluster, &d.Kind, &d.PodUID, &d.Of.Namespace, &d.Of.Name, &d.Of.Container, &d.Of.Attempt,
+		&d.Workload.Kind, &d.Workload.Name, &d.Node, &d.Image, &started, &finished, &seen, &d.ExitCode, &d.Signal, &d.Reason, &d.Missing,
+		&rank, &v.Rule, &v.Confidence, &v.Message, &v.Version, &d.Incident, &v.Thing.Kind, &v.Thing.Namespace, &v.Thing.Name,
+		&v.Thing.Container, &d.HasBundle)
+	d.Started, d.Finished, d.Seen = fromMicros(started), fromMicros(finished), fromMicros(seen)
+	if d.Workload.Kind != "" {
+		d.Workload.Namespace, d.Workload.Attempt = d.Of.Namespace, evidence.NoAttempt
+	}
+	if v.Thing.Kind != "" {
+		v.Thing.Attempt = evidence.NoAttempt
+	}
+	if rank >= provisional {
+		v.Settled = rank == settled
+		d.Verdict = &v
+	}
+	return d, at, err
+}
+
+// deaths are the conditions on deaths d and their pods p.
+func (f *Filter) deaths() *query {
+	var q query
+	q.optional("p.cluster = (SELECT id FROM clusters WHERE uid = %s)", f.Cluster)
+	q.optional("d.share IN (SELECT s.id FROM shares s JOIN incidents i ON i.id = s.incident WHERE i.ref = %s)", f.Incident)
+	q.among("p.namespace", f.Namespaces)
+	q.optional("d.rule = %s", f.Rule)
+	q.optional("d.node = %s", f.Node)
+	q.optional("d.image = %s", f.Image)
+	q.optional("p.workload_name = %s", f.Workload.Name)
+	q.optional("p.workload_kind = %s", f.Workload.Kind)
+	q.optional("p.namespace = %s", f.Workload.Namespace)
+	q.optional("p.uid = %s", f.Pod)
+	q.within("d.at", f.From, f.To)
+	if f.Unsettled {
+		q.conditions = append(q.conditions, "d.rank IN (1, 2)")
+	}
+	for _, w := range asked(f.Text) {
+		q.where(`LOWER(p.name || ' ' || d.container || ' ' || d.node || ' ' || d.image || ' ' || d.reason || ' ' || d.message) LIKE %s ESCAPE '\'`,
+			"%"+likeEscaper.Replace(w.any[0])+"%")
+	}
+	return &q
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"embed"
+	"io/fs"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// A dialect is what the two databases do not say in the same words.
+type dialect struct {
+	goose  goose.Dialect
+	dir    string // of its migrations
+	begin  string // a transaction that writes
+	lock   string // run first in it
+	size   string // how many bytes the history takes
+	shrink string // gives a part of what is free back to the disk
+	// the search index, one row a share
+	index, unindex, matches string
+	query                   func(words []word) string
+	list                    func(terms []string) any
+}
+
+func (d *dialect) files() (fs.FS, error) { return fs.Sub(migrations, d.dir) }
+
+// A word is searched for, any of some; with prefix, so is what begins with it. It consists of what terms keeps.
+type word struct {
+	any    []string
+	prefix bool
+}
+
+// ask joins the words to a query: quoted, with what marks a beginning, and with the operators of a language.
+func ask(words []word, quote, prefix, or, and string) string {
+	var all []string
+	for _, w := range words {
+		var either []string
+		for _, text := range w.any {
+			term := quote + text + quote
+			if w.prefix {
+				term += prefix
+			}
+			either = append(either, term)
+		}
+		all = append(all, "("+strings.Join(either, or)+")")
+	}
+	return strings.Join(all, and)
+}
+
+var sqliteDialect = dialect{
+	goose:   goose.DialectSQLite3,
+	dir:     "migrations/sqlite",
+	begin:   `BEGIN IMMEDIATE`,
+	size:    `SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s`,
+	shrink:  `PRAGMA incremental_vacuum(1000)`,
+	index:   `INSERT OR REPLACE INTO search (rowid, terms) VALUES ($1, $2)`,
+	unindex: `DELETE FROM search WHERE rowid = $1`,
+	matches: `SELECT rowid AS share FROM search WHERE search MATCH $1`,
+	query:   func(words []word) string { return ask(words, `"`, `*`, ` OR `, ` AND `) },
+	list:    func(terms []string) any { return strings.Join(terms, " ") },
+}
+
+// The lock makes writers of several replicas take turns, whoever of them is the leader: what one counts, the other has
+// committed. It is let go with the transaction. The size counts rows, because that of tables shrinks by a vacuum only.
+var postgresDialect = dialect{
+	goose: goose.DialectPostgres,
+	dir:   "migrations/postgres",
+	begin: `BEGIN`,
+	lock:  `SELECT pg_advisory_xact_lock(1768842613)`,
+	size: `SELECT (SELECT COALESCE(SUM(octet_length(data)) + COUNT(*) * 100, 0) FROM blobs) + (SELECT COUNT(*) * 800 FROM deaths) +
+		(SELECT COUNT(*) * 1500 FROM shares) + (SELECT COUNT(*) * 500 FROM events)`,
+	shrink: `SELECT 1`,
+	index: `INSERT INTO search (share, terms) VALUES ($1, array_to_tsvector($2::text[]))
+		ON CONFLICT (share) DO UPDATE SET terms = excluded.terms`,
+	unindex: `DELETE FROM search WHERE share = $1`,
+	matches: `SELECT share FROM search WHERE terms @@ $1::tsquery`,
+	query:   func(words []word) string { return ask(words, `'`, `:*`, ` | `, ` & `) },
+	list:    func(terms []string) any { return terms },
+}

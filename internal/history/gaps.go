@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"time"
+)
+
+// Gaps keeps what could not be seen. The same cluster, namespace, start and words are the same gap.
+func (s *Store) Gaps(ctx context.Context, gaps ...Gap) error {
+	return s.do(ctx, "write to", func(t *txn) error {
+		for _, g := range gaps {
+			cluster, err := t.clusterID(clean(g.Cluster, maxName))
+			if err != nil {
+				return err
+			}
+			err = t.exec(`INSERT INTO gaps (cluster, namespace, what, began, ended) VALUES ($1, $2, $3, $4, $5)
+				ON CONFLICT (cluster, namespace, what, began) DO UPDATE SET ended = excluded.ended`,
+				cluster, clean(g.Namespace, maxName), clean(g.What, maxTitle), micros(g.From), micros(g.To))
+			if err != nil {
+				return err
+			}
+		}
+		t.gaps = true
+		return nil
+	})
+}
+
+// GapsIn returns the gaps that touch a span of time, the latest first; those of all namespaces, and those of the ones
+// that are allowed.
+func (s *Store) GapsIn(ctx context.Context, cluster string, from, to time.Time, allowed []string, limit int) ([]Gap, error) {
+	var q query
+	q.optional("c.uid = %s", clean(cluster, maxName))
+	if allowed != nil {
+		allowed = append([]string{""}, allowed...)
+	}
+	q.among("g.namespace", allowed)
+	if !from.IsZero() {
+		q.where("(g.ended = 0 OR g.ended >= %s)", micros(from))
+	}
+	if !to.IsZero() {
+		q.where("g.began < %s", micros(to))
+	}
+	var all []Gap
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var g Gap
+		var began, ended int64
+		err := scan(&g.Cluster, &g.Namespace, &g.What, &began, &ended)
+		g.From, g.To = fromMicros(began), fromMicros(ended)
+		all = append(all, g)
+		return err
+	}, `SELECT c.uid, g.namespace, g.what, g.began, g.ended FROM gaps g JOIN clusters c ON c.id = g.cluster`+q.text()+
+		` ORDER BY g.began DESC, g.id DESC`+q.limit(limit), q.args...)
+	return all, s.explain("read", err)
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Incidents are a page of incidents. Next is the cursor of the page behind it, empty at the end.
+type Incidents struct {
+	Items []Incident
+	Next  string
+}
+
+// Incidents lists incidents as far as the asker may see them: the one with the latest death first, or, where something
+// is searched for by words, rule, node, image or workload, the one that opened last.
+func (s *Store) Incidents(ctx context.Context, f Filter) (Incidents, error) {
+	c, err := parseCursor(f.Cursor)
+	if err != nil || f.none() {
+		return Incidents{}, err
+	}
+	find := s.listed
+	if f.searches() {
+		find = s.searched
+	}
+	places, err := find(ctx, &f, c)
+	if err != nil {
+		return Incidents{}, s.explain("read", err)
+	}
+	var page Incidents
+	if n := f.limit(); len(places) > n {
+		places, page.Next = places[:n], places[n-1].String()
+	}
+	page.Items, err = s.load(ctx, places, f.Namespaces)
+	return page, s.explain("read", err)
+}
+
+// Incident returns one incident as far as the asker may see it; ErrNotFound where that is nothing.
+func (s *Store) Incident(ctx context.Context, id string, allowed []string) (Incident, error) {
+	var n int64
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error { return scan(&n) }, `SELECT id FROM incidents WHERE ref = $1`, clean(id, maxName))
+	if err != nil || n == 0 {
+		return Incident{}, s.explain("read", cmp.Or(err, ErrNotFound))
+	}
+	found, err := s.load(ctx, []place{{incident: n}}, allowed)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Incident{}, s.explain("read", err)
+	}
+	return found[0], nil
+}
+
+// A place is an incident with its cursor.
+type place struct {
+	cursor
+	incident int64
+}
+
+// mostBranches bounds one statement: SQLite takes 500 parts.
+const mostBranches = 90
+
+// listed reads along the index of state and time, once for each state and namespace, and merges.
+func (s *Store) listed(ctx context.Context, f *Filter, c cursor) ([]place, error) {
+	var branches [][2]any // state, namespace
+	for _, state := range f.states() {
+		if f.Namespaces == nil {
+			branches = append(branches, [2]any{state, nil})
+		}
+		for _, namespace := range f.Namespaces {
+			branches = append(branches, [2]any{state, clean(namespace, maxName)})
+		}
+	}
+	var places []place
+	for some := range slices.Chunk(branches, mostBranches) {
+		var all query
+		var text []string
+		for i, b := range some {
+			text = append(text, fmt.Sprintf("SELECT * FROM (%s) b%d", all.branch(f, c, b[0], b[1]), i))
+		}
+		err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+			var p place
+			err := scan(&p.incident, &p.at)
+			p.id = p.incident
+			places = append(places, p)
+			return err
+		}, strings.Join(text, " UNION ALL ")+" ORDER BY last DESC, id DESC"+all.limit(f.limit()+1), all.args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(b.id, a.id)) })
+	return slices.CompactFunc(places, func(a, b place) bool { return a.incident == b.incident }), nil
+}
+
+func (f *Filter) states() []State {
+	if len(f.States) == 0 {
+		return []State{StateOpen, StateQuiet, StateClosed}
+	}
+	states := slices.Clone(f.States)
+	slices.Sort(states)
+	return slices.Compact(states)
+}
+
+// branch is the part of a list with one state and one namespace, nil for all.
+func (q *query) branch(f *Filter, c cursor, state, namespace any) string {
+	b := query{args: q.args}
+	from, id := "incidents s", "s.id"
+	b.where("s.state = %s", state)
+	if namespace != nil {
+		from, id = "shares s", "s.incident"
+		b.where("s.namespace = %s", namespace)
+	}
+	if namespace != nil && len(f.Namespaces) > 1 { // one with two of the asker's namespaces is listed by its latest
+		b.among("o.namespace", f.Namespaces)
+		last := len(b.conditions) - 1
+		b.conditions[last] = "NOT EXISTS (SELECT 1 FROM shares o WHERE o.incident = s.incident AND " + b.conditions[last] +
+			" AND (o.last > s.last OR o.last = s.last AND o.id > s.id))"
+	}
+	if f.Cluster != "" {
+		b.where("(SELECT c.uid FROM clusters c JOIN incidents i ON i.cluster = c.id WHERE i.id = "+id+") = %s", clean(f.Cluster, maxName))
+	}
+	if !f.From.IsZero() {
+		b.where("s.last >= %s", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		b.where("s.first < %s", micros(f.To))
+	}
+	b.after("s.last", id, c)
+	q.args = b.args
+	return "SELECT " + id + " AS id, s.last FROM " + from + b.text() + " ORDER BY s.last DESC, " + id + " DESC" + b.limit(f.limit()+1)
+}
+
+func (f *Filter) searches() bool {
+	return f.Text != "" || f.Rule != "" || f.Node != "" || f.Image != "" || f.Workload.Name != ""
+}
+
+// words are what the index is asked for. That an asker may see what is found is checked again by its namespace.
+func (f *Filter) words() []word {
+	words := asked(f.Text)
+	if f.Text != "" && len(words) == 0 {
+		return nil
+	}
+	add := func(kind, value string) {
+		if value != "" {
+			words = append(words, word{any: []string{tag(kind, value)}})
+		}
+	}
+	add("rule", clean(f.Rule, maxName))
+	add("node", clean(f.Node, maxName))
+	add("image", clean(f.Image, maxWord))
+	if w := cleanRef(f.Workload); w.Name != "" {
+		add("workload", w.Kind+"/"+w.Name)
+	}
+	if !slices.Contains(f.states(), StateClosed) {
+		words = append(words, word{any: []string{live}})
+	}
+	if n := len(f.Namespaces); n > 0 && n <= mostListed {
+		var any []string
+		for _, namespace := range f.Namespaces {
+			any = append(any, tag("namespace", clean(namespace, maxName)))
+		}
+		words = append(words, word{any: any})
+	}
+	return words
+}
+
+// searched asks the index, which has shares in the order in which they opened.
+func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, error) {
+	words := f.words()
+	if len(words) == 0 {
+		return nil, nil
+	}
+	var q query
+	match := s.dialect.query(words)
+	q.arg(match)
+	q.conditions = append(q.conditions, "s.id = m.share")
+	q.where("m.share < %s", cmp.Or(c.id, int64(math.MaxInt64)))
+	q.among("s.namespace", f.Namespaces)
+	if len(f.States) > 0 {
+		var states []string
+		for _, state := range f.states() {
+			states = append(states, q.arg(state))
+		}
+		q.conditions = append(q.conditions, "s.state IN ("+strings.Join(states, ", ")+")")
+	}
+	if f.Workload.Namespace != "" {
+		q.where("s.namespace = %s", clean(f.Workload.Namespace, maxName))
+	}
+	if f.Cluster != "" {
+		q.where("(SELECT c.uid FROM clusters c JOIN incidents i ON i.cluster = c.id WHERE i.id = s.incident) = %s", clean(f.Cluster, maxName))
+	}
+	if !f.From.IsZero() {
+		q.where("s.last >= %s", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		q.where("s.first < %s", micros(f.To))
+	}
+	var found []place
+	var later []bool
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var p place
+		var n int
+		err := scan(&p.id, &p.incident, &n)
+		found, later = append(found, p), append(later, n > 0)
+		return err
+	}, `SELECT s.id, s.incident, (SELECT COUNT(*) FROM shares o WHERE o.incident = s.incident AND o.id > s.id)
+		FROM (`+s.dialect.matches+`) m CROSS JOIN shares s`+q.text()+` ORDER BY m.share DESC`+q.limit(f.limit()+1), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	var places []place
+	for i, p := range found {
+		shown := false
+		if later[i] {
+			if shown, err = s.shown(ctx, f, match, p); err != nil {
+				return nil, err
+			}
+		}
+		if !shown {
+			places = append(places, p)
+		}
+	}
+	return places, nil
+}
+
+// shown tells whether an incident is listed already, by what of it lies in another namespace.
+func (s *Store) shown(ctx context.Context, f *Filter, match string, p place) (bool, error) {
+	q := query{args: []any{match}}
+	q.where("o.incident = %s", p.incident)
+	q.where("o.id > %s", p.id)
+	q.among("o.namespace", f.Namespaces)
+	shown := false
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var id int64
+		shown = true
+		return scan(&id)
+	}, `SELECT o.id FROM shares o JOIN (`+s.dialect.matches+`) m ON m.share = o.id`+q.text()+q.limit(1), q.args...)
+	return shown, err
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Mark notes up to which run the ends of a container are accounted for, without a death: what ended before the
+// recorder first saw the pod.
+func (s *Store) Mark(ctx context.Context, cluster string, marks ...Last) error {
+	return s.do(ctx, "write to", func(t *txn) error {
+		for _, m := range marks {
+			of := cleanRef(m.Of)
+			pod, err := t.podID(clean(cluster, maxName), clean(m.PodUID, maxName), of, cleanRef(m.Workload))
+			if err != nil {
+				return err
+			}
+			if err := t.mark(pod, of.Container, of.Attempt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *txn) mark(pod int64, container string, attempt int) error {
+	return t.exec(`INSERT INTO ended (pod, container, attempt) VALUES ($1, $2, $3)
+		ON CONFLICT (pod, container) DO UPDATE SET attempt = excluded.attempt WHERE ended.attempt < excluded.attempt`, pod, container, attempt)
+}
+
+// Last returns of each container of pods that were not forgotten the last run that was seen to end, so that a recorder
+// that begins anew knows what it missed.
+func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
+	var all []Last
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		l := Last{Of: evidence.RefTo("Pod", "", "")}
+		err := scan(&l.PodUID, &l.Of.Namespace, &l.Of.Name, &l.Of.Container, &l.Of.Attempt, &l.Workload.Kind, &l.Workload.Name, &l.Unsettled)
+		if l.Workload.Kind != "" {
+			l.Workload.Namespace, l.Workload.Attempt = l.Of.Namespace, evidence.NoAttempt
+		}
+		all = append(all, l)
+		return err
+	}, `SELECT p.uid, p.namespace, p.name, e.container, e.attempt, p.workload_kind, p.workload_name,
+			EXISTS (SELECT 1 FROM deaths d WHERE d.pod = p.id AND d.container = e.container AND d.rank IN (1, 2))
+		FROM ended e JOIN pods p ON p.id = e.pod JOIN clusters c ON c.id = p.cluster WHERE c.uid = $1`, clean(cluster, maxName))
+	return all, s.explain("read", err)
+}
+
+// Forget is told that a pod is gone. Its deaths stay.
+func (s *Store) Forget(ctx context.Context, cluster string, uids ...string) error {
+	return s.do(ctx, "write to", func(t *txn) error {
+		for _, uid := range uids {
+			err := t.exec(`DELETE FROM ended WHERE pod IN (SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster
+				WHERE c.uid = $1 AND p.uid = $2)`, clean(cluster, maxName), clean(uid, maxName))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

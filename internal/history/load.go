@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// load reads incidents in the order of their places, each as far as the asker may see it.
+func (s *Store) load(ctx context.Context, places []place, allowed []string) ([]Incident, error) {
+	if len(places) == 0 || allowed != nil && len(allowed) == 0 {
+		return nil, nil
+	}
+	shares, err := s.sharesOf(ctx, places, allowed)
+	if err != nil {
+		return nil, err
+	}
+	rows := map[int64]*Incident{}
+	var q query
+	q.incidents("i.id", places)
+	err = s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var in Incident
+		var id, first, last int64
+		err := scan(&id, &in.ID, &in.Cluster, &in.Rule, &in.Thing.Kind, &in.Thing.Namespace, &in.Thing.Name, &in.Thing.Container,
+			&in.State, &in.Reopened, &first, &last, &in.Deaths, &in.Pods, &in.Title)
+		in.First, in.Last = fromMicros(first), fromMicros(last)
+		rows[id] = &in
+		return err
+	}, `SELECT i.id, i.ref, c.uid, i.rule, i.thing_kind, i.thing_namespace, i.thing_name, i.thing_container, i.state, i.round,
+		i.first, i.last, i.deaths, i.pods, i.title FROM incidents i JOIN clusters c ON c.id = i.cluster`+q.text(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	var all []Incident
+	for _, p := range places {
+		in := rows[p.incident]
+		if in == nil || allowed != nil && len(shares[p.incident]) == 0 {
+			continue
+		}
+		in.assemble(shares[p.incident], allowed)
+		all = append(all, *in)
+	}
+	return all, nil
+}
+
+// incidents restricts a column to some incidents.
+func (q *query) incidents(column string, places []place) {
+	list := ""
+	for i, p := range places {
+		if i > 0 {
+			list += ", "
+		}
+		list += q.arg(p.incident)
+	}
+	q.conditions = append(q.conditions, column+" IN ("+list+")")
+}
+
+// mostShares bounds what is read of incidents that touch thousands of namespaces.
+const mostShares = 20_000
+
+func (s *Store) sharesOf(ctx context.Context, places []place, allowed []string) (map[int64][]*share, error) {
+	all := map[int64][]*share{}
+	for _, some := range inParts(allowed) {
+		var q query
+		q.incidents("incident", places)
+		q.among("namespace", some)
+		n := 0
+		err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+			if n++; n > mostShares {
+				return nil
+			}
+			sh, incident, err := scanShare(scan)
+			all[incident] = append(all[incident], sh)
+			return err
+		}, `SELECT `+shareColumns+` FROM shares`+q.text()+` ORDER BY first, id`, q.args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// inParts returns lists of what is allowed that fit into a statement; nil, which is all, is one of them.
+func inParts(allowed []string) [][]string {
+	if allowed == nil {
+		return [][]string{nil}
+	}
+	return slices.Collect(slices.Chunk(allowed, mostLimit))
+}
+
+// assemble puts an incident together from its shares. For whoever may not see all, its counts and times are those of
+// what he may see, and a thing in another namespace has no name.
+func (in *Incident) assemble(shares []*share, allowed []string) {
+	if in.Thing.Kind != "" {
+		in.Thing.Attempt = evidence.NoAttempt
+	}
+	if allowed != nil {
+		in.Deaths, in.Pods, in.Title = 0, 0, ""
+		if in.Thing.Namespace != "" && !slices.Contains(allowed, in.Thing.Namespace) {
+			in.Thing = evidence.RefTo(in.Thing.Kind, "", "")
+		}
+	}
+	least, lead := 0, (*share)(nil)
+	for i, sh := range shares {
+		if allowed != nil {
+			in.Deaths, in.Pods = in.Deaths+int(sh.deaths), in.Pods+int(sh.pods)
+			if i == 0 || micros(in.Last) < sh.last {
+				in.Last = fromMicros(sh.last)
+			}
+			if i == 0 || micros(in.First) > sh.first {
+				in.First = fromMicros(sh.first)
+			}
+		}
+		if lead == nil || sh.leadSettled && !lead.leadSettled {
+			lead = sh
+		}
+		for k, n := range sh.sure {
+			if n > 0 {
+				least = max(least, k)
+			}
+		}
+		in.Namespaces = append(in.Namespaces, sh.namespace)
+		in.Nodes, in.Images, in.Workloads = merge(in.Nodes, sh.nodes), merge(in.Images, sh.images), merge(in.Workloads, sh.owners)
+	}
+	slices.Sort(in.Namespaces)
+	if lead != nil {
+		in.Title, in.Confidence = lead.title, sure[least]
+	}
+}
+
+// merge returns both lists in order, without duplicates.
+func merge(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,172 @@
+-- Times are microseconds since 1970, 0 where unknown. Truth is 0 or 1. Both dialects have the same tables and columns.
+
+-- +goose Up
+CREATE TABLE clusters (
+  id  INTEGER PRIMARY KEY,
+  uid TEXT NOT NULL UNIQUE
+);
+CREATE TABLE pods (
+  id            INTEGER PRIMARY KEY,
+  cluster       INTEGER NOT NULL REFERENCES clusters (id),
+  uid           TEXT NOT NULL,
+  namespace     TEXT NOT NULL,
+  name          TEXT NOT NULL,
+  workload_kind TEXT NOT NULL,
+  workload_name TEXT NOT NULL,
+  UNIQUE (cluster, uid)
+);
+CREATE INDEX pods_by_workload ON pods (workload_name, namespace);
+CREATE TABLE ended ( -- of live pods: the last run of each container that was seen to end
+  pod       INTEGER NOT NULL REFERENCES pods (id),
+  container TEXT NOT NULL,
+  attempt   INTEGER NOT NULL,
+  PRIMARY KEY (pod, container)
+) WITHOUT ROWID;
+CREATE TABLE incidents (
+  id              INTEGER PRIMARY KEY,
+  ref             TEXT NOT NULL UNIQUE, -- the name in URLs
+  key             INTEGER NOT NULL,     -- a hash of cluster, rule and thing
+  cluster         INTEGER NOT NULL REFERENCES clusters (id),
+  rule            TEXT NOT NULL,
+  thing_kind      TEXT NOT NULL,
+  thing_namespace TEXT NOT NULL,
+  thing_name      TEXT NOT NULL,
+  thing_container TEXT NOT NULL,
+  state           INTEGER NOT NULL,
+  round           INTEGER NOT NULL, -- how often it was reopened
+  first           INTEGER NOT NULL,
+  last            INTEGER NOT NULL,
+  deaths          INTEGER NOT NULL,
+  pods            INTEGER NOT NULL,
+  title           TEXT NOT NULL     -- of one that was told of and has no death any more
+);
+CREATE INDEX incidents_by_key ON incidents (key, last);
+CREATE INDEX incidents_by_state ON incidents (state, last, id);
+CREATE TABLE shares ( -- what of an incident lies in one namespace
+  id           INTEGER PRIMARY KEY,
+  incident     INTEGER NOT NULL REFERENCES incidents (id),
+  namespace    TEXT NOT NULL,
+  state        INTEGER NOT NULL, -- that of the incident
+  first        INTEGER NOT NULL,
+  last         INTEGER NOT NULL,
+  deaths       INTEGER NOT NULL, -- the trimmed ones included
+  pods         INTEGER NOT NULL,
+  trimmed      INTEGER NOT NULL, -- deaths that retention took
+  certain      INTEGER NOT NULL,
+  likely       INTEGER NOT NULL,
+  possible     INTEGER NOT NULL,
+  lead         INTEGER NOT NULL, -- the death that gave the title
+  lead_settled INTEGER NOT NULL,
+  title        TEXT NOT NULL,
+  nodes        TEXT NOT NULL, -- lines
+  images       TEXT NOT NULL, -- lines
+  workloads    TEXT NOT NULL, -- lines of kind/name
+  UNIQUE (incident, namespace)
+);
+CREATE INDEX shares_by_state ON shares (namespace, state, last, incident);
+CREATE TABLE deaths (
+  id         INTEGER PRIMARY KEY,
+  pod        INTEGER NOT NULL REFERENCES pods (id),
+  container  TEXT NOT NULL,
+  attempt    INTEGER NOT NULL,
+  kind       INTEGER NOT NULL,
+  at         INTEGER NOT NULL, -- when it ended, or when it was seen where that is not known
+  started    INTEGER NOT NULL,
+  finished   INTEGER NOT NULL,
+  seen       INTEGER NOT NULL,
+  exit_code  INTEGER NOT NULL,
+  signal     INTEGER NOT NULL,
+  node       TEXT NOT NULL,
+  image      TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  missing    TEXT NOT NULL, -- why there is no evidence
+  rank       INTEGER NOT NULL, -- 0 counted only, 1 no verdict, 2 provisional, 3 settled
+  rule       TEXT NOT NULL,
+  confidence TEXT NOT NULL,
+  message    TEXT NOT NULL,
+  version    TEXT NOT NULL,
+  share      INTEGER REFERENCES shares (id),
+  UNIQUE (pod, container, attempt, kind)
+);
+CREATE INDEX deaths_by_share ON deaths (share, at);
+CREATE INDEX deaths_by_time ON deaths (at, id);
+CREATE INDEX deaths_by_node ON deaths (node, at);
+CREATE INDEX deaths_unsettled ON deaths (at, id) WHERE rank IN (1, 2);
+CREATE TABLE blobs (
+  id   INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL UNIQUE,               -- SHA-256 of the content
+  base INTEGER REFERENCES blobs (id),      -- the content that this one was compressed against
+  size INTEGER NOT NULL,                   -- of the content
+  data BLOB NOT NULL                       -- zstd
+);
+CREATE INDEX blobs_by_base ON blobs (base) WHERE base IS NOT NULL;
+CREATE TABLE paths (
+  id   INTEGER PRIMARY KEY,
+  path TEXT NOT NULL UNIQUE
+);
+CREATE TABLE parts ( -- of the bundle of a death; the part without a path is its report
+  death INTEGER NOT NULL REFERENCES deaths (id),
+  path  INTEGER NOT NULL REFERENCES paths (id),
+  blob  INTEGER NOT NULL REFERENCES blobs (id),
+  PRIMARY KEY (death, path)
+) WITHOUT ROWID;
+CREATE INDEX parts_by_blob ON parts (blob);
+CREATE INDEX parts_by_path ON parts (path);
+CREATE TABLE outbox (
+  id       INTEGER PRIMARY KEY,
+  incident INTEGER NOT NULL REFERENCES incidents (id),
+  round    INTEGER NOT NULL,
+  state    INTEGER NOT NULL,
+  target   TEXT NOT NULL,
+  due      INTEGER NOT NULL, -- not before; moved on by a lease and by each failure
+  tries    INTEGER NOT NULL,
+  done     INTEGER NOT NULL, -- when it was acknowledged
+  fault    TEXT NOT NULL,    -- what the last try met with
+  UNIQUE (incident, round, state, target)
+);
+CREATE INDEX outbox_due ON outbox (due) WHERE done = 0;
+CREATE TABLE events (
+  id         INTEGER PRIMARY KEY,
+  cluster    INTEGER NOT NULL REFERENCES clusters (id),
+  uid        TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  namespace  TEXT NOT NULL,
+  name       TEXT NOT NULL,
+  container  TEXT NOT NULL,
+  object_uid TEXT NOT NULL,
+  type       TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  message    TEXT NOT NULL,
+  reporter   TEXT NOT NULL,
+  host       TEXT NOT NULL,
+  first      INTEGER NOT NULL,
+  last       INTEGER NOT NULL,
+  count      INTEGER NOT NULL,
+  UNIQUE (cluster, uid)
+);
+CREATE INDEX events_by_object ON events (name, namespace, kind, last);
+CREATE INDEX events_by_time ON events (last, id);
+CREATE TABLE gaps ( -- what the watch could not see
+  id        INTEGER PRIMARY KEY,
+  cluster   INTEGER NOT NULL REFERENCES clusters (id),
+  namespace TEXT NOT NULL,
+  what      TEXT NOT NULL,
+  began     INTEGER NOT NULL,
+  ended     INTEGER NOT NULL, -- 0 while it lasts
+  UNIQUE (cluster, namespace, what, began)
+);
+CREATE INDEX gaps_by_time ON gaps (began, id);
+
+-- +goose Down
+DROP TABLE gaps;
+DROP TABLE events;
+DROP TABLE outbox;
+DROP TABLE parts;
+DROP TABLE paths;
+DROP TABLE blobs;
+DROP TABLE deaths;
+DROP TABLE shares;
+DROP TABLE incidents;
+DROP TABLE ended;
+DROP TABLE pods;
+DROP TABLE clusters;

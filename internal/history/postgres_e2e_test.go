@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package history
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// server is a real PostgreSQL, for as long as the tests run.
+var server = sync.OnceValues(startPostgres)
+
+var databases atomic.Int64
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if folder, err := server(); err == nil {
+		_ = pg("pg_ctl", "-D", filepath.Join(folder, "data"), "-m", "immediate", "stop")
+		_ = os.RemoveAll(folder)
+	}
+	os.Exit(status)
+}
+
+// postgres returns how to make an empty database.
+func postgres() func(*testing.T) string {
+	return func(t *testing.T) string {
+		t.Helper()
+		folder, err := server()
+		must(t, err)
+		db, err := sql.Open("pgx", at(folder, "postgres"))
+		must(t, err)
+		defer db.Close()
+		name := fmt.Sprintf("test%d", databases.Add(1))
+		_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name)
+		must(t, err)
+		return at(folder, name)
+	}
+}
+
+func at(folder, database string) string {
+	return "postgres://inquest@/" + database + "?host=" + folder
+}
+
+// startPostgres starts a server that listens on a socket in a folder of its own.
+func startPostgres() (string, error) {
+	folder, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return "", err
+	}
+	data := filepath.Join(folder, "data")
+	if who := other(); who != nil {
+		err = os.Chown(folder, int(who.Uid), int(who.Gid))
+	}
+	return folder, errors.Join(err,
+		pg("initdb", "-D", data, "-U", "inquest", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale", "C.UTF-8"),
+		pg("pg_ctl", "-D", data, "-w", "-l", filepath.Join(folder, "log"), "-o", "-c listen_addresses='' -c max_connections=200 -k "+folder, "start"))
+}
+
+// other is the user to be where this is root, which PostgreSQL refuses to run as.
+func other() *syscall.Credential {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	who, err := user.Lookup("nobody")
+	if err != nil {
+		return nil
+	}
+	uid, _ := strconv.ParseUint(who.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(who.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+func pg(program string, args ...string) error {
+	if _, err := exec.LookPath(program); err != nil {
+		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program)
+		if len(found) == 0 {
+			return fmt.Errorf("%s not found: install PostgreSQL", program)
+		}
+		program = found[len(found)-1]
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: other()}
+	if program == "pg_ctl" || filepath.Base(program) == "pg_ctl" { // its server would keep a pipe open
+		return cmd.Run()
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", program, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Record keeps deaths, and returns when they are committed. The same death again changes what is known of it, where
+// more is known now than before.
+func (s *Store) Record(ctx context.Context, deaths ...Death) error {
+	if len(deaths) > maxRecords {
+		return fmt.Errorf("record %d deaths at once: at most %d", len(deaths), maxRecords)
+	}
+	kept := make([]incoming, 0, len(deaths))
+	for _, d := range deaths {
+		d = d.cleaned()
+		if d.Seen.IsZero() {
+			d.Seen = s.options.Now()
+		}
+		if d.Cluster == "" || d.PodUID == "" {
+			return fmt.Errorf("record the death of %s: it has no cluster or no UID of a pod", d.Of)
+		}
+		kept = append(kept, incoming{d, s.partsOf(&d)})
+	}
+	return s.do(ctx, "write to", func(t *txn) error {
+		for i := range kept {
+			if err := t.record(&kept[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type incoming struct {
+	Death
+	parts []part
+}
+
+// known is what the history has of a death.
+type known struct {
+	id, pod, rank, share, at int64
+	confidence               string
+}
+
+func (t *txn) record(d *incoming) error {
+	pod, err := t.podID(d.Cluster, d.PodUID, d.Of, d.Workload)
+	if err != nil {
+		return err
+	}
+	old := known{pod: pod}
+	found, err := t.row([]any{&old.id, &old.rank, &old.share, &old.at, &old.confidence},
+		`SELECT id, rank, COALESCE(share, 0), at, confidence FROM deaths WHERE pod = $1 AND container = $2 AND attempt = $3 AND kind = $4`,
+		pod, d.Of.Container, d.Of.Attempt, d.Kind)
+	if err != nil {
+		return err
+	}
+	rank := d.rank()
+	if found && (rank < old.rank || rank == old.rank && (rank <= silent || rank == settled && d.Kind == Died)) {
+		return nil
+	}
+	if d.Kind == Died {
+		if err := t.mark(pod, d.Of.Container, d.Of.Attempt); err != nil {
+			return err
+		}
+	}
+	if old.share != 0 {
+		if err := t.detach(&old); err != nil {
+			return err
+		}
+	}
+	return t.place(&old, d)
+}
+
+// place writes the row of a death, within its incident.
+func (t *txn) place(old *known, d *incoming) error {
+	now := known{id: old.id, pod: old.pod, rank: d.rank(), at: d.at()}
+	var in *share
+	v := d.Verdict
+	if v == nil {
+		v = &Verdict{}
+	} else {
+		now.confidence = v.Confidence
+		var err error
+		if in, err = t.attach(&now, d); err != nil {
+			return err
+		}
+		now.share = in.id
+	}
+	values := []any{
+		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, d.Node, d.Image, d.Reason, d.Missing,
+		now.rank, v.Rule, v.Confidence, v.Message, v.Version, nullable(now.share),
+	}
+	if err := t.put(&now, d, values); err != nil {
+		return err
+	}
+	if in != nil {
+		in.follow(&now, d)
+	}
+	t.changed = append(t.changed, now.id)
+	if d.Verdict == nil {
+		return nil
+	}
+	if old.id != 0 {
+		if err := t.drop([]int64{old.id}); err != nil {
+			return err
+		}
+	}
+	return t.keep(now.id, d.parts)
+}
+
+func (t *txn) put(now *known, d *incoming, values []any) error {
+	if now.id != 0 {
+		return t.exec(`UPDATE deaths SET at = $1, started = $2, finished = $3, seen = $4, exit_code = $5, signal = $6, node = $7, image = $8,
+			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15, share = $16 WHERE id = $17`,
+			append(values, now.id)...)
+	}
+	_, err := t.row([]any{&now.id}, `INSERT INTO deaths (at, started, finished, seen, exit_code, signal, node, image, reason, missing,
+		rank, rule, confidence, message, version, share, pod, container, attempt, kind)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING id`,
+		append(values, now.pod, d.Of.Container, d.Of.Attempt, d.Kind)...)
+	return err
+}
+
+func nullable(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+func (t *txn) clusterID(uid string) (int64, error) {
+	var id int64
+	found, err := t.row([]any{&id}, `SELECT id FROM clusters WHERE uid = $1`, uid)
+	if !found && err == nil {
+		_, err = t.row([]any{&id}, `INSERT INTO clusters (uid) VALUES ($1) RETURNING id`, uid)
+	}
+	return id, err
+}
+
+func (t *txn) podID(cluster, uid string, of, workload evidence.Ref) (int64, error) {
+	c, err := t.clusterID(cluster)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	found, err := t.row([]any{&id}, `SELECT id FROM pods WHERE cluster = $1 AND uid = $2`, c, uid)
+	if !found && err == nil {
+		_, err = t.row([]any{&id}, `INSERT INTO pods (cluster, uid, namespace, name, workload_kind, workload_name)
+			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, c, uid, of.Namespace, of.Name, workload.Kind, workload.Name)
+	}
+	return id, err
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"time"
+)
+
+// A Retention says what is kept. What is zero is no bound.
+type Retention struct {
+	Age    time.Duration // of deaths, closed incidents and gaps
+	Events time.Duration // the age of Kubernetes Events; Age where it is zero
+	Bytes  int64         // of the whole history: the oldest deaths go first
+}
+
+// Removed is what a retention took.
+type Removed struct{ Deaths, Incidents, Events, Gaps int }
+
+const (
+	atOnce    = 500       // rows in one transaction, so that nobody waits long
+	keptYoung = time.Hour // deaths younger than that are kept, however large the history is
+)
+
+// Retain removes what is too old or too much. An incident that lives on keeps its counts when old deaths of it are
+// removed; a pod whose deaths were all removed counts anew when it dies again.
+func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (Removed, error) {
+	var sum Removed
+	if r.Age > 0 {
+		if err := s.removeBefore(ctx, now.Add(-r.Age), &sum); err != nil {
+			return sum, err
+		}
+		before := micros(now.Add(-r.Age))
+		err := s.removeAll(ctx, &sum.Gaps, `DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE ended < $1 AND ended > 0 AND began < $1 LIMIT 500)`, before)
+		if err != nil {
+			return sum, err
+		}
+	}
+	if r.Events == 0 {
+		r.Events = r.Age
+	}
+	if r.Events > 0 {
+		err := s.removeAll(ctx, &sum.Events, `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE last < $1 ORDER BY last LIMIT 500)`,
+			micros(now.Add(-r.Events)))
+		if err != nil {
+			return sum, err
+		}
+	}
+	if r.Bytes > 0 {
+		if err := s.fit(ctx, now, r.Bytes, &sum); err != nil {
+			return sum, err
+		}
+	}
+	return sum, s.shrink(ctx)
+}
+
+// fit removes the oldest deaths until the history is small enough.
+func (s *Store) fit(ctx context.Context, now time.Time, bytes int64, sum *Removed) error {
+	for {
+		size, err := s.Size(ctx)
+		if err != nil || size <= bytes {
+			return err
+		}
+		var until int64
+		err = s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(at), 0) FROM (SELECT at FROM deaths ORDER BY at, id LIMIT 1000) oldest`).Scan(&until)
+		if err != nil {
+			return s.explain("read", err)
+		}
+		before := fromMicros(until + 1)
+		if until == 0 || before.After(now.Add(-keptYoung)) {
+			return nil
+		}
+		if err := s.removeBefore(ctx, before, sum); err != nil {
+			return err
+		}
+	}
+}
+
+// removeBefore removes deaths, and closed incidents that had none since.
+func (s *Store) removeBefore(ctx context.Context, before time.Time, sum *Removed) error {
+	for n := atOnce; n == atOnce; {
+		err := s.do(ctx, "write to", func(t *txn) (err error) {
+			n, err = t.trim(micros(before))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		sum.Deaths += n
+	}
+	for n := atOnce; n == atOnce; {
+		err := s.do(ctx, "write to", func(t *txn) (err error) {
+			n, err = t.removeIncidents(micros(before))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		sum.Incidents += n
+	}
+	return nil
+}
+
+// trim removes the oldest deaths before a moment.
+func (t *txn) trim(before int64) (int, error) {
+	var deaths, pods []int64
+	err := t.each(func(scan func(...any) error) error {
+		var death, pod int64
+		err := scan(&death, &pod)
+		deaths, pods = append(deaths, death), append(pods, pod)
+		return err
+	}, `SELECT id, pod FROM deaths WHERE at < $1 ORDER BY at, id LIMIT 500`, before)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.drop(deaths); err != nil {
+		return 0, err
+	}
+	for _, id := range deaths {
+		var share int64
+		if _, err := t.row([]any{&share}, `DELETE FROM deaths WHERE id = $1 RETURNING COALESCE(share, 0)`, id); err != nil {
+			return 0, err
+		}
+		if share == 0 {
+			continue
+		}
+		sh, err := t.share(share)
+		if err != nil {
+			return 0, err
+		}
+		sh.trimmed++
+		sh.dirty, sh.in.dirty = true, true
+	}
+	for _, pod := range pods {
+		err := t.exec(`DELETE FROM pods WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM deaths WHERE pod = $1)
+			AND NOT EXISTS (SELECT 1 FROM ended WHERE pod = $1)`, pod)
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(deaths), nil
+}
+
+func (t *txn) removeIncidents(before int64) (int, error) {
+	ids, err := t.numbers(`SELECT id FROM incidents WHERE state = $1 AND last < $2 ORDER BY last LIMIT 500`, StateClosed, before)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		shares, err := t.numbers(`SELECT id FROM shares WHERE incident = $1`, id)
+		if err != nil {
+			return 0, err
+		}
+		for _, share := range shares {
+			if err := t.exec(t.store.dialect.unindex, share); err != nil {
+				return 0, err
+			}
+		}
+		for _, query := range []string{
+			`UPDATE deaths SET share = NULL WHERE share IN (SELECT id FROM shares WHERE incident = $1)`,
+			`DELETE FROM shares WHERE incident = $1`, `DELETE FROM outbox WHERE incident = $1`, `DELETE FROM incidents WHERE id = $1`,
+		} {
+			if err := t.exec(query, id); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(ids), nil
+}
+
+// removeAll repeats a statement until it finds less than it takes at once.
+func (s *Store) removeAll(ctx context.Context, sum *int, query string, before int64) error {
+	for n := int64(atOnce); n == atOnce; {
+		err := s.do(ctx, "write to", func(t *txn) (err error) {
+			n, err = t.count(query, before)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		*sum += int(n)
+	}
+	return nil
+}
+
+func (s *Store) shrink(ctx context.Context) error {
+	return s.do(ctx, "write to", func(t *txn) error {
+		return t.each(func(func(...any) error) error { return nil }, s.dialect.shrink)
+	})
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Both databases are given words that are made here, so that both find the same. A word is a run of letters and digits,
+// and what joins such runs by . - _ / : @ is one word more: "web-0" is found by web-0 and by web.
+const (
+	mostWords   = 160 // of one share
+	longestWord = 96
+	mostAsked   = 8
+	mostText    = 4 << 10 // bytes of evidence
+	mostIndexed = 24      // pods of a share, by name
+)
+
+// terms returns the words of a text once each, in their order.
+func terms(text ...string) []string {
+	seen := map[string]bool{}
+	var all []string
+	add := func(word string) {
+		if len(word) >= 2 && len(word) <= longestWord && !seen[word] && len(all) < mostWords && !isTime(word) {
+			seen[word] = true
+			all = append(all, word)
+		}
+	}
+	for _, t := range text {
+		for joined := range strings.FieldsFuncSeq(strings.ToLower(t), func(r rune) bool { return !isWord(r) && !isJoin(r) }) {
+			joined = strings.TrimFunc(joined, isJoin)
+			add(joined)
+			for part := range strings.FieldsFuncSeq(joined, isJoin) {
+				add(part)
+			}
+		}
+	}
+	return all
+}
+
+func isWord(r rune) bool {
+	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
+}
+
+func isJoin(r rune) bool { return strings.ContainsRune("-_./:@", r) }
+
+// isTime recognises time stamps, which nobody looks for by their letters.
+func isTime(word string) bool {
+	return len(word) >= 19 && word[4] == '-' && word[7] == '-' && word[10] == 't'
+}
+
+// tag is a word that stands for a whole value, such as a node. No text yields it.
+func tag(kind, value string) string { return "@" + letters.EncodeToString(hashOf(kind, value))[:12] }
+
+const live = "@live" // in shares of incidents that are not closed
+
+// index writes what a share is found by.
+func (t *txn) index(sh *share) error {
+	if sh.evidence == "" && sh.lead != 0 {
+		report, err := t.report(sh.lead)
+		if err != nil {
+			return err
+		}
+		sh.evidence = evidenceIn(report)
+	}
+	tags := []string{tag("rule", sh.in.rule), tag("namespace", sh.namespace)}
+	for kind, list := range map[string][]string{"node": sh.nodes, "image": sh.images, "workload": sh.owners} {
+		for _, value := range list {
+			tags = append(tags, tag(kind, value))
+		}
+	}
+	slices.Sort(tags)
+	if sh.in.state != StateClosed {
+		tags = append(tags, live)
+	}
+	text := slices.Concat([]string{sh.in.rule, sh.in.thing, sh.namespace}, sh.owners, sh.nodes, sh.images)
+	err := t.each(func(scan func(...any) error) error {
+		var pod, container, reason string
+		err := scan(&pod, &container, &reason)
+		text = append(text, pod, container, reason)
+		return err
+	}, `SELECT DISTINCT p.name, d.container, d.reason FROM deaths d JOIN pods p ON p.id = d.pod WHERE d.share = $1 LIMIT 24`, sh.id)
+	if err != nil {
+		return err
+	}
+	text = append(text, sh.title, sh.evidence)
+	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, terms(text...)...)))
+}
+
+// report reads the report of a death within the transaction; nil where there is none.
+func (t *txn) report(death int64) ([]byte, error) {
+	var blob int64
+	found, err := t.row([]any{&blob}, `SELECT blob FROM parts p JOIN paths n ON n.id = p.path WHERE p.death = $1 AND n.path = ''`, death)
+	if err != nil || !found {
+		return nil, err
+	}
+	return content(t.ctx, t.conn, blob)
+}
+
+type toldCause struct {
+	Message string
+	Facts   []struct{ Text string }
+	Leads   []toldCause
+}
+
+// evidenceIn returns what a report tells, in words.
+func evidenceIn(report []byte) string {
+	var told struct {
+		Causes       []toldCause
+		Undetermined []struct{ Message string }
+	}
+	if json.Unmarshal(report, &told) != nil {
+		return ""
+	}
+	var b strings.Builder
+	var add func(causes []toldCause)
+	add = func(causes []toldCause) {
+		for _, c := range causes {
+			if b.Len() > mostText {
+				return
+			}
+			b.WriteString(c.Message + "\n")
+			for _, f := range c.Facts {
+				b.WriteString(f.Text + "\n")
+			}
+			add(c.Leads)
+		}
+	}
+	add(told.Causes)
+	for _, u := range told.Undetermined {
+		b.WriteString(u.Message + "\n")
+	}
+	return clean(b.String(), mostText)
+}
+
+// asked returns the words that a text asks for: all of them are to be there, the last one as a beginning.
+func asked(text string) []word {
+	all := terms(clean(text, maxTitle))
+	var words []word
+	for i, w := range all {
+		if i >= mostAsked {
+			break
+		}
+		words = append(words, word{any: []string{w}})
+	}
+	if n := len(words); n > 0 && len(words[n-1].any[0]) > 2 {
+		words[n-1].prefix = true
+	}
+	return words
+}
+
+// refill makes the index anew where it is empty, as after a migration.
+func (s *Store) refill(ctx context.Context) error {
+	var one int
+	err := s.db.QueryRowContext(ctx, `SELECT 1 FROM shares WHERE NOT EXISTS (SELECT 1 FROM search) LIMIT 1`).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	for after, done := int64(0), false; err == nil && !done; {
+		err = s.commit([]*job{{run: func(t *txn) (err error) {
+			after, done, err = t.refill(after)
+			return err
+		}}})
+	}
+	return err
+}
+
+func (t *txn) refill(after int64) (last int64, done bool, err error) {
+	ids, err := t.numbers(`SELECT id FROM shares WHERE id > $1 ORDER BY id LIMIT 1000`, after)
+	if err != nil || len(ids) == 0 {
+		return after, true, err
+	}
+	for _, id := range ids {
+		sh, err := t.share(id)
+		if err == nil {
+			err = t.index(sh)
+		}
+		if err != nil {
+			return after, false, err
+		}
+	}
+	return ids[len(ids)-1], false, nil
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// mostListed is how many nodes, images and workloads of an incident are listed in each namespace.
+const mostListed = 64
+
+// A share is a row of shares: what of an incident lies in one namespace. What its asker may see is made of these.
+type share struct {
+	id, lead, trimmed     int64
+	in                    *incident
+	namespace, title      string
+	first, last           int64
+	deaths, pods          int64
+	sure                  [3]int64 // deaths by sureness
+	leadSettled           bool
+	nodes, images, owners []string
+	evidence              string // of the lead, where it came in this transaction
+	dirty, shrunk, words  bool   // words: what it is found by has changed
+}
+
+var sure = []string{"certain", "likely", "possible"}
+
+// sureness orders confidence, the least sure last. What is none of the three is possible.
+func sureness(confidence string) int {
+	if i := slices.Index(sure, confidence); i >= 0 {
+		return i
+	}
+	return len(sure) - 1
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// list notes where the death was.
+func (sh *share) list(d *incoming) {
+	owner := ""
+	if d.Workload.Kind != "" {
+		owner = d.Workload.Kind + "/" + d.Workload.Name
+	}
+	for _, l := range []struct {
+		to   *[]string
+		word string
+	}{{&sh.nodes, d.Node}, {&sh.images, d.Image}, {&sh.owners, owner}} {
+		word := strings.ReplaceAll(l.word, "\n", " ")
+		if word != "" && len(*l.to) < mostListed && !slices.Contains(*l.to, word) {
+			*l.to, sh.words = append(*l.to, word), true
+		}
+	}
+	if sh.pods <= mostIndexed {
+		sh.words = true
+	}
+}
+
+// follow lets a death give the title, where there is none or only a provisional one.
+func (sh *share) follow(now *known, d *incoming) {
+	if sh.lead != 0 && (sh.leadSettled || !d.Verdict.Settled) {
+		return
+	}
+	sh.lead, sh.leadSettled = now.id, d.Verdict.Settled
+	sh.title, sh.evidence, sh.words = d.Verdict.Message, evidenceIn(d.Verdict.Report), true
+}
+
+const shareColumns = `id, incident, namespace, first, last, deaths, pods, trimmed, certain, likely, possible, lead, lead_settled, title,
+	nodes, images, workloads`
+
+// scanShare reads a row; the incident is an id, because what it is told about it may have to be read first.
+func scanShare(scan func(...any) error) (*share, int64, error) {
+	var sh share
+	var incident, led int64
+	var nodes, images, owners string
+	err := scan(&sh.id, &incident, &sh.namespace, &sh.first, &sh.last, &sh.deaths, &sh.pods, &sh.trimmed,
+		&sh.sure[0], &sh.sure[1], &sh.sure[2], &sh.lead, &led, &sh.title, &nodes, &images, &owners)
+	sh.leadSettled = led != 0
+	sh.nodes, sh.images, sh.owners = lines(nodes), lines(images), lines(owners)
+	return &sh, incident, err
+}
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}
+
+func (t *txn) share(id int64) (*share, error) {
+	if sh := t.grouped.shares[id]; sh != nil {
+		return sh, nil
+	}
+	return t.findShare(`id = $1`, id)
+}
+
+// findShare reads a share; nil where there is none.
+func (t *txn) findShare(where string, args ...any) (*share, error) {
+	var found *share
+	var incident int64
+	err := t.each(func(scan func(...any) error) (err error) {
+		found, incident, err = scanShare(scan)
+		return err
+	}, `SELECT `+shareColumns+` FROM shares WHERE `+where, args...)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	if found.in, err = t.incident(incident); err != nil {
+		return nil, err
+	}
+	t.knowShare(found)
+	return found, nil
+}
+
+func (t *txn) knowShare(sh *share) {
+	if t.grouped.shares == nil {
+		t.grouped.shares, t.grouped.found = map[int64]*share{}, map[shareName]*share{}
+	}
+	t.grouped.shares[sh.id] = sh
+	t.grouped.found[shareName{sh.in.id, sh.namespace}] = sh
+}
+
+// shareOf finds or makes the share of an incident in a namespace.
+func (t *txn) shareOf(in *incident, namespace string) (*share, error) {
+	if sh := t.grouped.found[shareName{in.id, namespace}]; sh != nil {
+		return sh, nil
+	}
+	if !in.fresh {
+		sh, err := t.findShare(`incident = $1 AND namespace = $2`, in.id, namespace)
+		if sh != nil || err != nil {
+			return sh, err
+		}
+	}
+	sh := &share{in: in, namespace: namespace, first: math.MaxInt64}
+	_, err := t.row([]any{&sh.id}, `INSERT INTO shares (incident, namespace, state, first, last, deaths, pods, trimmed, certain, likely,
+		possible, lead, lead_settled, title, nodes, images, workloads)
+		VALUES ($1, $2, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '') RETURNING id`, in.id, namespace, in.state)
+	t.knowShare(sh)
+	return sh, err
+}
+
+// recount makes good what cannot be counted down: the ends of the span, the lists, the title.
+func (t *txn) recount(sh *share) error {
+	var first, last int64
+	if _, err := t.row([]any{&first, &last}, `SELECT COALESCE(MIN(at), 0), COALESCE(MAX(at), 0) FROM deaths WHERE share = $1`, sh.id); err != nil {
+		return err
+	}
+	if sh.trimmed == 0 {
+		sh.first = first
+	}
+	sh.last, sh.words = max(last, sh.first), true
+	for _, l := range []struct {
+		to   *[]string
+		what string
+	}{{&sh.nodes, "node"}, {&sh.images, "image"}} {
+		var all []string
+		err := t.each(func(scan func(...any) error) error {
+			var word string
+			err := scan(&word)
+			all = append(all, strings.ReplaceAll(word, "\n", " "))
+			return err
+		}, fmt.Sprintf(`SELECT DISTINCT %s FROM deaths WHERE share = $1 AND %s <> '' LIMIT %d`, l.what, l.what, mostListed), sh.id)
+		if err != nil {
+			return err
+		}
+		if sh.trimmed == 0 {
+			*l.to = all
+		}
+	}
+	if sh.lead != 0 {
+		return nil
+	}
+	sh.evidence = ""
+	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title}, `SELECT id, rank = 3, message FROM deaths WHERE share = $1 ORDER BY at, id LIMIT 1`, sh.id)
+	return err
+}
