@@ -5,6 +5,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,10 +52,7 @@ func (r *Recorder) settle(ctx context.Context, at subject) error {
 		why = "it was gone before its evidence could be captured"
 	}
 	if why != "" {
-		for i := range todo.deaths {
-			todo.deaths[i].Missing = why
-		}
-		return r.record(ctx, todo.deaths)
+		return r.giveUp(ctx, todo.deaths, why)
 	}
 	told := r.tell(s)
 	for i := range todo.deaths {
@@ -67,6 +65,18 @@ func (r *Recorder) settle(ctx context.Context, at subject) error {
 		r.look(at, nil, again)
 	}
 	return r.record(ctx, todo.deaths)
+}
+
+// giveUp notes why there will be no more evidence of deaths.
+func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
+	kept := make([]history.Death, len(deaths))
+	for i := range deaths {
+		kept[i] = deaths[i].Death
+	}
+	if err := r.Store.GiveUp(ctx, why, kept...); err != nil {
+		return fmt.Errorf("note that %d deaths were not captured: %w", len(deaths), err)
+	}
+	return nil
 }
 
 // again is how long after a look at something in trouble it is looked at again, as long as it is: within the window of an

@@ -53,7 +53,8 @@ type runs struct {
 // An End is a run that ended.
 type End struct {
 	evidence.Attempt
-	Number int // of the run: that of the status, unless its restart count fell
+	Number int // of the run: that of the status and Base
+	Base   int // how many runs had ended when the restart count last fell; 0: it never did
 }
 
 // News is what a pod's new state says that its last one did not.
@@ -70,8 +71,7 @@ type Known struct {
 	Pod       types.UID
 	Container string
 	Ended     int
-	Finished  time.Time
-	Restarts  int
+	Base      int // what its number is above that of the status
 }
 
 // NewLedger returns a ledger that goes on from what the history knows: of what it does not know nothing had ended. Where there
@@ -87,9 +87,8 @@ func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
 			e = &entry{}
 			l.pods[k.Pod] = e
 		}
-		e.containers = append(e.containers, runs{
-			name: unique.Make(k.Container), ended: int32(k.Ended), finished: k.Finished.Unix(), //#nosec G115 -- a restart count is an int32
-			restarts: int32(k.Restarts), base: max(int32(k.Ended)+1-int32(k.Restarts), 0), //#nosec G115
+		e.containers = append(e.containers, runs{ // a restart count below that of the run means that it fell meanwhile
+			name: unique.Make(k.Container), ended: int32(k.Ended), base: int32(k.Base), restarts: int32(k.Ended - k.Base), //#nosec G115 -- as restart counts are
 		})
 	}
 	return l
@@ -236,7 +235,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 			news.miss(c, ref, number)
 		}
 		if a.Expected == "" && (!before || now.Sub(a.Finished) < evidence.EventTTL) {
-			news.Ended = append(news.Ended, End{a, int(number)})
+			news.Ended = append(news.Ended, End{a, int(number), int(c.base)})
 		}
 		c.ended, c.finished = number, max(c.finished, a.Finished.Unix())
 	}
@@ -255,7 +254,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 func (n *News) miss(c *runs, pod evidence.Ref, until int32) {
 	of := pod.InContainer(c.name.Value())
 	for number := c.ended + 1; number < until; number++ {
-		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(int(number - c.base))}, int(number)})
+		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(int(number - c.base))}, int(number), int(c.base)})
 	}
 }
 

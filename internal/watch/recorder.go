@@ -114,7 +114,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 func knownOf(last []history.Last) []Known {
 	known := make([]Known, len(last))
 	for i, l := range last {
-		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Finished: l.Finished, Restarts: l.Restarts}
+		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Base: l.Base}
 	}
 	return known
 }
@@ -252,7 +252,7 @@ func (r *Recorder) deaths(f fresh) []unsettled {
 	}
 	of := func(e End) unsettled {
 		d := unsettled{base, e.Of}
-		d.Of, d.Image = e.Of.InAttempt(e.Number), imageOf(pod, e.Of.Container)
+		d.Of, d.Base, d.Image = e.Of.InAttempt(e.Number), e.Base, imageOf(pod, e.Of.Container)
 		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
 		return d
 	}
