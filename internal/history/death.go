@@ -24,6 +24,7 @@ type Death struct {
 	Kind      Kind
 	PodUID    string
 	Of        evidence.Ref
+	Base      int // how many runs of its container had ended when its restart count last fell; the attempt counts them
 	Workload  evidence.Ref // what owns the pod in the end; zero for a pod of its own
 	Node      string
 	Image     string
@@ -135,6 +136,7 @@ type Gap struct {
 type Last struct {
 	PodUID    string
 	Of        evidence.Ref // with its attempt
+	Base      int          // as that of its death
 	Workload  evidence.Ref
 	Unsettled bool // a death of it has no settled verdict yet
 }

@@ -18,7 +18,7 @@ func (s *Store) Mark(ctx context.Context, cluster string, marks ...Last) error {
 			if err != nil {
 				return err
 			}
-			if err := t.mark(pod, of.Container, of.Attempt); err != nil {
+			if err := t.mark(pod, of.Container, of.Attempt, m.Base); err != nil {
 				return err
 			}
 		}
@@ -26,9 +26,10 @@ func (s *Store) Mark(ctx context.Context, cluster string, marks ...Last) error {
 	})
 }
 
-func (t *txn) mark(pod int64, container string, attempt int) error {
-	return t.exec(`INSERT INTO ended (pod, container, attempt) VALUES ($1, $2, $3)
-		ON CONFLICT (pod, container) DO UPDATE SET attempt = excluded.attempt WHERE ended.attempt < excluded.attempt`, pod, container, attempt)
+func (t *txn) mark(pod int64, container string, attempt, base int) error {
+	return t.exec(`INSERT INTO ended (pod, container, attempt, base) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (pod, container) DO UPDATE SET attempt = excluded.attempt, base = excluded.base
+		WHERE ended.attempt < excluded.attempt`, pod, container, attempt, base)
 }
 
 // Last returns of each container of pods that were not forgotten the last run that was seen to end, so that a recorder
@@ -37,16 +38,29 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 	var all []Last
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		l := Last{Of: evidence.RefTo("Pod", "", "")}
-		err := scan(&l.PodUID, &l.Of.Namespace, &l.Of.Name, &l.Of.Container, &l.Of.Attempt, &l.Workload.Kind, &l.Workload.Name, &l.Unsettled)
+		err := scan(&l.PodUID, &l.Of.Namespace, &l.Of.Name, &l.Of.Container, &l.Of.Attempt, &l.Base, &l.Workload.Kind, &l.Workload.Name, &l.Unsettled)
 		if l.Workload.Kind != "" {
 			l.Workload.Namespace, l.Workload.Attempt = l.Of.Namespace, evidence.NoAttempt
 		}
 		all = append(all, l)
 		return err
-	}, `SELECT p.uid, p.namespace, p.name, e.container, e.attempt, p.workload_kind, p.workload_name,
+	}, `SELECT p.uid, p.namespace, p.name, e.container, e.attempt, e.base, p.workload_kind, p.workload_name,
 			EXISTS (SELECT 1 FROM deaths d WHERE d.pod = p.id AND d.container = e.container AND d.rank IN (1, 2))
 		FROM ended e JOIN pods p ON p.id = e.pod JOIN clusters c ON c.id = p.cluster WHERE c.uid = $1`, clean(cluster, maxName))
 	return all, s.explain("read", err)
+}
+
+// Begin notes that a cluster is watched, and tells whether it never was before.
+func (s *Store) Begin(ctx context.Context, cluster string) (first bool, err error) {
+	err = s.do(ctx, "write to", func(t *txn) error {
+		var one int
+		found, err := t.row([]any{&one}, `SELECT 1 FROM clusters WHERE uid = $1`, clean(cluster, maxName))
+		if first = !found; err == nil {
+			_, err = t.clusterID(clean(cluster, maxName))
+		}
+		return err
+	})
+	return first, err
 }
 
 // Forget is told that a pod is gone. Its deaths stay.

@@ -36,6 +36,22 @@ func (s *Store) Record(ctx context.Context, deaths ...Death) error {
 	})
 }
 
+// GiveUp settles deaths whose evidence cannot be had, with why: what was told of them provisionally stays.
+func (s *Store) GiveUp(ctx context.Context, why string, deaths ...Death) error {
+	return s.do(ctx, "write to", func(t *txn) error {
+		for i := range deaths {
+			d := &deaths[i]
+			err := t.exec(`UPDATE deaths SET rank = $1, missing = $2 WHERE rank = $3 AND container = $4 AND attempt = $5 AND kind = $6 AND pod IN (
+				SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster WHERE c.uid = $7 AND p.uid = $8)`,
+				settled, clean(why, maxText), provisional, clean(d.Of.Container, maxName), d.Of.Attempt, d.Kind, clean(d.Cluster, maxName), clean(d.PodUID, maxName))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 type incoming struct {
 	Death
 	parts []part
@@ -64,7 +80,7 @@ func (t *txn) record(d *incoming) error {
 		return nil
 	}
 	if d.Kind == Died {
-		if err := t.mark(pod, d.Of.Container, d.Of.Attempt); err != nil {
+		if err := t.mark(pod, d.Of.Container, d.Of.Attempt, d.Base); err != nil {
 			return err
 		}
 	}

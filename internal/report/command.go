@@ -35,9 +35,9 @@ func harmless(command string) string {
 	return command
 }
 
-// command returns what a person types to carry out a fix, or "" when there is nothing to type. kubectl is how the
+// Line returns what a person types to carry out a fix, or "" when there is nothing to type. kubectl is how the
 // command begins: with the flags that name the cluster that was asked.
-func (f *Fix) command(kubectl []string) string {
+func (f *Fix) Line(kubectl []string) string {
 	begin := "kubectl"
 	if len(kubectl) > 0 {
 		begin = quoted(kubectl)

@@ -203,7 +203,7 @@ func TestCommand(t *testing.T) {
 		{Fix{Command: "journalctl -u kubelet"}, []string{"kubectl", "--context", "prod"}, `journalctl -u kubelet`},
 		{Fix{Title: string(diagnosis.Strategic)}, nil, ""},
 	} {
-		if got := c.fix.command(c.kubectl); got != c.want {
+		if got := c.fix.Line(c.kubectl); got != c.want {
 			t.Errorf("command is %s, want %s", got, c.want)
 		}
 	}

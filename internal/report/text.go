@@ -313,7 +313,7 @@ func (t *text) fixes(indent string, fixes []Fix) {
 		}
 		f := &fixes[i]
 		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{risk(f.Risk), dim})
-		t.command(indent+"  ", f.command(t.Kubectl))
+		t.command(indent+"  ", f.Line(t.Kubectl))
 		label = "or"
 	}
 }

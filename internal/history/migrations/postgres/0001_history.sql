@@ -20,6 +20,7 @@ CREATE TABLE ended ( -- of live pods: the last run of each container that was se
   pod       BIGINT NOT NULL REFERENCES pods (id),
   container TEXT NOT NULL,
   attempt   BIGINT NOT NULL,
+  base      BIGINT NOT NULL DEFAULT 0, -- how many of them an earlier restart count had counted
   PRIMARY KEY (pod, container)
 );
 CREATE TABLE incidents (

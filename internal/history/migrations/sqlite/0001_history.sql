@@ -20,6 +20,7 @@ CREATE TABLE ended ( -- of live pods: the last run of each container that was se
   pod       INTEGER NOT NULL REFERENCES pods (id),
   container TEXT NOT NULL,
   attempt   INTEGER NOT NULL,
+  base      INTEGER NOT NULL DEFAULT 0, -- how many of them an earlier restart count had counted
   PRIMARY KEY (pod, container)
 ) WITHOUT ROWID;
 CREATE TABLE incidents (

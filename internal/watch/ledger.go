@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"slices"
+	"sync"
+	"time"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Ledger holds what is needed of each pod to know which runs have ended since it was last looked at: some hundred bytes,
+// whatever the pod's size. Its methods may be called from many goroutines.
+type Ledger struct {
+	mu      sync.Mutex
+	pods    map[types.UID]*entry
+	round   uint32    // of what came since the last Begin
+	started time.Time // when the history began, if that is now
+}
+
+// A subject is what is looked at: a pod or a node.
+type subject struct {
+	ref evidence.Ref
+	uid types.UID
+}
+
+// An entry is what is kept of a pod.
+type entry struct {
+	namespace  unique.Handle[string]
+	name       string
+	containers []runs
+	round      uint32
+	unwell     bool  // it is in trouble, and no death of a container says so
+	look       int64 // when to look again whether it is, in seconds of the epoch; 0: when it changes
+}
+
+// Runs is what is kept of one container. Runs are numbered from 0 as they are begun; a restart count that fell, as it does where
+// a kubelet has lost its dead containers, does not make numbers come twice.
+type runs struct {
+	name     unique.Handle[string]
+	restarts int32 // as the status counts
+	base     int32 // what is added to a number of the status
+	ended    int32 // the number of the last run that is known to have ended; -1: none
+	finished int64 // when that was, in seconds of the epoch
+	over     int64 // when the run in the status was over; 0: it is not
+}
+
+// An End is a run that ended.
+type End struct {
+	evidence.Attempt
+	Number int // of the run: that of the status and Base
+	Base   int // how many runs had ended when the restart count last fell; 0: it never did
+}
+
+// News is what a pod's new state says that its last one did not.
+type News struct {
+	Ended  []End // needs explaining
+	Missed []End // ended between two states: the status tells of one end only
+	Unwell bool  // it is in trouble without a death: it does not start, is evicted or does not end
+	Began  bool  // it was not before
+	Well   bool  // it was before
+}
+
+// Known is the last run of a container that was seen to end, as the history has it.
+type Known struct {
+	Pod       types.UID
+	Container string
+	Ended     int
+	Base      int // what its number is above that of the status
+}
+
+// NewLedger returns a ledger that goes on from what the history knows: of what it does not know nothing had ended. Where there
+// is no history yet, what ended before now is no loss.
+func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
+	l := &Ledger{pods: map[types.UID]*entry{}}
+	if fresh {
+		l.started = now
+	}
+	for _, k := range known {
+		e := l.pods[k.Pod]
+		if e == nil {
+			e = &entry{}
+			l.pods[k.Pod] = e
+		}
+		e.containers = append(e.containers, runs{ // a restart count below that of the run means that it fell meanwhile
+			name: unique.Make(k.Container), ended: int32(k.Ended), base: int32(k.Base), restarts: int32(k.Ended - k.Base), //#nosec G115 -- as restart counts are
+		})
+	}
+	return l
+}
+
+// Begin notes that all pods will be seen again.
+func (l *Ledger) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.round++
+}
+
+// Gone forgets the pods that were not seen since Begin, and returns them: they were deleted while nobody watched.
+func (l *Ledger) Gone() []types.UID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var gone []types.UID
+	for uid, e := range l.pods {
+		if e.round != l.round {
+			gone = append(gone, uid)
+			delete(l.pods, uid)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// Delete forgets a pod.
+func (l *Ledger) Delete(uid types.UID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.pods, uid)
+}
+
+// Len returns how many pods there are.
+func (l *Ledger) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pods)
+}
+
+// Due returns the pods that time alone may have brought into trouble: that are not scheduled, ready or gone by now.
+func (l *Ledger) Due(now time.Time) []subject {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var due []subject
+	for uid, e := range l.pods {
+		if e.look != 0 && e.look <= now.Unix() {
+			e.look = 0
+			due = append(due, subject{evidence.RefTo("Pod", e.namespace.Value(), e.name), uid})
+		}
+	}
+	slices.SortFunc(due, func(a, b subject) int { return a.ref.Compare(b.ref) })
+	return due
+}
+
+// See returns what a pod's state says that is new, as of now. The pod is not kept.
+func (l *Ledger) See(pod *corev1.Pod, now time.Time) News {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.pods[pod.UID]
+	before := false // it was there before the history
+	if e == nil {
+		e = &entry{}
+		l.pods[pod.UID] = e
+		before = !l.started.IsZero() && pod.CreationTimestamp.Time.Before(l.started)
+	}
+	e.round, e.namespace, e.name = l.round, unique.Make(pod.Namespace), pod.Name
+	var news News
+	if e.changed(pod) {
+		news = e.ends(pod, before, now)
+	}
+	news.Unwell = unwell(pod, now)
+	news.Began, news.Well = news.Unwell && !e.unwell, e.unwell && !news.Unwell
+	e.unwell, e.look = news.Unwell, lookAgain(pod, news.Unwell, now)
+	return news
+}
+
+// statuses returns those of all containers of a pod.
+func statuses(pod *corev1.Pod) func(yield func(*corev1.ContainerStatus) bool) {
+	return func(yield func(*corev1.ContainerStatus) bool) {
+		for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// changed notes the restart counts and ends that the status tells of, and whether one of them is new.
+func (e *entry) changed(pod *corev1.Pod) bool {
+	news, i := false, 0
+	for st := range statuses(pod) {
+		c := e.container(st.Name, i)
+		over := overAt(st)
+		if st.RestartCount < c.restarts {
+			c.base = c.ended + 1
+		}
+		news = news || st.RestartCount != c.restarts || over != c.over
+		c.restarts, c.over = st.RestartCount, over
+		i++
+	}
+	return news
+}
+
+// overAt returns when the run in the status was over, or the one before it where it is not.
+func overAt(st *corev1.ContainerStatus) int64 {
+	if t := st.State.Terminated; t != nil {
+		return max(t.FinishedAt.Unix(), 1)
+	}
+	if t := st.LastTerminationState.Terminated; t != nil {
+		return max(t.FinishedAt.Unix(), 1)
+	}
+	return 0
+}
+
+// container returns what is kept of a container, which is most likely the i-th.
+func (e *entry) container(name string, i int) *runs {
+	if i < len(e.containers) && e.containers[i].name.Value() == name {
+		return &e.containers[i]
+	}
+	for j := range e.containers {
+		if e.containers[j].name.Value() == name {
+			return &e.containers[j]
+		}
+	}
+	e.containers = append(e.containers, runs{name: unique.Make(name), ended: -1})
+	return &e.containers[len(e.containers)-1]
+}
+
+// ends returns the runs that ended since the pod was last seen.
+func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
+	s := (&evidence.Snapshot{Taken: now, Objects: []evidence.Object{pod}}).Freeze()
+	ref := evidence.RefOf(pod)
+	for _, a := range s.Attempts(ref) {
+		c := e.container(a.Of.Container, 0)
+		number := c.base + int32(a.Of.Attempt) //#nosec G115 -- a restart count is an int32
+		if !a.Ended() || number <= c.ended || !a.Finished.IsZero() && a.Finished.Unix() < c.finished {
+			continue
+		}
+		if !before {
+			news.miss(c, ref, number)
+		}
+		if a.Expected == "" && (!before || now.Sub(a.Finished) < evidence.EventTTL) {
+			news.Ended = append(news.Ended, End{a, int(number), int(c.base)})
+		}
+		c.ended, c.finished = number, max(c.finished, a.Finished.Unix())
+	}
+	for i := range e.containers { // a status may count an end that it does not tell of
+		c := &e.containers[i]
+		last := c.base + c.restarts - 1
+		if !before {
+			news.miss(c, ref, last+1)
+		}
+		c.ended = max(c.ended, last)
+	}
+	return news
+}
+
+// miss notes the runs before the given one whose end was not seen.
+func (n *News) miss(c *runs, pod evidence.Ref, until int32) {
+	of := pod.InContainer(c.name.Value())
+	for number := c.ended + 1; number < until; number++ {
+		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(int(number - c.base))}, int(number), int(c.base)})
+	}
+}
+
+// unwell tells whether a pod is in trouble though none of its containers died.
+func unwell(pod *corev1.Pod, now time.Time) bool {
+	alive := *pod
+	alive.Status.InitContainerStatuses = withoutDeaths(pod.Status.InitContainerStatuses)
+	alive.Status.ContainerStatuses = withoutDeaths(pod.Status.ContainerStatuses)
+	alive.Status.EphemeralContainerStatuses = nil
+	died := false
+	for st := range statuses(pod) {
+		died = died || st.State.Terminated != nil
+	}
+	return (pod.Status.Phase != corev1.PodFailed || !died) && evidence.Troubled(&alive, now)
+}
+
+// withoutDeaths returns statuses as if nothing had ended yet.
+func withoutDeaths(list []corev1.ContainerStatus) []corev1.ContainerStatus {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].LastTerminationState.Terminated, list[i].State.Terminated = nil, nil
+		if w := list[i].State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" {
+			list[i].State.Waiting = nil
+		}
+	}
+	return list
+}
+
+// lookAgain returns when a pod that does not change any more may be in trouble all the same.
+func lookAgain(pod *corev1.Pod, unwell bool, now time.Time) int64 {
+	switch ready := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	}); {
+	case unwell || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil:
+		return 0
+	case pod.DeletionTimestamp != nil:
+		return pod.DeletionTimestamp.Add(time.Minute).Unix()
+	case !ready:
+		return now.Add(waits).Unix()
+	}
+	return 0
+}
+
+// waits is how long a pod may take to become ready before it is looked at.
+const waits = 2 * time.Minute

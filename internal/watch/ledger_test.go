@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+)
+
+var began = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// podWith returns a pod whose container app has been restarted n times and whose run before the present one ended.
+func podWith(uid string, restarts int32, ended time.Time) *corev1.Pod {
+	st := corev1.ContainerStatus{Name: "app", RestartCount: restarts, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+	if !ended.IsZero() {
+		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", FinishedAt: metav1.NewTime(ended)}
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0", UID: types.UID(uid), CreationTimestamp: metav1.NewTime(began)},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{st},
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		},
+	}
+}
+
+// numbers returns what ended and what was missed.
+func numbers(n News) string {
+	text := ""
+	for _, e := range n.Missed {
+		text += fmt.Sprintf("-%d ", e.Number)
+	}
+	for _, e := range n.Ended {
+		text += fmt.Sprintf("+%d ", e.Number)
+	}
+	return text
+}
+
+func TestLedger(t *testing.T) {
+	at := func(n int) time.Time { return began.Add(time.Duration(n) * time.Minute) }
+	tests := []struct {
+		name  string
+		known []Known
+		fresh bool
+		pods  []*corev1.Pod
+		want  string // for each state
+	}{
+		{"a first restart", nil, false, []*corev1.Pod{podWith("a", 0, time.Time{}), podWith("a", 1, at(1))}, ";+0 "},
+		{"the same state again", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 1, at(1))}, "+0 ;"},
+		{"three at once", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 4, at(5))}, "+0 ;-1 -2 +3 "},
+		{"no history: what was before is no loss", nil, true, []*corev1.Pod{podWith("a", 7, at(0)), podWith("a", 8, at(9))}, "+6 ;+7 "},
+		{"known to the history", []Known{{"a", "app", 2, 0}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
+		{"while it was away", []Known{{"a", "app", 2, 0}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
+		{"a count that fell", nil, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, "-0 +1 ;;+2 "},
+		{"fell, and told after a restart", []Known{{"a", "app", 2, 2}}, false, []*corev1.Pod{podWith("a", 1, at(3)), podWith("a", 2, at(4))}, ";+3 "},
+		{"a new pod of the same name", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("b", 1, at(2))}, "+0 ;+0 "},
+		{"an end that the status does not tell", nil, false, []*corev1.Pod{podWith("a", 2, time.Time{})}, "-0 -1 "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := NewLedger(tt.known, tt.fresh, began.Add(time.Minute))
+			got := ""
+			for i, pod := range tt.pods {
+				if i > 0 {
+					got += ";"
+				}
+				got += numbers(l.See(pod, at(10)))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestLedgerCounts holds that of each restart there is one end, told or missed, whatever states are seen and however often the
+// ledger is made anew from what was told.
+func TestLedgerCounts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, known, told := NewLedger(nil, false, began), Known{Ended: -1}, map[int]bool{}
+		restarts, now := int32(0), began
+		for range rapid.IntRange(1, 40).Draw(t, "states") {
+			now = now.Add(time.Minute)
+			restarts += int32(rapid.IntRange(0, 3).Draw(t, "more"))
+			var ended time.Time
+			if restarts > 0 && rapid.Bool().Draw(t, "told") {
+				ended = now
+			}
+			if rapid.IntRange(0, 5).Draw(t, "again") == 0 && known.Ended >= 0 {
+				l = NewLedger([]Known{known}, false, now)
+			}
+			news := l.See(podWith("a", restarts, ended), now)
+			for _, e := range append(news.Missed, news.Ended...) {
+				if told[e.Number] {
+					t.Fatalf("run %d is told twice", e.Number)
+				}
+				told[e.Number] = true
+				known = Known{Pod: "a", Container: "app", Ended: max(e.Number, known.Ended), Base: e.Base}
+			}
+			if len(told) != int(restarts) {
+				t.Fatalf("%d restarts, %d ends", restarts, len(told))
+			}
+		}
+	})
+}
+
+func TestLedgerGone(t *testing.T) {
+	l := NewLedger([]Known{{Pod: "old", Container: "app"}}, false, began)
+	l.Begin()
+	l.See(podWith("a", 0, time.Time{}), began)
+	if diff := cmp.Diff([]types.UID{"old"}, l.Gone()); diff != "" {
+		t.Error(diff)
+	}
+	if l.Len() != 1 {
+		t.Errorf("%d pods are left", l.Len())
+	}
+}
+
+func TestUnwell(t *testing.T) {
+	crashing := podWith("a", 3, began)
+	crashing.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+	pulling := podWith("a", 0, time.Time{})
+	pulling.Status.Phase = corev1.PodPending
+	pulling.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+	evicted := podWith("a", 0, time.Time{})
+	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
+	leaving := podWith("a", 0, time.Time{})
+	leaving.DeletionTimestamp = &metav1.Time{Time: began}
+	for _, tt := range []struct {
+		name string
+		pod  *corev1.Pod
+		want bool
+	}{
+		{"well", podWith("a", 0, time.Time{}), false},
+		{"its death is told of by itself", crashing, false},
+		{"no image", pulling, true},
+		{"evicted", evicted, true},
+		{"does not end", leaving, true},
+	} {
+		if got := unwell(tt.pod, began.Add(50*time.Second)); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

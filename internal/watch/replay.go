@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// Replay gives the history what a recorded incident tells, as if it had been watched, and returns when it was recorded.
+// Of a Recorder it needs Rules, Store, Cluster, Version, Log and Now.
+func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*evidence.Snapshot, error) {
+	s, err := source.Snapshot(ctx, evidence.Selection{AllNamespaces: true})
+	if err != nil {
+		return nil, err
+	}
+	told := r.tell(s)
+	var deaths []unsettled
+	for _, pod := range evidence.List[*evidence.Pod](s) {
+		ref, workload := evidence.RefOf(pod), workloadOf(pod)
+		base := history.Death{Cluster: r.Cluster, PodUID: string(pod.UID), Workload: workload, Node: pod.Spec.NodeName, Seen: s.Taken}
+		if base.PodUID == "" { // as in what was written from a table
+			base.PodUID = ref.Namespace + "/" + ref.Name
+		}
+		died := false
+		for _, a := range s.Attempts(ref) {
+			if !a.Ended() || a.Expected != "" {
+				continue
+			}
+			died = true
+			d := base
+			d.Of, d.Image, d.Started, d.Finished = a.Of, imageOf(pod, a.Of.Container), a.Started, a.Finished
+			d.ExitCode, d.Signal, d.Reason, d.Verdict = a.ExitCode, a.Signal, a.Reason, told.verdict(a.Of, workload)
+			deaths = append(deaths, unsettled{d, a.Of})
+		}
+		if !died && evidence.Troubled(pod, s.Taken) {
+			d := base
+			d.Kind, d.Of, d.Reason, d.Verdict = history.Stuck, ref, pod.Status.Reason, told.verdict(ref, workload)
+			deaths = append(deaths, unsettled{d, ref})
+		}
+	}
+	for i := range deaths {
+		deaths[i].Verdict.Settled = true
+	}
+	if err := r.record(ctx, deaths); err != nil {
+		return nil, err
+	}
+	events := make([]history.Event, len(s.Events))
+	for i, e := range s.Events {
+		events[i] = history.Event{Cluster: r.Cluster, ID: string(e.UID), Event: evidence.EventOf(e)}
+		if events[i].ID == "" {
+			events[i].ID = e.Namespace + "/" + e.Name
+		}
+	}
+	if err := r.Store.Events(ctx, events...); err != nil {
+		return nil, fmt.Errorf("keep the Events: %w", err)
+	}
+	return s, nil
+}

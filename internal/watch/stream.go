@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+const (
+	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
+	// (k8s.io/apiserver cacher, defaultBookmarkFrequency).
+	quiet = 150 * time.Second
+	// shortest and longest are the pauses before a watch is begun again.
+	shortest, longest = 500 * time.Millisecond, 30 * time.Second
+	// pageSize is how many objects a list holds, where the API server cannot stream one.
+	pageSize = 500
+)
+
+// A Stream follows all objects of one kind: each as it is at first, then each change. It holds none of them.
+type Stream struct {
+	Client   rest.Interface // of the group and version; asks for protobuf where the kind has it
+	Resource string         // "pods"
+	Fields   string         // a field selector; may be empty
+
+	// See is told of each object, in order, and must not keep it whole. The type is Added, Modified or Deleted; while the
+	// stream is not in step it is Added for all there are.
+	See func(apiwatch.EventType, evidence.Object)
+	// InStep is told when all there are have been seen, with whether they were listed anew: what was known before and not
+	// seen since the last call of Begin is gone.
+	InStep func()
+	// Begin is told before all there are come again.
+	Begin func()
+	// Broken is told that nothing was heard, from the last that was heard to now, and why. What changed in between comes
+	// when the stream goes on.
+	Broken func(since time.Time, why error)
+	// Now is the clock.
+	Now func() time.Time
+
+	version string // resume from here; empty: all there are come again
+	lists   bool   // the API server cannot stream a list
+	synced  bool
+	heard   time.Time
+}
+
+// Run follows the objects until the context ends, whose error it returns. It returns another one only where following makes
+// no sense: it is forbidden, or there is no such kind.
+func (s *Stream) Run(ctx context.Context) error {
+	pause := shortest
+	for {
+		before := s.heard
+		err := s.follow(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if hopeless(err) {
+			return fmt.Errorf("watch %s: %w", s.Resource, err)
+		}
+		if err != nil && s.synced {
+			s.Broken(s.heard, err)
+			s.synced = false
+		}
+		if s.heard != before {
+			pause = shortest
+		}
+		if err == nil { // the API server ends each watch after some minutes
+			continue
+		}
+		if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+			pause = max(pause, time.Duration(seconds)*time.Second)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait.Jitter(pause, 1)):
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+// hopeless tells whether asking again will not help until somebody changes something.
+func hopeless(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
+}
+
+// errQuiet is that a watch said nothing for longer than one that lives does.
+var errQuiet = errors.New("the API server sent nothing, not even a bookmark")
+
+// follow watches once. It returns nil when the API server ended the watch as it ends each.
+func (s *Stream) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.version == "" && s.lists {
+		if err := s.list(ctx); err != nil {
+			return err
+		}
+	}
+	options := &metav1.ListOptions{Watch: true, AllowWatchBookmarks: true, FieldSelector: s.Fields, ResourceVersion: s.version}
+	streamed := s.version == ""
+	if streamed {
+		whole := true
+		options.SendInitialEvents, options.ResourceVersionMatch = &whole, metav1.ResourceVersionMatchNotOlderThan
+		s.Begin()
+	}
+	w, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Watch(ctx)
+	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off
+		s.lists = true
+		return s.follow(ctx)
+	}
+	if err != nil {
+		return s.expired(err)
+	}
+	defer w.Stop()
+	if !streamed {
+		s.inStep()
+	}
+	return s.read(ctx, w.ResultChan())
+}
+
+// read hands on what a watch brings until it ends.
+func (s *Stream) read(ctx context.Context, events <-chan apiwatch.Event) error {
+	alarm := time.NewTimer(quiet)
+	defer alarm.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-alarm.C:
+			return errQuiet
+		case event, more := <-events:
+			if !more {
+				return nil
+			}
+			alarm.Reset(quiet)
+			if err := s.take(event); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Stream) take(event apiwatch.Event) error {
+	if event.Type == apiwatch.Error {
+		return s.expired(apierrors.FromObject(event.Object))
+	}
+	o, ok := event.Object.(evidence.Object)
+	if !ok {
+		return fmt.Errorf("the API server sent a %T, which is no object", event.Object)
+	}
+	s.heard = s.Now()
+	if event.Type != apiwatch.Bookmark {
+		s.See(event.Type, o)
+	} else if o.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+		s.inStep()
+	}
+	if s.synced { // the versions of a list that is still coming are in no order
+		s.version = o.GetResourceVersion()
+	}
+	return nil
+}
+
+// expired forgets the version to go on from where the API server no longer has it, so that all there are come again.
+func (s *Stream) expired(err error) error {
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsTimeout(err) && s.version != "" && !s.synced {
+		s.version = ""
+	}
+	return err
+}
+
+func (s *Stream) inStep() {
+	s.synced, s.heard = true, s.Now()
+	s.InStep()
+}
+
+// list reads all there are, page by page.
+func (s *Stream) list(ctx context.Context) error {
+	s.Begin()
+	options := &metav1.ListOptions{FieldSelector: s.Fields, Limit: pageSize}
+	for {
+		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(ctx).Get()
+		if err != nil {
+			return err
+		}
+		err = meta.EachListItem(page, func(item runtime.Object) error {
+			if o, ok := item.(evidence.Object); ok {
+				s.See(apiwatch.Added, o)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		list, err := meta.ListAccessor(page)
+		if err != nil {
+			return err
+		}
+		s.heard = s.Now()
+		if options.Continue = list.GetContinue(); options.Continue == "" {
+			s.version = list.GetResourceVersion()
+			return nil
+		}
+	}
+}

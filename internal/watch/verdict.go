@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A finding about one end: the cause that it hangs under, and the thing that this is about.
+type answer struct {
+	rule, confidence, message string
+	thing                     evidence.Ref // what an incident is of: a workload where the cause is in one of its pods
+}
+
+// answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
+// none, rule is empty and the message says what is not known.
+func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
+	for i := range report.Causes {
+		if c := &report.Causes[i]; covers(c, of) {
+			return answer{c.Rule.ID, c.Confidence.String(), c.Message, thingOf(c.About, of, workload)}
+		}
+	}
+	for _, u := range report.Undetermined {
+		if bears(u.About, of) {
+			return answer{message: u.Message, thing: workload.InContainer(of.Container)}
+		}
+	}
+	return answer{message: fmt.Sprintf("nothing that could be read says why %s is in trouble", of), thing: workload.InContainer(of.Container)}
+}
+
+// covers tells whether a cause or what follows from it is about the end.
+func covers(c *diagnosis.Cause, of evidence.Ref) bool {
+	if bears(c.About, of) {
+		return true
+	}
+	for i := range c.Leads {
+		if covers(&c.Leads[i], of) {
+			return true
+		}
+	}
+	return false
+}
+
+// bears tells whether what is said of one thing is said of a run of a container, or of a pod where no run is meant.
+func bears(about, of evidence.Ref) bool {
+	switch {
+	case about.Object() != of.Object():
+		return false
+	case about.Container == "" || of.Container == "":
+		return true
+	case about.Container != of.Container:
+		return false
+	}
+	return about.Attempt == evidence.NoAttempt || of.Attempt == evidence.NoAttempt || about.Attempt == of.Attempt
+}
+
+// thingOf returns what an incident with a cause about something is of: pods come and go, so theirs are of their workload.
+func thingOf(about, of, workload evidence.Ref) evidence.Ref {
+	switch {
+	case about.Object() == of.Object():
+		return workload.InContainer(about.Container)
+	case about.Kind == "ReplicaSet" && about.Namespace == of.Namespace:
+		return workload
+	}
+	return about.Object()
+}
+
+// workloadOf returns the workload that owns a pod as the pod alone tells: a Deployment and a CronJob by the names that their
+// controllers give to what they own.
+func workloadOf(pod *corev1.Pod) evidence.Ref {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil || owner.Kind == "Node" {
+		return evidence.RefOf(pod)
+	}
+	kind, name := owner.Kind, owner.Name
+	hash := pod.Labels["pod-template-hash"]
+	deployment, ofDeployment := strings.CutSuffix(name, "-"+hash)
+	job, minute, dashed := cutLast(name)
+	switch {
+	case kind == "ReplicaSet" && hash != "" && ofDeployment:
+		kind, name = "Deployment", deployment
+	case kind == "Job" && dashed && len(minute) == len("29733120") && strings.Trim(minute, "0123456789") == "": // the minute it was due, since the epoch
+		kind, name = "CronJob", job
+	}
+	return evidence.RefTo(kind, pod.Namespace, name)
+}
+
+func cutLast(name string) (before, after string, found bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i < 0 {
+		return name, "", false
+	}
+	return name[:i], name[i+1:], true
+}
+
+// imageOf returns the image of a container, as its status resolved it.
+func imageOf(pod *corev1.Pod, container string) string {
+	for st := range statuses(pod) {
+		if st.Name == container {
+			return cmp.Or(st.Image, st.ImageID)
+		}
+	}
+	return ""
+}

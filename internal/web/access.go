@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Rights is what a caller may see.
+type Rights struct {
+	All        bool     // every namespace, and what belongs to none: nodes, gaps of the watch
+	Namespaces []string // else these; of what spans several namespaces only what is in them
+}
+
+// An Access decides who may see what. It is asked on each request.
+type Access interface {
+	// Rights returns what the caller may see. An error that is a *Refusal is told as it is; any other means that it could
+	// not be found out, and nothing is shown.
+	Rights(ctx context.Context, r *http.Request) (Rights, error)
+	// Login lets somebody in who presents a secret, and sets what later requests are known by.
+	Login(w http.ResponseWriter, r *http.Request, secret string) error
+}
+
+// A Refusal says why somebody may not see anything, and what to do about it.
+type Refusal struct{ Why string }
+
+func (r *Refusal) Error() string { return r.Why }
+
+// cookie is the name of what a browser is known by. The prefix keeps other hosts and plain pages of this one from setting it,
+// where it is served by TLS.
+const cookie = "inquest"
+
+// stay is how long somebody who was let in stays in.
+const stay = 12 * time.Hour
+
+// A LoopbackAccess lets in whoever has the link that the program printed, once, on the machine that it runs on: whoever may read the
+// terminal may ask the cluster as well.
+type LoopbackAccess struct {
+	mu       sync.Mutex
+	secret   string // of the link; empty once it was used
+	sessions map[string]time.Time
+	now      func() time.Time
+}
+
+// NewLoopbackAccess returns one and the secret of its link.
+func NewLoopbackAccess(now func() time.Time) (*LoopbackAccess, string) {
+	secret := rand.Text()
+	return &LoopbackAccess{secret: secret, sessions: map[string]time.Time{}, now: now}, secret
+}
+
+// Rights lets see everything or nothing.
+func (a *LoopbackAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) { // a page of elsewhere, by a name that leads here
+		return Rights{}, &Refusal{"this console answers on the loopback address alone: open http://127.0.0.1"}
+	}
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return Rights{}, &Refusal{"open the link that inquest serve printed, or start it again for a new one"}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until, in := a.sessions[c.Value]
+	if !in || a.now().After(until) {
+		delete(a.sessions, c.Value)
+		return Rights{}, &Refusal{"this browser is not let in any more: start inquest serve again for a new link"}
+	}
+	return Rights{All: true}, nil
+}
+
+// Login takes the secret of the link, once.
+func (a *LoopbackAccess) Login(w http.ResponseWriter, _ *http.Request, secret string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.secret)) != 1 {
+		return &Refusal{"this link was used already or is none of this server: start inquest serve again for a new one"}
+	}
+	session := rand.Text()
+	a.secret, a.sessions[session] = "", a.now().Add(stay)
+	http.SetCookie(w, &http.Cookie{
+		Name: cookie, Value: session, Path: "/", MaxAge: int(stay.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
+	return nil
+}
