@@ -34,7 +34,7 @@ type options struct {
 	lean      bool
 }
 
-func run() error {
+func run() (err error) {
 	var o options
 	flag.StringVar(&o.url, "history", "", "file or postgres:// address that is filled, and read again when it holds enough; a temporary file without it")
 	flag.IntVar(&o.incidents, "incidents", 1_000_000, "how many incidents")
@@ -46,7 +46,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(folder)
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 		o.url = filepath.Join(folder, "history.db")
 	}
 	ctx := context.Background()

@@ -30,9 +30,7 @@ func connect(ctx context.Context, address string, o Options) (*Store, error) {
 		err = s.connectFile(ctx, strings.TrimPrefix(address, "sqlite:"))
 	}
 	if err != nil {
-		err = s.explain("open", err)
-		s.disconnect()
-		return nil, err
+		return nil, errors.Join(s.explain("open", err), s.disconnect())
 	}
 	return s, nil
 }

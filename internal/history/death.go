@@ -24,7 +24,7 @@ type Death struct {
 	Kind      Kind
 	PodUID    string
 	Of        evidence.Ref
-	Base      int // how many runs of its container had ended when its restart count last fell; the attempt counts them
+	Base      int          // how many runs of its container had ended when its restart count last fell; the attempt counts them
 	Workload  evidence.Ref // what owns the pod in the end; zero for a pod of its own
 	Node      string
 	Image     string

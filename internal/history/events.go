@@ -11,7 +11,7 @@ import (
 
 // Events keeps Kubernetes Events, one row for each UID, with the greatest count and the latest time that was told.
 func (s *Store) Events(ctx context.Context, events ...Event) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for i := range events {
 			if err := t.event(&events[i]); err != nil {
 				return err

@@ -9,7 +9,7 @@ import (
 
 // Gaps keeps what could not be seen. The same cluster, namespace, start and words are the same gap.
 func (s *Store) Gaps(ctx context.Context, gaps ...Gap) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for _, g := range gaps {
 			cluster, err := t.clusterID(clean(g.Cluster, maxName))
 			if err != nil {

@@ -162,11 +162,11 @@ func (f *Filter) words() []word {
 		words = append(words, word{any: []string{live}})
 	}
 	if n := len(f.Namespaces); n > 0 && n <= mostListed {
-		var any []string
+		var either []string
 		for _, namespace := range f.Namespaces {
-			any = append(any, tag("namespace", clean(namespace, maxName)))
+			either = append(either, tag("namespace", clean(namespace, maxName)))
 		}
-		words = append(words, word{any: any})
+		words = append(words, word{any: either})
 	}
 	return words
 }

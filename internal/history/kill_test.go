@@ -38,7 +38,7 @@ func TestKilled(t *testing.T) {
 			}
 			s, err := Open(t.Context(), url, Options{Targets: []string{"t"}, Now: func() time.Time { return noon.Add(24 * 365 * time.Hour) }})
 			must(t, err)
-			defer s.Close()
+			defer func() { must(t, s.Close()) }()
 			must(t, s.Check(t.Context()))
 			inStore := map[string]bool{}
 			for f := (Filter{Limit: mostLimit}); ; {

@@ -11,7 +11,7 @@ import (
 // Mark notes up to which run the ends of a container are accounted for, without a death: what ended before the
 // recorder first saw the pod.
 func (s *Store) Mark(ctx context.Context, cluster string, marks ...Last) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for _, m := range marks {
 			of := cleanRef(m.Of)
 			pod, err := t.podID(clean(cluster, maxName), clean(m.PodUID, maxName), of, cleanRef(m.Workload))
@@ -52,7 +52,7 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 
 // Begin notes that a cluster is watched, and tells whether it never was before.
 func (s *Store) Begin(ctx context.Context, cluster string) (first bool, err error) {
-	err = s.do(ctx, "write to", func(t *txn) error {
+	err = s.do(ctx, func(t *txn) error {
 		var one int
 		found, err := t.row([]any{&one}, `SELECT 1 FROM clusters WHERE uid = $1`, clean(cluster, maxName))
 		if first = !found; err == nil {
@@ -65,7 +65,7 @@ func (s *Store) Begin(ctx context.Context, cluster string) (first bool, err erro
 
 // Forget is told that a pod is gone. Its deaths stay.
 func (s *Store) Forget(ctx context.Context, cluster string, uids ...string) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for _, uid := range uids {
 			err := t.exec(`DELETE FROM ended WHERE pod IN (SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster
 				WHERE c.uid = $1 AND p.uid = $2)`, clean(cluster, maxName), clean(uid, maxName))

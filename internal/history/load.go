@@ -5,6 +5,7 @@ package history
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -48,14 +49,11 @@ func (s *Store) load(ctx context.Context, places []place, allowed []string) ([]I
 
 // incidents restricts a column to some incidents.
 func (q *query) incidents(column string, places []place) {
-	list := ""
-	for i, p := range places {
-		if i > 0 {
-			list += ", "
-		}
-		list += q.arg(p.incident)
+	var list []string
+	for _, p := range places {
+		list = append(list, q.arg(p.incident))
 	}
-	q.conditions = append(q.conditions, column+" IN ("+list+")")
+	q.conditions = append(q.conditions, column+" IN ("+strings.Join(list, ", ")+")")
 }
 
 // mostShares bounds what is read of incidents that touch thousands of namespaces.
@@ -104,22 +102,12 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	least, lead := 0, (*share)(nil)
 	for i, sh := range shares {
 		if allowed != nil {
-			in.Deaths, in.Pods = in.Deaths+int(sh.deaths), in.Pods+int(sh.pods)
-			if i == 0 || micros(in.Last) < sh.last {
-				in.Last = fromMicros(sh.last)
-			}
-			if i == 0 || micros(in.First) > sh.first {
-				in.First = fromMicros(sh.first)
-			}
+			in.add(sh, i == 0)
 		}
 		if lead == nil || sh.leadSettled && !lead.leadSettled {
 			lead = sh
 		}
-		for k, n := range sh.sure {
-			if n > 0 {
-				least = max(least, k)
-			}
-		}
+		least = max(least, sh.leastSure())
 		in.Namespaces = append(in.Namespaces, sh.namespace)
 		in.Nodes, in.Images, in.Workloads = merge(in.Nodes, sh.nodes), merge(in.Images, sh.images), merge(in.Workloads, sh.owners)
 	}
@@ -130,6 +118,27 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	if foreign {
 		in.Title = elsewhere
 	}
+}
+
+// add counts a share.
+func (in *Incident) add(sh *share, first bool) {
+	in.Deaths, in.Pods = in.Deaths+int(sh.deaths), in.Pods+int(sh.pods)
+	if first || micros(in.Last) < sh.last {
+		in.Last = fromMicros(sh.last)
+	}
+	if first || micros(in.First) > sh.first {
+		in.First = fromMicros(sh.first)
+	}
+}
+
+func (sh *share) leastSure() int {
+	least := 0
+	for k, n := range sh.sure {
+		if n > 0 {
+			least = k
+		}
+	}
+	return least
 }
 
 // elsewhere stands for what is told of a thing in a namespace that the asker may not see.

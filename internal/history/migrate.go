@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pressly/goose/v3"
@@ -20,7 +21,10 @@ func Migrate(ctx context.Context, url string, version int64) error {
 	if err != nil {
 		return err
 	}
-	defer s.disconnect()
+	return errors.Join(s.migrate(ctx, version), s.disconnect())
+}
+
+func (s *Store) migrate(ctx context.Context, version int64) error {
 	if version < 1 || version > Version {
 		return fmt.Errorf("migrate the history %s: version %d is unknown, expected 1 to %d", s.name, version, Version)
 	}

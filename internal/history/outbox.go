@@ -42,7 +42,7 @@ func (t *txn) announce(in *incident, state State) error {
 // Take hands out at most so many notices that are due, the oldest first, and none of them again within the lease.
 func (s *Store) Take(ctx context.Context, most int, lease time.Duration) ([]Notice, error) {
 	var taken []Notice
-	err := s.do(ctx, "write to", func(t *txn) error {
+	err := s.do(ctx, func(t *txn) error {
 		taken = nil
 		return t.each(func(scan func(...any) error) error {
 			var n Notice
@@ -60,7 +60,7 @@ func (s *Store) Take(ctx context.Context, most int, lease time.Duration) ([]Noti
 
 // Told acknowledges notices: they are not handed out again, whatever happens to this process.
 func (s *Store) Told(ctx context.Context, ids ...int64) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for _, id := range ids {
 			if err := t.exec(`UPDATE outbox SET done = $1, fault = '' WHERE id = $2`, micros(t.now), id); err != nil {
 				return err
@@ -76,7 +76,7 @@ func (s *Store) Untold(ctx context.Context, n Notice, why string) error {
 	if n.Tries < 12 {
 		delay = min(firstDelay<<max(n.Tries-1, 0), longestDelay)
 	}
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		return t.exec(`UPDATE outbox SET due = $1, fault = $2 WHERE id = $3 AND done = 0`,
 			micros(t.now.Add(delay)), clean(why, maxWord), n.ID)
 	})

@@ -25,7 +25,7 @@ func pack(v *Verdict) []part {
 			raw = append(binary.AppendUvarint(raw, uint64(len(data))), data...)
 		}
 	}
-	parts := make([]part, 1)
+	parts := []part{{}} // the pack itself
 	if len(v.Report) > 0 && len(v.Report) <= maxReport {
 		add("", 0, v.Report)
 	}

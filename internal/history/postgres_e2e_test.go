@@ -41,7 +41,7 @@ func postgres() func(*testing.T) string {
 		must(t, err)
 		db, err := sql.Open("pgx", at(folder, "postgres"))
 		must(t, err)
-		defer db.Close()
+		defer func() { must(t, db.Close()) }()
 		name := fmt.Sprintf("test%d", databases.Add(1))
 		_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name)
 		must(t, err)

@@ -168,10 +168,11 @@ func TestModel(t *testing.T) {
 
 // compare runs random steps on the model and on a history, an example of them where there is no r.
 func compare(t *testing.T, r *rapid.T, url string) {
-	o := Options{Now: func() time.Time { return noon }}.withDefaults()
+	given := Options{Now: func() time.Time { return noon }}
+	o := given.withDefaults()
 	s, err := Open(t.Context(), url, o)
 	must(t, err)
-	defer s.Close()
+	defer func() { must(t, s.Close()) }()
 	steps := func(r *rapid.T) {
 		m := &model{deaths: map[string]*Death{}}
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {

@@ -135,7 +135,7 @@ func (q *query) limit(n int) string {
 // A cursor is the place of the last row that was read, in the order of time and id.
 type cursor struct{ at, id int64 }
 
-// ErrCursor: the cursor is none that a page came with.
+// ErrCursor says that the cursor is none that a page came with.
 var ErrCursor = errors.New("unknown cursor, expected the one that the last page came with")
 
 func (c cursor) String() string {

@@ -26,7 +26,7 @@ func (s *Store) Record(ctx context.Context, deaths ...Death) error {
 		}
 		kept = append(kept, incoming{d, s.partsOf(&d)})
 	}
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for i := range kept {
 			if err := t.record(&kept[i]); err != nil {
 				return err
@@ -38,7 +38,7 @@ func (s *Store) Record(ctx context.Context, deaths ...Death) error {
 
 // GiveUp settles deaths whose evidence cannot be had, with why: what was told of them provisionally stays.
 func (s *Store) GiveUp(ctx context.Context, why string, deaths ...Death) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		for i := range deaths {
 			d := &deaths[i]
 			err := t.exec(`UPDATE deaths SET rank = $1, missing = $2 WHERE rank = $3 AND container = $4 AND attempt = $5 AND kind = $6 AND pod IN (

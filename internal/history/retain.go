@@ -79,7 +79,7 @@ func (s *Store) fit(ctx context.Context, now time.Time, bytes int64, sum *Remove
 // removeBefore removes deaths, and closed incidents that had none since.
 func (s *Store) removeBefore(ctx context.Context, before time.Time, sum *Removed) error {
 	for n := atOnce; n == atOnce; {
-		err := s.do(ctx, "write to", func(t *txn) (err error) {
+		err := s.do(ctx, func(t *txn) (err error) {
 			n, err = t.trim(micros(before))
 			return err
 		})
@@ -89,7 +89,7 @@ func (s *Store) removeBefore(ctx context.Context, before time.Time, sum *Removed
 		sum.Deaths += n
 	}
 	for n := atOnce; n == atOnce; {
-		err := s.do(ctx, "write to", func(t *txn) (err error) {
+		err := s.do(ctx, func(t *txn) (err error) {
 			n, err = t.removeIncidents(micros(before))
 			return err
 		})
@@ -171,7 +171,7 @@ func (t *txn) removeIncidents(before int64) (int, error) {
 // removeAll repeats a statement until it finds less than it takes at once.
 func (s *Store) removeAll(ctx context.Context, sum *int, query string, before int64) error {
 	for n := int64(atOnce); n == atOnce; {
-		err := s.do(ctx, "write to", func(t *txn) (err error) {
+		err := s.do(ctx, func(t *txn) (err error) {
 			n, err = t.count(query, before)
 			return err
 		})
@@ -184,7 +184,7 @@ func (s *Store) removeAll(ctx context.Context, sum *int, query string, before in
 }
 
 func (s *Store) shrink(ctx context.Context) error {
-	return s.do(ctx, "write to", func(t *txn) error {
+	return s.do(ctx, func(t *txn) error {
 		return t.each(func(func(...any) error) error { return nil }, s.dialect.shrink)
 	})
 }

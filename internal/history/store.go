@@ -22,15 +22,16 @@ type Options struct {
 	ReadOnly bool             // look at a history that another process may be writing to
 }
 
-func (o Options) withDefaults() Options {
-	o.Window = cmp.Or(o.Window, 10*time.Minute)
-	o.Close = cmp.Or(o.Close, time.Hour)
-	o.Reopen = cmp.Or(o.Reopen, 24*time.Hour)
-	o.Hold = cmp.Or(o.Hold, 3*time.Second)
-	if o.Now == nil {
-		o.Now = time.Now
+func (o *Options) withDefaults() Options {
+	all := *o
+	all.Window = cmp.Or(all.Window, 10*time.Minute)
+	all.Close = cmp.Or(all.Close, time.Hour)
+	all.Reopen = cmp.Or(all.Reopen, 24*time.Hour)
+	all.Hold = cmp.Or(all.Hold, 3*time.Second)
+	if all.Now == nil {
+		all.Now = time.Now
 	}
-	return o
+	return all
 }
 
 // A Store is an open history. It is safe for concurrent use.
@@ -58,8 +59,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.prepare(ctx); err != nil {
-		s.disconnect()
-		return nil, s.explain("open", err)
+		return nil, errors.Join(s.explain("open", err), s.disconnect())
 	}
 	if !o.ReadOnly {
 		go s.write()

@@ -14,7 +14,7 @@ const mostSwept = 500
 // few seconds by whoever writes.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	for done := false; !done; {
-		err := s.do(ctx, "write to", func(t *txn) error {
+		err := s.do(ctx, func(t *txn) error {
 			closed, err := t.sweep(`state < $1 AND last < $2`, StateClosed, now.Add(-s.options.Close))
 			if err != nil {
 				return err

@@ -19,7 +19,8 @@ type job struct {
 }
 
 // do has the writer run something and waits for its commit. A caller that gives up does not know whether it was written.
-func (s *Store) do(ctx context.Context, doing string, run func(*txn) error) error {
+func (s *Store) do(ctx context.Context, run func(*txn) error) error {
+	const doing = "write to"
 	if s.options.ReadOnly {
 		return s.explain(doing, errReadOnly)
 	}
