@@ -52,13 +52,7 @@ func cleanRef(r evidence.Ref) evidence.Ref {
 }
 
 // cleaned returns the death as it is kept.
-func (d *Death) cleaned() Death {
-	c := *d
-	c.clean()
-	return c
-}
-
-func (d *Death) clean() {
+func (d Death) cleaned() Death {
 	d.Cluster, d.PodUID = clean(d.Cluster, maxName), clean(d.PodUID, maxName)
 	d.Of, d.Workload = cleanRef(d.Of), cleanRef(d.Workload)
 	d.Node, d.Image = clean(d.Node, maxName), clean(d.Image, maxWord)
@@ -73,6 +67,7 @@ func (d *Death) clean() {
 		v.Thing.Attempt = evidence.NoAttempt
 		d.Verdict, d.Missing = &v, ""
 	}
+	return d
 }
 
 // bounded returns the paths of the files that are kept of a bundle, in their order. What is too large or has a path

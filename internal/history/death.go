@@ -55,7 +55,7 @@ type Verdict struct {
 }
 
 // rank orders what is known of a death; what is known better replaces what is known less well.
-func (d *Death) rank() int64 {
+func (d Death) rank() int64 {
 	switch {
 	case d.Verdict != nil && d.Verdict.Settled:
 		return settled
@@ -76,7 +76,7 @@ const (
 )
 
 // at is the moment that places a death in time: its end, or when it was seen.
-func (d *Death) at() int64 {
+func (d Death) at() int64 {
 	if !d.Finished.IsZero() {
 		return micros(d.Finished)
 	}

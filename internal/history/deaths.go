@@ -33,7 +33,7 @@ func (s *Store) Deaths(ctx context.Context, f Filter) (Deaths, error) {
 		}
 		d, at, err := scanDeath(scan)
 		last = cursor{at, d.ID}
-		d.conceal(f.Namespaces)
+		concealIn(&d, f.Namespaces)
 		page.Items = append(page.Items, d)
 		return err
 	}, deathColumns+q.text()+` ORDER BY d.at DESC, d.id DESC`+q.limit(f.limit()+1), q.args...)
@@ -48,7 +48,7 @@ func (s *Store) Death(ctx context.Context, id int64, allowed []string) (Death, e
 	var found *Death
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		d, _, err := scanDeath(scan)
-		d.conceal(allowed)
+		concealIn(&d, allowed)
 		found = &d
 		return err
 	}, deathColumns+q.text(), q.args...)
@@ -147,8 +147,8 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 	return d, at, err
 }
 
-// conceal leaves out what was told of things that the asker may not see.
-func (d *Death) conceal(allowed []string) {
+// concealIn leaves out what was told of things that the asker may not see.
+func concealIn(d *Death, allowed []string) {
 	if d.Verdict != nil && conceal(&d.Verdict.Thing, allowed) {
 		d.Verdict.Message = elsewhere
 	}

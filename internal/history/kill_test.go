@@ -40,41 +40,52 @@ func TestKilled(t *testing.T) {
 			must(t, err)
 			defer func() { must(t, s.Close()) }()
 			must(t, s.Check(t.Context()))
-			inStore := map[string]bool{}
-			for f := (Filter{Limit: mostLimit}); ; {
-				page, err := s.Deaths(t.Context(), f)
-				must(t, err)
-				for _, d := range page.Items {
-					inStore["wrote "+d.Of.Name] = true
-					files, err := s.Bundle(t.Context(), d.ID, nil)
-					must(t, err)
-					want(t, "evidence of "+d.Of.Name, string(files["own"]), d.Of.Name)
-				}
-				if f.Cursor = page.Next; f.Cursor == "" {
-					break
-				}
-			}
-			again, err := s.Take(t.Context(), 1<<20, time.Hour)
-			must(t, err)
-			told := map[string]bool{}
-			for _, n := range again {
-				told["told "+n.Key] = true
-			}
-			writes := 0
-			for line := range acknowledged {
-				switch {
-				case strings.HasPrefix(line, "wrote ") && !inStore[line]:
-					t.Errorf("lost: %s", line)
-				case told[line]:
-					t.Errorf("told again: %s", line)
-				case inStore[line]:
-					writes++
-				}
-			}
-			if writes < kills {
-				t.Errorf("only %d writes were acknowledged in %d rounds", writes, kills)
-			}
+			inStore := written(t, s)
+			checkAcknowledged(t, s, acknowledged, inStore)
 		})
+	}
+}
+
+// written returns the writes that are there, and checks that each has its evidence.
+func written(t *testing.T, s *Store) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for f := (Filter{Limit: mostLimit}); ; {
+		page, err := s.Deaths(t.Context(), f)
+		must(t, err)
+		for _, d := range page.Items {
+			all["wrote "+d.Of.Name] = true
+			files, err := s.Bundle(t.Context(), d.ID, nil)
+			must(t, err)
+			want(t, "evidence of "+d.Of.Name, string(files["own"]), d.Of.Name)
+		}
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return all
+		}
+	}
+}
+
+func checkAcknowledged(t *testing.T, s *Store, acknowledged, inStore map[string]bool) {
+	t.Helper()
+	again, err := s.Take(t.Context(), 1<<20, time.Hour)
+	must(t, err)
+	told := map[string]bool{}
+	for _, n := range again {
+		told["told "+n.Key] = true
+	}
+	writes := 0
+	for line := range acknowledged {
+		switch {
+		case strings.HasPrefix(line, "wrote ") && !inStore[line]:
+			t.Errorf("lost: %s", line)
+		case told[line]:
+			t.Errorf("told again: %s", line)
+		case inStore[line]:
+			writes++
+		}
+	}
+	if writes < kills {
+		t.Errorf("only %d writes were acknowledged in %d rounds", writes, kills)
 	}
 }
 

@@ -105,42 +105,54 @@ func TestPages(t *testing.T) {
 			whole := incidents(t, s, f)
 			wholeDeaths := deaths(t, s, f)
 			for _, limit := range []int{1, 4} {
-				f.Limit, f.Cursor = limit, ""
-				var ids []string
-				for {
-					page, err := s.Incidents(t.Context(), f)
-					must(t, err)
-					for _, in := range page.Items {
-						ids = append(ids, in.ID)
-					}
-					if f.Cursor = page.Next; f.Cursor == "" {
-						break
-					}
-				}
-				var expected []string
-				for _, in := range whole {
-					expected = append(expected, in.ID)
-				}
-				if !slices.Equal(ids, expected) {
+				if ids, expected := paged(t, s, f, limit), idsOf(whole); !slices.Equal(ids, expected) {
 					t.Errorf("%+v: pages of %d: got %v, want %v", f, limit, ids, expected)
 				}
 			}
-			f.Limit, f.Cursor = 7, ""
-			n := 0
-			for {
-				page, err := s.Deaths(t.Context(), f)
-				must(t, err)
-				n += len(page.Items)
-				if f.Cursor = page.Next; f.Cursor == "" {
-					break
-				}
-			}
+			n := pagedDeaths(t, s, f, 7)
 			want(t, fmt.Sprintf("deaths of %+v", f), n, len(wholeDeaths))
 		}
 		want(t, "by node", len(deaths(t, s, Filter{Node: "n2"})), 15)
 		_, err := s.Incidents(t.Context(), Filter{Cursor: "nonsense"})
 		want(t, "a bad cursor", errors.Is(err, ErrCursor), true)
 	})
+}
+
+func idsOf(all []Incident) []string {
+	var ids []string
+	for _, in := range all {
+		ids = append(ids, in.ID)
+	}
+	return ids
+}
+
+// paged reads a list page by page.
+func paged(t *testing.T, s *Store, f Filter, limit int) []string {
+	t.Helper()
+	var ids []string
+	f.Limit = limit
+	for {
+		page, err := s.Incidents(t.Context(), f)
+		must(t, err)
+		ids = append(ids, idsOf(page.Items)...)
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return ids
+		}
+	}
+}
+
+func pagedDeaths(t *testing.T, s *Store, f Filter, limit int) int {
+	t.Helper()
+	n := 0
+	f.Limit = limit
+	for {
+		page, err := s.Deaths(t.Context(), f)
+		must(t, err)
+		n += len(page.Items)
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return n
+		}
+	}
 }
 
 func TestSearch(t *testing.T) {

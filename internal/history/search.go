@@ -103,7 +103,7 @@ func (t *txn) report(death int64) ([]byte, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	raw, err := content(t.ctx, t.conn, blob)
+	raw, err := content(t.context(), t.conn, blob)
 	if err != nil {
 		return nil, err
 	}

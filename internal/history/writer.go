@@ -88,7 +88,7 @@ func (s *Store) commit(jobs []*job) error {
 	if err := s.session.begin(ctx, s); err != nil {
 		return err
 	}
-	t := &txn{ctx: ctx, session: &s.session, store: s, now: s.options.Now()}
+	t := &txn{session: &s.session, store: s, now: s.options.Now()}
 	err := t.all(jobs)
 	err = s.session.end(ctx, s, err)
 	if err != nil {
@@ -104,7 +104,6 @@ func (s *Store) commit(jobs []*job) error {
 // A txn is one transaction of the writer, with what it has read so far.
 type txn struct {
 	*session
-	ctx     context.Context
 	store   *Store
 	now     time.Time
 	grouped grouping
@@ -113,6 +112,9 @@ type txn struct {
 	gaps    bool     // gaps were written
 	after   []func() // to be done once it is committed
 }
+
+// context does not end: what was begun is ended, whoever still waits for it.
+func (t *txn) context() context.Context { return context.Background() }
 
 func (t *txn) all(jobs []*job) error {
 	for _, j := range jobs {
@@ -130,11 +132,11 @@ func (t *txn) exec(query string, args ...any) error {
 
 // count returns how many rows were changed.
 func (t *txn) count(query string, args ...any) (int64, error) {
-	stmt, err := t.stmt(t.ctx, query)
+	stmt, err := t.stmt(t.context(), query)
 	if err != nil {
 		return 0, err
 	}
-	result, err := stmt.ExecContext(t.ctx, args...)
+	result, err := stmt.ExecContext(t.context(), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -143,11 +145,11 @@ func (t *txn) count(query string, args ...any) (int64, error) {
 
 // row reads one row, and tells whether there is one.
 func (t *txn) row(into []any, query string, args ...any) (bool, error) {
-	stmt, err := t.stmt(t.ctx, query)
+	stmt, err := t.stmt(t.context(), query)
 	if err != nil {
 		return false, err
 	}
-	err = stmt.QueryRowContext(t.ctx, args...).Scan(into...)
+	err = stmt.QueryRowContext(t.context(), args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -155,11 +157,11 @@ func (t *txn) row(into []any, query string, args ...any) (bool, error) {
 }
 
 func (t *txn) each(row func(scan func(...any) error) error, query string, args ...any) error {
-	stmt, err := t.stmt(t.ctx, query)
+	stmt, err := t.stmt(t.context(), query)
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.QueryContext(t.ctx, args...)
+	rows, err := stmt.QueryContext(t.context(), args...)
 	if err != nil {
 		return err
 	}
