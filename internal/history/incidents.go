@@ -66,8 +66,56 @@ type place struct {
 // mostBranches bounds one statement: SQLite takes 500 parts.
 const mostBranches = 90
 
-// listed reads along the index of state and time, once for each state and namespace, and merges.
+// listed reads along the index of state and time. One that has shares in two of the asker's namespaces is listed by the
+// latest of them.
 func (s *Store) listed(ctx context.Context, f *Filter, c cursor) ([]place, error) {
+	var places []place
+	for {
+		some, more, err := s.branches(ctx, f, c)
+		if err != nil {
+			return nil, err
+		}
+		latest, err := s.latest(ctx, f, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range some {
+			if latest == nil || latest[p.incident] == p.at {
+				places = append(places, p)
+			}
+		}
+		if !more || len(places) > f.limit() {
+			return places, nil
+		}
+		c = some[len(some)-1].cursor
+	}
+}
+
+// latest returns when each incident had its last death that the asker may see; nil where each can be listed once only.
+func (s *Store) latest(ctx context.Context, f *Filter, places []place) (map[int64]int64, error) {
+	if len(f.Namespaces) < 2 || len(places) == 0 {
+		return nil, nil
+	}
+	all := map[int64]int64{}
+	for _, namespaces := range inParts(f.Namespaces) {
+		var q query
+		q.incidents("incident", places)
+		q.among("namespace", namespaces)
+		err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+			var id, last int64
+			err := scan(&id, &last)
+			all[id] = max(all[id], last)
+			return err
+		}, `SELECT incident, MAX(last) FROM shares`+q.text()+` GROUP BY incident`, q.args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// branches reads once for each state and namespace, and merges; more tells whether there may be others behind them.
+func (s *Store) branches(ctx context.Context, f *Filter, c cursor) (places []place, more bool, err error) {
 	var branches [][2]any // state, namespace
 	for _, state := range f.states() {
 		if f.Namespaces == nil {
@@ -77,14 +125,13 @@ func (s *Store) listed(ctx context.Context, f *Filter, c cursor) ([]place, error
 			branches = append(branches, [2]any{state, clean(namespace, maxName)})
 		}
 	}
-	var places []place
 	for some := range slices.Chunk(branches, mostBranches) {
 		var all query
 		var text []string
 		for i, b := range some {
 			text = append(text, fmt.Sprintf("SELECT * FROM (%s) b%d", all.branch(f, c, b[0], b[1]), i))
 		}
-		err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		err = s.query(ctx, s.reads, func(scan func(...any) error) error {
 			var p place
 			err := scan(&p.incident, &p.at)
 			p.id = p.incident
@@ -92,11 +139,13 @@ func (s *Store) listed(ctx context.Context, f *Filter, c cursor) ([]place, error
 			return err
 		}, strings.Join(text, " UNION ALL ")+" ORDER BY last DESC, id DESC"+all.limit(f.limit()+1), all.args...)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(b.id, a.id)) })
-	return slices.CompactFunc(places, func(a, b place) bool { return a.incident == b.incident }), nil
+	more = len(places) > f.limit()
+	places = slices.Compact(places[:min(len(places), f.limit()+1)])
+	return places, more, nil
 }
 
 func (f *Filter) states() []State {
@@ -116,12 +165,6 @@ func (q *query) branch(f *Filter, c cursor, state, namespace any) string {
 	if namespace != nil {
 		from, id = "shares s", "s.incident"
 		b.where("s.namespace = %s", namespace)
-	}
-	if namespace != nil && len(f.Namespaces) > 1 { // one with two of the asker's namespaces is listed by its latest
-		b.among("o.namespace", f.Namespaces)
-		last := len(b.conditions) - 1
-		b.conditions[last] = "NOT EXISTS (SELECT 1 FROM shares o WHERE o.incident = s.incident AND " + b.conditions[last] +
-			" AND (o.last > s.last OR o.last = s.last AND o.id > s.id))"
 	}
 	if f.Cluster != "" {
 		b.where("(SELECT c.uid FROM clusters c JOIN incidents i ON i.cluster = c.id WHERE i.id = "+id+") = %s", clean(f.Cluster, maxName))
