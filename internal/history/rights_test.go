@@ -65,11 +65,7 @@ func TestRights(t *testing.T) {
 		show(events, err)
 		gaps, err := s.GapsIn(t.Context(), cluster, time.Time{}, time.Time{}, allowed, 0)
 		show(gaps, err)
-		for i, line := range strings.Split(seen.String(), "\n") {
-			if strings.Contains(line, "secret") || strings.Contains(line, "hidden") {
-				t.Errorf("line %d tells of what is hidden: %.300s", i, line)
-			}
-		}
+		noSecret(t, seen.String())
 		for _, err := range []error{
 			second(s.Report(t.Context(), theirsID, allowed)), second(s.Bundle(t.Context(), theirsID, allowed)),
 			second(s.Death(t.Context(), theirsID, allowed)), second(s.Death(t.Context(), theirsID, []string{})),
@@ -81,6 +77,15 @@ func TestRights(t *testing.T) {
 		want(t, "deaths in the shared one", got[1].Deaths, 1)
 		want(t, "none at all", len(incidents(t, s, Filter{Namespaces: []string{}})), 0)
 	})
+}
+
+func noSecret(t *testing.T, seen string) {
+	t.Helper()
+	for i, line := range strings.Split(seen, "\n") {
+		if strings.Contains(line, "secret") || strings.Contains(line, "hidden") {
+			t.Errorf("line %d tells of what is hidden: %.300s", i, line)
+		}
+	}
 }
 
 func second[T any](_ T, err error) error { return err }
