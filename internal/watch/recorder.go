@@ -71,7 +71,7 @@ type fresh struct {
 
 // Run watches until the context ends.
 func (r *Recorder) Run(ctx context.Context) error {
-	fresh, err := r.Store.Begin(ctx, r.Cluster)
+	first, err := r.Store.Begin(ctx, r.Cluster)
 	if err != nil {
 		return fmt.Errorf("begin the history of this cluster: %w", err)
 	}
@@ -79,7 +79,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what was seen last: %w", err)
 	}
-	r.ledger = NewLedger(knownOf(known), fresh, r.Now())
+	r.ledger = NewLedger(knownOf(known), first, r.Now())
 	r.queue = newQueue[subject](r.Now)
 	r.fresh, r.pending, r.nodes = make(chan fresh, 256), map[subject]*pending{}, map[string]bool{}
 	ctx, stop := context.WithCancel(ctx)

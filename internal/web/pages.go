@@ -41,11 +41,11 @@ const (
 )
 
 func (c *Console) now(ctx context.Context, _ url.Values, _ *http.Request, may Rights) (any, error) {
-	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.Open}, Namespaces: may.allowed(), Limit: mostOpen})
+	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostOpen})
 	if err != nil {
 		return nil, err
 	}
-	quiet, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.Quiet}, Namespaces: may.allowed(), Limit: mostRecent})
+	quiet, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateQuiet}, Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err
 	}
