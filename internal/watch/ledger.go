@@ -43,9 +43,9 @@ type entry struct {
 // a kubelet has lost its dead containers, does not make numbers come twice.
 type runs struct {
 	name     unique.Handle[string]
-	restarts int32 // as the status counts
-	base     int32 // what is added to a number of the status
-	ended    int32 // the number of the last run that is known to have ended; -1: none
+	restarts int   // as the status counts
+	base     int   // what is added to a number of the status
+	ended    int   // the number of the last run that is known to have ended; -1: none
 	finished int64 // when that was, in seconds of the epoch
 	over     int64 // when the run in the status was over; 0: it is not
 }
@@ -88,7 +88,7 @@ func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
 			l.pods[k.Pod] = e
 		}
 		e.containers = append(e.containers, runs{ // a restart count below that of the run means that it fell meanwhile
-			name: unique.Make(k.Container), ended: int32(k.Ended), base: int32(k.Base), restarts: int32(k.Ended - k.Base), //#nosec G115 -- as restart counts are
+			name: unique.Make(k.Container), ended: k.Ended, base: k.Base, restarts: k.Ended - k.Base,
 		})
 	}
 	return l
@@ -185,12 +185,12 @@ func (e *entry) changed(pod *corev1.Pod) bool {
 	news, i := false, 0
 	for st := range statuses(pod) {
 		c := e.container(st.Name, i)
-		over := overAt(st)
-		if st.RestartCount < c.restarts {
+		over, restarts := overAt(st), int(st.RestartCount)
+		if restarts < c.restarts {
 			c.base = c.ended + 1
 		}
-		news = news || st.RestartCount != c.restarts || over != c.over
-		c.restarts, c.over = st.RestartCount, over
+		news = news || restarts != c.restarts || over != c.over
+		c.restarts, c.over = restarts, over
 		i++
 	}
 	return news
@@ -227,7 +227,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	ref := evidence.RefOf(pod)
 	for _, a := range s.Attempts(ref) {
 		c := e.container(a.Of.Container, 0)
-		number := c.base + int32(a.Of.Attempt) //#nosec G115 -- a restart count is an int32
+		number := c.base + a.Of.Attempt
 		if !a.Ended() || number <= c.ended || !a.Finished.IsZero() && a.Finished.Unix() < c.finished {
 			continue
 		}
@@ -235,7 +235,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 			news.miss(c, ref, number)
 		}
 		if a.Expected == "" && (!before || now.Sub(a.Finished) < evidence.EventTTL) {
-			news.Ended = append(news.Ended, End{a, int(number), int(c.base)})
+			news.Ended = append(news.Ended, End{a, number, c.base})
 		}
 		c.ended, c.finished = number, max(c.finished, a.Finished.Unix())
 	}
@@ -251,10 +251,10 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 }
 
 // miss notes the runs before the given one whose end was not seen.
-func (n *News) miss(c *runs, pod evidence.Ref, until int32) {
+func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 	of := pod.InContainer(c.name.Value())
 	for number := c.ended + 1; number < until; number++ {
-		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(int(number - c.base))}, int(number), int(c.base)})
+		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(number - c.base)}, number, c.base})
 	}
 }
 

@@ -30,6 +30,7 @@ type Access interface {
 // A Refusal says why somebody may not see anything, and what to do about it.
 type Refusal struct{ Why string }
 
+// Error is the reason, as it is shown.
 func (r *Refusal) Error() string { return r.Why }
 
 // cookie is the name of what a browser is known by. The prefix keeps other hosts and plain pages of this one from setting it,

@@ -120,19 +120,20 @@ func logsOf(d *history.Death, bundle map[string][]byte, told *report.Report) []l
 	return logs
 }
 
+// cite notes the lines of logs that causes, and what follows from them, quote.
 func cite(cited map[string]bool, causes []report.Cause) {
 	for _, c := range causes {
 		for _, f := range c.Facts {
-			if f.Source == evidence.FromLog.String() {
-				for line := range strings.SplitSeq(f.Text, "\n") {
-					if line = strings.TrimSpace(line); len(line) > 3 {
-						cited[line] = true
-					}
-				}
+			if f.Source != evidence.FromLog.String() {
+				continue
+			}
+			for line := range strings.SplitSeq(f.Text, "\n") {
+				cited[strings.TrimSpace(line)] = true
 			}
 		}
 		cite(cited, c.Leads)
 	}
+	delete(cited, "")
 }
 
 func isCited(cited map[string]bool, line string) bool {
