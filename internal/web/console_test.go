@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// headerAccess lets each caller see the namespaces that a header names, all for "*".
+type headerAccess struct{}
+
+func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
+	switch who := r.Header.Get("Who"); who {
+	case "":
+		return Rights{}, &Refusal{"say who you are"}
+	case "*":
+		return Rights{All: true}, nil
+	default:
+		return Rights{Namespaces: strings.Split(who, ",")}, nil
+	}
+}
+
+func (headerAccess) Login(http.ResponseWriter, *http.Request, string) error {
+	return &Refusal{"there is no login"}
+}
+
+// console serves a history with the deaths.
+func console(t *testing.T, deaths ...history.Death) http.Handler {
+	t.Helper()
+	store, err := history.Open(t.Context(), "memory:", history.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	if err := store.Record(t.Context(), deaths...); err != nil {
+		t.Fatal(err)
+	}
+	c := &Console{
+		Store: store, Access: headerAccess{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+		Rules: []*diagnosis.Rule{{ID: "EXT001", Title: "Ended by itself", Doc: "It ended."}},
+	}
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// died is a death in a namespace, all of whose words are those given.
+func died(namespace, words string, n int) history.Death {
+	of := evidence.RefTo("Pod", namespace, words).InContainer(words)
+	told := report.Report{
+		Causes: []report.Cause{{
+			Rule: "EXT001", Title: words, Message: words, Confidence: "certain", Facts: []report.Fact{{Source: "log", Text: words, Where: words}},
+			Fixes: []report.Fix{{Title: words, Risk: "advice", Command: words}},
+		}},
+		Gaps: []report.Gap{{Kind: "logs", Why: words}},
+	}
+	data, err := json.Marshal(told)
+	if err != nil {
+		panic(err) // cannot happen
+	}
+	return history.Death{
+		Cluster: "c", PodUID: fmt.Sprint(namespace, n), Of: of.InAttempt(n), Workload: evidence.RefTo("Deployment", namespace, words), Node: words, Image: words,
+		Started: noon.Add(-time.Minute), Finished: noon, Seen: noon, ExitCode: 3, Reason: words,
+		Verdict: &history.Verdict{
+			Rule: "EXT001", Confidence: "certain", Message: words, Thing: evidence.RefTo("Deployment", namespace, words), Settled: true, Report: data,
+			Bundle: map[string][]byte{
+				"meta.yaml": []byte("x"), "logs/" + namespace + "/" + strings.ReplaceAll(words, "/", "_") + "/app/0.log": []byte(words),
+			},
+		},
+	}
+}
+
+func get(t *testing.T, h http.Handler, who, path string) (int, string, http.Header) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+	r.Header.Set("Who", who)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	body, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(body), w.Header()
+}
+
+// links returns where a page leads within the console.
+func links(body string) []string {
+	var all []string
+	for part := range strings.SplitSeq(body, `href="`) {
+		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") {
+			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// crawl visits every page that can be reached, as HTML and as JSON.
+func crawl(t *testing.T, h http.Handler, who string, visit func(path, body string)) {
+	t.Helper()
+	seen, todo := map[string]bool{}, []string{"/"}
+	for len(todo) > 0 && len(seen) < 300 {
+		path := todo[0]
+		todo = todo[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		code, body, _ := get(t, h, who, path)
+		if code != http.StatusOK {
+			t.Errorf("%s: %d", path, code)
+		}
+		visit(path, body)
+		if strings.HasSuffix(path, ".zip") {
+			continue
+		}
+		todo = append(todo, links(body)...)
+		sep := "?"
+		if strings.Contains(path, "?") {
+			sep = "&"
+		}
+		_, body, _ = get(t, h, who, path+sep+"format=json")
+		visit(path+" as JSON", body)
+	}
+	if len(seen) < 8 {
+		t.Errorf("only %d pages were reached", len(seen))
+	}
+}
+
+// TestHostile has the words of attackers everywhere: none of them is markup on any page.
+func TestHostile(t *testing.T) {
+	hostile := []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `javascript:alert(1)`, `</pre><svg onload=alert(1)>`,
+		`{{.}}`, "\u202egnp", "a\x1b[31mred", "x\x00y", `<iframe srcdoc="<script>1</script>">`, `]]>`, `<!--`, `</title><script>1</script>`,
+	}
+	for i, words := range hostile {
+		h := console(t, died("shop", words, i))
+		crawl(t, h, "*", func(path, body string) {
+			if strings.Contains(path, "JSON") || strings.HasSuffix(path, ".zip") {
+				return
+			}
+			for _, markup := range []string{"<script>", "<img", "<svg onload", "<iframe", "onerror=alert(1)>", "' onmouseover='", `href="javascript:`, "<!--"} {
+				if strings.Contains(body, markup) {
+					t.Errorf("%q on %s: there is %s", words, path, markup)
+				}
+			}
+		})
+	}
+}
+
+// TestRights has two who may see one namespace each, and visits all that they can reach and all that the other can.
+func TestRights(t *testing.T) {
+	h := console(t, died("shop", "shopsecret", 1), died("bank", "banksecret", 2))
+	var paths []string
+	crawl(t, h, "*", func(path, _ string) { paths = append(paths, path) })
+	for who, foreign := range map[string]string{"shop": "banksecret", "bank": "shopsecret", "other": "secret"} {
+		for _, path := range paths {
+			path, asJSON := strings.CutSuffix(path, " as JSON")
+			if asJSON || strings.Contains(path, foreign) { // what is asked for is shown in its field
+				continue
+			}
+			if _, body, _ := get(t, h, who, path); strings.Contains(body, foreign) {
+				t.Errorf("%s sees %s on %s", who, foreign, path)
+			}
+		}
+	}
+	if code, _, _ := get(t, h, "", "/"); code != http.StatusUnauthorized {
+		t.Errorf("a stranger gets %d", code)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	h := console(t)
+	for _, path := range []string{"/", "/nothing", "/static/style.css"} {
+		_, body, header := get(t, h, "*", path)
+		if header.Get("Content-Security-Policy") != policy || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s has no policy", path)
+		}
+		if strings.Contains(body, " style=") || strings.Contains(body, "https://") {
+			t.Errorf("%s has a style of its own, or leads elsewhere", path)
+		}
+	}
+}
+
+func TestLoopbackAccess(t *testing.T) {
+	now := noon
+	a, secret := NewLoopbackAccess(func() time.Time { return now })
+	ask := func(host string, cookies ...*http.Cookie) error {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", http.NoBody)
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		_, err := a.Rights(t.Context(), r)
+		return err
+	}
+	if ask("127.0.0.1:80") == nil {
+		t.Error("it lets in without a cookie")
+	}
+	if a.Login(httptest.NewRecorder(), nil, "wrong") == nil || a.Login(httptest.NewRecorder(), nil, "") == nil {
+		t.Error("it lets in with a wrong secret")
+	}
+	w := httptest.NewRecorder()
+	if err := a.Login(w, nil, secret); err != nil {
+		t.Fatal(err)
+	}
+	in := w.Result().Cookies()[0]
+	if !in.HttpOnly || in.SameSite != http.SameSiteStrictMode {
+		t.Errorf("the cookie is %s", in)
+	}
+	for host, want := range map[string]bool{"127.0.0.1:8737": true, "localhost:8737": true, "[::1]:8737": true, "evil.example:8737": false, "10.0.0.1": false} {
+		if got := ask(host, in) == nil; got != want {
+			t.Errorf("%s: %v", host, got)
+		}
+	}
+	if a.Login(httptest.NewRecorder(), nil, secret) == nil {
+		t.Error("the link works twice")
+	}
+	if now = now.Add(stay + time.Second); ask("127.0.0.1", in) == nil {
+		t.Error("it lets in for ever")
+	}
+}
