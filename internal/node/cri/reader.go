@@ -12,10 +12,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -26,7 +29,7 @@ const feature, runUnit = "runtime", "runs"
 type Options struct {
 	Socket   string             // of the runtime; empty: the first of the usual ones that is there
 	Node     string             // its name, which facts about the runtime are about
-	Tell     func(record.Entry) // is given what was learned, from one goroutine at a time
+	Tell     func(record.Entry) // is given what was learned, from any goroutine
 	Every    time.Duration      // between two lists; 0: a second
 	Timeout  time.Duration      // of one call, after which the runtime counts as hung; 0: 10 s
 	NoEvents bool               // lists only
@@ -61,6 +64,8 @@ type Reader struct {
 	hints   hints
 	changed map[*pod]bool // of which a sandbox began or ended
 	events  events
+	ends    ends
+	telling sync.Mutex // of the state of a run: it is changed and told in one step
 	counts  counts
 }
 
@@ -83,7 +88,10 @@ func New(o Options) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), again: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+	return &Reader{
+		o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: newEvents(),
+		ends: ends{list: map[string]taskEnd{}, starved: map[string]time.Time{}},
+	}, nil
 }
 
 // Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
@@ -140,17 +148,20 @@ func (r *Reader) follow(ctx context.Context, dial dialer) error {
 	case r.link.forbidden():
 		return fmt.Errorf("ask the runtime at %s: %w; run the agent as a user or group that may open the socket", r.o.Socket, err)
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.listen(ctx)
-	}()
-	r.loop(ctx)
-	stop()
-	<-ended
-	return nil
+	group, ctx := guard.NewGroup(ctx)
+	if !r.o.NoEvents {
+		for i, stream := range []func(context.Context) (bool, error){r.stream, r.streamTasks} {
+			group.Go(func() error {
+				listen(ctx, r.events.again[i], stream)
+				return nil
+			})
+		}
+	}
+	group.Go(func() error {
+		r.loop(ctx)
+		return nil
+	})
+	return group.Wait()
 }
 
 func (r *Reader) loop(ctx context.Context) {
@@ -230,10 +241,15 @@ func (r *Reader) tellAway(now time.Time) {
 
 // glance looks at the pods that an event was about.
 func (r *Reader) glance(ctx context.Context) {
-	pods, all := r.events.take(&r.hints)
+	pods, tasks, all := r.events.take(&r.hints)
 	if all || r.looked.IsZero() {
 		r.relist(ctx)
 		return
+	}
+	for _, id := range tasks {
+		if uid := r.whose(ctx, id); uid != "" && !slices.Contains(pods, uid) {
+			pods = append(pods, uid)
+		}
 	}
 	for _, uid := range pods {
 		if err := r.look(ctx, uid); err != nil {

@@ -58,7 +58,7 @@ func (r *Reader) restoreRun(uid string, run record.Run) {
 		it.run.ID = run.ID
 		r.index.put(it)
 	}
-	r.index.set(it, run, run.State)
+	r.index.set(it, run, run.State, run.State == record.Exited && run.Reason == "")
 	it.read = true
 	over := run.State == record.Exited || run.State == record.Unknown
 	switch {

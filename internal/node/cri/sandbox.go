@@ -124,7 +124,7 @@ func (r *Reader) tellSandbox(b, next *box, again bool) {
 	if next != nil && (ended.IsZero() || next.created.Before(ended)) {
 		ended = next.created
 	}
-	if b.toldEnd || b.ready || ended.IsZero() || next == nil && !runs(b) {
+	if b.toldEnd || b.ready || ended.IsZero() || next == nil && !r.runs(b) {
 		return
 	}
 	b.toldEnd = true
@@ -132,9 +132,10 @@ func (r *Reader) tellSandbox(b, next *box, again bool) {
 }
 
 // runs tells whether a container of the sandbox runs, as far as is known.
-func runs(b *box) bool {
+func (r *Reader) runs(b *box) bool {
 	return slices.ContainsFunc(b.pod.runs, func(it *item) bool {
-		return it.present && it.run.Sandbox == b.id && it.run.State == record.Running
+		run := r.index.of(it)
+		return it.present && run.Sandbox == b.id && run.State == record.Running
 	})
 }
 
