@@ -122,3 +122,28 @@ func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 	}
 	return len(ran), len(missed)
 }
+
+// TestTooMany: what is not followed because it is too much is a gap with a count, once for each.
+func TestTooMany(t *testing.T) {
+	play(t, func(b *bench) {
+		b.reader.most = 2
+		for i := range 5 {
+			b.fake.run("web", "app", i)
+		}
+		b.wait(10 * time.Second)
+		b.expect("gap node/n1 3 runs: the runtime has more than the 2 that are followed", "pod/web[app]#0 running 0 ", "pod/web[app]#1 running 0 ")
+		b.fake.run("web", "app", 5)
+		b.wait(10 * time.Second)
+		b.expect()
+		b.wait(time.Minute)
+		b.expect("gap node/n1 1 runs: the runtime has more than the 2 that are followed")
+		for i := range 3 {
+			b.fake.sandbox("web", fmt.Sprint("box-", i), 0, true)
+		}
+		b.wait(time.Second)
+		b.expect("gap node/n1 1 sandboxes: the runtime has more than the 2 that are followed", "sandbox-created pod/web 0.0")
+		if n := b.reader.Counts().Dropped; n != 5 {
+			t.Errorf("counted %d", n)
+		}
+	})
+}

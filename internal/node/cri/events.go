@@ -175,7 +175,7 @@ type Counts struct {
 	Lists   uint64 // complete lists, of all or of one pod
 	Events  uint64 // that the runtime sent
 	Ends    uint64 // of processes that it told of at once
-	Dropped uint64 // containers that were not taken because there are too many
+	Dropped uint64 // containers and sandboxes that were not taken because there are too many
 }
 
 type counts struct {

@@ -48,7 +48,11 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 	slices.SortFunc(fresh, func(a, b sighting) int {
 		return cmp.Or(cmp.Compare(a.uid, b.uid), a.of.Compare(b.of), a.created.Compare(b.created), cmp.Compare(a.id, b.id))
 	})
+	r.runsBeyond.now = 0
 	r.note(fresh)
+	if uid == "" {
+		r.beyond(&r.runsBeyond, runUnit)
+	}
 	r.missing(uid)
 	err = r.settleAll(ctx, fresh, uid == "")
 	if uid == "" && err == nil {
@@ -75,7 +79,7 @@ func (r *Reader) same(id []byte, state uint64) bool {
 
 // stranger remembers a container that is not of Kubernetes, so that it is not read again.
 func (r *Reader) stranger(s sighting) {
-	if s.id == "" || len(r.index.runs) >= mostRuns {
+	if s.id == "" || len(r.index.runs) >= r.most {
 		return
 	}
 	it := &item{run: record.Run{ID: s.id}}
@@ -88,8 +92,8 @@ func (r *Reader) note(fresh []sighting) {
 	for _, s := range fresh {
 		it := r.index.runs[s.id]
 		if it == nil {
-			if len(r.index.runs) >= mostRuns {
-				r.counts.add(func(c *Counts) { c.Dropped++ })
+			if len(r.index.runs) >= r.most {
+				r.runsBeyond.now++
 				continue
 			}
 			r.index.mu.Lock()
@@ -100,6 +104,36 @@ func (r *Reader) note(fresh []sighting) {
 		}
 		r.index.here(it, r.pass)
 	}
+}
+
+// A surplus is what is there and is not followed, because it is too much.
+type surplus struct {
+	now, before int64 // in the newest list, and in the one before it
+	untold      int64 // that came and no gap has told of
+	told        time.Time
+}
+
+// surplusRest is the least time between two gaps about a surplus.
+const surplusRest = time.Minute
+
+// beyond tells of a surplus that grew since the list before.
+func (r *Reader) beyond(s *surplus, unit string) {
+	more := max(s.now-s.before, 0)
+	s.before = s.now
+	s.untold += more
+	r.counts.add(func(c *Counts) { c.Dropped += uint64(more) })
+	now := time.Now().UTC()
+	if s.untold == 0 || now.Sub(s.told) < surplusRest {
+		return
+	}
+	since := s.told
+	if since.IsZero() {
+		since = r.looked
+	}
+	r.tell("", record.Entry{Gap: &record.Gap{
+		About: r.node(), What: feature, From: since, To: now, Count: s.untold, Unit: unit, Why: fmt.Sprintf("the runtime has more than the %d that are followed", r.most),
+	}})
+	s.untold, s.told = 0, now
 }
 
 // missing tells the end of the containers that are no longer there.

@@ -58,6 +58,9 @@ type Reader struct {
 	blind   time.Time            // since when it answers, and its lists cannot be read
 	toldOf  bool                 // and that was told
 
+	most                    int // containers that are remembered, and sandboxes
+	runsBeyond, boxesBeyond surplus
+
 	pass    uint64    // counts complete lists
 	looked  time.Time // when the newest began
 	away    time.Time // the newest entry of the record that was restored
@@ -89,7 +92,7 @@ func New(o Options) (*Reader, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Reader{
-		o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: newEvents(),
+		o: o, most: mostRuns, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: newEvents(),
 		ends: ends{list: map[string]taskEnd{}, starved: map[string]time.Time{}},
 	}, nil
 }

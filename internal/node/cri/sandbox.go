@@ -25,6 +25,7 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 		return err
 	}
 	pass := r.pass + 1
+	r.boxesBeyond.now = 0
 	err = each(answer, func(data []byte) error {
 		id, state, err := head(data, sandboxState)
 		if err != nil {
@@ -50,6 +51,7 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.beyond(&r.boxesBeyond, "sandboxes")
 	r.removed(pass)
 	return nil
 }
@@ -57,7 +59,11 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 // newBox reads a sandbox that was not known. One of no pod is remembered too, so that it is not read again.
 func (r *Reader) newBox(data []byte) *box {
 	s, err := readSandbox(data)
-	if err != nil || s.id == "" || len(r.index.boxes) >= mostRuns {
+	if err != nil || s.id == "" {
+		return nil
+	}
+	if len(r.index.boxes) >= r.most {
+		r.boxesBeyond.now++
 		return nil
 	}
 	uid, ref, ok := owner(s.labels)

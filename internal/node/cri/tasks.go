@@ -92,8 +92,8 @@ func readTime(data []byte) (time.Time, error) {
 		}
 		return nil
 	})
-	if seconds <= 0 || seconds > 1<<40 {
-		return time.Time{}, err
+	if seconds <= 0 || seconds >= 1<<33 || nanos < 0 || nanos >= 1e9 {
+		return time.Time{}, err // it is none
 	}
 	return time.Unix(seconds, nanos).UTC(), err
 }
