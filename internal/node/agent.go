@@ -17,12 +17,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/node/health"
 	"github.com/kubeinquest/inquest/internal/node/ring"
 	"github.com/kubeinquest/inquest/internal/node/serve"
@@ -79,6 +79,8 @@ type agent struct {
 	signals atomic.Pointer[signals.Tracer]
 	health  atomic.Pointer[health.Checker]
 	kept    kept
+
+	logsGroup atomic.Pointer[guard.Group] // of what works on logs
 }
 
 // Run is the agent: it returns when the context ends, or with an error when the record cannot be kept or served.
@@ -110,20 +112,21 @@ func (a *agent) work(ctx context.Context) error {
 	}
 	s := a.ring.Stats()
 	a.log.Info("the agent runs", "node", a.c.Node, "listen", listener.Addr().String(), "features", strings.Join(a.c.Features, ","), "first", s.First, "next", s.Next)
-	ctx, stop := context.WithCancel(ctx)
-	var group sync.WaitGroup
+	group, ctx := guard.NewGroup(ctx)
 	for _, f := range a.all() {
 		if slices.Contains(a.c.Features, f.name) {
 			a.features.set(f.name, starting)
-			group.Go(func() { a.features.keep(ctx, f) })
+			group.Go(func() error {
+				a.features.keep(ctx, f)
+				return nil
+			})
 		}
 	}
-	releasing := time.AfterFunc(releaseAfter, release)
+	releasing := guard.After(releaseAfter, release, func(err error) { a.log.Warn("memory is not given back", "err", err) })
 	err = a.server.Serve(ctx, listener)
 	releasing.Stop()
-	stop()
-	group.Wait()
-	return err
+	group.Stop()
+	return errors.Join(err, group.Wait())
 }
 
 func apiServer(c Config, getenv func(string) string) (*serve.API, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/node/health"
 	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/node/signals"
@@ -43,17 +44,16 @@ func (a *agent) runRuntime(ctx context.Context) error {
 		r.Restore(e)
 	}
 	a.runtime.Store(r)
-	ctx, stop := context.WithCancel(ctx)
-	saved := make(chan struct{})
-	go func() {
-		defer close(saved)
+	group, ctx := guard.NewGroup(ctx)
+	group.Go(func() error {
 		a.saveRuns(ctx, r)
-	}()
-	defer func() { // also where it panics: the account of the next reader is not to be replaced by this one's
-		stop()
-		<-saved
-	}()
-	return r.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		defer group.Stop()
+		return r.Run(ctx)
+	})
+	return group.Wait() // for both: the account of the next reader is not to be replaced by this one's
 }
 
 // saveRuns keeps what the record may drop of the runs that are known, now and then and at the end.
@@ -80,9 +80,14 @@ func (a *agent) saveRuns(ctx context.Context, r *cri.Reader) {
 // are read for that.
 func (a *agent) tellRun(e record.Entry) {
 	a.ring.Tell(e)
-	if r := a.logs.Load(); r != nil && e.Run != nil && e.Run.State == record.Exited {
-		go r.Ended(e.PodUID, e.Run.Of.Container, e.Run.Of.Attempt)
+	r, group := a.logs.Load(), a.logsGroup.Load()
+	if r == nil || group == nil || e.Run == nil || e.Run.State != record.Exited {
+		return
 	}
+	guard.Go(func() error {
+		r.Ended(e.PodUID, e.Run.Of.Container, e.Run.Of.Attempt)
+		return nil
+	}, group.Fail)
 }
 
 func (a *agent) runLogs(ctx context.Context) error {
@@ -94,7 +99,13 @@ func (a *agent) runLogs(ctx context.Context) error {
 	}
 	a.logs.Store(r)
 	defer a.logs.Store(nil) // it is closed, and gives no logs any more
-	return r.Run(ctx)
+	group, ctx := guard.NewGroup(ctx)
+	a.logsGroup.Store(group)
+	group.Go(func() error {
+		defer group.Stop()
+		return r.Run(ctx)
+	})
+	return group.Wait()
 }
 
 func (a *agent) runKernel(ctx context.Context) error {

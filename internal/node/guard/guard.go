@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // A Panic is what a function panicked with.
@@ -37,6 +38,15 @@ func Go(f func() error, failed func(error)) {
 			failed(err)
 		}
 	}()
+}
+
+// After calls a function later. If it panics, failed is given the error.
+func After(d time.Duration, f func(), failed func(error)) *time.Timer {
+	return time.AfterFunc(d, func() {
+		if err := Do(func() error { f(); return nil }); err != nil {
+			failed(err)
+		}
+	})
 }
 
 // A Group are goroutines that belong together: when one of them fails or panics, the context of all ends.

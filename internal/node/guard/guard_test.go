@@ -27,6 +27,10 @@ func TestGo(t *testing.T) {
 	if err := <-said; err == nil || err.Error() != "it failed: bad" {
 		t.Errorf("it failed with %v", err)
 	}
+	After(0, func() { panic("late") }, func(err error) { said <- err })
+	if err := <-said; err == nil || err.Error() != "it failed: late" {
+		t.Errorf("what was to be done later failed with %v", err)
+	}
 }
 
 // TestGroup: one that panics ends the others, and is why.

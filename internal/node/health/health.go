@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -90,17 +91,22 @@ func New(o Options) (*Checker, error) {
 // Run looks at everything until the context ends. What cannot be looked at is left out, and said once.
 func (c *Checker) Run(ctx context.Context) error {
 	defer c.close()
-	var group sync.WaitGroup
-	group.Go(func() { c.each(ctx, checkEvery, c.check) })
+	group, ctx := guard.NewGroup(ctx)
+	each := func(every time.Duration, do func(context.Context) time.Duration) {
+		group.Go(func() error {
+			c.each(ctx, every, do)
+			return nil
+		})
+	}
+	each(checkEvery, c.check)
 	if c.root != nil {
-		group.Go(func() { c.each(ctx, fileEvery, c.files) })
-		group.Go(func() { c.each(ctx, logEvery, c.follow) })
+		each(fileEvery, c.files)
+		each(logEvery, c.follow)
 	}
 	if c.options.Systemd != "" {
-		group.Go(func() { c.each(ctx, checkEvery, c.unitsOf) })
+		each(checkEvery, c.unitsOf)
 	}
-	group.Wait()
-	return nil
+	return group.Wait()
 }
 
 func (c *Checker) close() {

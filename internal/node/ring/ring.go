@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -110,7 +111,7 @@ func Open(o Options) (*Ring, error) {
 		r.release()
 		return nil, fmt.Errorf("open the record in %s: %w", o.Dir, err)
 	}
-	go r.keepSynced()
+	guard.Go(r.keepSynced, r.unsynced)
 	return r, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -108,22 +109,35 @@ func New(o Options) (*Reader, error) {
 // Run samples until the context ends.
 func (r *Reader) Run(ctx context.Context) error {
 	defer r.close()
+	group, ctx := guard.NewGroup(ctx)
 	events := make(chan []event, 4)
 	if w, err := newWatch(); err == nil {
 		r.watch = w
-		go w.read(ctx, events)
+		defer context.AfterFunc(ctx, w.wake)()
+		group.Go(func() error {
+			w.read(ctx, events)
+			return nil
+		})
 	} else {
 		r.options.Tell(record.Entry{Gap: &record.Gap{
 			About: r.options.Node, What: "usage", From: r.options.Now(), Unit: "runs", Why: "runs shorter than a sample are missed: " + err.Error(),
 		}})
 	}
+	group.Go(func() error {
+		r.follow(ctx, events)
+		return nil
+	})
+	return group.Wait()
+}
+
+func (r *Reader) follow(ctx context.Context, events <-chan []event) {
 	timer := time.NewTicker(beat)
 	defer timer.Stop()
 	r.tick(r.options.Now())
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case batch := <-events:
 			r.heard(batch, r.options.Now())
 		case <-timer.C:

@@ -38,6 +38,9 @@ func newWatch() (*watch, error) {
 
 func (w *watch) close() { _ = w.inotify.Close() }
 
+// wake ends read.
+func (w *watch) wake() { _ = w.inotify.SetReadDeadline(time.Unix(1, 0)) }
+
 // dir watches a directory for directories that come and go. It returns 0 when the kernel will not have more watches: what
 // comes is found by the next scan then.
 func (w *watch) dir(d *os.File, name string) int32 {
