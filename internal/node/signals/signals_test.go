@@ -450,3 +450,17 @@ func TestNestedNamespaces(t *testing.T) {
 		t.Error("the first process is not the first any more")
 	}
 }
+
+// TestPanicsLater: what goes wrong in what is done later ends the trace with an error.
+func TestPanicsLater(t *testing.T) {
+	tracer, err := New(Options{Node: "n1", Tracefs: "x", Proc: "y", Place: placeGroup, Tell: func(record.Entry) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		tracer.later(0, func() { panic("bad") })
+	}
+	if err := tracer.tick(t.Context()); err == nil || err.Error() != "it failed: bad" {
+		t.Errorf("it ended with %v", err)
+	}
+}

@@ -163,3 +163,14 @@ func TestARunEnds(t *testing.T) {
 		t.Errorf("after its end the samples are %v", again)
 	}
 }
+
+// TestRunPanics: what goes wrong in what is done beside is an error of the reader, and what goes well ends with it.
+func TestRunPanics(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "memory\n")
+	r := w.reader(MachineOptions{})
+	r.options.Now = func() time.Time { panic("bad") }
+	if err := r.Run(t.Context()); err == nil || err.Error() != "it failed: bad" {
+		t.Errorf("it ended with %v", err)
+	}
+}
