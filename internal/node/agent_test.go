@@ -43,6 +43,7 @@ func TestParseConfig(t *testing.T) {
 	for _, args := range []string{
 		"", "--node-name=a/b", "--node-name=n1 --features=all", "--node-name=n1 --state-dir=here", "--node-name=n1 --tls-cert-file=x", "--node-name=n1 more",
 		"--node-name=n1 --log-format=xml", "--node-name=n1 --api-server=http://x", "--node-name=n1 --record-mib=0", "--node-name=n1 --logs-mib=-1", "--node-name=n1 --unknown",
+		"--node-name=n1 --canary-every=1s",
 	} {
 		var stderr bytes.Buffer
 		if status := Main(t.Context(), strings.Fields(args), noEnv, io.Discard, &stderr); status != 1 || !strings.HasPrefix(stderr.String(), "inquest-agent: ") {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The features that can be switched off, each with what it needs of the node.
@@ -23,9 +24,14 @@ const (
 	featureSignals = "signals"
 	featureUsage   = "usage"
 	featureHealth  = "health"
+	featureCanary  = "canary"
 )
 
-var allFeatures = []string{featureRuntime, featureLogs, featureKernel, featureSignals, featureUsage, featureHealth}
+// allFeatures are those that there are, and usualFeatures those that are on unless told otherwise: the canary changes something.
+var (
+	usualFeatures = []string{featureRuntime, featureLogs, featureKernel, featureSignals, featureUsage, featureHealth}
+	allFeatures   = append(slices.Clone(usualFeatures), featureCanary)
+)
 
 // A Config is what the command line says.
 type Config struct {
@@ -42,6 +48,10 @@ type Config struct {
 	Certificates, NodeLogs, Units            []string
 	Cert, Key, APIServer, Account, LogFormat string
 	RecordMiB, LogsMiB                       int64
+
+	CanaryImage, CanaryParent string
+	CanaryCommand             []string
+	CanaryEvery               time.Duration
 }
 
 // bind declares the flags.
@@ -71,17 +81,21 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Key, "tls-private-key-file", "", "its key"},
 		{&c.APIServer, "api-server", "", "address of the API server, https://HOST:PORT; empty: that of the cluster the agent's pod is in"},
 		{&c.Account, "service-account-dir", "/var/run/secrets/kubernetes.io/serviceaccount", "directory with the agent's token and the API server's ca.crt"},
+		{&c.CanaryImage, "canary-image", "", "image that feature canary starts a container of, which must be on the node; empty: a sandbox alone"},
+		{&c.CanaryParent, "canary-cgroup-parent", "", "control group that the canary's are made in; empty: system.slice where the runtime uses systemd, else the runtime's choice"},
 		{&c.LogFormat, "log-format", "text", "text or json"},
 	} {
 		flags.StringVar(f.to, f.name, f.value, f.help)
 	}
 	flags.Int64Var(&c.RecordMiB, "record-mib", 64, "most MiB of the record")
 	flags.Int64Var(&c.LogsMiB, "logs-mib", 256, "most MiB of logs that are kept after the kubelet has removed them")
+	flags.DurationVar(&c.CanaryEvery, "canary-every", 5*time.Minute, "time between two tries of the canary")
 	for _, f := range []struct {
 		to         *[]string
 		name, help string
 	}{
-		{&c.Features, "features", "which sources of evidence to use"},
+		{&c.Features, "features", "which sources of evidence to use; canary, which makes a sandbox on a schedule, is used where it is named only"},
+		{&c.CanaryCommand, "canary-command", "what that container runs, with commas in between; empty: what its image says"},
 		{&c.Certificates, "certificates", "files with certificates that must not expire, or directories of them, below --host-root"},
 		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root"},
 		{&c.Units, "units", "units of systemd to watch"},
@@ -123,7 +137,7 @@ func variable(name string) string {
 // help that was asked for.
 func parseConfig(args []string, getenv func(string) string, stdout io.Writer) (Config, error) {
 	c := Config{
-		Features: slices.Clone(allFeatures), Certificates: []string{"var/lib/kubelet/pki"},
+		Features: slices.Clone(usualFeatures), Certificates: []string{"var/lib/kubelet/pki"},
 		Units: []string{"kubelet.service", "containerd.service", "crio.service"},
 	}
 	flags := flag.NewFlagSet("inquest-agent", flag.ContinueOnError)
@@ -165,6 +179,7 @@ func (c *Config) Validate() error {
 	say(c.APIServer != "" && !strings.HasPrefix(c.APIServer, "https://"), "--api-server %q does not begin with https://", c.APIServer)
 	say(c.RecordMiB < 1 || c.RecordMiB > 1<<20, "--record-mib is %d, expected 1 to %d", c.RecordMiB, 1<<20)
 	say(c.LogsMiB < 1 || c.LogsMiB > 1<<20, "--logs-mib is %d, expected 1 to %d", c.LogsMiB, 1<<20)
+	say(c.CanaryEvery < 10*time.Second || c.CanaryEvery > 24*time.Hour, "--canary-every is %s, expected 10s to 24h", c.CanaryEvery)
 	for _, name := range c.Features {
 		say(!slices.Contains(allFeatures, name), "unknown feature %q, expected some of %s", name, strings.Join(allFeatures, ","))
 	}

@@ -28,6 +28,7 @@ func (a *agent) all() []feature {
 		{featureSignals, a.runSignals},
 		{featureUsage, a.runUsage},
 		{featureHealth, a.runHealth},
+		{featureCanary, a.runCanary},
 	}
 }
 
@@ -164,5 +165,17 @@ func (a *agent) runHealth(ctx context.Context) error {
 		return err
 	}
 	a.health.Store(c)
+	return c.Run(ctx)
+}
+
+// runCanary makes and removes a sandbox on a schedule, where that is asked for.
+func (a *agent) runCanary(ctx context.Context) error {
+	c, err := cri.NewCanary(cri.CanaryOptions{
+		Socket: a.c.Runtime, Node: a.c.Node, Tell: a.ring.Tell, Every: a.c.CanaryEvery, Image: a.c.CanaryImage, Command: a.c.CanaryCommand,
+		CgroupParent: a.c.CanaryParent,
+	})
+	if err != nil {
+		return err
+	}
 	return c.Run(ctx)
 }

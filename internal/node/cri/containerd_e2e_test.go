@@ -288,31 +288,48 @@ func (m *machine) signal(s syscall.Signal) {
 	}
 }
 
-// TestCanaryOnContainerd makes a real sandbox and container, and leaves none.
+// TestCanaryOnContainerd makes a real sandbox and container, removes what a canary that was killed left, says why the runtime cannot, and
+// leaves nothing.
 func TestCanaryOnContainerd(t *testing.T) {
 	m := startMachine(t)
-	told := &memory{}
-	c, err := NewCanary(CanaryOptions{
-		Socket: m.socket(), Node: "n1", Tell: told.tell, Image: appImage, Command: []string{"/app", "sleep"}, HostNetwork: true, CgroupParent: group + "/canary",
-	})
-	if err != nil {
+	orphan := &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: canaryName, Uid: canaryName + "-x", Namespace: canaryName}, Labels: map[string]string{canaryLabel: "n1"},
+		Linux: sandboxConfig("canary", 0).Linux,
+	}
+	if _, err := m.runtime.RunPodSandbox(t.Context(), &runtimeapi.RunPodSandboxRequest{Config: orphan}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	m.until("the canary is told of", func() bool { return told.has("canary") || told.has("canary-failed") })
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	t.Log(told.list[0].Fact.Text)
-	if !told.has("canary") {
-		t.Error("the canary failed")
-	}
-	left, err := m.runtime.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
-	if err != nil || len(left.GetItems()) > 0 {
-		t.Errorf("left %v (%v)", left, err)
+	m.sandbox("web", 0)
+	for name, c := range map[string]struct {
+		o           CanaryOptions
+		want, words string
+	}{
+		"well":                 {CanaryOptions{Image: appImage, Command: []string{"/app", "sleep"}, HostNetwork: true}, "canary", "made and removed a sandbox"},
+		"an image that is not": {CanaryOptions{Image: "lab.local/none:1", HostNetwork: true}, "canary-failed", "CreateContainer: "},
+		"no network plugin":    {CanaryOptions{}, "canary-failed", "RunPodSandbox: "},
+	} {
+		told := &memory{}
+		c.o.Socket, c.o.Node, c.o.Tell, c.o.CgroupParent = m.socket(), "n1", told.tell, group+"/canary"
+		canary, err := NewCanary(c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- canary.Run(ctx) }()
+		m.until("the canary is told of", func() bool { return told.has("canary") || told.has("canary-failed") })
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if fact := told.list[0].Fact; fact.Name != c.want || !strings.Contains(fact.Text, c.words) || fact.Value <= 0 {
+			t.Errorf("%s: told %+v", name, fact)
+		}
+		t.Logf("%s: %s", name, told.list[0].Fact.Text)
+		left, err := m.runtime.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
+		if err != nil || len(left.GetItems()) != 1 || left.GetItems()[0].GetMetadata().GetName() != "web" {
+			t.Errorf("%s: left %v (%v)", name, left, err)
+		}
 	}
 }
 

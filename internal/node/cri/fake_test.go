@@ -48,6 +48,10 @@ type fake struct {
 	taskless    bool                 // has none of these
 	filters     string
 
+	missing string // a method that does not find what it needs
+	driver  *runtimeapi.RuntimeConfigResponse
+	parent  string // of the control group of the newest sandbox
+
 	listener *bufconn.Listener
 	server   *grpc.Server
 }
@@ -103,7 +107,7 @@ func (f *fake) dial(ctx context.Context) (net.Conn, error) {
 func (f *fake) enter(ctx context.Context, method, id string) error {
 	f.mu.Lock()
 	f.asked[method]++
-	hang, slow, broken := f.hang[method] || f.hang[method+"/"+id], f.slow, f.broken[method]
+	hang, slow, broken, missing := f.hang[method] || f.hang[method+"/"+id], f.slow, f.broken[method], f.missing == method
 	f.mu.Unlock()
 	select {
 	case <-ctx.Done():
@@ -111,6 +115,9 @@ func (f *fake) enter(ctx context.Context, method, id string) error {
 	}
 	if broken {
 		return status.Error(codes.Internal, "its database is damaged")
+	}
+	if missing {
+		return status.Error(codes.NotFound, "failed to resolve image: not found")
 	}
 	if hang {
 		<-ctx.Done()
