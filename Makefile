@@ -13,7 +13,7 @@ CASES     ?= cases
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 
 bench-logs: ## Measure how fast logs are understood, against ripgrep (1 GiB of log in the folder for temporary files)
 	$(GO) run ./bench/logs
+
+bench-ends: ## Measure how soon after the end of a process its entry can be fetched, on the lab's containerd (root; ROUNDS=200 ends)
+	$(GO) test -tags e2e -count 1 -timeout 60m -run '^$$' -bench '^BenchmarkEnd$$' -benchtime $(or $(ROUNDS),200)x ./internal/node/cri
 
 cases: build ## Count right and wrong answers over cases, those of manifests where KUBECONFIG leads to the lab: make cases CASES=FOLDER
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'

@@ -147,7 +147,8 @@ func runtimeMetrics(x *exposition, r *cri.Reader) {
 	n := r.Counts()
 	x.counter("runtime_lists_total", "complete lists of containers", int64(n.Lists))
 	x.counter("runtime_events_total", "events of the runtime", int64(n.Events))
-	x.counter("runtime_dropped_total", "containers that were too many", int64(n.Dropped))
+	x.counter("runtime_ends_total", "ends of processes that the runtime told of at once", int64(n.Ends))
+	x.counter("runtime_dropped_total", "containers and sandboxes that were too many", int64(n.Dropped))
 	latencies := r.Latencies()
 	for _, l := range latencies {
 		x.counter("runtime_errors_total", "calls of the runtime that failed", int64(l.Errors), "call", l.Call)

@@ -51,7 +51,7 @@ type Run struct {
 	Started  time.Time    `json:"started"`  // zero: it never started
 	Finished time.Time    `json:"finished"` // zero: it has not ended
 	ExitCode int          `json:"exitCode"`
-	Reason   string       `json:"reason,omitempty"`
+	Reason   string       `json:"reason,omitempty"` // empty where that it ended is known, and why is not yet: a later entry says
 	Message  string       `json:"message,omitempty"`
 	Command  []string     `json:"command,omitempty"`
 	Mounts   []string     `json:"mounts,omitempty"` // "host path:container path[:ro]"

@@ -31,6 +31,10 @@ func (k *kubelet) step() {
 		k.alive[key] = k.b.fake.run(pod, name, k.next[key])
 		k.next[key]++
 	default:
+		if k.rand.IntN(2) == 0 {
+			k.b.fake.dies(id, 1) // before CRI has it
+			k.b.wait(time.Duration(k.rand.IntN(3)) * 20 * time.Millisecond)
+		}
 		k.b.fake.exit(id, 1, "Error")
 		k.dead[key] = append(k.dead[key], id)
 		delete(k.alive, key)
@@ -92,12 +96,21 @@ func (k *kubelet) restart() {
 	b.begin(Options{NoEvents: k.rand.IntN(2) == 0})
 }
 
+// over tells whether a run was told to be over.
+func over(run *record.Run) bool {
+	return run != nil && (run.State == record.Exited || run.State == record.Unknown)
+}
+
 func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 	t.Helper()
-	ran, missed := map[evidence.Ref]string{}, map[evidence.Ref]int{}
+	ran, missed, state := map[evidence.Ref]string{}, map[evidence.Ref]int{}, map[string]*record.Run{}
 	for _, e := range list {
 		switch {
 		case e.Run != nil:
+			if last := state[e.Run.ID]; over(last) && !over(e.Run) || last != nil && last.Reason != "" && e.Run.Reason == "" {
+				t.Errorf("%s is told of as %s %s, and then as %s %s", e.Run.Of, last.State, last.Reason, e.Run.State, e.Run.Reason)
+			}
+			state[e.Run.ID] = e.Run
 			if id := ran[e.Run.Of]; id != "" && id != e.Run.ID {
 				t.Errorf("%s is told of as %s and as %s", e.Run.Of, id, e.Run.ID)
 			}
@@ -106,6 +119,11 @@ func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 			for i := range int(e.Gap.Count) {
 				missed[e.Gap.About.InAttempt(e.Gap.About.Attempt-i)]++
 			}
+		}
+	}
+	for id, run := range state {
+		if run.State == record.Exited && run.Reason == "" && run.Message == "" && k.b.fake.containers[id] != nil {
+			t.Errorf("why %s ended was not told", run.Of)
 		}
 	}
 	for of, n := range missed {

@@ -336,8 +336,7 @@ func TestCanaryOnContainerd(t *testing.T) {
 // BenchmarkEnd measures how long after the end of a process its entry can be fetched, which is when a reader that follows the record on
 // disk has it, with the runtime's events and without; and how long it took from the runtime's word that it is over by CRI, which
 // comes after it has removed what was left of the process: less than nothing where its task events were faster.
-//
-//	go test -tags e2e -run '^$' -bench End -benchtime 200x ./internal/node/cri
+// make bench-ends runs it.
 func BenchmarkEnd(b *testing.B) {
 	for _, mode := range []struct {
 		name string

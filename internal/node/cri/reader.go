@@ -2,7 +2,8 @@
 
 // Package cri asks the container runtime of a node, by CRI v1 over its socket, for every run of every container, and keeps
 // account of those that it did not see. It lists what there is once a second, which is the truth; where the runtime has
-// events, one of them says that it is time to look at a pod again. It never changes anything.
+// events, one of them says that it is time to look at a pod again, and containerd's that a process has ended are told at once. It
+// never changes anything but by a Canary.
 package cri
 
 import (
