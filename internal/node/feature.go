@@ -81,7 +81,7 @@ func (f *features) attempt(ctx context.Context, of feature) error {
 	works := guard.After(settled, func() { f.works(of.name, turn) }, func(err error) { f.log.Error("a feature that works", "err", err) })
 	defer works.Stop()
 	err := guard.Do(func() error { return of.run(ctx) })
-	if p := new(guard.Panic); errors.As(err, &p) {
+	if p := new(guard.PanicError); errors.As(err, &p) {
 		f.log.Error("a feature panics", "feature", of.name, "panic", p.Value, "stack", string(p.Stack))
 	}
 	if err == nil {

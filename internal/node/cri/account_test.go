@@ -101,16 +101,33 @@ func over(run *record.Run) bool {
 	return run != nil && (run.State == record.Exited || run.State == record.Unknown)
 }
 
+// follows checks that what is told of a run later is what became of it: it does not run again, and its reason is told and stays.
+func (k *kubelet) follows(t *testing.T, list []record.Entry) {
+	t.Helper()
+	state := map[string]*record.Run{}
+	for _, e := range list {
+		if e.Run == nil {
+			continue
+		}
+		if last := state[e.Run.ID]; over(last) && !over(e.Run) || last != nil && last.Reason != "" && e.Run.Reason == "" {
+			t.Errorf("%s is told of as %s %s, and then as %s %s", e.Run.Of, last.State, last.Reason, e.Run.State, e.Run.Reason)
+		}
+		state[e.Run.ID] = e.Run
+	}
+	for id, run := range state {
+		if run.State == record.Exited && run.Reason == "" && run.Message == "" && k.b.fake.containers[id] != nil {
+			t.Errorf("why %s ended was not told", run.Of)
+		}
+	}
+}
+
 func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 	t.Helper()
-	ran, missed, state := map[evidence.Ref]string{}, map[evidence.Ref]int{}, map[string]*record.Run{}
+	k.follows(t, list)
+	ran, missed := map[evidence.Ref]string{}, map[evidence.Ref]int{}
 	for _, e := range list {
 		switch {
 		case e.Run != nil:
-			if last := state[e.Run.ID]; over(last) && !over(e.Run) || last != nil && last.Reason != "" && e.Run.Reason == "" {
-				t.Errorf("%s is told of as %s %s, and then as %s %s", e.Run.Of, last.State, last.Reason, e.Run.State, e.Run.Reason)
-			}
-			state[e.Run.ID] = e.Run
 			if id := ran[e.Run.Of]; id != "" && id != e.Run.ID {
 				t.Errorf("%s is told of as %s and as %s", e.Run.Of, id, e.Run.ID)
 			}
@@ -119,11 +136,6 @@ func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 			for i := range int(e.Gap.Count) {
 				missed[e.Gap.About.InAttempt(e.Gap.About.Attempt-i)]++
 			}
-		}
-	}
-	for id, run := range state {
-		if run.State == record.Exited && run.Reason == "" && run.Message == "" && k.b.fake.containers[id] != nil {
-			t.Errorf("why %s ended was not told", run.Of)
 		}
 	}
 	for of, n := range missed {

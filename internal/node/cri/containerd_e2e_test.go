@@ -299,7 +299,7 @@ func TestCanaryOnContainerd(t *testing.T) {
 	if _, err := m.runtime.RunPodSandbox(t.Context(), &runtimeapi.RunPodSandboxRequest{Config: orphan}); err != nil {
 		t.Fatal(err)
 	}
-	m.sandbox("web", 0)
+	m.sandbox("other", 0)
 	for name, c := range map[string]struct {
 		o           CanaryOptions
 		want, words string
@@ -327,7 +327,7 @@ func TestCanaryOnContainerd(t *testing.T) {
 		}
 		t.Logf("%s: %s", name, told.list[0].Fact.Text)
 		left, err := m.runtime.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
-		if err != nil || len(left.GetItems()) != 1 || left.GetItems()[0].GetMetadata().GetName() != "web" {
+		if err != nil || len(left.GetItems()) != 1 || left.GetItems()[0].GetMetadata().GetName() != "other" {
 			t.Errorf("%s: left %v (%v)", name, left, err)
 		}
 	}

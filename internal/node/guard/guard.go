@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// A Panic is what a function panicked with.
-type Panic struct {
+// A PanicError is what a function panicked with.
+type PanicError struct {
 	Value any
 	Stack []byte
 }
 
 // Error says what happened.
-func (p *Panic) Error() string { return fmt.Sprintf("it failed: %v", p.Value) }
+func (p *PanicError) Error() string { return fmt.Sprintf("it failed: %v", p.Value) }
 
 // Do calls a function. If it panics, that is its error.
 func Do(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Panic{p, debug.Stack()}
+			err = &PanicError{p, debug.Stack()}
 		}
 	}()
 	return f()
@@ -65,11 +65,7 @@ func NewGroup(ctx context.Context) (*Group, context.Context) {
 
 // Go starts a function.
 func (g *Group) Go(f func() error) {
-	g.wait.Add(1)
-	go func() {
-		defer g.wait.Done()
-		g.Fail(Do(f))
-	}()
+	g.wait.Go(func() { g.Fail(Do(f)) })
 }
 
 // Fail ends the context of all with an error, unless that is nil.

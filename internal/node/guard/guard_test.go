@@ -11,7 +11,7 @@ import (
 
 func TestDo(t *testing.T) {
 	err := Do(func() error { panic("bad") })
-	var p *Panic
+	var p *PanicError
 	if !errors.As(err, &p) || err.Error() != "it failed: bad" || !strings.Contains(string(p.Stack), "TestDo") {
 		t.Errorf("a panic gives %v", err)
 	}
