@@ -195,8 +195,9 @@ func (c *Config) logger(to io.Writer) *slog.Logger {
 
 func help(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, `inquest-agent keeps what a node knows of its containers and the API server does not: every run and its log, the kernel's
-word, who sent a signal, what was used in the last minutes. It observes, and serves what it saw over HTTPS to whoever
-Kubernetes lets read nodefacts.kubeinquest.io of this node, and what is about a pod to whoever may get its logs.
+word, who sent a signal, what was used in the last minutes. It observes, and makes and removes a sandbox now and then where the
+feature canary is asked for. It serves what it saw over HTTPS to whoever Kubernetes lets read nodefacts.kubeinquest.io of this
+node, and what is about a pod to whoever may get its logs.
 
 Usage: inquest-agent [flags]
 

@@ -165,8 +165,8 @@ func (r *Reader) streamTasks(ctx context.Context) (got bool, err error) {
 			r.heard(t)
 		}
 	})
-	if codeOf(err) != unimplemented {
-		r.events.everything()
+	if got {
+		r.events.everything() // the ends from here on are not heard
 	}
 	return got, err
 }
