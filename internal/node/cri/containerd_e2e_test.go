@@ -350,7 +350,7 @@ func BenchmarkEnd(b *testing.B) {
 			n := 0
 			var all, why, ours []time.Duration
 			for b.Loop() {
-				id := m.container(box, "web", n, "crash", "-code", "7")
+				id := m.container(box, "web", n, "crash", "-code", "7", "-after", "500ms")
 				n++
 				said := awaits(stopped, id)
 				end, whole := f.await(id)
