@@ -334,8 +334,9 @@ func TestCanaryOnContainerd(t *testing.T) {
 }
 
 // BenchmarkEnd measures how long after the end of a process its entry can be fetched, which is when a reader that follows the record on
-// disk has it, with the runtime's events and without; and how long it took from the runtime's word that it is over by CRI, which
-// comes after it has removed what was left of the process: less than nothing where its task events were faster.
+// disk has it, with the runtime's events and without; how much of that passed after another reader of containerd's events in this
+// process had heard of it; and the same from the runtime's word by CRI, which comes after it has removed what was left of the process:
+// less than nothing where its task events were faster.
 // make bench-ends runs it.
 func BenchmarkEnd(b *testing.B) {
 	for _, mode := range []struct {
@@ -346,22 +347,29 @@ func BenchmarkEnd(b *testing.B) {
 			m := startMachine(b)
 			box := m.sandbox("web", 0)
 			f := m.fetch(mode.o)
-			stopped := m.stops()
+			stopped, exits := m.stops(), m.exits()
 			n := 0
-			var all, why, ours []time.Duration
+			var all, why, late, ours []time.Duration
 			for b.Loop() {
 				id := m.container(box, "web", n, "crash", "-code", "7", "-after", "500ms")
 				n++
 				said := awaits(stopped, id)
 				end, whole := f.await(id)
-				all, why, ours = append(all, end.at.Sub(end.run.Finished)), append(why, whole.at.Sub(end.run.Finished)), append(ours, end.at.Sub(said))
+				all, why, late = append(all, end.at.Sub(end.run.Finished)), append(why, whole.at.Sub(end.run.Finished)), append(late, end.at.Sub(said))
+				for heard := range exits {
+					if heard.id == id {
+						ours = append(ours, end.at.Sub(heard.heard))
+						break
+					}
+				}
 				if _, err := m.runtime.RemoveContainer(b.Context(), &runtimeapi.RemoveContainerRequest{ContainerId: id}); err != nil {
 					b.Fatal(err)
 				}
 			}
 			report(b, "", all)
 			report(b, "-with-reason", why)
-			report(b, "-after-cri-event", ours)
+			report(b, "-after-task-event", ours)
+			report(b, "-after-cri-event", late)
 			if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 				b.Logf("%s: %d ends; load average %s", mode.name, n, load)
 			}
@@ -427,6 +435,24 @@ func report(b *testing.B, part string, list []time.Duration) {
 	for of, i := range map[string]int{"p50": len(list) / 2, "p99": len(list) * 99 / 100, "max": len(list) - 1} {
 		b.ReportMetric(float64(list[i].Microseconds())/1000, "ms-"+of+part)
 	}
+}
+
+// exits returns the ends that containerd tells of by its own events, and when they were heard.
+func (m *machine) exits() <-chan taskEnd {
+	m.tb.Helper()
+	c := make(chan taskEnd, 1024)
+	own := connect(new(link).to(m.socket()))
+	ctx, stop := context.WithCancel(context.Background())
+	m.tb.Cleanup(stop)
+	go func() {
+		_ = own.stream(ctx, subscribe, taskFilters(), func(data []byte) {
+			if t, err := readTask(data); err == nil && t.topic == topicExit && !t.exec {
+				t.end.heard = time.Now()
+				c <- t.end
+			}
+		})
+	}()
+	return c
 }
 
 // awaits returns when the runtime said that a container stopped.
