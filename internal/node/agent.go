@@ -169,7 +169,7 @@ func (a *agent) sources() serve.Sources {
 			s := a.ring.Stats()
 			return s.ID, s.First, s.Next
 		},
-		Runs: a.runs, Log: a.openLog, Saturation: a.saturation,
+		Runs: a.runs, Log: a.findLog, Saturation: a.saturation,
 		Features: a.features.all, Ready: a.features.ready, Metrics: a.metrics,
 	}
 }

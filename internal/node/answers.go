@@ -6,6 +6,7 @@ package node
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"strconv"
@@ -77,19 +78,22 @@ func (a *agent) runs() []record.Entry {
 	return list
 }
 
-func (a *agent) openLog(podUID, container string, attempt int) (serve.Log, error) {
+func (a *agent) findLog(podUID, container string, attempt int) (serve.Log, error) {
 	r := a.logs.Load()
 	if r == nil {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	body, info, err := r.Open(podUID, container, attempt)
-	if errors.Is(err, fs.ErrNotExist) {
+	of, ok := r.Of(podUID, container, attempt)
+	if !ok {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	if err != nil {
-		return serve.Log{}, err
-	}
-	return serve.Log{Of: info.Of, Missing: info.Missing, Body: body}, nil
+	return serve.Log{Of: of, Open: func() (io.ReadCloser, string, error) {
+		body, info, err := r.Open(podUID, container, attempt)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Of != of {
+			return nil, "", serve.ErrNoLog
+		}
+		return body, info.Missing, err
+	}}, nil
 }
 
 // saturation is what the node had left when it was last looked at, as facts.

@@ -71,7 +71,7 @@ func TestWhoMayRead(t *testing.T) {
 	if body != "hello of shop" || resp.Header.Get(record.MissingHeader) != "the first lines" {
 		t.Errorf("the log is %q, missing %q", body, resp.Header.Get(record.MissingHeader))
 	}
-	if byStatus, sent := s.Counters(); byStatus[200] < 8 || byStatus[401] != 7 || sent == 0 {
+	if byStatus, sent, _ := s.Counters(); byStatus[200] < 8 || byStatus[401] != 7 || sent == 0 {
 		t.Errorf("counted %v, %d bytes", byStatus, sent)
 	}
 	if ahead, ok := api.Clock(); !ok || ahead.Abs() > time.Minute {
@@ -265,7 +265,7 @@ func TestHalfALog(t *testing.T) {
 	open := from.Log
 	from.Log = func(uid, container string, attempt int) (Log, error) {
 		l, err := open(uid, container, attempt)
-		l.Body = &broken{}
+		l.Open = func() (io.ReadCloser, string, error) { return &broken{}, "", nil }
 		return l, err
 	}
 	s := start(t, api, from, nil)
