@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ func (a *agent) read(from uint64) iter.Seq2[record.Entry, error] {
 	}
 }
 
-// runs are what the runtime has now.
+// runs are what the runtime has now, and what these use.
 func (a *agent) runs() []record.Entry {
 	r := a.runtime.Load()
 	if r == nil {
@@ -74,6 +75,12 @@ func (a *agent) runs() []record.Entry {
 	for _, run := range r.Snapshot() {
 		_, uid, _ := r.Index().ByID(run.ID)
 		list = append(list, withLog(record.Entry{At: time.Now().UTC(), PodUID: uid, Run: &run}, has))
+	}
+	if u := a.usage.Load(); u != nil {
+		for _, e := range u.Present() {
+			e.At = e.Fact.At
+			list = append(list, e)
+		}
 	}
 	return list
 }
@@ -109,9 +116,17 @@ func (a *agent) saturation() []record.Entry {
 		if l.Of != "" {
 			text = l.Of + ": " + text
 		}
-		list = append(list, record.Entry{At: now, Fact: &evidence.Fact{
+		if l.Over {
+			text += ", beyond its mark since " + l.Since.UTC().Format(time.RFC3339)
+		}
+		e := record.Entry{At: now, Fact: &evidence.Fact{
 			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: text, Value: l.Used,
-		}})
+		}}
+		if len(l.Most) > 0 { // who uses most is told to those who may see all pods
+			e.Names, e.Brief = record.Anybody, text
+			e.Fact.Text += "; most by " + strings.Join(l.Most, ", ")
+		}
+		list = append(list, e)
 	}
 	return list
 }
