@@ -118,6 +118,7 @@ func (a *agent) work(ctx context.Context) error {
 			group.Go(func() { a.features.keep(ctx, f) })
 		}
 	}
+	group.Go(func() { a.watchLosses(ctx) })
 	releasing := time.AfterFunc(releaseAfter, release)
 	err = a.server.Serve(ctx, listener)
 	releasing.Stop()
