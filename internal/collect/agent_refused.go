@@ -93,6 +93,10 @@ func (a *agent) without() string {
 		case s.Terminated != nil:
 			why = fmt.Sprintf("%s, exit code %d", s.Terminated.Reason, s.Terminated.ExitCode)
 		}
+		if last := a.idle.Status.ContainerStatuses[i].LastTerminationState.Terminated; last != nil && last.Message != "" {
+			lines := strings.Split(strings.TrimSpace(last.Message), "\n")
+			why += ": " + lines[len(lines)-1]
+		}
 	}
 	return fmt.Sprintf("its agent does not run (%s): see kubectl -n %s describe pod/%s", flatten(why), agentNamespace, a.idle.Name)
 }

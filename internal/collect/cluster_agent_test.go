@@ -146,9 +146,10 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 			s.Answer("/namespaces/inquest/pods", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"namespace":"inquest","name":"inquest-agent-x"},"spec":{"nodeName":"n1"},
-					"status":{"containerStatuses":[{"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}}]}`)
+					"status":{"containerStatuses":[{"state":{"waiting":{"reason":"CrashLoopBackOff"}},
+					"lastState":{"terminated":{"exitCode":1,"message":"level=INFO\ninquest-agent: open the record: read-only file system\n"}}}]}}]}`)
 			})
-		}, "its agent does not run (CrashLoopBackOff): see kubectl -n inquest describe pod/inquest-agent-x"},
+		}, "its agent does not run (CrashLoopBackOff: inquest-agent: open the record: read-only file system): see kubectl -n inquest describe pod/inquest-agent-x"},
 		"nonsense": {func(s *apitest.Server) {
 			s.Answer("/v1/entries", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
 		}, "its agent was not heard: read its record"},

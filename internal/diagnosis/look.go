@@ -5,7 +5,6 @@ package diagnosis
 import (
 	"reflect"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -123,13 +122,5 @@ func (p *Pass) Facts(kind evidence.Kind, names ...string) []evidence.Fact {
 	p.used |= kind
 	return p.snapshot.FactsOn(p.about, func(f *evidence.Fact) bool {
 		return f.Kind == kind && (len(names) == 0 || slices.Contains(names, f.Name))
-	})
-}
-
-// KilledFirst tells whether the kernel says that it killed a process of the container for memory in the seconds of the end:
-// it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
-func (p *Pass) KilledFirst(a evidence.Attempt) bool {
-	return a.ExitCode == 137 && slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
-		return (f.About == a.Of || f.About == a.Of.InAttempt(evidence.NoAttempt)) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
 	})
 }

@@ -4,6 +4,7 @@ package exit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -40,7 +41,7 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 		if !ordered && a.ExitCode == 137 && a.Reason != "OOMKilled" {
 			withPod(p, a)
 		}
-		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) || p.KilledFirst(a) || byStranger(p, a) {
+		if !ordered || a.ExitCode != 137 || a.Reason == "OOMKilled" && !order.GraceExpired(a) || madeUp(a) || killedFirst(p, a) || byStranger(p, a) {
 			return
 		}
 		f := diagnosis.Finding{
@@ -59,4 +60,12 @@ loses requests: handle SIGTERM, start the program with exec so that it and not a
 		}
 		p.Report(f)
 	},
+}
+
+// killedFirst tells whether the kernel says that it killed a process of the container for memory in the seconds of the end:
+// it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
+func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
+	return slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
+		return (f.About == a.Of || f.About == a.Of.InAttempt(evidence.NoAttempt)) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+	})
 }

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 	a := p.Attempt()
 	order, _ := p.Order()
 	marked := a.Reason == "OOMKilled" && a.ExitCode == 137
-	if order.By != by || marked && !order.GraceExpired(a) || p.KilledFirst(a) {
+	if order.By != by || marked && !order.GraceExpired(a) || killedFirst(p, a) {
 		return
 	}
 	f := diagnosis.Finding{
@@ -55,6 +56,14 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 	}
 	f.Fixes = said.fixes
 	p.Report(f)
+}
+
+// killedFirst tells whether the kernel says that it killed a process of the container for memory in the seconds of the end:
+// it says so only of a process that nobody has killed before (task_will_free_mem in mm/oom_kill.c, oom_kill_process).
+func killedFirst(p *diagnosis.Pass, a evidence.Attempt) bool {
+	return a.ExitCode == 137 && slices.ContainsFunc(p.Facts(evidence.Host, "oom-kill"), func(f evidence.Fact) bool {
+		return (f.About == a.Of || f.About == a.Of.InAttempt(evidence.NoAttempt)) && f.At.Sub(a.Finished).Abs() <= 3*time.Second
+	})
 }
 
 // lived is how long the attempt lived before it was ordered to end; 0 where that is not known. Where the order was not
