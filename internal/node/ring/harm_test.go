@@ -3,6 +3,7 @@
 package ring
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +52,7 @@ var harms = map[string]harm{
 	"cut between lines": func(random *rand.Rand, files []string) error {
 		return change(files[len(files)-1], func(data []byte) []byte {
 			end := random.IntN(len(data))
-			return data[:strings.LastIndexByte(string(data[:end]), '\n')+1]
+			return data[:bytes.LastIndexByte(data[:end], '\n')+1]
 		})
 	},
 	"zeros": func(random *rand.Rand, files []string) error {
@@ -120,17 +120,8 @@ func TestHarm(t *testing.T) {
 				was[e.Seq] = e
 			}
 			closed(t, r)
-			how := seed % 3
-			if how == 2 && strings.Contains("cut between lines, removed, last removed, exchanged, a copy of another", name) {
-				how = 1 // none of these leaves a trace, and while the machine runs nothing does them
-			}
-			if how > 0 { // it was not closed: the power was cut, or the agent killed
-				if err := os.WriteFile(filepath.Join(dir, alive), []byte(`{"boot":"`+[]string{"", "before", "b"}[how]+`"}`), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
 			files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
-			if err = errors.Join(err, do(rand.New(rand.NewPCG(seed, 1)), files)); err != nil {
+			if err = errors.Join(err, ended(dir, name, int(seed%3)), do(rand.New(rand.NewPCG(seed, 1)), files)); err != nil {
 				t.Fatal(err)
 			}
 			tried++
@@ -138,6 +129,21 @@ func TestHarm(t *testing.T) {
 		}
 	}
 	t.Logf("%d rings were harmed", tried)
+}
+
+// traceless are harms that leave no trace: while the machine runs nothing does them.
+var traceless = []string{"cut between lines", "removed", "last removed", "exchanged", "a copy of another"}
+
+// ended has a ring end otherwise than by being closed: 1: the power was cut, 2: the agent was killed.
+func ended(dir, name string, how int) error {
+	boot := "b"
+	switch {
+	case how == 0:
+		return nil
+	case how == 1 || slices.Contains(traceless, name):
+		boot = "before"
+	}
+	return os.WriteFile(filepath.Join(dir, alive), []byte(`{"boot":"`+boot+`"}`), 0o600)
 }
 
 // harmed opens a ring twice that had these entries.
