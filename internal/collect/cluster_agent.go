@@ -16,6 +16,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -42,7 +43,8 @@ const (
 // An agent is one that can be asked.
 type agent struct {
 	node string
-	pod  *corev1.Pod
+	pod  *corev1.Pod   // nil: there is none that runs
+	idle *corev1.Pod   // one that does not
 	pods []*corev1.Pod // that are asked about
 }
 
@@ -57,7 +59,7 @@ func (v *visit) agents(ctx context.Context, pods []*corev1.Pod) {
 	for _, a := range agents {
 		v.together(&group, func() {
 			if err := v.askAgent(ctx, a); err != nil {
-				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.api.reason(ctx, err))
+				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.agentWhy(ctx, err, needProxy))
 			}
 		})
 	}
@@ -89,15 +91,19 @@ func (v *visit) findAgents(ctx context.Context, pods []*corev1.Pod) []agent {
 		}
 	}
 	found, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
-		return on[o.(*corev1.Pod).Spec.NodeName] != nil && isReady(o.(*corev1.Pod))
+		return on[o.(*corev1.Pod).Spec.NodeName] != nil
 	})
 	if err != nil {
-		v.gap(evidence.Host, evidence.Cluster, "no node agent is known of: "+v.api.why(ctx, err, "list", "Pod", agentNamespace))
+		why := v.api.why(ctx, err, "list", "Pod", agentNamespace)
+		if apierrors.IsForbidden(err) {
+			why += ": " + grantsIt
+		}
+		v.gap(evidence.Host, evidence.Cluster, "no node agent is known of: "+why)
 		return nil
 	}
 	for _, o := range found {
 		pod := o.(*corev1.Pod)
-		on[pod.Spec.NodeName].pod = pod
+		on[pod.Spec.NodeName].offer(pod)
 	}
 	return v.reachable(on)
 }
@@ -115,12 +121,13 @@ func (v *visit) reachable(on map[string]*agent) []agent {
 	}
 	slices.Sort(without)
 	slices.SortFunc(list, func(a, b agent) int { return cmp.Compare(a.node, b.node) })
-	if len(list) == 0 {
+	none := len(list) == 0 && !slices.ContainsFunc(without, func(name string) bool { return on[name].idle != nil })
+	if none {
 		v.gap(evidence.Host, evidence.Cluster, noAgent)
 		return nil
 	}
 	for _, name := range without {
-		v.gap(evidence.Host, evidence.RefTo("Node", "", name), noAgent)
+		v.gap(evidence.Host, evidence.RefTo("Node", "", name), on[name].without())
 	}
 	for _, a := range list[min(len(list), mostAgents):] {
 		v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), fmt.Sprintf("its agent was not asked: of many nodes %d are", mostAgents))
@@ -133,6 +140,7 @@ func (v *visit) agentToken(ctx context.Context, node string) (string, error) {
 	if v.api.spent() {
 		return "", errSpent
 	}
+	visiting := ctx
 	ctx, cancel := context.WithTimeout(ctx, v.api.limits.object)
 	defer cancel()
 	seconds := int64(tokenSeconds)
@@ -140,7 +148,7 @@ func (v *visit) agentToken(ctx context.Context, node string) (string, error) {
 	at := resource{plural: "serviceaccounts"}.path(agentNamespace, agentReader) + "/token"
 	var made authenticationv1.TokenRequest
 	if err := v.api.rest.Post().AbsPath(at).Body(request).MaxRetries(0).Do(ctx).Into(&made); err != nil {
-		return "", err
+		return "", fmt.Errorf("no token of service account %s in namespace %s could be had: %s", agentReader, agentNamespace, v.agentWhy(visiting, err, needToken))
 	}
 	if made.Status.Token == "" {
 		return "", errors.New("the API server made no token")
@@ -170,7 +178,7 @@ func (v *visit) request(a agent, token, path string, query url.Values) *rest.Req
 func (v *visit) askAgent(ctx context.Context, a agent) error {
 	token, err := v.agentToken(ctx, a.node)
 	if err != nil {
-		return fmt.Errorf("no token of service account %s in namespace %s could be had: %s", agentReader, agentNamespace, v.api.reason(ctx, err))
+		return err
 	}
 	if v.api.spent() {
 		return errSpent
@@ -188,7 +196,7 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 		if len(heard.facts)+len(heard.runs) == 0 {
 			return err
 		}
-		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.api.reason(ctx, err)})
+		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.agentWhy(ctx, err, needProxy)})
 	}
 	v.mu.Lock()
 	v.s.Has |= evidence.Host | evidence.Signals
@@ -219,6 +227,7 @@ func (v *visit) hear(ctx context.Context, a agent, token string, query url.Value
 		if err != nil {
 			return fmt.Errorf("read its record: %w", err)
 		}
+		h.hidden += last.Hidden
 		if !last.More {
 			h.now(last.Features)
 			return nil
@@ -307,13 +316,17 @@ type hearing struct {
 	facts []evidence.Fact
 	gaps  []evidence.Gap
 	runs  map[evidence.Ref]*record.Run
+
+	hidden int // entries that its reader may not see
 }
 
 // An ending is the last value of an agent's answer, without which it broke off.
 type ending struct {
-	Next  *uint64 `json:"next"`
-	More  bool    `json:"more"`  // a limit ended it, and not the end of the record
-	Error string  `json:"error"` // why it ended before its time
+	Next *uint64 `json:"next"`
+	More bool    `json:"more"` // a limit ended it, and not the end of the record
+	// Hidden counts the entries about pods whose logs the reader may not read.
+	Hidden int    `json:"hidden"`
+	Error  string `json:"error"` // why it ended before its time
 	// Features says of each source of evidence why it does not work now, "" where it does.
 	Features map[string]string `json:"features"`
 }
@@ -394,13 +407,20 @@ func (h *hearing) missed(e *record.Entry) {
 	})
 }
 
-// now has a gap for each feature that does not work.
+// now has a gap for each feature that does not work, and for what may not be seen.
 func (h *hearing) now(features map[string]string) {
+	if h.hidden > 0 {
+		h.gaps = append(h.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: h.node, Why: hiddenText(h.hidden)})
+	}
 	for what, kind := range absent {
 		if why := features[what]; why != "" {
 			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: gapText(&record.Gap{What: what, Why: why})})
 		}
 	}
+}
+
+func hiddenText(n int) string {
+	return fmt.Sprintf("its agent hides %d entries about pods whose logs service account %s may not read", n, agentReader)
 }
 
 // gapText says what an agent missed.

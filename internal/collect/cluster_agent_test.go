@@ -129,7 +129,27 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 	}{
 		"no token":   {func(s *apitest.Server) { s.Fail("/token", http.StatusForbidden, "no") }, "no token of service account inquest-reader"},
 		"no listing": {func(s *apitest.Server) { s.Fail("/namespaces/inquest/pods", http.StatusForbidden, "no") }, "forbidden: cannot list pods in namespace inquest"},
-		"not let in": {func(s *apitest.Server) { s.Fail("/v1/entries", http.StatusForbidden, "not yours") }, "its agent was not heard: not yours"},
+		"no account": {func(s *apitest.Server) { s.Fail("/token", http.StatusNotFound, "no") }, "there is no service account inquest-reader in namespace inquest: apply deploy/agent/reader.yaml"},
+		"no proxy": {func(s *apitest.Server) {
+			s.Answer("/v1/entries", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","details":{"name":"https:inquest-agent-x:9444","kind":"pods"},"code":403,
+					"message":"pods \"https:inquest-agent-x:9444\" is forbidden: User \"u\" cannot get resource \"pods/proxy\" in API group \"\" in the namespace \"inquest\""}`)
+			})
+		}, "its agent was not heard: forbidden: cannot get pods/proxy in namespace inquest: the Role inquest-agents there"},
+		"not let in": {says(http.StatusForbidden, "forbidden: user \"x\" may not get nodefacts.kubeinquest.io/n1"), "may not get nodefacts.kubeinquest.io/n1: bind the ClusterRole inquest-agent-reader"},
+		"no user":    {says(http.StatusUnauthorized, "the token is not one for the agent of this node"), "not heard: the token is not one for the agent"},
+		"busy":       {says(http.StatusServiceUnavailable, "too many requests are under way, ask again in a second"), "not heard: too many requests are under way"},
+		"away":       {says(http.StatusServiceUnavailable, "error trying to reach service: dial tcp 10.0.0.1:9437: connect: connection refused"), "the API server cannot reach it: connection refused"},
+		"not running": {func(s *apitest.Server) {
+			s.Answer("/namespaces/inquest/pods", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"namespace":"inquest","name":"inquest-agent-x"},"spec":{"nodeName":"n1"},
+					"status":{"containerStatuses":[{"state":{"waiting":{"reason":"CrashLoopBackOff"}},
+					"lastState":{"terminated":{"exitCode":1,"message":"level=INFO\ninquest-agent: open the record: read-only file system\n"}}}]}}]}`)
+			})
+		}, "its agent does not run (CrashLoopBackOff: inquest-agent: open the record: read-only file system): see kubectl -n inquest describe pod/inquest-agent-x"},
 		"nonsense": {func(s *apitest.Server) {
 			s.Answer("/v1/entries", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
 		}, "its agent was not heard: read its record"},
@@ -145,6 +165,13 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 				t.Errorf("the gaps are\n%s", text)
 			}
 		})
+	}
+}
+
+// says has an agent answer in its own words, which the API server hands on.
+func says(status int, text string) func(*apitest.Server) {
+	return func(s *apitest.Server) {
+		s.Answer("/v1/entries", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, text, status) })
 	}
 }
 

@@ -122,6 +122,10 @@ func (a *agent) work(ctx context.Context) error {
 			})
 		}
 	}
+	group.Go(func() error {
+		a.watchLosses(ctx)
+		return nil
+	})
 	releasing := guard.After(releaseAfter, release, func(err error) { a.log.Warn("memory is not given back", "err", err) })
 	err = a.server.Serve(ctx, listener)
 	releasing.Stop()
@@ -172,7 +176,7 @@ func (a *agent) sources() serve.Sources {
 			s := a.ring.Stats()
 			return s.ID, s.First, s.Next
 		},
-		Runs: a.runs, Log: a.openLog, Saturation: a.saturation,
+		Runs: a.runs, Log: a.findLog, Saturation: a.saturation,
 		Features: a.features.all, Ready: a.features.ready, Metrics: a.metrics,
 	}
 }

@@ -146,7 +146,7 @@ func TestRoomsThatEnded(t *testing.T) {
 	if list := a.saturation(); list != nil {
 		t.Errorf("in use is %v", list)
 	}
-	if _, err := a.openLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
+	if _, err := a.findLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
 		t.Errorf("after its end: %v", err)
 	}
 }

@@ -6,9 +6,11 @@ package node
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +64,7 @@ func (a *agent) read(from uint64) iter.Seq2[record.Entry, error] {
 	}
 }
 
-// runs are what the runtime has now.
+// runs are what the runtime has now, and what these use.
 func (a *agent) runs() []record.Entry {
 	r := a.runtime.Load()
 	if r == nil {
@@ -74,22 +76,31 @@ func (a *agent) runs() []record.Entry {
 		_, uid, _ := r.Index().ByID(run.ID)
 		list = append(list, withLog(record.Entry{At: time.Now().UTC(), PodUID: uid, Run: &run}, has))
 	}
+	if u := a.usage.Load(); u != nil {
+		for _, e := range u.Present() {
+			e.At = e.Fact.At
+			list = append(list, e)
+		}
+	}
 	return list
 }
 
-func (a *agent) openLog(podUID, container string, attempt int) (serve.Log, error) {
+func (a *agent) findLog(podUID, container string, attempt int) (serve.Log, error) {
 	r := a.logs.Load()
 	if r == nil {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	body, info, err := r.Open(podUID, container, attempt)
-	if errors.Is(err, fs.ErrNotExist) {
+	of, ok := r.Of(podUID, container, attempt)
+	if !ok {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	if err != nil {
-		return serve.Log{}, err
-	}
-	return serve.Log{Of: info.Of, Missing: info.Missing, Body: body}, nil
+	return serve.Log{Of: of, Open: func() (io.ReadCloser, string, error) {
+		body, info, err := r.Open(podUID, container, attempt)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Of != of {
+			return nil, "", serve.ErrNoLog
+		}
+		return body, info.Missing, err
+	}}, nil
 }
 
 // saturation is what the node had left when it was last looked at, as facts.
@@ -105,9 +116,17 @@ func (a *agent) saturation() []record.Entry {
 		if l.Of != "" {
 			text = l.Of + ": " + text
 		}
-		list = append(list, record.Entry{At: now, Fact: &evidence.Fact{
+		if l.Over {
+			text += ", beyond its mark since " + l.Since.UTC().Format(time.RFC3339)
+		}
+		e := record.Entry{At: now, Fact: &evidence.Fact{
 			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: text, Value: l.Used,
-		}})
+		}}
+		if len(l.Most) > 0 { // who uses most is told to those who may see all pods
+			e.Names, e.Brief = record.Anybody, text
+			e.Fact.Text += "; most by " + strings.Join(l.Most, ", ")
+		}
+		list = append(list, e)
 	}
 	return list
 }

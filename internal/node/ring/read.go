@@ -135,7 +135,9 @@ func (r *Ring) keepSynced() error {
 		case <-tick.C:
 			_ = r.Sync() // what the disk does not take now it is asked to take again in a second
 			now := r.o.Now()
-			_ = r.root.Chtimes(alive, now, now)
+			if err := r.root.Chtimes(alive, now, now); errors.Is(err, fs.ErrNotExist) {
+				_ = r.mark(false) // the disk was full when the ring was opened
+			}
 		}
 	}
 }

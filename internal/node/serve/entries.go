@@ -45,6 +45,15 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error
 	if !q.follow {
 		return st.end(st.batch(r.Context()))
 	}
+	who, err := c.who(r.Context())
+	if err != nil {
+		return err
+	}
+	leave, ok := s.follow.take(who.user.Username, mostFollows)
+	if !ok {
+		return refusal{http.StatusServiceUnavailable, "too many of this user follow the record: ask without follow"}
+	}
+	defer leave()
 	select {
 	case s.followers <- struct{}{}:
 		defer func() { <-s.followers }()
@@ -150,13 +159,13 @@ func (st *stream) sees(ctx context.Context, e *record.Entry) (bool, error) {
 	}
 	names, brief := e.Names, e.Brief
 	e.Names, e.Brief = "", ""
-	if names == "" || e.Fact == nil {
+	if names == "" {
 		return true, nil
 	}
 	if names == record.Anybody {
 		names = ""
 	}
-	if sees, err := st.reads(ctx, names); err != nil || sees {
+	if sees, err := st.reads(ctx, names); err != nil || sees || e.Fact == nil {
 		return sees, err
 	}
 	fact := *e.Fact
@@ -257,9 +266,9 @@ func (s *Server) present(w http.ResponseWriter, r *http.Request, c caller, sourc
 	return st.end(nil)
 }
 
-// Counters are the answers so far, by status, and their bytes.
-func (s *Server) Counters() (byStatus map[int]int64, sent int64) {
+// Counters are the answers so far, by status, their bytes, and the connections that were closed because there were too many.
+func (s *Server) Counters() (byStatus map[int]int64, sent, refused int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.answers), s.sent
+	return maps.Clone(s.answers), s.sent, s.door.refused.Load()
 }

@@ -42,6 +42,20 @@ func (r *Reader) Open(podUID, container string, attempt int) (io.ReadCloser, Inf
 	return io.NopCloser(bytes.NewReader(printed(blocks...))), h.info(), nil
 }
 
+// Of tells whose a log is that Open gives, and reads nothing.
+func (r *Reader) Of(podUID, container string, attempt int) (of evidence.Ref, ok bool) {
+	key := Key{podUID, container, attempt}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.runs[key]; u != nil {
+		return u.of, true
+	}
+	if h := r.spool.kept[key]; h != nil {
+		return h.info().Of, true
+	}
+	return evidence.Ref{}, false
+}
+
 func (r *Reader) raw(key Key) (header, content, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -66,6 +66,7 @@ func (r *Reader) visit(name string, of level, born bool, now time.Time) {
 	if d == nil {
 		if len(r.dirs) >= mostGroups {
 			r.lost++
+			r.over++
 			return
 		}
 		f, err := r.root.Open(path.Join(r.source.layout.memory, name))

@@ -66,6 +66,7 @@ type Reader struct {
 	scanned time.Time
 	sampled time.Time
 	missed  int64 // groups that were gone before they were opened, since that was told
+	over    int64 // groups that were not kept because there were too many
 	lost    int64 // groups that were not kept because there were too many, or whose container was never known
 }
 
@@ -202,13 +203,14 @@ type Counts struct {
 	Dirs    int   // directories above them that are watched
 	Resting int   // those of nobody that is known, as of sandboxes
 	Lost    int64 // that were too many, or ended before anybody told whose they were
+	Over    int64 // that were too many
 }
 
 // Counts returns how it stands.
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := Counts{Lost: r.lost, Dirs: len(r.dirs)}
+	n := Counts{Lost: r.lost, Over: r.over, Dirs: len(r.dirs)}
 	for _, g := range r.groups {
 		if g.resting {
 			n.Resting++
