@@ -19,17 +19,6 @@ type spell struct {
 	facts    []evidence.Fact
 }
 
-// until is when it was over: now while it lasts.
-func (s *spell) until(p *diagnosis.Pass) time.Time {
-	if s.to.IsZero() {
-		return p.Now()
-	}
-	return s.to
-}
-
-// lasted is how long it was, or is.
-func (s *spell) lasted(p *diagnosis.Pass) time.Duration { return s.until(p).Sub(s.from) }
-
 // spells returns the times from each record of one sort to the next of the other in the same place, oldest first.
 func spells(p *diagnosis.Pass, begins, ends string) []spell {
 	var list []spell
