@@ -21,6 +21,9 @@ func Sights() []Sight {
 		{"liveness-term", []string{"PRB001"}, `EXT006 .*\n(.*\n)*kernel SIGTERM from pid \d+ \(.*\).* of the runtime`},
 		{"deletion-grace", []string{"DEL001"}, `EXT0(05|26) .*\n(.*\n)*kernel SIGKILL from pid \d+ \(.*\).* of the runtime`},
 		{"child-killed", []string{"EXT022"}, `kernel SIGKILL from (itself|pid \d+ \(.*\) of the same container) to pid \d+`},
+		{"sandbox-killed", []string{"SBX008"}, `runtime sandbox [0-9a-f]{12} of the pod, attempt 0, ended while the pod goes on`},
+		{"kubelet-stopped", []string{"NOD007"}, `kubelet /healthz: .*refused\n(.*\n)*NOD001 `},
+		{"runtime-frozen", []string{"NOD004"}, `runtime containerd .* did not answer cri/\w+ within`},
 		{"power-cut", []string{"NOD002", "EXT008"}, `NOD002`},
 	}
 }

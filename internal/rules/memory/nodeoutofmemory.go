@@ -88,10 +88,13 @@ func nodeKills(p *diagnosis.Pass) (facts []evidence.Fact, victims []string) {
 	if len(facts) > 0 {
 		return facts, victims
 	}
-	for _, e := range p.NodeEvents("SystemOOM") {
+	for _, e := range systemEvents(p) {
 		if recent(e.Last) {
 			facts = append(facts, e.Fact())
 			_, victim, _ := strings.Cut(e.Message, "victim process: ")
+			if m := quotedVictim.FindStringSubmatch(e.Message); m != nil {
+				victim = fmt.Sprintf("%s (%s)", m[2], m[1])
+			}
 			victims = append(victims, "process "+victim)
 		}
 	}

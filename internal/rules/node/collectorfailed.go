@@ -30,7 +30,7 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Events,
-	Also:   evidence.Host | evidence.Node,
+	Also:   evidence.Host | evidence.Node | evidence.Spec | evidence.Status,
 	Effect: diagnosis.StorageFull,
 	Run: func(p *diagnosis.Pass) {
 		var facts []evidence.Fact
@@ -39,7 +39,7 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 				facts = append(facts, e.Fact())
 			}
 		}
-		facts = append(facts, heard(p, "image-gc-failed")...)
+		facts = append(facts, troubles(p, "image-gc-failed")...)
 		facts = slices.DeleteFunc(facts, func(f evidence.Fact) bool {
 			return holds(f.Text, "unable to find data in memory cache", "invalid capacity 0", "non-existent label", "missing image stats")
 		})
