@@ -37,7 +37,7 @@ node; the API server's audit log shows whether somebody used pods/exec or an eph
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals | evidence.Host,
 	Effect:   diagnosis.Killed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {
