@@ -39,7 +39,8 @@ type death struct {
 	limit   *resource.Quantity // the container's own; nil without one
 	ordered bool
 	order   evidence.Order
-	system  []systemKill // the node's Events of the seconds of the end
+	system  []systemKill   // the node's Events of the seconds of the end
+	count   *evidence.Fact // what the control group's count of kills says of its seconds, where nothing else does; nil without it
 }
 
 // deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
@@ -64,8 +65,34 @@ func readDeath(p *diagnosis.Pass) death {
 		d.class = d.byLabel(p)
 	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0:
 		d.class = machine
+	case d.Reason == "Error" && !d.ordered && d.ExitCode != 143:
+		if f, known := counted(p, d.Attempt); known {
+			d.count, d.class = &f, d.byCount(p)
+		}
 	}
 	return d
+}
+
+// byCount says what a kill makes of the end of which nothing is known but that it was in its seconds.
+func (d *death) byCount(p *diagnosis.Pass) class {
+	peak, known := usedBy(p, d.Of, "memory.peak")
+	switch {
+	case d.ExitCode != 137:
+		return childKilled
+	case d.limit == nil, known && peak.Value < nearLimit*d.limit.AsApproximateFloat64():
+		return machine
+	}
+	return ownLimit
+}
+
+// nearLimit is how much of its limit a container has had at least that was killed at it.
+const nearLimit = 0.9
+
+// citeCount cites the count of kills in a finding that rests on it.
+func (d *death) citeCount(f *diagnosis.Finding) {
+	if d.count != nil {
+		f.Confidence, f.Facts = min(f.Confidence, diagnosis.Likely), append(f.Facts, *d.count)
+	}
 }
 
 // startErrors are the reasons of containers whose process could not be run: of the CRI, and of Docker.
