@@ -79,6 +79,7 @@ type agent struct {
 	signals atomic.Pointer[signals.Tracer]
 	health  atomic.Pointer[health.Checker]
 	kept    kept
+	grewAt  time.Time // when it was last told who had grown; of the reader of the kernel's log alone
 }
 
 // Run is the agent: it returns when the context ends, or with an error when the record cannot be kept or served.

@@ -101,7 +101,7 @@ func (d *death) victimOf(p *diagnosis.Pass, f *diagnosis.Finding) {
 		f.Facts = append(f.Facts, rose)
 	}
 	if others, known := grew(p, d.Finished); known {
-		f.Message += "; most grew " + others.Text
+		f.Message += "; most had grown: " + others.Text
 		f.Facts = append(f.Facts, others)
 	}
 }
