@@ -170,7 +170,7 @@ func (a *agent) sources() serve.Sources {
 			s := a.ring.Stats()
 			return s.ID, s.First, s.Next
 		},
-		Runs: a.runs, Log: a.openLog, Saturation: a.saturation,
+		Runs: a.runs, Log: a.openLog, Saturation: a.saturation, Kept: a.ended, Usage: a.used,
 		Features: a.features.all, Ready: a.features.ready, Metrics: a.metrics,
 	}
 }

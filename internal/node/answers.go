@@ -5,9 +5,11 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -90,6 +92,30 @@ func (a *agent) openLog(podUID, container string, attempt int) (serve.Log, error
 		return serve.Log{}, err
 	}
 	return serve.Log{Of: info.Of, Missing: info.Missing, Body: body}, nil
+}
+
+// ended are the runs of a pod that are over and whose logs can be had, the latest first.
+func (a *agent) ended(podUID string) []evidence.Ref {
+	r := a.logs.Load()
+	if r == nil {
+		return nil
+	}
+	var list []evidence.Ref
+	for _, run := range r.Runs() {
+		if run.PodUID == podUID && !run.At.IsZero() {
+			list = append(list, run.Of)
+		}
+	}
+	slices.SortFunc(list, func(x, y evidence.Ref) int { return cmp.Or(cmp.Compare(y.Attempt, x.Attempt), x.Compare(y)) })
+	return list
+}
+
+// used is what the containers that run now use.
+func (a *agent) used() []record.Entry {
+	if r := a.usage.Load(); r != nil {
+		return r.Present()
+	}
+	return nil
 }
 
 // saturation is what the node had left when it was last looked at, as facts.

@@ -3,12 +3,16 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -43,7 +47,11 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error
 		st.next = 0 // the numbers are of another record
 	}
 	if !q.follow {
-		return st.end(st.batch(r.Context()))
+		err := st.batch(r.Context())
+		if err == nil && !st.more {
+			err = st.present(r.Context())
+		}
+		return st.end(err)
 	}
 	select {
 	case s.followers <- struct{}{}:
@@ -111,6 +119,57 @@ func (st *stream) batch(ctx context.Context) error {
 		st.next = max(st.next, e.Seq+1)
 	}
 	return nil
+}
+
+// present writes what stands in no record: what is used now, and logs, each as far as it is asked for.
+func (st *stream) present(ctx context.Context) error {
+	if st.query.now && st.o.Sources.Usage != nil {
+		for _, e := range st.o.Sources.Usage() {
+			if err := st.entry(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	if st.query.logs == 0 || st.o.Sources.Kept == nil || st.o.Sources.Log == nil {
+		return nil
+	}
+	for _, uid := range st.query.pods {
+		kept := st.o.Sources.Kept(uid)
+		for _, of := range kept[:min(len(kept), st.query.logs)] {
+			if st.out.sent > mostBytes {
+				return nil
+			}
+			if e, ok := st.endOf(uid, of); ok {
+				if err := st.entry(ctx, e); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// logEnd is how much of each log an answer of entries has.
+const logEnd = 64 << 10
+
+// endOf is the end of a log, false where there is none any more. Whether the reader may see it is looked up after that.
+func (st *stream) endOf(uid string, of evidence.Ref) (record.Entry, bool) {
+	l, err := st.o.Sources.Log(uid, of.Container, of.Attempt)
+	if err != nil {
+		return record.Entry{}, false
+	}
+	defer l.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(l.Body, mostBytes))
+	if err != nil || l.Of.Namespace == "" {
+		return record.Entry{}, false
+	}
+	if cut := len(text) - logEnd; cut > 0 {
+		text = text[cut:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
+		l.Missing = strings.Join(slices.DeleteFunc([]string{l.Missing, fmt.Sprintf("everything before the last %d bytes", len(text))}, func(s string) bool { return s == "" }), ", ")
+	}
+	e := record.Entry{PodUID: uid, Log: &record.Log{Of: l.Of, Text: strings.ToValidUTF8(string(text), "\uFFFD"), Missing: l.Missing}}
+	return e, l.Of.Attempt == of.Attempt && l.Of.Container == of.Container
 }
 
 // entry writes an entry that is wanted and may be seen.
