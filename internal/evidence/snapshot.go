@@ -291,8 +291,7 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 // reason and who ordered it) the newest stands for all: its log and its Events are the best kept. Of ends by the program's own doing it
 // is the newest with a log, where an agent has that of an older one only.
 func (s *Snapshot) Deaths(pod Ref) []Attempt {
-	var deaths []Attempt
-	at := map[string]int{}
+	deaths, at := []Attempt(nil), map[string]int{}
 	for _, a := range slices.Backward(s.Attempts(pod)) {
 		if !a.Ended() || a.Expected != "" {
 			continue

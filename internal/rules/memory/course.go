@@ -80,6 +80,28 @@ func counted(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 	return evidence.Fact{}, false
 }
 
+// byCount says what a kill makes of the end of which nothing is known but that it was in its seconds.
+func (d *death) byCount(p *diagnosis.Pass) class {
+	peak, known := usedBy(p, d.Of, "memory.peak")
+	switch {
+	case d.ExitCode != 137:
+		return childKilled
+	case d.limit == nil, known && peak.Value < nearLimit*d.limit.AsApproximateFloat64():
+		return machine
+	}
+	return ownLimit
+}
+
+// nearLimit is how much of its limit a container has had at least that was killed at it.
+const nearLimit = 0.9
+
+// citeCount cites the count of kills in a finding that rests on it.
+func (d *death) citeCount(f *diagnosis.Finding) {
+	if d.count != nil {
+		f.Confidence, f.Facts = min(f.Confidence, diagnosis.Likely), append(f.Facts, *d.count)
+	}
+}
+
 // grew returns the fact of which containers of a node grew most in the minute before the kernel killed for all of them.
 func grew(p *diagnosis.Pass, at time.Time) (evidence.Fact, bool) {
 	for _, f := range slices.Backward(p.Facts(evidence.Usage, "memory.grew")) {

@@ -73,28 +73,6 @@ func readDeath(p *diagnosis.Pass) death {
 	return d
 }
 
-// byCount says what a kill makes of the end of which nothing is known but that it was in its seconds.
-func (d *death) byCount(p *diagnosis.Pass) class {
-	peak, known := usedBy(p, d.Of, "memory.peak")
-	switch {
-	case d.ExitCode != 137:
-		return childKilled
-	case d.limit == nil, known && peak.Value < nearLimit*d.limit.AsApproximateFloat64():
-		return machine
-	}
-	return ownLimit
-}
-
-// nearLimit is how much of its limit a container has had at least that was killed at it.
-const nearLimit = 0.9
-
-// citeCount cites the count of kills in a finding that rests on it.
-func (d *death) citeCount(f *diagnosis.Finding) {
-	if d.count != nil {
-		f.Confidence, f.Facts = min(f.Confidence, diagnosis.Likely), append(f.Facts, *d.count)
-	}
-}
-
 // startErrors are the reasons of containers whose process could not be run: of the CRI, and of Docker.
 var startErrors = []string{"StartError", "ContainerCannotRun"}
 
