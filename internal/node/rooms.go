@@ -125,7 +125,7 @@ func (a *agent) tellKernel(e record.Entry) {
 		}
 	}
 	if r := a.usage.Load(); r != nil {
-		if grew, any := r.Grew(e.Fact.At); any {
+		if grew, known := r.Grew(e.Fact.At); known {
 			a.grewAt = time.Now()
 			a.ring.Tell(grew)
 		}

@@ -134,15 +134,23 @@ func (st *stream) present(ctx context.Context) error {
 		return nil
 	}
 	for _, uid := range st.query.pods {
-		kept := st.o.Sources.Kept(uid)
-		for _, of := range kept[:min(len(kept), st.query.logs)] {
-			if st.out.sent > mostBytes {
-				return nil
-			}
-			if e, ok := st.endOf(uid, of); ok {
-				if err := st.entry(ctx, e); err != nil {
-					return err
-				}
+		if err := st.logs(ctx, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logs writes the ends of the logs of a pod.
+func (st *stream) logs(ctx context.Context, uid string) error {
+	kept := st.o.Sources.Kept(uid)
+	for _, of := range kept[:min(len(kept), st.query.logs)] {
+		if st.out.sent > mostBytes {
+			return nil
+		}
+		if e, ok := st.endOf(uid, of); ok {
+			if err := st.entry(ctx, e); err != nil {
+				return err
 			}
 		}
 	}

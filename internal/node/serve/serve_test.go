@@ -158,7 +158,9 @@ func TestEntries(t *testing.T) {
 func TestWithWhatIsNow(t *testing.T) {
 	_, api := newAPI(t)
 	_, from := sources()
-	pod := func(namespace string) evidence.Ref { return evidence.RefTo("Pod", namespace, "web-0").InContainer("app") }
+	pod := func(namespace string) evidence.Ref {
+		return evidence.RefTo("Pod", namespace, "web-0").InContainer("app")
+	}
 	from.Usage = func() (list []record.Entry) {
 		for _, namespace := range []string{"shop", "bank"} {
 			list = append(list, record.Entry{PodUID: "uid-" + namespace, Fact: &evidence.Fact{

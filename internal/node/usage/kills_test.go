@@ -78,7 +78,7 @@ func TestWhatGrew(t *testing.T) {
 	w.use(inPod+"/"+other, 100<<20, 0, 0, 0, 0)
 	r := w.reader(MachineOptions{})
 	r.tick(w.now)
-	if e, any := r.Grew(w.now); any {
+	if e, known := r.Grew(w.now); known {
 		t.Errorf("of what has not grown: %v", e)
 	}
 	for _, grown := range []int{20, 150} {
@@ -90,11 +90,11 @@ func TestWhatGrew(t *testing.T) {
 	w.remove(inPod + "/" + id)
 	w.now = w.now.Add(5 * time.Second)
 	r.tick(w.now)
-	e, any := r.Grew(w.now)
-	if !any || e.Names == "" || e.Fact.Text != "shop/web-0[app] to 249 MiB by 150 MiB, in the minute before" || e.Fact.Value != 150<<20 || e.Fact.About != node {
+	e, known := r.Grew(w.now)
+	if !known || e.Names == "" || e.Fact.Text != "shop/web-0[app] to 249 MiB by 150 MiB, in the minute before" || e.Fact.Value != 150<<20 || e.Fact.About != node {
 		t.Errorf("told %+v", e.Fact)
 	}
-	if e, any := r.Grew(w.now.Add(2 * time.Minute)); any {
+	if e, known := r.Grew(w.now.Add(2 * time.Minute)); known {
 		t.Errorf("of long ago: %v", e)
 	}
 }
