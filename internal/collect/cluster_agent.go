@@ -35,6 +35,7 @@ const (
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
 	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
+	fewAgentPods    = 5 // of which an agent gives more logs than the last
 	logsFromAgents  = 4 // of one pod
 	noAgent         = "no node agent"
 	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
@@ -191,7 +192,9 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 			query.Add("pod", uidOnNode(pod))
 		}
 	}
-	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
+	query.Set("now", "1")
+	query.Set("logs", strconv.Itoa(v.logsAsked(len(a.pods))))
+	heard := &hearing{most: int(cmp.Or(v.sel.LogBytes, logBytes)), node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
 	if err := v.hear(ctx, a, token, query, heard); err != nil {
 		if len(heard.facts)+len(heard.runs) == 0 {
 			return err
@@ -199,14 +202,15 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.agentWhy(ctx, err, needProxy)})
 	}
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.s.Has |= evidence.Host | evidence.Signals
 	v.s.Facts = append(v.s.Facts, heard.facts...)
 	v.s.Gaps = append(v.s.Gaps, heard.gaps...)
 	for _, r := range heard.runs {
 		v.s.Runs = append(v.s.Runs, attemptOfRun(r))
 	}
-	v.mu.Unlock()
-	v.agentLogs(ctx, a, token, heard)
+	v.keepLogs(heard)
+	v.keepUsage(heard)
 	return nil
 }
 
@@ -249,64 +253,42 @@ func (v *visit) page(ctx context.Context, request *rest.Request, take func(*reco
 	return readEntries(io.LimitReader(body, mostEntries), take)
 }
 
-// agentLogs reads the logs of ended runs that could not be had from the API server, the latest first.
-func (v *visit) agentLogs(ctx context.Context, a agent, token string, heard *hearing) {
-	if v.sel.NoLogs {
-		return
+// keepLogs keeps the logs of ended runs that could not be had from the API server.
+func (v *visit) keepLogs(heard *hearing) {
+	for _, l := range heard.logs {
+		run := heard.runs[l.Of]
+		read := func(known evidence.Log) bool { return known.Of == l.Of && known.Text != "" }
+		if run == nil || run.Finished.IsZero() || l.Text == "" || slices.ContainsFunc(v.s.Logs, read) {
+			continue
+		}
+		v.s.Logs = append(slices.DeleteFunc(v.s.Logs, func(known evidence.Log) bool { return known.Of == l.Of }), l)
+		v.s.Has |= evidence.Logs
+		v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Logs && g.About == l.Of })
 	}
-	for _, pod := range a.pods {
-		for _, r := range v.unread(heard.endedOf(evidence.RefOf(pod))) {
-			if v.api.spent() {
-				return
-			}
-			query := url.Values{"pod": {uidOnNode(pod)}, "container": {r.Of.Container}, "attempt": {strconv.Itoa(r.Of.Attempt)}}
-			log, err := v.agentLog(ctx, v.request(a, token, "/v1/log", query))
-			if err != nil {
-				continue // the gap of the API server's own log stays
-			}
-			log.Of = r.Of
-			v.mu.Lock()
-			v.s.Logs = append(v.s.Logs, log)
-			v.s.Has |= evidence.Logs
-			v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Logs && g.About == r.Of })
-			v.mu.Unlock()
+}
+
+// keepUsage notes which pods an agent has told the usage of: nobody else need be asked for it.
+func (v *visit) keepUsage(heard *hearing) {
+	for _, f := range heard.facts {
+		if f.Kind != evidence.Usage || f.About.Kind != "Pod" {
+			continue
+		}
+		v.s.Has |= evidence.Usage
+		if run := heard.runs[f.About]; run == nil || run.Finished.IsZero() {
+			v.told[f.About.Object()] = true
 		}
 	}
 }
 
-// unread returns the runs of which no log was read, and not more than are asked for.
-func (v *visit) unread(runs []*record.Run) []*record.Run {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	runs = slices.DeleteFunc(runs, func(r *record.Run) bool {
-		return !r.Log || slices.ContainsFunc(v.s.Logs, func(l evidence.Log) bool { return l.Of == r.Of && l.Text != "" })
-	})
-	most := logsFromAgents
-	if v.about.Kind == "Pod" { // other requests tell more of it than older logs
-		most = 1
+// logsAsked is how many logs of each pod an agent is asked for: of few pods some runs before the last, which may tell what that does not.
+func (v *visit) logsAsked(pods int) int {
+	switch {
+	case v.sel.NoLogs, pods > mostAgentPods:
+		return 0
+	case pods > fewAgentPods:
+		return 1
 	}
-	return runs[:min(len(runs), most)]
-}
-
-func (v *visit) agentLog(ctx context.Context, request *rest.Request) (evidence.Log, error) {
-	ctx, cancel := context.WithTimeout(ctx, v.api.limits.log)
-	defer cancel()
-	body, err := request.Stream(ctx)
-	if err != nil {
-		return evidence.Log{}, err
-	}
-	defer body.Close()
-	end := &tail{max: int(cmp.Or(v.sel.LogBytes, logBytes))}
-	if _, err := io.Copy(end, io.LimitReader(body, logWindow)); err != nil {
-		return evidence.Log{}, err
-	}
-	text, cut := end.text()
-	log := evidence.Log{}
-	log.Text, log.Masked = Redact(text)
-	if cut {
-		log.Missing = "everything before the last " + size(len(text), int64(end.max))
-	}
-	return log, nil
+	return logsFromAgents
 }
 
 // A hearing is what one agent says of the pods in question and of its node.
@@ -318,6 +300,8 @@ type hearing struct {
 	runs  map[evidence.Ref]*record.Run
 
 	hidden int // entries that its reader may not see
+	logs  []evidence.Log
+	most  int // bytes of one
 }
 
 // An ending is the last value of an agent's answer, without which it broke off.
@@ -385,7 +369,22 @@ func (h *hearing) take(e *record.Entry) {
 		h.runs[about] = e.Run
 	case e.Gap != nil:
 		h.missed(e)
+	case e.Log != nil && about.Container != "" && about.Attempt >= 0:
+		h.logs = append(h.logs, h.end(e.Log))
 	}
+}
+
+// end is the end of a log that an agent keeps, with secrets masked.
+func (h *hearing) end(l *record.Log) evidence.Log {
+	end := &tail{max: h.most}
+	_, _ = io.WriteString(end, l.Text) // into memory
+	text, cut := end.text()
+	log := evidence.Log{Of: l.Of, Missing: flatten(l.Missing)}
+	if cut {
+		log.Missing = "everything before the last " + size(len(text), int64(h.most))
+	}
+	log.Text, log.Masked = Redact(text)
+	return log
 }
 
 // absent are the kinds of evidence that there is none of where an agent has a feature not at all. What else it lacks, others
@@ -431,16 +430,4 @@ func gapText(g *record.Gap) string {
 	}
 	text, _ = Redact(text)
 	return text
-}
-
-// endedOf returns the runs of a pod that are over, the latest first.
-func (h *hearing) endedOf(pod evidence.Ref) []*record.Run {
-	var list []*record.Run
-	for of, r := range h.runs {
-		if of.Object() == pod && !r.Finished.IsZero() {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b *record.Run) int { return cmp.Or(b.Finished.Compare(a.Finished), a.Of.Compare(b.Of)) })
-	return list
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ import (
 )
 
 // withAgent is a cluster with an agent on node n1, where the pod of with is.
-func withAgent(t *testing.T, token string, entries []record.Entry, log string, before func(*apitest.Server)) *apitest.Server {
+func withAgent(t *testing.T, token string, entries []record.Entry, before func(*apitest.Server)) *apitest.Server {
 	t.Helper()
 	s := with(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: exit(137, 20*time.Second)}}, logOf(3, 20*time.Second))
 	own := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "inquest-agent-x", Labels: map[string]string{"app.kubernetes.io/name": "inquest-agent"}}}
@@ -65,13 +66,6 @@ func withAgent(t *testing.T, token string, entries []record.Entry, log string, b
 		}
 		_, _ = io.WriteString(w, last+"\n")
 	})
-	server.Answer("pods/https:inquest-agent-x:9444/proxy/v1/log", func(w http.ResponseWriter, r *http.Request) {
-		if mine(w, r) && r.URL.Query().Get("attempt") == "1" {
-			_, _ = io.WriteString(w, log)
-			return
-		}
-		w.WriteHeader(http.StatusNotFound)
-	})
 	return server
 }
 
@@ -87,6 +81,10 @@ func TestClusterAsksTheAgent(t *testing.T) {
 	run := func(n, code int, uid string) record.Entry {
 		return record.Entry{PodUID: uid, Run: &record.Run{Of: of.InAttempt(n), State: record.Exited, Started: at.Add(-time.Minute), Finished: at, ExitCode: code, Reason: "Error", Log: true}}
 	}
+	log := func(n int, text string) record.Entry {
+		return record.Entry{PodUID: uid, Log: &record.Log{Of: of.InAttempt(n), Text: text}}
+	}
+	used := record.Entry{PodUID: uid, Fact: &evidence.Fact{Kind: evidence.Usage, Source: evidence.FromMetric, About: of.InAttempt(4), At: at, Where: "cgroup", Name: "usage.cpu", Text: "used"}}
 	fact := func(about evidence.Ref, uid, text string) record.Entry {
 		return record.Entry{PodUID: uid, Fact: &evidence.Fact{Kind: evidence.Host, Source: evidence.FromKernel, About: about, At: at, Where: "trace", Name: "signal-host", Text: text}}
 	}
@@ -95,11 +93,15 @@ func TestClusterAsksTheAgent(t *testing.T) {
 		fact(of.InAttempt(1), uid, "SIGKILL with password=hunter22"), fact(of.InAttempt(1), "of an earlier pod", "x"),
 		fact(evidence.RefTo("Node", "", "n1"), "", "of the node"), fact(evidence.RefTo("Node", "", "n2"), "", "of another"),
 		{Gap: &record.Gap{About: evidence.RefTo("Node", "", "n1"), What: "kernel", To: at, Count: 3, Unit: "records", Why: "the ring was overrun"}},
-	}, "2026-08-24T10:00:00Z first\n", func(*apitest.Server) {})
+		log(1, "2026-08-24T10:00:00Z first\npassword=hunter22\n"), log(3, "that the API server gave"), log(4, "of a run that goes on"), log(2, ""), used,
+	}, func(*apitest.Server) {})
 	s := mustAsk(t, server, pod("web-7-a"))
 	var got []string
 	for _, a := range s.Attempts(s.Subject) {
-		first, _, _ := strings.Cut(a.Log.Text, "\n")
+		first, rest, _ := strings.Cut(a.Log.Text, "\n")
+		if strings.Contains(rest, "hunter22") {
+			t.Errorf("the log of %s is %q", a.Of, a.Log.Text)
+		}
 		got = append(got, fmt.Sprintf("%s %d %s %q", a.Of, a.ExitCode, a.Where, first))
 	}
 	for _, f := range s.Facts {
@@ -110,15 +112,21 @@ pod/web-7-a[app]#2 143 runtime ""
 pod/web-7-a[app]#3 137 status.containerStatuses[app].state.terminated "2026-03-01T09:59:30.5Z line of attempt 3"
 node/n1 of the node
 node/n1 kernel: the ring was overrun (3 records)
-pod/web-7-a[app]#1 SIGKILL with password=[masked]`
+pod/web-7-a[app]#1 SIGKILL with password=[masked]
+pod/web-7-a[app]#4 used`
 	if diff := cmp.Diff(want, strings.Join(got, "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if s.Has&evidence.Host == 0 || s.Lacks(evidence.Host, s.Subject) != 0 || s.Lacks(evidence.Signals, s.Subject) == 0 {
 		t.Errorf("has %s, gaps %v", s.Has, s.Gaps)
 	}
-	if n := len(server.Requests()); n > mostForPod {
-		t.Errorf("%d requests", n)
+	asked := server.Requests()
+	agents := slices.DeleteFunc(slices.Clone(asked), func(r string) bool { return !strings.Contains(r, "inquest") })
+	if len(asked) > mostForPod || len(agents) != 4 || slices.ContainsFunc(asked, func(r string) bool { return strings.Contains(r, "metrics.k8s.io") }) {
+		t.Errorf("%d requests, of an agent with two pages %q", len(asked), agents)
+	}
+	if s.Has&evidence.Usage == 0 || s.Lacks(evidence.Usage, s.Subject) != 0 {
+		t.Errorf("of usage there is %s, gaps %v", s.Has, s.Gaps)
 	}
 }
 
@@ -155,7 +163,7 @@ func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 		}, "its agent was not heard: read its record"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := withAgent(t, "t", nil, "", c.fail)
+			server := withAgent(t, "t", nil, c.fail)
 			s := mustAsk(t, server, pod("web-7-a"))
 			var all []string
 			for _, g := range s.Gaps {
@@ -181,7 +189,7 @@ func TestClusterFollowsNoAgentElsewhere(t *testing.T) {
 		t.Errorf("%s went elsewhere, with %v", r.URL, r.Header)
 	}))
 	defer elsewhere.Close()
-	server := withAgent(t, "t", nil, "", func(s *apitest.Server) {
+	server := withAgent(t, "t", nil, func(s *apitest.Server) {
 		s.Answer("/v1/entries", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) })
 	})
 	if s := mustAsk(t, server, pod("web-7-a")); s.Lacks(evidence.Host, s.Subject) == 0 {
@@ -262,14 +270,14 @@ func TestAHearingTellsWhetherItWasAll(t *testing.T) {
 
 func TestAskAgent(t *testing.T) {
 	run := record.Entry{PodUID: "u", Run: &record.Run{Of: evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1), Command: []string{"app", "--password=hunter22"}}}
-	server := withAgent(t, "t0ken", []record.Entry{run}, "", func(*apitest.Server) {})
+	server := withAgent(t, "t0ken", []record.Entry{run}, func(*apitest.Server) {})
 	entries, err := Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, url.Values{"since": {"5"}})
 	if err != nil || len(entries) != 1 || strings.Contains(strings.Join(entries[0].Run.Command, " "), "hunter22") {
 		t.Errorf("the agent says %v, error %v", entries, err)
 	}
 	both := []record.Entry{run, run}
 	both[1].Run = &record.Run{Of: run.Run.Of.InAttempt(2), Command: []string{"app", "--password", "hunter22"}}
-	server = withAgent(t, "t0ken", both, "", func(*apitest.Server) {})
+	server = withAgent(t, "t0ken", both, func(*apitest.Server) {})
 	entries, err = Cluster{Config: server.Config()}.AskAgent(t.Context(), "n1", AgentRecord, nil)
 	if err != nil || len(entries) != 2 || strings.Contains(strings.Join(entries[1].Run.Command, " "), "hunter22") {
 		t.Errorf("in two answers the agent says %v, error %v", entries, err)

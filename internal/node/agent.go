@@ -81,6 +81,7 @@ type agent struct {
 	kept    kept
 
 	logsGroup atomic.Pointer[guard.Group] // of what works on logs
+	grewAt  time.Time // when it was last told who had grown; of the reader of the kernel's log alone
 }
 
 // Run is the agent: it returns when the context ends, or with an error when the record cannot be kept or served.
@@ -176,7 +177,7 @@ func (a *agent) sources() serve.Sources {
 			s := a.ring.Stats()
 			return s.ID, s.First, s.Next
 		},
-		Runs: a.runs, Log: a.findLog, Saturation: a.saturation,
+		Runs: a.runs, Log: a.findLog, Saturation: a.saturation, Kept: a.ended, Usage: a.used,
 		Features: a.features.all, Ready: a.features.ready, Metrics: a.metrics,
 	}
 }

@@ -5,10 +5,12 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,11 +78,9 @@ func (a *agent) runs() []record.Entry {
 		_, uid, _ := r.Index().ByID(run.ID)
 		list = append(list, withLog(record.Entry{At: time.Now().UTC(), PodUID: uid, Run: &run}, has))
 	}
-	if u := a.usage.Load(); u != nil {
-		for _, e := range u.Present() {
-			e.At = e.Fact.At
-			list = append(list, e)
-		}
+	for _, e := range a.used() {
+		e.At = e.Fact.At
+		list = append(list, e)
 	}
 	return list
 }
@@ -101,6 +101,30 @@ func (a *agent) findLog(podUID, container string, attempt int) (serve.Log, error
 		}
 		return body, info.Missing, err
 	}}, nil
+}
+
+// ended are the runs of a pod that are over and whose logs can be had, the latest first.
+func (a *agent) ended(podUID string) []evidence.Ref {
+	r := a.logs.Load()
+	if r == nil {
+		return nil
+	}
+	var list []evidence.Ref
+	for _, run := range r.Runs() {
+		if run.PodUID == podUID && !run.At.IsZero() {
+			list = append(list, run.Of)
+		}
+	}
+	slices.SortFunc(list, func(x, y evidence.Ref) int { return cmp.Or(cmp.Compare(y.Attempt, x.Attempt), x.Compare(y)) })
+	return list
+}
+
+// used is what the containers that run now use.
+func (a *agent) used() []record.Entry {
+	if r := a.usage.Load(); r != nil {
+		return r.Present()
+	}
+	return nil
 }
 
 // saturation is what the node had left when it was last looked at, as facts.

@@ -7,6 +7,7 @@ package node
 import (
 	"context"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/node/cri"
@@ -111,7 +112,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 
 func (a *agent) runKernel(ctx context.Context) error {
 	r, err := kernel.New(kernel.Options{
-		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Tell: a.ring.Tell,
+		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Tell: a.tellKernel,
 		Save: func(p kernel.Position) {
 			if err := a.state.savePosition(p); err != nil {
 				a.log.Warn("how far the kernel's log was read cannot be kept", "err", err)
@@ -123,6 +124,31 @@ func (a *agent) runKernel(ctx context.Context) error {
 	}
 	return r.Run(ctx)
 }
+
+// tellKernel keeps what the kernel tells, and with a kill that was for the memory of all pods, or of the machine, who had grown.
+func (a *agent) tellKernel(e record.Entry) {
+	a.ring.Tell(e)
+	if e.Fact == nil || e.Fact.Name != "oom-kill" || time.Since(a.grewAt) < grewEach {
+		return
+	}
+	if m := limitGroup.FindStringSubmatch(e.Fact.Text); m != nil {
+		if _, _, own := a.place(m[1]); own {
+			return
+		}
+	}
+	if r := a.usage.Load(); r != nil {
+		if grew, known := r.Grew(e.Fact.At); known {
+			a.grewAt = time.Now()
+			a.ring.Tell(grew)
+		}
+	}
+}
+
+// limitGroup finds the control group at whose limit the kernel killed.
+var limitGroup = regexp.MustCompile(` oom_memcg=(\S+)`)
+
+// grewEach is how often it is told who had grown: one want of memory is several kills.
+const grewEach = 10 * time.Second
 
 func (a *agent) runUsage(ctx context.Context) error {
 	r, err := usage.New(usage.Options{

@@ -3,12 +3,16 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -43,7 +47,11 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error
 		st.next = 0 // the numbers are of another record
 	}
 	if !q.follow {
-		return st.end(st.batch(r.Context()))
+		err := st.batch(r.Context())
+		if err == nil && !st.more {
+			err = st.present(r.Context())
+		}
+		return st.end(err)
 	}
 	who, err := c.who(r.Context())
 	if err != nil {
@@ -120,6 +128,80 @@ func (st *stream) batch(ctx context.Context) error {
 		st.next = max(st.next, e.Seq+1)
 	}
 	return nil
+}
+
+// present writes what stands in no record: what is used now, and logs, each as far as it is asked for.
+func (st *stream) present(ctx context.Context) error {
+	if st.query.now && st.o.Sources.Usage != nil {
+		for _, e := range st.o.Sources.Usage() {
+			if err := st.entry(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	if st.query.logs == 0 || st.o.Sources.Kept == nil || st.o.Sources.Log == nil {
+		return nil
+	}
+	for _, uid := range st.query.pods {
+		if err := st.logs(ctx, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logs writes the ends of the logs of a pod.
+func (st *stream) logs(ctx context.Context, uid string) error {
+	kept := st.o.Sources.Kept(uid)
+	for _, of := range kept[:min(len(kept), st.query.logs)] {
+		if st.out.sent > mostBytes {
+			return nil
+		}
+		if err := st.log(ctx, uid, of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logEnd is how much of each log an answer of entries has.
+const logEnd = 64 << 10
+
+// log writes the end of a log, where there still is one and the reader may see it: before that it is not opened.
+func (st *stream) log(ctx context.Context, uid string, of evidence.Ref) error {
+	l, err := st.o.Sources.Log(uid, of.Container, of.Attempt)
+	if err != nil || l.Of.Namespace == "" || l.Of.Attempt != of.Attempt || l.Of.Container != of.Container {
+		return nil // gone since it was listed
+	}
+	if sees, err := st.reads(ctx, l.Of.Namespace); err != nil || !sees {
+		return err
+	}
+	e := record.Entry{PodUID: uid, Log: &record.Log{Of: l.Of}}
+	var ok bool
+	if e.Log.Text, e.Log.Missing, ok = endOf(l); !ok {
+		return nil
+	}
+	return st.entry(ctx, e)
+}
+
+// endOf reads the end of a log, and tells what is missing; false where there is none any more.
+func endOf(l Log) (end, missing string, ok bool) {
+	body, missing, err := l.Open()
+	if err != nil {
+		return "", "", false
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, mostBytes))
+	if err != nil {
+		return "", "", false
+	}
+	if cut := len(text) - logEnd; cut > 0 {
+		text = text[cut:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
+		before := fmt.Sprintf("everything before the last %d bytes", len(text))
+		missing = strings.TrimPrefix(missing+", "+before, ", ")
+	}
+	return strings.ToValidUTF8(string(text), "\uFFFD"), missing, true
 }
 
 // entry writes an entry that is wanted and may be seen.

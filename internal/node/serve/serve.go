@@ -52,6 +52,10 @@ type Sources struct {
 	Runs func() []record.Entry
 	// Log finds the log of a run, and opens nothing.
 	Log func(podUID, container string, attempt int) (Log, error)
+	// Kept are the runs of a pod that are over and whose logs can be had, the latest first.
+	Kept func(podUID string) []evidence.Ref
+	// Usage is what the containers that run now use, as entries without a number.
+	Usage func() []record.Entry
 	// Saturation is how much of its node is in use now, as entries without a number.
 	Saturation func() []record.Entry
 	// Features says of each source of evidence why it is missing, "" of one that works.

@@ -226,6 +226,22 @@ func (r *Reader) tell(uid string, f evidence.Fact) {
 	r.options.Tell(record.Entry{PodUID: uid, Fact: &f})
 }
 
+// Present is what the samples of the containers that run now say, as at the end of a run.
+func (r *Reader) Present() []record.Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []record.Entry
+	for _, g := range r.groups {
+		if !g.placed || g.resting {
+			continue
+		}
+		for _, f := range g.course(r.epoch, g.beforeAt) {
+			list = append(list, record.Entry{PodUID: g.uid, Fact: &f})
+		}
+	}
+	return list
+}
+
 // Samples are what is known of the last ten minutes of a container: of the run that is named, or of the newest one.
 func (r *Reader) Samples(of evidence.Ref) []Sample {
 	r.mu.Lock()
