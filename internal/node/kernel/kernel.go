@@ -129,7 +129,7 @@ func (r *Reader) open() (source, error) {
 	if deviceErr == nil {
 		return device, nil
 	}
-	ring, ringErr := openRing(r, klogctl)
+	ring, ringErr := openRing(r, klogctl, openBell("/proc/kmsg"))
 	if ringErr == nil {
 		return ring, nil
 	}
