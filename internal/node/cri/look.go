@@ -54,6 +54,7 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 	if uid == "" && err == nil {
 		clear(r.hints)
 		r.rested()
+		r.found = len(fresh) > 0 || len(r.changed) > 0
 	}
 	return err
 }
