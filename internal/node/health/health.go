@@ -94,6 +94,8 @@ func (c *Checker) Run(ctx context.Context) error {
 	group.Go(func() { c.each(ctx, checkEvery, c.check) })
 	if c.root != nil {
 		group.Go(func() { c.each(ctx, fileEvery, c.files) })
+	}
+	if len(c.logs) > 0 {
 		group.Go(func() { c.each(ctx, logEvery, c.follow) })
 	}
 	if c.options.Systemd != "" {
