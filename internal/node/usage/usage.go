@@ -21,7 +21,7 @@ const (
 	defaultEvery   = 5 * time.Second
 	defaultKeep    = 10 * time.Minute
 	defaultMachine = 15 * time.Second
-	beat           = time.Second      // at which the reader wakes: containers younger than a sample's time are sampled at each
+	beat           = time.Second      // at which containers younger than a sample's time are sampled
 	rescanEvery    = time.Minute      // against what inotify lost
 	limitsEvery    = 30 * time.Second // limits are changed in place since Kubernetes 1.27 (KEP-1287)
 	unplacedFor    = 15 * time.Second // for so long a group is kept whose container the runtime has not told of
@@ -117,9 +117,9 @@ func (r *Reader) Run(ctx context.Context) error {
 			About: r.options.Node, What: "usage", From: r.options.Now(), Unit: "runs", Why: "runs shorter than a sample are missed: " + err.Error(),
 		}})
 	}
-	timer := time.NewTicker(beat)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.tick(r.options.Now())
+	var next time.Time // when the timer says so
 	for {
 		select {
 		case <-ctx.Done():
@@ -128,8 +128,29 @@ func (r *Reader) Run(ctx context.Context) error {
 			r.heard(batch, r.options.Now())
 		case <-timer.C:
 			r.tick(r.options.Now())
+			next = time.Time{}
+		}
+		now := time.Now()
+		if due := now.Add(r.pause(r.options.Now())); next.IsZero() || due.Before(next) {
+			next = due
+			timer.Reset(due.Sub(now))
 		}
 	}
+}
+
+// pause is how long there is nothing to do.
+func (r *Reader) pause(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.late) > 0 || r.missed > 0 {
+		return beat
+	}
+	for _, g := range r.groups {
+		if now.Sub(g.first) < r.options.Every {
+			return beat
+		}
+	}
+	return max(r.options.Every-now.Sub(r.sampled), beat/2)
 }
 
 // close lets go of everything that is open. What was sampled can still be asked for.
