@@ -236,11 +236,14 @@ func (r *Reader) turn() time.Duration {
 	for range 4 { // a new directory may have others in it
 		r.relist()
 	}
-	next := now.Add(time.Second)
+	next := now.Add(idle)
+	if r.stats.Unwatched > 0 {
+		next = now.Add(time.Second)
+	}
 	r.order = append(r.order[:0], r.files...)
 	for i := range r.order { // another one is first each time, because there may not be enough for all
 		f := r.order[(i+r.first)%len(r.order)]
-		if !f.due.After(now) && r.poll(f, now) {
+		if !f.due.After(now.Add(f.pause/4)) && r.poll(f, now) { // what is due soon is read now, rather than to wake for each
 			f.due = now
 		}
 		if f.due.Before(next) {
