@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/node/ring"
+)
+
+// A process is one that is measured.
+type process struct {
+	cmd   *exec.Cmd
+	pid   int
+	ended chan error
+}
+
+// copySelf puts this program where the node sees it.
+func (b *bench) copySelf() error {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(b.dir, 0o755), os.WriteFile(filepath.Join(b.dir, "bench"), self, 0o755))
+}
+
+// start runs a command in the node's namespaces. nsenter forks for that of processes: what is measured is its child.
+func (b *bench) start(ctx context.Context, argv ...string) (*process, error) {
+	enter := []string{"--target", strconv.Itoa(b.enter), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
+	cmd := exec.Command("nsenter", append(enter, argv...)...)
+	cmd.Stderr = os.Stderr
+	p := &process{cmd: cmd, ended: make(chan error, 1)}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.ended <- cmd.Wait() }()
+	for range 100 {
+		wait(ctx, 50*time.Millisecond)
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+		if p.pid, err = strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
+			return p, nil
+		}
+	}
+	return nil, errors.Join(fmt.Errorf("%s did not start", argv[0]), cmd.Process.Kill())
+}
+
+// startAgent runs the agent with all features and a state of its own. Nobody asks it anything.
+func (b *bench) startAgent(ctx context.Context, more ...string) (*process, error) {
+	state := filepath.Join(b.dir, "state")
+	if err := os.RemoveAll(state); err != nil {
+		return nil, err
+	}
+	argv := append([]string{
+		filepath.Join(b.dir, "bench"), "-agent", "--", "--node-name=bench", "--listen=127.0.0.1:0", "--state-dir=" + state, "--host-root=" + b.dir,
+		"--api-server=https://127.0.0.1:1", "--service-account-dir=" + b.dir,
+	}, append(more, b.agent...)...)
+	return b.start(ctx, argv...)
+}
+
+// stop ends a process and waits for it.
+func (p *process) stop() error {
+	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil {
+		return err
+	}
+	return <-p.ended
+}
+
+// cpu is the processor time that the process has taken, in seconds.
+func (p *process) cpu() float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return float64(user+system) / 100 // USER_HZ
+}
+
+// memory is a line of the process's status in MiB: VmRSS or VmHWM.
+func (p *process) memory(line string) float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), line+":")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kb, err := strconv.ParseFloat(fields[0], 64)
+	if err != nil {
+		return 0
+	}
+	return kb / 1024
+}
+
+// gaps are what an agent that has ended says it missed of a feature, by why.
+func (b *bench) gaps(feature string) (map[string]int64, error) {
+	r, err := ring.Open(ring.Options{Dir: filepath.Join(b.dir, "state", "record"), Node: "bench"})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	sum := map[string]int64{}
+	for e, err := range r.Read(0) {
+		if err != nil {
+			return nil, err
+		}
+		if g := e.Gap; g != nil && g.What == feature {
+			sum[g.Why+", "+g.Unit] += g.Count
+		}
+	}
+	return sum, nil
+}
+
+// missed prints what an agent that has ended says it missed, and returns the sum of those gaps.
+func (b *bench) missed(feature string) (all int64, err error) {
+	gaps, err := b.gaps(feature)
+	var whys []string
+	for why, n := range gaps {
+		whys = append(whys, fmt.Sprintf("  told as missed: %d %s", n, why))
+		all += n
+	}
+	slices.Sort(whys)
+	for _, why := range whys {
+		fmt.Println(why)
+	}
+	return all, err
+}
+
+// startRsyslog lets rsyslog follow files and drop each line, which is the least that it can do.
+func (b *bench) startRsyslog(ctx context.Context, files string) (*process, error) {
+	work := filepath.Join(b.dir, "rsyslog")
+	conf := filepath.Join(work, "rsyslog.conf")
+	text := fmt.Sprintf(`global(workDirectory=%q)
+module(load="imfile" mode="inotify")
+ruleset(name="drop") { stop }
+input(type="imfile" file=%q tag="bench" ruleset="drop")
+action(type="omfile" file="/dev/null")
+`, work, files)
+	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o755), os.WriteFile(conf, []byte(text), 0o644)); err != nil {
+		return nil, err
+	}
+	program, modules, err := b.bring(work)
+	if err != nil {
+		return nil, err
+	}
+	return b.start(ctx, program, "-n", "-f", conf, "-i", filepath.Join(work, "pid"), "-M", modules)
+}
+
+// bring copies rsyslog to where the node sees it.
+func (b *bench) bring(work string) (program, modules string, err error) {
+	program, modules = filepath.Join(work, "rsyslogd"), filepath.Join(work, "modules")
+	err = errors.Join(copyFile(b.rsyslog, program), os.CopyFS(modules, os.DirFS(b.modules)))
+	return program, modules, err
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
