@@ -47,7 +47,7 @@ func main() {
 	b := bench{}
 	flag.IntVar(&b.containers, "containers", 110, "how many of them log")
 	flag.IntVar(&b.seconds, "seconds", 30, "how long each is measured")
-	flag.StringVar(&b.rsyslog, "rsyslog", "", "rsyslogd to compare with; empty: none")
+	flag.StringVar(&b.rsyslog, "rsyslog", "", "rsyslogd to compare with, as the node sees it; empty: none")
 	flag.StringVar(&b.modules, "modules", "/usr/lib/x86_64-linux-gnu/rsyslog", "its modules")
 	flag.StringVar(&b.only, "only", "", "some of idle,load,flood,kernel,syslog,torture; empty: all")
 	flag.StringVar(&b.dir, "dir", "/var/tmp", "where a folder is made; the node must see it by the same name")

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,30 +161,5 @@ action(type="omfile" file="/dev/null")
 	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o755), os.WriteFile(conf, []byte(text), 0o644)); err != nil {
 		return nil, err
 	}
-	program, modules, err := b.bring(work)
-	if err != nil {
-		return nil, err
-	}
-	return b.start(ctx, program, "-n", "-f", conf, "-i", filepath.Join(work, "pid"), "-M", modules)
-}
-
-// bring copies rsyslog to where the node sees it.
-func (b *bench) bring(work string) (program, modules string, err error) {
-	program, modules = filepath.Join(work, "rsyslogd"), filepath.Join(work, "modules")
-	err = errors.Join(copyFile(b.rsyslog, program), os.CopyFS(modules, os.DirFS(b.modules)))
-	return program, modules, err
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return b.start(ctx, b.rsyslog, "-n", "-f", conf, "-i", filepath.Join(work, "pid"), "-M", b.modules)
 }

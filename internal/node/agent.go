@@ -24,6 +24,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/node/cri"
 	"github.com/kubeinquest/inquest/internal/node/health"
+	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/node/ring"
 	"github.com/kubeinquest/inquest/internal/node/serve"
 	"github.com/kubeinquest/inquest/internal/node/signals"
@@ -75,6 +76,7 @@ type agent struct {
 
 	runtime atomic.Pointer[cri.Reader] // of the rooms that are made anew when they failed, the present one
 	logs    atomic.Pointer[tail.Reader]
+	kernel  atomic.Pointer[kernel.Reader]
 	usage   atomic.Pointer[usage.Reader]
 	signals atomic.Pointer[signals.Tracer]
 	health  atomic.Pointer[health.Checker]
