@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -257,20 +258,20 @@ func (r *Reader) turn() time.Duration {
 }
 
 // heard takes one change in a directory.
-func (r *Reader) heard(e event) {
+func (r *Reader) heard(e inotify.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.mask&unix.IN_Q_OVERFLOW != 0 {
+	if e.Mask&unix.IN_Q_OVERFLOW != 0 {
 		r.markAll(r.root)
 		return
 	}
-	d := r.byWatch[e.wd]
+	d := r.byWatch[int(e.Watch)]
 	if d == nil {
 		return
 	}
 	r.mark(d)
-	if e.mask&unix.IN_CREATE != 0 && e.mask&unix.IN_ISDIR == 0 {
-		d.made(e.name, r.calm)
+	if e.Mask&unix.IN_CREATE != 0 && e.Mask&unix.IN_ISDIR == 0 {
+		d.made(e.Name, r.calm)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -108,7 +109,7 @@ func New(o Options) (*Reader, error) {
 // Run samples until the context ends.
 func (r *Reader) Run(ctx context.Context) error {
 	defer r.close()
-	events := make(chan []event, 4)
+	events := make(chan []inotify.Event, 4)
 	if w, err := newWatch(); err == nil {
 		r.watch = w
 		go w.read(ctx, events)
