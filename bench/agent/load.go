@@ -45,85 +45,101 @@ func (b *bench) idle(ctx context.Context) error {
 	return nil
 }
 
-// A writer makes containers log for a while, and says how many bytes of logs that made.
-type writer func(ctx context.Context, d time.Duration) (int64, error)
+// A flow is logs that are written while somebody reads them.
+type flow struct {
+	name       string
+	root, glob string                                              // of the logs, as the node sees them
+	begin      func(context.Context) error                         // makes them, when everybody reads
+	write      func(context.Context, time.Duration) (int64, error) // for a while, and says how many bytes that were
+}
+
+// fileFlow is logs that this program writes.
+func (b *bench) fileFlow(name string, rate int64) flow {
+	var logs []*log
+	root := filepath.Join(b.dir, "pods")
+	return flow{
+		name, root, root + "/*/*/*.log",
+		func(context.Context) (err error) {
+			logs, err = newLogs(root, b.containers)
+			return err
+		},
+		func(ctx context.Context, d time.Duration) (int64, error) { return writeAll(ctx, logs, rate, d) },
+	}
+}
+
+// podFlow is logs of pods.
+func (b *bench) podFlow() flow {
+	pods := (b.containers + 9) / 10
+	return flow{
+		"load", "/var/log/pods", "/var/log/pods/" + namespace + "_*/*/*.log",
+		func(ctx context.Context) error { return b.podsUp(ctx, pods, 10, spell(loadRate/float64(10*pods))) },
+		func(ctx context.Context, d time.Duration) (int64, error) {
+			before := b.logged()
+			wait(ctx, d)
+			return b.logged() - before, nil
+		},
+	}
+}
 
 // load measures 10 MB/s, with rsyslog on the same files at the same time.
 func (b *bench) load(ctx context.Context) error {
-	if b.kubectl == "" {
-		dir := filepath.Join(b.dir, "pods")
-		logs, err := newLogs(b.dir, b.containers)
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		return b.measure(ctx, "load", dir, dir+"/*/*/*.log", func(ctx context.Context, d time.Duration) (int64, error) {
-			return writeAll(ctx, logs, loadRate, d)
-		})
+	f := b.fileFlow("load", loadRate)
+	if b.kubectl != "" {
+		f = b.podFlow()
+		defer b.podsDown()
 	}
-	if err := b.podsUp(ctx, (b.containers+9)/10, 10, spell(loadRate/float64((b.containers+9)/10*10))); err != nil {
-		return err
+	cores, err := b.measure(ctx, f, b.rsyslog != "")
+	if err == nil {
+		b.bar("processor, load", cores, 0.1, "of a core")
 	}
-	defer b.podsDown()
-	before := b.logged()
-	return b.measure(ctx, "load", "/var/log/pods", "/var/log/pods/"+namespace+"_*/*/*.log", func(ctx context.Context, d time.Duration) (int64, error) {
-		before = b.logged()
-		wait(ctx, d)
-		return b.logged() - before, nil
-	})
-}
-
-// measure runs the agent beside a writer.
-func (b *bench) measure(ctx context.Context, name, pods, files string, write writer) error {
-	p, err := b.startAgent(ctx, "--pod-logs="+pods)
-	if err != nil {
-		return err
-	}
-	var other *process
-	if b.rsyslog != "" && files != "" {
-		if other, err = b.startRsyslog(ctx, files); err != nil {
-			return errors.Join(err, p.stop())
-		}
-	}
-	wait(ctx, settleTime/2)
-	cpu, otherCPU := p.cpu(), 0.0
-	if other != nil {
-		otherCPU = other.cpu()
-	}
-	began := time.Now()
-	written, err := write(ctx, time.Duration(b.seconds)*time.Second)
-	took, gb := time.Since(began).Seconds(), float64(written)/1e9
-	cpu = p.cpu() - cpu
-	fmt.Printf("%s, %d containers at %.1f MB/s: %.2f CPU s/GB\n", name, b.containers, gb*1e3/took, cpu/gb)
-	if name == "load" {
-		b.bar("processor, "+name, cpu/took, 0.1, "of a core")
-	} else {
-		fmt.Printf("  processor, %s: %.3f of a core\n", name, cpu/took)
-	}
-	b.bar("memory, "+name, p.memory("VmHWM"), 64, "MiB")
-	if other != nil {
-		otherCPU = other.cpu() - otherCPU
-		fmt.Printf("  rsyslog: %.2f CPU s/GB, at most %.1f MiB\n", otherCPU/gb, other.memory("VmHWM"))
-		b.bar("processor of the agent beside rsyslog's", cpu/otherCPU, 1, "of it")
-		err = errors.Join(err, other.stop())
-	}
-	return errors.Join(err, p.stop())
+	return err
 }
 
 // flood measures 100 MB/s, which is more than may be read.
 func (b *bench) flood(ctx context.Context) error {
-	dir := filepath.Join(b.dir, "pods")
-	logs, err := newLogs(b.dir, b.containers)
+	cores, err := b.measure(ctx, b.fileFlow("flood", floodRate), false)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := b.measure(ctx, "flood", dir, "", func(ctx context.Context, d time.Duration) (int64, error) {
-		return writeAll(ctx, logs, floodRate, d)
-	}); err != nil {
-		return err
-	}
+	fmt.Printf("  processor, flood: %.3f of a core\n", cores)
 	missed, err := b.missed("logs")
 	b.atLeast("bytes and files told as missed", missed, 1)
 	return err
+}
+
+// measure runs the agent, and rsyslog, beside a flow, and returns how much of a core the agent took.
+func (b *bench) measure(ctx context.Context, f flow, compare bool) (cores float64, err error) {
+	dir := filepath.Join(b.dir, "pods")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p, err := b.startAgent(ctx, "--pod-logs="+f.root)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	other := &process{}
+	if compare {
+		if other, err = b.startRsyslog(ctx, f.glob); err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, other.stop()) }()
+	}
+	wait(ctx, 5*time.Second)
+	if err := f.begin(ctx); err != nil {
+		return 0, err
+	}
+	wait(ctx, settleTime)
+	cpu, otherCPU, began := p.cpu(), other.cpu(), time.Now()
+	written, err := f.write(ctx, time.Duration(b.seconds)*time.Second)
+	took, gb := time.Since(began).Seconds(), float64(written)/1e9
+	cpu, otherCPU = p.cpu()-cpu, other.cpu()-otherCPU
+	fmt.Printf("%s, %d containers at %.1f MB/s: %.2f CPU s/GB\n", f.name, b.containers, gb*1e3/took, cpu/gb)
+	b.bar("memory, "+f.name, p.memory("VmHWM"), 64, "MiB")
+	if compare {
+		fmt.Printf("  rsyslog: %.2f CPU s/GB, at most %.1f MiB\n", otherCPU/gb, other.memory("VmHWM"))
+		b.bar("processor of the agent beside rsyslog's", cpu/otherCPU, 1, "of it")
+	}
+	return cpu / took, err
 }

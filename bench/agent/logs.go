@@ -24,7 +24,7 @@ type log struct {
 }
 
 func newLog(dir string, i int) (*log, error) {
-	dir = filepath.Join(dir, "pods", fmt.Sprintf("bench_pod-%d_uid-%d", i, i), "app")
+	dir = filepath.Join(dir, fmt.Sprintf("bench_pod-%d_uid-%d", i, i), "app")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ const (
 	unplacedFor    = 15 * time.Second // for so long a group is kept whose container the runtime has not told of
 	mostGroups     = 1024             // a kubelet has 110 pods unless told otherwise
 	mostChildren   = 4096             // of a directory
-	mostEnded      = 64               // runs that ended, whose samples can be asked for
+	mostEnded      = 64               // runs that ended, whose samples are kept
 	mostDepth      = 4                // of directories above that of all pods: /docker/ID/kubelet.slice/kubelet-kubepods.slice
 	mostSearched   = 2000             // of them
 )
@@ -230,29 +230,4 @@ func (r *Reader) Counts() Counts {
 // tell tells a fact about a run or a pod.
 func (r *Reader) tell(uid string, f evidence.Fact) {
 	r.options.Tell(record.Entry{PodUID: uid, Fact: &f})
-}
-
-// Samples are what is known of the last ten minutes of a container: of the run that is named, or of the newest one.
-func (r *Reader) Samples(of evidence.Ref) []Sample {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var found *group
-	consider := func(g *group) {
-		if g.placed && g.ref.InAttempt(of.Attempt) == of && (of.Attempt == evidence.NoAttempt || of.Attempt == g.ref.Attempt) &&
-			(found == nil || g.ref.Attempt >= found.ref.Attempt) {
-			found = g
-		}
-	}
-	for _, g := range r.ended {
-		consider(g)
-	}
-	for _, g := range r.groups {
-		consider(g)
-	}
-	if found == nil {
-		return nil
-	}
-	samples := make([]Sample, 0, len(found.ring.points))
-	found.ring.all(func(p *point) { samples = append(samples, p.sample(r.epoch)) })
-	return samples
 }
