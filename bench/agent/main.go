@@ -50,7 +50,7 @@ func main() {
 	flag.StringVar(&b.rsyslog, "rsyslog", "", "rsyslogd to compare with, as the node sees it; empty: none")
 	flag.StringVar(&b.modules, "modules", "/usr/lib/x86_64-linux-gnu/rsyslog", "its modules")
 	flag.StringVar(&b.only, "only", "", "some of idle,load,flood,kernel,syslog,torture; empty: all")
-	flag.StringVar(&b.dir, "dir", "/var/tmp", "where a folder is made; the node must see it by the same name")
+	flag.StringVar(&b.dir, "dir", "/var/tmp", "where a folder is made; the node must see it by the same name, and not through an overlay")
 	flag.IntVar(&b.enter, "enter", 1, "a process in the node's namespaces")
 	flag.StringVar(&b.node, "node", "", "name of the node, for pods that log")
 	flag.StringVar(&b.kubectl, "kubectl", "", "kubectl, to have pods log; empty: this program writes logs")

@@ -47,7 +47,7 @@ func (b *bench) podsUp(ctx context.Context, pods, containers int, command string
 	if err := b.kube(ctx, text, "create", "-f", "-"); err != nil {
 		return err
 	}
-	return b.kube(ctx, nil, "-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s")
+	return b.kube(ctx, nil, "-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=400s")
 }
 
 // podsDown removes them, also where the program is told to end.

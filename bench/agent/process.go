@@ -56,14 +56,14 @@ func (b *bench) start(ctx context.Context, argv ...string) (*process, error) {
 	return nil, errors.Join(fmt.Errorf("%s did not start", argv[0]), cmd.Process.Kill())
 }
 
-// startAgent runs the agent with all features and a state of its own. Nobody asks it anything.
+// startAgent runs the agent with all features and a state of its own, beside one that is there. Nobody asks it anything.
 func (b *bench) startAgent(ctx context.Context, more ...string) (*process, error) {
 	state := filepath.Join(b.dir, "state")
 	if err := os.RemoveAll(state); err != nil {
 		return nil, err
 	}
 	argv := append([]string{
-		filepath.Join(b.dir, "bench"), "-agent", "--", "--node-name=bench", "--listen=127.0.0.1:0", "--state-dir=" + state, "--host-root=" + b.dir,
+		filepath.Join(b.dir, "bench"), "-agent", "--", "--node-name=" + filepath.Base(b.dir), "--listen=127.0.0.1:0", "--state-dir=" + state, "--host-root=" + b.dir,
 		"--api-server=https://127.0.0.1:1", "--service-account-dir=" + b.dir,
 	}, append(more, b.agent...)...)
 	return b.start(ctx, argv...)
