@@ -31,7 +31,7 @@ func (b *bench) kernelFlood(ctx context.Context, name, kmsg string) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(devkmsg, []byte("on"), 0); err != nil {
+	if err := os.WriteFile(devkmsg, []byte("on\n"), 0); err != nil {
 		return fmt.Errorf("let the kernel take lines at any rate: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(devkmsg, was, 0)) }()

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -102,9 +103,23 @@ func (b *bench) flood(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("  processor, flood: %.3f of a core\n", cores)
-	missed, err := b.missed("logs")
-	b.atLeast("bytes and files told as missed", missed, 1)
+	shed, err := b.shed()
+	b.atLeast("bytes shed, as counted with each log", shed, 1)
 	return err
+}
+
+// shed is what an agent that has ended counted as not read, of all runs.
+func (b *bench) shed() (sum int64, err error) {
+	data, err := os.ReadFile(filepath.Join(b.dir, "state", "logs", "state.json"))
+	if err != nil {
+		return 0, err
+	}
+	var runs []struct{ Shed int64 }
+	err = json.Unmarshal(data, &runs)
+	for _, r := range runs {
+		sum += r.Shed
+	}
+	return sum, err
 }
 
 // measure runs the agent, and rsyslog, beside a flow, and returns how much of a core the agent took.
