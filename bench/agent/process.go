@@ -40,7 +40,9 @@ func (b *bench) copySelf() error {
 func (b *bench) start(ctx context.Context, argv ...string) (*process, error) {
 	enter := []string{"--target", strconv.Itoa(b.enter), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
 	cmd := exec.Command("nsenter", append(enter, argv...)...)
-	cmd.Stderr = os.Stderr
+	if argv[0] != b.rsyslog { // which says a lot when logs go away
+		cmd.Stderr = os.Stderr
+	}
 	p := &process{cmd: cmd, ended: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {
 		return nil, err
