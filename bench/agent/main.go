@@ -38,7 +38,6 @@ type bench struct {
 	enter            int
 	node             string
 	kubectl, image   string
-	below            string
 	agent            []string // more of its flags
 	broken           []string // bars
 }

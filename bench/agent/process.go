@@ -51,6 +51,9 @@ func (b *bench) start(ctx context.Context, argv ...string) (*process, error) {
 	for range 100 {
 		wait(ctx, 50*time.Millisecond)
 		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+		if err != nil {
+			break // it has ended
+		}
 		if p.pid, err = strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
 			return p, nil
 		}
@@ -117,13 +120,13 @@ func (p *process) memory(line string) float64 {
 }
 
 // gaps are what an agent that has ended says it missed of a feature, by why.
-func (b *bench) gaps(feature string) (map[string]int64, error) {
+func (b *bench) gaps(feature string) (sum map[string]int64, err error) {
 	r, err := ring.Open(ring.Options{Dir: filepath.Join(b.dir, "state", "record"), Node: "bench"})
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	sum := map[string]int64{}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	sum = map[string]int64{}
 	for e, err := range r.Read(0) {
 		if err != nil {
 			return nil, err
