@@ -134,7 +134,7 @@ func (b *bench) measure(ctx context.Context, f flow, compare bool) (cores float6
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	other := &process{}
+	var other *process
 	if compare {
 		if other, err = b.startRsyslog(ctx, f.glob); err != nil {
 			return 0, err
@@ -146,13 +146,18 @@ func (b *bench) measure(ctx context.Context, f flow, compare bool) (cores float6
 		return 0, err
 	}
 	wait(ctx, settleTime)
-	cpu, otherCPU, began := p.cpu(), other.cpu(), time.Now()
+	otherCPU := 0.0
+	if compare {
+		otherCPU = other.cpu()
+	}
+	cpu, began := p.cpu(), time.Now()
 	written, err := f.write(ctx, time.Duration(b.seconds)*time.Second)
 	took, gb := time.Since(began).Seconds(), float64(written)/1e9
-	cpu, otherCPU = p.cpu()-cpu, other.cpu()-otherCPU
+	cpu = p.cpu() - cpu
 	fmt.Printf("%s, %d containers at %.1f MB/s: %.2f CPU s/GB\n", f.name, b.containers, gb*1e3/took, cpu/gb)
 	b.bar("memory, "+f.name, p.memory("VmHWM"), 64, "MiB")
 	if compare {
+		otherCPU = other.cpu() - otherCPU
 		fmt.Printf("  rsyslog: %.2f CPU s/GB, at most %.1f MiB\n", otherCPU/gb, other.memory("VmHWM"))
 		b.bar("processor of the agent beside rsyslog's", cpu/otherCPU, 1, "of it")
 	}

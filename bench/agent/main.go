@@ -20,6 +20,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -100,7 +101,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 // bar prints a figure beside what it may be.
 func (b *bench) bar(what string, is, most float64, unit string) {
 	verdict := "held"
-	if is > most {
+	if math.IsNaN(is) || is > most {
 		verdict = "MISSED"
 		b.broken = append(b.broken, what)
 	}

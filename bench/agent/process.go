@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,21 +83,21 @@ func (p *process) stop() error {
 	return <-p.ended
 }
 
-// cpu is the processor time that the process has taken, in seconds.
+// cpu is the processor time that the process has taken, in seconds; not a number when it has ended.
 func (p *process) cpu() float64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 	if err != nil {
-		return 0
+		return math.NaN()
 	}
 	_, rest, _ := strings.Cut(string(data), ") ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
-		return 0
+		return math.NaN()
 	}
 	user, err1 := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])
 	if err1 != nil || err2 != nil {
-		return 0
+		return math.NaN()
 	}
 	return float64(user+system) / 100 // USER_HZ
 }
@@ -105,16 +106,16 @@ func (p *process) cpu() float64 {
 func (p *process) memory(line string) float64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
-		return 0
+		return math.NaN()
 	}
 	_, rest, _ := strings.Cut(string(data), line+":")
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
-		return 0
+		return math.NaN()
 	}
 	kb, err := strconv.ParseFloat(fields[0], 64)
 	if err != nil {
-		return 0
+		return math.NaN()
 	}
 	return kb / 1024
 }
