@@ -26,8 +26,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/kubeinquest/inquest/internal/node"
 )
 
 type bench struct {
@@ -55,15 +53,9 @@ func main() {
 	flag.StringVar(&b.node, "node", "", "name of the node, for pods that log")
 	flag.StringVar(&b.kubectl, "kubectl", "", "kubectl, to have pods log; empty: this program writes logs")
 	flag.StringVar(&b.image, "image", "lab.local/app:v1", "an image with /bin/sh that the node has")
-	isAgent := flag.Bool("agent", false, "be the agent (used by the program itself)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if *isAgent {
-		code := node.Main(ctx, flag.Args(), os.Getenv, os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
 	b.agent = flag.Args()
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -79,7 +71,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.copySelf(); err != nil {
+	if err := b.build(ctx); err != nil {
 		return err
 	}
 	for _, part := range []struct {

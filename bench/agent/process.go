@@ -28,13 +28,14 @@ type process struct {
 	ended chan error
 }
 
-// copySelf puts this program where the node sees it.
-func (b *bench) copySelf() error {
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		return err
+// build makes the agent where the node sees it.
+func (b *bench) build(ctx context.Context) error {
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(b.dir, "inquest-agent"), "github.com/kubeinquest/inquest/cmd/inquest-agent")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the agent: %w: %s", err, out)
 	}
-	return errors.Join(os.Chmod(b.dir, 0o755), os.WriteFile(filepath.Join(b.dir, "bench"), self, 0o755))
+	return os.Chmod(b.dir, 0o755)
 }
 
 // start runs a command in the node's namespaces. nsenter forks for that of processes: what is measured is its child.
@@ -69,7 +70,7 @@ func (b *bench) startAgent(ctx context.Context, more ...string) (*process, error
 		return nil, err
 	}
 	argv := append([]string{
-		filepath.Join(b.dir, "bench"), "-agent", "--", "--node-name=" + filepath.Base(b.dir), "--listen=127.0.0.1:0", "--state-dir=" + state, "--host-root=" + b.dir,
+		filepath.Join(b.dir, "inquest-agent"), "--node-name=" + filepath.Base(b.dir), "--listen=127.0.0.1:0", "--state-dir=" + state, "--host-root=" + b.dir,
 		"--api-server=https://127.0.0.1:1", "--service-account-dir=" + b.dir,
 	}, append(more, b.agent...)...)
 	return b.start(ctx, argv...)
