@@ -24,6 +24,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/node/cri"
 	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/node/health"
+	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/node/ring"
 	"github.com/kubeinquest/inquest/internal/node/serve"
 	"github.com/kubeinquest/inquest/internal/node/signals"
@@ -75,13 +76,14 @@ type agent struct {
 
 	runtime atomic.Pointer[cri.Reader] // of the rooms that are made anew when they failed, the present one
 	logs    atomic.Pointer[tail.Reader]
+	kernel  atomic.Pointer[kernel.Reader]
 	usage   atomic.Pointer[usage.Reader]
 	signals atomic.Pointer[signals.Tracer]
 	health  atomic.Pointer[health.Checker]
 	kept    kept
 
 	logsGroup atomic.Pointer[guard.Group] // of what works on logs
-	grewAt  time.Time // when it was last told who had grown; of the reader of the kernel's log alone
+	grewAt    time.Time                   // when it was last told who had grown; of the reader of the kernel's log alone
 }
 
 // Run is the agent: it returns when the context ends, or with an error when the record cannot be kept or served.

@@ -177,6 +177,18 @@ func (a *agent) roomMetrics(x *exposition) {
 		x.gauge("usage_groups", "control groups of containers that are sampled", float64(n.Groups))
 		x.counter("usage_lost_total", "control groups that were too many, or ended before anybody told whose they were", n.Lost)
 	}
+	if r := a.kernel.Load(); r != nil {
+		n := r.Counts()
+		x.counter("kernel_records_total", "records of the kernel's log that were read", n.Records)
+		x.counter("kernel_missed_total", "records of the kernel's log that were not read or not looked at, where their number is known", n.Missed)
+		x.counter("kernel_told_total", "records of the kernel's log that became facts", n.Facts)
+	}
+	if c := a.health.Load(); c != nil {
+		n := c.Counts()
+		x.counter("kubelet_checks_total", "times that the kubelet was asked whether it is well", n.Checks)
+		x.counter("kubelet_failures_total", "times that it was not, or did not answer", n.Failures)
+		x.add("kubelet_seconds_total", "counter", "how long it took to answer, in all", n.Took.Seconds())
+	}
 	if t := a.signals.Load(); t != nil {
 		n := t.Counts()
 		x.counter("signals_total", "records of signals that were read", n.Signals)

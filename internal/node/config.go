@@ -40,7 +40,7 @@ type Config struct {
 	StateDir string
 	Features []string
 
-	Runtime, PodLogs, DockerLogs             string
+	Runtime, PodLogs, DockerLogs, ImageFS    string
 	Proc, Tracefs, Cgroup, Kmsg, KernelLog   string
 	CgroupBelow, KubeletHealthz              string
 	HostRoot, KubeletConfig, KubeletConfigD  string
@@ -66,6 +66,7 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Runtime, "runtime-endpoint", "", "socket of the container runtime; empty: the first of the usual ones that is there"},
 		{&c.PodLogs, "pod-logs", "/var/log/pods", "directory of the logs of pods"},
 		{&c.DockerLogs, "docker-logs", "", "Docker's directory of containers, where logs of pods are links into it"},
+		{&c.ImageFS, "image-fs", "/", "a directory in the file system of images and of what containers write; the agent's own root is, in a container"},
 		{&c.Proc, "proc", "/proc", "where the node's proc is mounted"},
 		{&c.Tracefs, "tracefs", "/sys/kernel/tracing", "where the node's tracefs is mounted, writable"},
 		{&c.Cgroup, "cgroup-root", "/sys/fs/cgroup", "where the node's control groups are mounted"},

@@ -122,6 +122,7 @@ func (a *agent) runKernel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.kernel.Store(r)
 	return r.Run(ctx)
 }
 
@@ -154,7 +155,7 @@ func (a *agent) runUsage(ctx context.Context) error {
 	r, err := usage.New(usage.Options{
 		Cgroup: a.c.Cgroup, Below: a.c.CgroupBelow, Node: a.node(), Tell: a.ring.Tell, Place: a.place,
 		Machine: usage.MachineOptions{Proc: a.c.Proc, Filesystems: []usage.Filesystem{
-			{Name: "nodefs", Path: a.c.PodLogs}, {Name: "agent", Path: a.c.StateDir},
+			{Name: "nodefs", Path: a.c.PodLogs}, {Name: "imagefs", Path: a.c.ImageFS}, {Name: "agent", Path: a.c.StateDir},
 		}, Evict: a.evict},
 	})
 	if err != nil {

@@ -31,6 +31,8 @@ type events struct {
 	tasks map[string]bool // containers whose pods are not known, which ended
 	all   bool
 	ended []condition
+	heard bool // there were some since that was last asked
+	open  bool // they come
 }
 
 func newEvents() events {
@@ -42,6 +44,7 @@ func newEvents() events {
 // add notes an event. It never waits: the runtime waits for whoever reads its events.
 func (e *events) add(what event) {
 	e.mu.Lock()
+	e.heard = true
 	switch {
 	case what.uid == "" || len(e.pods) >= mostPods:
 		e.all = true
@@ -73,6 +76,30 @@ func (e *events) everything() {
 	e.all = true
 	e.mu.Unlock()
 	e.ring()
+}
+
+// closed notes that events come no more, and may have been lost.
+func (e *events) closed() {
+	e.mu.Lock()
+	e.all, e.open = true, false
+	e.mu.Unlock()
+	e.ring()
+}
+
+// opened notes that events come from now on, or soon.
+func (e *events) opened() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open, e.heard = true, true
+}
+
+// silent tells whether events come and there were none since that was last asked.
+func (e *events) silent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	silent := e.open && !e.heard
+	e.heard = false
+	return silent
 }
 
 func (e *events) ring() {
@@ -150,7 +177,8 @@ func (r *Reader) stream(ctx context.Context) (got bool, err error) {
 	if !hasEvents(name, version) {
 		return false, &statusError{unimplemented, "events are for one reader"}
 	}
-	defer r.events.everything()
+	r.events.opened()
+	defer r.events.closed()
 	err = own.stream(ctx, "GetContainerEvents", nil, func(data []byte) {
 		got = true
 		r.counts.add(func(c *Counts) { c.Events++ })

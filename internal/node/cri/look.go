@@ -59,6 +59,7 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 		clear(r.hints)
 		r.ends.expire(time.Now())
 		r.rested()
+		r.found = len(fresh) > 0 || len(r.changed) > 0
 	}
 	return err
 }

@@ -2,8 +2,8 @@
 
 // Package cri asks the container runtime of a node, by CRI v1 over its socket, for every run of every container, and keeps
 // account of those that it did not see. It lists what there is once a second, which is the truth; where the runtime has
-// events, one of them says that it is time to look at a pod again, and containerd's that a process has ended are told at once. It
-// never changes anything but by a Canary.
+// events, one of them says that it is time to look at a pod again, and while there are none it lists every five seconds;
+// containerd's, that a process has ended, are told at once. It never changes anything but by a Canary.
 package cri
 
 import (
@@ -31,7 +31,7 @@ type Options struct {
 	Socket   string             // of the runtime; empty: the first of the usual ones that is there
 	Node     string             // its name, which facts about the runtime are about
 	Tell     func(record.Entry) // is given what was learned, from any goroutine
-	Every    time.Duration      // between two lists; 0: a second
+	Every    time.Duration      // between two lists while something happens; 0: a second
 	Timeout  time.Duration      // of one call, after which the runtime counts as hung; 0: 10 s
 	NoEvents bool               // lists only
 	Log      *slog.Logger       // nil: nothing is logged
@@ -65,6 +65,9 @@ type Reader struct {
 	pass    uint64    // counts complete lists
 	looked  time.Time // when the newest began
 	away    time.Time // the newest entry of the record that was restored
+	found   bool      // the newest list had something new
+	calm    bool      // nothing happens, by the newest list and by events
+	wrong   time.Time // when events last left something out
 	hints   hints
 	changed map[*pod]bool // of which a sandbox began or ended
 	events  events
@@ -169,24 +172,50 @@ func (r *Reader) follow(ctx context.Context, dial dialer) error {
 }
 
 func (r *Reader) loop(ctx context.Context) {
-	tick := time.NewTicker(r.o.Every)
-	defer tick.Stop()
-	r.relist(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var next time.Time // when the timer says so
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 			r.relist(ctx)
+			next = time.Now().Add(r.rest())
+			timer.Reset(time.Until(next))
 		case <-r.events.wake:
 			r.glance(ctx)
+			if soon := time.Now().Add(r.o.Every); soon.Before(next) { // an event is not all that there is to know
+				next = soon
+				timer.Reset(r.o.Every)
+			}
 		}
 	}
+}
+
+const (
+	calmTimes = 5               // as long as else between two lists of a runtime whose events say that nothing happens
+	wrongFor  = 5 * time.Minute // for so long its events do not count after they left something out
+)
+
+// rest is how long after a list the next one is due. Where events say that nothing happens, and the list said so too, that is
+// longer, until one finds what no event told of.
+func (r *Reader) rest() time.Duration {
+	silent, now := r.events.silent(), time.Now()
+	if r.calm && r.found && silent {
+		r.wrong = now
+	}
+	r.calm = silent && !r.found && !r.looked.IsZero() && now.Sub(r.wrong) >= wrongFor
+	if r.calm {
+		return calmTimes * r.o.Every
+	}
+	return r.o.Every
 }
 
 // relist looks at everything.
 func (r *Reader) relist(ctx context.Context) {
 	began := time.Now().UTC()
+	r.found = true // until it is known otherwise
 	err := r.greet(ctx)
 	if err == nil {
 		began = time.Now().UTC()

@@ -86,14 +86,43 @@ func TestNumbersThatBeginAnew(t *testing.T) {
 		b.wait(time.Second)
 		b.expect("gap pod/static[app]#4 5 runs: attempts 0 to 4: they began and ended between two looks", "pod/static[app]#5 exited 1 Error")
 		b.fake.set(func() { clear(b.fake.containers) })
-		b.wait(time.Second)
+		b.wait(calmTimes * time.Second)
 		b.expect()
 		b.fake.run("static", "app", 1)
-		b.wait(time.Second)
+		b.wait(calmTimes * time.Second)
 		b.expect("gap pod/static[app]#0 1 runs: they began and ended between two looks", "pod/static[app]#1 running 0 ")
 		b.fake.run("static", "app", 1)
 		b.wait(time.Second)
 		b.expect("pod/static[app]#1 running 0 ")
+	})
+}
+
+// TestCalm has events that say nothing: they are believed until a list finds what none told of.
+func TestCalm(t *testing.T) {
+	play(t, func(b *bench) {
+		during := func(wait time.Duration, least, most int) {
+			t.Helper()
+			before := b.calls("ListContainers")
+			b.wait(wait)
+			if n := b.calls("ListContainers") - before; n < least || n > most {
+				t.Errorf("%d lists in %s, expected %d to %d", n, wait, least, most)
+			}
+		}
+		b.wait(10 * time.Second)
+		during(time.Minute, 11, 13)
+		id := b.fake.run("web", "app", 0)
+		b.fake.emit(id)
+		b.wait(time.Second / 2)
+		b.expect("pod/web[app]#0 running 0 ")
+		during(3*time.Second, 2, 4) // what else has happened
+		b.wait(10 * time.Second)
+		during(time.Minute, 11, 13)
+		b.fake.exit(id, 1, "Error") // and nobody tells
+		b.wait(calmTimes * time.Second)
+		b.expect("pod/web[app]#0 exited 1 Error")
+		during(time.Minute, 59, 61)
+		b.wait(wrongFor)
+		during(time.Minute, 11, 13)
 	})
 }
 

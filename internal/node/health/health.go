@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -63,6 +64,19 @@ type Checker struct {
 	mu     sync.Mutex // of what follows
 	config *configuration
 	missed map[string]bool // what was said to be missing
+
+	counts struct{ checks, failures, took atomic.Int64 }
+}
+
+// Counts are how the kubelet has answered since a Checker was made.
+type Counts struct {
+	Checks, Failures int64
+	Took             time.Duration // by all checks
+}
+
+// Counts returns what was counted so far. It may be called at any time.
+func (c *Checker) Counts() Counts {
+	return Counts{c.counts.checks.Load(), c.counts.failures.Load(), time.Duration(c.counts.took.Load())}
 }
 
 // New checks the options and opens the root.
@@ -101,6 +115,8 @@ func (c *Checker) Run(ctx context.Context) error {
 	each(checkEvery, c.check)
 	if c.root != nil {
 		each(fileEvery, c.files)
+	}
+	if len(c.logs) > 0 {
 		each(logEvery, c.follow)
 	}
 	if c.options.Systemd != "" {

@@ -51,6 +51,11 @@ func (c *Checker) checkKubelet(ctx context.Context) (next time.Duration) {
 		return 0
 	}
 	k, took := &c.kubelet, c.options.Now().Sub(began)
+	c.counts.checks.Add(1)
+	c.counts.took.Add(int64(took))
+	if why != "" {
+		c.counts.failures.Add(1)
+	}
 	k.known = k.known || answered
 	if !k.known {
 		c.missing("kubelet", "the kubelet has never answered at "+c.options.Healthz+", which only the host's network reaches: "+why)

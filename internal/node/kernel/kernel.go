@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -61,6 +62,19 @@ type Reader struct {
 	missed   record.Gap // what is to be told yet; Why is empty when nothing is
 	gapAt    time.Time  // when that was noticed
 	skipped  int64
+	counts   struct{ records, facts, missed atomic.Int64 }
+}
+
+// Counts are what a Reader has done since it was made.
+type Counts struct {
+	Records int64 // that were read
+	Facts   int64 // that they became
+	Missed  int64 // records that were not read or not looked at, as far as their number is known
+}
+
+// Counts returns what was done so far. It may be called at any time.
+func (r *Reader) Counts() Counts {
+	return Counts{r.counts.records.Load(), r.counts.facts.Load(), r.counts.missed.Load()}
 }
 
 // A source is one way to read the log.
@@ -129,7 +143,7 @@ func (r *Reader) open() (source, error) {
 	if deviceErr == nil {
 		return device, nil
 	}
-	ring, ringErr := openRing(r, klogctl)
+	ring, ringErr := openRing(r, klogctl, openBell("/proc/kmsg"))
 	if ringErr == nil {
 		return ring, nil
 	}
@@ -196,6 +210,7 @@ func (r *Reader) tell() bool {
 		if e.PodUID == "" && slices.Contains(naming, f.Name) {
 			e.Names, e.Brief = record.Anybody, f.Name+": what else it says names processes"
 		}
+		r.counts.facts.Add(1)
 		r.o.Tell(e)
 	}
 	return len(facts) > 0
@@ -235,6 +250,7 @@ func (r *Reader) miss(count int64, to time.Time, why string) {
 		r.gapAt = time.Now()
 		r.missed = record.Gap{About: r.about, What: "kernel", From: r.clock.at(r.at.Since), Unit: "records", Why: why}
 	}
+	r.counts.missed.Add(count)
 	r.missed.Count += count
 	r.missed.To = to
 }
@@ -243,6 +259,7 @@ func (r *Reader) miss(count int64, to time.Time, why string) {
 // its log, but not in its name.
 func (r *Reader) take(facility int, since time.Duration, text []byte) {
 	r.at.Since = since
+	r.counts.records.Add(1)
 	if facility == 0 {
 		r.follower.Kernel(text, r.clock.at(since))
 	}

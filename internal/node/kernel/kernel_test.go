@@ -263,7 +263,7 @@ func TestRing(t *testing.T) {
 		o.From = Position{Boot: boot, Since: 50 * time.Second}
 		r, _ := New(o)
 		r.begin(boot, clock{time.Now().Add(-400 * time.Second)})
-		g, err := openRing(r, f.call)
+		g, err := openRing(r, f.call, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -410,4 +410,44 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("%q becomes %q", line, out)
 		}
 	})
+}
+
+// TestBell has a ring whose bell is rung, and then not: what is found all the same tells that it is not to be trusted.
+func TestBell(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	conn, err := read.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, who := &fakeRing{}, &told{}
+	r, _ := New(who.options())
+	r.begin(boot, clock{time.Now()})
+	g, err := openRing(r, f.call, &bell{read, conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	expect := func(want int, deaf bool) {
+		t.Helper()
+		if n, err := g.read(t.Context(), time.Minute); n != want || err != nil || g.deaf.IsZero() == deaf {
+			t.Fatalf("%d lines, %v, deaf until %v; expected %d, deaf %t", n, err, g.deaf, want, deaf)
+		}
+	}
+	f.say("<6>[    0.000001] nothing")
+	expect(1, false)
+	go func() {
+		f.say("<6>[    0.000002] nothing")
+		_, _ = write.WriteString("x")
+	}()
+	expect(1, false)
+	g.pause = 0
+	if n, err := g.read(t.Context(), time.Millisecond); n != 0 || err != nil || !g.silent {
+		t.Fatalf("%d lines, %v, silent %t of a ring in which is nothing new", n, err, g.silent)
+	}
+	f.say("<6>[    0.000003] nothing")
+	expect(1, true)
 }

@@ -301,11 +301,6 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-func FuzzEvents(f *testing.F) {
-	f.Add(make([]byte, 48))
-	f.Fuzz(func(_ *testing.T, data []byte) { parseEvents(data, func(event) {}) })
-}
-
 // TestKilled starts an agent with what one wrote down that was killed some time later.
 func TestKilled(t *testing.T) {
 	var ahead atomic.Int64

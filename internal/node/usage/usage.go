@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/node/guard"
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -22,13 +23,13 @@ const (
 	defaultEvery   = 5 * time.Second
 	defaultKeep    = 10 * time.Minute
 	defaultMachine = 15 * time.Second
-	beat           = time.Second      // at which the reader wakes: containers younger than a sample's time are sampled at each
+	beat           = time.Second      // at which containers younger than a sample's time are sampled
 	rescanEvery    = time.Minute      // against what inotify lost
 	limitsEvery    = 30 * time.Second // limits are changed in place since Kubernetes 1.27 (KEP-1287)
 	unplacedFor    = 15 * time.Second // for so long a group is kept whose container the runtime has not told of
 	mostGroups     = 1024             // a kubelet has 110 pods unless told otherwise
 	mostChildren   = 4096             // of a directory
-	mostEnded      = 64               // runs that ended, whose samples can be asked for
+	mostEnded      = 64               // runs that ended, whose samples are kept
 	mostDepth      = 4                // of directories above that of all pods: /docker/ID/kubelet.slice/kubelet-kubepods.slice
 	mostSearched   = 2000             // of them
 )
@@ -111,7 +112,7 @@ func New(o Options) (*Reader, error) {
 func (r *Reader) Run(ctx context.Context) error {
 	defer r.close()
 	group, ctx := guard.NewGroup(ctx)
-	events := make(chan []event, 4)
+	events := make(chan []inotify.Event, 4)
 	if w, err := newWatch(); err == nil {
 		r.watch = w
 		defer context.AfterFunc(ctx, w.wake)()
@@ -131,10 +132,10 @@ func (r *Reader) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (r *Reader) follow(ctx context.Context, events <-chan []event) {
-	timer := time.NewTicker(beat)
+func (r *Reader) follow(ctx context.Context, events <-chan []inotify.Event) {
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.tick(r.options.Now())
+	var next time.Time // when the timer says so
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,8 +144,29 @@ func (r *Reader) follow(ctx context.Context, events <-chan []event) {
 			r.heard(batch, r.options.Now())
 		case <-timer.C:
 			r.tick(r.options.Now())
+			next = time.Time{}
+		}
+		now := time.Now()
+		if due := now.Add(r.pause(r.options.Now())); next.IsZero() || due.Before(next) {
+			next = due
+			timer.Reset(due.Sub(now))
 		}
 	}
+}
+
+// pause is how long there is nothing to do.
+func (r *Reader) pause(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.late) > 0 || r.missed > 0 {
+		return beat
+	}
+	for _, g := range r.groups {
+		if now.Sub(g.first) < r.options.Every {
+			return beat
+		}
+	}
+	return max(r.options.Every-now.Sub(r.sampled), beat/2)
 }
 
 // close lets go of everything that is open. What was sampled can still be asked for.
@@ -240,29 +262,4 @@ func (r *Reader) Present() []record.Entry {
 		}
 	}
 	return list
-}
-
-// Samples are what is known of the last ten minutes of a container: of the run that is named, or of the newest one.
-func (r *Reader) Samples(of evidence.Ref) []Sample {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var found *group
-	consider := func(g *group) {
-		if g.placed && g.ref.InAttempt(of.Attempt) == of && (of.Attempt == evidence.NoAttempt || of.Attempt == g.ref.Attempt) &&
-			(found == nil || g.ref.Attempt >= found.ref.Attempt) {
-			found = g
-		}
-	}
-	for _, g := range r.ended {
-		consider(g)
-	}
-	for _, g := range r.groups {
-		consider(g)
-	}
-	if found == nil {
-		return nil
-	}
-	samples := make([]Sample, 0, len(found.ring.points))
-	found.ring.all(func(p *point) { samples = append(samples, p.sample(r.epoch)) })
-	return samples
 }

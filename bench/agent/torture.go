@@ -85,7 +85,7 @@ func (t *victim) batch() error {
 // torture writes 50 MB/s to one log and does to it all that can be done.
 func (b *bench) torture(ctx context.Context) error {
 	dir := filepath.Join(b.dir, "torture")
-	l, err := newLog(dir, 0)
+	l, err := newLog(filepath.Join(dir, "pods"), 0)
 	if err != nil {
 		return err
 	}
