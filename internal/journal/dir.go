@@ -90,7 +90,7 @@ func (c *opened) pass(at uint64) {
 
 // end is the place of the last entry, as the header says.
 func (c *opened) end() Cursor {
-	e := Cursor{ID: c.id, Seq: c.header.tail, Real: c.tailReal}
+	e := Cursor{ID: c.id, Seq: c.tail, Real: c.tailReal}
 	if c.hasTailBoot {
 		e.Boot, e.Mono = c.boot, c.tailMono
 	}
@@ -170,7 +170,7 @@ func (c *chain) fails(in *opened, r *Reader) {
 // before tells which of two files is the older one.
 func (c *candidate) before(o *candidate) bool {
 	if c.id == o.id {
-		return c.header.head < o.header.head
+		return c.head < o.head
 	}
 	return c.headReal < o.headReal
 }
@@ -201,7 +201,7 @@ func (r *Reader) notice(all []candidate) {
 			oldest = c
 		}
 	}
-	if oldest == nil || oldest.id == r.past.ID && oldest.header.head <= r.past.Seq+1 || oldest.id != r.past.ID && oldest.headReal <= r.past.Real {
+	if oldest == nil || oldest.id == r.past.ID && oldest.head <= r.past.Seq+1 || oldest.id != r.past.ID && oldest.headReal <= r.past.Real {
 		return
 	}
 	if r.gap == nil {

@@ -57,7 +57,7 @@ func readBytes(t *testing.T, data []byte) (entries []Entry, r *Reader) {
 func TestCutOff(t *testing.T) {
 	for _, isCompact := range []bool{true, false} {
 		whole := tiny(isCompact).b
-		for n := range len(whole) {
+		for n := range whole {
 			data := bytes.Clone(whole[:n])
 			if n > 16 {
 				data[16] = 0 // as it is found after a power cut, but that nobody waits for it

@@ -80,6 +80,14 @@ func New(o Options) (*Reader, error) {
 	return &Reader{o: o, at: o.From, past: o.From}, nil
 }
 
+// Open looks for the journal, as Read does when it is first called. An error says that there is none to read.
+func (r *Reader) Open() error {
+	if r.cur != nil {
+		return nil
+	}
+	return r.choose()
+}
+
 // Close lets go of the files.
 func (r *Reader) Close() {
 	if r.cur != nil {
@@ -114,10 +122,8 @@ func (r *Reader) Missed() (Gap, bool) {
 // Read tells what has come since the last time, a bounded number of entries: where it told some, there may be more. An error says
 // that there is no journal to read, for now.
 func (r *Reader) Read(take func(Entry)) (n int, err error) {
-	if r.cur == nil {
-		if err := r.choose(); err != nil {
-			return 0, err
-		}
+	if err := r.Open(); err != nil {
+		return 0, err
 	}
 	r.looks++
 	for {
@@ -131,8 +137,8 @@ func (r *Reader) Read(take func(Entry)) (n int, err error) {
 		if !ended && r.looks%allEach != 0 {
 			return n, nil
 		}
-		if err := r.choose(); err != nil || r.cur == c {
-			return n, nil // the file that is gone has been read; another one will come
+		if turned := r.choose() == nil && r.cur != c; !turned { // the file that is gone has been read; another one will come
+			return n, nil
 		}
 		r.at = r.past
 	}
@@ -211,16 +217,18 @@ func (r *Reader) settle() {
 }
 
 // precedes tells whether an entry comes after the place, in a numbering.
-func (c Cursor) precedes(id string, seq, real uint64, from time.Time) bool {
+func (c Cursor) precedes(id string, seq, at uint64, from time.Time) bool {
 	switch {
 	case c.ID == id && c.Seq > 0:
 		return seq > c.Seq
 	case c.Real > 0:
-		return real > c.Real
+		return at > c.Real
 	}
-	return micro(real).After(from)
+	return micro(at).After(from)
 }
 
 // repeats tells whether an entry was told before, under another number: when the journal moves to the disk after boot, it
 // numbers what it has anew.
-func (c Cursor) repeats(s *stamp) bool { return c.Boot != "" && c.Boot == s.bootID() && s.mono < c.Mono }
+func (c Cursor) repeats(s *stamp) bool {
+	return c.Boot != "" && c.Boot == s.bootID() && s.mono < c.Mono
+}

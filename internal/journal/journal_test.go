@@ -184,8 +184,16 @@ func TestFilesOfSystemd(t *testing.T) {
 				t.Errorf("%s %s: damaged %d, unread %d (-want +got):\n%s", form, name, r.Damaged(), r.Unread(), diff)
 			}
 		}
+	}
+}
+
+// TestRestart: a reader that begins at any place goes on there, in another numbering too.
+func TestRestart(t *testing.T) {
+	want := fromJournalctl(t, unzip(t, "journalctl.json.gz"), isOfUnits)
+	for _, form := range []string{"compact", "plain"} {
+		h := newHost(t)
+		h.put("var/"+machine+"/system.journal", unzip(t, form+".journal.gz"))
 		for _, n := range []int{0, 1, 17, 88, 89, 90} { // a restart at any place goes on there
-			want := fromJournalctl(t, golden, isOfUnits)
 			from := Cursor{}
 			if n > 0 {
 				r := h.reader(Options{Match: ofUnits, Since: want[0].At.Add(-time.Second)})

@@ -59,12 +59,12 @@ func (w *written) object(kind, flags byte, size int) int {
 }
 
 // entry adds one with the fields given. A field of which the name ends with "~" is as it is to be stored, compressed.
-func (w *written) entry(boot string, mono, real uint64, fields ...string) {
+func (w *written) entry(boot string, mono, at uint64, fields ...string) {
 	var items []int
 	for _, f := range fields {
 		items = append(items, w.value(f, 0, f))
 	}
-	w.link(boot, mono, real, items)
+	w.link(boot, mono, at, items)
 }
 
 func (w *written) value(text string, flags byte, payload string) int {
@@ -97,31 +97,31 @@ func (w *written) value(text string, flags byte, payload string) int {
 }
 
 // link writes the entry itself.
-func (w *written) link(boot string, mono, real uint64, items []int) {
+func (w *written) link(boot string, mono, at uint64, items []int) {
 	width := 16
 	if w.compact {
 		width = 4
 	}
 	w.seq++
-	at := w.object(kindEntry, 0, entryHead+width*len(items))
-	w.u64(at+16, w.seq)
-	w.u64(at+24, real)
-	w.u64(at+32, mono)
+	o := w.object(kindEntry, 0, entryHead+width*len(items))
+	w.u64(o+16, w.seq)
+	w.u64(o+24, at)
+	w.u64(o+32, mono)
 	id, _ := hex.DecodeString(boot)
-	copy(w.b[at+40:], id)
+	copy(w.b[o+40:], id)
 	for i, item := range items {
-		w.u32(at+entryHead+i*width, uint32(item))
+		w.u32(o+entryHead+i*width, uint32(item))
 	}
 	if w.get(168) == 0 {
 		w.u64(168, w.seq)
-		w.u64(184, real)
+		w.u64(184, at)
 	}
 	w.u64(160, w.seq)
-	w.u64(192, real)
+	w.u64(192, at)
 	w.u64(200, mono)
 	copy(w.b[56:], id)
 	for _, item := range items {
-		w.enter(item, at)
+		w.enter(item, o)
 	}
 }
 
