@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"os"
 
+	"github.com/kubeinquest/inquest/internal/journal"
 	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -27,23 +28,37 @@ func (s state) write(name string, data []byte) error {
 	return s.root.Rename(name+".new", name)
 }
 
-const positionFile, runsFile = "kernel.json", "runs.ndjson"
+const positionFile, unitsFile, runsFile = "kernel.json", "units.json", "runs.ndjson"
 
 // position is how far the kernel's log was read; the beginning when that is not known.
-func (s state) position() kernel.Position {
-	var p kernel.Position
-	if data, err := s.root.ReadFile(positionFile); err == nil && json.Unmarshal(data, &p) != nil {
-		return kernel.Position{}
-	}
+func (s state) position() (p kernel.Position) {
+	s.read(positionFile, &p)
 	return p
 }
 
-func (s state) savePosition(p kernel.Position) error {
-	data, err := json.Marshal(p)
+func (s state) savePosition(p kernel.Position) error { return s.save(positionFile, p) }
+
+// unitsRead is how far the journal was read for the logs of units.
+func (s state) unitsRead() (c journal.Cursor) {
+	s.read(unitsFile, &c)
+	return c
+}
+
+func (s state) saveUnitsRead(c journal.Cursor) error { return s.save(unitsFile, c) }
+
+// read reads a file into what is empty, and leaves it so where the file is not whole.
+func (s state) read(name string, into any) {
+	if data, err := s.root.ReadFile(name); err == nil && json.Valid(data) {
+		_ = json.Unmarshal(data, into) // what another version wrote gives what it can
+	}
+}
+
+func (s state) save(name string, v any) error {
+	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return s.write(positionFile, data)
+	return s.write(name, data)
 }
 
 // saveRuns keeps what the record may drop: the runs that are known.
