@@ -31,26 +31,22 @@ func (s state) write(name string, data []byte) error {
 const positionFile, unitsFile, runsFile = "kernel.json", "units.json", "runs.ndjson"
 
 // position is how far the kernel's log was read; the beginning when that is not known.
-func (s state) position() (p kernel.Position) {
-	s.read(positionFile, &p)
-	return p
-}
+func (s state) position() kernel.Position { return read[kernel.Position](s, positionFile) }
 
 func (s state) savePosition(p kernel.Position) error { return s.save(positionFile, p) }
 
 // unitsRead is how far the journal was read for the logs of units.
-func (s state) unitsRead() (c journal.Cursor) {
-	s.read(unitsFile, &c)
-	return c
-}
+func (s state) unitsRead() journal.Cursor { return read[journal.Cursor](s, unitsFile) }
 
 func (s state) saveUnitsRead(c journal.Cursor) error { return s.save(unitsFile, c) }
 
-// read reads a file into what is empty, and leaves it so where the file is not whole.
-func (s state) read(name string, into any) {
-	if data, err := s.root.ReadFile(name); err == nil && json.Valid(data) {
-		_ = json.Unmarshal(data, into) // what another version wrote gives what it can
+// read reads a file; what it holds is empty where that is not whole.
+func read[T any](s state, name string) T {
+	var v, none T
+	if data, err := s.root.ReadFile(name); err != nil || json.Unmarshal(data, &v) != nil {
+		return none
 	}
+	return v
 }
 
 func (s state) save(name string, v any) error {
