@@ -3,13 +3,16 @@
 // Package journal reads the files that systemd's journal is kept in, without systemd: entries of a node's kernel or of some
 // units, in the order in which they were taken, while the files are written, rotated and removed. It only reads, in pieces
 // and never by a map of memory, so that a file that is cut off while it is read is an error and no crash. It looks at the
-// files once a second at most, when it is asked to. The form is that of systemd's JOURNAL_FILE_FORMAT; fields that are
-// compressed with XZ, as systemd did before version 230, are counted and not read.
+// files when it is asked to, and does nothing else. The form is that of systemd's JOURNAL_FILE_FORMAT; fields that are
+// compressed with XZ, as old versions did, are counted and not read.
 package journal
 
 import (
 	"errors"
 	"os"
+	"path"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -30,6 +33,32 @@ type Entry struct {
 	Facility    int    // of syslog; -1: none
 	Priority    int    // of syslog; -1: none
 	Message     string
+}
+
+// Driver matches what journald itself says, of what it dropped among others.
+const Driver = "_TRANSPORT=driver"
+
+// Dropped says how many messages journald did not take, of which unit, or of the kernel: "Suppressed 3 messages from
+// kubelet.service" for those above its limit of a time, and "Missed 3 kernel messages" (systemd src/journal). It is journald's own
+// word.
+func (e *Entry) Dropped() (n int64, from string) {
+	if e.Transport != "driver" {
+		return 0, ""
+	}
+	words := strings.Fields(e.Message)
+	switch {
+	case len(words) == 5 && words[0] == "Suppressed" && words[2] == "messages":
+		from = path.Base(words[4])
+	case len(words) == 4 && words[0] == "Missed" && words[2] == "kernel":
+		from = "kernel"
+	default:
+		return 0, ""
+	}
+	n, err := strconv.ParseInt(words[1], 10, 64)
+	if err != nil || n <= 0 {
+		return 0, ""
+	}
+	return n, from
 }
 
 // A Cursor is a place in a journal. It stays good while files are rotated, and says enough to go on in another numbering.

@@ -351,6 +351,24 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+func TestDropped(t *testing.T) {
+	for message, want := range map[string]string{
+		"Suppressed 12 messages from kubelet.service":               "12 kubelet.service",
+		"Suppressed 12 messages from /system.slice/kubelet.service": "12 kubelet.service",
+		"Missed 7 kernel messages":                                  "7 kernel",
+		"Suppressed x messages from kubelet.service":                "0 ",
+		"Missed -7 kernel messages":                                 "0 ",
+		"Journal started":                                           "0 ",
+	} {
+		for transport, want := range map[string]string{"driver": want, "stdout": "0 "} {
+			e := Entry{Transport: transport, Message: message}
+			if n, from := e.Dropped(); fmt.Sprint(n, " ", from) != want {
+				t.Errorf("%s by %s: %d of %q", message, transport, n, from)
+			}
+		}
+	}
+}
+
 func TestCompressed(t *testing.T) {
 	text := "MESSAGE=" + strings.Repeat("abcdefgh", 300)
 	z, err := zstd.NewWriter(nil)

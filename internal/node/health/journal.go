@@ -32,12 +32,13 @@ type unitLog struct {
 	saved   journal.Cursor
 	savedAt time.Time
 
-	skipped, damaged, unread int64 // that were told
+	dropped                  []record.Gap // what journald did not take
+	skipped, damaged, unread int64        // that were told
 }
 
 // newUnitLog reads what a unit itself logs, and what systemd says of it.
 func newUnitLog(root *os.Root, o *Options) (*unitLog, error) {
-	var match []string
+	match := []string{journal.Driver}
 	for _, unit := range o.Units {
 		match = append(match, "_SYSTEMD_UNIT="+unit, "UNIT="+unit)
 	}
@@ -75,9 +76,14 @@ func (c *Checker) followUnits(context.Context) time.Duration {
 	if gap, missed := u.reader.Missed(); missed {
 		c.gap(record.Gap{What: "node-log", From: gap.From, To: gap.To, Unit: "records", Why: theJournal + " no longer had them"})
 	}
+	for _, gap := range u.dropped {
+		c.gap(gap)
+	}
+	dropped := len(u.dropped)
+	u.dropped = nil
 	c.more(u.reader.Damaged(), &u.damaged, theJournal+" is damaged")
 	c.more(u.reader.Unread(), &u.unread, theJournal+" has fields that are too large, or compressed in a way that is not read")
-	if (told > 0 || now.Sub(u.savedAt) >= saveAfter) && !u.words.Pending() {
+	if (told+dropped > 0 || now.Sub(u.savedAt) >= saveAfter) && !u.words.Pending() {
 		u.save(c)
 	}
 	if read > 0 {
@@ -89,7 +95,10 @@ func (c *Checker) followUnits(context.Context) time.Duration {
 // take reads an entry. What is about a unit is to be believed of systemd itself alone.
 func (u *unitLog) take(e journal.Entry) {
 	from := e.SystemdUnit
-	switch {
+	switch n, of := e.Dropped(); {
+	case n > 0 && slices.Contains(u.units, of):
+		u.dropped = append(u.dropped, record.Gap{What: "node-log", To: e.At, Count: n, Unit: "records", Why: of + " logged more than journald takes of one unit"})
+		return
 	case e.PID == 1:
 		from = "systemd"
 	case !slices.Contains(u.units, from):

@@ -104,8 +104,13 @@ func TestWhoSaysIt(t *testing.T) {
 		{At: noon, SystemdUnit: "app.service", PID: 8, Message: pleg},
 		{At: noon, SystemdUnit: "kubelet.service", PID: 9, Message: "text\n" + gc + "more"},
 		{At: noon.Add(time.Second), Unit: "kubelet.service", SystemdUnit: "init.scope", PID: 1, Message: "Started kubelet.service - The Kubernetes Node Agent."},
+		{At: noon, Transport: "driver", Message: "Suppressed 3 messages from kubelet.service"},
+		{At: noon, Transport: "driver", Message: "Suppressed 4 messages from app.service"},
 	} {
 		c.unitLog.take(e)
+	}
+	if len(c.unitLog.dropped) != 1 || c.unitLog.dropped[0].Count != 3 {
+		t.Errorf("dropped %+v", c.unitLog.dropped)
 	}
 	c.words(c.unitLog.words, "the journal", &c.unitLog.skipped)
 	if diff := cmp.Diff("image-gc-failed 0 12:00:00: \"Image garbage collection failed once\" err=\"x\"\nunit-start 0 12:00:01: Started kubelet.service - The Kubernetes Node Agent.", w.texts()); diff != "" {

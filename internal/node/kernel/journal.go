@@ -46,7 +46,7 @@ func openJournal(r *Reader) (*journaled, error) {
 	}
 	j := &journaled{r: r, root: root, from: r.at}
 	since := r.clock.at(0).Add(-time.Minute) // that of the boot itself decides
-	j.in, err = journal.New(journal.Options{Root: root, Dirs: r.o.Journal, Match: []string{"_TRANSPORT=kernel"}, From: r.at.Journal, Since: since})
+	j.in, err = journal.New(journal.Options{Root: root, Dirs: r.o.Journal, Match: []string{"_TRANSPORT=kernel", journal.Driver}, From: r.at.Journal, Since: since})
 	if err == nil {
 		err = j.in.Open()
 	}
@@ -97,7 +97,12 @@ func (j *journaled) more(now, before int64, why string) int64 {
 func (j *journaled) take(e journal.Entry) {
 	r := j.r
 	boot := strings.ReplaceAll(r.at.Boot, "-", "")
+	if n, of := e.Dropped(); of == "kernel" {
+		r.lost(record.Gap{To: e.At, Count: n, Why: overrun})
+	}
 	switch {
+	case e.Transport != "kernel":
+		return
 	case e.Facility > 0 || e.Facility < 0 && e.Identifier != "kernel":
 		return
 	case e.Boot == boot && j.from.Since > 0 && j.from.Journal == (journal.Cursor{}) && e.Source <= j.from.Since:

@@ -96,4 +96,9 @@ func TestJournal(t *testing.T) {
 			t.Errorf("%s: %s", name, cmp.Diff(c.want, got))
 		}
 	}
+	who, r, j = begin(r.at)
+	j.take(journal.Entry{At: noon, Transport: "driver", Message: "Missed 7 kernel messages"})
+	if diff := cmp.Diff([]string{"gap of 7 records: " + overrun}, look(who, r, j)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
