@@ -110,8 +110,11 @@ func (c *opened) ended(root *os.Root) bool {
 // choose opens the file to be read next: the oldest with something that has not been looked at, or else the newest.
 func (r *Reader) choose() error {
 	all, err := r.list()
-	if len(all) == 0 {
-		return errors.Join(fmt.Errorf("no journal of systemd is to be read in %s", strings.Join(r.o.Dirs, ", ")), err)
+	switch where := strings.Join(r.o.Dirs, ", "); {
+	case len(all) == 0 && err != nil:
+		return fmt.Errorf("no journal of systemd is to be read in %s: %w", where, err)
+	case len(all) == 0:
+		return fmt.Errorf("no journal of systemd is to be read in %s", where)
 	}
 	var next *candidate
 	for i := range all {
