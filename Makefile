@@ -88,7 +88,7 @@ e2e: ## Produce real faults in the lab and diagnose them, and try the node agent
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e || status=1; \
-	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... || status=1; \
+	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... ./internal/journal || status=1; \
 	exit $$status
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)

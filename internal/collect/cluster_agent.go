@@ -300,8 +300,8 @@ type hearing struct {
 	runs  map[evidence.Ref]*record.Run
 
 	hidden int // entries that its reader may not see
-	logs  []evidence.Log
-	most  int // bytes of one
+	logs   []evidence.Log
+	most   int // bytes of one
 }
 
 // An ending is the last value of an agent's answer, without which it broke off.

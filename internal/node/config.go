@@ -45,7 +45,7 @@ type Config struct {
 	CgroupBelow, KubeletHealthz              string
 	HostRoot, KubeletConfig, KubeletConfigD  string
 	Systemd                                  string
-	Certificates, NodeLogs, Units            []string
+	Certificates, NodeLogs, Journal, Units   []string
 	Cert, Key, APIServer, Account, LogFormat string
 	RecordMiB, LogsMiB                       int64
 
@@ -71,8 +71,8 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Tracefs, "tracefs", "/sys/kernel/tracing", "where the node's tracefs is mounted, writable"},
 		{&c.Cgroup, "cgroup-root", "/sys/fs/cgroup", "where the node's control groups are mounted"},
 		{&c.CgroupBelow, "cgroup-below", "", "directory in it to look below, of a node that is itself a container"},
-		{&c.Kmsg, "kmsg", "/dev/kmsg", "the kernel's log; where it may not be opened, syslog(2) is used"},
-		{&c.KernelLog, "kernel-log", "", "file with the kernel's log, for nodes where neither can be read"},
+		{&c.Kmsg, "kmsg", "/dev/kmsg", "the kernel's log; where it may not be opened, syslog(2) is used; journal: read it in the journal"},
+		{&c.KernelLog, "kernel-log", "", "file with the kernel's log, for nodes where neither can be read; after it, the journal is tried"},
 		{&c.KubeletHealthz, "kubelet-healthz", "http://127.0.0.1:10248/healthz", "where the kubelet says whether it is well"},
 		{&c.HostRoot, "host-root", "/", "directory in which the node's files of the next flags are, which are paths from there"},
 		{&c.KubeletConfig, "kubelet-config", "var/lib/kubelet/config.yaml", "the kubelet's configuration"},
@@ -98,7 +98,8 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Features, "features", "which sources of evidence to use; canary, which makes a sandbox on a schedule, is used where it is named only"},
 		{&c.CanaryCommand, "canary-command", "what that container runs, with commas in between; empty: what its image says"},
 		{&c.Certificates, "certificates", "files with certificates that must not expire, or directories of them, below --host-root"},
-		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root"},
+		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root; empty: --units are read in the journal"},
+		{&c.Journal, "journal", "directories of systemd's journal, below --host-root"},
 		{&c.Units, "units", "units of systemd to watch"},
 	} {
 		flags.Var(listFlag{f.to}, f.name, f.help)
@@ -138,7 +139,7 @@ func variable(name string) string {
 // help that was asked for.
 func parseConfig(args []string, getenv func(string) string, stdout io.Writer) (Config, error) {
 	c := Config{
-		Features: slices.Clone(usualFeatures), Certificates: []string{"var/lib/kubelet/pki"},
+		Features: slices.Clone(usualFeatures), Certificates: []string{"var/lib/kubelet/pki"}, Journal: []string{"var/log/journal", "run/log/journal"},
 		Units: []string{"kubelet.service", "containerd.service", "crio.service"},
 	}
 	flags := flag.NewFlagSet("inquest-agent", flag.ContinueOnError)

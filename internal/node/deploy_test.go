@@ -16,30 +16,39 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// deployed is the pod's template as deploy/agent/agent.yaml has it, with what signals.yaml adds.
+// deployed is the pod's template as deploy/agent/agent.yaml has it, with what its patches add.
 func deployed(t *testing.T) corev1.PodSpec {
 	t.Helper()
-	var set, more appsv1.DaemonSet
-	for file, to := range map[string]*appsv1.DaemonSet{"agent.yaml": &set, "signals.yaml": &more} {
-		data, err := os.ReadFile("../../deploy/agent/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for doc := range strings.SplitSeq(string(data), "\n---\n") {
-			if file == "signals.yaml" || strings.Contains(doc, "kind: DaemonSet") {
-				if err := yaml.UnmarshalStrict([]byte(doc), to); err != nil {
-					t.Fatalf("%s: %v", file, err)
-				}
-			}
-		}
-	}
+	set := daemonSet(t, "agent.yaml")
 	if up := set.Spec.UpdateStrategy.RollingUpdate; up == nil || up.MaxUnavailable == nil {
 		t.Error("all agents are replaced one by one")
 	}
-	spec, added := set.Spec.Template.Spec, more.Spec.Template.Spec
-	spec.Volumes = append(spec.Volumes, added.Volumes...)
-	spec.Containers[0].VolumeMounts = append(spec.Containers[0].VolumeMounts, added.Containers[0].VolumeMounts...)
+	spec := set.Spec.Template.Spec
+	for _, patch := range []string{"signals.yaml", "canary.yaml", "journal.yaml", "health.yaml"} {
+		more := daemonSet(t, patch)
+		added := more.Spec.Template.Spec
+		spec.Volumes = append(spec.Volumes, added.Volumes...)
+		spec.Containers[0].VolumeMounts = append(spec.Containers[0].VolumeMounts, added.Containers[0].VolumeMounts...)
+	}
 	return spec
+}
+
+// daemonSet returns the DaemonSet in a file of deploy/agent.
+func daemonSet(t *testing.T, file string) appsv1.DaemonSet {
+	t.Helper()
+	var set appsv1.DaemonSet
+	data, err := os.ReadFile("../../deploy/agent/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc := range strings.SplitSeq(string(data), "\n---\n") {
+		if file != "agent.yaml" || strings.Contains(doc, "kind: DaemonSet") {
+			if err := yaml.UnmarshalStrict([]byte(doc), &set); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+		}
+	}
+	return set
 }
 
 // rights are what a pod may do on its node, by the names of the table in deploy/agent/README.md.

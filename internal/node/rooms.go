@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/journal"
 	"github.com/kubeinquest/inquest/internal/node/cri"
 	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/node/health"
@@ -113,6 +114,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 func (a *agent) runKernel(ctx context.Context) error {
 	r, err := kernel.New(kernel.Options{
 		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Tell: a.tellKernel,
+		Root: a.c.HostRoot, Journal: a.c.Journal,
 		Save: func(p kernel.Position) {
 			if err := a.state.savePosition(p); err != nil {
 				a.log.Warn("how far the kernel's log was read cannot be kept", "err", err)
@@ -187,6 +189,11 @@ func (a *agent) runHealth(ctx context.Context) error {
 	c, err := health.New(health.Options{
 		Healthz: a.c.KubeletHealthz, Root: a.c.HostRoot, Config: a.c.KubeletConfig, ConfigDir: a.c.KubeletConfigD, Certificates: a.c.Certificates,
 		Logs: a.c.NodeLogs, Systemd: a.c.Systemd, Units: a.c.Units, Clock: a.api.Clock, Node: a.node(), Tell: a.ring.Tell,
+		Journal: a.c.Journal, From: a.state.unitsRead(), Save: func(at journal.Cursor) {
+			if err := a.state.saveUnitsRead(at); err != nil {
+				a.log.Warn("how far the journal was read cannot be kept", "err", err)
+			}
+		},
 	})
 	if err != nil {
 		return err
