@@ -23,14 +23,7 @@ import (
 // withAgents makes the faults of which a node's agent knows more than the API server, with agents on the lab's nodes. They were made
 // without before. It comes last, as a node that has just booted explains much.
 func withAgents(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), lab, "agent", "up").CombinedOutput(); err != nil {
-		t.Fatalf("lab agent up: %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command(lab, "agent", "down").CombinedOutput(); err != nil {
-			t.Errorf("lab agent down: %v: %s", err, out)
-		}
-	})
+	agentsUp(t)
 	all := map[bool][]faults.Sight{}
 	for _, s := range faults.Sights() {
 		f, err := faults.Find(s.Fault)
@@ -48,8 +41,20 @@ func withAgents(t *testing.T) {
 		t.Run(s.Fault, func(t *testing.T) { tryWithAgent(t, s) })
 	}
 	t.Run("views", nodeViews)
-	t.Run("storm", storm)
+	t.Run("storm", squall.rage)
 	t.Run("requests", agentRequests)
+}
+
+// agentsUp runs agents on the lab's nodes until the test has ended.
+func agentsUp(t *testing.T) {
+	if out, err := exec.CommandContext(t.Context(), lab, "agent", "up").CombinedOutput(); err != nil {
+		t.Fatalf("lab agent up: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command(lab, "agent", "down").CombinedOutput(); err != nil {
+			t.Errorf("lab agent down: %v: %s", err, out)
+		}
+	})
 }
 
 // agentRequests looks up in the API server's audit log what the agents asked: what their role allows, all of it, and nothing else.
