@@ -101,6 +101,10 @@ const settling = 5
 
 // differs says in what a report is other than what an agent makes possible. A certain cause that is none is an error at any time.
 func differs(t *testing.T, r report.Report, s faults.Sight) string {
+	if len(s.Want) == 0 {
+		silent(t, r)
+		return ""
+	}
 	if len(r.Causes) == 0 {
 		return fmt.Sprintf("no cause; undetermined: %v; gaps: %v", r.Undetermined, r.Gaps)
 	}

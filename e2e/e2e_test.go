@@ -241,6 +241,9 @@ func found(t *testing.T, r report.Report, f faults.Fault) {
 	if sure[first.Confidence] < sure[f.Least] {
 		t.Errorf("the confidence of %s is %s, expected %s at least", first.Rule, first.Confidence, f.Least)
 	}
+	if sure[first.Confidence] > sure[f.Most] {
+		t.Errorf("the confidence of %s is %s, and nobody can know: expected %s at most", first.Rule, first.Confidence, f.Most)
+	}
 }
 
 // sure orders the confidences. Where a fault asks for none, only certain will do.
