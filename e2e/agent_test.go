@@ -9,12 +9,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
 	"github.com/kubeinquest/inquest/internal/report"
@@ -57,23 +61,96 @@ func agentsUp(t *testing.T) {
 	})
 }
 
+// agentUser is as whom agents ask the API server.
+const agentUser = "system:serviceaccount:inquest:inquest-agent"
+
 // agentRequests looks up in the API server's audit log what the agents asked: what their role allows, all of it, and nothing else.
 func agentRequests(t *testing.T) {
 	log, err := exec.CommandContext(t.Context(), lab, "logs", "audit").Output()
 	if err != nil {
 		t.Fatalf("lab logs audit: %v", err)
 	}
-	asked := map[string]int{}
+	rights := agentRights(t)
+	if len(rights) == 0 {
+		t.Error("no role is bound to the agents")
+	}
+	used, beyond := map[string]bool{}, map[string]bool{}
 	for line := range bytes.Lines(log) {
 		var r request
-		if err := json.Unmarshal(line, &r); err == nil && r.User.Username == "system:serviceaccount:inquest:inquest-agent" {
-			asked[r.Verb+" "+r.ObjectRef.Resource]++
+		if err := json.Unmarshal(line, &r); err != nil || r.User.Username != agentUser {
+			continue
+		}
+		right := r.right()
+		if used[right] = true; !rights[right] || r.ResponseStatus.Code == http.StatusForbidden {
+			beyond[fmt.Sprintf("%s (%s: %d)", right, r.RequestURI, r.ResponseStatus.Code)] = true
 		}
 	}
-	want := []string{"create subjectaccessreviews", "create tokenreviews"}
-	if got := slices.Sorted(maps.Keys(asked)); !slices.Equal(got, want) {
-		t.Errorf("the agents asked to %q, their role is to %q", got, want)
+	for what := range beyond {
+		t.Errorf("the agents asked to %s, which their role does not allow", what)
 	}
+	for right := range rights {
+		if !used[right] {
+			t.Errorf("the agents may %s and never did", right)
+		}
+	}
+	t.Logf("the agents may and did: %q", slices.Sorted(maps.Keys(used)))
+}
+
+// agentRights returns each right that a role of the cluster or a namespace gives to the agents' account by name.
+func agentRights(t *testing.T) map[string]bool {
+	c := connect(t, "inquest")
+	rights := map[string]bool{}
+	add := func(ref rbacv1.RoleRef, subjects []rbacv1.Subject, rules func() ([]rbacv1.PolicyRule, error)) {
+		ours := func(s rbacv1.Subject) bool {
+			return s.Name == "inquest-agent" && s.Namespace == "inquest" || s.Name == agentUser
+		}
+		if !slices.ContainsFunc(subjects, ours) {
+			return
+		}
+		list, err := rules()
+		if err != nil {
+			t.Fatalf("read %s %s: %v", ref.Kind, ref.Name, err)
+		}
+		for _, r := range list {
+			for _, verb := range r.Verbs {
+				for _, resource := range r.Resources {
+					rights[verb+" "+resource+" of "+strings.Join(r.APIGroups, ",")] = true
+				}
+				for _, path := range r.NonResourceURLs {
+					rights[verb+" "+path] = true
+				}
+			}
+		}
+	}
+	ctx, rbac := t.Context(), c.RbacV1()
+	cluster := func(name string) func() ([]rbacv1.PolicyRule, error) {
+		return func() ([]rbacv1.PolicyRule, error) {
+			role, err := rbac.ClusterRoles().Get(ctx, name, metav1.GetOptions{})
+			return role.Rules, err
+		}
+	}
+	everywhere, err := rbac.ClusterRoleBindings().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range everywhere.Items {
+		add(b.RoleRef, b.Subjects, cluster(b.RoleRef.Name))
+	}
+	some, err := rbac.RoleBindings(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range some.Items {
+		rules := cluster(b.RoleRef.Name)
+		if b.RoleRef.Kind == "Role" {
+			rules = func() ([]rbacv1.PolicyRule, error) {
+				role, err := rbac.Roles(b.Namespace).Get(ctx, b.RoleRef.Name, metav1.GetOptions{})
+				return role.Rules, err
+			}
+		}
+		add(b.RoleRef, b.Subjects, rules)
+	}
+	return rights
 }
 
 func tryWithAgent(t *testing.T, s faults.Sight) {

@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -21,7 +22,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -127,14 +127,7 @@ func (s tempest) kill(t *testing.T) {
 
 // stormCluster makes a namespace, and takes it back.
 func stormCluster(t *testing.T) faults.Cluster {
-	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := faults.NewCluster(config, fmt.Sprintf("e2e-agent-storm-%d", time.Now().Unix()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := connect(t, fmt.Sprintf("e2e-agent-storm-%d", time.Now().Unix()))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}
 	if _, err := c.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -248,9 +241,12 @@ func killAgents(t *testing.T, node string) (n int) {
 func heardOf(t *testing.T, nodes ...string) (seen, missed map[evidence.Ref]bool) {
 	seen, missed = map[evidence.Ref]bool{}, map[evidence.Ref]bool{}
 	for _, node := range nodes {
-		out, err := exec.CommandContext(t.Context(), inquest, "node", node, "attempts", "-o", "json").Output()
+		var notes bytes.Buffer
+		ask := exec.CommandContext(t.Context(), inquest, "node", node, "attempts", "-o", "json")
+		ask.Stderr = &notes
+		out, err := ask.Output()
 		if err != nil {
-			t.Fatalf("inquest node %s attempts: %v", node, err)
+			t.Fatalf("inquest node %s attempts: %v: %s", node, err, notes.String())
 		}
 		var answer struct{ Items []record.Entry }
 		if err := json.Unmarshal(out, &answer); err != nil {
