@@ -50,7 +50,7 @@ test: ## Run the tests, with the race detector where there is a C compiler: no n
 lint: $(BIN)/golangci-lint ## Check format, go vet and golangci-lint, which is built once (minutes)
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	test -z "$$unformatted" || { echo "not formatted; run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags e2e,storm ./...
 	cd lab && $(GO) vet ./...
 	$(BIN)/golangci-lint run ./...
 	cd lab && $(BIN)/golangci-lint run ./...
@@ -94,7 +94,7 @@ storm: ## Crash 110 containers of a node for ten minutes, twice, and account for
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
-		$(GO) test -tags e2e -count 1 -timeout 60m -run '^TestStorm$$' -v ./e2e -storm $(TESTFLAGS)
+		$(GO) test -tags e2e,storm -count 1 -timeout 60m -run '^TestStorm$$' -v ./e2e $(TESTFLAGS)
 
 image: ## Build the node agent's image with docker, or with CONTAINERS=podman
 	$(CONTAINERS) build -f deploy/agent/Dockerfile -t inquest-agent .
