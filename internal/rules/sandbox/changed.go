@@ -73,7 +73,7 @@ const (
 // endedBy returns the runs of the pod that had begun before the Event and ended about then, the earliest end first.
 func endedBy(p *diagnosis.Pass, e evidence.Event) []evidence.Attempt {
 	list := slices.DeleteFunc(p.Attempts(), func(a evidence.Attempt) bool {
-		return a.Expected != "" || a.Started.IsZero() || a.Started.After(e.Last) || a.Finished.Before(e.First.Add(-before)) || a.Finished.After(e.Last.Add(after))
+		return a.Expected != "" || a.Started.IsZero() || a.Started.Truncate(time.Second).After(e.Last) || a.Finished.Before(e.First.Add(-before)) || a.Finished.After(e.Last.Add(after))
 	})
 	slices.SortStableFunc(list, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
 	return list
