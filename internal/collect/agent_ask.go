@@ -21,10 +21,13 @@ const (
 	AgentSaturation = "/v1/saturation" // how much of the node is in use now
 )
 
+// patientLimits are for a whole record, which may be 64 MiB on a node that has much to do. Nobody is kept from a diagnosis by it.
+var patientLimits = limits{object: 10 * time.Second, log: time.Minute}
+
 // AskAgent returns what the agent of a node answers, with secrets masked: one of the paths above, of everything that the user may
 // read. An error says why there is none.
 func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Values) ([]record.Entry, error) {
-	api, err := newAPI(c.Config, usualLimits)
+	api, err := newAPI(c.Config, patientLimits)
 	if err != nil {
 		return nil, err
 	}

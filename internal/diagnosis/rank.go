@@ -135,10 +135,10 @@ func reaches(s *evidence.Snapshot, a, b *Finding) bool {
 // its pods come back one after the other.
 const afterRestart = 10 * time.Minute
 
-// spared tells whether the node restart a came too early for b: the run that b is about began after it, or it is long over.
+// spared tells whether the node restart a came too early for b: the run that b is about, or those that a change ended, began after it, or it is long over.
 func spared(s *evidence.Snapshot, a, b *Finding) bool {
 	runs := s.Attempts(b.About)
-	began := b.Rule.Scope == Attempt && len(runs) > 0 && runs[0].Started.After(a.At)
+	began := (b.Rule.Scope == Attempt || b.Rule.Change) && len(runs) > 0 && runs[0].Started.After(a.At)
 	return a.Rule.Effect == NodeRestarted && (began || b.At.Sub(a.At) > afterRestart)
 }
 

@@ -145,7 +145,7 @@ const (
 // endedBy returns the runs of the pod that had begun before the Event and ended about then, the earliest end first.
 func endedBy(p *diagnosis.Pass, first, last time.Time) []evidence.Attempt {
 	list := slices.DeleteFunc(p.Attempts(), func(a evidence.Attempt) bool {
-		return a.Expected != "" || a.Started.IsZero() || a.Started.After(last) || a.Finished.Before(first.Add(-before)) || a.Finished.After(last.Add(after))
+		return a.Expected != "" || a.Started.IsZero() || a.Started.Truncate(time.Second).After(last) || a.Finished.Before(first.Add(-before)) || a.Finished.After(last.Add(after))
 	})
 	slices.SortStableFunc(list, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
 	return list
