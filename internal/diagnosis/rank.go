@@ -120,8 +120,8 @@ func earlier(a, b Finding) int {
 }
 
 func explains(s *evidence.Snapshot, a, b *Finding) bool {
-	within := a.Until.IsZero() || !b.At.After(a.Until) && !b.At.Before(a.At.Truncate(time.Second)) // the API has whole seconds
-	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && within && reaches(s, a, b) && !spared(s, a, b)
+	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && reaches(s, a, b) && !spared(s, a, b) &&
+		(a.Until.IsZero() || !b.At.After(a.Until) && !b.At.Before(a.At.Truncate(time.Second))) // the API has whole seconds
 }
 
 // reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else.
