@@ -70,6 +70,14 @@ func (e *events) over(id string) {
 	e.ring()
 }
 
+// stir notes that something was told of besides, of which the lists will have more soon.
+func (e *events) stir() {
+	e.mu.Lock()
+	e.heard = true
+	e.mu.Unlock()
+	e.ring()
+}
+
 // everything notes that events may have been lost.
 func (e *events) everything() {
 	e.mu.Lock()

@@ -26,6 +26,7 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 	r.pass++
 	r.counts.add(func(c *Counts) { c.Lists++ })
 	var fresh []sighting
+	r.owed = false
 	err = each(answer, func(data []byte) error {
 		id, state, err := head(data, containerState)
 		if err != nil || r.same(id, state) {
@@ -73,6 +74,7 @@ func (r *Reader) same(id []byte, state uint64) bool {
 	r.index.here(it, r.pass)
 	told, open := r.index.told(it)
 	if open {
+		r.owed = r.owed || state != exited
 		return state != exited // it is over, whatever a list says that was made before
 	}
 	return it.pod == nil || told == record.Exited || told == stateOf(state)

@@ -66,6 +66,7 @@ type Reader struct {
 	looked  time.Time // when the newest began
 	away    time.Time // the newest entry of the record that was restored
 	found   bool      // the newest list had something new
+	owed    bool      // it has a run whose end was told and whose reason is to come
 	calm    bool      // nothing happens, by the newest list and by events
 	wrong   time.Time // when events last left something out
 	hints   hints
@@ -198,14 +199,14 @@ const (
 	wrongFor  = 5 * time.Minute // for so long its events do not count after they left something out
 )
 
-// rest is how long after a list the next one is due. Where events say that nothing happens, and the list said so too, that is
-// longer, until one finds what no event told of.
+// rest is how long after a list the next one is due. Where events say that nothing happens, and the list said so too and has nothing
+// of which more is to come, that is longer, until one finds what no event told of.
 func (r *Reader) rest() time.Duration {
 	silent, now := r.events.silent(), time.Now()
 	if r.calm && r.found && silent {
 		r.wrong = now
 	}
-	r.calm = silent && !r.found && !r.looked.IsZero() && now.Sub(r.wrong) >= wrongFor
+	r.calm = silent && !r.found && !r.owed && !r.looked.IsZero() && now.Sub(r.wrong) >= wrongFor
 	if r.calm {
 		return calmTimes * r.o.Every
 	}

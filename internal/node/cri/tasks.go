@@ -191,6 +191,7 @@ func (r *Reader) heard(t task) {
 	if it != nil {
 		if told, _ := r.index.told(it); told != "" && told != record.Created {
 			r.tellEnd(it, t.end)
+			r.events.stir() // the reason is to come, by another event or not
 			return
 		}
 	}
