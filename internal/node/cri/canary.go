@@ -125,12 +125,15 @@ func (c *Canary) try(ctx context.Context) {
 		took = time.Since(t.at)
 		c.fact("canary-failed", t.where, t.at, took, fmt.Sprintf("the runtime failed to make or remove a sandbox: %s after %.1f s", t.err, took.Seconds()))
 	}
-	left := context.WithoutCancel(ctx)
-	if ctx.Err() != nil { // an agent that is stopped does not leave its sandbox, if the runtime lets it
-		var cancel context.CancelFunc
-		left, cancel = context.WithTimeout(left, leaveTime)
-		defer cancel()
-	}
+	left, cancel := context.WithCancel(context.WithoutCancel(ctx)) // an agent that is stopped does not leave its sandbox, if the runtime lets it
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-left.Done():
+		case <-time.After(leaveTime):
+			cancel()
+		}
+	})()
 	_ = c.sweep(left)
 }
 

@@ -92,6 +92,26 @@ func TestCanary(t *testing.T) {
 	}
 }
 
+// TestCanaryIsStopped: an agent that is stopped while it removes what was left does not wait for a runtime that hangs.
+func TestCanaryIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.start()
+		defer f.stop()
+		f.hang["StopPodSandbox"] = true
+		canary, err := NewCanary(CanaryOptions{Node: "n1", Tell: func(record.Entry) {}, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 70*time.Second) // in the second try to stop the sandbox
+		defer stop()
+		began := time.Now()
+		if canary.follow(ctx, new(link).watch(f.dial)); time.Since(began) > 70*time.Second+leaveTime {
+			t.Errorf("it ended after %s", time.Since(began))
+		}
+	})
+}
+
 // sing runs a canary for two tries and returns what it told.
 func sing(t *testing.T, f *fake, image string) (said []string) {
 	t.Helper()
