@@ -16,7 +16,8 @@ const (
 	lossesAgain = 10 * time.Minute // before the same is told again
 )
 
-// A loss is something that a room leaves out and only counts: often, as it looks again and again at the same.
+// A loss is something that a room leaves out and only counts: often, as it looks again and again at the same. What the runtime has too
+// much of is none, as its room tells that itself.
 type loss struct {
 	what, why string
 	count     int64
@@ -25,9 +26,6 @@ type loss struct {
 // losses are what the rooms that run have left out so far.
 func (a *agent) losses() []loss {
 	var list []loss
-	if r := a.runtime.Load(); r != nil {
-		list = append(list, loss{featureRuntime, "there are more containers than the agent keeps track of", int64(r.Counts().Dropped)})
-	}
 	if r := a.usage.Load(); r != nil {
 		list = append(list, loss{featureUsage, "there are more control groups of containers than are sampled", r.Counts().Over})
 	}
