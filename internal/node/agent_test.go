@@ -171,6 +171,15 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// TestKeptLogs: of a room that is not there no log can be had, whatever it had before.
+func TestKeptLogs(t *testing.T) {
+	key := tail.Key{PodUID: "u", Container: "app"}
+	k := kept{has: map[tail.Key]bool{key: true}}
+	if has := k.list(nil); has[key] {
+		t.Error("a log that nobody has can be had")
+	}
+}
+
 func TestState(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	if err != nil {

@@ -36,7 +36,10 @@ type kept struct {
 func (k *kept) list(from *tail.Reader) map[tail.Key]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now := time.Now(); now.After(k.until) && from != nil {
+	if from == nil {
+		return nil
+	}
+	if now := time.Now(); now.After(k.until) {
 		k.has, k.until = map[tail.Key]bool{}, now.Add(keptFor)
 		for _, run := range from.Runs() {
 			k.has[tail.Key{PodUID: run.PodUID, Container: run.Of.Container, Attempt: run.Of.Attempt}] = true
