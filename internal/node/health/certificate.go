@@ -44,7 +44,9 @@ func (c *Checker) readCertificates() {
 				c.missing("certificates", file, err.Error())
 				continue
 			}
-			c.there("certificates", file)
+			if file != name { // of the name it is said below
+				c.there("certificates", file)
+			}
 			for i, cert := range certificates(data) {
 				c.expiry(file, i, cert)
 				n++
