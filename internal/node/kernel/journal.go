@@ -113,6 +113,7 @@ func (j *journaled) take(e journal.Entry) {
 	if e.Boot == boot {
 		r.at.Since = e.Source
 	}
+	r.counts.records.Add(1)
 	r.follower.Kernel(printable([]byte(e.Message)), e.At)
 }
 

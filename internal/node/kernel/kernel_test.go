@@ -374,6 +374,9 @@ func TestFile(t *testing.T) {
 	l.write(t, os.O_APPEND, line)
 	l.begin(t, l.r.at)
 	l.look(t, 1)
+	if n := l.r.Counts().Records; n != 1 {
+		t.Errorf("%d records were read", n)
+	}
 }
 
 func TestOnlyFilesAreFollowed(t *testing.T) {
