@@ -123,7 +123,7 @@ func (s *summing) rise(last *point) {
 	s.add("memory.least", "memory.stat", float64(least.working)*1024, fmt.Sprintf("workingSetBytes at least %d %s", uint64(least.working)*1024, s.span()))
 	from := least.working + (last.working-least.working)/4
 	rising := s.lately(func(p *point) bool { return p.working > from })
-	if len(rising) == 0 || last.working-least.working < last.working/8 {
+	if len(rising) == 0 || last.working-least.working <= last.working/8 {
 		return
 	}
 	at, words := s.since(rising)
