@@ -61,6 +61,9 @@ func (r *Reader) open(name string) (*opened, error) {
 
 // again looks at the header and the size of the file anew. A header that cannot be read stays as it was.
 func (c *opened) again() {
+	if !c.failed {
+		c.fails = 0
+	}
 	c.failed = false
 	if size, err := c.bytes(); err == nil {
 		_ = c.refresh(size)
@@ -274,7 +277,11 @@ func (r *Reader) names(dir string, most int) ([]string, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return d.Readdirnames(most)
+	names, err := d.Readdirnames(most)
+	if errors.Is(err, io.EOF) { // it is empty
+		err = nil
+	}
+	return names, err
 }
 
 func isActive(name string) bool { return path.Base(name) == "system.journal" }

@@ -100,6 +100,37 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// TestFailsInARow: only what is incomplete at one look after another is damaged.
+func TestFailsInARow(t *testing.T) {
+	data := tiny(true).b
+	f, err := open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &opened{file: *f, bytes: func() (int64, error) { return int64(len(data)), nil }}
+	c.state = online
+	for n := range 3 * patience {
+		if c.again(); !c.waits() {
+			t.Fatalf("not waited for after %d looks that failed, with others between them", n)
+		}
+		c.state = online
+		c.again()
+		c.state = online
+	}
+}
+
+// TestEmptyDirectory: that there is none is all that is said.
+func TestEmptyDirectory(t *testing.T) {
+	h := newHost(t)
+	if err := os.Mkdir(filepath.Join(h.dir, "var"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	err := h.reader(Options{Match: []string{"A=1"}}).Open()
+	if want := "no journal of systemd is to be read in var, run"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestHostileFiles(t *testing.T) {
 	h := newHost(t)
 	dir := filepath.Join(h.dir, "var", machine)
