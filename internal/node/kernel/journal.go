@@ -30,7 +30,8 @@ type journaled struct {
 	root *os.Root
 	in   *journal.Reader
 
-	from    Position // that another source had read of this boot
+	from    Position
+	others  time.Duration // since boot, up to which another source has told
 	waited  bool
 	damaged int64 // that was told
 	unread  int64
@@ -45,6 +46,9 @@ func openJournal(r *Reader) (*journaled, error) {
 		return nil, fmt.Errorf("open the host's files: %w", err)
 	}
 	j := &journaled{r: r, root: root, from: r.at}
+	if at := r.at.Journal; at.Boot != plain(r.at.Boot) || r.at.Since > time.Duration(at.Mono)*time.Microsecond { // the journal takes what the kernel wrote before
+		j.others = r.at.Since
+	}
 	since := r.clock.at(0).Add(-time.Minute) // that of the boot itself decides
 	j.in, err = journal.New(journal.Options{Root: root, Dirs: r.o.Journal, Match: []string{"_TRANSPORT=kernel", journal.Driver}, From: r.at.Journal, Since: since})
 	if err == nil {
@@ -85,6 +89,9 @@ func (j *journaled) read(ctx context.Context, _ time.Duration) (int, error) {
 	return n, nil
 }
 
+// plain is the id of a boot as the journal has it.
+func plain(boot string) string { return strings.ReplaceAll(boot, "-", "") }
+
 // more tells how many records more than before could not be read.
 func (j *journaled) more(now, before int64, why string) int64 {
 	if now > before {
@@ -96,7 +103,7 @@ func (j *journaled) more(now, before int64, why string) int64 {
 // take takes an entry. What others wrote into the kernel's log came from there too.
 func (j *journaled) take(e journal.Entry) {
 	r := j.r
-	boot := strings.ReplaceAll(r.at.Boot, "-", "")
+	boot := plain(r.at.Boot)
 	if n, of := e.Dropped(); of == "kernel" {
 		r.lost(record.Gap{To: e.At, Count: n, Why: overrun})
 	}
@@ -105,8 +112,8 @@ func (j *journaled) take(e journal.Entry) {
 		return
 	case e.Facility > 0 || e.Facility < 0 && e.Identifier != "kernel":
 		return
-	case e.Boot == boot && j.from.Since > 0 && j.from.Journal == (journal.Cursor{}) && e.Source <= j.from.Since:
-		return // another source told it
+	case e.Boot == boot && j.others > 0 && e.Source <= j.others:
+		return
 	case e.Boot != boot && j.from.Journal == (journal.Cursor{}):
 		return // before anybody looked
 	}

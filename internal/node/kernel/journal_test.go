@@ -91,6 +91,7 @@ func TestJournal(t *testing.T) {
 		"a restart":                        {r.at, nil},
 		"a restart of the machine":         {Position{Boot: "another", Journal: journal.Cursor{ID: r.at.Journal.ID, Seq: 0, Real: 1}}, []string{"fs-error node/n1", "conntrack-full node/n1", "oom-kill pod/web-0[app]#2uid-1", "segfault node/n1"}},
 		"another source that was read":     {Position{Boot: boot, Seq: 800, Since: 11 * time.Second}, []string{"segfault node/n1"}},
+		"another source after the journal": {Position{Boot: boot, Seq: 800, Since: 11 * time.Second, Journal: journal.Cursor{ID: r.at.Journal.ID, Seq: 1, Boot: plain(boot), Mono: 1, Real: 1}}, []string{"segfault node/n1"}},
 		"another source of an older boot":  {Position{Boot: "another", Seq: 800, Since: 11 * time.Second}, []string{"conntrack-full node/n1", "oom-kill pod/web-0[app]#2uid-1", "segfault node/n1"}},
 		"a journal that was removed since": {Position{Boot: boot, Journal: journal.Cursor{ID: "00", Seq: 5, Real: 1}}, []string{"fs-error node/n1", "conntrack-full node/n1", "oom-kill pod/web-0[app]#2uid-1", "segfault node/n1", "gap of 0 records: " + removed}},
 	} {

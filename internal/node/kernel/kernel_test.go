@@ -223,6 +223,18 @@ func TestKmsgGoesOn(t *testing.T) {
 	}
 }
 
+// TestKmsgAfterAnotherSource: what the journal told is told no more, and is no gap.
+func TestKmsgAfterAnotherSource(t *testing.T) {
+	d := newDevice(t)
+	for seq := range 6 {
+		d.say(t, 7+seq, "nf_conntrack: table full, dropping packet")
+	}
+	who, _ := reads(t, d, Position{Boot: boot, Since: 10 * time.Millisecond}, 12)
+	if got := who.said(); len(got) != 2 || strings.Contains(strings.Join(got, ""), "gap") {
+		t.Errorf("told %q", got)
+	}
+}
+
 // A fakeRing is what syslog(2) gives: the newest lines that fit.
 type fakeRing struct {
 	sync.Mutex
