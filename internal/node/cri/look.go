@@ -174,7 +174,9 @@ func (r *Reader) lost(it *item) record.Run {
 	if st, ok := r.hints[run.ID]; ok {
 		return fill(run, st)
 	}
-	if _, open := r.index.told(it); open {
+	if _, open := r.index.told(it); open && run.Reason != "" {
+		return run // all was told
+	} else if open {
 		run.Message = "the runtime removed it before its reason was seen"
 		return run
 	}

@@ -173,6 +173,21 @@ func TestEndsWithoutReason(t *testing.T) {
 	})
 }
 
+// TestEndsOutOfMemoryWithoutStatus: of an end whose reason was told at once nothing is said to be missing.
+func TestEndsOutOfMemoryWithoutStatus(t *testing.T) {
+	play(t, func(b *bench) {
+		id := b.fake.run("web", "app", 0)
+		b.wait(time.Second)
+		b.told(&b.from)
+		b.fake.happens(kubernetesNS, topicOOM, request{}.text(1, id))
+		b.fake.dies(id, 137)
+		b.wait(time.Millisecond)
+		b.fake.remove(id)
+		b.wait(time.Second)
+		b.expect("pod/web[app]#0 exited 137 OOMKilled")
+	})
+}
+
 // TestEndsOverARestart: an agent that was killed between an end and its reason leaves the reason to the next.
 func TestEndsOverARestart(t *testing.T) {
 	const away = "gap node/n1 0 runs: the agent did not run: containers of pods that were removed meanwhile are not known, those of other pods are counted apart"
