@@ -64,7 +64,7 @@ func (c *Checker) followUnits(context.Context) time.Duration {
 		var err error
 		if read, err = u.reader.Read(u.take); err != nil {
 			c.missing("node-log", theJournal, err.Error()+": mount the host's, which root and the group systemd-journal may read, or name files by --node-logs")
-			return 0
+			return fileEvery // there is none to read yet; one that comes is read from an hour before
 		}
 		n += read
 	}

@@ -118,6 +118,20 @@ func TestWhoSaysIt(t *testing.T) {
 	}
 }
 
+// TestNoJournal: one that is not there is looked for seldom, and told of once.
+func TestNoJournal(t *testing.T) {
+	w := newWorld(t)
+	c := w.checker(Options{Journal: []string{"var/log/journal"}, Units: []string{"kubelet.service"}})
+	for look := range 2 {
+		if next := c.followUnits(t.Context()); next != fileEvery {
+			t.Errorf("looked for again after %s", next)
+		}
+		if len(w.told) != 1 {
+			t.Errorf("told %d things at look %d", len(w.told), look)
+		}
+	}
+}
+
 // TestGapsEnd: each sort of thing that was missing is told of again when it is there.
 func TestGapsEnd(t *testing.T) {
 	w := newWorld(t)
