@@ -215,11 +215,7 @@ func TestWhatRoseWhen(t *testing.T) {
 		"hardly anything to do": {func(_ int, p *point) { p.periods, p.throttled = 1, 1 }, false, ""},
 		"stalled from before":   {func(_ int, p *point) { p.psiMemory = 900 }, false, "began.psi.memory.full 12:00:00 avg60 of 2 or more at least since 2026-01-02T12:00:00Z, the highest 9"},
 		"stalled on disks":      {func(i int, p *point) { p.psiIO = uint16(max(i-5, 0)) * 100 }, false, "began.psi.io.full 12:00:30 avg60 of 2 or more since 2026-01-02T12:00:30Z, the highest 4"},
-		"nothing at last": {func(i int, p *point) {
-			if p.working = 0; i < 9 {
-				p.working = 100 * mib
-			}
-		}, false, ""},
+		"nothing at last":       {func(i int, p *point) { p.working = uint32(min(9-i, 1)) * mib }, false, ""},
 		"no processes":          {func(_ int, p *point) { p.pids = 7 }, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
