@@ -97,6 +97,7 @@ type Reader struct {
 const (
 	mostBatch = 256       // entries that are told at once
 	mostLooks = 8192      // places that are looked at for them
+	mostTurns = 128       // files that are gone through in one look
 	patience  = 5         // looks for which what is being written may be incomplete
 	allEach   = int64(60) // looks after which all files are listed again
 )
@@ -155,7 +156,7 @@ func (r *Reader) Read(take func(Entry)) (n int, err error) {
 		return 0, err
 	}
 	r.looks++
-	for {
+	for range mostTurns {
 		c := r.cur
 		ended := c.ended(r.o.Root) // before it is read for the last time
 		got, all := r.added(take)
@@ -171,6 +172,7 @@ func (r *Reader) Read(take func(Entry)) (n int, err error) {
 		}
 		r.at = r.past
 	}
+	return n, nil
 }
 
 // added tells what the present file has, and whether that was all.
@@ -240,7 +242,10 @@ func (r *Reader) settle() {
 	if c.tailBefore = c.end(); c.state != online {
 		tail = c.tailBefore
 	}
-	if tail.Seq > 0 && (tail.ID != r.past.ID || tail.Seq > r.past.Seq) {
+	if tail.Seq == 0 {
+		return
+	}
+	if tail.ID == r.past.ID && tail.Seq > r.past.Seq || tail.ID != r.past.ID && tail.Real > r.past.Real { // never back
 		r.past = tail
 	}
 }

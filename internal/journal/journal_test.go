@@ -306,6 +306,30 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestClockBehind: after a power cut the journal is numbered anew, and the clock may be behind: what was told is told no more.
+func TestClockBehind(t *testing.T) {
+	for _, match := range []string{"A=1", "B=1"} {
+		h := newHost(t)
+		before := write(idB, 0, true)
+		before.entry(bootB, 100, 2000, "MESSAGE=before", "A=1")
+		now := write(idA, 0, true)
+		now.entry(bootA, 100, 1000, "MESSAGE=now", "A=1")
+		before.b[16], now.b[16] = 0, 0
+		h.put("var/"+machine+"/system@1.journal~", before.b)
+		h.put("var/"+machine+"/system.journal", now.b)
+		r := h.reader(Options{Match: []string{match}})
+		var got []Entry
+		for range 3 * allEach {
+			if _, err := r.Read(func(e Entry) { got = append(got, e) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said := messages(got); match == "A=1" && said != "now before" {
+			t.Errorf("got %q", said)
+		}
+	}
+}
+
 // TestRemoved: what was removed before it was read is told.
 func TestRemoved(t *testing.T) {
 	h := newHost(t)
