@@ -167,91 +167,116 @@ func (d *daemon) say(n int) {
 	}
 }
 
+// A listener reads what a journald is given.
+type listener struct {
+	*daemon
+	h    host
+	r    *Reader
+	said int
+	got  []int
+}
+
+// begin makes a reader that goes on from a place.
+func (l *listener) begin(from Cursor) {
+	l.t.Helper()
+	r, err := New(Options{Root: l.h.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}, From: from})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.r = r
+}
+
+func (l *listener) read() {
+	_, _ = l.r.Read(func(e Entry) {
+		n, err := strconv.Atoi(strings.Fields(e.Message)[0])
+		if err != nil || e.Transport != "journal" || e.PID != os.Getpid() {
+			l.t.Errorf("%+v", e)
+		}
+		l.got = append(l.got, n)
+	})
+}
+
+// more says some without reading.
+func (l *listener) more(n int) {
+	for range n {
+		l.say(l.said)
+		l.said++
+	}
+}
+
+// some says some, and reads now and then, and all in the end.
+func (l *listener) some(n int) {
+	for range n {
+		if l.more(1); l.said%37 == 0 {
+			l.read()
+		}
+	}
+	l.until("all is read", func() bool { l.read(); return len(l.got) >= l.said })
+}
+
+// files counts those of a name, in memory and on the disk.
+func (l *listener) files(name string) int {
+	disk, _ := filepath.Glob(filepath.Join(l.h.dir, "*", "*", name))
+	memory, _ := filepath.Glob(filepath.Join(l.h.dir, "run/log/journal/*", name))
+	return len(disk) + len(memory)
+}
+
+func (l *listener) rotate() {
+	before := l.files("system@*")
+	_ = l.cmd.Process.Signal(syscall.SIGUSR2)
+	l.until("it has rotated", func() bool { return l.files("system@*") > before })
+}
+
 // TestJournald: what a real journald is given is read once, while it writes, rotates its files, moves them to the disk and is killed.
 func TestJournald(t *testing.T) {
 	h := newHost(t)
-	d := startJournald(t, h)
-	r, err := New(Options{Root: h.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { r.Close() }()
-	var got []int
-	read := func() {
-		_, _ = r.Read(func(e Entry) {
-			n, err := strconv.Atoi(strings.Fields(e.Message)[0])
-			if err != nil || e.Transport != "journal" || e.PID != os.Getpid() {
-				t.Errorf("%+v", e)
-			}
-			got = append(got, n)
-		})
-	}
-	said := 0
-	some := func(n int) {
-		for range n {
-			d.say(said)
-			if said++; said%37 == 0 {
-				read()
-			}
-		}
-		d.until("all is read", func() bool { read(); return len(got) >= said })
-	}
-	rotate := func() {
-		before, _ := filepath.Glob(filepath.Join(h.dir, "*", "*", "system@*"))
-		more, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system@*"))
-		_ = d.cmd.Process.Signal(syscall.SIGUSR2)
-		d.until("it has rotated", func() bool {
-			after, _ := filepath.Glob(filepath.Join(h.dir, "*", "*", "system@*"))
-			also, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system@*"))
-			return len(after)+len(also) > len(before)+len(more)
-		})
-	}
-	some(500)
+	l := &listener{daemon: startJournald(t, h), h: h}
+	l.begin(Cursor{})
+	defer func() { l.r.Close() }()
+	l.some(500)
 	for range 3 {
-		rotate()
-		some(300)
+		l.rotate()
+		l.some(300)
 	}
-	rotate()
-	for range 100 {
-		d.say(said)
-		said++
-	}
-	rotate() // twice between two looks
-	some(100)
-	_ = d.cmd.Process.Signal(syscall.SIGUSR1) // to the disk
-	d.until("it has moved", func() bool {
+	l.rotate()
+	l.more(100)
+	l.rotate() // twice between two looks
+	l.some(100)
+	_ = l.cmd.Process.Signal(syscall.SIGUSR1) // to the disk
+	l.until("it has moved", func() bool {
 		files, _ := filepath.Glob(filepath.Join(h.dir, "var", "*", "system.journal"))
 		return len(files) > 0
 	})
-	some(300)
-	rotate()
-	some(300)
-	from := r.Cursor()
-	r.Close()
-	for range 50 {
-		d.say(said)
-		said++
-	}
-	rotate()
-	if r, err = New(Options{Root: h.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}, From: from}); err != nil {
-		t.Fatal(err)
-	}
-	some(50)
-	_ = d.cmd.Process.Kill() // the file stays as it is
-	_ = d.cmd.Wait()
-	d = startJournald(t, h)
-	d.until("it has moved what it has to the disk", func() bool {
-		_ = d.cmd.Process.Signal(syscall.SIGUSR1)
+	l.some(300)
+	l.rotate()
+	l.some(300)
+	from := l.r.Cursor()
+	l.r.Close()
+	l.more(50)
+	l.rotate()
+	l.begin(from)
+	l.some(50)
+	_ = l.cmd.Process.Kill() // the file stays as it is
+	_ = l.cmd.Wait()
+	l.daemon = startJournald(t, h)
+	l.until("it has moved what it has to the disk", func() bool {
+		_ = l.cmd.Process.Signal(syscall.SIGUSR1)
 		files, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system.journal"))
 		return len(files) == 0
 	})
-	some(200)
-	for i, n := range got {
+	l.some(200)
+	l.check()
+}
+
+// check compares what was read with what was said.
+func (l *listener) check() {
+	l.t.Helper()
+	for i, n := range l.got {
 		if i != n {
-			t.Fatalf("%d stands where %d was said, of %d", n, i, said)
+			l.t.Fatalf("%d stands where %d was said, of %d", n, i, l.said)
 		}
 	}
-	if gap, missed := r.Missed(); missed || r.Damaged()+r.Unread() > 0 || len(got) != said {
-		t.Errorf("%d of %d; missed %v %v, damaged %d, unread %d", len(got), said, missed, gap, r.Damaged(), r.Unread())
+	if gap, missed := l.r.Missed(); missed || l.r.Damaged()+l.r.Unread() > 0 || len(l.got) != l.said {
+		l.t.Errorf("%d of %d; missed %v %v, damaged %d, unread %d", len(l.got), l.said, missed, gap, l.r.Damaged(), l.r.Unread())
 	}
 }
