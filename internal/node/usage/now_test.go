@@ -3,10 +3,13 @@
 package usage
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 func TestPresent(t *testing.T) {
@@ -28,9 +31,26 @@ func TestPresent(t *testing.T) {
 	if got["usage.cpu"] < 0.1 || got["usage.memory"] == 0 {
 		t.Errorf("in use is %v", got)
 	}
+	for n := range 9 { // others, in order
+		w.use(inPod+"/"+id[:63]+strconv.Itoa(n), 60<<20, 0, 2e6, 100, 0)
+	}
+	r.rescan(w.now)
+	for name, g := range r.groups {
+		g.placed, g.uid = true, name
+	}
+	order := slices.CompactFunc(r.Present(), func(a, b record.Entry) bool { return a.PodUID == b.PodUID })
+	if !slices.IsSortedFunc(order, func(a, b record.Entry) int { return cmp.Compare(a.PodUID, b.PodUID) }) || len(order) != len(r.groups) {
+		t.Errorf("%d of %d, in no order", len(order), len(r.groups))
+	}
+	for _, g := range r.groups {
+		g.uid = uid
+	}
+	for n := range 9 {
+		w.remove(inPod + "/" + id[:63] + strconv.Itoa(n))
+	}
 	w.remove(inPod + "/" + id)
 	w.now = w.now.Add(5 * time.Second)
 	if r.tick(w.now); len(r.Present()) != 0 {
-		t.Error(cmp.Diff(nil, r.Present()))
+		t.Errorf("there are %v", r.Present())
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -248,12 +250,13 @@ func (r *Reader) tell(uid string, f evidence.Fact) {
 	r.options.Tell(record.Entry{PodUID: uid, Fact: &f})
 }
 
-// Present is what the samples of the containers that run now say, as at the end of a run.
+// Present is what the samples of the containers that run now say, as at the end of a run, in the order of their control groups.
 func (r *Reader) Present() []record.Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []record.Entry
-	for _, g := range r.groups {
+	for _, name := range slices.Sorted(maps.Keys(r.groups)) {
+		g := r.groups[name]
 		if !g.placed || g.resting {
 			continue
 		}
