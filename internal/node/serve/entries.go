@@ -150,9 +150,11 @@ func (st *stream) present(ctx context.Context) error {
 	return nil
 }
 
-// logs writes the ends of the logs of a pod.
+// logs writes the ends of the logs of a pod, or of the one container of it that is asked for.
 func (st *stream) logs(ctx context.Context, uid string) error {
-	kept := st.o.Sources.Kept(uid)
+	kept := slices.DeleteFunc(st.o.Sources.Kept(uid), func(of evidence.Ref) bool {
+		return !st.query.wants(record.Entry{PodUID: uid, Log: &record.Log{Of: of}})
+	})
 	for _, of := range kept[:min(len(kept), st.query.logs)] {
 		if st.out.sent > mostBytes {
 			return nil
@@ -214,7 +216,9 @@ func (st *stream) entry(ctx context.Context, e record.Entry) error {
 		return err
 	}
 	if !sees {
-		st.hidden++
+		if !st.query.guesses(e) {
+			st.hidden++
+		}
 		return nil
 	}
 	st.count++
