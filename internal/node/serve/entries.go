@@ -172,8 +172,11 @@ const logEnd = 64 << 10
 // log writes the end of a log, where there still is one and the reader may see it: before that it is not opened.
 func (st *stream) log(ctx context.Context, uid string, of evidence.Ref) error {
 	l, err := st.o.Sources.Log(uid, of.Container, of.Attempt)
+	if errors.Is(err, ErrNoLog) { // gone since it was listed
+		return nil
+	}
 	if err != nil || l.Of.Namespace == "" || l.Of.Attempt != of.Attempt || l.Of.Container != of.Container {
-		return nil // gone since it was listed
+		return err
 	}
 	if sees, err := st.reads(ctx, l.Of.Namespace); err != nil || !sees {
 		return err
