@@ -31,7 +31,7 @@ const (
 	agentPort       = 9437             // where the pod does not say another
 	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
 	mostAgents      = 20               // that are asked for one question
-	mostEntries     = 16 << 20         // bytes of one agent's answer
+	mostEntries     = 24 << 20         // bytes of one answer of an agent: half of it is the record, the rest what is so now
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
 	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
