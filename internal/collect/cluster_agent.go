@@ -367,7 +367,7 @@ func (h *hearing) take(e *record.Entry) {
 		h.facts = append(h.facts, *e.Fact)
 	case e.Run != nil && about.Container != "" && about.Attempt >= 0:
 		h.runs[about] = e.Run
-	case e.Gap != nil:
+	case e.Gap != nil && e.Gap.About == about:
 		h.missed(e)
 	case e.Log != nil && about.Container != "" && about.Attempt >= 0:
 		h.logs = append(h.logs, h.end(e.Log))
