@@ -167,112 +167,91 @@ func (d *daemon) say(n int) {
 	}
 }
 
-// A follower reads what a journald is told, in numbers.
-type follower struct {
-	*daemon
-	host host
-	r    *Reader
-	said int
-	got  []int
-}
-
-func (f *follower) open(from Cursor) {
-	f.t.Helper()
-	r, err := New(Options{Root: f.host.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}, From: from})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.r = r
-}
-
-func (f *follower) read() {
-	_, _ = f.r.Read(func(e Entry) {
-		n, err := strconv.Atoi(strings.Fields(e.Message)[0])
-		if err != nil || e.Transport != "journal" || e.PID != os.Getpid() {
-			f.t.Errorf("%+v", e)
-		}
-		f.got = append(f.got, n)
-	})
-}
-
-// unread tells journald so much that is not looked at meanwhile.
-func (f *follower) unread(n int) {
-	f.t.Helper()
-	for range n {
-		f.say(f.said)
-		f.said++
-	}
-}
-
-// some tells journald so much, and returns when all of it is read.
-func (f *follower) some(n int) {
-	f.t.Helper()
-	for range n {
-		f.unread(1)
-		if f.said%37 == 0 {
-			f.read()
-		}
-	}
-	f.until("all is read", func() bool { f.read(); return len(f.got) >= f.said })
-}
-
-// files are those of the journal that match.
-func (f *follower) files(pattern string) []string {
-	found, err := filepath.Glob(filepath.Join(f.dir, pattern))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return found
-}
-
-func (f *follower) rotate() {
-	f.t.Helper()
-	count := func() int { return len(f.files("*/*/system@*")) + len(f.files("run/log/journal/*/system@*")) }
-	before := count()
-	_ = f.cmd.Process.Signal(syscall.SIGUSR2)
-	f.until("it has rotated", func() bool { return count() > before })
-}
-
 // TestJournald: what a real journald is given is read once, while it writes, rotates its files, moves them to the disk and is killed.
 func TestJournald(t *testing.T) {
 	h := newHost(t)
-	f := &follower{daemon: startJournald(t, h), host: h}
-	f.open(Cursor{})
-	defer func() { f.r.Close() }()
-	f.some(500)
-	for range 3 {
-		f.rotate()
-		f.some(300)
+	d := startJournald(t, h)
+	r, err := New(Options{Root: h.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.rotate()
-	f.unread(100)
-	f.rotate() // twice between two looks
-	f.some(100)
-	_ = f.cmd.Process.Signal(syscall.SIGUSR1) // to the disk
-	f.until("it has moved", func() bool { return len(f.files("var/*/system.journal")) > 0 })
-	f.some(300)
-	f.rotate()
-	f.some(300)
-	from := f.r.Cursor()
-	f.r.Close()
-	f.unread(50)
-	f.rotate()
-	f.open(from)
-	f.some(50)
-	_ = f.cmd.Process.Kill() // the file stays as it is
-	_ = f.cmd.Wait()
-	f.daemon = startJournald(t, h)
-	f.until("it has moved what it has to the disk", func() bool {
-		_ = f.cmd.Process.Signal(syscall.SIGUSR1)
-		return len(f.files("run/log/journal/*/system.journal")) == 0
+	defer func() { r.Close() }()
+	var got []int
+	read := func() {
+		_, _ = r.Read(func(e Entry) {
+			n, err := strconv.Atoi(strings.Fields(e.Message)[0])
+			if err != nil || e.Transport != "journal" || e.PID != os.Getpid() {
+				t.Errorf("%+v", e)
+			}
+			got = append(got, n)
+		})
+	}
+	said := 0
+	some := func(n int) {
+		for range n {
+			d.say(said)
+			if said++; said%37 == 0 {
+				read()
+			}
+		}
+		d.until("all is read", func() bool { read(); return len(got) >= said })
+	}
+	rotate := func() {
+		before, _ := filepath.Glob(filepath.Join(h.dir, "*", "*", "system@*"))
+		more, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system@*"))
+		_ = d.cmd.Process.Signal(syscall.SIGUSR2)
+		d.until("it has rotated", func() bool {
+			after, _ := filepath.Glob(filepath.Join(h.dir, "*", "*", "system@*"))
+			also, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system@*"))
+			return len(after)+len(also) > len(before)+len(more)
+		})
+	}
+	some(500)
+	for range 3 {
+		rotate()
+		some(300)
+	}
+	rotate()
+	for range 100 {
+		d.say(said)
+		said++
+	}
+	rotate() // twice between two looks
+	some(100)
+	_ = d.cmd.Process.Signal(syscall.SIGUSR1) // to the disk
+	d.until("it has moved", func() bool {
+		files, _ := filepath.Glob(filepath.Join(h.dir, "var", "*", "system.journal"))
+		return len(files) > 0
 	})
-	f.some(200)
-	for i, n := range f.got {
+	some(300)
+	rotate()
+	some(300)
+	from := r.Cursor()
+	r.Close()
+	for range 50 {
+		d.say(said)
+		said++
+	}
+	rotate()
+	if r, err = New(Options{Root: h.root, Dirs: []string{"var", "run/log/journal"}, Match: []string{"SYSLOG_IDENTIFIER=inquest"}, From: from}); err != nil {
+		t.Fatal(err)
+	}
+	some(50)
+	_ = d.cmd.Process.Kill() // the file stays as it is
+	_ = d.cmd.Wait()
+	d = startJournald(t, h)
+	d.until("it has moved what it has to the disk", func() bool {
+		_ = d.cmd.Process.Signal(syscall.SIGUSR1)
+		files, _ := filepath.Glob(filepath.Join(h.dir, "run/log/journal/*/system.journal"))
+		return len(files) == 0
+	})
+	some(200)
+	for i, n := range got {
 		if i != n {
-			t.Fatalf("%d stands where %d was said, of %d", n, i, f.said)
+			t.Fatalf("%d stands where %d was said, of %d", n, i, said)
 		}
 	}
-	if gap, missed := f.r.Missed(); missed || f.r.Damaged()+f.r.Unread() > 0 || len(f.got) != f.said {
-		t.Errorf("%d of %d; missed %v %v, damaged %d, unread %d", len(f.got), f.said, missed, gap, f.r.Damaged(), f.r.Unread())
+	if gap, missed := r.Missed(); missed || r.Damaged()+r.Unread() > 0 || len(got) != said {
+		t.Errorf("%d of %d; missed %v %v, damaged %d, unread %d", len(got), said, missed, gap, r.Damaged(), r.Unread())
 	}
 }
