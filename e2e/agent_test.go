@@ -20,6 +20,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
 	"github.com/kubeinquest/inquest/internal/report"
@@ -99,20 +100,16 @@ func agentRequests(t *testing.T) {
 
 // agentRights returns each right that a role of the cluster or a namespace gives to the agents' account by name.
 func agentRights(t *testing.T) map[string]bool {
-	c := connect(t, "inquest")
+	rbac := connect(t, "inquest").RbacV1()
 	rights := map[string]bool{}
-	add := func(ref rbacv1.RoleRef, subjects []rbacv1.Subject, rules func() ([]rbacv1.PolicyRule, error)) {
+	for _, b := range bindings(t, rbac) {
 		ours := func(s rbacv1.Subject) bool {
 			return s.Name == "inquest-agent" && s.Namespace == "inquest" || s.Name == agentUser
 		}
-		if !slices.ContainsFunc(subjects, ours) {
-			return
+		if !slices.ContainsFunc(b.Subjects, ours) {
+			continue
 		}
-		list, err := rules()
-		if err != nil {
-			t.Fatalf("read %s %s: %v", ref.Kind, ref.Name, err)
-		}
-		for _, r := range list {
+		for _, r := range rulesOf(t, rbac, b) {
 			for _, verb := range r.Verbs {
 				for _, resource := range r.Resources {
 					rights[verb+" "+resource+" of "+strings.Join(r.APIGroups, ",")] = true
@@ -123,35 +120,39 @@ func agentRights(t *testing.T) map[string]bool {
 			}
 		}
 	}
-	ctx, rbac := t.Context(), c.RbacV1()
-	cluster := func(name string) func() ([]rbacv1.PolicyRule, error) {
-		return func() ([]rbacv1.PolicyRule, error) {
-			role, err := rbac.ClusterRoles().Get(ctx, name, metav1.GetOptions{})
-			return role.Rules, err
-		}
+	return rights
+}
+
+// bindings are all of the cluster; those that hold everywhere have no namespace.
+func bindings(t *testing.T, rbac rbacclient.RbacV1Interface) []rbacv1.RoleBinding {
+	some, err := rbac.RoleBindings(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	everywhere, err := rbac.ClusterRoleBindings().List(ctx, metav1.ListOptions{})
+	everywhere, err := rbac.ClusterRoleBindings().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range everywhere.Items {
-		add(b.RoleRef, b.Subjects, cluster(b.RoleRef.Name))
+		some.Items = append(some.Items, rbacv1.RoleBinding{RoleRef: b.RoleRef, Subjects: b.Subjects})
 	}
-	some, err := rbac.RoleBindings(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	return some.Items
+}
+
+// rulesOf are those of the role that is bound.
+func rulesOf(t *testing.T, rbac rbacclient.RbacV1Interface, b rbacv1.RoleBinding) []rbacv1.PolicyRule {
+	if b.RoleRef.Kind == "Role" {
+		role, err := rbac.Roles(b.Namespace).Get(t.Context(), b.RoleRef.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return role.Rules
+	}
+	role, err := rbac.ClusterRoles().Get(t.Context(), b.RoleRef.Name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range some.Items {
-		rules := cluster(b.RoleRef.Name)
-		if b.RoleRef.Kind == "Role" {
-			rules = func() ([]rbacv1.PolicyRule, error) {
-				role, err := rbac.Roles(b.Namespace).Get(ctx, b.RoleRef.Name, metav1.GetOptions{})
-				return role.Rules, err
-			}
-		}
-		add(b.RoleRef, b.Subjects, rules)
-	}
-	return rights
+	return role.Rules
 }
 
 func tryWithAgent(t *testing.T, s faults.Sight) {

@@ -12,9 +12,9 @@ import (
 // strangers are ends with the exit code of a signal that nobody in Kubernetes ordered, and what looks like one. The API server is
 // not told who sent it, so without a node's agent they are possible at most.
 func strangers() []Fault {
-	killed := func(name, about string, code int32, so ...Check) Fault {
+	killed := func(name, about string, code int32) Fault {
 		return Fault{
-			Name: name, About: about, So: all(append(so, named(name, ended(code)))...),
+			Name: name, About: about, So: named(name, ended(code)),
 			Ask: "pod/" + name, Want: []string{"EXT007"}, Least: "possible", Most: "possible",
 		}
 	}

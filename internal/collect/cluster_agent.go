@@ -31,7 +31,7 @@ const (
 	agentPort       = 9437             // where the pod does not say another
 	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
 	mostAgents      = 20               // that are asked for one question
-	mostEntries     = 16 << 20         // bytes of one agent's answer
+	mostEntries     = 24 << 20         // bytes of one answer of an agent: half of it is the record, the rest what is so now
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
 	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
@@ -367,7 +367,7 @@ func (h *hearing) take(e *record.Entry) {
 		h.facts = append(h.facts, *e.Fact)
 	case e.Run != nil && about.Container != "" && about.Attempt >= 0:
 		h.runs[about] = e.Run
-	case e.Gap != nil:
+	case e.Gap != nil && e.Gap.About == about:
 		h.missed(e)
 	case e.Log != nil && about.Container != "" && about.Attempt >= 0:
 		h.logs = append(h.logs, h.end(e.Log))

@@ -249,6 +249,7 @@ func TestAHearingTellsWhetherItWasAll(t *testing.T) {
 		{"at a limit", run + `{"next":2,"more":true}`, "more", 1},
 		{"with an error", run + `{"next":2,"error":"the disk\nfailed"}`, "the disk failed", 1},
 		{"of no run", `{"pod":"u","run":{},` + of + `-1}}{"next":2}`, "", 0},
+		{"of another, behind what may be said", `{"pod":"u","run":{},` + of + `-1},"gap":{"what":"logs"},"gapOf":{"kind":"Node","name":"n2"}}{"next":2}`, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &hearing{node: node, pods: map[string]*corev1.Pod{"u": pod}, runs: map[evidence.Ref]*record.Run{}}
@@ -256,8 +257,8 @@ func TestAHearingTellsWhetherItWasAll(t *testing.T) {
 			if err := heard(h, c.text); err != nil {
 				got = err.Error()
 			}
-			if got != c.err || len(h.runs) != c.runs {
-				t.Errorf("%q, %d runs", got, len(h.runs))
+			if got != c.err || len(h.runs) != c.runs || len(h.facts) > 0 {
+				t.Errorf("%q, %d runs, facts %v", got, len(h.runs), h.facts)
 			}
 			for _, r := range h.runs {
 				if r.Message != "password=[masked]" {

@@ -38,7 +38,7 @@ func (k *kept) list(from *tail.Reader) map[tail.Key]bool {
 	defer k.mu.Unlock()
 	if now := time.Now(); now.After(k.until) && from != nil {
 		k.has, k.until = map[tail.Key]bool{}, now.Add(keptFor)
-		for _, run := range from.Runs() {
+		for _, run := range from.Runs("") {
 			k.has[tail.Key{PodUID: run.PodUID, Container: run.Of.Container, Attempt: run.Of.Attempt}] = true
 		}
 	}
@@ -96,10 +96,16 @@ func (a *agent) findLog(podUID, container string, attempt int) (serve.Log, error
 	}
 	return serve.Log{Of: of, Open: func() (io.ReadCloser, string, error) {
 		body, info, err := r.Open(podUID, container, attempt)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Of != of {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, "", serve.ErrNoLog
+		case err != nil:
+			return nil, "", err
+		case info.Of != of: // it is another one by now, which was not asked about
+			body.Close()
 			return nil, "", serve.ErrNoLog
 		}
-		return body, info.Missing, err
+		return body, info.Missing, nil
 	}}, nil
 }
 
@@ -109,13 +115,12 @@ func (a *agent) ended(podUID string) []evidence.Ref {
 	if r == nil {
 		return nil
 	}
+	runs := slices.DeleteFunc(r.Runs(podUID), func(run tail.Kept) bool { return run.At.IsZero() })
+	slices.SortStableFunc(runs, func(x, y tail.Kept) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.Of.Attempt, x.Of.Attempt)) })
 	var list []evidence.Ref
-	for _, run := range r.Runs() {
-		if run.PodUID == podUID && !run.At.IsZero() {
-			list = append(list, run.Of)
-		}
+	for _, run := range runs {
+		list = append(list, run.Of)
 	}
-	slices.SortFunc(list, func(x, y evidence.Ref) int { return cmp.Or(cmp.Compare(y.Attempt, x.Attempt), x.Compare(y)) })
 	return list
 }
 

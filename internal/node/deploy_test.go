@@ -11,45 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 )
-
-// deployed is the pod's template as deploy/agent/agent.yaml has it, with what its patches add.
-func deployed(t *testing.T) corev1.PodSpec {
-	t.Helper()
-	set := daemonSet(t, "agent.yaml")
-	if up := set.Spec.UpdateStrategy.RollingUpdate; up == nil || up.MaxUnavailable == nil {
-		t.Error("all agents are replaced one by one")
-	}
-	spec := set.Spec.Template.Spec
-	for _, patch := range []string{"signals.yaml", "canary.yaml", "journal.yaml", "health.yaml"} {
-		more := daemonSet(t, patch)
-		added := more.Spec.Template.Spec
-		spec.Volumes = append(spec.Volumes, added.Volumes...)
-		spec.Containers[0].VolumeMounts = append(spec.Containers[0].VolumeMounts, added.Containers[0].VolumeMounts...)
-	}
-	return spec
-}
-
-// daemonSet returns the DaemonSet in a file of deploy/agent.
-func daemonSet(t *testing.T, file string) appsv1.DaemonSet {
-	t.Helper()
-	var set appsv1.DaemonSet
-	data, err := os.ReadFile("../../deploy/agent/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for doc := range strings.SplitSeq(string(data), "\n---\n") {
-		if file != "agent.yaml" || strings.Contains(doc, "kind: DaemonSet") {
-			if err := yaml.UnmarshalStrict([]byte(doc), &set); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-		}
-	}
-	return set
-}
 
 // rights are what a pod may do on its node, by the names of the table in deploy/agent/README.md.
 func rights(spec *corev1.PodSpec) []string {
@@ -97,7 +60,7 @@ func TestRightsAreDocumented(t *testing.T) {
 		}
 	}
 	slices.Sort(rows)
-	spec := deployed(t)
+	spec := deployed(t, patches...)
 	if diff := cmp.Diff(rights(&spec), rows); diff != "" {
 		t.Errorf("deploy/agent/README.md (-granted +documented):\n%s", diff)
 	}
@@ -105,7 +68,7 @@ func TestRightsAreDocumented(t *testing.T) {
 
 // TestDeployedHard: what an agent that somebody took over cannot do.
 func TestDeployedHard(t *testing.T) {
-	spec := deployed(t)
+	spec := deployed(t, patches...)
 	c := &spec.Containers[0]
 	is := c.SecurityContext
 	for what, holds := range map[string]bool{

@@ -16,6 +16,7 @@ func FuzzEntry(f *testing.F) {
 		`{"seq":1,"at":"2026-01-02T03:04:05.000000006Z","pod":"u","fact":{"kind":"host","source":"kernel","about":{"kind":"Pod","namespace":"a","name":"b","container":"c","attempt":3},"at":"2026-01-02T03:04:05Z","where":"trace","text":"x","name":"signal-host","value":9}}`,
 		`{"seq":2,"at":"2026-01-02T03:04:05Z","run":{"id":"i","state":"exited","exitCode":137,"command":["/app"]},"runOf":{"kind":"Pod","name":"b"}}`,
 		`{"seq":3,"gap":{"what":"kernel","count":4,"unit":"records","why":"overrun"},"gapOf":{"kind":"Node","name":"n1"}}`,
+		`{"seq":0,"pod":"u","log":{"text":"a\nb","missing":"the first lines"},"logOf":{"kind":"Pod","namespace":"a","name":"b","container":"c","attempt":3}}`,
 		`{"seq":7,"fact":{"source":"rumour"}}`, `{"run":null,"runOf":{}}`, `[]`,
 	} {
 		f.Add([]byte(line))
@@ -34,7 +35,7 @@ func FuzzEntry(f *testing.F) {
 			t.Fatalf("%s: %v", data, err)
 		}
 		things := 0
-		for _, is := range []bool{e.Fact != nil, e.Run != nil, e.Gap != nil} {
+		for _, is := range []bool{e.Fact != nil, e.Run != nil, e.Gap != nil, e.Log != nil} {
 			if is {
 				things++
 			}

@@ -365,7 +365,7 @@ func TestSlowRuntime(t *testing.T) {
 		b.wait(time.Second)
 		for _, l := range b.reader.Latencies() {
 			slow := l.Buckets[len(Bounds)-1] - l.Buckets[slices.Index(Bounds, 2*time.Second)]
-			if l.Call == "ListContainers" && (slow < 5 || l.Count < slow || l.Errors != 0 || l.Sum < 15*time.Second) {
+			if l.Call == "ListContainers" && (slow < 4 || l.Count < slow || l.Errors != 0 || l.Sum < 12*time.Second) {
 				t.Errorf("measured %+v", l)
 			}
 		}

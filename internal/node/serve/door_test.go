@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -154,8 +155,18 @@ func TestLogIsNotOpened(t *testing.T) {
 		l.Open = func() (io.ReadCloser, string, error) { opened++; return nil, "", ErrNoLog }
 		return l, err
 	}
+	from.Kept = func(uid string) []evidence.Ref {
+		return []evidence.Ref{evidence.RefTo("Pod", strings.TrimPrefix(uid, "uid-"), "web-0").InContainer("app").InAttempt(1)}
+	}
 	s := start(t, api, from, nil)
 	const log = "/v1/log?container=app&attempt=1&pod="
+	if s.answer("/v1/entries?logs=8&pod=uid-bank", "reader"); opened != 0 {
+		t.Error("a log is opened beside entries for who may not read it")
+	}
+	if s.answer("/v1/entries?logs=8&pod=uid-bank", "admin"); opened != 1 {
+		t.Errorf("beside entries it was opened %d times", opened)
+	}
+	opened = 0
 	if resp, _ := s.get(log+"uid-bank", "reader"); resp.StatusCode != http.StatusForbidden || opened != 0 {
 		t.Errorf("who may not read it gets %s, opened %d times", resp.Status, opened)
 	}

@@ -150,9 +150,11 @@ func (st *stream) present(ctx context.Context) error {
 	return nil
 }
 
-// logs writes the ends of the logs of a pod.
+// logs writes the ends of the logs of a pod, or of the one container of it that is asked for.
 func (st *stream) logs(ctx context.Context, uid string) error {
-	kept := st.o.Sources.Kept(uid)
+	kept := slices.DeleteFunc(st.o.Sources.Kept(uid), func(of evidence.Ref) bool {
+		return !st.query.wants(record.Entry{PodUID: uid, Log: &record.Log{Of: of}})
+	})
 	for _, of := range kept[:min(len(kept), st.query.logs)] {
 		if st.out.sent > mostBytes {
 			return nil
@@ -170,8 +172,11 @@ const logEnd = 64 << 10
 // log writes the end of a log, where there still is one and the reader may see it: before that it is not opened.
 func (st *stream) log(ctx context.Context, uid string, of evidence.Ref) error {
 	l, err := st.o.Sources.Log(uid, of.Container, of.Attempt)
+	if errors.Is(err, ErrNoLog) { // gone since it was listed
+		return nil
+	}
 	if err != nil || l.Of.Namespace == "" || l.Of.Attempt != of.Attempt || l.Of.Container != of.Container {
-		return nil // gone since it was listed
+		return err
 	}
 	if sees, err := st.reads(ctx, l.Of.Namespace); err != nil || !sees {
 		return err
@@ -214,7 +219,9 @@ func (st *stream) entry(ctx context.Context, e record.Entry) error {
 		return err
 	}
 	if !sees {
-		st.hidden++
+		if !st.query.guesses(e) {
+			st.hidden++
+		}
 		return nil
 	}
 	st.count++

@@ -92,6 +92,8 @@ func parseEntries(raw string) (query, error) {
 		}
 	}
 	e.limit = min(max(e.limit, 1), mostEntries)
+	slices.Sort(e.pods)
+	e.pods = slices.Compact(e.pods) // each is answered once
 	for name, to := range map[string]*bool{"follow": &e.follow, "now": &e.now} {
 		switch q[name] {
 		case "", "0", "false":
@@ -142,6 +144,15 @@ func (q *query) wants(e record.Entry) bool {
 	return (q.namespace == "" || q.namespace == about.Namespace) &&
 		(len(q.pods) == 0 || slices.Contains(q.pods, e.PodUID) || about.Kind == "Pod" && slices.Contains(q.pods, about.Name)) &&
 		(q.container == "" || q.container == about.Container)
+}
+
+// guesses tells whether names brought an entry about a pod into the answer. They can be guessed, which UIDs cannot, so that even a
+// count of what stays hidden would tell what there is.
+func (q *query) guesses(e record.Entry) bool {
+	if about := e.About(); about.Namespace == "" && e.PodUID == "" {
+		return false
+	}
+	return q.namespace != "" || q.container != "" || len(q.pods) > 0 && !slices.Contains(q.pods, e.PodUID)
 }
 
 // oneLine makes a header's value of a text.

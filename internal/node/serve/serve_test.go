@@ -120,7 +120,11 @@ func TestEntries(t *testing.T) {
 	}{
 		{"", "admin", "1 2 3 4 5 6", 7, 0, false},
 		{"", "reader", "1 2 5 6", 7, 2, false},
-		{"?namespace=bank", "reader", "1 6", 7, 1, false},
+		{"?namespace=bank", "reader", "1 6", 7, 0, false}, // nobody learns by a guess what there is
+		{"?namespace=bank&pod=web-0", "reader", "1 6", 7, 0, false},
+		{"?pod=web-0", "reader", "1 2 5 6", 7, 0, false},
+		{"?pod=uid-bank", "reader", "1 6", 7, 1, false},
+		{"?pod=uid-bank&container=app", "reader", "1 6", 7, 0, false},
 		{"?namespace=shop&pod=web-0&container=app", "reader", "1 2 5 6", 7, 0, false},
 		{"?pod=uid-shop&pod=uid-bank&what=facts", "admin", "1 2 3", 7, 0, false},
 		{"?pod=uid-shop&what=runs", "reader", "5", 7, 0, false},
@@ -191,6 +195,8 @@ func TestWithWhatIsNow(t *testing.T) {
 		{"?what=runs&limit=1&now=1&logs=3&pod=uid-shop", "reader", ""},
 		{"?what=runs&since=7&logs=3&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes; log of pod/web-0[app]#1: the first\nlines"},
 		{"?what=runs&since=7&logs=2&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes"},
+		{"?what=runs&since=7&logs=2&pod=uid-shop&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes"},
+		{"?what=runs&since=7&logs=2&pod=uid-shop&container=other", "reader", ""},
 		{"?what=runs&since=7&logs=3&pod=uid-bank", "reader", ""},
 		{"?what=runs&since=7&logs=3", "reader", ""},
 		{"?what=runs&since=7&pod=uid-shop", "reader", ""},

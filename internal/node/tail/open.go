@@ -78,17 +78,21 @@ type Kept struct {
 	Like   int       // so many other runs of the container ended the same way and are not kept
 }
 
-// Runs lists the logs that Open gives, in order.
-func (r *Reader) Runs() []Kept {
+// Runs lists the logs that Open gives, of one pod or, where none is named, of all, in order.
+func (r *Reader) Runs(podUID string) []Kept {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []Kept
+	wanted := func(key Key) bool { return podUID == "" || podUID == key.PodUID }
 	for key, h := range r.spool.kept {
+		if !wanted(key) {
+			continue
+		}
 		_, live := r.runs[key]
 		all = append(all, Kept{h.info().Of, key.PodUID, live, h.At, h.Total, h.Like})
 	}
 	for key, u := range r.runs {
-		if !r.spool.has(key) {
+		if wanted(key) && !r.spool.has(key) {
 			all = append(all, Kept{Of: u.of, PodUID: key.PodUID, Live: true, Bytes: u.total()})
 		}
 	}

@@ -17,7 +17,7 @@ import (
 const AgentImage = "lab.local/inquest-agent:v1"
 
 // agentSources are what the agent is built from, below the repository's root.
-var agentSources = []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/node", "internal/record"}
+var agentSources = []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/journal", "internal/node", "internal/record"}
 
 // Agent makes the image of the node agent unless the cache has it, and returns its file's path below the cache.
 func (c *Cache) Agent(ctx context.Context) (string, error) {
