@@ -53,7 +53,12 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 	query = maps.Clone(query)
 	hidden := 0
 	for range mostPages {
-		last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) { list = append(list, *e) })
+		last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) {
+			if e.Log != nil {
+				e.Log.Text, _ = Redact(e.Log.Text)
+			}
+			list = append(list, *e)
+		})
 		if err != nil {
 			return list, fmt.Errorf("ask the agent of node %s: %s", node, v.agentWhy(ctx, err, needProxy))
 		}

@@ -421,3 +421,20 @@ func TestStartErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestANodeNotReadyHasOneCause wants what the kubelet says of its runtime to be why the node is not ready, and not a second cause: one
+// condition tells both.
+func TestANodeNotReadyHasOneCause(t *testing.T) {
+	for message, want := range map[string]string{
+		"container runtime is down": "NOD004 certain > NOD001 certain",
+		"PLEG is not healthy: pleg was last seen active 9m2s ago; threshold is 3m0s": "NOD003 certain > NOD001 certain",
+		"something else": "NOD001 certain",
+	} {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: message, LastTransitionTime: at(100)}}
+		s := &evidence.Snapshot{Taken: taken, Subject: evidence.RefOf(node), Objects: []evidence.Object{node}, Has: evidence.Node | evidence.Status | evidence.Spec}
+		if got := chains(s.Freeze()); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: got %q, want %q", message, got, want)
+		}
+	}
+}

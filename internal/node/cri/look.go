@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -319,11 +320,13 @@ func (r *Reader) missed(it *item, from, to int) {
 	}})
 }
 
-// rested forgets the calls that hung about containers that are no longer there.
+// rested ends the calls that hung about containers that are no longer there: nobody is stuck on them any more.
 func (r *Reader) rested() {
-	for where := range r.hung {
+	for _, where := range slices.Sorted(maps.Keys(r.hung)) {
 		id, about := strings.CutPrefix(where, "cri/ContainerStatus/")
 		if it := r.index.runs[id]; about && (it == nil || !it.present) {
+			now := time.Now()
+			r.fact("", r.node(), "runtime-answers", where, r.who()+" has that container no more", now, now.Sub(r.hung[where]).Seconds())
 			delete(r.hung, where)
 		}
 	}

@@ -358,6 +358,21 @@ func TestHungContainer(t *testing.T) {
 	})
 }
 
+// TestHungContainerThatIsGone is over when the container is: nobody is stuck on it any more.
+func TestHungContainerThatIsGone(t *testing.T) {
+	play(t, func(b *bench) {
+		bad := b.fake.run("bad", "app", 0)
+		b.fake.set(func() { b.fake.hang["ContainerStatus/"+bad] = true })
+		b.wait(12 * time.Second)
+		b.expect("runtime-hung node/n1 10.0")
+		b.fake.remove(bad)
+		b.wait(2 * time.Minute)
+		if got := b.told(&b.from); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "runtime-answers node/n1 ") }) {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 func TestSlowRuntime(t *testing.T) {
 	play(t, func(b *bench) {
 		b.wait(time.Second)

@@ -97,7 +97,11 @@ func (s *summing) memory(last *point) {
 	if s.g.limits.memory != unlimited {
 		of = fmt.Sprintf(" of memory.max %d", s.g.limits.memory)
 	}
-	s.add("memory.peak", "memory.peak", float64(r.peak), fmt.Sprintf("memory.peak %d%s", r.peak, of))
+	peak := "memory.peak"
+	if !r.knowsPeak { // only samples have it, and a burst may lie between two
+		peak = "memory.current"
+	}
+	s.add("memory.peak", peak, float64(r.peak), fmt.Sprintf("%s %d%s", peak, r.peak, of))
 	s.add("memory.last", "memory.current", float64(r.current), fmt.Sprintf(
 		"memory.current %d%s (anon %d, file %d, slab %d, sock %d, swap %d)", r.current, of, r.anon, r.file, r.slab, r.sock, r.swap))
 	s.add("usage.memory", "memory.stat", float64(r.workingSet), fmt.Sprintf("workingSetBytes %d at %s", r.workingSet,

@@ -70,8 +70,10 @@ func lostWithSandbox(p *diagnosis.Pass, a evidence.Attempt) (evidence.Event, boo
 		return evidence.Event{}, false
 	}
 	for _, e := range p.EventsOf(a.Of.Object(), "SandboxChanged") {
-		if since := e.First.Sub(a.Finished); since > -tracedSlack && since < back {
-			return e, true
+		for _, at := range []time.Time{e.First, e.Last} { // of those between the two an Event keeps no time
+			if since := at.Sub(a.Finished); since > -tracedSlack && since < back {
+				return e, true
+			}
 		}
 	}
 	return evidence.Event{}, false

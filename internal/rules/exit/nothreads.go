@@ -3,6 +3,8 @@
 package exit
 
 import (
+	"slices"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -39,10 +41,11 @@ container or the pod, and it is likely.
 			Title:   "Count its threads and look for pools without a limit and zombies; else raise the kubelet's podPidsLimit",
 			Command: "kubectl -n " + e.Of.Namespace + " exec " + e.Of.Name + " -c " + e.Of.Container + " -- cat /sys/fs/cgroup/pids.current /sys/fs/cgroup/pids.max",
 		})
-		for _, refused := range p.Facts(evidence.Usage, "pids.refused") {
+		for _, refused := range slices.Backward(p.Facts(evidence.Usage, "pids.refused")) { // the newest, where the run was summed up twice
 			if refused.About == e.Of {
 				f.Confidence, f.Facts = max(f.Confidence, diagnosis.Likely), append(f.Facts, refused)
 				f.Message += "; its control group refused them, so the limit is that of the container or its pod"
+				break
 			}
 		}
 		p.Report(f)

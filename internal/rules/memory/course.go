@@ -5,6 +5,7 @@ package memory
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -83,6 +84,7 @@ func counted(p *diagnosis.Pass, a evidence.Attempt) (evidence.Fact, bool) {
 // byCount says what a kill makes of the end of which nothing is known but that it was in its seconds.
 func (d *death) byCount(p *diagnosis.Pass) class {
 	peak, known := usedBy(p, d.Of, "memory.peak")
+	known = known && strings.HasPrefix(peak.Text, "memory.peak ") // the kernel's own: a burst may lie between two samples
 	switch {
 	case d.ExitCode != 137:
 		return childKilled

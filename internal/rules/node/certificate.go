@@ -58,10 +58,10 @@ The words are in Go's crypto/x509 and in kubernetes pkg/kubelet/certificate/boot
 }
 
 // unused tells whether an expired certificate that the agent found in a file keeps nobody from talking: the node reports since,
-// or the file has another one.
+// or nobody knows whether it does, or the file has another one.
 func unused(p *diagnosis.Pass, f evidence.Fact) bool {
 	ready, known := condition(p.Node(), corev1.NodeReady)
-	return inFile(f) && (known && ready.Status != corev1.ConditionUnknown || renewed(p, f))
+	return inFile(f) && (!known || ready.Status != corev1.ConditionUnknown || renewed(p, f))
 }
 
 // inFile tells whether the agent found it in a file, and nobody said what it is used for.

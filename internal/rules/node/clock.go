@@ -30,6 +30,7 @@ The words are those of chrony (reference.c) and ntpd.
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Host,
+	Also:   evidence.Node | evidence.Spec | evidence.Status,
 	Effect: diagnosis.CertExpired,
 	Run: func(p *diagnosis.Pass) {
 		facts := offClock(p)
@@ -54,9 +55,13 @@ func corrected(p *diagnosis.Pass, f evidence.Fact) bool {
 	return last.At.After(f.At) && math.Abs(last.Value) < 1
 }
 
-// offClock returns what says that the node's clock is off. What the kernel says of a counter is not about the time.
+// offClock returns what says that the node's clock is off. What the kernel says of a counter is not about the time, and what a time keeper
+// said long ago on a node that is well is history; an agent tells once, and when it is over.
 func offClock(p *diagnosis.Pass) []evidence.Fact {
-	return slices.DeleteFunc(heard(p, "clock"), func(f evidence.Fact) bool { return f.Source == evidence.FromKernel || corrected(p, f) })
+	history := len(troubles(p, "clock")) == 0
+	return slices.DeleteFunc(heard(p, "clock"), func(f evidence.Fact) bool {
+		return f.Source == evidence.FromKernel || history && f.Where != "clock" || corrected(p, f)
+	})
 }
 
 // wrongBy says how the clock is wrong, as far as is known.

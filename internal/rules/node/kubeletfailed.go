@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -61,16 +63,28 @@ func healed(p *diagnosis.Pass, f evidence.Fact) bool {
 	return f.Name == "kubelet-unhealthy" && slices.ContainsFunc(heard(p, "kubelet-healthy"), func(g evidence.Fact) bool { return g.At.After(f.At) })
 }
 
-// failedUnits returns what the service manager says of the units that have one of the names in theirs, and have failed and were not
-// started since. One that failed a moment ago is started again soon, and one that is started again and again is NOD006's.
+// failedUnits returns what the service manager says of the units of that name which have failed and were not started since. One that
+// failed a moment ago is started again soon, one that is started again and again is NOD006's, and a node that has been ready for minutes since
+// has both.
 func failedUnits(p *diagnosis.Pass, names ...string) []evidence.Fact {
 	if len(heard(p, "unit-loop")) > 0 {
 		return nil
 	}
 	starts := heard(p, "unit-start")
+	ready, _ := condition(p.Node(), corev1.NodeReady)
 	return slices.DeleteFunc(troubles(p, "unit-failed"), func(f evidence.Fact) bool {
 		again := slices.ContainsFunc(starts, func(g evidence.Fact) bool { return g.At.After(f.At) && holds(strings.ToLower(g.Text), names...) })
-		return again || !holds(f.Text, names...) || p.Now().Sub(f.At) < restartWait
+		since := p.Now().Sub(f.At)
+		well := ready.Status == corev1.ConditionTrue && since > stillLoops // an agent that did not run then has not seen the start
+		return again || well || !ofUnit(f.Text, names...) || since < restartWait
+	})
+}
+
+// ofUnit tells whether a line is about a unit of one of these names, and not one that only has the name in its own.
+func ofUnit(text string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		before, _, found := strings.Cut(text, name+".service")
+		return found && (before == "" || strings.HasSuffix(before, " "))
 	})
 }
 

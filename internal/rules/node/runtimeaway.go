@@ -21,7 +21,7 @@ The container runtime was restarted, hung or took seconds to answer, and answers
 made in time. Containers go on by themselves when a runtime is restarted; the end of one meanwhile may have been seen by nobody.
 
 **How it is told from its look-alikes.** By the node's agent, which asks the runtime each second and times the answers, and by what pods show that began while it lasted or soon after: a probe by a command that timed out or could not be run,
-a call out of time, an end that nobody saw. A probe by HTTP, TCP or gRPC does not ask the runtime and has another reason. What failed before the runtime became slow did not fail for it. A runtime that still does not answer is NOD004's.
+a call out of time, an end that nobody saw. A probe by HTTP, TCP or gRPC does not ask the runtime and has another reason, and so has what a registry or a network plugin did not answer. What failed before the runtime became slow did not fail for it. A runtime that still does not answer is NOD004's.
 An absence from which nothing followed is an update, and not told.
 
 **What to do.** Find out why: an update, the runtime's own log, a disk that is slow, too many containers. Give probes that run a command a longer timeoutSeconds, or let them ask over HTTP.

@@ -54,8 +54,13 @@ const atOnce = 5 * time.Second
 
 // endedTogether reports sandboxes that ended together, unless they are few or the node booted.
 func endedTogether(p *diagnosis.Pass, facts []evidence.Fact) {
-	booted := func(e evidence.Event) bool { return e.Last.Sub(facts[0].At).Abs() <= reboots }
-	if len(facts) < manyPods || slices.ContainsFunc(p.NodeEvents("Rebooted"), booted) {
+	if len(facts) < manyPods {
+		return
+	}
+	near := func(at time.Time) bool { return at.Sub(facts[0].At).Abs() <= reboots }
+	booted := slices.ContainsFunc(p.NodeEvents("Rebooted"), func(e evidence.Event) bool { return near(e.Last) }) ||
+		slices.ContainsFunc(heard(p, "boot"), func(f evidence.Fact) bool { return near(f.At) })
+	if booted {
 		return
 	}
 	p.Report(diagnosis.Finding{

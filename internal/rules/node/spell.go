@@ -76,13 +76,21 @@ func suffered(p *diagnosis.Pass, from, to time.Time) []evidence.Fact {
 	return facts
 }
 
-// heldUp tells whether an Event says what a runtime's silence brings about. HTTP, TCP and gRPC probes do not ask the runtime.
+// heldUp tells whether an Event says what a runtime's silence brings about. HTTP, TCP and gRPC probes do not ask the runtime, and what a
+// registry or a network plugin did not answer is no fault of it.
 func heldUp(pod *corev1.Pod, e evidence.Event) bool {
 	if e.Reason == "Unhealthy" && !runsCommand(pod, e) {
 		return false
 	}
-	return holds(e.Message, "command timed out", "timed out after", "DeadlineExceeded", "deadline exceeded", "probe errored", "code = Unavailable", "connection refused", "code = Unknown desc = transport")
+	if elsewhere := holds(e.Message, "pull image", "plugin type="); elsewhere && !holds(e.Message, runtimeSockets...) { // what the runtime asked did not answer
+		return false
+	}
+	return holds(e.Message, "command timed out", "timed out after", "DeadlineExceeded", "deadline exceeded", "probe errored", "code = Unavailable", "code = Unknown desc = transport") ||
+		holds(e.Message, "connection refused") && holds(e.Message, runtimeSockets...)
 }
+
+// runtimeSockets are where runtimes listen, as an error has them in its words.
+var runtimeSockets = []string{"containerd.sock", "crio.sock", "docker.sock", "dockershim.sock", "cri-dockerd.sock"}
 
 // runsCommand tells whether the probe that an Event is about runs a command in the container.
 func runsCommand(pod *corev1.Pod, e evidence.Event) bool {

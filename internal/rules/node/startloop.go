@@ -78,7 +78,9 @@ var services = []struct {
 func loops(p *diagnosis.Pass) (facts []evidence.Fact, service string) {
 	for _, s := range services {
 		of := func(sort string) []evidence.Fact {
-			return slices.DeleteFunc(troubles(p, sort), func(f evidence.Fact) bool { return !holds(strings.ToLower(f.Text), s.units...) })
+			return slices.DeleteFunc(troubles(p, sort), func(f evidence.Fact) bool {
+				return !holds(strings.ToLower(f.Text), s.units...) || strings.Contains(f.Text, ".service") && !ofUnit(f.Text, s.units...)
+			})
 		}
 		if logged := append(burst(of("unit-start")), of("unit-loop")...); len(logged) > 0 {
 			return slices.Concat(logged, of("unit-failed"), heard(p, "program-panic")), s.name

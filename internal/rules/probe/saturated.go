@@ -47,7 +47,7 @@ The marks are those of the node's agent (inquest node NODE saturation).
 			f := diagnosis.Finding{
 				At: s.from, Until: s.to.Add(easing), Confidence: diagnosis.Likely, Facts: s.facts[:min(len(s.facts), 3)],
 				Message: fmt.Sprintf("%s %s before probes of %s there began to time out: %s",
-					what(p, first), victims[0].event.First.Sub(s.from).Round(time.Second), counted(victims), strings.TrimRight(first.Text, ".")),
+					what(p, first), max(victims[0].event.First.Sub(s.from), 0).Round(time.Second), counted(victims), strings.TrimRight(first.Text, ".")),
 				Fixes: []diagnosis.Fix{{
 					Title: "Limit or move what used most of node " + p.About().Name + " at that time", Command: "inquest node " + p.About().Name + " saturation",
 				}},

@@ -142,10 +142,14 @@ const (
 	together = 5 * time.Minute
 )
 
-// endedBy returns the runs of the pod that had begun before the Event and ended about then, the earliest end first.
+// endedBy returns the runs of the pod that had begun before the Event and ended about then, at its first time or its last, the
+// earliest end first.
 func endedBy(p *diagnosis.Pass, first, last time.Time) []evidence.Attempt {
 	list := slices.DeleteFunc(p.Attempts(), func(a evidence.Attempt) bool {
-		return a.Expected != "" || a.Started.IsZero() || a.Started.Truncate(time.Second).After(last) || a.Finished.Before(first.Add(-before)) || a.Finished.After(last.Add(after))
+		about := func(at time.Time) bool {
+			return !a.Started.Truncate(time.Second).After(at) && !a.Finished.Before(at.Add(-before)) && !a.Finished.After(at.Add(after))
+		}
+		return a.Expected != "" || a.Started.IsZero() || !about(first) && !about(last)
 	})
 	slices.SortStableFunc(list, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
 	return list

@@ -52,7 +52,7 @@ func trends(p *diagnosis.Pass, name string) (list []trend, late bool) {
 // firstFailure returns the Event of the probe that failed first in a run.
 func firstFailure(p *diagnosis.Pass, run evidence.Attempt) (first evidence.Event, found bool) {
 	for _, e := range p.Events("Unhealthy") {
-		if e.Last.Before(run.Started) || run.Ended() && e.First.After(run.Finished) {
+		if e.Last.Before(run.Started.Truncate(time.Second)) || run.Ended() && e.First.After(run.Finished) {
 			continue
 		}
 		if !found || failed(e, run).Before(failed(first, run)) {
@@ -64,7 +64,7 @@ func firstFailure(p *diagnosis.Pass, run evidence.Attempt) (first evidence.Event
 
 // failed is when a probe failed in a run, for the first time if that is known: an Event counts over runs.
 func failed(e evidence.Event, run evidence.Attempt) time.Time {
-	if e.First.Before(run.Started) {
+	if e.First.Before(run.Started.Truncate(time.Second)) { // an Event has whole seconds, an agent's run more
 		return e.Last
 	}
 	return e.First
