@@ -41,7 +41,6 @@ func Sights() []Sight {
 		{Fault: "innocent-victim", Want: []string{"MEM008", "MEM010"}, Says: `MEM008 .*not because of its own(.*\n)*kernel oom-kill: constraint=CONSTRAINT_MEMCG`},
 		{Fault: "sandbox-killed", Want: []string{"SBX008"}, Says: `runtime sandbox [0-9a-f]{12} of the pod, attempt 0, ended while the pod goes on`},
 		{Fault: "kubelet-stopped", Want: []string{"NOD007"}, Says: `kubelet /healthz: .*refused\n(.*\n)*NOD001 `},
-		{Fault: "runtime-frozen", Want: []string{"NOD004"}, Says: `runtime containerd .* did not answer cri/\w+ within`},
 		{Fault: "power-cut", Want: []string{"NOD002", "EXT008"}, Says: `NOD002`},
 	}
 }

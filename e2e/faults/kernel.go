@@ -16,11 +16,6 @@ func machines() []Fault {
 		Ready: ready(), Act: lab("unit", "stop", n2, "kubelet"), So: node(corev1.ConditionUnknown),
 		Undo: wellAfter("unit", "start", n2, "kubelet"),
 		Ask:  "pod/kubelet-stopped", Want: []string{"NOD001"}, NeedsNodes: true, Alone: true,
-	}, {
-		Name: "runtime-frozen", About: "the runtime of the node is stopped in its tracks, and its containers go on",
-		Ready: ready(), Act: lab("node", "freeze-runtime", n2), So: node(corev1.ConditionFalse),
-		Undo: wellAfter("node", "thaw-runtime", n2),
-		Ask:  "pod/runtime-frozen", Want: []string{"NOD004"}, NeedsNodes: true, Alone: true,
 	}}
 }
 
