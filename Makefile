@@ -10,10 +10,12 @@ INSTALL := $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(
 EXAMPLE   ?= examples/liveness-kill
 # The folder of recorded cases that make cases counts over.
 CASES     ?= cases
+# What builds the agent's image.
+CONTAINERS ?= docker
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e lab-up lab-down lab-kubeconfig rule generate bench bench-logs accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e storm image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +50,7 @@ test: ## Run the tests, with the race detector where there is a C compiler: no n
 lint: $(BIN)/golangci-lint ## Check format, go vet and golangci-lint, which is built once (minutes)
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	test -z "$$unformatted" || { echo "not formatted; run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
-	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags e2e,storm ./...
 	cd lab && $(GO) vet ./...
 	$(BIN)/golangci-lint run ./...
 	cd lab && $(BIN)/golangci-lint run ./...
@@ -68,6 +70,9 @@ bench: build ## Measure against kubectl and plain lists, on the cluster of KUBEC
 bench-logs: ## Measure how fast logs are understood, against ripgrep (1 GiB of log in the folder for temporary files)
 	$(GO) run ./bench/logs
 
+bench-ends: ## Measure how soon after the end of a process its entry can be fetched, on the lab's containerd (root; ROUNDS=200 ends)
+	$(GO) test -tags e2e -count 1 -timeout 60m -run '^$$' -bench '^BenchmarkEnd$$' -benchtime $(or $(ROUNDS),200)x ./internal/node/cri
+
 cases: build ## Count right and wrong answers over cases, those of manifests where KUBECONFIG leads to the lab: make cases CASES=FOLDER
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
 
@@ -85,8 +90,17 @@ e2e: ## Produce real faults in the lab and diagnose them, and try the node agent
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e || status=1; \
-	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... || status=1; \
+	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... ./internal/journal || status=1; \
 	exit $$status
+
+storm: ## Crash 110 containers of a node for ten minutes, twice, and account for what its agent kept (half an hour, root)
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) || exit 1; \
+	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
+		$(GO) test -tags e2e,storm -count 1 -timeout 60m -run '^TestStorm$$' -v ./e2e $(TESTFLAGS)
+
+image: ## Build the node agent's image with docker, or with CONTAINERS=podman
+	$(CONTAINERS) build -f deploy/agent/Dockerfile -t inquest-agent .
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)
 	cd lab && $(GO) run . up

@@ -20,7 +20,7 @@ import (
 // most is how many requests a question about one pod may cost. A workload costs more, by its pods' nodes and usage.
 const (
 	most        = 15
-	mostForMany = 25
+	mostForMany = 28
 )
 
 // asker is the prefix of the users that ask, one for each question, so that the audit log tells them apart, also from
@@ -50,11 +50,25 @@ func inLab() bool {
 
 // A request is what the audit log tells of one.
 type request struct {
-	AuditID    string // that of a log has two entries, of its begin and its end
-	Verb       string
-	RequestURI string
-	User       struct{ Username string }
-	ObjectRef  struct{ Resource string }
+	AuditID        string // that of a log has two entries, of its begin and its end
+	Verb           string
+	RequestURI     string
+	User           struct{ Username string }
+	ObjectRef      struct{ Resource, Subresource, APIGroup string }
+	ResponseStatus struct{ Code int }
+}
+
+// right is what a role must allow for the request.
+func (r request) right() string {
+	o := r.ObjectRef
+	switch {
+	case o.Resource == "":
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return r.Verb + " " + path
+	case o.Subresource != "":
+		o.Resource += "/" + o.Subresource
+	}
+	return r.Verb + " " + o.Resource + " of " + o.APIGroup
 }
 
 // checkRequests looks up in the API server's audit log what all questions cost: few requests, all of them reads, none

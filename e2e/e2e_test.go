@@ -124,8 +124,8 @@ func try(t *testing.T, f faults.Fault) {
 	found(t, r, f)
 }
 
-// establish makes a fault in a namespace of its own, and takes it back at the end.
-func establish(t *testing.T, f faults.Fault, namespace string) faults.Cluster {
+// connect reaches the cluster.
+func connect(t *testing.T, namespace string) faults.Cluster {
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +135,12 @@ func establish(t *testing.T, f faults.Fault, namespace string) faults.Cluster {
 		t.Fatal(err)
 	}
 	c.Lab = lab
+	return c
+}
+
+// establish makes a fault in a namespace of its own, and takes it back at the end.
+func establish(t *testing.T, f faults.Fault, namespace string) faults.Cluster {
+	c := connect(t, namespace)
 	t.Cleanup(func() {
 		if err := faults.Clear(context.Background(), c, f); err != nil {
 			t.Error(err)
@@ -240,6 +246,9 @@ func found(t *testing.T, r report.Report, f faults.Fault) {
 	}
 	if sure[first.Confidence] < sure[f.Least] {
 		t.Errorf("the confidence of %s is %s, expected %s at least", first.Rule, first.Confidence, f.Least)
+	}
+	if sure[first.Confidence] > sure[f.Most] {
+		t.Errorf("the confidence of %s is %s, and nobody can know: expected %s at most", first.Rule, first.Confidence, f.Most)
 	}
 }
 

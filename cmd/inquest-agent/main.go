@@ -3,7 +3,7 @@
 //go:build linux
 
 // Inquest-agent runs on each node of a cluster. It keeps what the node knows of its containers and the API server does
-// not, and serves it to whoever Kubernetes lets read it. It observes and changes nothing.
+// not, and serves it to whoever Kubernetes lets read it. It observes, and changes nothing unless it is asked to be a canary.
 package main
 
 import (

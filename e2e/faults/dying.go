@@ -31,7 +31,7 @@ func exits() []Fault {
 	}, {
 		Name: "host-kill", About: "somebody on the node kills the process with SIGKILL",
 		Ready: ready(), Act: lab("kill", n2, "NAMESPACE/host-kill", "app"), So: died(137, "Error"),
-		Ask: "pod/host-kill", Want: []string{"EXT007"}, Least: "possible", NeedsNodes: true,
+		Ask: "pod/host-kill", Want: []string{"EXT007"}, Least: "possible", Most: "possible", NeedsNodes: true,
 	}}
 }
 

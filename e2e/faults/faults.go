@@ -34,6 +34,7 @@ type Fault struct {
 	Want       []string // rule ids, any of which may be the first cause; empty: no cause at all
 	And        []string // rule ids of a second cause, any of which must be among the first three; empty: there is one cause
 	Least      string   // the least confidence of that cause; empty: certain
+	Most       string   // the most that its confidence may be where nobody knows more; empty: certain
 	NeedsNodes bool     // acts on the lab's node n2; elsewhere it cannot be made
 	Alone      bool     // disturbs other pods: nothing else may run meanwhile
 }
@@ -45,7 +46,7 @@ func (f Fault) Benign() bool { return len(f.Want) == 0 }
 func All() []Fault {
 	all := slices.Concat(
 		benign(), calm(), doubles(),
-		exits(), starts(), starting(), process(),
+		exits(), strangers(), starts(), starting(), process(), runtimes(),
 		memory(),
 		probes(), moreProbes(), hooks(),
 		images(), config(), storage(),

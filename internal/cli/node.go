@@ -3,23 +3,18 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubeinquest/inquest/internal/collect"
-	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/record"
 	"github.com/kubeinquest/inquest/internal/report"
 )
@@ -27,6 +22,7 @@ import (
 // A view is one thing that inquest node shows.
 type view struct {
 	path string // what the agent is asked for
+	only string // which entries of it the table is made of; empty: all
 	show func(w io.Writer, entries []record.Entry, now time.Time)
 }
 
@@ -34,9 +30,9 @@ type view struct {
 var (
 	viewNames = []string{"containers", "attempts", "saturation"}
 	views     = map[string]view{
-		"containers": {collect.AgentRuns, func(w io.Writer, entries []record.Entry, now time.Time) { runTable(w, newest(entries), now) }},
-		"attempts":   {collect.AgentRecord, runTable},
-		"saturation": {collect.AgentSaturation, saturationTable},
+		"containers": {collect.AgentRuns, "", containersTable},
+		"attempts":   {collect.AgentRecord, "runs,gaps", attemptsTable},
+		"saturation": {collect.AgentSaturation, "", saturationTable},
 	}
 )
 
@@ -52,19 +48,15 @@ Why something died on it is what "why node/NAME" says.`,
 		Example: p.examples(`  %[1]s node n1
   %[1]s node n1 attempts
   %[1]s node n1 saturation -o json`),
-		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what := viewNames[0]
-			if len(args) == 2 {
-				what = args[1]
-			}
-			if _, ok := views[what]; !ok {
-				return fmt.Errorf("unknown view %q, expected one of %s", what, strings.Join(viewNames, ", "))
+			name, v, err := p.viewOf(args)
+			if err != nil {
+				return err
 			}
 			if output != "text" && output != "json" {
 				return fmt.Errorf("unknown output %q, expected one of text, json", output)
 			}
-			return p.showNode(cmd.Context(), a, strings.TrimPrefix(args[0], "node/"), views[what], output)
+			return p.showNode(cmd.Context(), a, name, v, output)
 		},
 	}
 	a.config.AddFlags(cmd.Flags())
@@ -74,12 +66,47 @@ Why something died on it is what "why node/NAME" says.`,
 	return cmd
 }
 
+// viewOf reads the arguments: the name of a node, and what is to be shown of it.
+func (p *program) viewOf(args []string) (node string, v view, err error) {
+	if len(args) == 0 {
+		return "", v, fmt.Errorf("name the node: %s node NAME", p.name)
+	}
+	if len(args) > 2 {
+		return "", v, fmt.Errorf("unexpected argument %q, expected NAME and one of %s", args[2], strings.Join(viewNames, ", "))
+	}
+	kind, name, ok := strings.Cut(args[0], "/")
+	if k, known := kindOf(kind); !ok {
+		name = args[0]
+	} else if !known || k.name != "Node" {
+		name = ""
+	}
+	if name == "" || strings.Trim(name, ".") == "" || strings.ContainsAny(name, "/%") {
+		return "", v, fmt.Errorf("%q is not the name of a node", args[0])
+	}
+	what := viewNames[0]
+	if len(args) == 2 {
+		what = args[1]
+	}
+	v, ok = views[what]
+	if near, is := nearest(what, viewNames); !ok && is {
+		return "", v, fmt.Errorf("unknown view %q, did you mean %q?", what, near)
+	}
+	if !ok {
+		return "", v, fmt.Errorf("unknown view %q, expected one of %s", what, strings.Join(viewNames, ", "))
+	}
+	return name, v, nil
+}
+
 func (p *program) showNode(ctx context.Context, a *ask, name string, v view, output string) error {
 	config, err := a.restConfig()
 	if err != nil {
 		return err
 	}
-	entries, err := collect.Cluster{Config: config}.AskAgent(ctx, name, v.path, nil)
+	query := url.Values{}
+	if output == "text" && v.only != "" {
+		query.Set("what", v.only)
+	}
+	entries, err := collect.Cluster{Config: config}.AskAgent(ctx, name, v.path, query)
 	if err != nil {
 		return err
 	}
@@ -95,94 +122,38 @@ func (p *program) showNode(ctx context.Context, a *ask, name string, v view, out
 		_, err = fmt.Fprintf(p.Out, "%s\n", text)
 		return err
 	}
-	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
-	v.show(w, entries, time.Now())
-	return errors.Join(w.Flush(), p.gapsOf(entries))
+	v.show(p.Out, entries, time.Now())
+	return p.gapsOf(entries)
 }
 
-// gapsOf says on standard error what the agent missed.
+// mostGaps are said, the latest; JSON has them all.
+const mostGaps = 20
+
+// gapsOf says on standard error what the agent missed, each thing once with how often.
 func (p *program) gapsOf(entries []record.Entry) error {
-	for _, e := range entries {
-		if e.Gap != nil {
-			missed := ""
-			if e.Gap.Count > 0 {
-				missed = fmt.Sprintf(" (%d %s)", e.Gap.Count, e.Gap.Unit)
-			}
-			if _, err := fmt.Fprintln(p.ErrOut, report.Escape(fmt.Sprintf("not seen of %s: %s: %s%s", e.Gap.About, e.Gap.What, e.Gap.Why, missed))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// newest keeps of each container its newest run.
-func newest(entries []record.Entry) []record.Entry {
-	latest := map[evidence.Ref]int{}
-	for i, e := range entries {
-		if e.Run == nil {
+	times := map[string]int{}
+	var lines []string
+	for _, e := range slices.Backward(entries) {
+		if e.Gap == nil {
 			continue
 		}
-		of := e.Run.Of.InAttempt(evidence.NoAttempt)
-		if at, ok := latest[of]; !ok || entries[at].Run.Of.Attempt <= e.Run.Of.Attempt {
-			latest[of] = i
+		missed := ""
+		if e.Gap.Count > 0 {
+			missed = fmt.Sprintf(" (%d %s)", e.Gap.Count, e.Gap.Unit)
+		}
+		line := fmt.Sprintf("not seen of %s: %s: %s%s", e.Gap.About, e.Gap.What, e.Gap.Why, missed)
+		if times[line]++; times[line] == 1 {
+			lines = append(lines, line)
 		}
 	}
-	var list []record.Entry
-	for _, i := range latest {
-		list = append(list, entries[i])
-	}
-	return list
-}
-
-// runTable prints runs in order of their pods. Of several entries about one run the last counts.
-func runTable(w io.Writer, entries []record.Entry, now time.Time) {
-	last := map[string]*record.Run{}
-	for _, e := range entries {
-		if e.Run != nil {
-			last[e.Run.ID+e.Run.Of.String()] = e.Run
+	for _, line := range slices.Backward(lines[:min(len(lines), mostGaps)]) {
+		if n := times[line]; n > 1 {
+			line += fmt.Sprintf(", %d times", n)
 		}
+		fmt.Fprintln(p.ErrOut, report.Escape(line))
 	}
-	var runs []*record.Run
-	for _, r := range last {
-		runs = append(runs, r)
+	if more := len(lines) - mostGaps; more > 0 {
+		fmt.Fprintf(p.ErrOut, "and %d more gaps: -o json has them\n", more)
 	}
-	slices.SortFunc(runs, func(a, b *record.Run) int { return cmp.Or(a.Of.Compare(b.Of), a.Created.Compare(b.Created)) })
-	fmt.Fprintln(w, "NAMESPACE\tPOD\tCONTAINER\tATTEMPT\tSTATE\tEXIT\tREASON\tSTARTED\tRAN\tLOG")
-	for _, r := range runs {
-		exit, reason, ran := "", r.Reason, "-"
-		if r.State == record.Exited {
-			exit = strconv.Itoa(r.ExitCode)
-		}
-		if !r.Started.IsZero() && !r.Finished.IsZero() {
-			ran = duration.HumanDuration(r.Finished.Sub(r.Started))
-		}
-		row := []string{r.Of.Namespace, r.Of.Name, r.Of.Container, strconv.Itoa(r.Of.Attempt), r.State, exit, reason, ago(r.Started, now), ran, map[bool]string{true: "kept", false: "-"}[r.Log]}
-		printRow(w, row)
-	}
-}
-
-// ago tells how long ago something was.
-func ago(at, now time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return duration.HumanDuration(now.Sub(at)) + " ago"
-}
-
-// saturationTable prints how much of each resource is in use.
-func saturationTable(w io.Writer, entries []record.Entry, _ time.Time) {
-	fmt.Fprintln(w, "RESOURCE\tABOUT\tNOW")
-	for _, e := range entries {
-		if e.Fact != nil {
-			printRow(w, []string{e.Fact.Name, e.Fact.About.String(), e.Fact.Text})
-		}
-	}
-}
-
-func printRow(w io.Writer, cells []string) {
-	for i := range cells {
-		cells[i] = report.Escape(cmp.Or(cells[i], "-"))
-	}
-	fmt.Fprintln(w, strings.Join(cells, "\t"))
+	return nil
 }

@@ -5,6 +5,7 @@ package cli
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,10 +59,7 @@ func onePath(t *testing.T, name string) {
 	}
 	server := apitest.New(t, s)
 	source := collect.Cluster{Config: server.Config(), Now: func() time.Time { return s.Taken }}
-	got, err := source.Snapshot(t.Context(), sel)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := patiently(t, source, sel)
 	got.Facts = nil // which the fixture lacks as well, see complete
 	got = got.Freeze()
 	live := examine(got)
@@ -75,6 +73,22 @@ func onePath(t *testing.T, name string) {
 	}
 	if diff := cmp.Diff(encode(t, live), encode(t, examine(ruletest.Read(t, ruletest.Archive(files))))); diff != "" {
 		t.Errorf("reports differ (-cluster +bundle):\n%s", diff)
+	}
+}
+
+// patiently asks a cluster again that was too slow, as it is on a machine with other work: that is not what is tested.
+func patiently(t *testing.T, source collect.Cluster, sel evidence.Selection) *evidence.Snapshot {
+	for tries := 3; ; tries-- {
+		got, err := source.Snapshot(t.Context(), sel)
+		slow := func(g evidence.Gap) bool {
+			return strings.Contains(g.Why, "time-out after") || strings.Contains(g.Why, "not read within")
+		}
+		switch {
+		case err == nil && (tries == 1 || !slices.ContainsFunc(got.Gaps, slow)):
+			return got
+		case err != nil && (tries == 1 || !strings.Contains(err.Error(), "time-out after")):
+			t.Fatal(err)
+		}
 	}
 }
 

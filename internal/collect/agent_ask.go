@@ -21,10 +21,13 @@ const (
 	AgentSaturation = "/v1/saturation" // how much of the node is in use now
 )
 
+// patientLimits are for a whole record, which may be 64 MiB on a node that has much to do. Nobody is kept from a diagnosis by it.
+var patientLimits = limits{object: 10 * time.Second, log: time.Minute}
+
 // AskAgent returns what the agent of a node answers, with secrets masked: one of the paths above, of everything that the user may
 // read. An error says why there is none.
 func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Values) ([]record.Entry, error) {
-	api, err := newAPI(c.Config, usualLimits)
+	api, err := newAPI(c.Config, patientLimits)
 	if err != nil {
 		return nil, err
 	}
@@ -36,20 +39,33 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 	}
 	agents := v.findAgents(ctx, nil)
 	if len(agents) == 0 {
-		return nil, fmt.Errorf("node %s: %s: deploy/agent is how to have one", node, v.s.Gaps[0].Why)
+		why := v.s.Gaps[0].Why
+		if why == noAgent {
+			why = "it has no agent: deploy/agent/README.md is how to have one"
+		}
+		return nil, fmt.Errorf("node %s: %s", node, why)
 	}
 	token, err := v.agentToken(ctx, node)
 	if err != nil {
-		return nil, fmt.Errorf("make a token of service account %s in namespace %s: %s", agentReader, agentNamespace, api.reason(ctx, err))
+		return nil, fmt.Errorf("ask the agent of node %s: %s", node, v.agentWhy(ctx, err, needToken))
 	}
 	var list []record.Entry
 	query = maps.Clone(query)
+	hidden := 0
 	for range mostPages {
-		last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) { list = append(list, *e) })
+		last, err := v.page(ctx, v.request(agents[0], token, path, query), func(e *record.Entry) {
+			if e.Log != nil {
+				e.Log.Text, _ = Redact(e.Log.Text)
+			}
+			list = append(list, *e)
+		})
 		if err != nil {
-			return list, fmt.Errorf("ask the agent of node %s: %s", node, api.reason(ctx, err))
+			return list, fmt.Errorf("ask the agent of node %s: %s", node, v.agentWhy(ctx, err, needProxy))
 		}
-		if !last.More {
+		if hidden += last.Hidden; !last.More {
+			if hidden > 0 {
+				list = append(list, record.Entry{Gap: &record.Gap{About: ref, What: "record", Why: hiddenText(hidden)}})
+			}
 			return list, nil
 		}
 		if query == nil {

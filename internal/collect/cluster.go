@@ -92,7 +92,7 @@ type visit struct {
 	mu    sync.Mutex
 	s     evidence.Snapshot
 	asked map[evidence.Ref]bool // was asked for, so that nothing is read twice
-	told  map[evidence.Ref]bool // nodes whose kubelets have told what is used
+	told  map[evidence.Ref]bool // nodes whose kubelets, and pods of which an agent, have told what is used
 }
 
 func (v *visit) add(objects ...evidence.Object) {

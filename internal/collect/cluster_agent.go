@@ -16,6 +16,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -30,10 +31,11 @@ const (
 	agentPort       = 9437             // where the pod does not say another
 	tokenSeconds    = 600              // the least that an API server grants (kubernetes pkg/apis/authentication/validation)
 	mostAgents      = 20               // that are asked for one question
-	mostEntries     = 16 << 20         // bytes of one agent's answer
+	mostEntries     = 24 << 20         // bytes of one answer of an agent: half of it is the record, the rest what is so now
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
 	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
+	fewAgentPods    = 5 // of which an agent gives more logs than the last
 	logsFromAgents  = 4 // of one pod
 	noAgent         = "no node agent"
 	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
@@ -42,7 +44,8 @@ const (
 // An agent is one that can be asked.
 type agent struct {
 	node string
-	pod  *corev1.Pod
+	pod  *corev1.Pod   // nil: there is none that runs
+	idle *corev1.Pod   // one that does not
 	pods []*corev1.Pod // that are asked about
 }
 
@@ -57,7 +60,7 @@ func (v *visit) agents(ctx context.Context, pods []*corev1.Pod) {
 	for _, a := range agents {
 		v.together(&group, func() {
 			if err := v.askAgent(ctx, a); err != nil {
-				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.api.reason(ctx, err))
+				v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), "its agent was not heard: "+v.agentWhy(ctx, err, needProxy))
 			}
 		})
 	}
@@ -89,15 +92,19 @@ func (v *visit) findAgents(ctx context.Context, pods []*corev1.Pod) []agent {
 		}
 	}
 	found, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
-		return on[o.(*corev1.Pod).Spec.NodeName] != nil && isReady(o.(*corev1.Pod))
+		return on[o.(*corev1.Pod).Spec.NodeName] != nil
 	})
 	if err != nil {
-		v.gap(evidence.Host, evidence.Cluster, "no node agent is known of: "+v.api.why(ctx, err, "list", "Pod", agentNamespace))
+		why := v.api.why(ctx, err, "list", "Pod", agentNamespace)
+		if apierrors.IsForbidden(err) {
+			why += ": " + grantsIt
+		}
+		v.gap(evidence.Host, evidence.Cluster, "no node agent is known of: "+why)
 		return nil
 	}
 	for _, o := range found {
 		pod := o.(*corev1.Pod)
-		on[pod.Spec.NodeName].pod = pod
+		on[pod.Spec.NodeName].offer(pod)
 	}
 	return v.reachable(on)
 }
@@ -115,12 +122,13 @@ func (v *visit) reachable(on map[string]*agent) []agent {
 	}
 	slices.Sort(without)
 	slices.SortFunc(list, func(a, b agent) int { return cmp.Compare(a.node, b.node) })
-	if len(list) == 0 {
+	none := len(list) == 0 && !slices.ContainsFunc(without, func(name string) bool { return on[name].idle != nil })
+	if none {
 		v.gap(evidence.Host, evidence.Cluster, noAgent)
 		return nil
 	}
 	for _, name := range without {
-		v.gap(evidence.Host, evidence.RefTo("Node", "", name), noAgent)
+		v.gap(evidence.Host, evidence.RefTo("Node", "", name), on[name].without())
 	}
 	for _, a := range list[min(len(list), mostAgents):] {
 		v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), fmt.Sprintf("its agent was not asked: of many nodes %d are", mostAgents))
@@ -133,6 +141,7 @@ func (v *visit) agentToken(ctx context.Context, node string) (string, error) {
 	if v.api.spent() {
 		return "", errSpent
 	}
+	visiting := ctx
 	ctx, cancel := context.WithTimeout(ctx, v.api.limits.object)
 	defer cancel()
 	seconds := int64(tokenSeconds)
@@ -140,7 +149,7 @@ func (v *visit) agentToken(ctx context.Context, node string) (string, error) {
 	at := resource{plural: "serviceaccounts"}.path(agentNamespace, agentReader) + "/token"
 	var made authenticationv1.TokenRequest
 	if err := v.api.rest.Post().AbsPath(at).Body(request).MaxRetries(0).Do(ctx).Into(&made); err != nil {
-		return "", err
+		return "", fmt.Errorf("no token of service account %s in namespace %s could be had: %s", agentReader, agentNamespace, v.agentWhy(visiting, err, needToken))
 	}
 	if made.Status.Token == "" {
 		return "", errors.New("the API server made no token")
@@ -170,7 +179,7 @@ func (v *visit) request(a agent, token, path string, query url.Values) *rest.Req
 func (v *visit) askAgent(ctx context.Context, a agent) error {
 	token, err := v.agentToken(ctx, a.node)
 	if err != nil {
-		return fmt.Errorf("no token of service account %s in namespace %s could be had: %s", agentReader, agentNamespace, v.api.reason(ctx, err))
+		return err
 	}
 	if v.api.spent() {
 		return errSpent
@@ -183,22 +192,25 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 			query.Add("pod", uidOnNode(pod))
 		}
 	}
-	heard := &hearing{node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
+	query.Set("now", "1")
+	query.Set("logs", strconv.Itoa(v.logsAsked(len(a.pods))))
+	heard := &hearing{most: int(cmp.Or(v.sel.LogBytes, logBytes)), node: evidence.RefTo("Node", "", a.node), pods: uids, runs: map[evidence.Ref]*record.Run{}}
 	if err := v.hear(ctx, a, token, query, heard); err != nil {
 		if len(heard.facts)+len(heard.runs) == 0 {
 			return err
 		}
-		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.api.reason(ctx, err)})
+		heard.gaps = append(heard.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: heard.node, Why: "its agent was not heard out: " + v.agentWhy(ctx, err, needProxy)})
 	}
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.s.Has |= evidence.Host | evidence.Signals
 	v.s.Facts = append(v.s.Facts, heard.facts...)
 	v.s.Gaps = append(v.s.Gaps, heard.gaps...)
 	for _, r := range heard.runs {
 		v.s.Runs = append(v.s.Runs, attemptOfRun(r))
 	}
-	v.mu.Unlock()
-	v.agentLogs(ctx, a, token, heard)
+	v.keepLogs(heard)
+	v.keepUsage(heard)
 	return nil
 }
 
@@ -219,6 +231,7 @@ func (v *visit) hear(ctx context.Context, a agent, token string, query url.Value
 		if err != nil {
 			return fmt.Errorf("read its record: %w", err)
 		}
+		h.hidden += last.Hidden
 		if !last.More {
 			h.now(last.Features)
 			return nil
@@ -240,64 +253,42 @@ func (v *visit) page(ctx context.Context, request *rest.Request, take func(*reco
 	return readEntries(io.LimitReader(body, mostEntries), take)
 }
 
-// agentLogs reads the logs of ended runs that could not be had from the API server, the latest first.
-func (v *visit) agentLogs(ctx context.Context, a agent, token string, heard *hearing) {
-	if v.sel.NoLogs {
-		return
+// keepLogs keeps the logs of ended runs that could not be had from the API server.
+func (v *visit) keepLogs(heard *hearing) {
+	for _, l := range heard.logs {
+		run := heard.runs[l.Of]
+		read := func(known evidence.Log) bool { return known.Of == l.Of && known.Text != "" }
+		if run == nil || run.Finished.IsZero() || l.Text == "" || slices.ContainsFunc(v.s.Logs, read) {
+			continue
+		}
+		v.s.Logs = append(slices.DeleteFunc(v.s.Logs, func(known evidence.Log) bool { return known.Of == l.Of }), l)
+		v.s.Has |= evidence.Logs
+		v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Logs && g.About == l.Of })
 	}
-	for _, pod := range a.pods {
-		for _, r := range v.unread(heard.endedOf(evidence.RefOf(pod))) {
-			if v.api.spent() {
-				return
-			}
-			query := url.Values{"pod": {uidOnNode(pod)}, "container": {r.Of.Container}, "attempt": {strconv.Itoa(r.Of.Attempt)}}
-			log, err := v.agentLog(ctx, v.request(a, token, "/v1/log", query))
-			if err != nil {
-				continue // the gap of the API server's own log stays
-			}
-			log.Of = r.Of
-			v.mu.Lock()
-			v.s.Logs = append(v.s.Logs, log)
-			v.s.Has |= evidence.Logs
-			v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool { return g.Kind == evidence.Logs && g.About == r.Of })
-			v.mu.Unlock()
+}
+
+// keepUsage notes which pods an agent has told the usage of: nobody else need be asked for it.
+func (v *visit) keepUsage(heard *hearing) {
+	for _, f := range heard.facts {
+		if f.Kind != evidence.Usage || f.About.Kind != "Pod" {
+			continue
+		}
+		v.s.Has |= evidence.Usage
+		if run := heard.runs[f.About]; run == nil || run.Finished.IsZero() {
+			v.told[f.About.Object()] = true
 		}
 	}
 }
 
-// unread returns the runs of which no log was read, and not more than are asked for.
-func (v *visit) unread(runs []*record.Run) []*record.Run {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	runs = slices.DeleteFunc(runs, func(r *record.Run) bool {
-		return !r.Log || slices.ContainsFunc(v.s.Logs, func(l evidence.Log) bool { return l.Of == r.Of && l.Text != "" })
-	})
-	most := logsFromAgents
-	if v.about.Kind == "Pod" { // other requests tell more of it than older logs
-		most = 1
+// logsAsked is how many logs of each pod an agent is asked for: of few pods some runs before the last, which may tell what that does not.
+func (v *visit) logsAsked(pods int) int {
+	switch {
+	case v.sel.NoLogs, pods > mostAgentPods:
+		return 0
+	case pods > fewAgentPods:
+		return 1
 	}
-	return runs[:min(len(runs), most)]
-}
-
-func (v *visit) agentLog(ctx context.Context, request *rest.Request) (evidence.Log, error) {
-	ctx, cancel := context.WithTimeout(ctx, v.api.limits.log)
-	defer cancel()
-	body, err := request.Stream(ctx)
-	if err != nil {
-		return evidence.Log{}, err
-	}
-	defer body.Close()
-	end := &tail{max: int(cmp.Or(v.sel.LogBytes, logBytes))}
-	if _, err := io.Copy(end, io.LimitReader(body, logWindow)); err != nil {
-		return evidence.Log{}, err
-	}
-	text, cut := end.text()
-	log := evidence.Log{}
-	log.Text, log.Masked = Redact(text)
-	if cut {
-		log.Missing = "everything before the last " + size(len(text), int64(end.max))
-	}
-	return log, nil
+	return logsFromAgents
 }
 
 // A hearing is what one agent says of the pods in question and of its node.
@@ -307,13 +298,19 @@ type hearing struct {
 	facts []evidence.Fact
 	gaps  []evidence.Gap
 	runs  map[evidence.Ref]*record.Run
+
+	hidden int // entries that its reader may not see
+	logs   []evidence.Log
+	most   int // bytes of one
 }
 
 // An ending is the last value of an agent's answer, without which it broke off.
 type ending struct {
-	Next  *uint64 `json:"next"`
-	More  bool    `json:"more"`  // a limit ended it, and not the end of the record
-	Error string  `json:"error"` // why it ended before its time
+	Next *uint64 `json:"next"`
+	More bool    `json:"more"` // a limit ended it, and not the end of the record
+	// Hidden counts the entries about pods whose logs the reader may not read.
+	Hidden int    `json:"hidden"`
+	Error  string `json:"error"` // why it ended before its time
 	// Features says of each source of evidence why it does not work now, "" where it does.
 	Features map[string]string `json:"features"`
 }
@@ -370,9 +367,24 @@ func (h *hearing) take(e *record.Entry) {
 		h.facts = append(h.facts, *e.Fact)
 	case e.Run != nil && about.Container != "" && about.Attempt >= 0:
 		h.runs[about] = e.Run
-	case e.Gap != nil:
+	case e.Gap != nil && e.Gap.About == about:
 		h.missed(e)
+	case e.Log != nil && about.Container != "" && about.Attempt >= 0:
+		h.logs = append(h.logs, h.end(e.Log))
 	}
+}
+
+// end is the end of a log that an agent keeps, with secrets masked.
+func (h *hearing) end(l *record.Log) evidence.Log {
+	end := &tail{max: h.most}
+	_, _ = io.WriteString(end, l.Text) // into memory
+	text, cut := end.text()
+	log := evidence.Log{Of: l.Of, Missing: flatten(l.Missing)}
+	if cut {
+		log.Missing = "everything before the last " + size(len(text), int64(h.most))
+	}
+	log.Text, log.Masked = Redact(text)
+	return log
 }
 
 // absent are the kinds of evidence that there is none of where an agent has a feature not at all. What else it lacks, others
@@ -394,13 +406,20 @@ func (h *hearing) missed(e *record.Entry) {
 	})
 }
 
-// now has a gap for each feature that does not work.
+// now has a gap for each feature that does not work, and for what may not be seen.
 func (h *hearing) now(features map[string]string) {
+	if h.hidden > 0 {
+		h.gaps = append(h.gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: h.node, Why: hiddenText(h.hidden)})
+	}
 	for what, kind := range absent {
 		if why := features[what]; why != "" {
 			h.gaps = append(h.gaps, evidence.Gap{Kind: kind, About: h.node, Why: gapText(&record.Gap{What: what, Why: why})})
 		}
 	}
+}
+
+func hiddenText(n int) string {
+	return fmt.Sprintf("its agent hides %d entries about pods whose logs service account %s may not read", n, agentReader)
 }
 
 // gapText says what an agent missed.
@@ -411,16 +430,4 @@ func gapText(g *record.Gap) string {
 	}
 	text, _ = Redact(text)
 	return text
-}
-
-// endedOf returns the runs of a pod that are over, the latest first.
-func (h *hearing) endedOf(pod evidence.Ref) []*record.Run {
-	var list []*record.Run
-	for of, r := range h.runs {
-		if of.Object() == pod && !r.Finished.IsZero() {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b *record.Run) int { return cmp.Or(b.Finished.Compare(a.Finished), a.Of.Compare(b.Of)) })
-	return list
 }

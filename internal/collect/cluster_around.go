@@ -212,6 +212,9 @@ func (v *visit) limitsIn(ctx context.Context, names []string, kinds ...string) {
 func (v *visit) usage(ctx context.Context, pods []*corev1.Pod) {
 	var refs []evidence.Ref
 	for _, pod := range pods {
+		if v.about.Kind == "Pod" && v.told[evidence.RefOf(pod)] {
+			continue
+		}
 		refs = append(refs, evidence.RefTo("PodMetrics", pod.Namespace, pod.Name))
 		if pod.Spec.NodeName != "" && v.about.Kind != "Pod" { // of one pod, its node's load says nothing
 			refs = append(refs, evidence.RefTo("NodeMetrics", "", pod.Spec.NodeName))

@@ -125,6 +125,8 @@ func (a *api) explain(err error) error {
 		what += " in namespace " + look.ref.Namespace
 	}
 	switch {
+	case apierrors.IsForbidden(err) && resources[look.ref.Kind].cluster: // view has none of these
+		return fmt.Errorf("forbidden: this user cannot %s: ask for a role that can, such as that of deploy/rbac/reader.yaml", what)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("forbidden: this user cannot %s: ask for a role that can, such as view", what)
 	case apierrors.IsUnauthorized(err):

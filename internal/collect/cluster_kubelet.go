@@ -79,7 +79,7 @@ func (v *visit) forgetMeasured(pods []*corev1.Pod) {
 		on[evidence.RefOf(pod)] = evidence.RefTo("Node", "", pod.Spec.NodeName)
 	}
 	v.s.Gaps = slices.DeleteFunc(v.s.Gaps, func(g evidence.Gap) bool {
-		return g.Kind == evidence.Usage && (v.told[g.About] || v.told[on[g.About]])
+		return g.Kind == evidence.Usage && (v.told[g.About] || v.told[g.About.Object()] || v.told[on[g.About]])
 	})
 }
 

@@ -59,8 +59,8 @@ const (
 )
 
 var effects = []Effect{
-	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeLost, KernelFailed, DeviceFailed,
-	NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
+	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, KernelFailed, DeviceFailed,
+	NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NodeLost, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
 	Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
 	PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted,
 	ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,

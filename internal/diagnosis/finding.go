@@ -32,6 +32,7 @@ type Finding struct {
 	Rule       *Rule        // set by the engine
 	About      evidence.Ref // set by the engine to what the pass looks at, unless the rule names something else
 	At         time.Time    // when it began; zero: at the time of its first fact
+	Until      time.Time    // of what is known to the second: nothing before At or after this follows from it; zero: anything later may
 	Confidence Confidence
 	Message    string          // one sentence, no full stop: "container app was killed at its memory limit of 256Mi"
 	Facts      []evidence.Fact // what supports it: never empty

@@ -35,6 +35,9 @@ func (p *Pass) About() evidence.Ref { return p.about }
 // Now returns the time of the snapshot, the only clock there is.
 func (p *Pass) Now() time.Time { return p.snapshot.Taken }
 
+// Subject returns what was asked about; zero: the cluster.
+func (p *Pass) Subject() evidence.Ref { return p.snapshot.Subject }
+
 // Lacks returns which of the kinds k are missing for the thing.
 func (p *Pass) Lacks(k evidence.Kind) evidence.Kind { return p.snapshot.Lacks(k, p.about) }
 

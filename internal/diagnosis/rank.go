@@ -120,7 +120,8 @@ func earlier(a, b Finding) int {
 }
 
 func explains(s *evidence.Snapshot, a, b *Finding) bool {
-	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && reaches(s, a, b) && !spared(s, a, b)
+	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && reaches(s, a, b) && !spared(s, a, b) &&
+		(a.Until.IsZero() || !b.At.After(a.Until) && !b.At.Before(a.At.Truncate(time.Second))) // the API has whole seconds
 }
 
 // reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else.
@@ -134,10 +135,10 @@ func reaches(s *evidence.Snapshot, a, b *Finding) bool {
 // its pods come back one after the other.
 const afterRestart = 10 * time.Minute
 
-// spared tells whether the node restart a came too early for b: the run that b is about began after it, or it is long over.
+// spared tells whether the node restart a came too early for b: the run that b is about, or those that a change ended, began after it, or it is long over.
 func spared(s *evidence.Snapshot, a, b *Finding) bool {
 	runs := s.Attempts(b.About)
-	began := b.Rule.Scope == Attempt && len(runs) > 0 && runs[0].Started.After(a.At)
+	began := (b.Rule.Scope == Attempt || b.Rule.Change) && len(runs) > 0 && runs[0].Started.After(a.At)
 	return a.Rule.Effect == NodeRestarted && (began || b.At.Sub(a.At) > afterRestart)
 }
 

@@ -197,6 +197,26 @@ func TestARestartDoesNotExplainTheEndOfALaterRun(t *testing.T) {
 	}
 }
 
+func TestASpellExplainsWhatFallsIntoIt(t *testing.T) {
+	s := world()
+	node, pod := evidence.RefTo("Node", "", "n0"), evidence.RefTo("Pod", "shop", "n0-p0")
+	slow := &Rule{ID: "AAA001", Scope: Node, Effect: RuntimeFailed}
+	late := &Rule{ID: "BBB001", Scope: Pod, Effect: NotReady, CausedBy: []Effect{RuntimeFailed}}
+	began, over := noon.Add(500*time.Millisecond), noon.Add(10*time.Second)
+	for at, want := range map[time.Time]int{noon.Add(-time.Second): 0, noon: 1, over: 1, over.Add(time.Second): 0} {
+		causes := Rank(s, []Finding{
+			{Rule: slow, About: node, At: began, Until: over, Confidence: Certain}, {Rule: late, About: pod, At: at, Confidence: Certain},
+		})
+		follows := 0
+		for i := range causes {
+			follows += causes[i].Explains()
+		}
+		if follows != want {
+			t.Errorf("of what began at %s, %d follow, want %d", at.Format(time.TimeOnly), follows, want)
+		}
+	}
+}
+
 func TestAChangeIsACauseOnlyOfWhatFollows(t *testing.T) {
 	restarted := &Rule{ID: "AAA001", Scope: Node, Needs: evidence.Node, Effect: NodeRestarted, Change: true, Run: func(p *Pass) {
 		p.Report(Finding{At: noon, Confidence: Certain, Message: "m", Facts: []evidence.Fact{{Source: evidence.FromStatus}}})

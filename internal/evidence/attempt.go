@@ -57,10 +57,7 @@ func (a Attempt) Fact() Fact {
 func cut(message string) string {
 	const most = 400
 	message = strings.TrimSpace(message)
-	if len(message) <= most {
-		return message
-	}
-	return strings.ToValidUTF8(message[:most], "")
+	return strings.ToValidUTF8(message[:min(len(message), most)], "")
 }
 
 // LineFact returns one line of the attempt's log as an observation. At is zero when the line has no time.
@@ -130,11 +127,10 @@ func ended(of Ref, where string, t *corev1.ContainerStateTerminated) Attempt {
 		Of: of, Where: where, ExitCode: int(t.ExitCode), Signal: int(t.Signal),
 		Started: t.StartedAt.Time, Finished: t.FinishedAt.Time, Reason: t.Reason, Message: t.Message,
 	}
-	if a.Started.Unix() <= 0 { // the kubelet writes 1970 where a container was created and never started
-		a.Started = time.Time{}
-	}
-	if a.Finished.Unix() <= 0 {
-		a.Finished = time.Time{}
+	for _, t := range []*time.Time{&a.Started, &a.Finished} {
+		if t.Unix() <= 0 { // the kubelet writes 1970 where a container was created and never started
+			*t = time.Time{}
+		}
 	}
 	if a.Signal == 0 && a.ExitCode > 128 && a.ExitCode <= 128+64 {
 		a.Signal = a.ExitCode - 128

@@ -122,6 +122,39 @@ func TestExpectedEnds(t *testing.T) {
 	}
 }
 
+// TestWhichEndStandsForAll has ends that are alike, of which an older one has a log.
+func TestWhichEndStandsForAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		code   int
+		reason string
+		logs   []int
+		want   int
+	}{
+		"all without":           {1, "Error", nil, 3},
+		"the newest has one":    {1, "Error", []int{1, 3}, 3},
+		"older ones":            {1, "Error", []int{0, 1}, 1},
+		"killed":                {137, "Error", []int{1}, 3},
+		"ended":                 {143, "Error", []int{1}, 3},
+		"marked":                {1, "OOMKilled", []int{1}, 3},
+		"one that is not known": {1, "Error", []int{7}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := podWith(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: terminated(int32(c.code), c.reason, -20, -10)}})
+			of := RefOf(pod).InContainer("app")
+			s := &Snapshot{Taken: noon, Objects: []Object{pod}}
+			for n := range 3 {
+				s.Runs = append(s.Runs, Attempt{Of: of.InAttempt(n), Finished: noon.Add(-time.Minute), ExitCode: c.code, Reason: c.reason, Where: FromRuntime.String()})
+			}
+			for _, n := range c.logs {
+				s.Logs = append(s.Logs, Log{Of: of.InAttempt(n), Text: "words"})
+			}
+			if got := s.Freeze().Deaths(RefOf(pod)); len(got) != 1 || got[0].Of.Attempt != c.want {
+				t.Errorf("they are %v", got)
+			}
+		})
+	}
+}
+
 // TestRunsOfTheRuntimeAreInOrder has more runs than the status tells of: before its own, after them, and of a container that
 // it has no word of, as of a pod that was evicted.
 func TestRunsOfTheRuntimeAreInOrder(t *testing.T) {

@@ -154,7 +154,7 @@ func (s *Snapshot) dropsEvents(of Ref) bool {
 // within tells whether something of that second belongs to the run. What came before its start belongs to the run
 // before: the kubelet restarts a container in the second after it ordered its end.
 func within(at time.Time, a Attempt) bool {
-	return !at.Before(a.Started) && (a.Finished.IsZero() || !at.After(a.Finished.Add(clockSlack)))
+	return !at.Before(a.Started.Truncate(time.Second)) && (a.Finished.IsZero() || !at.After(a.Finished.Add(clockSlack)))
 }
 
 func ordererOf(message string) Orderer {

@@ -78,6 +78,19 @@ func TestOrderFor(t *testing.T) {
 	}
 }
 
+// TestOrderInTheSecondOfTheStart: an agent tells the start of a run to the nanosecond, an Event its second.
+func TestOrderInTheSecondOfTheStart(t *testing.T) {
+	pod := podWith(corev1.ContainerStatus{RestartCount: 1})
+	run := Attempt{Of: web.InContainer("app").InAttempt(0), Started: noon.Add(-9700 * time.Millisecond), Finished: noon.Add(-9300 * time.Millisecond), ExitCode: 255, Where: FromRuntime.String()}
+	for message, want := range map[string]bool{"Stopping container app": true, livenessKill: false} {
+		e := kubeletEvent(1, "Killing", message, -10, -10, 1)
+		s := (&Snapshot{Taken: noon, Objects: []Object{pod}, Runs: []Attempt{run}, Events: []*corev1.Event{e}}).Freeze()
+		if _, ok := s.OrderFor(run); ok != want {
+			t.Errorf("%s: ordered is %t", message, ok)
+		}
+	}
+}
+
 func TestEventsOfAnEarlierPodOfTheNameDoNotCount(t *testing.T) {
 	e := kubeletEvent(1, "Killing", livenessKill, -10, -10, 1)
 	e.InvolvedObject.UID = "another"

@@ -288,18 +288,22 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 }
 
 // Deaths returns the ends of a pod's attempts that need explaining. Of ends of one container that are alike (exit code,
-// reason and who ordered it) the newest stands for all: its log and its Events are the best kept.
+// reason and who ordered it) the newest stands for all: its log and its Events are the best kept. Of ends by the program's own doing it
+// is the newest with a log, where an agent has that of an older one only.
 func (s *Snapshot) Deaths(pod Ref) []Attempt {
-	var deaths []Attempt
-	seen := map[string]bool{}
+	deaths, at := []Attempt(nil), map[string]int{}
 	for _, a := range slices.Backward(s.Attempts(pod)) {
 		if !a.Ended() || a.Expected != "" {
 			continue
 		}
 		order, _ := s.OrderFor(a)
-		if like := fmt.Sprintf("%q %d %q %s", a.Of.Container, a.ExitCode, a.Reason, order.By); !seen[like] {
-			seen[like] = true
+		like := fmt.Sprintf("%q %d %q %s", a.Of.Container, a.ExitCode, a.Reason, order.By)
+		switch i, seen := at[like]; {
+		case !seen:
+			at[like] = len(deaths)
 			deaths = append(deaths, a)
+		case deaths[i].Log.Text == "" && a.Log.Text != "" && !a.endsLikeAnOrder() && a.Reason != "OOMKilled":
+			deaths[i] = a
 		}
 	}
 	slices.Reverse(deaths)

@@ -77,6 +77,17 @@ func (p *Follower) Kernel(text []byte, at time.Time) {
 	}
 }
 
+// Program takes the next record of a program of the node, by its name, without what a log puts before its text, at the
+// time at which it was written.
+func (p *Follower) Program(from, text string, at time.Time) {
+	p.pass(at)
+	l := hostLine{at: at, from: program(from), text: cutLine(text)}
+	if reads(p, l.text) {
+		p.inner(&l)
+		p.take(l)
+	}
+}
+
 // Quiet is told when nothing has come for a second: what is being read is complete.
 func (p *Follower) Quiet(now time.Time) {
 	p.finish()

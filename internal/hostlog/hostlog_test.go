@@ -61,6 +61,33 @@ func TestHostLogForms(t *testing.T) {
 	}
 }
 
+// TestFormsOfCRIO: CRI-O writes the time with a space, beside the journal's or alone (cri-o internal/log), and its kubelet names its socket.
+func TestFormsOfCRIO(t *testing.T) {
+	const record = `level=error msg="Unable to write container state: write /run/containers/storage/x: no space left on device" id=b50aed30`
+	for line, want := range map[string]time.Time{
+		`time="2023-03-02 20:05:11.244414510Z" ` + record:                                          time.Date(2023, 3, 2, 20, 5, 11, 244414510, time.UTC),
+		`time="2023-06-14 23:50:37.383837278-07:00" ` + record:                                     time.Date(2023, 6, 15, 6, 50, 37, 383837278, time.UTC),
+		`time="2021-06-29T18:16:10+02:00" ` + record:                                               time.Date(2021, 6, 29, 16, 16, 10, 0, time.UTC),
+		`Jan 01 20:04:59 worker-1 crio[1364180]: time="2026-01-01 20:04:59.244414510Z" ` + record:  time.Date(2026, 1, 1, 20, 4, 59, 0, time.UTC),
+		`2026-01-01T20:04:59.5Z worker-1 crio[1]: time="2026-01-01 20:04:59.244414510Z" ` + record: time.Date(2026, 1, 1, 20, 4, 59, 5e8, time.UTC),
+	} {
+		facts := Parse(line+"\n", "n1", logged)
+		if len(facts) != 1 || facts[0].Name != "disk-full" || !facts[0].At.Equal(want) {
+			t.Errorf("%s: %+v", line, facts)
+		}
+	}
+	p := Follow("n1")
+	p.Program("crio.service", `time="2023-03-02 20:05:11.244414510Z" `+record, logged)
+	p.Program("kubelet.service", `E0102 12:00:00.000000       1 remote_runtime.go:1] "x" err="connection error: desc = dial unix /var/run/crio/crio.sock: connect: refused"`, logged)
+	var got []string
+	for _, f := range p.Facts() {
+		got = append(got, fmt.Sprint(f.Name, " ", f.Source, " ", f.At.Equal(logged)))
+	}
+	if diff := cmp.Diff([]string{"disk-full runtime true", "runtime-down kubelet true"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestExcerptOfKernelLog takes a report for the kernel's that lost the time and begins with the name of a level.
 func TestExcerptOfKernelLog(t *testing.T) {
 	const hung = "INFO: task umount:21568 blocked for more than 120 seconds.\n      Tainted: G         C    3.16.0-4-amd64 #1\n" +

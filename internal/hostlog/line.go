@@ -36,8 +36,8 @@ var (
 	levelLine = regexp.MustCompile(`^(?:kern|user|daemon|syslog|local\d) *:[a-z]+ *: ?(.*)$`)
 	// klog, as the kubelet writes.
 	klogLine = regexp.MustCompile(`^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+) +\d+ (\S+?:\d+)\] (.*)$`)
-	// logrus and containerd's.
-	logfmtLine = regexp.MustCompile(`^time="?([^" ]+)"? level=\w+ (?:msg=.*)$`)
+	// logrus and containerd's, and CRI-O's, which has a space in the time.
+	logfmtLine = regexp.MustCompile(`^time="?([^" ]+|\d{4}-\d\d-\d\d [^" ]+)"? level=\w+ (?:msg=.*)$`)
 )
 
 // split takes the prefix of a line apart. A line of no known form is all text.
@@ -145,7 +145,7 @@ func program(name string) string {
 // layouts are the forms of time stamps. Those without a year are of the year before the snapshot; those without a zone
 // are taken as UTC, which nodes usually have.
 var layouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05.999999999-0700", "2006-01-02 15:04:05.999999999-07:00", "2006-01-02T15:04:05.999999999",
+	time.RFC3339Nano, "2006-01-02T15:04:05.999999999-0700", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999",
 	"2006-01-02 15:04:05.999999999", "Mon 2006-01-02 15:04:05.999999999 MST", "Mon Jan _2 15:04:05 2006",
 }
 

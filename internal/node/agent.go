@@ -17,13 +17,14 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/node/cri"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/node/health"
+	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/node/ring"
 	"github.com/kubeinquest/inquest/internal/node/serve"
 	"github.com/kubeinquest/inquest/internal/node/signals"
@@ -75,10 +76,14 @@ type agent struct {
 
 	runtime atomic.Pointer[cri.Reader] // of the rooms that are made anew when they failed, the present one
 	logs    atomic.Pointer[tail.Reader]
+	kernel  atomic.Pointer[kernel.Reader]
 	usage   atomic.Pointer[usage.Reader]
 	signals atomic.Pointer[signals.Tracer]
 	health  atomic.Pointer[health.Checker]
 	kept    kept
+
+	logsGroup atomic.Pointer[guard.Group] // of what works on logs
+	grewAt    time.Time                   // when it was last told who had grown; of the reader of the kernel's log alone
 }
 
 // Run is the agent: it returns when the context ends, or with an error when the record cannot be kept or served.
@@ -110,20 +115,25 @@ func (a *agent) work(ctx context.Context) error {
 	}
 	s := a.ring.Stats()
 	a.log.Info("the agent runs", "node", a.c.Node, "listen", listener.Addr().String(), "features", strings.Join(a.c.Features, ","), "first", s.First, "next", s.Next)
-	ctx, stop := context.WithCancel(ctx)
-	var group sync.WaitGroup
+	group, ctx := guard.NewGroup(ctx)
 	for _, f := range a.all() {
 		if slices.Contains(a.c.Features, f.name) {
 			a.features.set(f.name, starting)
-			group.Go(func() { a.features.keep(ctx, f) })
+			group.Go(func() error {
+				a.features.keep(ctx, f)
+				return nil
+			})
 		}
 	}
-	releasing := time.AfterFunc(releaseAfter, release)
+	group.Go(func() error {
+		a.watchLosses(ctx)
+		return nil
+	})
+	releasing := guard.After(releaseAfter, release, func(err error) { a.log.Warn("memory is not given back", "err", err) })
 	err = a.server.Serve(ctx, listener)
 	releasing.Stop()
-	stop()
-	group.Wait()
-	return err
+	group.Stop()
+	return errors.Join(err, group.Wait())
 }
 
 func apiServer(c Config, getenv func(string) string) (*serve.API, error) {
@@ -169,7 +179,7 @@ func (a *agent) sources() serve.Sources {
 			s := a.ring.Stats()
 			return s.ID, s.First, s.Next
 		},
-		Runs: a.runs, Log: a.openLog, Saturation: a.saturation,
+		Runs: a.runs, Log: a.findLog, Saturation: a.saturation, Kept: a.ended, Usage: a.used,
 		Features: a.features.all, Ready: a.features.ready, Metrics: a.metrics,
 	}
 }

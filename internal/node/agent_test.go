@@ -43,6 +43,7 @@ func TestParseConfig(t *testing.T) {
 	for _, args := range []string{
 		"", "--node-name=a/b", "--node-name=n1 --features=all", "--node-name=n1 --state-dir=here", "--node-name=n1 --tls-cert-file=x", "--node-name=n1 more",
 		"--node-name=n1 --log-format=xml", "--node-name=n1 --api-server=http://x", "--node-name=n1 --record-mib=0", "--node-name=n1 --logs-mib=-1", "--node-name=n1 --unknown",
+		"--node-name=n1 --canary-every=1s",
 	} {
 		var stderr bytes.Buffer
 		if status := Main(t.Context(), strings.Fields(args), noEnv, io.Discard, &stderr); status != 1 || !strings.HasPrefix(stderr.String(), "inquest-agent: ") {
@@ -145,7 +146,7 @@ func TestRoomsThatEnded(t *testing.T) {
 	if list := a.saturation(); list != nil {
 		t.Errorf("in use is %v", list)
 	}
-	if _, err := a.openLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
+	if _, err := a.findLog("u", "app", 0); !errors.Is(err, serve.ErrNoLog) {
 		t.Errorf("after its end: %v", err)
 	}
 }
@@ -167,6 +168,15 @@ func TestRelease(t *testing.T) {
 	release()
 	if after := resident(); after >= before {
 		t.Errorf("%d KiB of the program's pages before, %d after", before, after)
+	}
+}
+
+// TestKeptLogs: of a room that is not there no log can be had, whatever it had before.
+func TestKeptLogs(t *testing.T) {
+	key := tail.Key{PodUID: "u", Container: "app"}
+	k := kept{has: map[tail.Key]bool{key: true}}
+	if has := k.list(nil); has[key] {
+		t.Error("a log that nobody has can be had")
 	}
 }
 

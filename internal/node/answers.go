@@ -5,10 +5,14 @@
 package node
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,9 +36,12 @@ type kept struct {
 func (k *kept) list(from *tail.Reader) map[tail.Key]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now := time.Now(); now.After(k.until) && from != nil {
+	if from == nil {
+		return nil
+	}
+	if now := time.Now(); now.After(k.until) {
 		k.has, k.until = map[tail.Key]bool{}, now.Add(keptFor)
-		for _, run := range from.Runs() {
+		for _, run := range from.Runs("") {
 			k.has[tail.Key{PodUID: run.PodUID, Container: run.Of.Container, Attempt: run.Of.Attempt}] = true
 		}
 	}
@@ -62,7 +69,7 @@ func (a *agent) read(from uint64) iter.Seq2[record.Entry, error] {
 	}
 }
 
-// runs are what the runtime has now.
+// runs are what the runtime has now, and what these use.
 func (a *agent) runs() []record.Entry {
 	r := a.runtime.Load()
 	if r == nil {
@@ -74,22 +81,58 @@ func (a *agent) runs() []record.Entry {
 		_, uid, _ := r.Index().ByID(run.ID)
 		list = append(list, withLog(record.Entry{At: time.Now().UTC(), PodUID: uid, Run: &run}, has))
 	}
+	for _, e := range a.used() {
+		e.At = e.Fact.At
+		list = append(list, e)
+	}
 	return list
 }
 
-func (a *agent) openLog(podUID, container string, attempt int) (serve.Log, error) {
+func (a *agent) findLog(podUID, container string, attempt int) (serve.Log, error) {
 	r := a.logs.Load()
 	if r == nil {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	body, info, err := r.Open(podUID, container, attempt)
-	if errors.Is(err, fs.ErrNotExist) {
+	of, ok := r.Of(podUID, container, attempt)
+	if !ok {
 		return serve.Log{}, serve.ErrNoLog
 	}
-	if err != nil {
-		return serve.Log{}, err
+	return serve.Log{Of: of, Open: func() (io.ReadCloser, string, error) {
+		body, info, err := r.Open(podUID, container, attempt)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, "", serve.ErrNoLog
+		case err != nil:
+			return nil, "", err
+		case info.Of != of: // it is another one by now, which was not asked about
+			body.Close()
+			return nil, "", serve.ErrNoLog
+		}
+		return body, info.Missing, nil
+	}}, nil
+}
+
+// ended are the runs of a pod that are over and whose logs can be had, the latest first.
+func (a *agent) ended(podUID string) []evidence.Ref {
+	r := a.logs.Load()
+	if r == nil {
+		return nil
 	}
-	return serve.Log{Of: info.Of, Missing: info.Missing, Body: body}, nil
+	runs := slices.DeleteFunc(r.Runs(podUID), func(run tail.Kept) bool { return run.At.IsZero() })
+	slices.SortStableFunc(runs, func(x, y tail.Kept) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.Of.Attempt, x.Of.Attempt)) })
+	var list []evidence.Ref
+	for _, run := range runs {
+		list = append(list, run.Of)
+	}
+	return list
+}
+
+// used is what the containers that run now use.
+func (a *agent) used() []record.Entry {
+	if r := a.usage.Load(); r != nil {
+		return r.Present()
+	}
+	return nil
 }
 
 // saturation is what the node had left when it was last looked at, as facts.
@@ -105,9 +148,17 @@ func (a *agent) saturation() []record.Entry {
 		if l.Of != "" {
 			text = l.Of + ": " + text
 		}
-		list = append(list, record.Entry{At: now, Fact: &evidence.Fact{
+		if l.Over {
+			text += ", beyond its mark since " + l.Since.UTC().Format(time.RFC3339)
+		}
+		e := record.Entry{At: now, Fact: &evidence.Fact{
 			Kind: evidence.Usage, Source: evidence.FromMetric, About: a.node(), At: now, Where: "node", Name: l.Name, Text: text, Value: l.Used,
-		}})
+		}}
+		if len(l.Most) > 0 { // who uses most is told to those who may see all pods
+			e.Names, e.Brief = record.Anybody, text
+			e.Fact.Text += "; most by " + strings.Join(l.Most, ", ")
+		}
+		list = append(list, e)
 	}
 	return list
 }
@@ -134,6 +185,18 @@ func (a *agent) roomMetrics(x *exposition) {
 		x.gauge("usage_groups", "control groups of containers that are sampled", float64(n.Groups))
 		x.counter("usage_lost_total", "control groups that were too many, or ended before anybody told whose they were", n.Lost)
 	}
+	if r := a.kernel.Load(); r != nil {
+		n := r.Counts()
+		x.counter("kernel_records_total", "records of the kernel's log that were read", n.Records)
+		x.counter("kernel_missed_total", "records of the kernel's log that were not read or not looked at, where their number is known", n.Missed)
+		x.counter("kernel_told_total", "records of the kernel's log that became facts", n.Facts)
+	}
+	if c := a.health.Load(); c != nil {
+		n := c.Counts()
+		x.counter("kubelet_checks_total", "times that the kubelet was asked whether it is well", n.Checks)
+		x.counter("kubelet_failures_total", "times that it was not, or did not answer", n.Failures)
+		x.add("kubelet_seconds_total", "counter", "how long it took to answer, in all", n.Took.Seconds())
+	}
 	if t := a.signals.Load(); t != nil {
 		n := t.Counts()
 		x.counter("signals_total", "records of signals that were read", n.Signals)
@@ -147,7 +210,8 @@ func runtimeMetrics(x *exposition, r *cri.Reader) {
 	n := r.Counts()
 	x.counter("runtime_lists_total", "complete lists of containers", int64(n.Lists))
 	x.counter("runtime_events_total", "events of the runtime", int64(n.Events))
-	x.counter("runtime_dropped_total", "containers that were too many", int64(n.Dropped))
+	x.counter("runtime_ends_total", "ends of processes that the runtime told of at once", int64(n.Ends))
+	x.counter("runtime_dropped_total", "containers and sandboxes that were too many", int64(n.Dropped))
 	latencies := r.Latencies()
 	for _, l := range latencies {
 		x.counter("runtime_errors_total", "calls of the runtime that failed", int64(l.Errors), "call", l.Call)

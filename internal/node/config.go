@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The features that can be switched off, each with what it needs of the node.
@@ -23,9 +24,14 @@ const (
 	featureSignals = "signals"
 	featureUsage   = "usage"
 	featureHealth  = "health"
+	featureCanary  = "canary"
 )
 
-var allFeatures = []string{featureRuntime, featureLogs, featureKernel, featureSignals, featureUsage, featureHealth}
+// allFeatures are those that there are, and usualFeatures those that are on unless told otherwise: the canary changes something.
+var (
+	usualFeatures = []string{featureRuntime, featureLogs, featureKernel, featureSignals, featureUsage, featureHealth}
+	allFeatures   = append(slices.Clone(usualFeatures), featureCanary)
+)
 
 // A Config is what the command line says.
 type Config struct {
@@ -34,14 +40,18 @@ type Config struct {
 	StateDir string
 	Features []string
 
-	Runtime, PodLogs, DockerLogs             string
+	Runtime, PodLogs, DockerLogs, ImageFS    string
 	Proc, Tracefs, Cgroup, Kmsg, KernelLog   string
 	CgroupBelow, KubeletHealthz              string
 	HostRoot, KubeletConfig, KubeletConfigD  string
 	Systemd                                  string
-	Certificates, NodeLogs, Units            []string
+	Certificates, NodeLogs, Journal, Units   []string
 	Cert, Key, APIServer, Account, LogFormat string
 	RecordMiB, LogsMiB                       int64
+
+	CanaryImage, CanaryParent string
+	CanaryCommand             []string
+	CanaryEvery               time.Duration
 }
 
 // bind declares the flags.
@@ -56,12 +66,13 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Runtime, "runtime-endpoint", "", "socket of the container runtime; empty: the first of the usual ones that is there"},
 		{&c.PodLogs, "pod-logs", "/var/log/pods", "directory of the logs of pods"},
 		{&c.DockerLogs, "docker-logs", "", "Docker's directory of containers, where logs of pods are links into it"},
+		{&c.ImageFS, "image-fs", "/", "a directory in the file system of images and of what containers write; the agent's own root is, in a container"},
 		{&c.Proc, "proc", "/proc", "where the node's proc is mounted"},
 		{&c.Tracefs, "tracefs", "/sys/kernel/tracing", "where the node's tracefs is mounted, writable"},
 		{&c.Cgroup, "cgroup-root", "/sys/fs/cgroup", "where the node's control groups are mounted"},
 		{&c.CgroupBelow, "cgroup-below", "", "directory in it to look below, of a node that is itself a container"},
-		{&c.Kmsg, "kmsg", "/dev/kmsg", "the kernel's log; where it may not be opened, syslog(2) is used"},
-		{&c.KernelLog, "kernel-log", "", "file with the kernel's log, for nodes where neither can be read"},
+		{&c.Kmsg, "kmsg", "/dev/kmsg", "the kernel's log; where it may not be opened, syslog(2) is used; journal: read it in the journal"},
+		{&c.KernelLog, "kernel-log", "", "file with the kernel's log, for nodes where neither can be read; after it, the journal is tried"},
 		{&c.KubeletHealthz, "kubelet-healthz", "http://127.0.0.1:10248/healthz", "where the kubelet says whether it is well"},
 		{&c.HostRoot, "host-root", "/", "directory in which the node's files of the next flags are, which are paths from there"},
 		{&c.KubeletConfig, "kubelet-config", "var/lib/kubelet/config.yaml", "the kubelet's configuration"},
@@ -71,19 +82,24 @@ func (c *Config) bind(flags *flag.FlagSet) {
 		{&c.Key, "tls-private-key-file", "", "its key"},
 		{&c.APIServer, "api-server", "", "address of the API server, https://HOST:PORT; empty: that of the cluster the agent's pod is in"},
 		{&c.Account, "service-account-dir", "/var/run/secrets/kubernetes.io/serviceaccount", "directory with the agent's token and the API server's ca.crt"},
+		{&c.CanaryImage, "canary-image", "", "image that feature canary starts a container of, which must be on the node; empty: a sandbox alone"},
+		{&c.CanaryParent, "canary-cgroup-parent", "", "control group that the canary's are made in; empty: system.slice where the runtime uses systemd, else the runtime's choice"},
 		{&c.LogFormat, "log-format", "text", "text or json"},
 	} {
 		flags.StringVar(f.to, f.name, f.value, f.help)
 	}
 	flags.Int64Var(&c.RecordMiB, "record-mib", 64, "most MiB of the record")
 	flags.Int64Var(&c.LogsMiB, "logs-mib", 256, "most MiB of logs that are kept after the kubelet has removed them")
+	flags.DurationVar(&c.CanaryEvery, "canary-every", 5*time.Minute, "time between two tries of the canary")
 	for _, f := range []struct {
 		to         *[]string
 		name, help string
 	}{
-		{&c.Features, "features", "which sources of evidence to use"},
+		{&c.Features, "features", "which sources of evidence to use; canary, which makes a sandbox on a schedule, is used where it is named only"},
+		{&c.CanaryCommand, "canary-command", "what that container runs, with commas in between; empty: what its image says"},
 		{&c.Certificates, "certificates", "files with certificates that must not expire, or directories of them, below --host-root"},
-		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root"},
+		{&c.NodeLogs, "node-logs", "files that kubelet and runtime log to, below --host-root; empty: --units are read in the journal"},
+		{&c.Journal, "journal", "directories of systemd's journal, below --host-root"},
 		{&c.Units, "units", "units of systemd to watch"},
 	} {
 		flags.Var(listFlag{f.to}, f.name, f.help)
@@ -123,7 +139,7 @@ func variable(name string) string {
 // help that was asked for.
 func parseConfig(args []string, getenv func(string) string, stdout io.Writer) (Config, error) {
 	c := Config{
-		Features: slices.Clone(allFeatures), Certificates: []string{"var/lib/kubelet/pki"},
+		Features: slices.Clone(usualFeatures), Certificates: []string{"var/lib/kubelet/pki"}, Journal: []string{"var/log/journal", "run/log/journal"},
 		Units: []string{"kubelet.service", "containerd.service", "crio.service"},
 	}
 	flags := flag.NewFlagSet("inquest-agent", flag.ContinueOnError)
@@ -165,6 +181,7 @@ func (c *Config) Validate() error {
 	say(c.APIServer != "" && !strings.HasPrefix(c.APIServer, "https://"), "--api-server %q does not begin with https://", c.APIServer)
 	say(c.RecordMiB < 1 || c.RecordMiB > 1<<20, "--record-mib is %d, expected 1 to %d", c.RecordMiB, 1<<20)
 	say(c.LogsMiB < 1 || c.LogsMiB > 1<<20, "--logs-mib is %d, expected 1 to %d", c.LogsMiB, 1<<20)
+	say(c.CanaryEvery < 10*time.Second || c.CanaryEvery > 24*time.Hour, "--canary-every is %s, expected 10s to 24h", c.CanaryEvery)
 	for _, name := range c.Features {
 		say(!slices.Contains(allFeatures, name), "unknown feature %q, expected some of %s", name, strings.Join(allFeatures, ","))
 	}
@@ -180,8 +197,9 @@ func (c *Config) logger(to io.Writer) *slog.Logger {
 
 func help(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, `inquest-agent keeps what a node knows of its containers and the API server does not: every run and its log, the kernel's
-word, who sent a signal, what was used in the last minutes. It observes, and serves what it saw over HTTPS to whoever
-Kubernetes lets read nodefacts.kubeinquest.io of this node, and what is about a pod to whoever may get its logs.
+word, who sent a signal, what was used in the last minutes. It observes, and makes and removes a sandbox now and then where the
+feature canary is asked for. It serves what it saw over HTTPS to whoever Kubernetes lets read nodefacts.kubeinquest.io of this
+node, and what is about a pod to whoever may get its logs.
 
 Usage: inquest-agent [flags]
 

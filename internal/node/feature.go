@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -76,20 +76,18 @@ func (f *features) keep(ctx context.Context, of feature) {
 }
 
 // attempt runs a feature once. One that panics has failed, and takes no other with it.
-func (f *features) attempt(ctx context.Context, of feature) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f.log.Error("a feature panics", "feature", of.name, "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("it failed: %v", p)
-		}
-	}()
+func (f *features) attempt(ctx context.Context, of feature) error {
 	turn := f.begin(of.name)
-	works := time.AfterFunc(settled, func() { f.works(of.name, turn) })
+	works := guard.After(settled, func() { f.works(of.name, turn) }, func(err error) { f.log.Error("a feature that works", "err", err) })
 	defer works.Stop()
-	if err := of.run(ctx); err != nil {
-		return err
+	err := guard.Do(func() error { return of.run(ctx) })
+	if p := new(guard.PanicError); errors.As(err, &p) {
+		f.log.Error("a feature panics", "feature", of.name, "panic", p.Value, "stack", string(p.Stack))
 	}
-	return errors.New("it ended")
+	if err == nil {
+		err = errors.New("it ended")
+	}
+	return err
 }
 
 func (f *features) set(name, why string) {

@@ -82,11 +82,12 @@ func (a *agent) metrics(w io.Writer) {
 	x.gauge("record_first", "number of the oldest entry", float64(s.First))
 	x.gauge("record_next", "number that the next entry gets", float64(s.Next))
 	a.roomMetrics(&x)
-	byStatus, sent := a.server.Counters()
+	byStatus, sent, refused := a.server.Counters()
 	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
 		x.counter("http_requests_total", "requests that were answered", byStatus[status], "code", strconv.Itoa(status))
 	}
 	x.counter("http_sent_bytes_total", "bytes of answers", sent)
+	x.counter("http_refused_connections_total", "connections that were closed before their handshake, because there were too many", refused)
 	processMetrics(&x)
 	_, _ = w.Write(x.Bytes()) // who does not take it does not want it
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"os"
 
+	"github.com/kubeinquest/inquest/internal/journal"
 	"github.com/kubeinquest/inquest/internal/node/kernel"
 	"github.com/kubeinquest/inquest/internal/record"
 )
@@ -27,23 +28,33 @@ func (s state) write(name string, data []byte) error {
 	return s.root.Rename(name+".new", name)
 }
 
-const positionFile, runsFile = "kernel.json", "runs.ndjson"
+const positionFile, unitsFile, runsFile = "kernel.json", "units.json", "runs.ndjson"
 
 // position is how far the kernel's log was read; the beginning when that is not known.
-func (s state) position() kernel.Position {
-	var p kernel.Position
-	if data, err := s.root.ReadFile(positionFile); err == nil && json.Unmarshal(data, &p) != nil {
-		return kernel.Position{}
+func (s state) position() kernel.Position { return read[kernel.Position](s, positionFile) }
+
+func (s state) savePosition(p kernel.Position) error { return s.save(positionFile, p) }
+
+// unitsRead is how far the journal was read for the logs of units.
+func (s state) unitsRead() journal.Cursor { return read[journal.Cursor](s, unitsFile) }
+
+func (s state) saveUnitsRead(c journal.Cursor) error { return s.save(unitsFile, c) }
+
+// read reads a file; what it holds is empty where that is not whole.
+func read[T any](s state, name string) T {
+	var v, none T
+	if data, err := s.root.ReadFile(name); err != nil || json.Unmarshal(data, &v) != nil {
+		return none
 	}
-	return p
+	return v
 }
 
-func (s state) savePosition(p kernel.Position) error {
-	data, err := json.Marshal(p)
+func (s state) save(name string, v any) error {
+	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return s.write(positionFile, data)
+	return s.write(name, data)
 }
 
 // saveRuns keeps what the record may drop: the runs that are known.

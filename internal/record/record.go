@@ -13,7 +13,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// An Entry is one thing that an agent learned. Exactly one of Fact, Run and Gap is set.
+// An Entry is one thing that an agent learned. Exactly one of Fact, Run, Gap and Log is set; the last in answers only.
 type Entry struct {
 	Seq    uint64    `json:"seq"`           // rises by one with each entry, over restarts of the agent too; from 1
 	At     time.Time `json:"at"`            // when it was learned
@@ -25,6 +25,14 @@ type Entry struct {
 	Fact  *evidence.Fact `json:"-"`
 	Run   *Run           `json:"run,omitempty"`
 	Gap   *Gap           `json:"gap,omitempty"`
+	Log   *Log           `json:"log,omitempty"`
+}
+
+// A Log is the end of the log of a run, which an answer has where logs are asked for. It is never in the record.
+type Log struct {
+	Of      evidence.Ref `json:"-"`
+	Text    string       `json:"text"`
+	Missing string       `json:"missing,omitempty"` // what is not there, in a person's words
 }
 
 // Anybody is what Entry.Names says where a text may name processes or pods of any namespace.
@@ -51,7 +59,7 @@ type Run struct {
 	Started  time.Time    `json:"started"`  // zero: it never started
 	Finished time.Time    `json:"finished"` // zero: it has not ended
 	ExitCode int          `json:"exitCode"`
-	Reason   string       `json:"reason,omitempty"`
+	Reason   string       `json:"reason,omitempty"` // empty where that it ended is known, and why is not yet: a later entry says
 	Message  string       `json:"message,omitempty"`
 	Command  []string     `json:"command,omitempty"`
 	Mounts   []string     `json:"mounts,omitempty"` // "host path:container path[:ro]"
@@ -130,6 +138,7 @@ type plain struct {
 	FactLine *Line `json:"fact,omitempty"`
 	RunOf    *Ref  `json:"runOf,omitempty"`
 	GapOf    *Ref  `json:"gapOf,omitempty"`
+	LogOf    *Ref  `json:"logOf,omitempty"`
 }
 
 type alias Entry
@@ -147,6 +156,9 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 	case e.Gap != nil:
 		about := RefOf(e.Gap.About)
 		p.GapOf = &about
+	case e.Log != nil:
+		of := RefOf(e.Log.Of)
+		p.LogOf = &of
 	}
 	return json.Marshal(p)
 }
@@ -170,6 +182,9 @@ func (e *Entry) UnmarshalJSON(data []byte) error {
 	if e.Gap != nil && p.GapOf != nil {
 		e.Gap.About = p.GapOf.Ref()
 	}
+	if e.Log != nil && p.LogOf != nil {
+		e.Log.Of = p.LogOf.Ref()
+	}
 	return nil
 }
 
@@ -182,6 +197,8 @@ func (e Entry) About() evidence.Ref {
 		return e.Run.Of
 	case e.Gap != nil:
 		return e.Gap.About
+	case e.Log != nil:
+		return e.Log.Of
 	}
 	return evidence.Cluster
 }

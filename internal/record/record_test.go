@@ -19,6 +19,7 @@ func TestEntryRoundTrip(t *testing.T) {
 	for name, e := range map[string]Entry{
 		"fact": {Seq: 1, At: at, Fact: &evidence.Fact{Kind: evidence.Host, Source: evidence.FromKernel, About: run, At: at, Where: "trace", Text: "x", Name: "signal-host", Value: 9}},
 		"run":  {Seq: 2, At: at, PodUID: "u", Run: &Run{Of: run, ID: "i", State: Exited, ExitCode: 137, Started: at, Finished: at, Command: []string{"/app"}}},
+		"log":  {Seq: 4, At: at, PodUID: "u", Log: &Log{Of: run, Text: "a\nb\n", Missing: "the first lines"}},
 		"gap":  {Seq: 3, At: at, Gap: &Gap{About: evidence.RefTo("Node", "", "n1"), What: "kernel", From: at, To: at, Count: 4, Unit: "records", Why: "overrun"}},
 	} {
 		data, err := json.Marshal(e)

@@ -368,6 +368,40 @@ func TestHowItFailed(t *testing.T) {
 	}
 }
 
+// TestWhatRoseFirst wants throttling, or a stall, to explain a probe that failed after it began, and not one that had failed before.
+func TestWhatRoseFirst(t *testing.T) {
+	failed := event("Unhealthy", "Liveness probe failed: Get \"http://x\": context deadline exceeded", 460, 489, 3)
+	for name, c := range map[string]struct {
+		fact  string
+		began int
+		want  string
+	}{
+		"throttled before":   {"began.cpu.throttled", 400, "USE002 likely > PRB001 certain > EXT006 certain"},
+		"throttled after":    {"began.cpu.throttled", 470, "PRB001 certain > EXT006 certain"},
+		"no memory before":   {"began.psi.memory.full", 400, "USE004 likely > PRB001 certain > EXT006 certain"},
+		"no memory after":    {"began.psi.memory.full", 470, "PRB001 certain > EXT006 certain"},
+		"slow disks before":  {"began.psi.io.full", 400, "USE005 likely > PRB001 certain > EXT006 certain"},
+		"slow disks after":   {"began.psi.io.full", 470, "PRB001 certain > EXT006 certain"},
+		"something else yet": {"cpu.throttled", 400, "PRB001 certain > EXT006 certain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := app(death(143, "Error", 100, 490))
+			pod.Spec.Containers[0].Resources.Limits[corev1.ResourceCPU] = resource.MustParse("100m")
+			s := &evidence.Snapshot{
+				Taken: taken, Subject: evidence.RefOf(pod), Objects: []evidence.Object{pod}, Events: []*corev1.Event{failed, event("Killing", liveness, 489, 489, 1)},
+				Has: evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node | evidence.Usage,
+				Facts: []evidence.Fact{{
+					Kind: evidence.Usage, Source: evidence.FromMetric, About: evidence.RefOf(pod).InContainer("app").InAttempt(0),
+					At: at(c.began).Time, Where: "cgroup", Name: c.fact, Text: "as sampled", Value: 0.8,
+				}},
+			}
+			if got := chains(s.Freeze()); len(got) != 1 || got[0] != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestStartErrors wants a container that could not be started for its mounts not to be blamed on its command.
 func TestStartErrors(t *testing.T) {
 	for message, want := range map[string]string{
@@ -384,6 +418,23 @@ func TestStartErrors(t *testing.T) {
 		r := diagnosis.Examine(snapshot(app(d), ""), rules.All())
 		if len(r.Causes) != 1 || !strings.Contains(r.Causes[0].Message, want) || strings.Contains(r.Causes[0].Message, "no such program") != (want == "no such program") {
 			t.Errorf("%s:\n%d causes, the first: %v, want %q", message, len(r.Causes), r.Causes, want)
+		}
+	}
+}
+
+// TestANodeNotReadyHasOneCause wants what the kubelet says of its runtime to be why the node is not ready, and not a second cause: one
+// condition tells both.
+func TestANodeNotReadyHasOneCause(t *testing.T) {
+	for message, want := range map[string]string{
+		"container runtime is down": "NOD004 certain > NOD001 certain",
+		"PLEG is not healthy: pleg was last seen active 9m2s ago; threshold is 3m0s": "NOD003 certain > NOD001 certain",
+		"something else": "NOD001 certain",
+	} {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Reason: "KubeletNotReady", Message: message, LastTransitionTime: at(100)}}
+		s := &evidence.Snapshot{Taken: taken, Subject: evidence.RefOf(node), Objects: []evidence.Object{node}, Has: evidence.Node | evidence.Status | evidence.Spec}
+		if got := chains(s.Freeze()); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: got %q, want %q", message, got, want)
 		}
 	}
 }

@@ -37,6 +37,30 @@ func bans(t *tree) []string {
 		}
 		problems = append(problems, bannedFunctions(f)...)
 		problems = append(problems, bannedCalls(f)...)
+		problems = append(problems, unguarded(f)...)
+	}
+	return problems
+}
+
+// unguarded finds goroutines of the node agent in which a panic ends all of it.
+func unguarded(f *goFile) []string {
+	const guard = "internal/node/guard/"
+	if !strings.HasPrefix(f.name, "internal/node/") || strings.HasPrefix(f.name, guard) || f.isTest() {
+		return nil
+	}
+	var problems []string
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		if g, ok := n.(*ast.GoStmt); ok {
+			problems = append(problems, f.problem(g.Pos(), "a panic in it ends the agent; start it by package guard"))
+		}
+		return true
+	})
+	for pkg, name := range map[string]string{"sync": "WaitGroup", "time": "AfterFunc"} {
+		f.uses(pkg, func(at token.Pos, used string) {
+			if used == name {
+				problems = append(problems, f.problem(at, "a panic in what it runs ends the agent; use package guard"))
+			}
+		})
 	}
 	return problems
 }

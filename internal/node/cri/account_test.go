@@ -31,6 +31,10 @@ func (k *kubelet) step() {
 		k.alive[key] = k.b.fake.run(pod, name, k.next[key])
 		k.next[key]++
 	default:
+		if k.rand.IntN(2) == 0 {
+			k.b.fake.dies(id, 1) // before CRI has it
+			k.b.wait(time.Duration(k.rand.IntN(3)) * 20 * time.Millisecond)
+		}
 		k.b.fake.exit(id, 1, "Error")
 		k.dead[key] = append(k.dead[key], id)
 		delete(k.alive, key)
@@ -92,8 +96,34 @@ func (k *kubelet) restart() {
 	b.begin(Options{NoEvents: k.rand.IntN(2) == 0})
 }
 
+// over tells whether a run was told to be over.
+func over(run *record.Run) bool {
+	return run != nil && (run.State == record.Exited || run.State == record.Unknown)
+}
+
+// follows checks that what is told of a run later is what became of it: it does not run again, and its reason is told and stays.
+func (k *kubelet) follows(t *testing.T, list []record.Entry) {
+	t.Helper()
+	state := map[string]*record.Run{}
+	for _, e := range list {
+		if e.Run == nil {
+			continue
+		}
+		if last := state[e.Run.ID]; over(last) && !over(e.Run) || last != nil && last.Reason != "" && e.Run.Reason == "" {
+			t.Errorf("%s is told of as %s %s, and then as %s %s", e.Run.Of, last.State, last.Reason, e.Run.State, e.Run.Reason)
+		}
+		state[e.Run.ID] = e.Run
+	}
+	for id, run := range state {
+		if run.State == record.Exited && run.Reason == "" && run.Message == "" && k.b.fake.containers[id] != nil {
+			t.Errorf("why %s ended was not told", run.Of)
+		}
+	}
+}
+
 func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 	t.Helper()
+	k.follows(t, list)
 	ran, missed := map[evidence.Ref]string{}, map[evidence.Ref]int{}
 	for _, e := range list {
 		switch {
@@ -121,4 +151,29 @@ func (k *kubelet) check(t *testing.T, list []record.Entry) (told, lost int) {
 		t.Errorf("%d runs were told and %d missed, of %d", len(ran), len(missed), started)
 	}
 	return len(ran), len(missed)
+}
+
+// TestTooMany: what is not followed because it is too much is a gap with a count, once for each.
+func TestTooMany(t *testing.T) {
+	play(t, func(b *bench) {
+		b.reader.most = 2
+		for i := range 5 {
+			b.fake.run("web", "app", i)
+		}
+		b.wait(10 * time.Second)
+		b.expect("gap node/n1 3 runs: the runtime has more than the 2 that are followed", "pod/web[app]#0 running 0 ", "pod/web[app]#1 running 0 ")
+		b.fake.run("web", "app", 5)
+		b.wait(10 * time.Second)
+		b.expect()
+		b.wait(time.Minute)
+		b.expect("gap node/n1 1 runs: the runtime has more than the 2 that are followed")
+		for i := range 3 {
+			b.fake.sandbox("web", fmt.Sprint("box-", i), 0, true)
+		}
+		b.wait(time.Second)
+		b.expect("gap node/n1 1 sandboxes: the runtime has more than the 2 that are followed", "sandbox-created pod/web 0.0")
+		if n := b.reader.Counts().Dropped; n != 5 {
+			t.Errorf("counted %d", n)
+		}
+	})
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,8 @@ const (
 	// canaryLabel marks what a canary makes. It has no label of Kubernetes: it is of no pod.
 	canaryLabel = "kubeinquest.io/canary"
 	canaryName  = "inquest-canary"
+	leaveTime   = 5 * time.Second // for what an agent that is stopped has to remove
+	systemSlice = "system.slice"
 )
 
 // CanaryOptions are what a Canary needs. Tell and Node must be set.
@@ -30,7 +34,7 @@ type CanaryOptions struct {
 	Timeout      time.Duration      // of one step; 0: a minute
 	Image        string             // of a container that is started besides; it must be on the node. Empty: a sandbox alone
 	Command      []string           // of that container; empty: as the image says
-	CgroupParent string             // of the sandbox; empty: where the runtime puts it
+	CgroupParent string             // of the sandbox; empty: system.slice where the runtime has systemd make control groups, else where it puts it
 	HostNetwork  bool               // no network of its own, so that the network plugin is not tried
 }
 
@@ -40,6 +44,7 @@ type CanaryOptions struct {
 type Canary struct {
 	o      CanaryOptions
 	client *client
+	parent string // of the sandbox's control group
 }
 
 // NewCanary checks the options.
@@ -78,6 +83,9 @@ func (c *Canary) follow(ctx context.Context, dial dialer) {
 	tick := time.NewTicker(c.o.Every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
+		if c.parent = c.o.CgroupParent; c.parent == "" && c.bySystemd(ctx) {
+			c.parent = systemSlice
+		}
 		c.try(ctx)
 		select {
 		case <-ctx.Done():
@@ -113,11 +121,47 @@ func (c *Canary) try(ctx context.Context) {
 	case t.err == nil:
 		c.fact("canary", "cri", t.began, took, fmt.Sprintf("the runtime made and removed a sandbox in %.1f s: %s", took.Seconds(), strings.Join(t.steps, ", ")))
 		return
-	case ctx.Err() == nil && (codeOf(t.err) != notFound || box == ""):
+	case ctx.Err() == nil && !t.taken(ctx, box):
 		took = time.Since(t.at)
 		c.fact("canary-failed", t.where, t.at, took, fmt.Sprintf("the runtime failed to make or remove a sandbox: %s after %.1f s", t.err, took.Seconds()))
 	}
-	_ = c.sweep(context.WithoutCancel(ctx)) // an agent that is stopped does not leave its sandbox
+	left, cancel := context.WithCancel(context.WithoutCancel(ctx)) // an agent that is stopped does not leave its sandbox, if the runtime lets it
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-left.Done():
+		case <-time.After(leaveTime):
+			cancel()
+		}
+	})()
+	_ = c.sweep(left)
+}
+
+// bySystemd tells whether the runtime has systemd make control groups, as runtimes say from containerd 2.0 and CRI-O 1.28 on: these
+// have to be in a slice then.
+func (c *Canary) bySystemd(ctx context.Context) bool {
+	answer, err := c.call(ctx, "RuntimeConfig", nil)
+	if err != nil {
+		return false
+	}
+	linux, err := one(answer, 1)
+	if err != nil || linux.number == 0 {
+		return false
+	}
+	driver, err := one(linux.bytes, 1)
+	return err == nil && driver.value == 0 // CgroupDriver SYSTEMD
+}
+
+// taken tells whether a step failed because somebody else removes the sandbox: it is gone, or it was stopped before it was to be.
+func (t *trial) taken(ctx context.Context, box string) bool {
+	switch {
+	case box == "" || codeOf(t.err) == deadlineExceeded:
+		return false
+	case t.where == "cri/StopPodSandbox" || t.where == "cri/RemovePodSandbox":
+		return codeOf(t.err) == notFound
+	}
+	ready, err := t.mine(ctx)
+	return err == nil && !ready[box] // a runtime says of an image too that it is not found
 }
 
 // step calls a method, unless one before it failed, and returns the id that is in its answer, if one is.
@@ -145,17 +189,8 @@ func (c *Canary) call(ctx context.Context, method string, r request) ([]byte, er
 
 // sweep removes what a try had to leave. What cannot be removed now is tried again before the next.
 func (c *Canary) sweep(ctx context.Context) error {
-	answer, err := c.call(ctx, "ListPodSandbox", request{}.message(1, request{}.pair(3, canaryLabel, c.o.Node)))
-	if err != nil {
-		return err
-	}
-	var left []string
-	err = each(answer, func(data []byte) error {
-		id, _, err := head(data, sandboxState)
-		left = append(left, string(id))
-		return err
-	})
-	for _, id := range left {
+	left, err := c.mine(ctx)
+	for _, id := range slices.Sorted(maps.Keys(left)) {
 		if err == nil {
 			_, err = c.call(ctx, "StopPodSandbox", request{}.text(1, id))
 		}
@@ -166,12 +201,26 @@ func (c *Canary) sweep(ctx context.Context) error {
 	return err
 }
 
+// mine returns the sandboxes that a canary of this node made, and which of them are ready.
+func (c *Canary) mine(ctx context.Context) (map[string]bool, error) {
+	answer, err := c.call(ctx, "ListPodSandbox", request{}.message(1, request{}.pair(3, canaryLabel, c.o.Node)))
+	if err != nil {
+		return nil, err
+	}
+	list := map[string]bool{}
+	return list, each(answer, func(data []byte) error {
+		id, state, err := head(data, sandboxState)
+		list[string(id)] = state == 0 // SANDBOX_READY
+		return err
+	})
+}
+
 // sandbox is the configuration of a sandbox (message PodSandboxConfig).
 func (c *Canary) sandbox(uid string) request {
 	const node = 2 // NamespaceMode NODE
 	linux := request{}
-	if c.o.CgroupParent != "" {
-		linux = linux.text(1, c.o.CgroupParent)
+	if c.parent != "" {
+		linux = linux.text(1, c.parent)
 	}
 	if c.o.HostNetwork {
 		linux = linux.message(2, request{}.message(1, request{}.number(1, node)))

@@ -23,7 +23,7 @@ func (f *fake) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandboxReq
 	err := f.enter(ctx, "RunPodSandbox", "")
 	c := r.GetConfig()
 	f.set(func() {
-		if f.vanish || err != nil {
+		if f.parent = c.GetLinux().GetCgroupParent(); f.vanish || err != nil {
 			return
 		}
 		f.sandboxes[c.GetMetadata().GetUid()] = &runtimeapi.PodSandbox{Id: c.GetMetadata().GetUid(), Metadata: c.GetMetadata(), Labels: c.GetLabels()}
@@ -65,6 +65,7 @@ func TestCanary(t *testing.T) {
 	const image = "tiny"
 	for name, c := range map[string]struct {
 		hang, gone, image string
+		broken            string   // does not find what it needs
 		want              []string // after a minute and two tries
 		left              int
 	}{
@@ -73,12 +74,14 @@ func TestCanary(t *testing.T) {
 		"no sandbox":             {hang: "RunPodSandbox", want: []string{"canary-failed cri/RunPodSandbox", "canary-failed cri/RunPodSandbox"}},
 		"no container":           {hang: "StartContainer", image: image, want: []string{"canary-failed cri/StartContainer", "canary-failed cri/StartContainer"}},
 		"none can be removed":    {hang: "RemovePodSandbox", want: []string{"canary-failed cri/RemovePodSandbox", "canary-failed cri/RemovePodSandbox"}, left: 1},
+		"no image":               {broken: "CreateContainer", image: image, want: []string{"canary-failed cri/CreateContainer", "canary-failed cri/CreateContainer"}},
 		"the kubelet removes it": {gone: "RunPodSandbox", image: image},
 		"none can be stopped":    {hang: "StopPodSandbox", want: []string{"canary-failed cri/StopPodSandbox", "canary-failed cri/RemovePodSandbox"}, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
 			f.vanish = c.gone != ""
+			f.missing = c.broken
 			if c.hang != "" {
 				f.hang[c.hang] = true
 			}
@@ -87,6 +90,26 @@ func TestCanary(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCanaryIsStopped: an agent that is stopped while it removes what was left does not wait for a runtime that hangs.
+func TestCanaryIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.start()
+		defer f.stop()
+		f.hang["StopPodSandbox"] = true
+		canary, err := NewCanary(CanaryOptions{Node: "n1", Tell: func(record.Entry) {}, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 70*time.Second) // in the second try to stop the sandbox
+		defer stop()
+		began := time.Now()
+		if canary.follow(ctx, new(link).watch(f.dial)); time.Since(began) > 70*time.Second+leaveTime {
+			t.Errorf("it ended after %s", time.Since(began))
+		}
+	})
 }
 
 // sing runs a canary for two tries and returns what it told.
@@ -111,11 +134,57 @@ func sing(t *testing.T, f *fake, image string) (said []string) {
 	return said
 }
 
+// RuntimeConfig says who makes control groups, where the runtime says so.
+func (f *fake) RuntimeConfig(context.Context, *runtimeapi.RuntimeConfigRequest) (*runtimeapi.RuntimeConfigResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.driver == nil {
+		return nil, status.Error(codes.Unimplemented, "method RuntimeConfig not implemented")
+	}
+	return f.driver, nil
+}
+
+// TestCanaryInASlice: where systemd makes control groups, the canary's is in a slice.
+func TestCanaryInASlice(t *testing.T) {
+	linux := func(d runtimeapi.CgroupDriver) *runtimeapi.RuntimeConfigResponse {
+		return &runtimeapi.RuntimeConfigResponse{Linux: &runtimeapi.LinuxRuntimeConfiguration{CgroupDriver: d}}
+	}
+	for _, c := range []struct {
+		driver       *runtimeapi.RuntimeConfigResponse
+		parent, want string
+	}{
+		{nil, "", ""},
+		{&runtimeapi.RuntimeConfigResponse{}, "", ""},
+		{linux(runtimeapi.CgroupDriver_CGROUPFS), "", ""},
+		{linux(runtimeapi.CgroupDriver_SYSTEMD), "", systemSlice},
+		{linux(runtimeapi.CgroupDriver_SYSTEMD), "other.slice", "other.slice"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.driver = c.driver
+			f.start()
+			defer f.stop()
+			told := &memory{}
+			canary, err := NewCanary(CanaryOptions{Node: "n1", Tell: told.tell, CgroupParent: c.parent})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			canary.follow(ctx, new(link).watch(f.dial))
+			if f.parent != c.want || len(told.list) != 1 || told.list[0].Fact.Name != "canary" {
+				t.Errorf("%v, %q: made in %q, told %q", c.driver, c.parent, f.parent, words(told.list))
+			}
+		})
+	}
+}
+
 func TestCanaryRequests(t *testing.T) {
 	c, err := NewCanary(CanaryOptions{Node: "n1", Tell: func(record.Entry) {}, Image: "tiny", Command: []string{"/a", "b"}, HostNetwork: true, CgroupParent: "/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.parent = c.o.CgroupParent
 	var box runtimeapi.PodSandboxConfig
 	var container runtimeapi.ContainerConfig
 	unmarshal(t, c.sandbox("u"), &box)

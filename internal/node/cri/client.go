@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ const (
 	window = 4 << 20
 	// prefix is the length of what stands before each message: whether it is compressed, and its length.
 	prefix = 5
-	// service is what the methods belong to.
+	// service is what methods belong to that are named without one.
 	service = "/runtime.v1.RuntimeService/"
 )
 
@@ -101,8 +102,8 @@ func (c *client) invoke(ctx context.Context, method string, request []byte) ([]b
 }
 
 // stream calls a method and gives each of its answers to see, until the stream ends. Why it ended is the error.
-func (c *client) stream(ctx context.Context, method string, see func([]byte)) error {
-	response, err := c.send(ctx, method, nil)
+func (c *client) stream(ctx context.Context, method string, request []byte, see func([]byte)) error {
+	response, err := c.send(ctx, method, request)
 	if err != nil {
 		return err
 	}
@@ -118,8 +119,12 @@ func (c *client) stream(ctx context.Context, method string, see func([]byte)) er
 
 // send begins a call.
 func (c *client) send(ctx context.Context, method string, request []byte) (*http.Response, error) {
+	path := method
+	if !strings.HasPrefix(path, "/") {
+		path = service + method
+	}
 	framed := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(request)))
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost"+service+method, bytes.NewReader(append(framed, request...)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost"+path, bytes.NewReader(append(framed, request...)))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ package cri
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,16 +25,26 @@ type hints map[string]condition
 // events gathers which pods to look at.
 type events struct {
 	mu    sync.Mutex
-	wake  chan struct{} // holds one: there is something to look at
-	again chan struct{} // holds one: the connection is new
+	wake  chan struct{}   // holds one: there is something to look at
+	again []chan struct{} // of each who listens; holds one: the connection is new
 	pods  map[string]bool
+	tasks map[string]bool // containers whose pods are not known, which ended
 	all   bool
 	ended []condition
+	heard bool // there were some since that was last asked
+	open  bool // they come
+}
+
+func newEvents() events {
+	return events{
+		wake: make(chan struct{}, 1), again: []chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, pods: map[string]bool{}, tasks: map[string]bool{},
+	}
 }
 
 // add notes an event. It never waits: the runtime waits for whoever reads its events.
 func (e *events) add(what event) {
 	e.mu.Lock()
+	e.heard = true
 	switch {
 	case what.uid == "" || len(e.pods) >= mostPods:
 		e.all = true
@@ -46,12 +58,56 @@ func (e *events) add(what event) {
 	e.ring()
 }
 
+// over notes that a container ended that was not told of.
+func (e *events) over(id string) {
+	e.mu.Lock()
+	if len(e.tasks) >= mostPods {
+		e.all = true
+	} else {
+		e.tasks[id] = true
+	}
+	e.mu.Unlock()
+	e.ring()
+}
+
+// stir notes that something was told of besides, of which the lists will have more soon.
+func (e *events) stir() {
+	e.mu.Lock()
+	e.heard = true
+	e.mu.Unlock()
+	e.ring()
+}
+
 // everything notes that events may have been lost.
 func (e *events) everything() {
 	e.mu.Lock()
 	e.all = true
 	e.mu.Unlock()
 	e.ring()
+}
+
+// closed notes that events come no more, and may have been lost.
+func (e *events) closed() {
+	e.mu.Lock()
+	e.all, e.open = true, false
+	e.mu.Unlock()
+	e.ring()
+}
+
+// opened notes that events come from now on, or soon.
+func (e *events) opened() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open, e.heard = true, true
+}
+
+// silent tells whether events come and there were none since that was last asked.
+func (e *events) silent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	silent := e.open && !e.heard
+	e.heard = false
+	return silent
 }
 
 func (e *events) ring() {
@@ -63,21 +119,21 @@ func (e *events) ring() {
 
 // restart notes that the connection is new, so that it may be worth to ask for events again.
 func (e *events) restart() {
-	select {
-	case e.again <- struct{}{}:
-	default:
+	for _, again := range e.again {
+		select {
+		case again <- struct{}{}:
+		default:
+		}
 	}
 }
 
 // take returns what was noted, and forgets it.
-func (e *events) take(h *hints) (pods []string, all bool) {
+func (e *events) take(h *hints) (pods, tasks []string, all bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for uid := range e.pods {
-		pods = append(pods, uid)
-	}
-	all = e.all
+	pods, tasks, all = slices.Collect(maps.Keys(e.pods)), slices.Collect(maps.Keys(e.tasks)), e.all
 	clear(e.pods)
+	clear(e.tasks)
 	e.all = false
 	if *h == nil {
 		*h = hints{}
@@ -88,17 +144,14 @@ func (e *events) take(h *hints) (pods []string, all bool) {
 		}
 	}
 	e.ended = nil
-	return pods, all
+	return pods, tasks, all
 }
 
-// listen reads events until ctx ends, where the runtime has them.
-func (r *Reader) listen(ctx context.Context) {
-	if r.o.NoEvents {
-		return
-	}
+// listen reads one kind of events until ctx ends, where the runtime has them.
+func listen(ctx context.Context, again <-chan struct{}, stream func(context.Context) (got bool, err error)) {
 	rest := eventRest
 	for ctx.Err() == nil {
-		got, err := r.stream(ctx)
+		got, err := stream(ctx)
 		switch {
 		case codeOf(err) == unimplemented:
 			rest = noEvents
@@ -109,7 +162,7 @@ func (r *Reader) listen(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.events.again:
+		case <-again:
 			rest = eventRest
 		case <-time.After(rest):
 		}
@@ -132,8 +185,9 @@ func (r *Reader) stream(ctx context.Context) (got bool, err error) {
 	if !hasEvents(name, version) {
 		return false, &statusError{unimplemented, "events are for one reader"}
 	}
-	defer r.events.everything()
-	err = own.stream(ctx, "GetContainerEvents", func(data []byte) {
+	r.events.opened()
+	defer r.events.closed()
+	err = own.stream(ctx, "GetContainerEvents", nil, func(data []byte) {
 		got = true
 		r.counts.add(func(c *Counts) { c.Events++ })
 		what, err := readEvent(data)
@@ -156,7 +210,8 @@ func hasEvents(name, version string) bool {
 type Counts struct {
 	Lists   uint64 // complete lists, of all or of one pod
 	Events  uint64 // that the runtime sent
-	Dropped uint64 // containers that were not taken because there are too many
+	Ends    uint64 // of processes that it told of at once
+	Dropped uint64 // containers and sandboxes that were not taken because there are too many
 }
 
 type counts struct {

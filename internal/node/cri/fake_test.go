@@ -44,6 +44,14 @@ type fake struct {
 	streams    map[chan *runtimeapi.ContainerEventResponse]bool
 	deaf       bool // has no events
 
+	subscribers map[chan []byte]bool // of containerd's own events
+	taskless    bool                 // has none of these
+	filters     string
+
+	missing string // a method that does not find what it needs
+	driver  *runtimeapi.RuntimeConfigResponse
+	parent  string // of the control group of the newest sandbox
+
 	listener *bufconn.Listener
 	server   *grpc.Server
 }
@@ -52,13 +60,15 @@ func newFake() *fake {
 	return &fake{
 		version: "v2.4.2", containers: map[string]*runtimeapi.ContainerStatus{}, sandboxOf: map[string]string{}, sandboxes: map[string]*runtimeapi.PodSandbox{},
 		hang: map[string]bool{}, asked: map[string]int{}, streams: map[chan *runtimeapi.ContainerEventResponse]bool{},
-		info: `{"sandboxID":"s","runtimeSpec":{"process":{"args":["/app","serve"],"env":["SECRET=hunter2"]}}}`,
+		subscribers: map[chan []byte]bool{},
+		info:        `{"sandboxID":"s","runtimeSpec":{"process":{"args":["/app","serve"],"env":["SECRET=hunter2"]}}}`,
 	}
 }
 
 func (f *fake) start() {
 	l, s := bufconn.Listen(1<<16), grpc.NewServer()
 	runtimeapi.RegisterRuntimeServiceServer(s, f)
+	s.RegisterService(f.tasks(), f)
 	f.mu.Lock()
 	f.listener, f.server = l, s
 	f.mu.Unlock()
@@ -72,6 +82,10 @@ func (f *fake) stop() {
 	for c := range f.streams {
 		close(c)
 		delete(f.streams, c)
+	}
+	for c := range f.subscribers {
+		close(c)
+		delete(f.subscribers, c)
 	}
 	f.mu.Unlock()
 	if s != nil {
@@ -93,7 +107,7 @@ func (f *fake) dial(ctx context.Context) (net.Conn, error) {
 func (f *fake) enter(ctx context.Context, method, id string) error {
 	f.mu.Lock()
 	f.asked[method]++
-	hang, slow, broken := f.hang[method] || f.hang[method+"/"+id], f.slow, f.broken[method]
+	hang, slow, broken, missing := f.hang[method] || f.hang[method+"/"+id], f.slow, f.broken[method], f.missing == method
 	f.mu.Unlock()
 	select {
 	case <-ctx.Done():
@@ -101,6 +115,9 @@ func (f *fake) enter(ctx context.Context, method, id string) error {
 	}
 	if broken {
 		return status.Error(codes.Internal, "its database is damaged")
+	}
+	if missing {
+		return status.Error(codes.NotFound, "failed to resolve image: not found")
 	}
 	if hang {
 		<-ctx.Done()
@@ -135,6 +152,9 @@ func (f *fake) ListContainers(ctx context.Context, r *runtimeapi.ListContainersR
 	var answer runtimeapi.ListContainersResponse
 	for id, st := range f.containers {
 		uid, want := st.Labels[labelUID], r.GetFilter().GetLabelSelector()[labelUID]
+		if only := r.GetFilter().GetId(); only != "" && only != id {
+			continue
+		}
 		if want == "" || uid == want {
 			answer.Containers = append(answer.Containers, &runtimeapi.Container{
 				Id: id, PodSandboxId: f.sandboxOf[id], Metadata: st.Metadata, Image: st.Image, ImageRef: st.ImageRef, State: st.State, CreatedAt: st.CreatedAt,

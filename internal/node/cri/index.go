@@ -37,6 +37,7 @@ type item struct {
 	pod     *pod   // nil: of no pod of Kubernetes
 	told    string // its state when last told; empty: never
 	read    bool   // command and mounts have been read
+	open    bool   // its end was told before the runtime's status said it: the reason is to come
 	present bool   // the runtime has it
 	pass    uint64 // of the newest complete list that had it
 }
@@ -161,10 +162,31 @@ func (x *Index) put(it *item) {
 }
 
 // set changes the run of a container, and what was told of it.
-func (x *Index) set(it *item, run record.Run, told string) {
+func (x *Index) set(it *item, run record.Run, told string, open bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	it.run, it.told = run, told
+	it.run, it.told, it.open = run, told, open
+}
+
+// find returns what is known of a container.
+func (x *Index) find(id string) (it *item, box bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.runs[id], x.boxes[id] != nil
+}
+
+// of returns the run of a container.
+func (x *Index) of(it *item) record.Run {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return it.run
+}
+
+// told returns what was told of a container.
+func (x *Index) told(it *item) (state string, open bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return it.told, it.open
 }
 
 // here notes that the runtime has a container.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 	r.pass++
 	r.counts.add(func(c *Counts) { c.Lists++ })
 	var fresh []sighting
+	r.owed = false
 	err = each(answer, func(data []byte) error {
 		id, state, err := head(data, containerState)
 		if err != nil || r.same(id, state) {
@@ -48,12 +50,18 @@ func (r *Reader) look(ctx context.Context, uid string) error {
 	slices.SortFunc(fresh, func(a, b sighting) int {
 		return cmp.Or(cmp.Compare(a.uid, b.uid), a.of.Compare(b.of), a.created.Compare(b.created), cmp.Compare(a.id, b.id))
 	})
+	r.runsBeyond.now = 0
 	r.note(fresh)
+	if uid == "" {
+		r.beyond(&r.runsBeyond, runUnit)
+	}
 	r.missing(uid)
 	err = r.settleAll(ctx, fresh, uid == "")
 	if uid == "" && err == nil {
 		clear(r.hints)
+		r.ends.expire(time.Now())
 		r.rested()
+		r.found = len(fresh) > 0 || len(r.changed) > 0
 	}
 	return err
 }
@@ -65,12 +73,17 @@ func (r *Reader) same(id []byte, state uint64) bool {
 		return false
 	}
 	r.index.here(it, r.pass)
-	return it.pod == nil || it.told == record.Exited || it.told == stateOf(state)
+	told, open := r.index.told(it)
+	if open {
+		r.owed = r.owed || state != exited
+		return state != exited // it is over, whatever a list says that was made before
+	}
+	return it.pod == nil || told == record.Exited || told == stateOf(state)
 }
 
 // stranger remembers a container that is not of Kubernetes, so that it is not read again.
 func (r *Reader) stranger(s sighting) {
-	if s.id == "" || len(r.index.runs) >= mostRuns {
+	if s.id == "" || len(r.index.runs) >= r.most {
 		return
 	}
 	it := &item{run: record.Run{ID: s.id}}
@@ -83,8 +96,8 @@ func (r *Reader) note(fresh []sighting) {
 	for _, s := range fresh {
 		it := r.index.runs[s.id]
 		if it == nil {
-			if len(r.index.runs) >= mostRuns {
-				r.counts.add(func(c *Counts) { c.Dropped++ })
+			if len(r.index.runs) >= r.most {
+				r.runsBeyond.now++
 				continue
 			}
 			r.index.mu.Lock()
@@ -97,6 +110,36 @@ func (r *Reader) note(fresh []sighting) {
 	}
 }
 
+// A surplus is what is there and is not followed, because it is too much.
+type surplus struct {
+	now, before int64 // in the newest list, and in the one before it
+	untold      int64 // that came and no gap has told of
+	told        time.Time
+}
+
+// surplusRest is the least time between two gaps about a surplus.
+const surplusRest = time.Minute
+
+// beyond tells of a surplus that grew since the list before.
+func (r *Reader) beyond(s *surplus, unit string) {
+	more := max(s.now-s.before, 0)
+	s.before = s.now
+	s.untold += more
+	r.counts.add(func(c *Counts) { c.Dropped += uint64(more) })
+	now := time.Now().UTC()
+	if s.untold == 0 || now.Sub(s.told) < surplusRest {
+		return
+	}
+	since := s.told
+	if since.IsZero() {
+		since = r.looked
+	}
+	r.tell("", record.Entry{Gap: &record.Gap{
+		About: r.node(), What: feature, From: since, To: now, Count: s.untold, Unit: unit, Why: fmt.Sprintf("the runtime has more than the %d that are followed", r.most),
+	}})
+	s.untold, s.told = 0, now
+}
+
 // missing tells the end of the containers that are no longer there.
 func (r *Reader) missing(uid string) {
 	var gone []*item
@@ -105,10 +148,10 @@ func (r *Reader) missing(uid string) {
 			gone = append(gone, it)
 		}
 	}
-	slices.SortFunc(gone, func(a, b *item) int { return a.run.Of.Compare(b.run.Of) })
+	slices.SortFunc(gone, func(a, b *item) int { return r.index.of(a).Of.Compare(r.index.of(b).Of) })
 	for _, it := range gone {
 		r.index.leave(it)
-		if it.pod != nil && it.told != record.Exited && it.told != record.Unknown {
+		if told, open := r.index.told(it); it.pod != nil && (open || told != record.Exited && told != record.Unknown) {
 			r.finish(it, r.lost(it))
 		}
 		r.goneWith(it.pod)
@@ -128,10 +171,16 @@ func (r *Reader) goneWith(p *pod) {
 
 // lost is the end of a run whose container was removed before the runtime could be asked about it.
 func (r *Reader) lost(it *item) record.Run {
-	if st, ok := r.hints[it.run.ID]; ok {
-		return fill(it.run, st)
+	run := r.index.of(it)
+	if st, ok := r.hints[run.ID]; ok {
+		return fill(run, st)
 	}
-	run := it.run
+	if _, open := r.index.told(it); open && run.Reason != "" {
+		return run // all was told
+	} else if open {
+		run.Message = "the runtime removed it before its reason was seen"
+		return run
+	}
 	run.State = record.Unknown
 	run.Message = "the runtime removed it before its end was seen"
 	if r.looked.IsZero() && !r.away.IsZero() {
@@ -164,21 +213,21 @@ func (r *Reader) settleAll(ctx context.Context, fresh []sighting, all bool) erro
 
 // settle tells of one container that is new or has another state than was told.
 func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) error {
-	if it.told == "" && r.old(it, s) {
-		r.index.set(it, s.run(r.version), record.Exited)
+	if told, _ := r.index.told(it); told == "" && r.old(it, s) {
+		r.index.set(it, s.run(r.version), record.Exited, false)
 		return nil
 	}
 	if s.state == created && !all {
 		return nil // about to be started, as a rule; if not, the next list of all tells
 	}
 	if st, ok := r.hints[s.id]; ok && s.state == exited && it.read {
-		r.finish(it, fill(it.run, st)) // the list says so, and the event brought all that there is to ask
+		r.finish(it, fill(r.index.of(it), st)) // the list says so, and the event brought all that there is to ask
 		return nil
 	}
 	answer, err := r.call(ctx, "ContainerStatus", s.id, statusRequest(s.id, !it.read))
 	switch {
 	case codeOf(err) == notFound:
-		if it.told != record.Unknown {
+		if told, _ := r.index.told(it); told != record.Unknown {
 			r.finish(it, r.lost(it))
 		}
 		return nil
@@ -189,11 +238,11 @@ func (r *Reader) settle(ctx context.Context, it *item, s sighting, all bool) err
 	if err != nil {
 		return err
 	}
-	run := fill(it.run, now)
+	run := fill(r.index.of(it), now)
 	if !it.read {
 		run, it.read = detail(run, info), true
 	}
-	if run.State != it.told {
+	if told, open := r.index.told(it); open || run.State != told {
 		r.finish(it, run)
 	}
 	return nil
@@ -208,13 +257,28 @@ func (r *Reader) old(it *item, s sighting) bool {
 
 // finish tells the state of a run, and before the first time what was missed before it.
 func (r *Reader) finish(it *item, run record.Run) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if it.open && run.State != record.Exited {
+		return // it was read before the end was told
+	}
 	run.Runtime = cmp.Or(run.Runtime, r.version)
-	first := it.told == ""
-	r.index.set(it, run, run.State)
+	first, known := it.told == "", it.open && sameEnd(it.run, run)
+	r.index.set(it, run, run.State, false)
 	if first {
 		r.account(it)
 	}
-	r.tell(it.pod.uid, record.Entry{Run: &run})
+	if !known {
+		r.tell(it.pod.uid, record.Entry{Run: &run})
+	}
+	if e, ended := r.ends.take(run.ID); ended {
+		r.tellEnd(it, e)
+	}
+}
+
+// sameEnd tells whether the status of a run says nothing else than what was told of its end.
+func sameEnd(told, now record.Run) bool {
+	return told.Reason == now.Reason && told.Message == now.Message && told.ExitCode == now.ExitCode && told.Started.Equal(now.Started) && told.Finished.Equal(now.Finished)
 }
 
 // account tells which runs before this one were missed, and marks it as the newest.
@@ -256,11 +320,13 @@ func (r *Reader) missed(it *item, from, to int) {
 	}})
 }
 
-// rested forgets the calls that hung about containers that are no longer there.
+// rested ends the calls that hung about containers that are no longer there: nobody is stuck on them any more.
 func (r *Reader) rested() {
-	for where := range r.hung {
+	for _, where := range slices.Sorted(maps.Keys(r.hung)) {
 		id, about := strings.CutPrefix(where, "cri/ContainerStatus/")
 		if it := r.index.runs[id]; about && (it == nil || !it.present) {
+			now := time.Now()
+			r.fact("", r.node(), "runtime-answers", where, r.who()+" has that container no more", now, now.Sub(r.hung[where]).Seconds())
 			delete(r.hung, where)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -160,11 +161,29 @@ func well(data []byte, m proto.Message) bool {
 		return false
 	}
 	again, err := proto.Marshal(m)
-	if err != nil || len(m.ProtoReflect().GetUnknown()) > 0 {
+	if err != nil || !allKnown(m.ProtoReflect()) {
 		return false
 	}
 	slices.Sort(again)
 	data = slices.Clone(data)
 	slices.Sort(data)
 	return slices.Equal(again, data)
+}
+
+// allKnown tells whether a message has no field that is not of its form, in none of the messages in it.
+func allKnown(m protoreflect.Message) bool {
+	ok := len(m.GetUnknown()) == 0
+	m.Range(func(of protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case of.Message() == nil || of.IsMap():
+		case of.IsList():
+			for i := range v.List().Len() {
+				ok = ok && allKnown(v.List().Get(i).Message())
+			}
+		default:
+			ok = ok && allKnown(v.Message())
+		}
+		return ok
+	})
+	return ok
 }

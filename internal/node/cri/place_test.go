@@ -61,6 +61,13 @@ func TestPlace(t *testing.T) {
 		"/docker/" + other + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + escaped + ".slice/cri-containerd-" + testID + ".scope/system.slice/x": app,
 		"/system.slice/docker-" + other + ".scope/kubepods/pod" + testUID + "/" + testID:                                                                          app,
 		"/kubepods/pod" + testUID + "/" + testID + "/kubepods/pod00000000-0000/" + other:                                                                          app,
+		// CRI-O with cgroupfs, its monitors where conmon_cgroup says, and a sandbox that has processes (crio.conf(5))
+		"/kubepods/burstable/pod" + testUID + "/crio-" + testID:                                           app,
+		"/kubepods/burstable/pod" + testUID + "/crio-conmon-" + testID:                                    pod,
+		"/kubepods.slice/kubepods-pod" + escaped + ".slice/crio-" + testBox + ".scope":                    pod,
+		"kubepods-burstable-pod" + escaped + ".slice:crio:" + testID:                                      app,
+		"/system.slice/crio-conmon-" + testID + ".scope":                                                  none,
+		"/kubepods.slice/kubepods-pod" + escaped + ".slice/crio-" + testID + ".scope/container/app.slice": app,
 		// of no pod, or one that is not known
 		"/":                          none,
 		"":                           none,

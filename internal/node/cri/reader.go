@@ -2,7 +2,8 @@
 
 // Package cri asks the container runtime of a node, by CRI v1 over its socket, for every run of every container, and keeps
 // account of those that it did not see. It lists what there is once a second, which is the truth; where the runtime has
-// events, one of them says that it is time to look at a pod again. It never changes anything.
+// events, one of them says that it is time to look at a pod again, and while there are none it lists every five seconds;
+// containerd's, that a process has ended, are told at once. It never changes anything but by a Canary.
 package cri
 
 import (
@@ -12,10 +13,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -26,8 +30,8 @@ const feature, runUnit = "runtime", "runs"
 type Options struct {
 	Socket   string             // of the runtime; empty: the first of the usual ones that is there
 	Node     string             // its name, which facts about the runtime are about
-	Tell     func(record.Entry) // is given what was learned, from one goroutine at a time
-	Every    time.Duration      // between two lists; 0: a second
+	Tell     func(record.Entry) // is given what was learned, from any goroutine
+	Every    time.Duration      // between two lists while something happens; 0: a second
 	Timeout  time.Duration      // of one call, after which the runtime counts as hung; 0: 10 s
 	NoEvents bool               // lists only
 	Log      *slog.Logger       // nil: nothing is logged
@@ -55,12 +59,21 @@ type Reader struct {
 	blind   time.Time            // since when it answers, and its lists cannot be read
 	toldOf  bool                 // and that was told
 
+	most                    int // containers that are remembered, and sandboxes
+	runsBeyond, boxesBeyond surplus
+
 	pass    uint64    // counts complete lists
 	looked  time.Time // when the newest began
 	away    time.Time // the newest entry of the record that was restored
+	found   bool      // the newest list had something new
+	owed    bool      // it has a run whose end was told and whose reason is to come
+	calm    bool      // nothing happens, by the newest list and by events
+	wrong   time.Time // when events last left something out
 	hints   hints
 	changed map[*pod]bool // of which a sandbox began or ended
 	events  events
+	ends    ends
+	telling sync.Mutex // of the state of a run: it is changed and told in one step
 	counts  counts
 }
 
@@ -83,7 +96,10 @@ func New(o Options) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: events{wake: make(chan struct{}, 1), again: make(chan struct{}, 1), pods: map[string]bool{}}}, nil
+	return &Reader{
+		o: o, most: mostRuns, index: newIndex(), hung: map[string]time.Time{}, changed: map[*pod]bool{}, events: newEvents(),
+		ends: ends{list: map[string]taskEnd{}, starved: map[string]time.Time{}},
+	}, nil
 }
 
 // Index knows the containers that this reader has seen. It is the same one for the reader's whole life.
@@ -140,38 +156,67 @@ func (r *Reader) follow(ctx context.Context, dial dialer) error {
 	case r.link.forbidden():
 		return fmt.Errorf("ask the runtime at %s: %w; run the agent as a user or group that may open the socket", r.o.Socket, err)
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.listen(ctx)
-	}()
-	r.loop(ctx)
-	stop()
-	<-ended
-	return nil
+	group, ctx := guard.NewGroup(ctx)
+	if !r.o.NoEvents {
+		for i, stream := range []func(context.Context) (bool, error){r.stream, r.streamTasks} {
+			group.Go(func() error {
+				listen(ctx, r.events.again[i], stream)
+				return nil
+			})
+		}
+	}
+	group.Go(func() error {
+		r.loop(ctx)
+		return nil
+	})
+	return group.Wait()
 }
 
 func (r *Reader) loop(ctx context.Context) {
-	tick := time.NewTicker(r.o.Every)
-	defer tick.Stop()
-	r.relist(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var next time.Time // when the timer says so
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 			r.relist(ctx)
+			next = time.Now().Add(r.rest())
+			timer.Reset(time.Until(next))
 		case <-r.events.wake:
 			r.glance(ctx)
+			if soon := time.Now().Add(r.o.Every); soon.Before(next) { // an event is not all that there is to know
+				next = soon
+				timer.Reset(r.o.Every)
+			}
 		}
 	}
+}
+
+const (
+	calmTimes = 5               // as long as else between two lists of a runtime whose events say that nothing happens
+	wrongFor  = 5 * time.Minute // for so long its events do not count after they left something out
+)
+
+// rest is how long after a list the next one is due. Where events say that nothing happens, and the list said so too and has nothing
+// of which more is to come, that is longer, until one finds what no event told of.
+func (r *Reader) rest() time.Duration {
+	silent, now := r.events.silent(), time.Now()
+	if r.calm && r.found && silent {
+		r.wrong = now
+	}
+	r.calm = silent && !r.found && !r.owed && !r.looked.IsZero() && now.Sub(r.wrong) >= wrongFor
+	if r.calm {
+		return calmTimes * r.o.Every
+	}
+	return r.o.Every
 }
 
 // relist looks at everything.
 func (r *Reader) relist(ctx context.Context) {
 	began := time.Now().UTC()
+	r.found = true // until it is known otherwise
 	err := r.greet(ctx)
 	if err == nil {
 		began = time.Now().UTC()
@@ -230,10 +275,15 @@ func (r *Reader) tellAway(now time.Time) {
 
 // glance looks at the pods that an event was about.
 func (r *Reader) glance(ctx context.Context) {
-	pods, all := r.events.take(&r.hints)
+	pods, tasks, all := r.events.take(&r.hints)
 	if all || r.looked.IsZero() {
 		r.relist(ctx)
 		return
+	}
+	for _, id := range tasks {
+		if uid := r.whose(ctx, id); uid != "" && !slices.Contains(pods, uid) {
+			pods = append(pods, uid)
+		}
 	}
 	for _, uid := range pods {
 		if err := r.look(ctx, uid); err != nil {

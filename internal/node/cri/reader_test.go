@@ -86,14 +86,61 @@ func TestNumbersThatBeginAnew(t *testing.T) {
 		b.wait(time.Second)
 		b.expect("gap pod/static[app]#4 5 runs: attempts 0 to 4: they began and ended between two looks", "pod/static[app]#5 exited 1 Error")
 		b.fake.set(func() { clear(b.fake.containers) })
-		b.wait(time.Second)
+		b.wait(calmTimes * time.Second)
 		b.expect()
 		b.fake.run("static", "app", 1)
-		b.wait(time.Second)
+		b.wait(calmTimes * time.Second)
 		b.expect("gap pod/static[app]#0 1 runs: they began and ended between two looks", "pod/static[app]#1 running 0 ")
 		b.fake.run("static", "app", 1)
 		b.wait(time.Second)
 		b.expect("pod/static[app]#1 running 0 ")
+	})
+}
+
+// TestCalm has events that say nothing: they are believed until a list finds what none told of.
+func TestCalm(t *testing.T) {
+	play(t, func(b *bench) {
+		during := func(wait time.Duration, least, most int) {
+			t.Helper()
+			before := b.calls("ListContainers")
+			b.wait(wait)
+			if n := b.calls("ListContainers") - before; n < least || n > most {
+				t.Errorf("%d lists in %s, expected %d to %d", n, wait, least, most)
+			}
+		}
+		b.wait(10 * time.Second)
+		during(time.Minute, 11, 13)
+		id := b.fake.run("web", "app", 0)
+		b.fake.emit(id)
+		b.wait(time.Second / 2)
+		b.expect("pod/web[app]#0 running 0 ")
+		during(3*time.Second, 2, 4) // what else has happened
+		b.wait(10 * time.Second)
+		during(time.Minute, 11, 13)
+		b.fake.exit(id, 1, "Error") // and nobody tells
+		b.wait(calmTimes * time.Second)
+		b.expect("pod/web[app]#0 exited 1 Error")
+		during(time.Minute, 59, 61)
+		b.wait(wrongFor)
+		during(time.Minute, 11, 13)
+	})
+}
+
+// TestCalmAndEnds: where nothing happens, the reason of an end that was told at once comes as soon as where something does, though no
+// other event comes.
+func TestCalmAndEnds(t *testing.T) {
+	play(t, func(b *bench) {
+		id := b.fake.run("web", "app", 0)
+		b.wait(time.Minute)
+		b.told(&b.from)
+		for n := b.calls("ListContainers"); n == b.calls("ListContainers"); { // the next list is far
+			b.wait(10 * time.Millisecond)
+		}
+		b.wait(time.Second / 2)
+		b.fake.exit(id, 1, "Error")
+		b.fake.dies(id, 1)
+		b.wait(1100 * time.Millisecond)
+		b.expect("pod/web[app]#0 exited 1 ", "pod/web[app]#0 exited 1 Error")
 	})
 }
 
@@ -311,6 +358,21 @@ func TestHungContainer(t *testing.T) {
 	})
 }
 
+// TestHungContainerThatIsGone is over when the container is: nobody is stuck on it any more.
+func TestHungContainerThatIsGone(t *testing.T) {
+	play(t, func(b *bench) {
+		bad := b.fake.run("bad", "app", 0)
+		b.fake.set(func() { b.fake.hang["ContainerStatus/"+bad] = true })
+		b.wait(12 * time.Second)
+		b.expect("runtime-hung node/n1 10.0")
+		b.fake.remove(bad)
+		b.wait(2 * time.Minute)
+		if got := b.told(&b.from); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "runtime-answers node/n1 ") }) {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 func TestSlowRuntime(t *testing.T) {
 	play(t, func(b *bench) {
 		b.wait(time.Second)
@@ -321,7 +383,7 @@ func TestSlowRuntime(t *testing.T) {
 		b.wait(time.Second)
 		for _, l := range b.reader.Latencies() {
 			slow := l.Buckets[len(Bounds)-1] - l.Buckets[slices.Index(Bounds, 2*time.Second)]
-			if l.Call == "ListContainers" && (slow < 5 || l.Count < slow || l.Errors != 0 || l.Sum < 15*time.Second) {
+			if l.Call == "ListContainers" && (slow < 4 || l.Count < slow || l.Errors != 0 || l.Sum < 12*time.Second) {
 				t.Errorf("measured %+v", l)
 			}
 		}

@@ -51,14 +51,14 @@ func (r *Reader) restoreRun(uid string, run record.Run) {
 	it := r.index.runs[run.ID]
 	first := it == nil
 	if first {
-		if len(r.index.runs) >= mostRuns {
+		if len(r.index.runs) >= r.most {
 			return
 		}
 		it = &item{pod: p}
 		it.run.ID = run.ID
 		r.index.put(it)
 	}
-	r.index.set(it, run, run.State)
+	r.index.set(it, run, run.State, run.State == record.Exited && run.Reason == "")
 	it.read = true
 	over := run.State == record.Exited || run.State == record.Unknown
 	switch {
@@ -83,7 +83,7 @@ func (r *Reader) restoreFact(uid string, f *evidence.Fact) {
 		delete(r.hung, f.Where)
 	case sandboxEnded, sandboxCreated:
 		id, ok := strings.CutPrefix(f.Where, sandboxWhere)
-		if !ok || uid == "" || len(r.index.boxes) >= mostRuns {
+		if !ok || uid == "" || len(r.index.boxes) >= r.most {
 			return
 		}
 		b := r.index.boxes[id]

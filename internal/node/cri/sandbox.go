@@ -25,6 +25,7 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 		return err
 	}
 	pass := r.pass + 1
+	r.boxesBeyond.now = 0
 	err = each(answer, func(data []byte) error {
 		id, state, err := head(data, sandboxState)
 		if err != nil {
@@ -50,6 +51,7 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.beyond(&r.boxesBeyond, "sandboxes")
 	r.removed(pass)
 	return nil
 }
@@ -57,7 +59,11 @@ func (r *Reader) lookAtSandboxes(ctx context.Context) error {
 // newBox reads a sandbox that was not known. One of no pod is remembered too, so that it is not read again.
 func (r *Reader) newBox(data []byte) *box {
 	s, err := readSandbox(data)
-	if err != nil || s.id == "" || len(r.index.boxes) >= mostRuns {
+	if err != nil || s.id == "" {
+		return nil
+	}
+	if len(r.index.boxes) >= r.most {
+		r.boxesBeyond.now++
 		return nil
 	}
 	uid, ref, ok := owner(s.labels)
@@ -124,7 +130,7 @@ func (r *Reader) tellSandbox(b, next *box, again bool) {
 	if next != nil && (ended.IsZero() || next.created.Before(ended)) {
 		ended = next.created
 	}
-	if b.toldEnd || b.ready || ended.IsZero() || next == nil && !runs(b) {
+	if b.toldEnd || b.ready || ended.IsZero() || next == nil && !r.runs(b) {
 		return
 	}
 	b.toldEnd = true
@@ -132,9 +138,10 @@ func (r *Reader) tellSandbox(b, next *box, again bool) {
 }
 
 // runs tells whether a container of the sandbox runs, as far as is known.
-func runs(b *box) bool {
+func (r *Reader) runs(b *box) bool {
 	return slices.ContainsFunc(b.pod.runs, func(it *item) bool {
-		return it.present && it.run.Sandbox == b.id && it.run.State == record.Running
+		run := r.index.of(it)
+		return it.present && run.Sandbox == b.id && run.State == record.Running
 	})
 }
 

@@ -41,8 +41,11 @@ func (c *Checker) readCertificates() {
 		for _, file := range c.certificateFiles(name) {
 			data, err := readFile(c.root, file)
 			if err != nil {
-				c.missing("certificates", err.Error())
+				c.missing("certificates", file, err.Error())
 				continue
+			}
+			if file != name { // of the name it is said below
+				c.there("certificates", file)
 			}
 			for i, cert := range certificates(data) {
 				c.expiry(file, i, cert)
@@ -51,8 +54,10 @@ func (c *Checker) readCertificates() {
 			clear(data) // a key may lie beside them
 		}
 		if n == 0 {
-			c.missing("certificates", name+" has none that are in use")
+			c.missing("certificates", name, name+" below the host's root has none that are in use: mount it, or name others by --certificates")
+			continue
 		}
+		c.there("certificates", name)
 	}
 }
 

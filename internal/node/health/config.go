@@ -130,9 +130,10 @@ func (c *Checker) readConfig() {
 		err = parseConfig(data, config)
 	}
 	if err != nil {
-		c.missing("kubelet-config", err.Error())
+		c.missing("kubelet-config", c.options.Config, err.Error())
 		return
 	}
+	c.there("kubelet-config", c.options.Config)
 	for _, file := range c.amendments() {
 		if data, err := readFile(c.root, file); err == nil {
 			_ = parseConfig(data, config) // the kubelet does not start with such a file, and says so itself

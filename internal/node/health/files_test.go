@@ -216,3 +216,18 @@ func TestLinesNamePods(t *testing.T) {
 		t.Errorf("told %+v", w.told)
 	}
 }
+
+// TestFileWithoutCertificates: that a file has none is told once, and not that it could not be looked at.
+func TestFileWithoutCertificates(t *testing.T) {
+	w := newWorld(t)
+	w.write("none.crt", "nothing")
+	c := w.checker(Options{Certificates: []string{"none.crt"}})
+	c.files(t.Context())
+	if got := w.texts(); strings.Count(got, "gap ") != 1 {
+		t.Errorf("told %s", got)
+	}
+	c.files(t.Context())
+	if got := w.texts(); got != "" {
+		t.Errorf("told again: %s", got)
+	}
+}

@@ -11,11 +11,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/journal"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -32,6 +36,12 @@ type Options struct {
 	Systemd string // the socket of the system's D-Bus: run/dbus/system_bus_socket, as a path of its own
 	Units   []string
 
+	// Journal are the directories of systemd's journal, var/log/journal and run/log/journal: where Logs names no file, what
+	// Units and systemd log of them is read there, from where an earlier reader was.
+	Journal []string
+	From    journal.Cursor
+	Save    func(journal.Cursor) // nil: nobody keeps the place
+
 	// Clock is how far the machine's clock is ahead of the API server's, as its last answer told; not ok: it is not known.
 	Clock func() (offset time.Duration, ok bool)
 
@@ -45,6 +55,7 @@ const (
 	retryAfter = time.Second     // of what failed
 	fileEvery  = time.Minute     // of configuration and certificates
 	logEvery   = time.Second
+	mostMissed = 256 // things that were told to be missing
 )
 
 // A Checker looks at all of it. It is made by New.
@@ -57,11 +68,25 @@ type Checker struct {
 	clock   clock
 	certs   map[string]*certificate
 	logs    []*follower
+	unitLog *unitLog // nil: the journal is not read
 	manager manager
 
 	mu     sync.Mutex // of what follows
 	config *configuration
-	missed map[string]bool // what was said to be missing
+	missed map[string]time.Time // what was said to be missing, and since when
+
+	counts struct{ checks, failures, took atomic.Int64 }
+}
+
+// Counts are how the kubelet has answered since a Checker was made.
+type Counts struct {
+	Checks, Failures int64
+	Took             time.Duration // by all checks
+}
+
+// Counts returns what was counted so far. It may be called at any time.
+func (c *Checker) Counts() Counts {
+	return Counts{c.counts.checks.Load(), c.counts.failures.Load(), time.Duration(c.counts.took.Load())}
 }
 
 // New checks the options and opens the root.
@@ -72,7 +97,7 @@ func New(o Options) (*Checker, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, manager: manager{wait: busTime, units: map[string]*unit{}}, missed: map[string]bool{}}
+	c := &Checker{options: o, client: newClient(), certs: map[string]*certificate{}, manager: manager{wait: busTime, units: map[string]*unit{}}, missed: map[string]time.Time{}}
 	if o.Root == "" {
 		return c, nil
 	}
@@ -84,23 +109,36 @@ func New(o Options) (*Checker, error) {
 	for _, name := range o.Logs {
 		c.logs = append(c.logs, &follower{name: name, words: hostlog.Follow(o.Node.Name)})
 	}
-	return c, nil
+	if len(o.Logs) == 0 && len(o.Journal) > 0 && len(o.Units) > 0 {
+		c.unitLog, err = newUnitLog(root, &c.options)
+	}
+	return c, err
 }
 
 // Run looks at everything until the context ends. What cannot be looked at is left out, and said once.
 func (c *Checker) Run(ctx context.Context) error {
 	defer c.close()
-	var group sync.WaitGroup
-	group.Go(func() { c.each(ctx, checkEvery, c.check) })
+	group, ctx := guard.NewGroup(ctx)
+	each := func(every time.Duration, do func(context.Context) time.Duration) {
+		group.Go(func() error {
+			c.each(ctx, every, do)
+			return nil
+		})
+	}
+	each(checkEvery, c.check)
 	if c.root != nil {
-		group.Go(func() { c.each(ctx, fileEvery, c.files) })
-		group.Go(func() { c.each(ctx, logEvery, c.follow) })
+		each(fileEvery, c.files)
+	}
+	if len(c.logs) > 0 {
+		each(logEvery, c.follow)
+	}
+	if c.unitLog != nil {
+		each(logEvery, c.followUnits)
 	}
 	if c.options.Systemd != "" {
-		group.Go(func() { c.each(ctx, checkEvery, c.unitsOf) })
+		each(checkEvery, c.unitsOf)
 	}
-	group.Wait()
-	return nil
+	return group.Wait()
 }
 
 func (c *Checker) close() {
@@ -109,6 +147,9 @@ func (c *Checker) close() {
 	}
 	for _, f := range c.logs {
 		f.close()
+	}
+	if c.unitLog != nil {
+		c.unitLog.close(c)
 	}
 	c.manager.close()
 	c.client.CloseIdleConnections()
@@ -155,16 +196,29 @@ func (c *Checker) fact(source evidence.Source, at time.Time, where, name, text s
 	}})
 }
 
-// missing tells once that something cannot be looked at.
-func (c *Checker) missing(what, why string) {
+// missing tells once that something cannot be looked at: a sort of thing, and which of them.
+func (c *Checker) missing(what, which, why string) {
 	c.mu.Lock()
-	before := c.missed[what+why] || len(c.missed) >= mostFiles
+	_, before := c.missed[what+" "+which]
+	before = before || len(c.missed) >= mostMissed
+	now := c.options.Now()
 	if !before {
-		c.missed[what+why] = true
+		c.missed[what+" "+which] = now
 	}
 	c.mu.Unlock()
 	if !before {
-		c.gap(record.Gap{What: what, From: c.options.Now(), Why: line(why)})
+		c.gap(record.Gap{What: what, From: now, Why: line(why)})
+	}
+}
+
+// there tells how long something could not be looked at, if it was told that it could not.
+func (c *Checker) there(what, which string) {
+	c.mu.Lock()
+	since, missed := c.missed[what+" "+which]
+	delete(c.missed, what+" "+which)
+	c.mu.Unlock()
+	if missed {
+		c.gap(record.Gap{What: what, From: since, To: c.options.Now(), Why: line(strings.TrimSpace(which + " could not be looked at"))})
 	}
 }
 

@@ -224,3 +224,13 @@ func TestRunEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRunPanics: what goes wrong in one of the things that are looked at is an error of all.
+func TestRunPanics(t *testing.T) {
+	w := newWorld(t)
+	c := w.checker(Options{Config: "no"})
+	c.options.Tell = func(record.Entry) { panic("bad") }
+	if err := c.Run(t.Context()); err == nil || err.Error() != "it failed: bad" {
+		t.Errorf("it ended with %v", err)
+	}
+}

@@ -51,11 +51,17 @@ func (c *Checker) checkKubelet(ctx context.Context) (next time.Duration) {
 		return 0
 	}
 	k, took := &c.kubelet, c.options.Now().Sub(began)
+	c.counts.checks.Add(1)
+	c.counts.took.Add(int64(took))
+	if why != "" {
+		c.counts.failures.Add(1)
+	}
 	k.known = k.known || answered
 	if !k.known {
-		c.missing("kubelet", "the kubelet has never answered at "+c.options.Healthz+", which only the host's network reaches: "+why)
+		c.missing("kubelet", "the kubelet", "the kubelet has never answered at "+c.options.Healthz+", which only the host's network reaches: "+why)
 		return 0
 	}
+	c.there("kubelet", "the kubelet")
 	if why != "" {
 		if k.fails++; k.fails == 1 {
 			k.since, k.first = began, why

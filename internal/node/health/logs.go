@@ -47,7 +47,10 @@ func (c *Checker) follow(context.Context) time.Duration {
 	for _, f := range c.logs {
 		text, lost := f.more(c.root)
 		if f.file == nil && f.why != nil {
-			c.missing("node-log", f.why.Error())
+			c.missing("node-log", f.name, f.why.Error())
+		}
+		if f.file != nil {
+			c.there("node-log", f.name)
 		}
 		if lost > 0 {
 			c.gap(record.Gap{What: "node-log", To: now, Count: lost, Unit: "bytes", Why: f.name + " grew faster than it could be read"})
@@ -58,17 +61,30 @@ func (c *Checker) follow(context.Context) time.Duration {
 		if len(text) == 0 {
 			f.words.Quiet(now)
 		}
-		for _, fact := range f.words.Facts() {
-			fact.About = c.options.Node
-			brief := fact.Name + ": a line in " + f.name // what it says may name any pod
-			c.options.Tell(record.Entry{Fact: &fact, Names: record.Anybody, Brief: brief})
-		}
-		if n := f.words.Skipped(); n > f.skipped {
-			c.gap(record.Gap{What: "node-log", To: now, Count: n - f.skipped, Unit: "records", Why: f.name + " had more of them than are looked at in a second"})
-			f.skipped = n
-		}
+		c.words(f.words, f.name, &f.skipped)
 	}
 	return 0
+}
+
+// words tells what a log says of trouble, and how many of its lines were not looked at beyond those that were told already. It returns
+// how many facts that were.
+func (c *Checker) words(of *hostlog.Follower, name string, skipped *int64) int {
+	facts := of.Facts()
+	for _, fact := range facts {
+		fact.About = c.options.Node
+		brief := fact.Name + ": a line in " + name // what it says may name any pod
+		c.options.Tell(record.Entry{Fact: &fact, Names: record.Anybody, Brief: brief})
+	}
+	c.more(of.Skipped(), skipped, name+" had more of them than are looked at in a second")
+	return len(facts)
+}
+
+// more tells how many records more than before were not seen.
+func (c *Checker) more(now int64, before *int64, why string) {
+	if now > *before {
+		c.gap(record.Gap{What: "node-log", To: c.options.Now(), Count: now - *before, Unit: "records", Why: why})
+		*before = now
+	}
 }
 
 // more is what was added, whole lines, and how much was skipped. A file that was replaced is read to its end first.

@@ -13,7 +13,6 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/record"
 )
 
 const (
@@ -26,7 +25,6 @@ const (
 type manager struct {
 	wait  time.Duration // for all answers of one look
 	bus   *dbus.Conn
-	lost  bool // and that was told
 	units map[string]*unit
 }
 
@@ -61,13 +59,12 @@ func (c *Checker) unitsOf(whole context.Context) time.Duration {
 		}
 	}
 	if err == nil {
-		m.lost = false
+		c.there("units", "systemd")
 		return 0
 	}
 	m.close()
-	if !m.lost && whole.Err() == nil {
-		m.lost = true
-		c.gap(record.Gap{What: "units", From: c.options.Now(), Why: line("systemd was not asked: " + err.Error())})
+	if whole.Err() == nil {
+		c.missing("units", "systemd", "systemd was not asked: "+err.Error())
 	}
 	return fileEvery
 }

@@ -115,6 +115,7 @@ func (f *file) lines(b []byte) (n int) {
 		if b = rest; !whole {
 			break
 		}
+		f.r.counts.records.Add(1)
 		f.r.follower.Add(string(bytes.TrimRight(f.line, "\r")), now)
 		f.r.at.Offset += f.size + 1
 		f.line, f.size = f.line[:0], 0

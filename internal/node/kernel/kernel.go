@@ -2,8 +2,8 @@
 
 // Package kernel follows the log of a node's kernel and tells what it says of trouble: kills for want of memory by the run
 // that they hit, crashes, hung tasks, errors of disks and file systems. It reads /dev/kmsg where it may, else by
-// syslog(2), else a file that the node keeps. What it did not see it tells as a gap, with the number of records where the
-// kernel numbers them.
+// syslog(2), else a file that the node keeps, else systemd's journal. What it did not see it tells as a gap, with the number
+// of records where the kernel numbers them.
 package kernel
 
 import (
@@ -14,18 +14,23 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/journal"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // Options say what is read and whom to tell.
 type Options struct {
 	Node   string // its name, as the API has it
-	Device string // "": /dev/kmsg
+	Device string // "": /dev/kmsg; Journal: the journal before all else
 	File   string // a kernel log that the node keeps, such as /var/log/kern.log, for where there is nothing better
+	// Journal are the directories of systemd's journal below Root, the directory with the host's files.
+	Root    string
+	Journal []string
 	// From is where an earlier reader was, as it gave it to Save. Of the same boot, nothing is told twice and nothing left
 	// out that the kernel still has.
 	From Position
@@ -47,6 +52,8 @@ type Position struct {
 	Since  time.Duration `json:"since,omitempty"`  // since boot, of the last record
 	Inode  uint64        `json:"inode,omitempty"`  // of the file
 	Offset int64         `json:"offset,omitempty"` // in the file
+
+	Journal journal.Cursor `json:"journal,omitzero"` // in the journal, of whichever boot
 }
 
 // A Reader follows the log of one node.
@@ -61,6 +68,19 @@ type Reader struct {
 	missed   record.Gap // what is to be told yet; Why is empty when nothing is
 	gapAt    time.Time  // when that was noticed
 	skipped  int64
+	counts   struct{ records, facts, missed atomic.Int64 }
+}
+
+// Counts are what a Reader has done since it was made.
+type Counts struct {
+	Records int64 // that were read
+	Facts   int64 // that they became
+	Missed  int64 // records that were not read or not looked at, as far as their number is known
+}
+
+// Counts returns what was done so far. It may be called at any time.
+func (r *Reader) Counts() Counts {
+	return Counts{r.counts.records.Load(), r.counts.facts.Load(), r.counts.missed.Load()}
 }
 
 // A source is one way to read the log.
@@ -116,7 +136,7 @@ func (r *Reader) Run(ctx context.Context) error {
 
 // begin sets the place from which to go on.
 func (r *Reader) begin(boot string, c clock) {
-	r.clock, r.at = c, Position{Boot: boot, Inode: r.o.From.Inode, Offset: r.o.From.Offset}
+	r.clock, r.at = c, Position{Boot: boot, Inode: r.o.From.Inode, Offset: r.o.From.Offset, Journal: r.o.From.Journal}
 	if r.o.From.Boot == boot {
 		r.at = r.o.From
 	}
@@ -125,22 +145,35 @@ func (r *Reader) begin(boot string, c clock) {
 
 // open opens the first source that can be had.
 func (r *Reader) open() (source, error) {
-	device, deviceErr := openKmsg(r, r.o.Device)
-	if deviceErr == nil {
-		return device, nil
+	kmsg := func() (source, error) { return openKmsg(r, r.o.Device) }
+	printed := func() (source, error) { return openRing(r, klogctl, openBell("/proc/kmsg")) }
+	kept := func() (source, error) { return openFile(r, r.o.File) }
+	entries := func() (source, error) { return openJournal(r) }
+	ways := []func() (source, error){kmsg, printed, kept, entries}
+	switch {
+	case r.o.Device == Journal:
+		ways = []func() (source, error){entries}
+	case r.o.File == "":
+		ways = []func() (source, error){kmsg, printed, entries}
 	}
-	ring, ringErr := openRing(r, klogctl)
-	if ringErr == nil {
-		return ring, nil
+	var failed []error
+	for _, way := range ways {
+		s, err := way()
+		if err == nil {
+			return s, nil
+		}
+		failed = append(failed, err)
 	}
-	if r.o.File == "" {
-		return nil, fmt.Errorf("read the kernel's log: %w; %w: give the agent's container the capability SYSLOG, or name a file that the node keeps of it", deviceErr, ringErr)
+	return nil, fmt.Errorf("read the kernel's log: %w: give the agent's container the capability SYSLOG, or mount the journal or another file that the node keeps of it", oneLine(failed))
+}
+
+// oneLine joins errors with semicolons.
+func oneLine(list []error) error {
+	err := list[0]
+	for _, next := range list[1:] {
+		err = fmt.Errorf("%w; %w", err, next)
 	}
-	file, fileErr := openFile(r, r.o.File)
-	if fileErr != nil {
-		return nil, fmt.Errorf("read the kernel's log: %w; %w; %w: give the agent's container the capability SYSLOG, or mount the file", deviceErr, ringErr, fileErr)
-	}
-	return file, nil
+	return err
 }
 
 func (r *Reader) follow(ctx context.Context, s source) error {
@@ -196,6 +229,7 @@ func (r *Reader) tell() bool {
 		if e.PodUID == "" && slices.Contains(naming, f.Name) {
 			e.Names, e.Brief = record.Anybody, f.Name+": what else it says names processes"
 		}
+		r.counts.facts.Add(1)
 		r.o.Tell(e)
 	}
 	return len(facts) > 0
@@ -227,22 +261,29 @@ func (r *Reader) settle(now time.Time, atOnce bool) {
 
 // miss notes that records were missed, 0 for an unknown number, the last of them before the time given.
 func (r *Reader) miss(count int64, to time.Time, why string) {
-	if r.missed.Why != "" && r.missed.Why != why {
+	r.lost(record.Gap{From: r.clock.at(r.at.Since), To: to, Count: count, Why: why})
+}
+
+// lost notes a gap, one with those before it that have the same reason.
+func (r *Reader) lost(g record.Gap) {
+	if r.missed.Why != "" && r.missed.Why != g.Why {
 		r.o.Tell(record.Entry{Gap: new(r.missed)})
 		r.missed = record.Gap{}
 	}
 	if r.missed.Why == "" {
 		r.gapAt = time.Now()
-		r.missed = record.Gap{About: r.about, What: "kernel", From: r.clock.at(r.at.Since), Unit: "records", Why: why}
+		r.missed = record.Gap{About: r.about, What: "kernel", From: g.From, Unit: "records", Why: g.Why}
 	}
-	r.missed.Count += count
-	r.missed.To = to
+	r.counts.missed.Add(g.Count)
+	r.missed.Count += g.Count
+	r.missed.To = g.To
 }
 
 // take reads one record, of the time given since boot. Only what the kernel itself wrote counts: a program may write to
 // its log, but not in its name.
 func (r *Reader) take(facility int, since time.Duration, text []byte) {
 	r.at.Since = since
+	r.counts.records.Add(1)
 	if facility == 0 {
 		r.follower.Kernel(text, r.clock.at(since))
 	}

@@ -81,7 +81,7 @@ func runOutOfMemory(t *testing.T, group string) int {
 func TestRealKernel(t *testing.T) {
 	for name, open := range map[string]func(*Reader) (source, error){
 		"kmsg":   func(r *Reader) (source, error) { return openKmsg(r, "/dev/kmsg") },
-		"syslog": func(r *Reader) (source, error) { return openRing(r, klogctl) },
+		"syslog": func(r *Reader) (source, error) { return openRing(r, klogctl, openBell("/proc/kmsg")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			group := "inquest-e2e-" + name + "/kubepods/poduid-1/abc"

@@ -223,6 +223,18 @@ func TestKmsgGoesOn(t *testing.T) {
 	}
 }
 
+// TestKmsgAfterAnotherSource: what the journal told is told no more, and is no gap.
+func TestKmsgAfterAnotherSource(t *testing.T) {
+	d := newDevice(t)
+	for seq := range 6 {
+		d.say(t, 7+seq, "nf_conntrack: table full, dropping packet")
+	}
+	who, _ := reads(t, d, Position{Boot: boot, Since: 10 * time.Millisecond}, 12)
+	if got := who.said(); len(got) != 2 || strings.Contains(strings.Join(got, ""), "gap") {
+		t.Errorf("told %q", got)
+	}
+}
+
 // A fakeRing is what syslog(2) gives: the newest lines that fit.
 type fakeRing struct {
 	sync.Mutex
@@ -263,7 +275,7 @@ func TestRing(t *testing.T) {
 		o.From = Position{Boot: boot, Since: 50 * time.Second}
 		r, _ := New(o)
 		r.begin(boot, clock{time.Now().Add(-400 * time.Second)})
-		g, err := openRing(r, f.call)
+		g, err := openRing(r, f.call, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,6 +386,9 @@ func TestFile(t *testing.T) {
 	l.write(t, os.O_APPEND, line)
 	l.begin(t, l.r.at)
 	l.look(t, 1)
+	if n := l.r.Counts().Records; n != 1 {
+		t.Errorf("%d records were read", n)
+	}
 }
 
 func TestOnlyFilesAreFollowed(t *testing.T) {
@@ -410,4 +425,44 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("%q becomes %q", line, out)
 		}
 	})
+}
+
+// TestBell has a ring whose bell is rung, and then not: what is found all the same tells that it is not to be trusted.
+func TestBell(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	conn, err := read.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, who := &fakeRing{}, &told{}
+	r, _ := New(who.options())
+	r.begin(boot, clock{time.Now()})
+	g, err := openRing(r, f.call, &bell{read, conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	expect := func(want int, deaf bool) {
+		t.Helper()
+		if n, err := g.read(t.Context(), time.Minute); n != want || err != nil || g.deaf.IsZero() == deaf {
+			t.Fatalf("%d lines, %v, deaf until %v; expected %d, deaf %t", n, err, g.deaf, want, deaf)
+		}
+	}
+	f.say("<6>[    0.000001] nothing")
+	expect(1, false)
+	go func() {
+		f.say("<6>[    0.000002] nothing")
+		_, _ = write.WriteString("x")
+	}()
+	expect(1, false)
+	g.pause = 0
+	if n, err := g.read(t.Context(), time.Millisecond); n != 0 || err != nil || !g.silent {
+		t.Fatalf("%d lines, %v, silent %t of a ring in which is nothing new", n, err, g.silent)
+	}
+	f.say("<6>[    0.000003] nothing")
+	expect(1, true)
 }

@@ -97,6 +97,10 @@ func (k *kmsg) record(raw []byte, live bool) {
 	if k.first && m.seq <= r.at.Seq && r.at.Seq > 0 {
 		return // it was told before
 	}
+	if k.first && m.since <= r.at.Since && r.at.Since > 0 { // by another source
+		r.at.Seq = m.seq
+		return
+	}
 	if live {
 		r.clock.live(m.since, time.Now(), tolerance)
 	}

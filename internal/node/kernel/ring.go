@@ -5,10 +5,13 @@ package kernel
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,44 +23,128 @@ const (
 	leastRing, mostRing = 8 << 10, 16 << 20
 	// overlap is how many lines tell where reading ended, so that one that is repeated is not taken for it.
 	overlap = 8
+	// lookEvery is how often a ring is read whose bell is silent, and restMore how soon at least after it had something.
+	lookEvery, restMore = 10 * time.Second, 50 * time.Millisecond
+	// deafFor is how long a bell is not trusted that did not ring.
+	deafFor = 10 * time.Minute
 )
 
 // A ring reads the kernel's log by syslog(2) without consuming it: the newest bytes of it at each look. Lines have no
-// numbers there, so new is what comes behind the last lines that were read.
+// numbers there, so new is what comes behind the last lines that were read. The kernel goes through its whole ring for it, some
+// milliseconds for a large one, so it is only asked when a bell rings, and now and then.
 type ring struct {
 	r    *Reader
 	call func(kind int, buf []byte) (int, error)
+	bell *bell // nil: nobody says when something comes
 	buf  []byte
 	seen [][]byte // the last lines that were read, oldest first
 	size int      // of the kernel's ring
 
 	started bool
+	pause   time.Duration // before the next look
+	looked  time.Time
+	silent  bool      // the bell did not ring since
+	deaf    time.Time // until then the bell is not trusted
+}
+
+// A bell is /proc/kmsg, which is never read: that would take the log away from others. As long as it holds what nobody has read,
+// or gets something that nobody reads at once, whoever waits for it is woken by each new record.
+type bell struct {
+	file *os.File
+	conn syscall.RawConn
+}
+
+// openBell returns nil where it cannot be had.
+func openBell(path string) *bell {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil
+	}
+	file := os.NewFile(uintptr(fd), path)
+	conn, err := file.SyscallConn()
+	if err != nil || file.SetReadDeadline(time.Time{}) != nil {
+		_ = file.Close()
+		return nil
+	}
+	return &bell{file, conn}
 }
 
 func klogctl(kind int, buf []byte) (int, error) { return unix.Klogctl(kind, buf) }
 
-func openRing(r *Reader, call func(int, []byte) (int, error)) (*ring, error) {
+func openRing(r *Reader, call func(int, []byte) (int, error), bell *bell) (*ring, error) {
 	size, err := call(unix.SYSLOG_ACTION_SIZE_BUFFER, nil)
 	if err == nil {
 		_, err = call(unix.SYSLOG_ACTION_READ_ALL, make([]byte, 1<<10))
 	}
+	g := &ring{r: r, call: call, bell: bell, size: min(max(size, leastRing), mostRing)}
 	if err != nil {
+		g.close()
 		return nil, fmt.Errorf("syslog(2): %w", err)
 	}
-	return &ring{r: r, call: call, size: min(max(size, leastRing), mostRing)}, nil
+	return g, nil
 }
 
-func (g *ring) close() {}
-
-// read waits for a second at least, as nobody says when something comes.
-func (g *ring) read(ctx context.Context, _ time.Duration) (int, error) {
-	if g.started {
-		select {
-		case <-ctx.Done():
-			return 0, nil
-		case <-time.After(quiet):
-		}
+func (g *ring) close() {
+	if g.bell != nil {
+		_ = g.bell.file.Close()
 	}
+}
+
+// read looks, and where there is nothing new waits for the bell. Without one it looks each second. After what was new it
+// waits a little, the longer the more comes.
+func (g *ring) read(ctx context.Context, most time.Duration) (n int, err error) {
+	select {
+	case <-ctx.Done():
+		return 0, nil
+	case <-time.After(g.pause):
+	}
+	trusted := g.bell != nil && !time.Now().Before(g.deaf)
+	if trusted {
+		n, err = g.listen(ctx, most)
+	} else {
+		n, err = g.look()
+	}
+	switch {
+	case !trusted:
+		g.pause = quiet
+	case n == 0:
+		g.pause = 0
+	default:
+		g.pause = min(max(2*g.pause, restMore), quiet)
+	}
+	return n, err
+}
+
+// listen looks, and again whenever the bell rings, until something is new. What is found without the bell having rung tells that
+// somebody else takes the log, and faster.
+func (g *ring) listen(ctx context.Context, most time.Duration) (n int, err error) {
+	limit := lookEvery
+	if most > 0 {
+		limit = min(limit, most)
+	}
+	if err := g.bell.file.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = g.bell.file.SetReadDeadline(time.Unix(1, 0)) })()
+	var failed error
+	err = g.bell.conn.Read(func(uintptr) bool {
+		n, failed = g.look()
+		if n > 0 && g.silent {
+			g.deaf = time.Now().Add(deafFor)
+		}
+		g.silent = false // from here on it has rung
+		return n > 0 || failed != nil
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		g.silent, err = true, nil
+	}
+	return n, errors.Join(err, failed)
+}
+
+// look reads what is new, and returns how many lines that were.
+func (g *ring) look() (int, error) {
+	before := g.looked
+	g.looked = time.Now()
 	lines, whole, err := g.fresh()
 	if err != nil {
 		return 0, err
@@ -75,7 +162,7 @@ func (g *ring) read(ctx context.Context, _ time.Duration) (int, error) {
 			since = now.Sub(g.r.clock.boot)
 		}
 		if g.started || since > last {
-			g.r.clock.live(since, now, g.late())
+			g.r.clock.live(since, now, g.late(now.Sub(before)))
 			g.r.take(facility, since, text)
 		}
 	}
@@ -94,12 +181,12 @@ func (g *ring) begun(first, last time.Duration) {
 	}
 }
 
-// late is how much later than it was written a line may be read: any time at first.
-func (g *ring) late() time.Duration {
+// late is how much later than it was written a line may be read: any time at first, then since the last look.
+func (g *ring) late(since time.Duration) time.Duration {
 	if !g.started {
 		return math.MaxInt64
 	}
-	return 2 * quiet
+	return since + tolerance
 }
 
 // fresh returns the lines that were not read yet, and whether they follow upon those that were.

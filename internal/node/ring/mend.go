@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/record"
@@ -26,7 +27,7 @@ type found struct {
 // mend looks at every line of every segment. Bytes after the last whole entry of all were being written when the agent
 // ended, and are cut. Whatever else does not hold, or is not there, is replaced by a gap under the first of the numbers
 // that it had, once and for all: who has read on sees nothing new, and who reads again learns what is missing.
-func (r *Ring) mend() error {
+func (r *Ring) mend(before life) error {
 	all, err := r.scanAll()
 	if err != nil {
 		return err
@@ -37,20 +38,37 @@ func (r *Ring) mend() error {
 			if err := r.cut(f); err != nil {
 				return err
 			}
-			r.stats.Torn, f.tail = f.tail, 0
+			r.stats.Torn, r.unsure, f.tail = f.tail, true, 0
 		}
 		end := f.last + 1 // the first number that is not this segment's to have
 		if !last && all[i+1].first != end+leap {
 			end = all[i+1].first
 		}
-		if f.damage || f.tail > 0 || f.last+1 < end {
-			if f.segment, err = r.rewrite(f, end); err != nil {
-				return err
-			}
+		if last && before.Clean && before.Next > end {
+			end, r.unsure = before.Next, false // it is known how many are missing
 		}
-		r.segments = append(r.segments, f.segment)
+		s, err := r.mended(f, end)
+		if err != nil {
+			return err
+		}
+		r.unsure = r.unsure || last && s.last+1 < end
+		r.segments = append(r.segments, s)
 	}
 	return nil
+}
+
+// mended replaces a segment that needs it. On a disk that is full it stays as it is: who reads it learns that numbers are
+// missing.
+func (r *Ring) mended(f found, end uint64) (segment, error) {
+	if !f.damage && f.tail == 0 && f.last+1 >= end {
+		return f.segment, nil
+	}
+	s, err := r.rewrite(f, end)
+	if errors.Is(err, syscall.ENOSPC) {
+		_ = r.root.Remove(f.name() + ".new") // what is left of it is removed at the next start too
+		return f.segment, nil
+	}
+	return s, err
 }
 
 // scanAll scans the segments in their order, and removes what a rewrite left behind.
@@ -73,6 +91,9 @@ func (r *Ring) scanAll() ([]found, error) {
 			return nil, err
 		}
 		if n := len(all); n > 0 && f.first <= all[n-1].last { // overlaps: left by an agent that could not remove it
+			if f.last <= all[n-1].last {
+				_ = r.root.Remove(entry.Name())
+			}
 			continue
 		}
 		all = append(all, f)
@@ -99,7 +120,10 @@ func (r *Ring) scan(s segment) (found, error) {
 		f.last, f.size, f.tail = covers(data, seq), offset, 0
 		return nil
 	})
-	return f, err
+	if err != nil { // the disk does not give the rest
+		f.tail++
+	}
+	return f, nil
 }
 
 // eachLine calls do for each line of a segment, with its entry's JSON, nil where it does not hold, and its length.
@@ -152,7 +176,7 @@ func (r *Ring) rewrite(f found, end uint64) (segment, error) {
 	}
 	defer out.Close()
 	w := rewriter{ring: r, out: bufio.NewWriter(out), is: segment{first: f.first, last: f.first - 1}}
-	if err := errors.Join(eachLine(in, w.line), w.missing(end), w.out.Flush(), out.Sync()); err != nil {
+	if err := errors.Join(eachLine(io.LimitReader(in, f.size), w.line), w.missing(end), w.out.Flush(), out.Sync()); err != nil {
 		return segment{}, fmt.Errorf("mend %s: %w", f.name(), err)
 	}
 	return w.is, r.root.Rename(f.name()+".new", f.name())
@@ -209,10 +233,14 @@ func (r *Ring) begin() error {
 		r.segments = []segment{{first: 1, last: 0}}
 	}
 	f, err := r.root.OpenFile(r.segments[len(r.segments)-1].name(), flags, 0o600)
-	r.active = f
+	for errors.Is(err, syscall.ENOSPC) && len(r.segments) > 1 {
+		r.drop()
+		f, err = r.root.OpenFile(r.segments[len(r.segments)-1].name(), flags, 0o600)
+	}
 	if err != nil {
 		return err
 	}
+	r.active = f
 	for r.bytes() > r.o.Budget && len(r.segments) > 1 {
 		r.drop()
 	}

@@ -124,20 +124,27 @@ func (r *Ring) Wait(ctx context.Context, seq uint64) error {
 }
 
 // keepSynced makes the disk have what was taken, every second, and says that the agent runs.
-func (r *Ring) keepSynced() {
+func (r *Ring) keepSynced() error {
 	defer close(r.done)
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-r.stop:
-			return
+			return nil
 		case <-tick.C:
 			_ = r.Sync() // what the disk does not take now it is asked to take again in a second
 			now := r.o.Now()
-			_ = r.root.Chtimes(alive, now, now)
+			if err := r.root.Chtimes(alive, now, now); errors.Is(err, fs.ErrNotExist) {
+				_ = r.mark(false) // the disk was full when the ring was opened
+			}
 		}
 	}
+}
+
+// unsynced tells that the disk has from now on what the kernel gives it in its own time.
+func (r *Ring) unsynced(err error) {
+	r.Tell(r.gap(r.o.Now(), 0, "", "it is not synced to the disk each second any more: "+err.Error()))
 }
 
 // Sync returns when the disk has what was taken before.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -62,6 +63,7 @@ type Ring struct {
 	lost     int64  // entries that could not be written, not yet told of
 	lostWhy  string
 	closed   bool
+	unsure   bool          // readers may have had numbers that are not to be seen any more
 	more     chan struct{} // closed when an entry comes
 	stats    Stats
 
@@ -110,7 +112,7 @@ func Open(o Options) (*Ring, error) {
 		r.release()
 		return nil, fmt.Errorf("open the record in %s: %w", o.Dir, err)
 	}
-	go r.keepSynced()
+	guard.Go(r.keepSynced, r.unsynced)
 	return r, nil
 }
 
@@ -120,22 +122,26 @@ func (r *Ring) load() error {
 	if r.lock, err = lock(r.root); err != nil {
 		return err
 	}
+	before := r.life()
+	if err := r.mend(before); err != nil {
+		return err
+	}
 	if r.id, err = r.identity(); err != nil {
 		return err
 	}
-	if err := r.mend(); err != nil {
-		return err
-	}
-	before := r.life()
+	before.until = later(before.until, r.lastTime())
 	had := len(r.segments) > 0 && r.segments[0].entries()
-	if had && !before.clean && before.boot != r.o.Boot {
+	if had && !before.tells(r.o.Boot) || r.unsure {
 		r.segments = append(r.segments, segment{first: r.next() + leap, last: r.next() + leap - 1})
 	}
 	if err := r.begin(); err != nil {
 		return err
 	}
 	if err := r.mark(false); err != nil {
-		return err
+		// On a disk that is full the file is empty by now, or can be removed, which says the same. What comes is counted until there is room.
+		if err := r.root.Remove(alive); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("say that the agent runs: %w", err)
+		}
 	}
 	if r.stats.Torn > 0 {
 		r.Tell(r.gap(before.until, r.stats.Torn, "bytes", "the last entries were not whole: the agent or the node ended while it wrote them"))
@@ -146,10 +152,14 @@ func (r *Ring) load() error {
 	return nil
 }
 
-// gap is a gap of the record from a time until now.
+// gap is a gap of the record from a time until now. A time that is yet to come, as where a clock was put back, tells nothing.
 func (r *Ring) gap(from time.Time, count int64, unit, why string) record.Entry {
+	now := r.o.Now()
+	if from.After(now) {
+		from = time.Time{}
+	}
 	return record.Entry{Gap: &record.Gap{
-		About: evidence.RefTo("Node", "", r.o.Node), What: recordGap, From: from.UTC(), To: r.o.Now().UTC(), Count: count, Unit: unit, Why: why,
+		About: evidence.RefTo("Node", "", r.o.Node), What: recordGap, From: from.UTC(), To: now.UTC(), Count: count, Unit: unit, Why: why,
 	}}
 }
 
@@ -294,7 +304,7 @@ func (r *Ring) FirstSeq() uint64 {
 // identity is what tells this ring from one that was made after it was deleted.
 func (r *Ring) identity() (string, error) {
 	data, err := r.root.ReadFile("id")
-	if err == nil && len(data) == len(rand.Text()) {
+	if err == nil && len(data) == len(rand.Text()) && len(r.segments) > 0 {
 		return string(data), nil
 	}
 	id := rand.Text()
@@ -303,35 +313,43 @@ func (r *Ring) identity() (string, error) {
 
 // A life is what is known of the agent that had the ring before.
 type life struct {
-	boot  string
-	clean bool      // it closed the ring
+	Boot  string    `json:"boot"`
+	Clean bool      `json:"clean"` // it closed the ring
+	Next  uint64    `json:"next"`  // the number that the next entry would have got, where it did
 	until time.Time // it ran
 }
+
+// tells is whether no number can have been given that is not on the disk.
+func (l life) tells(boot string) bool { return l.Clean || boot != "" && l.Boot == boot }
 
 // alive is the file that says until when the agent ran, by its time, and how it ended, by its content.
 const alive = "alive"
 
 func (r *Ring) life() life {
-	var was struct {
-		Boot  string
-		Clean bool
+	var was life
+	if data, err := r.root.ReadFile(alive); err != nil || json.Unmarshal(data, &was) != nil {
+		was = life{} // torn: not clean, of another boot
 	}
-	if data, err := r.root.ReadFile(alive); err == nil {
-		_ = json.Unmarshal(data, &was) // torn: not clean, of another boot
-	}
-	l := life{boot: was.Boot, clean: was.Clean}
 	if info, err := r.root.Stat(alive); err == nil {
-		l.until = info.ModTime()
+		was.until = info.ModTime()
 	}
-	if at := r.lastTime(); at.After(l.until) {
-		l.until = at
+	return was
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
 	}
-	return l
+	return a
 }
 
 // mark says that the agent runs, or that it closes the ring.
 func (r *Ring) mark(clean bool) error {
-	data, err := json.Marshal(map[string]any{"boot": r.o.Boot, "clean": clean})
+	is := life{Boot: r.o.Boot, Clean: clean}
+	if clean {
+		is.Next = r.next()
+	}
+	data, err := json.Marshal(is)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,16 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -43,8 +47,21 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, c caller) error
 		st.next = 0 // the numbers are of another record
 	}
 	if !q.follow {
-		return st.end(st.batch(r.Context()))
+		err := st.batch(r.Context())
+		if err == nil && !st.more {
+			err = st.present(r.Context())
+		}
+		return st.end(err)
 	}
+	who, err := c.who(r.Context())
+	if err != nil {
+		return err
+	}
+	leave, ok := s.follow.take(who.user.Username, mostFollows)
+	if !ok {
+		return refusal{http.StatusServiceUnavailable, "too many of this user follow the record: ask without follow"}
+	}
+	defer leave()
 	select {
 	case s.followers <- struct{}{}:
 		defer func() { <-s.followers }()
@@ -113,6 +130,85 @@ func (st *stream) batch(ctx context.Context) error {
 	return nil
 }
 
+// present writes what stands in no record: what is used now, and logs, each as far as it is asked for.
+func (st *stream) present(ctx context.Context) error {
+	if st.query.now && st.o.Sources.Usage != nil {
+		for _, e := range st.o.Sources.Usage() {
+			if err := st.entry(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	if st.query.logs == 0 || st.o.Sources.Kept == nil || st.o.Sources.Log == nil {
+		return nil
+	}
+	for _, uid := range st.query.pods {
+		if err := st.logs(ctx, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logs writes the ends of the logs of a pod, or of the one container of it that is asked for.
+func (st *stream) logs(ctx context.Context, uid string) error {
+	kept := slices.DeleteFunc(st.o.Sources.Kept(uid), func(of evidence.Ref) bool {
+		return !st.query.wants(record.Entry{PodUID: uid, Log: &record.Log{Of: of}})
+	})
+	for _, of := range kept[:min(len(kept), st.query.logs)] {
+		if st.out.sent > mostBytes {
+			return nil
+		}
+		if err := st.log(ctx, uid, of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logEnd is how much of each log an answer of entries has.
+const logEnd = 64 << 10
+
+// log writes the end of a log, where there still is one and the reader may see it: before that it is not opened.
+func (st *stream) log(ctx context.Context, uid string, of evidence.Ref) error {
+	l, err := st.o.Sources.Log(uid, of.Container, of.Attempt)
+	if errors.Is(err, ErrNoLog) { // gone since it was listed
+		return nil
+	}
+	if err != nil || l.Of.Namespace == "" || l.Of.Attempt != of.Attempt || l.Of.Container != of.Container {
+		return err
+	}
+	if sees, err := st.reads(ctx, l.Of.Namespace); err != nil || !sees {
+		return err
+	}
+	e := record.Entry{PodUID: uid, Log: &record.Log{Of: l.Of}}
+	var ok bool
+	if e.Log.Text, e.Log.Missing, ok = endOf(l); !ok {
+		return nil
+	}
+	return st.entry(ctx, e)
+}
+
+// endOf reads the end of a log, and tells what is missing; false where there is none any more.
+func endOf(l Log) (end, missing string, ok bool) {
+	body, missing, err := l.Open()
+	if err != nil {
+		return "", "", false
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, mostBytes))
+	if err != nil {
+		return "", "", false
+	}
+	if cut := len(text) - logEnd; cut > 0 {
+		text = text[cut:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
+		before := fmt.Sprintf("everything before the last %d bytes", len(text))
+		missing = strings.TrimPrefix(missing+", "+before, ", ")
+	}
+	return strings.ToValidUTF8(string(text), "\uFFFD"), missing, true
+}
+
 // entry writes an entry that is wanted and may be seen.
 func (st *stream) entry(ctx context.Context, e record.Entry) error {
 	if !st.query.wants(e) {
@@ -123,7 +219,9 @@ func (st *stream) entry(ctx context.Context, e record.Entry) error {
 		return err
 	}
 	if !sees {
-		st.hidden++
+		if !st.query.guesses(e) {
+			st.hidden++
+		}
 		return nil
 	}
 	st.count++
@@ -150,13 +248,13 @@ func (st *stream) sees(ctx context.Context, e *record.Entry) (bool, error) {
 	}
 	names, brief := e.Names, e.Brief
 	e.Names, e.Brief = "", ""
-	if names == "" || e.Fact == nil {
+	if names == "" {
 		return true, nil
 	}
 	if names == record.Anybody {
 		names = ""
 	}
-	if sees, err := st.reads(ctx, names); err != nil || sees {
+	if sees, err := st.reads(ctx, names); err != nil || sees || e.Fact == nil {
 		return sees, err
 	}
 	fact := *e.Fact
@@ -257,9 +355,9 @@ func (s *Server) present(w http.ResponseWriter, r *http.Request, c caller, sourc
 	return st.end(nil)
 }
 
-// Counters are the answers so far, by status, and their bytes.
-func (s *Server) Counters() (byStatus map[int]int64, sent int64) {
+// Counters are the answers so far, by status, their bytes, and the connections that were closed because there were too many.
+func (s *Server) Counters() (byStatus map[int]int64, sent, refused int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.answers), s.sent
+	return maps.Clone(s.answers), s.sent, s.door.refused.Load()
 }

@@ -219,7 +219,9 @@ func sources() (*memory, Sources) {
 			if !ok || container != "app" || attempt != 1 {
 				return Log{}, ErrNoLog
 			}
-			return Log{Of: pod(namespace), Missing: "the first\nlines", Body: io.NopCloser(strings.NewReader("hello of " + namespace))}, nil
+			return Log{Of: pod(namespace), Open: func() (io.ReadCloser, string, error) {
+				return io.NopCloser(strings.NewReader("hello of " + namespace)), "the first\nlines", nil
+			}}, nil
 		},
 		Saturation: func() []record.Entry { return []record.Entry{about(node, "")} },
 		Features:   func() map[string]string { return map[string]string{"signals": "no tracefs", "kernel": ""} },
@@ -241,6 +243,7 @@ func start(t *testing.T, api *API, from Sources, change func(*Server)) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.door.of, s.door.all = rate{}, rate{} // all tests have one address
 	if change != nil {
 		change(s)
 	}

@@ -12,7 +12,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -107,37 +106,7 @@ var errGone = errors.New("the client is gone")
 const (
 	strangerEvery = 200 * time.Millisecond // a token that is not known is reviewed for one address,
 	strangerAhead = 40                     // and so many at once
-	mostAddresses = 1024
 )
-
-// A strangers bounds the reviews of tokens that are not known, by the address that they come from: who makes tokens up costs
-// the API server little, and nobody else anything. All who come by the API server's proxy share its address.
-type strangers struct {
-	mu   sync.Mutex
-	free map[string]time.Time // when the last one that was let in is paid for, by address
-}
-
-func (s *strangers) may(address string, now time.Time) bool {
-	host := hostOf(address)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.free == nil || len(s.free) >= mostAddresses {
-		maps.DeleteFunc(s.free, func(_ string, free time.Time) bool { return free.Before(now) })
-	}
-	free, known := s.free[host]
-	if free.Before(now) {
-		free = now
-	}
-	free = free.Add(strangerEvery)
-	if free.Sub(now) > strangerAhead*strangerEvery || !known && len(s.free) >= mostAddresses {
-		return false
-	}
-	if s.free == nil {
-		s.free = map[string]time.Time{}
-	}
-	s.free[host] = free
-	return true
-}
 
 // hostOf is an address without its port.
 func hostOf(address string) string {

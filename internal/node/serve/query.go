@@ -19,6 +19,7 @@ const (
 	mostEntries  = 100_000  // in one answer
 	mostBytes    = 12 << 20 // of entries in one answer
 	mostPods     = 110      // that are named at once
+	mostLogs     = 8        // of each
 )
 
 // nameForm is what names of Kubernetes objects, UIDs and numbers are made of.
@@ -72,10 +73,12 @@ type query struct {
 	ring, namespace, container string
 	pods                       []string // UIDs or names
 	facts, runs, gaps, follow  bool
+	now                        bool // what is used now as well
+	logs                       int  // of each pod that is named by its UID, the ends of so many logs
 }
 
 func parseEntries(raw string) (query, error) {
-	q, err := parseQuery(raw, "since", "ring", "namespace", "pod", "container", "what", "limit", "follow")
+	q, err := parseQuery(raw, "since", "ring", "namespace", "pod", "container", "what", "limit", "follow", "now", "logs")
 	if err != nil {
 		return query{}, err
 	}
@@ -89,12 +92,22 @@ func parseEntries(raw string) (query, error) {
 		}
 	}
 	e.limit = min(max(e.limit, 1), mostEntries)
-	switch q["follow"] {
-	case "", "0", "false":
-	case "1", "true":
-		e.follow = true
-	default:
-		return query{}, refusal{http.StatusBadRequest, "follow is 1 or 0"}
+	slices.Sort(e.pods)
+	e.pods = slices.Compact(e.pods) // each is answered once
+	for name, to := range map[string]*bool{"follow": &e.follow, "now": &e.now} {
+		switch q[name] {
+		case "", "0", "false":
+		case "1", "true":
+			*to = true
+		default:
+			return query{}, refusal{http.StatusBadRequest, name + " is 1 or 0"}
+		}
+	}
+	if q["logs"] != "" {
+		if e.logs, err = strconv.Atoi(q["logs"]); err != nil || e.logs < 0 {
+			return query{}, refusal{http.StatusBadRequest, "logs is a number"}
+		}
+		e.logs = min(e.logs, mostLogs)
 	}
 	return e, e.parseWhat(q["what"])
 }
@@ -121,7 +134,7 @@ func (q *query) parseWhat(what string) error {
 
 // wants tells whether an entry is one of those that are asked for. What is about the node is about each of its pods.
 func (q *query) wants(e record.Entry) bool {
-	if !(q.facts && e.Fact != nil || q.runs && e.Run != nil || q.gaps && e.Gap != nil) {
+	if !(q.facts && e.Fact != nil || q.runs && e.Run != nil || q.gaps && e.Gap != nil || q.logs > 0 && e.Log != nil) {
 		return false
 	}
 	about := e.About()
@@ -131,6 +144,15 @@ func (q *query) wants(e record.Entry) bool {
 	return (q.namespace == "" || q.namespace == about.Namespace) &&
 		(len(q.pods) == 0 || slices.Contains(q.pods, e.PodUID) || about.Kind == "Pod" && slices.Contains(q.pods, about.Name)) &&
 		(q.container == "" || q.container == about.Container)
+}
+
+// guesses tells whether names brought an entry about a pod into the answer. They can be guessed, which UIDs cannot, so that even a
+// count of what stays hidden would tell what there is.
+func (q *query) guesses(e record.Entry) bool {
+	if about := e.About(); about.Namespace == "" && e.PodUID == "" {
+		return false
+	}
+	return q.namespace != "" || q.container != "" || len(q.pods) > 0 && !slices.Contains(q.pods, e.PodUID)
 }
 
 // oneLine makes a header's value of a text.

@@ -210,7 +210,7 @@ func (c *cluster) apply(name string) {
 }
 
 // patch changes the agent by a file of deploy/agent, and checks that nothing else is lost by it.
-func (c *cluster) patch(name string) {
+func (c *cluster) patch(name string, wants ...string) {
 	c.t.Helper()
 	data, err := os.ReadFile("../../../deploy/agent/" + name)
 	if err != nil {
@@ -221,7 +221,7 @@ func (c *cluster) patch(name string) {
 		c.t.Fatal(err)
 	}
 	status, answer := c.ask(http.MethodPatch, "/apis/apps/v1/namespaces/inquest/daemonsets/inquest-agent?fieldValidation=Strict", "admin", change)
-	for _, want := range []string{"/host/tracing", "kernel,signals", `"/var/log/pods"`, "spec.nodeName"} {
+	for _, want := range append(wants, `"/var/log/pods"`, "spec.nodeName") {
 		if status != http.StatusOK || !strings.Contains(string(answer), want) {
 			c.t.Fatalf("patched by %s it has no %s: %d %s", name, want, status, answer)
 		}
@@ -250,7 +250,8 @@ func TestRealAPIServer(t *testing.T) {
 	for _, name := range []string{"stranger", "narrow"} {
 		c.create("/api/v1/namespaces/inquest/serviceaccounts", map[string]any{"metadata": map[string]any{"name": name}})
 	}
-	c.patch("signals.yaml")
+	c.patch("canary.yaml", "health,canary", "INQUEST_CANARY_IMAGE")
+	c.patch("signals.yaml", "/host/tracing", "kernel,signals", "INQUEST_CANARY_IMAGE")
 	c.narrow()
 	own := c.token("inquest-agent")
 	c.write("token", []byte(own))

@@ -26,6 +26,7 @@ const (
 var (
 	errWho         = errors.New("the token is not one for the agent of this node, or has expired: make it for the audience inquest-agent/NODE, and send it in the header " + record.TokenHeader)
 	errTooMany     = errors.New("too many tokens that are not known here come from this address")
+	errShare       = errors.New("too many requests of this user are under way, ask again in a second")
 	errForbidden   = errors.New("forbidden")
 	errUnreachable = errors.New("the API server cannot be asked who may read this")
 )
@@ -66,7 +67,9 @@ type guard struct {
 	api   *API
 	now   func() time.Time
 	turns singleflight.Group
-	new   strangers
+	// new bounds the reviews of tokens that are not known, by the address that they come from: who makes tokens up costs the API
+	// server little, and nobody else anything. All who come by the API server's proxy share its address.
+	new rate
 
 	mu   sync.Mutex
 	kept map[asked]answer
@@ -80,9 +83,9 @@ type asked struct {
 }
 
 type answer struct {
-	who   user
+	user  user
 	yes   bool
-	until time.Time
+	until time.Time // it counts; zero: as long as any
 }
 
 // A caller is somebody whose token was found good.
@@ -108,7 +111,7 @@ func (g *guard) caller(r *http.Request, audience string) (caller, error) {
 		return caller{}, errWho
 	}
 	c := caller{g, token, sha256.Sum256([]byte(token)), audience}
-	if _, known := g.remembered(c.question(right{})); !known && !g.new.may(r.RemoteAddr, g.now()) {
+	if _, known := g.remembered(c.question(right{})); !known && !g.new.may(hostOf(r.RemoteAddr), g.now()) {
 		return caller{}, errTooMany
 	}
 	_, err := c.who(r.Context())
@@ -118,15 +121,15 @@ func (g *guard) caller(r *http.Request, audience string) (caller, error) {
 func notInToken(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 // who is the user whose token it is.
-func (c caller) who(ctx context.Context) (user, error) {
+func (c caller) who(ctx context.Context) (answer, error) {
 	a, err := c.guard.ask(ctx, c.question(right{}), func(ctx context.Context) (answer, error) {
 		who, known, err := c.guard.api.whose(ctx, c.token, c.audience)
-		return answer{who: who, yes: known}, err
+		return answer{user: who, yes: known}, err
 	})
 	if err == nil && !a.yes {
 		err = errWho
 	}
-	return a.who, err
+	return a, err
 }
 
 // may returns nil when the caller has a right, now or at most ten seconds ago.
@@ -136,11 +139,11 @@ func (c caller) may(ctx context.Context, to right) error {
 		return err
 	}
 	a, err := c.guard.ask(ctx, c.question(to), func(ctx context.Context) (answer, error) {
-		yes, err := c.guard.api.may(ctx, who, to)
-		return answer{yes: yes}, err
+		yes, err := c.guard.api.may(ctx, who.user, to)
+		return answer{yes: yes, until: who.until}, err // a user's groups are as old as the user
 	})
 	if err == nil && !a.yes {
-		err = fmt.Errorf("%w: user %q may not %s", errForbidden, who.Username, to)
+		err = fmt.Errorf("%w: user %q may not %s", errForbidden, who.user.Username, to)
 	}
 	return err
 }
@@ -155,11 +158,14 @@ func (g *guard) ask(ctx context.Context, q asked, review func(context.Context) (
 		return a, nil
 	}
 	turn := g.turns.DoChan(fmt.Sprintf("%x %q %q", q.token, q.audience, q.to), func() (any, error) {
+		until := g.now().Add(keepReviews)            // of when it is asked: the answer may be slow
 		a, err := review(context.WithoutCancel(ctx)) // others wait for it too; it has its own limit
 		if err != nil {
 			return answer{}, fmt.Errorf("%w: %w", errUnreachable, err)
 		}
-		a.until = g.now().Add(keepReviews)
+		if a.until.IsZero() || until.Before(a.until) {
+			a.until = until
+		}
 		g.keep(q, a)
 		return a, nil
 	})

@@ -31,7 +31,9 @@ const (
 	maxHead        = 16 << 10
 	mostClients    = 64 // connections
 	mostRequests   = 16 // under way
+	mostOfUser     = 12 // of them for one user
 	mostFollowers  = 8  // of them
+	mostFollows    = 6  // of these for one user
 	bytesPerSecond = 16 << 20
 )
 
@@ -48,8 +50,12 @@ type Sources struct {
 	Span func() (ring string, first, next uint64)
 	// Runs are what the runtime has now, as entries without a number.
 	Runs func() []record.Entry
-	// Log opens the log of a run.
+	// Log finds the log of a run, and opens nothing.
 	Log func(podUID, container string, attempt int) (Log, error)
+	// Kept are the runs of a pod that are over and whose logs can be had, the latest first.
+	Kept func(podUID string) []evidence.Ref
+	// Usage is what the containers that run now use, as entries without a number.
+	Usage func() []record.Entry
 	// Saturation is how much of its node is in use now, as entries without a number.
 	Saturation func() []record.Entry
 	// Features says of each source of evidence why it is missing, "" of one that works.
@@ -62,9 +68,9 @@ type Sources struct {
 
 // A Log is what is kept of the log of one run.
 type Log struct {
-	Of      evidence.Ref  // the run, in the namespace of its pod
-	Missing string        // what is not there, in a person's words
-	Body    io.ReadCloser // text
+	Of evidence.Ref // the run, in the namespace of its pod
+	// Open opens it as text, with what is not there of it in a person's words. It is for those who may read it.
+	Open func() (body io.ReadCloser, missing string, err error)
 }
 
 // Options say what is served and where.
@@ -83,9 +89,12 @@ type Server struct {
 	o         Options
 	guard     *guard
 	http      *http.Server
+	door      *door
 	crowd     crowd
 	requests  chan struct{}
 	followers chan struct{}
+	of        shares // the requests
+	follow    shares // the followers
 	pace      *pace
 	quiet     time.Duration
 	slowest   time.Duration // a client may be in taking some KiB
@@ -112,7 +121,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o:        o,
-		guard:    &guard{node: o.Node, api: o.API, now: o.Now, kept: map[asked]answer{}},
+		guard:    &guard{node: o.Node, api: o.API, now: o.Now, kept: map[asked]answer{}, new: rate{every: strangerEvery, ahead: strangerAhead}},
+		door:     newDoor(o.Now),
 		requests: make(chan struct{}, mostRequests), followers: make(chan struct{}, mostFollowers),
 		pace:    &pace{rate: bytesPerSecond},
 		quiet:   quietTime,
@@ -154,7 +164,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		}
 	})
 	defer stop()
-	if err := s.http.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	s.door.Listener = listener
+	if err := s.http.ServeTLS(s.door, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 	}
 	return nil
@@ -225,11 +236,26 @@ func (s *Server) guarded(w http.ResponseWriter, r *http.Request) {
 		err = c.may(r.Context(), needed)
 	}
 	if err == nil {
-		err = answer(s, w, r, c)
+		s.door.welcome(r.RemoteAddr)
+		err = s.share(w, r, c, answer)
 	}
 	if err != nil {
 		s.refuse(w, err)
 	}
+}
+
+// share answers a user who has not most of the places already.
+func (s *Server) share(w http.ResponseWriter, r *http.Request, c caller, answer answerer) error {
+	who, err := c.who(r.Context())
+	if err != nil {
+		return err
+	}
+	leave, ok := s.of.take(who.user.Username, mostOfUser)
+	if !ok {
+		return errShare
+	}
+	defer leave()
+	return answer(s, w, r, c)
 }
 
 // A refusal is a request that cannot be answered, with its status.
@@ -248,7 +274,7 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		s.fail(w, as.status, as.why)
 	case errors.Is(err, errWho):
 		s.fail(w, http.StatusUnauthorized, err.Error())
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, errTooMany), errors.Is(err, errShare):
 		w.Header().Set("Retry-After", "1")
 		s.fail(w, http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, errForbidden):
@@ -316,18 +342,22 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request, c caller) error {
 	if err != nil {
 		return err
 	}
-	defer l.Body.Close()
 	if l.Of.Namespace == "" {
 		return ErrNoLog
 	}
 	if err := c.may(r.Context(), logRight(l.Of.Namespace)); err != nil {
 		return err
 	}
-	if l.Missing != "" {
-		w.Header().Set(record.MissingHeader, oneLine(l.Missing))
+	body, missing, err := l.Open()
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if missing != "" {
+		w.Header().Set(record.MissingHeader, oneLine(missing))
 	}
 	out := s.output(w, r, "text/plain; charset=utf-8")
-	if _, err := io.Copy(out, l.Body); err != nil {
+	if _, err := io.Copy(out, body); err != nil {
 		panic(http.ErrAbortHandler) // the reader must not take half a log for a whole one
 	}
 	return out.Flush()

@@ -71,7 +71,7 @@ func TestWhoMayRead(t *testing.T) {
 	if body != "hello of shop" || resp.Header.Get(record.MissingHeader) != "the first lines" {
 		t.Errorf("the log is %q, missing %q", body, resp.Header.Get(record.MissingHeader))
 	}
-	if byStatus, sent := s.Counters(); byStatus[200] < 8 || byStatus[401] != 7 || sent == 0 {
+	if byStatus, sent, _ := s.Counters(); byStatus[200] < 8 || byStatus[401] != 7 || sent == 0 {
 		t.Errorf("counted %v, %d bytes", byStatus, sent)
 	}
 	if ahead, ok := api.Clock(); !ok || ahead.Abs() > time.Minute {
@@ -120,7 +120,11 @@ func TestEntries(t *testing.T) {
 	}{
 		{"", "admin", "1 2 3 4 5 6", 7, 0, false},
 		{"", "reader", "1 2 5 6", 7, 2, false},
-		{"?namespace=bank", "reader", "1 6", 7, 1, false},
+		{"?namespace=bank", "reader", "1 6", 7, 0, false}, // nobody learns by a guess what there is
+		{"?namespace=bank&pod=web-0", "reader", "1 6", 7, 0, false},
+		{"?pod=web-0", "reader", "1 2 5 6", 7, 0, false},
+		{"?pod=uid-bank", "reader", "1 6", 7, 1, false},
+		{"?pod=uid-bank&container=app", "reader", "1 6", 7, 0, false},
 		{"?namespace=shop&pod=web-0&container=app", "reader", "1 2 5 6", 7, 0, false},
 		{"?pod=uid-shop&pod=uid-bank&what=facts", "admin", "1 2 3", 7, 0, false},
 		{"?pod=uid-shop&what=runs", "reader", "5", 7, 0, false},
@@ -140,7 +144,7 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"?unknown=1", "?pod=" + strings.Repeat("x&pod=", mostPods+1) + "x", "?pod=a,b", "?since=x", "?since=-1", "?since=1&since=2", "?limit=1e9", "?what=all", "?follow=maybe", "?pod=../../etc", "?namespace=%00", "?%zz",
+		"?unknown=1", "?pod=" + strings.Repeat("x&pod=", mostPods+1) + "x", "?pod=a,b", "?since=x", "?since=-1", "?since=1&since=2", "?limit=1e9", "?what=all", "?follow=maybe", "?now=2", "?logs=x", "?logs=-1", "?pod=../../etc", "?namespace=%00", "?%zz",
 		"?pod=" + strings.Repeat("x", 300), "?what=" + strings.Repeat("facts,", 100), "?since=99999999999999999999999",
 	} {
 		if resp, body := s.get("/v1/entries"+query, "admin"); resp.StatusCode != http.StatusBadRequest {
@@ -151,6 +155,68 @@ func TestEntries(t *testing.T) {
 	if len(list) != 2 || list[0].Run.ID != "c1" || tail.Hidden != 1 || tail.Features["signals"] != "no tracefs" || tail.Ring != "r1" ||
 		list[1].Gap == nil || list[1].Gap.What != "signals" || list[1].Gap.Why != "no tracefs" || !list[1].Gap.From.IsZero() {
 		t.Errorf("the runs are %v, %+v", list, tail)
+	}
+}
+
+// TestWithWhatIsNow has answers with what is used now and with the ends of logs, for who may read them.
+func TestWithWhatIsNow(t *testing.T) {
+	_, api := newAPI(t)
+	_, from := sources()
+	pod := func(namespace string) evidence.Ref {
+		return evidence.RefTo("Pod", namespace, "web-0").InContainer("app")
+	}
+	from.Usage = func() (list []record.Entry) {
+		for _, namespace := range []string{"shop", "bank"} {
+			list = append(list, record.Entry{PodUID: "uid-" + namespace, Fact: &evidence.Fact{
+				Kind: evidence.Usage, Source: evidence.FromMetric, About: pod(namespace).InAttempt(1), Name: "usage.cpu", Text: "of " + namespace,
+			}})
+		}
+		return list
+	}
+	long := strings.Repeat("0123456789abcde\n", logEnd/16) + "the last\n"
+	from.Kept = func(uid string) []evidence.Ref {
+		of := pod(strings.TrimPrefix(uid, "uid-"))
+		return []evidence.Ref{of.InAttempt(3), of.InAttempt(2), of.InAttempt(1)}
+	}
+	log := from.Log
+	from.Log = func(uid, container string, attempt int) (Log, error) {
+		if attempt != 2 {
+			return log(uid, container, attempt)
+		}
+		return Log{Of: pod(strings.TrimPrefix(uid, "uid-")).InAttempt(2), Open: func() (io.ReadCloser, string, error) {
+			return io.NopCloser(strings.NewReader(long)), "", nil
+		}}, nil
+	}
+	s := start(t, api, from, nil)
+	for _, c := range []struct{ query, token, want string }{
+		{"?what=facts&since=7&now=1", "reader", "usage of shop"},
+		{"?what=facts&since=7&now=1&pod=uid-bank", "admin", "usage of bank"},
+		{"?what=runs&since=7&now=1", "admin", ""},
+		{"?what=runs&limit=1&now=1&logs=3&pod=uid-shop", "reader", ""},
+		{"?what=runs&since=7&logs=3&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes; log of pod/web-0[app]#1: the first\nlines"},
+		{"?what=runs&since=7&logs=2&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes"},
+		{"?what=runs&since=7&logs=2&pod=uid-shop&pod=uid-shop", "reader", "log of pod/web-0[app]#2: everything before the last 65529 bytes"},
+		{"?what=runs&since=7&logs=2&pod=uid-shop&container=other", "reader", ""},
+		{"?what=runs&since=7&logs=3&pod=uid-bank", "reader", ""},
+		{"?what=runs&since=7&logs=3", "reader", ""},
+		{"?what=runs&since=7&pod=uid-shop", "reader", ""},
+	} {
+		list, _ := s.answer("/v1/entries"+c.query, c.token)
+		var got []string
+		for _, e := range list {
+			switch {
+			case e.Log != nil:
+				got = append(got, "log of "+e.Log.Of.String()+": "+e.Log.Missing)
+				if !strings.HasSuffix(e.Log.Text, "the last\n") && e.Log.Text != "hello of shop" || strings.HasPrefix(e.Log.Text, "\n") {
+					t.Errorf("the log is %.40q", e.Log.Text)
+				}
+			case e.Fact != nil && e.Fact.Name == "usage.cpu":
+				got = append(got, "usage "+e.Fact.Text)
+			}
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s as %s: %q", c.query, c.token, got)
+		}
 	}
 }
 
@@ -227,13 +293,13 @@ func TestTooManyFollow(t *testing.T) {
 	_, from := sources()
 	s := start(t, api, from, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	for range mostFollowers {
-		_, in := s.open(ctx, "/v1/entries?follow=1", "reader")
+	for i := range mostFollowers {
+		_, in := s.open(ctx, "/v1/entries?follow=1", map[bool]string{true: "reader", false: "admin"}[i < mostFollows])
 		if e, _ := (reading{t, bufio.NewScanner(in)}).next(); e.Seq != 1 {
 			t.Fatalf("the first is %d", e.Seq)
 		}
 	}
-	if resp, body := s.get("/v1/entries?follow=1", "reader"); resp.StatusCode != http.StatusServiceUnavailable {
+	if resp, body := s.get("/v1/entries?follow=1", "admin"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("one too many gets %s: %s", resp.Status, body)
 	}
 	if resp, _ := s.get("/v1/entries", "reader"); resp.StatusCode != http.StatusOK {
@@ -265,7 +331,7 @@ func TestHalfALog(t *testing.T) {
 	open := from.Log
 	from.Log = func(uid, container string, attempt int) (Log, error) {
 		l, err := open(uid, container, attempt)
-		l.Body = &broken{}
+		l.Open = func() (io.ReadCloser, string, error) { return &broken{}, "", nil }
 		return l, err
 	}
 	s := start(t, api, from, nil)

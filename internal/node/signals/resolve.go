@@ -30,6 +30,9 @@ type event struct {
 // The codes and results that mean something here (include/uapi/asm-generic/siginfo.h, include/trace/events/signal.h).
 const (
 	fromKernel     = 0x80 // SI_KERNEL
+	byKill         = 0    // SI_USER: kill(2), and the kernel where it acts for a process at once
+	byQueue        = -1   // SI_QUEUE: sigqueue(3)
+	byThreadKill   = -6   // SI_TKILL: tgkill(2)
 	wasIgnored     = 1    // TRACE_SIGNAL_IGNORED
 	alreadyPending = 2    // TRACE_SIGNAL_ALREADY_PENDING
 )
@@ -63,7 +66,7 @@ func (t *Tracer) signal(e *event) {
 		return
 	}
 	t.findSender(e)
-	if !(e.code == fromKernel && e.sig == sigKill) && e.senderKnown() {
+	if !(e.code == fromKernel && e.sig == sigKill) && (e.senderKnown() || !e.sentByCaller()) {
 		t.report(e)
 		return
 	}
@@ -138,6 +141,16 @@ func (t *Tracer) left(e *event) *process {
 	e.guessed = true
 	return &process{pid: e.target, comm: e.comm, groups: k.groups, borrows: true}
 }
+
+// sentByCaller tells whether the record's process is the sender: it was sent by a system call of its own. Timers, files and message
+// queues send in the name of whatever the processor was at (kernel/time/posix-timers.c, fs/fcntl.c, ipc/mqueue.c).
+func (e *event) sentByCaller() bool {
+	return e.code == byKill || e.code == byQueue || e.code == byThreadKill
+}
+
+// claimed tells whether a code that says that the kernel sent it may be the target's own word: rt_sigqueueinfo(2) and pidfd_send_signal(2)
+// take any code from who sends to itself, and from nobody else (kernel/signal.c, do_rt_sigqueueinfo).
+func (e *event) claimed() bool { return e.sender == e.target }
 
 func (e *event) senderKnown() bool { return e.from != nil && len(e.from.groups) > 0 }
 

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -44,7 +45,9 @@ type Tracer struct {
 	about evidence.Ref
 	trace *instance
 	proc  *proc
-	later func(time.Duration, func()) // time.AfterFunc
+	later func(time.Duration, func()) // calls it after that time
+
+	failed chan error // holds one: what was done later failed
 
 	mu      sync.Mutex // guards what follows: each processor's buffer has a reader of its own
 	known   map[int]*process
@@ -82,11 +85,21 @@ func New(o Options) (*Tracer, error) {
 	if o.Node == "" || o.Tell == nil || o.Place == nil || o.Tracefs == "" || o.Proc == "" {
 		return nil, errors.New("signals: a node's name, a tracefs, a proc, somebody to tell and a way to place control groups are needed")
 	}
-	return &Tracer{
+	t := &Tracer{
 		o: o, about: evidence.RefTo("Node", "", o.Node),
-		later: func(d time.Duration, f func()) { time.AfterFunc(d, f) },
-		known: map[int]*process{}, senders: newSenders(), bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
-	}, nil
+		failed: make(chan error, 1),
+		known:  map[int]*process{}, senders: newSenders(), bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
+	}
+	t.later = func(d time.Duration, f func()) { guard.After(d, f, t.fail) }
+	return t, nil
+}
+
+// fail ends the trace.
+func (t *Tracer) fail(err error) {
+	select {
+	case t.failed <- err:
+	default: // it has failed already
+	}
 }
 
 // Counts returns what was done so far. It may be called at any time.
@@ -146,41 +159,38 @@ func (t *Tracer) begin() {
 
 // follow reads all buffers until the context ends.
 func (t *Tracer) follow(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	failed := make(chan error, len(t.trace.files))
-	var readers sync.WaitGroup
+	group, ctx := guard.NewGroup(ctx)
 	for _, f := range t.trace.files {
-		readers.Go(func() {
+		group.Go(func() error {
 			if err := t.pipe(f); !errors.Is(err, os.ErrDeadlineExceeded) {
-				failed <- fmt.Errorf("read the trace of signals: %w", err)
-				stop()
+				return fmt.Errorf("read the trace of signals: %w", err)
 			}
+			return nil
 		})
 	}
-	t.minute(time.Now()) // there may be new containers since the trace began
-	t.tick(ctx)
+	group.Go(func() error {
+		t.minute(time.Now()) // there may be new containers since the trace began
+		return t.tick(ctx)
+	})
+	<-ctx.Done()
 	for _, f := range t.trace.files {
 		_ = f.SetReadDeadline(time.Unix(1, 0))
 	}
-	readers.Wait()
+	err := group.Wait()
 	t.end()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return err
 }
 
 // tick does what is due every minute.
-func (t *Tracer) tick(ctx context.Context) {
+func (t *Tracer) tick(ctx context.Context) error {
 	tick := time.NewTicker(sweepTime)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
+		case err := <-t.failed:
+			return err
 		case now := <-tick.C:
 			t.minute(now)
 		}

@@ -5,6 +5,7 @@
 package signals
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +30,9 @@ import (
 const tracefs = "/sys/kernel/tracing"
 
 func TestMain(m *testing.M) {
+	if how := os.Getenv("INQUEST_ENDS"); how != "" {
+		endItself(how)
+	}
 	if os.Getenv("INQUEST_MOUNTED") != "" {
 		if err := unix.Mount("nodev", tracefs, "tracefs", 0, ""); err != nil {
 			fmt.Fprintln(os.Stderr, "mount tracefs:", err)
@@ -41,6 +47,26 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// endItself sends SIGKILL to the process itself: with the code that the kernel has for its own, or by a timer.
+func endItself(how string) {
+	if how == "timer" {
+		event := [16]int32{2: int32(unix.SIGKILL)} // SIGEV_SIGNAL
+		id, when := int32(0), unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}
+		_, _, _ = unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&id)))
+		_, _, _ = unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(id), 0, uintptr(unsafe.Pointer(&when)), 0, 0, 0)
+		select {}
+	}
+	info := [32]int32{0: int32(unix.SIGKILL), 2: fromKernel}
+	target := os.Getpid()
+	if how == "another" {
+		target = os.Getppid()
+	}
+	runtime.LockOSThread() // of the first thread, which TestMain runs on
+	_, _, failed := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(target), uintptr(unix.SIGKILL), uintptr(unsafe.Pointer(&info)))
+	fmt.Println("refused:", failed)
+	os.Exit(1)
 }
 
 // Containers of the tests: their control groups are named as the kubelet and containerd name them.
@@ -216,13 +242,13 @@ func (w watch) learns(t *testing.T, pid int) {
 	}
 }
 
-// next returns the next fact about a target.
+// next returns the next fact about a target; 0: about any child.
 func (w watch) next(t *testing.T, pid int) record.Entry {
 	t.Helper()
 	for {
 		select {
 		case e := <-w.entries:
-			if e.Fact != nil && strings.Contains(e.Fact.Text, fmt.Sprintf("pid %d", pid)) {
+			if e.Fact != nil && (pid == 0 && strings.HasPrefix(e.Fact.Name, child) || pid != 0 && strings.Contains(e.Fact.Text, fmt.Sprintf("pid %d", pid))) {
 				return e
 			}
 		case <-time.After(10 * time.Second):
@@ -331,6 +357,34 @@ func TestRealKernelKills(t *testing.T) {
 	b.in.Close()
 	_ = b.Wait()
 	w.tells(t, pid, child+byKernel, "SIGKILL from the kernel at the end of process 1 to pid PID (")
+}
+
+// TestRealClaims has processes that end themselves as if the kernel did it: the kernel lets them, and nobody do it to others.
+func TestRealClaims(t *testing.T) {
+	makeGroups(t)
+	w := start(t)
+	defer w.stop()
+	for how, words := range map[string]string{
+		"code":  "SIGKILL from itself, or the kernel in its name as at a limit of processor time, to pid ",
+		"timer": "SIGKILL from a timer, a file or a queue (code -2), for which the trace names no sender, to pid ",
+	} {
+		b := w.container(t, "read y; INQUEST_ENDS="+how+" "+os.Args[0]+" & read z")
+		b.begin(t)
+		e := w.next(t, 0)
+		if e.Fact.Name != child+byUnknown || !strings.Contains(e.Fact.Text, words) {
+			t.Errorf("%s: told %s %q", how, e.Fact.Name, e.Fact.Text)
+		}
+		b.in.Close()
+		_ = b.Wait()
+	}
+	b := w.container(t, "read y; INQUEST_ENDS=another "+os.Args[0]+"; read z")
+	b.begin(t)
+	said, err := bufio.NewReader(b.out).ReadString('\n')
+	if err != nil || said != "refused: operation not permitted\n" {
+		t.Errorf("another process is killed with the kernel's code: %q, %v", said, err)
+	}
+	b.in.Close()
+	_ = b.Wait()
 }
 
 // TestStaleInstance finds the trace of an agent that was killed.

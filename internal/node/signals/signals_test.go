@@ -175,7 +175,12 @@ func TestWhoSentIt(t *testing.T) {
 		"nobody's":              {event{sender: 61, target: 70, sig: 9}, ""},
 		"gone":                  {event{sender: 61, target: 999, sig: 9}, ""},
 		"a sender that is gone": {event{sender: 999, target: 100, sig: 9}, "signal-unknown" + app + "SIGKILL from pid 999, which was gone before it could be looked up, to process 1 of container app (pid 100, app)"},
-		"the kernel":            {event{sender: 100, target: 100, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel to process 1 of container app (pid 100, app)"},
+		"the kernel":            {event{sender: 1, target: 100, sig: 9, code: 128}, "signal-kernel" + app + "SIGKILL from the kernel to process 1 of container app (pid 100, app)"},
+		"as if the kernel":      {event{sender: 100, target: 100, sig: 9, code: 128}, "signal-unknown" + app + "SIGKILL from itself, or the kernel in its name as at a limit of processor time, to process 1 of container app (pid 100, app)"},
+		"a child, likewise":     {event{sender: 101, target: 101, sig: 9, code: 128}, "child-signal-unknown" + app + "SIGKILL from itself, or the kernel in its name as at a limit of processor time, to pid 101 (worker) of container app"},
+		"a timer":               {event{sender: 61, target: 100, sig: 9, code: -2}, "signal-unknown" + app + "SIGKILL from a timer, a file or a queue (code -2), for which the trace names no sender, to process 1 of container app (pid 100, app)"},
+		"a queue":               {event{sender: 110, target: 100, sig: 15, code: -1}, "signal-pod" + app + "SIGTERM from pid 110 (side) of container side of the same pod to process 1 of container app (pid 100, app)"},
+		"a thread":              {event{sender: 110, target: 100, sig: 15, code: -6}, "signal-pod" + app + "SIGTERM from pid 110 (side) of container side of the same pod to process 1 of container app (pid 100, app)"},
 		"the kernel, kindly":    {event{sender: 1, target: 100, sig: 15, code: 128}, "signal-kernel" + app + "SIGTERM from the kernel to process 1 of container app (pid 100, app)"},
 		"the end of process 1":  {event{sender: 100, target: 101, sig: 9, code: 128}, "child-signal-kernel" + app + "SIGKILL from the kernel at the end of process 1 to pid 101 (worker) of container app"},
 	} {
@@ -198,9 +203,10 @@ func TestOutOfMemory(t *testing.T) {
 	m.victim(victim{100, 110, noon.Add(4 * time.Microsecond)})
 	m.signal(&event{at: noon.Add(9 * time.Microsecond), sender: 110, target: 101, sig: 9, code: 128})
 	m.signal(&event{at: noon.Add(10 * time.Second), sender: 110, target: 120, sig: 9, code: 128})
+	m.signal(&event{at: noon.Add(11 * time.Microsecond), sender: 110, target: 110, sig: 9, code: 128}) // where it ran, with the code of the kernel
 	m.settle()
 	got := m.said()
-	if len(got) != 3 || !strings.Contains(got[0], "kernel for want of memory to process 1 of container app") || !strings.Contains(got[1], "kernel for want of memory to pid 101") ||
+	if len(got) != 4 || !strings.HasPrefix(got[3], "signal-unknown pod/web-0[side]") || !strings.Contains(got[0], "kernel for want of memory to process 1 of container app") || !strings.Contains(got[1], "kernel for want of memory to pid 101") ||
 		strings.Contains(got[2], "memory") {
 		t.Errorf("told %q", got)
 	}
@@ -448,5 +454,19 @@ func TestNestedNamespaces(t *testing.T) {
 	}
 	if !m.isFirst(m.find(100)) {
 		t.Error("the first process is not the first any more")
+	}
+}
+
+// TestPanicsLater: what goes wrong in what is done later ends the trace with an error.
+func TestPanicsLater(t *testing.T) {
+	tracer, err := New(Options{Node: "n1", Tracefs: "x", Proc: "y", Place: placeGroup, Tell: func(record.Entry) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		tracer.later(0, func() { panic("bad") })
+	}
+	if err := tracer.tick(t.Context()); err == nil || err.Error() != "it failed: bad" {
+		t.Errorf("it ended with %v", err)
 	}
 }

@@ -29,7 +29,7 @@ const (
 	byPod       = "signal-pod"       // a process of the same pod
 	byNeighbour = "signal-neighbour" // of another pod
 	byHost      = "signal-host"      // of the node
-	byUnknown   = "signal-unknown"   // it was gone before it could be looked up
+	byUnknown   = "signal-unknown"   // it was gone before it could be looked up, or the trace does not prove who it was
 )
 
 // runtimes are the names, as far as the kernel keeps them, of what starts and ends containers at the kubelet's order, and of the
@@ -116,7 +116,8 @@ const (
 // that share its memory; and as process 1 of a pid namespace ends, it ends the others. Empty: neither.
 func (t *Tracer) cause(e *event) string {
 	near := func(v victim) bool {
-		return e.at.Sub(v.at).Abs() < time.Second && (v.pid == e.target || v.by == e.sender && e.at.After(v.at) && e.at.Sub(v.at) < settleTime)
+		shares := v.by == e.sender && !e.claimed() && e.at.After(v.at) && e.at.Sub(v.at) < settleTime
+		return e.at.Sub(v.at).Abs() < time.Second && (v.pid == e.target || shares)
 	}
 	switch {
 	case slices.ContainsFunc(t.victims, near):
@@ -129,14 +130,18 @@ func (t *Tracer) cause(e *event) string {
 
 // who tells who sent a signal: the name of the fact, and the words.
 func (t *Tracer) who(e *event) (name, words string) {
-	if e.code == fromKernel {
-		words = "the kernel"
-		if e.sig == sigKill {
-			words = strings.TrimSpace(words + " " + t.cause(e))
-		}
-		return byKernel, words
+	cause := ""
+	if e.sig == sigKill {
+		cause = t.cause(e)
 	}
-	if !e.senderKnown() {
+	switch {
+	case e.code == fromKernel && e.claimed() && cause == "":
+		return byUnknown, "itself, or the kernel in its name as at a limit of processor time,"
+	case e.code == fromKernel:
+		return byKernel, strings.TrimSpace("the kernel " + cause)
+	case !e.sentByCaller():
+		return byUnknown, fmt.Sprintf("a timer, a file or a queue (code %d), for which the trace names no sender,", e.code)
+	case !e.senderKnown():
 		return byUnknown, t.unknown(e)
 	}
 	words = fmt.Sprintf("pid %d (%s)", e.from.pid, e.from.comm)

@@ -77,6 +77,17 @@ func dirLink(up, name string) trap {
 	return func(dir, outside string) error { return os.Symlink(outside, filepath.Join(dir, up, name)) }
 }
 
+// sparse makes a file that says that it is long, and holds nothing.
+func sparse(name string) trap {
+	return func(dir, _ string) error {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Truncate(1<<40), f.Close())
+	}
+}
+
 func bomb(dir, _ string) error {
 	f, err := os.Create(filepath.Join(dir, "3.log.20260101-000000.gz"))
 	if err != nil {
@@ -166,6 +177,9 @@ var traps = map[string]trap{
 	"log of invalid UTF-8":        named("1.log.\xff"),
 	"no gzip":                     named("1.log.20260101-000000.gz"),
 	"bomb":                        bomb,
+	"sparse":                      sparse("1.log"),
+	"sparse, rotated":             sparse("1.log.20260101-000000"),
+	"sparse, compressed":          sparse("1.log.20260101-000000.gz"),
 	"many entries": func(dir, _ string) error {
 		for i := range maxEntries + 100 {
 			if err := os.WriteFile(filepath.Join(dir, "x"+strings.Repeat("y", i%50)+string(rune('a'+i%26))+strings.Repeat("z", i/50%200)), nil, 0o644); err != nil {
@@ -181,6 +195,7 @@ func TestHostile(t *testing.T) {
 	if len(traps) < 60 {
 		t.Fatalf("%d traps", len(traps))
 	}
+	t.Logf("%d hostile files, each before and while a container logs; TestHostileSwap has 3 races, TestHostileAsRoot what only root can make", len(traps))
 	for name, set := range traps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -42,6 +42,20 @@ func (r *Reader) Open(podUID, container string, attempt int) (io.ReadCloser, Inf
 	return io.NopCloser(bytes.NewReader(printed(blocks...))), h.info(), nil
 }
 
+// Of tells whose a log is that Open gives, and reads nothing.
+func (r *Reader) Of(podUID, container string, attempt int) (of evidence.Ref, ok bool) {
+	key := Key{podUID, container, attempt}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.runs[key]; u != nil {
+		return u.of, true
+	}
+	if h := r.spool.kept[key]; h != nil {
+		return h.info().Of, true
+	}
+	return evidence.Ref{}, false
+}
+
 func (r *Reader) raw(key Key) (header, content, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,17 +78,21 @@ type Kept struct {
 	Like   int       // so many other runs of the container ended the same way and are not kept
 }
 
-// Runs lists the logs that Open gives, in order.
-func (r *Reader) Runs() []Kept {
+// Runs lists the logs that Open gives, of one pod or, where none is named, of all, in order.
+func (r *Reader) Runs(podUID string) []Kept {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []Kept
+	wanted := func(key Key) bool { return podUID == "" || podUID == key.PodUID }
 	for key, h := range r.spool.kept {
+		if !wanted(key) {
+			continue
+		}
 		_, live := r.runs[key]
 		all = append(all, Kept{h.info().Of, key.PodUID, live, h.At, h.Total, h.Like})
 	}
 	for key, u := range r.runs {
-		if !r.spool.has(key) {
+		if wanted(key) && !r.spool.has(key) {
 			all = append(all, Kept{Of: u.of, PodUID: key.PodUID, Live: true, Bytes: u.total()})
 		}
 	}

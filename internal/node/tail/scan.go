@@ -46,6 +46,7 @@ type dir struct {
 	runs      map[int]*run
 	known     map[string]bool // suffixes under which a file of ours was seen plain
 	created   map[int]int     // logs that were made, less those that were opened
+	owed      time.Time       // when one was last opened
 	calm      int64           // Reader.calm when it was last listed
 	since     time.Time       // it is watched
 	latest    int             // the highest attempt seen; -1 before any, unknown where there may have been some
@@ -207,8 +208,12 @@ func (r *Reader) refuse(err error) {
 func (d *dir) opened(attempt int, born time.Time) {
 	if born.After(d.since.Add(-10 * time.Millisecond)) { // files have the time of the kernel's last tick
 		d.created[attempt]--
+		d.owed = time.Now()
 	}
 }
+
+// untold is how long a file may be there before the kernel tells that it was made.
+const untold = 2 * time.Second
 
 // made remembers that a log was created, to notice the one that is gone before it was opened, under whatever name.
 func (d *dir) made(entry string, calm int64) {
@@ -218,9 +223,11 @@ func (d *dir) made(entry string, calm int64) {
 	}
 }
 
-// forgive ends what is owed when all has been heard that was made before the last listing: it was there before the watch.
+// forgive ends what is owed when all has been heard that was made before the last listing: it was there before the watch. A file
+// can be seen before the kernel has told of it, by as long as whoever made it is kept from going on in between (fs/namei.c tells of
+// it after it has a name).
 func (d *dir) forgive(calm int64) {
-	if d.calm < calm {
+	if d.calm < calm && time.Since(d.owed) > untold {
 		maps.DeleteFunc(d.created, func(_, n int) bool { return n < 0 })
 	}
 }

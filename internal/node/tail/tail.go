@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -236,11 +237,14 @@ func (r *Reader) turn() time.Duration {
 	for range 4 { // a new directory may have others in it
 		r.relist()
 	}
-	next := now.Add(time.Second)
+	next := now.Add(idle)
+	if r.stats.Unwatched > 0 {
+		next = now.Add(time.Second)
+	}
 	r.order = append(r.order[:0], r.files...)
 	for i := range r.order { // another one is first each time, because there may not be enough for all
 		f := r.order[(i+r.first)%len(r.order)]
-		if !f.due.After(now) && r.poll(f, now) {
+		if !f.due.After(now.Add(f.pause/4)) && r.poll(f, now) { // what is due soon is read now, rather than to wake for each
 			f.due = now
 		}
 		if f.due.Before(next) {
@@ -254,20 +258,20 @@ func (r *Reader) turn() time.Duration {
 }
 
 // heard takes one change in a directory.
-func (r *Reader) heard(e event) {
+func (r *Reader) heard(e inotify.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.mask&unix.IN_Q_OVERFLOW != 0 {
+	if e.Mask&unix.IN_Q_OVERFLOW != 0 {
 		r.markAll(r.root)
 		return
 	}
-	d := r.byWatch[e.wd]
+	d := r.byWatch[int(e.Watch)]
 	if d == nil {
 		return
 	}
 	r.mark(d)
-	if e.mask&unix.IN_CREATE != 0 && e.mask&unix.IN_ISDIR == 0 {
-		d.made(e.name, r.calm)
+	if e.Mask&unix.IN_CREATE != 0 && e.Mask&unix.IN_ISDIR == 0 {
+		d.made(e.Name, r.calm)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestKeepsRemovedRuns(t *testing.T) {
 	n.until("all kept", func() bool { return n.r.Stats().Runs == 0 })
 	var kept []int
 	like := 0
-	for _, k := range n.r.Runs() {
+	for _, k := range n.r.Runs("") {
 		kept = append(kept, k.Of.Attempt)
 		like += k.Like
 	}
@@ -100,7 +100,7 @@ func TestEnded(t *testing.T) {
 	n.until("it is kept", func() bool { return n.r.Stats().Kept == 1 })
 	c.fill(10, "after all")
 	n.until("all of it is kept", func() bool {
-		kept := n.r.Runs()
+		kept := n.r.Runs("")
 		return len(kept) == 1 && kept[0].Live && kept[0].Bytes > 1000
 	})
 }
@@ -299,11 +299,6 @@ func FuzzNames(f *testing.F) {
 			t.Errorf("%q", entry)
 		}
 	})
-}
-
-func FuzzEvents(f *testing.F) {
-	f.Add(make([]byte, 48))
-	f.Fuzz(func(_ *testing.T, data []byte) { parseEvents(data, func(event) {}) })
 }
 
 // TestKilled starts an agent with what one wrote down that was killed some time later.

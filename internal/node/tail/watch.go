@@ -5,14 +5,14 @@
 package tail
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 )
 
 // changes are what happens to the entries of a directory. Writes are not among them: each line of each container would
@@ -21,61 +21,51 @@ const changes = unix.IN_CREATE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN
 
 // A watch is one inotify instance. Without one (the limit of the user's instances is reached) it only waits.
 type watch struct {
-	fd   int
-	file *os.File
-	buf  []byte
+	inotify *inotify.Instance
+	buf     []byte
 }
 
 func newWatch() (*watch, error) {
-	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	i, err := inotify.New()
 	if err != nil {
-		return &watch{fd: -1}, err
+		return &watch{}, err
 	}
-	return &watch{fd: fd, file: os.NewFile(uintptr(fd), "inotify"), buf: make([]byte, 32<<10)}, nil
+	return &watch{i, make([]byte, 32<<10)}, nil
 }
 
-// add watches a directory by its descriptor: a path could mean another one by now.
+// add watches a directory.
 func (w *watch) add(dir int) (int, error) {
-	if w.file == nil {
+	if w.inotify == nil {
 		return -1, unix.ENOSPC
 	}
-	return unix.InotifyAddWatch(w.fd, self(dir), changes)
+	wd, err := w.inotify.Add(dir, changes)
+	return int(wd), err
 }
 
-// remove ends the watching of a directory; one that is gone has ended itself.
+// remove ends the watching of a directory.
 func (w *watch) remove(wd int) {
-	if w.file == nil || wd < 0 {
-		return
+	if w.inotify != nil && wd >= 0 {
+		w.inotify.Remove(int32(wd))
 	}
-	if _, err := unix.InotifyRmWatch(w.fd, uint32(wd)); err != nil {
-		return // EINVAL: it went with its directory
-	}
-}
-
-// An event is one change in a directory.
-type event struct {
-	wd   int
-	mask uint32
-	name string
 }
 
 // wait waits for changes, at most so long, hands them over, and tells whether those were all.
-func (w *watch) wait(ctx context.Context, most time.Duration, take func(event)) (all bool, err error) {
-	if w.file == nil {
+func (w *watch) wait(ctx context.Context, most time.Duration, take func(inotify.Event)) (all bool, err error) {
+	if w.inotify == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(most):
 		}
 		return true, nil
 	}
-	n, err := unix.Read(w.fd, w.buf) // a deadline that has come would hide what is there
+	n, err := unix.Read(w.inotify.FD, w.buf) // a deadline that has come would hide what is there
 	if errors.Is(err, unix.EAGAIN) {
 		n, err = w.sleep(ctx, most)
 	}
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return false, err
 	}
-	parseEvents(w.buf[:max(n, 0)], take)
+	inotify.Parse(w.buf[:max(n, 0)], take)
 	return n >= 0 && n+unix.SizeofInotifyEvent+unix.NAME_MAX < len(w.buf), nil
 }
 
@@ -84,7 +74,7 @@ func (w *watch) sleep(ctx context.Context, most time.Duration) (int, error) {
 	if most <= 0 {
 		return 0, nil
 	}
-	if err := w.file.SetReadDeadline(time.Now().Add(most)); err != nil {
+	if err := w.inotify.File.SetReadDeadline(time.Now().Add(most)); err != nil {
 		return 0, err
 	}
 	select {
@@ -92,7 +82,7 @@ func (w *watch) sleep(ctx context.Context, most time.Duration) (int, error) {
 		return 0, nil
 	default:
 	}
-	n, err := w.file.Read(w.buf)
+	n, err := w.inotify.File.Read(w.buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
@@ -100,28 +90,15 @@ func (w *watch) sleep(ctx context.Context, most time.Duration) (int, error) {
 }
 
 func (w *watch) wake() error {
-	if w.file == nil {
+	if w.inotify == nil {
 		return nil
 	}
-	return w.file.SetReadDeadline(time.Unix(1, 0))
+	return w.inotify.File.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (w *watch) close() error {
-	if w.file == nil {
+	if w.inotify == nil {
 		return nil
 	}
-	return w.file.Close()
-}
-
-// parseEvents reads struct inotify_event as inotify(7) has it.
-func parseEvents(data []byte, take func(event)) {
-	for len(data) >= unix.SizeofInotifyEvent {
-		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(data[12:]))
-		if size > len(data) {
-			return
-		}
-		name, _, _ := bytes.Cut(data[unix.SizeofInotifyEvent:size], []byte{0})
-		take(event{int(int32(binary.NativeEndian.Uint32(data))), binary.NativeEndian.Uint32(data[4:]), string(name)})
-		data = data[size:]
-	}
+	return w.inotify.Close()
 }

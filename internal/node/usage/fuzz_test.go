@@ -49,7 +49,6 @@ func FuzzFiles(f *testing.F) {
 		if name, _, _ := parseStat(b); len(name) > 256 {
 			t.Errorf("name of %d bytes", len(name))
 		}
-		events(b)
 		levelOf(string(b))
 	})
 }

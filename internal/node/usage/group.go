@@ -49,6 +49,7 @@ func (r *Reader) add(name string, born bool, now time.Time) {
 	}
 	if len(r.groups) >= mostGroups {
 		r.lost++
+		r.over++
 		return
 	}
 	f, err := r.source.layout.open(r.root, name)

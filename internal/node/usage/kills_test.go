@@ -70,6 +70,35 @@ func TestTheLastKill(t *testing.T) {
 	}
 }
 
+// TestWhatGrew has two containers, of which one has ended, and one that gave memory back.
+func TestWhatGrew(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "cpu memory pids\n")
+	w.use(inPod+"/"+id, 100<<20, 0, 0, 0, 0)
+	w.use(inPod+"/"+other, 100<<20, 0, 0, 0, 0)
+	r := w.reader(MachineOptions{})
+	r.tick(w.now)
+	if e, known := r.Grew(w.now); known {
+		t.Errorf("of what has not grown: %v", e)
+	}
+	for _, grown := range []int{20, 150} {
+		w.use(inPod+"/"+id, (100+grown)<<20, 0, 0, 0, 0)
+		w.use(inPod+"/"+other, (100-grown/10)<<20, 0, 0, 0, 0)
+		w.now = w.now.Add(5 * time.Second)
+		r.tick(w.now)
+	}
+	w.remove(inPod + "/" + id)
+	w.now = w.now.Add(5 * time.Second)
+	r.tick(w.now)
+	e, known := r.Grew(w.now)
+	if !known || e.Names == "" || e.Fact.Text != "shop/web-0[app] to 249 MiB by 150 MiB, in the minute before" || e.Fact.Value != 150<<20 || e.Fact.About != node {
+		t.Errorf("told %+v", e.Fact)
+	}
+	if e, known := r.Grew(w.now.Add(2 * time.Minute)); known {
+		t.Errorf("of long ago: %v", e)
+	}
+}
+
 // TestTwoEndAtOnce: nobody can say whose kill it was.
 func TestTwoEndAtOnce(t *testing.T) {
 	w := newWorld(t)

@@ -92,24 +92,6 @@ func (l *Level) String() string {
 	return l.Name + " of " + l.Of + ": " + l.Text
 }
 
-// NodeFacts are the levels that the kubelet tells as well, under the same names and in the same units, with those that
-// are beyond their marks.
-func (r *Reader) NodeFacts() []evidence.Fact {
-	var list []evidence.Fact
-	for _, l := range r.Saturation() {
-		if strings.HasPrefix(l.Name, "usage.") || strings.HasPrefix(l.Name, "psi.") {
-			list = append(list, evidence.Fact{
-				Kind: evidence.Usage, Source: evidence.FromMetric, About: r.options.Node, At: r.machineRead().UTC(), Where: "proc",
-				Name: l.Name, Text: l.Text, Value: l.Used,
-			})
-		}
-		if l.Over {
-			list = append(list, l.fact(r.options.Node, l.Since))
-		}
-	}
-	return list
-}
-
 // Saturation is what the node had left when it was last looked at.
 func (r *Reader) Saturation() []Level {
 	r.mu.Lock()
@@ -118,10 +100,4 @@ func (r *Reader) Saturation() []Level {
 		return nil
 	}
 	return append([]Level(nil), r.machine.levels...)
-}
-
-func (r *Reader) machineRead() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.machine.read
 }

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 const (
@@ -62,6 +65,41 @@ func (r *Reader) consumers(level string) []string {
 		}
 	}
 	return largest(all, unit)
+}
+
+// Grew tells which containers had grown most in the minute before a time, those that have ended since among them: what a kill for want of
+// the memory of all of them follows from. False where none had.
+func (r *Reader) Grew(at time.Time) (record.Entry, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []consumer
+	consider := func(g *group) {
+		last := g.ring.last()
+		if !g.placed || last == nil || at.Sub(moment(r.epoch, last.at)).Abs() > time.Minute {
+			return
+		}
+		least := last.working
+		g.ring.all(func(p *point) {
+			if last.at-p.at <= lastMinute {
+				least = min(least, p.working)
+			}
+		})
+		all = append(all, consumer{fmt.Sprintf("%s/%s[%s] to %d MiB by", g.ref.Namespace, g.ref.Name, g.ref.Container, last.working>>10), float64(last.working-least) / 1024})
+	}
+	for _, g := range r.ended {
+		consider(g)
+	}
+	for _, g := range r.groups {
+		consider(g)
+	}
+	most := largest(all, " MiB")
+	if len(most) == 0 {
+		return record.Entry{}, false
+	}
+	return record.Entry{Names: record.Anybody, Fact: &evidence.Fact{
+		Kind: evidence.Usage, Source: evidence.FromMetric, About: r.options.Node, At: at.UTC(), Where: "cgroup memory.stat", Name: "memory.grew",
+		Text: strings.Join(most, ", ") + ", in the minute before", Value: all[0].uses * (1 << 20),
+	}}, true
 }
 
 // processes are the processes of the machine, in containers or not, that have most memory, or most threads.

@@ -16,7 +16,7 @@ type reading struct {
 	oom, oomKill, oomGroup        uint64 // oom: times that the limit could not be kept
 	pidsRefused                   uint64
 	psiCPU, psiMemory, psiIO      pressure
-	knowsKills                    bool
+	knowsKills, knowsPeak         bool
 }
 
 // limits are what the group may have. They seldom change.
@@ -100,7 +100,7 @@ func (s *source) counters(f *files, r *reading) {
 		name = "memory.max_usage_in_bytes"
 	}
 	if n, ok := s.number(f, name); ok {
-		r.peak = max(r.peak, n)
+		r.peak, r.knowsPeak = max(r.peak, n), true
 	}
 }
 

@@ -7,28 +7,7 @@ import (
 	"time"
 )
 
-// A Sample is what a container used at one moment, or since the sample before it.
-type Sample struct {
-	At         time.Time     `json:"at"`
-	Memory     uint64        `json:"memory"`     // bytes, all that is charged to it
-	WorkingSet uint64        `json:"workingSet"` // bytes, without the file pages that are easily taken back, as the kubelet counts
-	Anon       uint64        `json:"anon"`       // bytes
-	File       uint64        `json:"file"`       // bytes
-	Slab       uint64        `json:"slab"`       // bytes of the kernel; with v1 all of the kernel's
-	Sock       uint64        `json:"sock"`       // bytes
-	Swap       uint64        `json:"swap"`       // bytes
-	Took       time.Duration `json:"took"`       // since the sample before
-	CPU        time.Duration `json:"cpu"`        // of processors, in that time
-	Periods    int           `json:"periods"`    // of the CPU quota, in that time
-	Throttled  int           `json:"throttled"`  // of them
-	PIDs       int           `json:"pids"`
-	OOMKills   int           `json:"oomKills"` // since the run began
-	PSICPU     float64       `json:"psiCPU"`   // percent of the last minute in which something waited for a processor
-	PSIMemory  float64       `json:"psiMemory"`
-	PSIIO      float64       `json:"psiIO"` // these two: in which everything waited
-}
-
-// A point is a Sample as it is kept: 68 bytes, which for 110 containers and ten minutes is less than 1 MiB. Memory is in KiB,
+// A point is a sample as it is kept: 68 bytes, which for 110 containers and ten minutes is less than 1 MiB. Memory is in KiB,
 // at in tenths of a second since the reader began, which lasts for thirteen years, and took in milliseconds.
 type point struct {
 	at, took                                      uint32
@@ -89,19 +68,6 @@ func kib(n uint64) uint32 { return clip32(n >> 10) }
 func clip32(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
 
 func clip16(n uint64) uint16 { return uint16(min(n, math.MaxUint16)) }
-
-// sample unpacks a point.
-func (p *point) sample(epoch time.Time) Sample {
-	bytes := func(kib uint32) uint64 { return uint64(kib) << 10 }
-	return Sample{
-		At: moment(epoch, p.at), Took: time.Duration(p.took) * time.Millisecond,
-		Memory: bytes(p.memory), WorkingSet: bytes(p.working), Anon: bytes(p.anon), File: bytes(p.file),
-		Slab: bytes(p.slab), Sock: bytes(p.sock), Swap: bytes(p.swap),
-		CPU: time.Duration(p.cpu) * time.Microsecond, Periods: int(p.periods), Throttled: int(p.throttled),
-		PIDs: int(p.pids), OOMKills: int(p.kills),
-		PSICPU: percent(p.psiCPU), PSIMemory: percent(p.psiMemory), PSIIO: percent(p.psiIO),
-	}
-}
 
 // tenth is the unit of the time of a point.
 const tenth = 100 * time.Millisecond

@@ -5,6 +5,10 @@ package usage
 import (
 	"path"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 )
 
 // A dir is a directory above those of containers, which is watched for new ones.
@@ -66,6 +70,7 @@ func (r *Reader) visit(name string, of level, born bool, now time.Time) {
 	if d == nil {
 		if len(r.dirs) >= mostGroups {
 			r.lost++
+			r.over++
 			return
 		}
 		f, err := r.root.Open(path.Join(r.source.layout.memory, name))
@@ -125,28 +130,28 @@ func (r *Reader) forget(name string, d *dir) {
 }
 
 // heard takes in what inotify says.
-func (r *Reader) heard(events []event, now time.Time) {
+func (r *Reader) heard(events []inotify.Event, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range events {
-		if e.lost {
+		if e.Mask&unix.IN_Q_OVERFLOW != 0 { // there were more than the kernel could keep
 			r.rescan(now)
 			return
 		}
-		name := r.watch.names[e.wd]
+		name := r.watch.names[e.Watch]
 		if g := r.groups[name]; g != nil {
 			r.count(g, now) // a process was killed, or the limit was reached, or the last process has ended
 			continue
 		}
 		d := r.dirs[name]
-		if d == nil || !plain(e.name) {
+		if d == nil || !plain(e.Name) {
 			continue
 		}
 		switch {
-		case e.made:
-			r.child(d, name, e.name, true, now)
-		case e.gone:
-			r.gone(path.Join(name, e.name), now)
+		case e.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0:
+			r.child(d, name, e.Name, true, now)
+		case e.Mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0:
+			r.gone(path.Join(name, e.Name), now)
 		}
 	}
 }

@@ -9,11 +9,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/node/guard"
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 	"github.com/kubeinquest/inquest/internal/record"
 )
 
@@ -21,13 +25,13 @@ const (
 	defaultEvery   = 5 * time.Second
 	defaultKeep    = 10 * time.Minute
 	defaultMachine = 15 * time.Second
-	beat           = time.Second      // at which the reader wakes: containers younger than a sample's time are sampled at each
+	beat           = time.Second      // at which containers younger than a sample's time are sampled
 	rescanEvery    = time.Minute      // against what inotify lost
 	limitsEvery    = 30 * time.Second // limits are changed in place since Kubernetes 1.27 (KEP-1287)
 	unplacedFor    = 15 * time.Second // for so long a group is kept whose container the runtime has not told of
 	mostGroups     = 1024             // a kubelet has 110 pods unless told otherwise
 	mostChildren   = 4096             // of a directory
-	mostEnded      = 64               // runs that ended, whose samples can be asked for
+	mostEnded      = 64               // runs that ended, whose samples are kept
 	mostDepth      = 4                // of directories above that of all pods: /docker/ID/kubelet.slice/kubelet-kubepods.slice
 	mostSearched   = 2000             // of them
 )
@@ -65,6 +69,7 @@ type Reader struct {
 	scanned time.Time
 	sampled time.Time
 	missed  int64 // groups that were gone before they were opened, since that was told
+	over    int64 // groups that were not kept because there were too many
 	lost    int64 // groups that were not kept because there were too many, or whose container was never known
 }
 
@@ -108,28 +113,62 @@ func New(o Options) (*Reader, error) {
 // Run samples until the context ends.
 func (r *Reader) Run(ctx context.Context) error {
 	defer r.close()
-	events := make(chan []event, 4)
+	group, ctx := guard.NewGroup(ctx)
+	events := make(chan []inotify.Event, 4)
 	if w, err := newWatch(); err == nil {
 		r.watch = w
-		go w.read(ctx, events)
+		defer context.AfterFunc(ctx, w.wake)()
+		group.Go(func() error {
+			w.read(ctx, events)
+			return nil
+		})
 	} else {
 		r.options.Tell(record.Entry{Gap: &record.Gap{
 			About: r.options.Node, What: "usage", From: r.options.Now(), Unit: "runs", Why: "runs shorter than a sample are missed: " + err.Error(),
 		}})
 	}
-	timer := time.NewTicker(beat)
+	group.Go(func() error {
+		r.follow(ctx, events)
+		return nil
+	})
+	return group.Wait()
+}
+
+func (r *Reader) follow(ctx context.Context, events <-chan []inotify.Event) {
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.tick(r.options.Now())
+	var next time.Time // when the timer says so
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case batch := <-events:
 			r.heard(batch, r.options.Now())
 		case <-timer.C:
 			r.tick(r.options.Now())
+			next = time.Time{}
+		}
+		now := time.Now()
+		if due := now.Add(r.pause(r.options.Now())); next.IsZero() || due.Before(next) {
+			next = due
+			timer.Reset(due.Sub(now))
 		}
 	}
+}
+
+// pause is how long there is nothing to do.
+func (r *Reader) pause(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.late) > 0 || r.missed > 0 {
+		return beat
+	}
+	for _, g := range r.groups {
+		if now.Sub(g.first) < r.options.Every {
+			return beat
+		}
+	}
+	return max(r.options.Every-now.Sub(r.sampled), beat/2)
 }
 
 // close lets go of everything that is open. What was sampled can still be asked for.
@@ -188,13 +227,14 @@ type Counts struct {
 	Dirs    int   // directories above them that are watched
 	Resting int   // those of nobody that is known, as of sandboxes
 	Lost    int64 // that were too many, or ended before anybody told whose they were
+	Over    int64 // that were too many
 }
 
 // Counts returns how it stands.
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := Counts{Lost: r.lost, Dirs: len(r.dirs)}
+	n := Counts{Lost: r.lost, Over: r.over, Dirs: len(r.dirs)}
 	for _, g := range r.groups {
 		if g.resting {
 			n.Resting++
@@ -210,27 +250,19 @@ func (r *Reader) tell(uid string, f evidence.Fact) {
 	r.options.Tell(record.Entry{PodUID: uid, Fact: &f})
 }
 
-// Samples are what is known of the last ten minutes of a container: of the run that is named, or of the newest one.
-func (r *Reader) Samples(of evidence.Ref) []Sample {
+// Present is what the samples of the containers that run now say, as at the end of a run, in the order of their control groups.
+func (r *Reader) Present() []record.Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var found *group
-	consider := func(g *group) {
-		if g.placed && g.ref.InAttempt(of.Attempt) == of && (of.Attempt == evidence.NoAttempt || of.Attempt == g.ref.Attempt) &&
-			(found == nil || g.ref.Attempt >= found.ref.Attempt) {
-			found = g
+	var list []record.Entry
+	for _, name := range slices.Sorted(maps.Keys(r.groups)) {
+		g := r.groups[name]
+		if !g.placed || g.resting {
+			continue
+		}
+		for _, f := range g.course(r.epoch, g.beforeAt) {
+			list = append(list, record.Entry{PodUID: g.uid, Fact: &f})
 		}
 	}
-	for _, g := range r.ended {
-		consider(g)
-	}
-	for _, g := range r.groups {
-		consider(g)
-	}
-	if found == nil {
-		return nil
-	}
-	samples := make([]Sample, 0, len(found.ring.points))
-	found.ring.all(func(p *point) { samples = append(samples, p.sample(r.epoch)) })
-	return samples
+	return list
 }

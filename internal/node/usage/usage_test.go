@@ -144,16 +144,26 @@ func TestARunEnds(t *testing.T) {
 	if len(samples) != 13 || samples[12].Memory != 112<<20 || samples[12].CPU != time.Second || samples[12].Took != 5*time.Second || samples[12].PSICPU != 12.34 {
 		t.Errorf("samples: %+v", samples)
 	}
+	present := r.Present()
+	if len(present) < 9 || present[0].PodUID != uid || present[0].Fact.Name != "memory.peak" || !present[0].Fact.At.Equal(noon.Add(time.Minute)) {
+		t.Errorf("while it runs: %v", present)
+	}
 	w.remove(group)
 	r.tick(w.now)
+	if left := r.Present(); len(left) > 0 {
+		t.Errorf("when it has ended: %v", left)
+	}
 	const about = "pod/web-0[app]#3 "
 	want := about + "memory.peak 1.17445e+08: memory.peak 117444608 of memory.max 268435456\n" +
 		about + "memory.last 1.17441e+08: memory.current 117440512 of memory.max 268435456 (anon 117432320, file 8192, slab 100, sock 0, swap 0)\n" +
 		about + "usage.memory 1.17436e+08: workingSetBytes 117436416 at 2026-01-02T12:01:00Z\n" +
 		about + "memory.growth 209715: working set +209715 bytes a second in 13 samples of the last 1m0s\n" +
+		about + "memory.least 1.04854e+08: workingSetBytes at least 104853504 in 13 samples of the last 1m0s\n" +
 		about + "usage.cpu 0.2: 0.200 processors in the last 60s of a quota of 0.5\n" +
 		about + "cpu.throttled 0.4: nr_throttled 240 of nr_periods 600 in 13 samples of the last 1m0s\n" +
+		about + "began.cpu.throttled 0.4: nr_throttled 240 of nr_periods 600 since 2026-01-02T12:00:00Z\n" +
 		about + "psi.cpu.some 12.34: avg60 12.34, the highest in 13 samples of the last 1m0s\n" +
+		about + "began.psi.cpu.some 12.34: avg60 of 2 or more at least since 2026-01-02T12:00:00Z, the highest 12.34\n" +
 		about + "pids.peak 7: pids.current at most 7\n" +
 		about + "memory.oom-kills 0: oom_kill 0, as read 5s before the end was seen"
 	if diff := cmp.Diff(want, w.texts()); diff != "" {
@@ -161,5 +171,69 @@ func TestARunEnds(t *testing.T) {
 	}
 	if again := r.Samples(ref.InAttempt(evidence.NoAttempt)); !slices.Equal(again, samples) {
 		t.Errorf("after its end the samples are %v", again)
+	}
+}
+
+// TestRunPanics: what goes wrong in what is done beside is an error of the reader, and what goes well ends with it.
+func TestRunPanics(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "memory\n")
+	r := w.reader(MachineOptions{})
+	r.options.Now = func() time.Time { panic("bad") }
+	if err := r.Run(t.Context()); err == nil || err.Error() != "it failed: bad" {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestWhatRoseWhen has ten samples, one each five seconds, of which the words tell since when something was so.
+func TestWhatRoseWhen(t *testing.T) {
+	const mib = 1 << 10 // of KiB
+	for name, c := range map[string]struct {
+		make func(i int, p *point)
+		born bool
+		want string
+	}{
+		"a spike": {func(i int, p *point) {
+			if p.working = 10 * mib; i >= 8 {
+				p.working = 100 * mib
+			}
+		}, false, "began.memory 12:00:35 workingSetBytes rose by 70778880 since 2026-01-02T12:00:35Z"},
+		"a leak":        {func(i int, p *point) { p.working = uint32(10+10*i) * mib }, false, "began.memory 12:00:10 workingSetBytes rose by 70778880 since 2026-01-02T12:00:10Z"},
+		"hardly a rise": {func(i int, p *point) { p.working = uint32(100+i) * mib }, false, ""},
+		"less":          {func(i int, p *point) { p.working = uint32(100-10*i) * mib }, false, ""},
+		"held back":     {func(i int, p *point) { p.periods, p.throttled = 50, uint16(i*3) }, false, "began.cpu.throttled 12:00:20 nr_throttled 105 of nr_periods 250 since 2026-01-02T12:00:20Z"},
+		"held back, with a pause": {func(i int, p *point) {
+			if p.periods = 50; i%3 != 0 {
+				p.throttled = 40
+			}
+		}, true, "began.cpu.throttled 12:00:00 nr_throttled 240 of nr_periods 450 since 2026-01-02T12:00:00Z"},
+		"held back before": {func(i int, p *point) {
+			if p.periods = 50; i < 7 {
+				p.throttled = 40
+			}
+		}, false, ""},
+		"hardly anything to do": {func(_ int, p *point) { p.periods, p.throttled = 1, 1 }, false, ""},
+		"stalled from before":   {func(_ int, p *point) { p.psiMemory = 900 }, false, "began.psi.memory.full 12:00:00 avg60 of 2 or more at least since 2026-01-02T12:00:00Z, the highest 9"},
+		"stalled on disks":      {func(i int, p *point) { p.psiIO = uint16(max(i-5, 0)) * 100 }, false, "began.psi.io.full 12:00:30 avg60 of 2 or more since 2026-01-02T12:00:30Z, the highest 4"},
+		"nothing at last":       {func(i int, p *point) { p.working = uint32(min(9-i, 1)) * mib }, false, ""},
+		"no processes":          {func(_ int, p *point) { p.pids = 7 }, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &group{born: c.born, first: noon, limits: limits{memory: unlimited, pids: 8, quota: unlimited}, ring: ring{most: 20}}
+			for i := range 10 {
+				p := point{at: uint32(50 * i), took: min(uint32(i)*5000, 5000)}
+				c.make(i, &p)
+				g.ring.add(p)
+			}
+			var got []string
+			for _, f := range g.course(noon, noon.Add(45*time.Second)) {
+				if strings.HasPrefix(f.Name, "began.") {
+					got = append(got, f.Name+" "+f.At.Format(time.TimeOnly)+" "+f.Text)
+				}
+			}
+			if diff := cmp.Diff(c.want, strings.Join(got, "\n")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -3,40 +3,30 @@
 package usage
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kubeinquest/inquest/internal/node/inotify"
 )
 
-// An event is one thing that inotify says.
-type event struct {
-	wd         int32
-	name       string
-	made, gone bool
-	lost       bool // there were more than the kernel could keep
-}
-
-// A watch is an inotify instance. Directories are watched by their descriptors, not by paths.
+// A watch is an inotify instance that knows what each watch is of.
 type watch struct {
-	inotify *os.File
-	fd      int
+	inotify *inotify.Instance
 	names   map[int32]string // path of a directory or group, by watch; of the reader's goroutine alone
 }
 
 func newWatch() (*watch, error) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("inotify: %w (raise fs.inotify.max_user_instances)", err)
-	}
-	return &watch{inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, names: map[int32]string{}}, nil
+	i, err := inotify.New()
+	return &watch{i, map[int32]string{}}, err
 }
 
 func (w *watch) close() { _ = w.inotify.Close() }
+
+// wake ends read.
+func (w *watch) wake() { _ = w.inotify.File.SetReadDeadline(time.Unix(1, 0)) }
 
 // dir watches a directory for directories that come and go. It returns 0 when the kernel will not have more watches: what
 // comes is found by the next scan then.
@@ -55,33 +45,35 @@ func (w *watch) file(d *os.File, file, name string) int32 {
 }
 
 func (w *watch) add(fd int, mask uint32, name string) int32 {
-	wd, err := unix.InotifyAddWatch(w.fd, fmt.Sprintf("/proc/self/fd/%d", fd), mask)
+	wd, err := w.inotify.Add(fd, mask)
 	if err != nil || wd <= 0 {
 		return 0
 	}
-	w.names[int32(wd)] = name
-	return int32(wd)
+	w.names[wd] = name
+	return wd
 }
 
-// remove ends a watch. That of a directory that is gone has ended by itself.
+// remove ends a watch.
 func (w *watch) remove(wd int32) {
 	delete(w.names, wd)
-	_, _ = unix.InotifyRmWatch(w.fd, uint32(wd))
+	w.inotify.Remove(wd)
 }
 
 // pause is how long events are gathered. Containers at their limits make a hundred a second each.
 const pause = 10 * time.Millisecond
 
 // read hands on what inotify says until the watch is closed.
-func (w *watch) read(ctx context.Context, to chan<- []event) {
+func (w *watch) read(ctx context.Context, to chan<- []inotify.Event) {
 	buffer := make([]byte, 16<<10)
 	for {
-		n, err := w.inotify.Read(buffer)
+		n, err := w.inotify.File.Read(buffer)
 		if err != nil {
 			return
 		}
+		var batch []inotify.Event
+		inotify.Parse(buffer[:n], func(e inotify.Event) { batch = append(batch, e) })
 		select {
-		case to <- events(buffer[:n]):
+		case to <- batch:
 		case <-ctx.Done():
 			return
 		}
@@ -91,21 +83,4 @@ func (w *watch) read(ctx context.Context, to chan<- []event) {
 			return
 		}
 	}
-}
-
-// events reads the kernel's records (inotify(7)).
-func events(b []byte) []event {
-	var list []event
-	for len(b) >= unix.SizeofInotifyEvent {
-		wd, mask, size := int32(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint32(b[4:]), uint64(binary.NativeEndian.Uint32(b[12:]))
-		b = b[unix.SizeofInotifyEvent:]
-		name, _, _ := bytes.Cut(b[:min(size, uint64(len(b)))], []byte{0})
-		b = b[min(size, uint64(len(b))):]
-		list = append(list, event{
-			wd: wd, name: string(name),
-			made: mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0, gone: mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0,
-			lost: mask&unix.IN_Q_OVERFLOW != 0,
-		})
-	}
-	return list
 }

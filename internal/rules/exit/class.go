@@ -67,9 +67,10 @@ func readEnd(p *diagnosis.Pass) end {
 	}
 	e.said = e.block.Headline
 	_, ordered := p.Order()
+	_, lost := lostWithSandbox(p, e.Attempt)
 	e.sent = sentBy(p, e.Attempt)
 	switch {
-	case ordered || e.sent.Name != "" && e.sent.Name != byKernel || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
+	case ordered || lost || e.sent.Name != "" && e.sent.Name != byKernel || madeUp(e.Attempt) || e.Reason == "OOMKilled" && !byItself(e.Attempt) || notRun(e.Attempt, e.block, e.inLog):
 		return e
 	case isGoPanic(e.Attempt, e.block):
 		e.class = panicked

@@ -48,6 +48,7 @@ var Rules = []*diagnosis.Rule{
 	LastWords,
 	OwnAccord,
 	RuntimeOrder,
+	BetweenLooks,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.

@@ -26,7 +26,10 @@ of the kubelet is what a preStop hook sends, and the order is the cause. Without
 code 137 or 143: no Killing Event lies within its life, the reason is not OOMKilled, and the pod is neither deleted nor
 evicted. So it is only possible: nobody tells the API server who sends a signal, and a program may return 137 or 143 of its
 own accord. Where a shell or supervisor says that its child was killed, the signal did not go to process 1, and another
-rule speaks. Where the runtime sent it, it was on somebody's order, and another rule says so.
+rule speaks. Where the runtime sent it, it was on somebody's order, and another rule says so. Some signals have a sender that the
+trace does not prove: a process that was gone at once, a timer, or one that the process sent to itself with the kernel's own code, which
+looks as the kernel's does at a limit of processor time. That somebody sent it is likely then, and who is open; a kill for memory in
+those seconds accounts for it.
 
 **What to do.** Ask whoever the trace names. Without one, what settles it is the node's kernel log and a trace of signals on the
 node; the API server's audit log shows whether somebody used pods/exec or an ephemeral container in that minute.
@@ -34,7 +37,7 @@ node; the API server's audit log shows whether somebody used pods/exec or an eph
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status,
-	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals,
+	Also:     evidence.Events | evidence.Logs | evidence.Spec | evidence.Signals | evidence.Host,
 	Effect:   diagnosis.Killed,
 	CausedBy: append([]diagnosis.Effect{diagnosis.OutOfMemory}, orders...),
 	Run: func(p *diagnosis.Pass) {
@@ -50,9 +53,10 @@ node; the API server's audit log shows whether somebody used pods/exec or an eph
 			return
 		}
 		if e.sent.Name == byUnknown {
-			f := e.traced(p)
-			f.Confidence = diagnosis.Likely
-			p.Report(f)
+			if f := e.traced(p); !killedForMemory(p, a) {
+				f.Confidence = diagnosis.Likely
+				p.Report(f)
+			}
 			return
 		}
 		name, ok := map[int]string{137: "SIGKILL", 143: "SIGTERM"}[a.ExitCode]
@@ -76,7 +80,7 @@ var senders = map[string]struct{ is, ask string }{
 	byPod:       {"a process of its own pod", "Find out why a process of the pod itself ends it: a supervisor, a script, or who used kubectl exec"},
 	byNeighbour: {"a process of another pod", "Find out why the other pod ends processes of the node, and take from it the right to"},
 	byHost:      {"a process of the node", "Find out who or what on the node did it, by the process and the unit that the trace names"},
-	byUnknown:   {"a process that was gone when it was looked up", "Find out what runs on the node by the name that the trace has"},
+	byUnknown:   {"a sender that the trace does not prove", "Find out what it was by what the trace has: a process that was gone, a timer, or the program itself"},
 }
 
 // traced says who ended the process, by the word of the kernel.

@@ -39,7 +39,7 @@ program with exec, so that it is process 1 and its end is the container's.
 		}
 		p.Report(diagnosis.Finding{
 			At: e.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{e.Fact(), since},
-			Message: fmt.Sprintf("%s returned exit code %d%s, and no signal was sent to it: it passes on how a child of it ended", who(e.Attempt), e.ExitCode, lived(p, e.Attempt)),
+			Message: fmt.Sprintf("%s returned exit code %d%s, and no signal was sent to it: the code is its own, as of a shell that passes on how a child ended", who(e.Attempt), e.ExitCode, lived(p, e.Attempt)),
 			Fixes:   []diagnosis.Fix{e.readLog(p, "Find the child that ended, and start the program with exec so that it is process 1")},
 		})
 	},

@@ -4,6 +4,7 @@ package exit
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -34,15 +35,16 @@ const tracedSlack, killSlack = 1500 * time.Millisecond, 10 * time.Second
 // before its end. One that it outlived did not end it: the kernel drops a SIGKILL to process 1 that comes from inside the
 // container, and a runtime sends one to what is left of a container that has ended, so that counts only with its own exit
 // code and at the end. SIGTERM may take as long as a grace period, so that counts only where the exit code is its own, or
-// the end came at once.
+// the end came at once. A program that leaves it to the kernel what SIGTERM does sends it to itself once more.
 func sentBy(p *diagnosis.Pass, a evidence.Attempt) evidence.Fact {
 	var last evidence.Fact
 	for _, f := range signalsTo(p, a) {
+		again := f.Value == last.Value && strings.HasPrefix(f.Text, "SIGTERM from itself ")
 		heeded := a.ExitCode == 143 || a.Finished.Sub(f.At) <= tracedSlack
 		if f.Value == 9 {
 			heeded = a.ExitCode == 137 && a.Finished.Sub(f.At) <= killSlack
 		}
-		if heeded && (last.Name == "" || f.Value == 9 || last.Value != 9) {
+		if heeded && !again && (last.Name == "" || f.Value == 9 || last.Value != 9) {
 			last = f
 		}
 	}

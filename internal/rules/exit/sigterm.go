@@ -17,7 +17,7 @@ var Sigterm = &diagnosis.Rule{
 	Doc: `
 The kubelet ordered the container to stop, and the process ended within its grace period. The exit code says only how
 the program takes SIGTERM: 143 when it does not handle it, 0 when it ends in order, 2 for a Go program as process 1, or
-any code of its own. It is never the cause: who gave the order is, and another finding says so.
+any code of its own. 255 is also what a runtime makes up that lost the process, so that with it the finding is likely. It is never the cause: who gave the order is, and another finding says so.
 
 **How it is told from its look-alikes.** A Killing Event of the kubelet lies within the life of the attempt. Without one,
 exit code 143 means that somebody else sent SIGTERM, and any other code that the process ended by itself. The kubelet's
@@ -46,6 +46,9 @@ finding is likely instead of certain.
 			At: a.Finished, Confidence: diagnosis.Certain, Facts: []evidence.Fact{a.Fact(), order.Event.Fact()},
 			Message: fmt.Sprintf("%s ended on SIGTERM with exit code %d, %s after the order",
 				who(a), a.ExitCode, order.Waited(a).Round(time.Second)),
+		}
+		if a.ExitCode == 255 {
+			f.Confidence = diagnosis.Likely
 		}
 		if order.Inferred {
 			f.Confidence = diagnosis.Likely

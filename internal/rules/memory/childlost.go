@@ -23,7 +23,8 @@ Ready, and what shows is work that is lost: a worker that is gone, a request tha
 ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
 older than an hour, or in an earlier run, is history; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
 Where the record and the status tell no container, the kill is that one's which ended with it, or which the victim is named like;
-where more than one fits, the finding is only possible.
+where more than one fits, the finding is only possible. Without the kernel's log the count of the container's control group tells, which the
+node's agent reads: that of the present run, as it rose within the hour. It does not tell which process it was, nor at whose limit.
 
 **What to do.** Raise the limit or run fewer workers at once. Let the main process end when a child that it needs is lost, so
 that the loss shows.
@@ -31,7 +32,7 @@ that the loss shows.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Host,
+	Also:     evidence.Host | evidence.Usage,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -39,8 +40,10 @@ that the loss shows.
 		if len(runs) == 0 || runs[len(runs)-1].Ended() {
 			return
 		}
+		run := runs[len(runs)-1].Of
 		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool { return !k.At.IsZero() && p.Now().Sub(k.At) > time.Hour })
 		if len(recent) == 0 {
+			lostByCount(p, run)
 			return
 		}
 		last := recent[len(recent)-1]
@@ -59,4 +62,27 @@ that the loss shows.
 		unsure(&f, last, diagnosis.Possible)
 		p.Report(f)
 	},
+}
+
+// lostByCount reports kills of which only the count is known.
+func lostByCount(p *diagnosis.Pass, run evidence.Ref) {
+	var f diagnosis.Finding
+	kills := 0
+	for _, count := range p.Facts(evidence.Usage, "memory.oom-kill") {
+		if count.About == run && p.Now().Sub(count.At) <= time.Hour {
+			kills += int(count.Value)
+			f.Facts = append(f.Facts, count)
+		}
+	}
+	if kills == 0 {
+		return
+	}
+	f.At, f.Confidence = f.Facts[len(f.Facts)-1].At, diagnosis.Certain
+	f.Message = fmt.Sprintf("the kernel killed processes in container %s for memory, %d of them in the last hour, and the container lives on without them", p.About().Container, kills)
+	f.Facts = f.Facts[max(0, len(f.Facts)-3):]
+	if peak, known := usedBy(p, run, "memory.peak"); known {
+		f.Facts = append(f.Facts, peak)
+	}
+	withLimit(p, &f, limitOf(p))
+	p.Report(f)
 }

@@ -39,7 +39,8 @@ type death struct {
 	limit   *resource.Quantity // the container's own; nil without one
 	ordered bool
 	order   evidence.Order
-	system  []systemKill // the node's Events of the seconds of the end
+	system  []systemKill   // the node's Events of the seconds of the end
+	count   *evidence.Fact // what the control group's count of kills says of its seconds, where nothing else does; nil without it
 }
 
 // deathOf reads the end that the pass looks at. The kernel's word counts most; without it that of the runtime, which takes
@@ -64,6 +65,10 @@ func readDeath(p *diagnosis.Pass) death {
 		d.class = d.byLabel(p)
 	case d.ExitCode == 137 && d.Reason == "Error" && !d.ordered && len(d.system) > 0:
 		d.class = machine
+	case d.Reason == "Error" && !d.ordered && d.ExitCode != 143:
+		if f, known := counted(p, d.Attempt); known {
+			d.count, d.class = &f, d.byCount(p)
+		}
 	}
 	return d
 }

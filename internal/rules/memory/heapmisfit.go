@@ -31,7 +31,7 @@ shows who takes it.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Usage,
 	Effect:   diagnosis.MemoryMisfit,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -20,7 +20,8 @@ grew.
 
 **How it is told from its look-alikes.** The kernel's record names the cgroup kubepods, or that of a QoS class, as the one at its
 limit. The status shows the same OOMKilled and 137 as for the container's own limit, and only the record tells. A node
-that has no memory left for anything, and not only for pods, has no cgroup in the record.
+that has no memory left for anything, and not only for pods, has no cgroup in the record. Where the node's agent sampled the victim it is
+told whether it had grown itself, and of the node which containers grew most in the minute before.
 
 **What to do.** Do not raise the victim's limit. Look for the process that held most, which the message names where the kernel listed it;
 give pods requests that are near to what they take, so that the scheduler does not put too many on one node.
@@ -28,7 +29,7 @@ give pods requests that are near to what they take, so that the scheduler does n
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Usage,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
@@ -47,6 +48,7 @@ give pods requests that are near to what they take, so that the scheduler does n
 			f.Message += fmt.Sprintf(": it held %s of %s", mebibytes(k.anon+k.shmem+k.file), d.limit)
 		}
 		d.unsure(&f)
+		d.victimOf(p, &f)
 		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},

@@ -25,7 +25,8 @@ the one that grew.
 neither it nor its pod has a memory limit that it could have reached, makes it likely. The Event settles nothing where the container is marked, has a limit and
 the victim has no name that it would give: that is only possible. Of several containers that ended in those seconds it is about the one that the
 victim is named like. A pod that the kubelet evicts because memory
-runs low has the reason Evicted, and its own rule.
+runs low has the reason Evicted, and its own rule. Where the node's agent sampled it, it is told whether the victim had grown itself, and
+which containers of the node grew most in the minute before.
 
 **What to do.** Give the container a request near to what it takes, so that the scheduler counts it and its score is better, and
 the pods that grow a limit. Reserve memory for the system (systemReserved, evictionHard), so that the kubelet evicts before the
@@ -34,7 +35,7 @@ kernel kills.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Usage,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
@@ -50,6 +51,10 @@ kernel kills.
 		d.citeSystem(p, &f)
 		if len(d.kills) > 0 {
 			f.Confidence = diagnosis.Certain
+		} else if d.limit != nil && d.count != nil {
+			peak, _ := usedBy(p, d.Of, "memory.peak")
+			f.Message += fmt.Sprintf(": it never had more than %s of its limit of %s", bytes(peak.Value), d.limit)
+			f.Facts = append(f.Facts, peak)
 		} else if len(d.system) == 0 { // and then it has no limit, nor its pod
 			f.Message = fmt.Sprintf("container %s has no memory limit and was killed by the kernel: its node %sran out of memory, or its pod did", d.Of.Container, spaced(p.NodeName()))
 			f.Facts = append(f.Facts, evidence.Fact{
@@ -63,8 +68,10 @@ kernel kills.
 			f.Confidence = diagnosis.Possible
 			f.Against = append(f.Against, d.order.Event.Fact())
 		}
+		d.citeCount(&f)
 		d.unsure(&f)
 		d.afterOrder(&f)
+		d.victimOf(p, &f)
 		name(&f, grower(p, d.Finished))
 		p.Report(f)
 	},

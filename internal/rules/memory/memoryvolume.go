@@ -38,7 +38,7 @@ use a volume on disk.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Usage,
 	Effect:   diagnosis.MemoryMisfit,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {

@@ -25,7 +25,8 @@ processes on it. No single container's limit was the reason.
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit, or that of all pods; the kubelet tells of the
 first in a SystemOOM Event of the node, which it also sends for kills in cgroups that are not a pod's. A kill at the limit of
 one container or pod is that one's affair. The condition MemoryPressure is the kubelet's, comes earlier, and leads to
-evictions. The Event alone makes it possible, and an end of a container by SIGKILL in its seconds likely. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it.
+evictions. The Event alone makes it possible, and an end of a container by SIGKILL in its seconds likely. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it. Where a pod is asked about, one counts
+that was in the pod, or came with an end of it by SIGKILL, or, of a pod that never got so far, that may be why.
 
 **What to do.** Look for the process that held most, which the kernel lists. Give pods requests near to what they take, reserve memory for
 the system, and let the kubelet evict earlier than the kernel kills.
@@ -74,13 +75,33 @@ func endNear(p *diagnosis.Pass, at time.Time) (evidence.Attempt, bool) {
 	return evidence.Attempt{}, false
 }
 
+// asksPods tells whether what was asked about is a pod, or a workload that stands for its pods.
+func asksPods(subject evidence.Ref) bool {
+	return !slices.Contains([]string{"", "Node", "Namespace", "ControlPlane"}, subject.Kind)
+}
+
+// bearsOnPods tells whether a kill at that time may be what is wrong with the pods of the node that are known.
+func bearsOnPods(p *diagnosis.Pass, at time.Time) bool {
+	if _, ok := endNear(p, at); ok {
+		return true
+	}
+	for _, pod := range diagnosis.List[*corev1.Pod](p, p.About()) {
+		if len(p.AttemptsOf(evidence.RefOf(pod))) == 0 && evidence.Troubled(pod, p.Now()) {
+			return true
+		}
+	}
+	return false
+}
+
 // nodeKills returns the kernel's records of kills that were not for one container's or pod's limit, or the kubelet's
 // Events of them, oldest first, and who was killed.
 func nodeKills(p *diagnosis.Pass) (facts []evidence.Fact, victims []string) {
-	recent := func(at time.Time) bool { return p.Now().Sub(at) <= 15*time.Minute || at.IsZero() }
+	bears := func(f evidence.Fact) bool {
+		return f.At.IsZero() || p.Now().Sub(f.At) <= 15*time.Minute && (!asksPods(p.Subject()) || f.About.Kind == "Pod" && p.Object(f.About) != nil || bearsOnPods(p, f.At))
+	}
 	for _, f := range p.Facts(evidence.Host, "oom-kill") {
 		k := parseKill(f)
-		if l := k.level(); (l == ofNode || l == ofPods) && recent(f.At) {
+		if l := k.level(); (l == ofNode || l == ofPods) && bears(f) {
 			facts = append(facts, f)
 			victims = append(victims, fmt.Sprintf("process %s (%d)", k.task, k.pid))
 		}
@@ -88,10 +109,13 @@ func nodeKills(p *diagnosis.Pass) (facts []evidence.Fact, victims []string) {
 	if len(facts) > 0 {
 		return facts, victims
 	}
-	for _, e := range p.NodeEvents("SystemOOM") {
-		if recent(e.Last) {
+	for _, e := range systemEvents(p) {
+		if bears(e.Fact()) {
 			facts = append(facts, e.Fact())
 			_, victim, _ := strings.Cut(e.Message, "victim process: ")
+			if m := quotedVictim.FindStringSubmatch(e.Message); m != nil {
+				victim = fmt.Sprintf("%s (%s)", m[2], m[1])
+			}
 			victims = append(victims, "process "+victim)
 		}
 	}

@@ -31,6 +31,11 @@ node in the seconds of the end is about the node and no limit: without the kerne
 that several containers share speaks against the container's own, and the finding is only likely. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
+What the run used in its last minutes, where the node's agent sampled it, tells how it came to that, though not why: memory that rose
+within seconds after minutes far below is a burst, memory that rose over minutes a leak or a cache without a bound, and a run that was
+close to its limit all the time has one that is too small. Where the label is missing, and the count of the container's control group says
+that a process of it was killed in those seconds, the finding is likely.
+
 **What to do.** Compare the limit with what the program needs at its peak. Raise the limit if the need is real; look for
 a leak if each run takes about the same long time to die. A runtime with a heap of its own (JVM, Node.js) needs a heap setting
 below the limit; a Go program should know the limit by GOMEMLIMIT.
@@ -38,7 +43,7 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Attempt,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Events | evidence.Host,
+	Also:     evidence.Events | evidence.Host | evidence.Usage,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -57,12 +62,14 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 			f.Message = fmt.Sprintf("container %s was killed by the kernel for memory, at a limit that is not part of this evidence", d.Of.Container)
 		}
 		killed, _ := d.victim()
-		f.Message += killed.holding() + rhythm(p, d.Attempt)
+		f.Message += killed.holding()
+		d.course(p, &f)
 		f.Fixes = append(f.Fixes, goLimit(p, d.limit)...)
 		if len(d.kills) > 1 && d.kills[0].At.Add(slack).After(d.kills[len(d.kills)-1].At) {
 			f.Message += fmt.Sprintf("; all of its %d processes were killed together", len(d.kills))
 		}
 		d.doubts(p, &f)
+		d.citeCount(&f)
 		d.unsure(&f)
 		d.afterOrder(&f)
 		p.Report(f)

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ type systemKill struct {
 // systemKills returns the SystemOOM Events of the node that may tell of the end.
 func (d *death) systemKills(p *diagnosis.Pass) []systemKill {
 	var list []systemKill
-	for _, e := range p.NodeEvents("SystemOOM") {
+	for _, e := range systemEvents(p) {
 		if !d.near(e.First) && !d.near(e.Last) { // of the others that an Event counts the time is not known
 			continue
 		}
@@ -36,12 +37,28 @@ func (d *death) systemKills(p *diagnosis.Pass) []systemKill {
 	return list
 }
 
-// victimOf returns the name of the process that a SystemOOM Event tells of, "" where it does not.
+// systemEvents returns the kubelet's SystemOOM Events of the node. Where there is none, those of node-problem-detector, which quotes
+// the kernel's line of every kill: one at a control group's limit says so (mm/oom_kill.c, __oom_kill_process).
+func systemEvents(p *diagnosis.Pass) []evidence.Event {
+	if events := p.NodeEvents("SystemOOM"); len(events) > 0 {
+		return events
+	}
+	return slices.DeleteFunc(p.NodeEvents("OOMKilling"), func(e evidence.Event) bool {
+		return !strings.Contains(e.Message, "Out of memory: Kill") || strings.Contains(e.Message, "Memory cgroup out of memory")
+	})
+}
+
+// victimOf returns the name of the process that such an Event tells of, "" where it does not.
 func victimOf(e evidence.Event) string {
+	if m := quotedVictim.FindStringSubmatch(e.Message); m != nil {
+		return m[2]
+	}
 	_, victim, _ := strings.Cut(e.Message, "victim process: ")
 	name, _, _ := strings.Cut(victim, ", pid: ")
 	return name
 }
+
+var quotedVictim = regexp.MustCompile(`Killed? process (\d+),? \(([^()]*)\)`)
 
 // citeSystem cites the Events of the node in a finding that its memory was what ran out, with what speaks against that: that
 // another container fits as well, or that the container has a limit which it may have been at, and that the victim's name is none that it

@@ -27,7 +27,7 @@ The Event is written in kubernetes pkg/kubelet/cm/node_container_manager_linux.g
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Events,
-	Also:     evidence.Host,
+	Also:     evidence.Host | evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.NodeSaturated,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
@@ -35,7 +35,7 @@ The Event is written in kubernetes pkg/kubelet/cm/node_container_manager_linux.g
 		for _, e := range p.NodeEvents("FailedNodeAllocatableEnforcement") {
 			facts = append(facts, e.Fact())
 		}
-		facts = append(facts, heard(p, "node-allocatable")...)
+		facts = append(facts, troubles(p, "node-allocatable")...)
 		if len(facts) == 0 {
 			return
 		}

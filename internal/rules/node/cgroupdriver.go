@@ -30,14 +30,14 @@ The words are in opencontainers/runc libcontainer/specconv/spec_linux.go and, up
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Events,
-	Also:     evidence.Host | evidence.Spec | evidence.Status,
+	Also:     evidence.Host | evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ConfigChanged},
 	Run: func(p *diagnosis.Pass) {
 		facts := podEvents(p, func(_ *corev1.Pod, e evidence.Event) bool {
 			return holds(e.Message, "expected cgroupsPath to be of format")
 		}, "FailedCreatePodSandBox", "Failed")
-		facts = append(facts, heard(p, "cgroup-driver")...)
+		facts = append(facts, troubles(p, "cgroup-driver")...)
 		if len(facts) == 0 {
 			return
 		}

@@ -21,7 +21,7 @@ The kubelet removes unused images and dead containers when the disk gets full, a
 wrote.
 
 **How it is told from its look-alikes.** By ImageGCFailed, ContainerGCFailed or FreeDiskSpaceFailed Events, or the same in the kubelet's log. Right after a start "unable to find data in memory cache" and "invalid capacity 0" come once: the
-kubelet had no figures yet, and that is no fault. A disk that is full of logs or of a pod's files has no images to remove, which is why freeing fails.
+kubelet had no figures yet, and that is no fault; nor is it the disk's that a runtime which is begun anew cannot be asked. A disk that is full of logs or of a pod's files has no images to remove, which is why freeing fails.
 
 **What to do.** See what fills the disk, and whether images are in use that are not needed; give the node a larger disk.
 
@@ -30,7 +30,7 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
 	Needs:  evidence.Events,
-	Also:   evidence.Host | evidence.Node,
+	Also:   evidence.Host | evidence.Node | evidence.Spec | evidence.Status,
 	Effect: diagnosis.StorageFull,
 	Run: func(p *diagnosis.Pass) {
 		var facts []evidence.Fact
@@ -39,9 +39,10 @@ The Events are written in kubernetes pkg/kubelet/kubelet.go and pkg/kubelet/imag
 				facts = append(facts, e.Fact())
 			}
 		}
-		facts = append(facts, heard(p, "image-gc-failed")...)
+		facts = append(facts, troubles(p, "image-gc-failed")...)
 		facts = slices.DeleteFunc(facts, func(f evidence.Fact) bool {
-			return holds(f.Text, "unable to find data in memory cache", "invalid capacity 0", "non-existent label", "missing image stats")
+			return holds(f.Text, "unable to find data in memory cache", "invalid capacity 0", "non-existent label", "missing image stats",
+				"code = Unavailable", "connection refused", "context deadline exceeded") // the runtime did not answer, whatever the disk has
 		})
 		if len(facts) == 0 {
 			return

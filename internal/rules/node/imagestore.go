@@ -30,14 +30,14 @@ The words are those of containerd (content and snapshot stores), of docker's lay
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Events,
-	Also:     evidence.Host | evidence.Spec | evidence.Status,
+	Also:     evidence.Host | evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.KernelFailed, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
 		facts := podEvents(p, func(_ *corev1.Pod, e evidence.Event) bool {
 			return holds(e.Message, damaged...) && !holds(e.Message, "no space left on device")
 		}, "Failed", "FailedCreatePodSandBox", "InspectFailed")
-		facts = append(facts, heard(p, "overlay-corrupt")...)
+		facts = append(facts, troubles(p, "overlay-corrupt")...)
 		if len(facts) == 0 {
 			return
 		}

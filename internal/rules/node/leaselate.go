@@ -36,6 +36,7 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 		if len(facts) == 0 {
 			return
 		}
+		var known []evidence.Fact // what the node's agent knows of certificates and clock
 		why := "the API server does not take it"
 		switch text := facts[len(facts)-1].Text; {
 		case holds(text, "refused"):
@@ -44,11 +45,12 @@ The words are in kubernetes component-helpers/apimachinery/lease and pkg/kubelet
 			why = "there is no way to the API server"
 		case holds(text, "x509", "Unauthorized", "forbidden"):
 			why = "the API server does not accept its credentials"
+			known = few(append(expiring(p), offClock(p)...))
 		case holds(text, "deadline exceeded", "i/o timeout", "timed out"):
 			why = "the API server does not answer in time"
 		}
 		p.Report(diagnosis.Finding{
-			Confidence: diagnosis.Certain, Facts: few(facts),
+			Confidence: diagnosis.Certain, Facts: append(few(facts), known...),
 			Message: fmt.Sprintf("the kubelet of %s cannot renew its lease%s: %s", nodeName(p), times(facts), why),
 			Fixes:   look("See whether other nodes have it too, and whether the API server answers from here", "kubectl get leases -n kube-node-lease; curl -k https://API-SERVER:6443/readyz"),
 		})

@@ -28,4 +28,7 @@ var Rules = []*diagnosis.Rule{
 	Clock,
 	LeaseLate,
 	ProxyDown,
+	RuntimeAway,
+	SandboxesEnded,
+	Watched,
 }

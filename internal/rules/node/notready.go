@@ -40,7 +40,7 @@ Kubernetes 1.37.
 	Needs:    evidence.Node,
 	Also:     evidence.Events,
 	Effect:   diagnosis.NodeLost,
-	CausedBy: []diagnosis.Effect{diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.CertExpired, diagnosis.KernelFailed, diagnosis.NodePressure, diagnosis.NodeSaturated},
+	CausedBy: []diagnosis.Effect{diagnosis.NodeLost, diagnosis.RuntimeFailed, diagnosis.NetworkFailed, diagnosis.ControlPlaneSlow, diagnosis.LeaseLost, diagnosis.CertExpired, diagnosis.KernelFailed, diagnosis.NodePressure, diagnosis.NodeSaturated},
 	Run: func(p *diagnosis.Pass) {
 		ready, ok := condition(p.Node(), corev1.NodeReady)
 		if !ok || ready.Status == corev1.ConditionTrue {

@@ -16,7 +16,7 @@ The kubelet asks the runtime for the list of all containers once a second and sa
 list was complete for three minutes. It then starts and stops nothing, and reports that it is not ready.
 
 **How it is told from its look-alikes.** By "PLEG is not healthy" in the condition Ready or in the kubelet's log. A runtime that is gone is refused at once and reported as "container runtime is
-down"; here it answers, and too slowly. Slow usually means very many containers, also dead ones, a disk that is saturated, or one container whose state the runtime
+down"; one that hangs the node's agent finds, and that is told of instead (NOD004); here it answers, and too slowly. Slow usually means very many containers, also dead ones, a disk that is saturated, or one container whose state the runtime
 waits for without end.
 
 **What to do.** See how long crictl ps -a takes and which container it hangs on; look at the disk; restart the runtime, which leaves containers running.
@@ -30,10 +30,11 @@ The words are in kubernetes pkg/kubelet/pleg/generic.go and pkg/kubelet/runtime.
 	Effect:   diagnosis.RuntimeFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.NodeSaturated, diagnosis.NodePressure},
 	Run: func(p *diagnosis.Pass) {
-		facts := append(says(p, "PLEG is not healthy"), troubles(p, "pleg-unhealthy")...)
-		if len(facts) == 0 || len(says(p, runtimeGone...)) > 0 {
+		facts := append(says(p, plegWords), troubles(p, "pleg-unhealthy")...)
+		if len(facts) == 0 || len(says(p, runtimeGone...)) > 0 || len(deaf(p)) > 0 {
 			return
 		}
+		facts = append(facts, stuck(p)...)
 		p.Report(diagnosis.Finding{
 			Confidence: diagnosis.Certain, Facts: few(facts),
 			Message: "the kubelet of " + nodeName(p) + " does not get the list of its containers from the runtime in time (PLEG is not healthy)",
@@ -41,3 +42,6 @@ The words are in kubernetes pkg/kubelet/pleg/generic.go and pkg/kubelet/runtime.
 		})
 	},
 }
+
+// plegWords are how the kubelet says so.
+const plegWords = "PLEG is not healthy"

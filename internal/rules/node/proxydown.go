@@ -31,7 +31,7 @@ kube-proxy carries the label k8s-app=kube-proxy where kubeadm and most providers
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Host,
+	Also:     evidence.Host | evidence.Node,
 	Effect:   diagnosis.NetworkFailed,
 	CausedBy: []diagnosis.Effect{diagnosis.ProcessFailed, diagnosis.NodeLost, diagnosis.ImageUnavailable},
 	Run: func(p *diagnosis.Pass) {
@@ -44,7 +44,7 @@ kube-proxy carries the label k8s-app=kube-proxy where kubeadm and most providers
 			facts = append(facts, citeReady(pod))
 		}
 		what := "is not ready"
-		if logged := heard(p, "iptables"); len(logged) >= manyRefusals {
+		if logged := troubles(p, "iptables"); len(logged) >= manyRefusals {
 			facts, what = append(facts, logged...), "could not write its rules"+times(logged)
 		}
 		if len(facts) == 0 {

@@ -27,10 +27,11 @@ The words are in cadvisor container/common/fsHandler.go and kubernetes pkg/kubel
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Host,
+	Also:     evidence.Node | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.NodeSaturated,
 	CausedBy: []diagnosis.Effect{diagnosis.DeviceFailed, diagnosis.StorageFull},
 	Run: func(p *diagnosis.Pass) {
-		slow, logs := heard(p, "disk-usage-slow"), heard(p, "log-rotation")
+		slow, logs := troubles(p, "disk-usage-slow"), troubles(p, "log-rotation")
 		if len(slow) < 2 && len(logs) == 0 {
 			return
 		}

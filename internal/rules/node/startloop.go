@@ -22,7 +22,7 @@ var StartLoop = &diagnosis.Rule{
 The service manager starts the kubelet or the container runtime again and again, because it ends with an error. In between, nothing on the node is started, probed or
 reported; the node flaps between Ready and NotReady.
 
-**How it is told from its look-alikes.** By five starts within 20 minutes, in the kubelet's own Starting Events or in the service manager's log, or by its counter of restarts. One restart is an
+**How it is told from its look-alikes.** By five starts within 20 minutes, in the kubelet's own Starting Events or in the service manager's log, or by its counter of restarts. Starts of one service do not count for the other. One restart is an
 update or a change of settings. A node that booted starts everything once.
 
 **What to do.** The log of the service ends each time with what it failed on: its configuration, a certificate, a panic, memory.
@@ -32,18 +32,15 @@ The threshold is that of node-problem-detector (config/kubelet-counter and conta
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Node,
 	Needs:    evidence.Node,
-	Also:     evidence.Host | evidence.Events,
+	Also:     evidence.Host | evidence.Events | evidence.Spec | evidence.Status,
 	Effect:   diagnosis.NodeLost,
 	CausedBy: []diagnosis.Effect{diagnosis.CertExpired, diagnosis.ConfigChanged, diagnosis.OutOfMemory, diagnosis.StorageFull, diagnosis.KernelFailed},
 	Run: func(p *diagnosis.Pass) {
 		_ = p.Node()
 		facts := burst(starts(p))
 		service := "kubelet"
-		if logged := append(burst(heard(p, "unit-start")), heard(p, "unit-loop")...); len(logged) > 0 {
-			facts = append(logged, heard(p, "unit-failed", "program-panic")...)
-			if holds(logged[0].Text, "containerd", "docker", "crio") {
-				service = "container runtime"
-			}
+		if logged, of := loops(p); len(logged) > 0 {
+			facts, service = logged, of
 		}
 		if len(facts) == 0 {
 			return
@@ -69,6 +66,28 @@ const (
 
 // stillLoops is how long after the last start the loop counts as over: the longest that systemd is set to wait.
 const stillLoops = 5 * time.Minute
+
+// services are what a node's pods need, and the names that their units have.
+var services = []struct {
+	name  string
+	units []string
+}{{"kubelet", []string{"kubelet"}}, {"container runtime", []string{"containerd", "docker", "crio"}}}
+
+// loops returns what the service manager says of the one of them that it starts again and again, and why that ended; what was long
+// ago on a node that is well is history.
+func loops(p *diagnosis.Pass) (facts []evidence.Fact, service string) {
+	for _, s := range services {
+		of := func(sort string) []evidence.Fact {
+			return slices.DeleteFunc(troubles(p, sort), func(f evidence.Fact) bool {
+				return !holds(strings.ToLower(f.Text), s.units...) || strings.Contains(f.Text, ".service") && !ofUnit(f.Text, s.units...)
+			})
+		}
+		if logged := append(burst(of("unit-start")), of("unit-loop")...); len(logged) > 0 {
+			return slices.Concat(logged, of("unit-failed"), heard(p, "program-panic")), s.name
+		}
+	}
+	return nil, ""
+}
 
 // starts returns the kubelet's own Events about its start, one for each that no boot of the node explains; none if the last
 // one is long ago.

@@ -27,7 +27,7 @@ func killedBy(p *diagnosis.Pass, by evidence.Orderer, field string, probe *corev
 		Facts:   []evidence.Fact{order.Event.Fact()},
 	}
 	failed := failing{field: field, probe: probe, killed: true, lived: lived(a, order)}
-	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok && (order.Inferred || !e.Last.Before(a.Started)) {
+	if e, ok := failures(p, map[evidence.Orderer]string{evidence.ByLiveness: "Liveness", evidence.ByStartup: "Startup"}[by], a.Finished); ok && (order.Inferred || !e.Last.Before(a.Started.Truncate(time.Second))) {
 		failed.verdict = how(e.Message, probe)
 		f.Message += ": " + failed.text
 		if e.Message != order.Event.Message {

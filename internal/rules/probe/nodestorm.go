@@ -28,7 +28,7 @@ be what they all talk to. One workload with many pods on a node is that workload
 	Needs:    evidence.Spec | evidence.Status | evidence.Events,
 	Also:     evidence.Node,
 	Effect:   diagnosis.NodeSaturated,
-	CausedBy: []diagnosis.Effect{diagnosis.NodePressure, diagnosis.NodeBusy, diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.RuntimeFailed},
+	CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated, diagnosis.NodePressure, diagnosis.NodeBusy, diagnosis.KernelFailed, diagnosis.DeviceFailed, diagnosis.RuntimeFailed},
 	Run: func(p *diagnosis.Pass) {
 		if s, ok := stormOn(p, timedOut); ok {
 			s.report(p, fmt.Sprintf("%s on node %s timed out together: the node itself is slow, not the programs", s.count(), p.About().Name), diagnosis.Fix{

@@ -76,7 +76,7 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (startContainer); un
 func hookEvent(p *diagnosis.Pass, a evidence.Attempt) (evidence.Event, bool) {
 	var newest evidence.Event
 	for _, e := range p.Events("FailedPostStartHook") {
-		if !e.First.After(a.Finished.Add(2*time.Second)) && !e.Last.Before(a.Started) {
+		if !e.First.After(a.Finished.Add(2*time.Second)) && !e.Last.Before(a.Started.Truncate(time.Second)) { // an Event has whole seconds
 			newest = e
 		}
 	}

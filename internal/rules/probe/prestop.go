@@ -4,6 +4,7 @@ package probe
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -44,7 +45,7 @@ Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (executePreStopHook,
 		}
 		f := diagnosis.Finding{At: order.Event.Last, Facts: []evidence.Fact{order.Event.Fact()}}
 		for _, e := range p.Events("FailedPreStopHook") {
-			if !e.Last.Before(a.Started) && !e.First.After(a.Finished) {
+			if !e.Last.Before(a.Started.Truncate(time.Second)) && !e.First.After(a.Finished) { // an Event has whole seconds
 				f.Facts = append(f.Facts, e.Fact())
 				f.Confidence = diagnosis.Certain
 				f.Message = fmt.Sprintf("the preStop hook of container %s failed when the container was ended", a.Of.Container)

@@ -26,6 +26,7 @@ var Rules = []*diagnosis.Rule{
 	NodeStorm,
 	PodsUnreachable,
 	AllAtOnce,
+	Saturated,
 }
 
 // target says what a probe asks.

@@ -23,11 +23,12 @@ and is still too close, because threads and buffers come on top.
 
 **What to do.** Raise the limit, or find out what grows.
 
-The figure is that of the metrics API (metrics.k8s.io), about 15 s to a minute old, or of the kubelet's /stats/summary.
+The figure is that of the metrics API (metrics.k8s.io), about 15 s to a minute old, of the kubelet's /stats/summary, or of the node's agent about the run that has not ended.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Container,
 	Needs:  evidence.Usage | evidence.Spec,
+	Also:   evidence.Status,
 	Effect: diagnosis.OutOfMemory,
 	Run: func(p *diagnosis.Pass) {
 		c := p.Spec()

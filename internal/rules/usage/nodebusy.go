@@ -81,10 +81,10 @@ const (
 	stall        = 2.0 // percent of the last minute
 )
 
-// pressed returns the kubelet's fact that the thing itself stood still for want of something.
+// pressed returns the fact that the thing itself stood still for want of something.
 func pressed(p *diagnosis.Pass, name string) []evidence.Fact {
 	for _, f := range p.Facts(evidence.Usage, name) {
-		if f.About == p.About() && f.Value >= stall {
+		if about(p, f) && f.Value >= stall {
 			return []evidence.Fact{f}
 		}
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage holds the rules about what pods and nodes use now, as the metrics API and the kubelet tell.
+// Package usage holds the rules about what pods and nodes use now, as the metrics API and the kubelet tell, and
+// what the runs of containers used in their last minutes, as the node's agent does.
 package usage
 
 import (
@@ -13,4 +14,5 @@ var Rules = []*diagnosis.Rule{
 	AtCPULimit,
 	NodeBusy,
 	MemoryStall,
+	DiskStall,
 }

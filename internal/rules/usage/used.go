@@ -27,7 +27,7 @@ func usedBy(p *diagnosis.Pass, what corev1.ResourceName) (evidence.Fact, bool) {
 // byKubelet returns what the kubelet says that the pass's thing uses.
 func byKubelet(p *diagnosis.Pass, what corev1.ResourceName) (evidence.Fact, bool) {
 	for _, f := range p.Facts(evidence.Usage, "usage."+string(what)) {
-		if f.About == p.About() {
+		if about(p, f) {
 			return f, true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/kubeinquest/inquest/lab/internal/image"
 )
@@ -16,7 +17,7 @@ import (
 const AgentImage = "lab.local/inquest-agent:v1"
 
 // agentSources are what the agent is built from, below the repository's root.
-var agentSources = []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/node", "internal/record"}
+var agentSources = []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/journal", "internal/node", "internal/record"}
 
 // Agent makes the image of the node agent unless the cache has it, and returns its file's path below the cache.
 func (c *Cache) Agent(ctx context.Context) (string, error) {
@@ -45,7 +46,8 @@ func (c *Cache) Agent(ctx context.Context) (string, error) {
 
 func (c *Cache) makeAgent(ctx context.Context, root, dir string) error {
 	file := filepath.Join(dir, "inquest-agent")
-	if err := c.gotool(ctx, root, nil, "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./cmd/inquest-agent"); err != nil {
+	build := append(slices.Clone(agentBuild), "-o", file, "./cmd/inquest-agent")
+	if err := c.gotool(ctx, root, nil, build...); err != nil {
 		return err
 	}
 	program, err := os.ReadFile(file)
@@ -56,8 +58,16 @@ func (c *Cache) makeAgent(ctx context.Context, root, dir string) error {
 	if err != nil {
 		return err
 	}
-	err = image.Write(out, runtime.GOARCH, []image.Image{{
-		Tag: AgentImage, Entrypoint: []string{"/inquest-agent"}, Files: []image.File{{Path: "/inquest-agent", Mode: 0o755, Data: program}},
-	}})
+	err = image.Write(out, runtime.GOARCH, []image.Image{agentImage(program)})
 	return errors.Join(err, out.Close())
+}
+
+// agentBuild is how deploy/agent/Dockerfile builds the agent, and agentImage what it makes of it. A test compares them.
+var agentBuild = []string{"build", "-trimpath", "-ldflags", "-s -w"}
+
+func agentImage(program []byte) image.Image {
+	return image.Image{
+		Tag: AgentImage, Entrypoint: []string{"/inquest-agent"}, User: "65532:65532",
+		Files: []image.File{{Path: "/inquest-agent", Mode: 0o755, Data: program}},
+	}
 }

@@ -114,15 +114,17 @@ func (l Lab) Kill(node, namespace, pod, container string, signal syscall.Signal)
 	return pid, err
 }
 
-// Nodes are the names of the nodes of the lab that is up.
+// Nodes are the names of the lab's nodes that are up.
 func (l Lab) Nodes() ([]string, error) {
-	o, up := l.running()
-	if !up {
-		return nil, errors.New("the lab is not up: lab up")
+	o, err := l.loadOptions()
+	if err != nil {
+		return nil, errDown
 	}
 	var names []string
 	for _, n := range o.Nodes {
-		names = append(names, n.Name)
+		if machine.Pid(l.State, n.Name) != 0 {
+			names = append(names, n.Name)
+		}
 	}
 	return names, nil
 }
