@@ -47,6 +47,7 @@ type dir struct {
 	known     map[string]bool // suffixes under which a file of ours was seen plain
 	created   map[int]int     // logs that were made, less those that were opened
 	owed      time.Time       // when one was last opened
+	doubt     int64           // Reader.calm from which on a log that was not found is lost; 0: all were found
 	calm      int64           // Reader.calm when it was last listed
 	since     time.Time       // it is watched
 	latest    int             // the highest attempt seen; -1 before any, unknown where there may have been some
@@ -444,13 +445,20 @@ func (r *Reader) attempts(d *dir) {
 	}
 }
 
-// balance counts logs that were made and never opened. One that is opened before its event is heard is owed.
+// balance counts logs that were made and never opened. One that is opened before its event is heard is owed. One that is renamed while
+// a directory is listed may be listed under neither name (POSIX leaves that open for readdir), so what is not found is looked for again
+// once all has been heard.
 func (r *Reader) balance(d *dir) {
 	d.calm = r.calm
 	if d.dirty { // something was renamed during the listing, and is found in the next
 		return
 	}
+	sure, doubt := d.doubt > 0 && r.calm >= d.doubt, int64(0)
 	for attempt, n := range d.created {
+		if n > 0 && !sure {
+			doubt = cmp.Or(d.doubt, r.calm+1)
+			continue
+		}
 		if n > 0 {
 			r.stats.LostFiles += int64(n)
 			r.gap(d.pod.uid, d.pod.run(d.container, attempt), int64(n), "files", "log files were removed before they could be opened")
@@ -458,5 +466,8 @@ func (r *Reader) balance(d *dir) {
 		if n >= 0 {
 			delete(d.created, attempt)
 		}
+	}
+	if d.doubt = doubt; doubt > 0 {
+		r.later = append(r.later, d)
 	}
 }
