@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Options struct {
 	Targets  []string         // who is told of each incident that opens, grows, reopens or closes, by names of the caller
 	Hold     time.Duration    // how long an incident is not told of, because its first verdict may not be its last; 3 seconds
 	Now      func() time.Time // time.Now
+	Led      bool             // several replicas may write, one of them at a time: nothing is written but in a term, see Lead
 	ReadOnly bool             // look at a history that another process may be writing to
 }
 
@@ -49,6 +51,7 @@ type Store struct {
 	stop    sync.Once
 	bases   bases
 	changes broadcast
+	reign   atomic.Pointer[reign]
 }
 
 // Open opens the history at url: the path of a file, which is made where there is none, "memory:", or
