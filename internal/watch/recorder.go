@@ -302,7 +302,7 @@ func (r *Recorder) look(at subject, deaths []unsettled, pause time.Duration) {
 		}
 	}
 	r.mu.Unlock()
-	if r.queue.put(at, pause, len(deaths) > 0) {
+	if r.queue.put(at, pause, rankOf(deaths)) {
 		return
 	}
 	r.Log.Warn("too much waits to be captured", "not captured", at.ref.String())
@@ -328,4 +328,11 @@ func (r *Recorder) glances(ctx context.Context) error {
 			return fmt.Errorf("move incidents on: %w", err)
 		}
 	}
+}
+
+func rankOf(deaths []unsettled) rank {
+	if len(deaths) > 0 {
+		return usual
+	}
+	return later
 }
