@@ -63,7 +63,7 @@ func TestQueueInHand(t *testing.T) {
 			}
 			second = time.Since(begun)
 		})
-		time.Sleep(time.Minute) // of the bubble's clock
+		<-time.After(time.Minute) // of the bubble's clock
 		q.done(key)
 		group.Wait()
 		if second != time.Minute {
