@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
@@ -101,7 +102,7 @@ func (r *Recorder) baseOf(pod *corev1.Pod, kind history.Kind) history.Death {
 
 // deaths returns what is new of a pod as the history keeps it, with a provisional verdict.
 func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
-	pod, workload := f.pod, workloadOf(f.pod)
+	pod := f.pod
 	base := r.baseOf(pod, history.Died)
 	of := func(e End) unsettled {
 		d := unsettled{Death: base, run: e.Attempt}
@@ -119,25 +120,38 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 	if len(f.news.Ended) == 0 && !atOnce {
 		return deaths
 	}
-	before := r.troubleBefore(ctx, pod)
-	told := telling{}
+	judge := r.judgement(ctx, pod)
+	for _, e := range f.news.Ended {
+		if d, is := judge(of(e), e.Of); is {
+			deaths = append(deaths, d)
+		}
+	}
+	if atOnce {
+		if d, is := judge(unsettled{Death: r.baseOf(pod, history.Stuck)}, evidence.RefOf(pod)); is && !d.Verdict.Settled {
+			deaths = append(deaths, d)
+		}
+	}
+	return deaths
+}
+
+// judgement returns what gives the ends of a pod their provisional verdicts, and tells whether they are worth one: one that came of
+// the pod being deleted is not.
+func (r *Recorder) judgement(ctx context.Context, pod *corev1.Pod) func(d unsettled, of evidence.Ref) (unsettled, bool) {
+	before, told := r.troubleBefore(ctx, pod), telling{}
 	if before == nil {
 		told = r.tell(r.aloneOf(pod))
 	}
-	judge := func(d unsettled, of evidence.Ref) unsettled {
+	return func(d unsettled, of evidence.Ref) (unsettled, bool) {
 		if d.Verdict = before; before == nil {
-			d.Verdict = told.verdict(of, workload)
+			a := answerFor(told.report, of, d.Workload)
+			if a.effect == diagnosis.PodDeleted && !disrupted(pod) {
+				return d, false
+			}
+			d.Verdict = told.verdictOf(a)
 		}
 		d.like = likeness{d.Verdict.Rule, d.Verdict.Thing, d.ExitCode, d.Reason}
-		return d
+		return d, true
 	}
-	for _, e := range f.news.Ended {
-		deaths = append(deaths, judge(of(e), e.Of))
-	}
-	if atOnce && before == nil {
-		deaths = append(deaths, judge(unsettled{Death: r.baseOf(pod, history.Stuck)}, evidence.RefOf(pod)))
-	}
-	return deaths
 }
 
 // troubleBefore returns the verdict of what a pod that had to go was in before: the end of its containers, or it being deleted with

@@ -120,7 +120,7 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	case waitForIt:
 		return r.look(ctx, at, todo, breather)
 	case likeOthers:
-		return r.takeAlike(ctx, at, todo, other)
+		return r.takeAlike(ctx, todo, other)
 	case captureIt:
 	}
 	s, err := r.Source.Snapshot(ctx, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
@@ -173,7 +173,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 }
 
 // takeAlike settles what died or is in trouble in a crowd as those that were captured.
-func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, other representative) error {
+func (r *Recorder) takeAlike(ctx context.Context, todo *pending, other representative) error {
 	r.counts.alike.Add(max(int64(len(todo.deaths)), 1))
 	why := fmt.Sprintf("it was not captured, as too many died at the same time: it is judged as %s, which died like it", other.of)
 	v := other.verdict
@@ -318,7 +318,10 @@ func (r *Recorder) tell(s *evidence.Snapshot) telling {
 
 // verdict returns what is told of one end.
 func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {
-	a := answerFor(t.report, of, workload)
+	return t.verdictOf(answerFor(t.report, of, workload))
+}
+
+func (t telling) verdictOf(a answer) *history.Verdict {
 	return &history.Verdict{
 		Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing,
 		Report: t.json, Bundle: t.bundle, Version: t.version,

@@ -24,6 +24,8 @@ const (
 	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
 	// (k8s.io/apiserver cacher, defaultBookmarkFrequency).
 	quiet = 150 * time.Second
+	// begins is how long an API server may take to begin to answer.
+	begins = time.Minute
 	// shortest and longest are the pauses before a watch is begun again.
 	shortest, longest = 500 * time.Millisecond, 30 * time.Second
 	// pageSize is how many objects a list holds, where the API server cannot stream one.
@@ -115,7 +117,9 @@ func (s *Stream) follow(ctx context.Context) error {
 		options.SendInitialEvents, options.ResourceVersionMatch = &whole, metav1.ResourceVersionMatchNotOlderThan
 		s.Begin()
 	}
+	hangs := time.AfterFunc(begins, cancel)
 	w, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Watch(ctx)
+	hangs.Stop()
 	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off
 		s.lists = true
 		return s.follow(ctx)

@@ -5,6 +5,7 @@ package watch
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -90,17 +91,17 @@ func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
 
 // troubleIn names the conditions of a node that are not as they should be.
 func troubleIn(n *corev1.Node) string {
-	text := ""
+	var wrong []string
 	for _, c := range n.Status.Conditions {
 		well := corev1.ConditionFalse
 		if c.Type == corev1.NodeReady {
 			well = corev1.ConditionTrue
 		}
 		if known := slices.Contains(conditions, c.Type); known && c.Status != well {
-			text += string(c.Type) + "=" + string(c.Status) + " "
+			wrong = append(wrong, string(c.Type)+"="+string(c.Status))
 		}
 	}
-	return text
+	return strings.Join(wrong, " ")
 }
 
 // conditions are those of nodes that Kubernetes itself acts on. Others are of whoever set them.

@@ -19,7 +19,8 @@ import (
 type answer struct {
 	rule, confidence, message string
 	thing                     evidence.Ref // what an incident is of: a workload where the cause is in one of its pods
-	found                     bool         // the report tells of it
+	effect                    diagnosis.Effect
+	found                     bool // the report tells of it
 }
 
 // answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
@@ -27,7 +28,7 @@ type answer struct {
 func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
 	for i := range report.Causes {
 		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
-			return answer{c.Rule.ID, c.Confidence.String(), c.Message, thingOf(c.About, of, workload), true}
+			return answerOf(c, thingOf(c.About, of, workload))
 		}
 	}
 	for _, u := range report.Undetermined {
@@ -35,7 +36,16 @@ func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
 			return answer{message: u.Message, thing: workload.InContainer(of.Container), found: true}
 		}
 	}
+	for i := range report.Causes { // what is wrong with the node of a pod that is not ready is why
+		if c := &report.Causes[i]; of.Container == "" && c.About.Kind == "Node" {
+			return answerOf(c, c.About.Object())
+		}
+	}
 	return answer{message: fmt.Sprintf("nothing that could be read says why %s is in trouble", of), thing: workload.InContainer(of.Container)}
+}
+
+func answerOf(c *diagnosis.Cause, thing evidence.Ref) answer {
+	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.Rule.Effect, true}
 }
 
 // covers tells whether a cause or what follows from it is about the end.

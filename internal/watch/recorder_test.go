@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// TestRecorderDisconnected holds that after ten minutes without a connection, in which 500 containers restart one to five times,
+// what is on record and what is reported missing are the restarts, exactly.
+func TestRecorderDisconnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, random := newWorld(), rand.New(rand.NewPCG(1, 2))
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		for i := range 500 {
+			w.crash(fmt.Sprintf("web-%d", i), 0)
+		}
+		passes(time.Minute)
+		w.crash("web-0", 1)
+		passes(time.Minute)
+		w.fail(always(down), true)
+		for i := range 500 {
+			for range 1 + random.IntN(5) {
+				passes(time.Second / 5)
+				w.crash(fmt.Sprintf("web-%d", i), 1)
+			}
+		}
+		passes(5 * time.Minute)
+		w.fail(nil, false)
+		passes(5 * time.Minute)
+		n := counted(t, r)
+		if want := w.restarts(); n.Recorded+n.Missing != want || n.Recorded < 501 {
+			t.Errorf("%d deaths on record and %d reported missing, expected %d in all, of which the last of each container on record", n.Recorded, n.Missing, want)
+		}
+		gaps, err := r.Store.GapsIn(t.Context(), "test", time.Time{}, time.Time{}, nil, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := ""
+		for _, g := range gaps {
+			seen += fmt.Sprintf("%s: %v. ", g.What, g.To.Sub(g.From) > 8*time.Minute)
+		}
+		for _, what := range []string{"pods", "nodes", "events", "leases"} {
+			if !strings.Contains(seen, gapOf(what)+": true. ") {
+				t.Errorf("the gaps are %q, expected one of %s", seen, what)
+			}
+		}
+	})
+}
+
+// TestRecorderReconverges holds that whatever an API server does meanwhile, the incidents in the end are those of a run in which it
+// did nothing.
+func TestRecorderReconverges(t *testing.T) {
+	disturbances := map[string]func(*world){
+		"nothing":                           func(*world) {},
+		"stopped":                           func(w *world) { w.fail(always(down), false); passes(time.Minute); w.fail(nil, false) },
+		"stopped, and what changed is gone": func(w *world) { w.fail(always(down), false); passes(time.Minute); w.fail(nil, true) },
+		"hung":                              func(w *world) { w.fail(always(hung), false); passes(time.Minute); w.fail(nil, false) },
+		"gone":                              func(w *world) { w.fail(nil, true) },
+		"too many requests": func(w *world) {
+			w.fail(always(http.StatusTooManyRequests), false)
+			passes(time.Minute)
+			w.fail(nil, false)
+		},
+		"captures fail": func(w *world) {
+			w.fail(func(resource string) int {
+				if resource == "captures" {
+					return down
+				}
+				return http.StatusOK
+			}, false)
+			passes(time.Minute)
+			w.fail(nil, false)
+		},
+	}
+	var want []string
+	for _, name := range append([]string{"nothing"}, "stopped", "stopped, and what changed is gone", "hung", "gone", "too many requests", "captures fail") {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				r := recorderOf(t, w)
+				defer start(t, r)()
+				for i := range 5 {
+					w.crash(fmt.Sprintf("web-%d", i), 0)
+				}
+				passes(30 * time.Second)
+				done := make(chan bool)
+				go func() {
+					defer close(done)
+					for i := range 5 { // one death of each: none is missed
+						passes(10 * time.Second)
+						w.crash(fmt.Sprintf("web-%d", i), 1)
+					}
+				}()
+				disturbances[name](w)
+				<-done
+				passes(5 * time.Minute)
+				got := incidents(t, r)
+				if name == "nothing" {
+					want = got
+				}
+				if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
+					t.Errorf("incidents (-undisturbed +this):\n%s", diff)
+				}
+				if n := unsettledIn(t, r); n > 0 {
+					t.Errorf("%d verdicts are provisional still", n)
+				}
+			})
+		})
+	}
+}
+
+func unsettledIn(t *testing.T, r *Recorder) int {
+	t.Helper()
+	page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "test", Unsettled: true, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Items)
+}
+
+// TestRecorderTakeover holds that a recorder that begins where another one ended, at any moment, loses no death: not those on record
+// without a settled verdict, not those that happened in between, and none twice.
+func TestRecorderTakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, random := newWorld(), rand.New(rand.NewPCG(3, 4))
+		r := recorderOf(t, w)
+		w.crash("old", 7) // before the history begins
+		passes(2 * time.Hour)
+		for i := range 10 {
+			w.crash(fmt.Sprintf("web-%d", i), 0)
+		}
+		for range 20 {
+			stop := start(t, r)
+			for range random.IntN(40) {
+				w.crash(fmt.Sprintf("web-%d", random.IntN(10)), 1)
+				passes(time.Duration(random.IntN(300)) * time.Millisecond)
+			}
+			stop()
+			for range random.IntN(5) {
+				w.crash(fmt.Sprintf("web-%d", random.IntN(10)), 1+random.IntN(3))
+			}
+		}
+		defer start(t, r)()
+		passes(time.Minute)
+		n := counted(t, r)
+		if want := w.restarts() - 7; n.Recorded+n.Missing != want {
+			t.Errorf("%d deaths on record and %d reported missing, expected %d in all", n.Recorded, n.Missing, want)
+		}
+		if n := unsettledIn(t, r); n > 0 {
+			t.Errorf("%d verdicts are provisional still", n)
+		}
+	})
+}
+
+// TestRecorderStorm holds that of many that die alike at the same time few are captured, that each is on record with a settled
+// verdict, and that all of them are one incident, that of those which were captured.
+func TestRecorderStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pods = 600
+		w := newWorld()
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		for i := range pods {
+			w.crash(fmt.Sprintf("web-%d", i), 0)
+		}
+		passes(time.Minute)
+		for i := range pods {
+			w.crash(fmt.Sprintf("web-%d", i), 1)
+		}
+		passes(10 * time.Second)
+		want := []string{fmt.Sprintf("TST001 statefulset/web[app]: %d deaths of %d pods", pods, pods)}
+		if diff := cmp.Diff(want, incidents(t, r)); diff != "" {
+			t.Errorf("incidents (-want +got):\n%s", diff)
+		}
+		if n := unsettledIn(t, r); n > 0 {
+			t.Errorf("%d verdicts are provisional after ten seconds", n)
+		}
+		if n := w.captures(); n < representatives || n > representatives+few+captures {
+			t.Errorf("%d captures of %d deaths, expected some more than %d", n, pods, representatives)
+		}
+		if f := r.Figures(); f.Deaths != pods || f.Alike+f.Captures != pods || f.Queue != 0 || !f.InStep {
+			t.Errorf("figures: %+v", f)
+		}
+	})
+}
