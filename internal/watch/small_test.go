@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+func leaseOf(namespace, name, holder string, lasts int32) *coordinationv1.Lease {
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &lasts},
+	}
+}
+
+// TestLeases holds that a node whose lease is not renewed is told of once until it is, and nothing while nothing is heard.
+func TestLeases(t *testing.T) {
+	l := newLeases()
+	l.begin()
+	for _, name := range []string{"n1", "n2"} {
+		l.see(apiwatch.Added, leaseOf(corev1.NamespaceNodeLease, name, name, 40), began)
+	}
+	steps := []struct {
+		after time.Duration
+		do    func(now time.Time)
+		want  []string
+	}{
+		{time.Minute, func(time.Time) {}, nil}, // not in step
+		{time.Minute, func(time.Time) { l.inStep() }, []string{"n1", "n2"}},
+		{time.Minute, func(now time.Time) { l.see(apiwatch.Modified, leaseOf(corev1.NamespaceNodeLease, "n1", "n1", 40), now) }, nil},
+		{2 * time.Minute, func(time.Time) {}, []string{"n1"}},
+		{3 * time.Minute, func(time.Time) {}, nil},
+		{4 * time.Minute, func(now time.Time) { l.see(apiwatch.Deleted, leaseOf(corev1.NamespaceNodeLease, "n1", "n1", 40), now) }, nil},
+	}
+	for i, s := range steps {
+		now := began.Add(s.after)
+		s.do(now)
+		if diff := cmp.Diff(s.want, l.late(now)); diff != "" {
+			t.Errorf("step %d:\n%s", i, diff)
+		}
+	}
+}
+
+// TestLeaders holds that one change of a leader is none of our business, that some within minutes are, and that one who is gone is.
+func TestLeaders(t *testing.T) {
+	tests := []struct {
+		name  string
+		every time.Duration // a new leader
+		times int
+		rest  time.Duration // then
+		churn bool
+	}{
+		{"one takes over", time.Second, 2, 0, false},
+		{"they come and go", time.Minute, 5, 0, true},
+		{"they change in the course of a day", 6 * time.Hour, 6, 0, false},
+		{"the last one is gone", time.Second, 1, 40 * time.Second, true},
+		{"it is late", time.Second, 1, 20 * time.Second, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l, now := newLeases(), began
+			l.inStep()
+			for i := range tt.times {
+				now = now.Add(tt.every)
+				l.see(apiwatch.Modified, leaseOf(metav1.NamespaceSystem, "kube-scheduler", fmt.Sprint("cp", i), 15), now)
+			}
+			now = now.Add(tt.rest)
+			if got := l.churn(now); got != tt.churn {
+				t.Errorf("churn: %v, expected %v", got, tt.churn)
+			}
+			if l.churn(now) {
+				t.Error("it was told twice")
+			}
+		})
+	}
+}
+
+// TestOrdered tells ends that a deletion ordered from others.
+func TestOrdered(t *testing.T) {
+	grace := int64(30)
+	deleted := metav1.NewTime(began.Add(30 * time.Second)) // told at began
+	end := func(after time.Duration, reason string) End {
+		return End{Attempt: evidence.Attempt{Finished: began.Add(after), Reason: reason}}
+	}
+	tests := []struct {
+		name             string
+		deleted, evicted bool
+		end              End
+		ordered          bool
+	}{
+		{"of a pod that stays", false, false, end(time.Second, "Error"), false},
+		{"after the deletion", true, false, end(time.Second, "Error"), true},
+		{"before the deletion", true, false, end(-time.Second, "Error"), false},
+		{"after an eviction", true, true, end(time.Second, "Error"), false},
+		{"of one that never began", true, false, End{Attempt: evidence.Attempt{Reason: "ContainerStatusUnknown"}}, true},
+		{"for memory", true, false, end(time.Second, "OOMKilled"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			pod := podWith("a", 0, time.Time{})
+			if tt.deleted {
+				pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &deleted, &grace
+			}
+			if tt.evicted {
+				pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue})
+			}
+			if got := ordered(pod, tt.end); got != tt.ordered {
+				t.Errorf("ordered: %v, expected %v", got, tt.ordered)
+			}
+		})
+	}
+}
+
+// TestCrowd holds that representatives are chosen while many wait, that others wait for the first of them, and that what most of
+// them came to counts.
+func TestCrowd(t *testing.T) {
+	c, like := newCrowd(), likeness{rule: "TST001", exit: 1}
+	told := func(name, rule string) representative {
+		return representative{evidence.RefTo("Pod", "shop", name), history.Verdict{Rule: rule}}
+	}
+	expect := func(crowded bool, now time.Time, want choice, rule string) {
+		t.Helper()
+		got, r := c.choose(like, crowded, now)
+		if got != want || r.verdict.Rule != rule {
+			t.Errorf("choice %d with verdict %q, expected %d with %q", got, r.verdict.Rule, want, rule)
+		}
+	}
+	for range representatives {
+		expect(true, began, captureIt, "")
+	}
+	expect(true, began, waitForIt, "")
+	c.failed(like)
+	expect(true, began, captureIt, "") // instead
+	c.learn(like, told("a", "A"), began)
+	expect(true, began, likeOthers, "A")
+	c.learn(like, told("b", "B"), began)
+	c.learn(like, told("c", "B"), began)
+	c.learn(like, told("d", "A"), began) // the first is forgotten
+	expect(true, began, likeOthers, "B")
+	expect(false, began, captureIt, "")
+	expect(true, began.Add(2*stale), captureIt, "") // what was found long ago says nothing of now
+	if c.disperse(began.Add(4 * stale)); c.knows(like) {
+		t.Error("what is stale was kept")
+	}
+}
+
+// TestTriggers holds what is looked at without a death, and which incident it becomes.
+func TestTriggers(t *testing.T) {
+	ready := func(status corev1.ConditionStatus) *corev1.Node {
+		return &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "n1"},
+			Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}, {Type: "Strange", Status: corev1.ConditionTrue}}},
+		}
+	}
+	image := func(w *world) *corev1.Pod {
+		w.crash("web-0", 0)
+		pod := w.pod("web-0")
+		pod.Status.Phase = corev1.PodPending
+		pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+		return pod
+	}
+	tests := []struct {
+		name string
+		do   func(w *world)
+		want int // things in trouble
+	}{
+		{"a node is ready", func(w *world) { w.set("nodes", ready(corev1.ConditionTrue)) }, 0},
+		{"a node is not ready", func(w *world) { w.set("nodes", ready(corev1.ConditionUnknown)) }, 1},
+		{"a node was not ready for some seconds", func(w *world) {
+			w.set("nodes", ready(corev1.ConditionUnknown))
+			w.set("nodes", ready(corev1.ConditionTrue))
+		}, 0},
+		{"an image cannot be pulled", func(w *world) { w.set("pods", image(w)) }, 1},
+		{"an image could not be pulled at once", func(w *world) {
+			w.set("pods", image(w))
+			passes(5 * time.Second)
+			w.set("pods", podWith("web-0", 0, time.Time{}))
+		}, 0},
+		{"a pod is evicted", func(w *world) {
+			w.crash("web-0", 0)
+			pod := w.pod("web-0")
+			pod.Status.Phase, pod.Status.Reason, pod.Status.ContainerStatuses = corev1.PodFailed, "Evicted", nil
+			w.set("pods", pod)
+		}, 1},
+		{"a pod is lost with its node", func(w *world) {
+			w.crash("web-0", 0)
+			pod := w.pod("web-0")
+			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC"})
+			w.set("pods", pod)
+			passes(time.Second)
+			w.remove("pods", "web-0")
+		}, 1},
+		{"a pod does not go", func(w *world) {
+			w.crash("web-0", 0)
+			pod := w.pod("web-0")
+			now, grace := metav1.NewTime(time.Now()), int64(0)
+			pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+			w.set("pods", pod)
+		}, 1},
+		{"a pod goes", func(w *world) {
+			w.crash("web-0", 0)
+			passes(time.Second)
+			w.remove("pods", "web-0")
+		}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				r := recorderOf(t, w)
+				defer start(t, r)()
+				passes(time.Second)
+				tt.do(w)
+				passes(3 * time.Minute)
+				page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "test"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range page.Items {
+					if d.Kind != history.Stuck || d.Verdict == nil || !d.Verdict.Settled {
+						t.Errorf("%s is no settled trouble: %+v", d.Of, d.Verdict)
+					}
+				}
+				if len(page.Items) != tt.want {
+					t.Errorf("%d things are in trouble, expected %d", len(page.Items), tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestForbidden holds that what may not be watched is a gap, and keeps nothing else from being recorded.
+func TestForbidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.answer = func(resource string) int {
+			if resource == "pods" || resource == "captures" {
+				return 200
+			}
+			return 403
+		}
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		w.crash("web-0", 0)
+		passes(time.Second)
+		w.crash("web-0", 1)
+		passes(5 * time.Second)
+		if diff := cmp.Diff([]string{"TST001 statefulset/web[app]: 1 deaths of 1 pods"}, incidents(t, r)); diff != "" {
+			t.Error(diff)
+		}
+		gaps, err := r.Store.GapsIn(t.Context(), "test", time.Time{}, time.Time{}, nil, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := map[string]bool{}
+		for _, g := range gaps {
+			open[g.What] = g.To.IsZero()
+		}
+		want := map[string]bool{gapOf("nodes"): true, gapOf("events"): true, gapOf("leases"): true}
+		if diff := cmp.Diff(want, open); diff != "" {
+			t.Errorf("gaps that are open (-want +got):\n%s", diff)
+		}
+	})
+}
