@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -129,7 +130,10 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
-	if recorder.Client, err = coreClient(config); err != nil {
+	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
+		return nil, nil, err
+	}
+	if recorder.Leases, err = apiClient(config, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
 		return nil, nil, err
 	}
 	var home corev1.Namespace
@@ -149,11 +153,11 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	return recorder.Run, &web.Console{Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name}, nil
 }
 
-// coreClient asks the core API, for protobuf. A recorder's watches wait for nobody.
-func coreClient(config *rest.Config) (rest.Interface, error) {
+// apiClient asks one API, for protobuf. A recorder's watches wait for nobody.
+func apiClient(config *rest.Config, path string, version schema.GroupVersion) (rest.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
-	config.APIPath, config.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
+	config.APIPath, config.GroupVersion = path, &version
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.QPS = -1
 	client, err := rest.RESTClientFor(config)
