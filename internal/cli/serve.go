@@ -35,6 +35,7 @@ type serveOptions struct {
 	listen   string
 	database string
 	from     string
+	tell     tellOptions
 }
 
 func (o *serveOptions) bind(flags *pflag.FlagSet) {
@@ -43,6 +44,7 @@ func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8737", "the loopback `address` to serve the console on; port 0 takes any that is free")
 	flags.StringVar(&o.database, "db", "", "where the history is: a `file`, memory:, or postgres://…; default is a file for this cluster in the folder for the state of programs")
 	flags.StringVar(&o.from, "from", "", "show recorded incidents instead of a cluster: a `bundle`, or a folder of bundles")
+	o.tell.bind(flags)
 }
 
 // Validate tells what is wrong with the command line.
@@ -83,7 +85,10 @@ a file. It only reads the cluster.`,
 }
 
 func (o *serveOptions) run(ctx context.Context, p *program) error {
-	log := slog.New(slog.NewTextHandler(p.ErrOut, nil))
+	log, err := o.tell.log(p.ErrOut)
+	if err != nil {
+		return err
+	}
 	watching, console, err := o.prepare(ctx, p, log)
 	if err != nil {
 		return err
@@ -107,6 +112,9 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 			stop(fmt.Errorf("serve the console: %w", err))
 		}
 	}()
+	if err := o.tell.serve(ctx, console.Store, log); err != nil {
+		return err
+	}
 	fmt.Fprintf(p.Out, "The console: http://%s/login?token=%s\n", listener.Addr(), secret)
 	err = watching(ctx)
 	_ = server.Close() // the program ends
@@ -122,6 +130,9 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 // prepare opens the history and returns what fills it, and what shows it.
 func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (func(context.Context) error, *web.Console, error) {
 	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
+	if err := o.tell.prepare(*o.config.Context); err != nil {
+		return nil, nil, err
+	}
 	if o.from != "" {
 		return o.replay(ctx, p, recorder)
 	}
@@ -146,11 +157,11 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
-	if recorder.Store, err = history.Open(ctx, file, history.Options{}); err != nil {
+	if recorder.Store, err = history.Open(ctx, file, history.Options{Targets: o.tell.config.Names()}); err != nil {
 		return nil, nil, err
 	}
 	name := cmp.Or(*o.config.Context, config.Host)
-	return recorder.Run, &web.Console{Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name}, nil
+	return o.tell.beside(recorder), &web.Console{Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name}, nil
 }
 
 // apiClient asks one API, for protobuf. A recorder's watches wait for nobody.

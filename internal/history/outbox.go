@@ -31,17 +31,18 @@ const (
 	longestDelay = 30 * time.Minute
 )
 
-// markOf returns the largest power of ten that a number of pods reaches, 0 below ten.
-func markOf(pods int64) int64 {
-	mark := int64(0)
-	for next := int64(10); next <= pods; next *= 10 {
+// MarkOf returns the largest power of ten that a number of pods reaches, 0 below ten: when an incident reaches the next
+// one, that is told.
+func MarkOf(pods int) int {
+	mark := 0
+	for next := 10; next <= pods; next *= 10 {
 		mark = next
 	}
 	return mark
 }
 
 // announce puts a state of an incident into the outbox, once for each target.
-func (t *txn) announce(in *incident, state State, mark int64) error {
+func (t *txn) announce(in *incident, state State, mark int) error {
 	for _, target := range t.store.options.Targets {
 		err := t.exec(`INSERT INTO outbox (incident, round, state, mark, target, due, tries, done, fault)
 			VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '') ON CONFLICT (incident, round, state, mark, target) DO NOTHING`,

@@ -13,11 +13,11 @@ var taming = strings.NewReplacer(
 	"<", "‹", ">", "›", "`", "'", "*", "∗", "||", "¦¦", "~~", "∼∼", "__", "＿＿", "](", "] (", "://", ":⁄⁄", "{{", "{ {",
 )
 
-// mention matches where a chat looks for people or all of them.
-var mention = regexp.MustCompile(`@(everyone|here|channel|all|room)\b|(^|[^\pL\pN_])@`)
+// summons matches where a chat looks for people or all of them.
+var summons = regexp.MustCompile(`@(everyone|here|channel|all|room)\b|(^|[^\pL\pN_])@`)
 
 // tame makes text from the cluster, which is safe on a terminal already, harmless in a chat.
 func tame(s string) string {
 	s = taming.Replace(s)
-	return mention.ReplaceAllStringFunc(s, func(at string) string { return strings.Replace(at, "@", "＠", 1) })
+	return summons.ReplaceAllStringFunc(s, func(at string) string { return strings.Replace(at, "@", "＠", 1) })
 }
