@@ -36,6 +36,7 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
+	Shared  bool   // other replicas write to the history, whose changes are not heard of here
 	Source  string // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
 
 	pages map[string]*template.Template
@@ -243,7 +244,11 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if _, err := c.Access.Rights(r.Context(), r); err != nil || !say(": alive\n\n") {
+			text := ": alive\n\n"
+			if c.Shared {
+				text = changed
+			}
+			if _, err := c.Access.Rights(r.Context(), r); err != nil || !say(text) {
 				return
 			}
 		case _, more := <-changes:
@@ -251,7 +256,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			drain(r.Context(), changes)
-			if !say("event: change\ndata: now\n\n") {
+			if !say(changed) {
 				return
 			}
 		}
@@ -259,6 +264,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 }
 
 const (
+	changed   = "event: change\ndata: now\n\n"
 	heartbeat = 20 * time.Second
 	// breath is the least time between two times that a page is told to ask again.
 	breath = 500 * time.Millisecond
