@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,7 @@ type unsettled struct {
 	history.Death
 	run  evidence.Attempt // as the status numbers it
 	like likeness
+	held *held // its pod, where the state of that is not on record
 }
 
 // admit gives news to the history, with what the status alone proves, and has their evidence captured.
@@ -120,9 +122,10 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 	if len(f.news.Ended) == 0 && !atOnce {
 		return deaths
 	}
-	judge := r.judgement(ctx, pod)
+	judge, h := r.judgement(ctx, f)
 	for _, e := range f.news.Ended {
 		if d, is := judge(of(e), e.Of); is {
+			d.held = h
 			deaths = append(deaths, d)
 		}
 	}
@@ -131,27 +134,33 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 			deaths = append(deaths, d)
 		}
 	}
+	if h != nil && !slices.ContainsFunc(deaths, func(d unsettled) bool { return d.held == h }) {
+		r.letGo([]unsettled{{held: h}})
+	}
 	return deaths
 }
 
 // judgement returns what gives the ends of a pod their provisional verdicts, and tells whether they are worth one: one that came of
-// the pod being deleted is not.
-func (r *Recorder) judgement(ctx context.Context, pod *corev1.Pod) func(d unsettled, of evidence.Ref) (unsettled, bool) {
-	before, told := r.troubleBefore(ctx, pod), telling{}
+// the pod being deleted is not. Where the state of the pod is not written with them, it returns the pod that is held.
+func (r *Recorder) judgement(ctx context.Context, f fresh) (func(d unsettled, of evidence.Ref) (unsettled, bool), *held) {
+	before, told, h := r.troubleBefore(ctx, f.pod), telling{}, (*held)(nil)
 	if before == nil {
-		told = r.tell(r.aloneOf(pod))
+		if len(f.news.Ended) > 0 && !f.gone {
+			h = r.hold(f.pod)
+		}
+		told = r.tellFirst(f.pod, h)
 	}
 	return func(d unsettled, of evidence.Ref) (unsettled, bool) {
 		if d.Verdict = before; before == nil {
 			a := answerFor(told.report, of, d.Workload)
-			if a.effect == diagnosis.PodDeleted && !disrupted(pod) {
+			if a.effect == diagnosis.PodDeleted && !disrupted(f.pod) {
 				return d, false
 			}
 			d.Verdict = told.verdictOf(a)
 		}
 		d.like = likeness{d.Verdict.Rule, d.Verdict.Thing, d.ExitCode, d.Reason}
 		return d, true
-	}
+	}, h
 }
 
 // troubleBefore returns the verdict of what a pod that had to go was in before: the end of its containers, or it being deleted with
