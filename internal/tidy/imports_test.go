@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"tidy":      {},
 	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "e2e"},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
-	"web":       {"collect", "diagnosis", "evidence", "history", "report"},
+	"web":       {"collect", "diagnosis", "evidence", "history", "report", "signature"},
 	"cli":       {"collect", "diagnosis", "evidence", "history", "record", "report", "rules", "signature", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
