@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -89,7 +90,7 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	}
 	defer console.Store.Close()
 	access, secret := web.NewLoopbackAccess(time.Now)
-	console.Access = access
+	console.Access, console.Done = access, ctx.Done()
 	handler, err := console.Handler()
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("serve the console: %w; choose another port with --listen 127.0.0.1:0", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	server := web.NewServer(handler)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {
@@ -108,7 +109,9 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	}()
 	fmt.Fprintf(p.Out, "The console: http://%s/login?token=%s\n", listener.Addr(), secret)
 	err = watching(ctx)
-	_ = server.Close() // the program ends
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = server.Shutdown(end) // who still reads after that is let go of: the program ends
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -129,7 +132,10 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
-	if recorder.Client, err = coreClient(config); err != nil {
+	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
+		return nil, nil, err
+	}
+	if recorder.Leases, err = apiClient(config, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
 		return nil, nil, err
 	}
 	var home corev1.Namespace
@@ -146,14 +152,17 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 		return nil, nil, err
 	}
 	name := cmp.Or(*o.config.Context, config.Host)
-	return recorder.Run, &web.Console{Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name}, nil
+	console := &web.Console{
+		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name, Look: recorder.Source,
+	}
+	return recorder.Run, console, nil
 }
 
-// coreClient asks the core API, for protobuf. A recorder's watches wait for nobody.
-func coreClient(config *rest.Config) (rest.Interface, error) {
+// apiClient asks one API, for protobuf. A recorder's watches wait for nobody.
+func apiClient(config *rest.Config, path string, version schema.GroupVersion) (rest.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
-	config.APIPath, config.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
+	config.APIPath, config.GroupVersion = path, &version
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.QPS = -1
 	client, err := rest.RESTClientFor(config)

@@ -67,7 +67,7 @@ func written(t *testing.T, s *Store) map[string]bool {
 
 func checkAcknowledged(t *testing.T, s *Store, acknowledged, inStore map[string]bool) {
 	t.Helper()
-	again, err := s.Take(t.Context(), 1<<20, time.Hour)
+	again, err := s.Take(t.Context(), "", "", 1<<20, time.Hour)
 	must(t, err)
 	told := map[string]bool{}
 	for _, n := range again {
@@ -134,10 +134,10 @@ func writeUntilKilled(t *testing.T, url string) {
 		}()
 	}
 	for {
-		notices, err := s.Take(t.Context(), 5, time.Minute)
+		notices, err := s.Take(t.Context(), "", "", 5, time.Minute)
 		must(t, err)
 		for _, n := range notices {
-			must(t, s.Told(t.Context(), n.ID))
+			must(t, s.Told(t.Context(), n))
 			fmt.Println("told " + n.Key)
 		}
 	}

@@ -92,6 +92,9 @@ func (t *txn) record(d *incoming) error {
 	return t.place(&old, d)
 }
 
+// asBefore stands for the number of files that a death had.
+const asBefore = -1
+
 // place writes the row of a death, within its incident.
 func (t *txn) place(old *known, d *incoming) error {
 	now := known{id: old.id, pod: old.pod, rank: d.rank(), at: d.at()}
@@ -115,9 +118,14 @@ func (t *txn) place(old *known, d *incoming) error {
 	if err != nil {
 		return err
 	}
+	bare := v.Report == nil && v.Bundle == nil && old.id != 0 // what is there stays
+	files := len(bounded(v.Bundle))
+	if bare {
+		files = asBefore
+	}
 	values := []any{
 		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
-		now.rank, v.Rule, v.Confidence, v.Message, v.Version, len(bounded(v.Bundle)), nullable(now.share),
+		now.rank, v.Rule, v.Confidence, v.Message, v.Version, files, nullable(now.share),
 	}
 	if err := t.put(&now, d, values); err != nil {
 		return err
@@ -126,7 +134,7 @@ func (t *txn) place(old *known, d *incoming) error {
 		in.follow(&now, d)
 	}
 	t.changed = append(t.changed, now.id)
-	if d.Verdict == nil {
+	if d.Verdict == nil || bare {
 		return nil
 	}
 	if old.id != 0 {
@@ -140,7 +148,8 @@ func (t *txn) place(old *known, d *incoming) error {
 func (t *txn) put(now *known, d *incoming, values []any) error {
 	if now.id != 0 {
 		return t.exec(`UPDATE deaths SET at = $1, started = $2, finished = $3, seen = $4, exit_code = $5, signal = $6, node = $7, image = $8,
-			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15, files = $16, share = $17 WHERE id = $18`,
+			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15,
+			files = CASE WHEN $16 < 0 THEN files ELSE $16 END, share = $17 WHERE id = $18`,
 			append(values, now.id)...)
 	}
 	_, err := t.row([]any{&now.id}, `INSERT INTO deaths (at, started, finished, seen, exit_code, signal, node, image, reason, missing,

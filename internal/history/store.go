@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,9 +17,10 @@ type Options struct {
 	Window   time.Duration    // without a death, after which an incident is quiet; 10 minutes
 	Close    time.Duration    // without a death, after which it is closed; an hour
 	Reopen   time.Duration    // after closing, within which a death reopens it; a day
-	Targets  []string         // who is told of each incident that opens, reopens or closes, by names of the caller
+	Targets  []string         // who is told of each incident that opens, grows, reopens or closes, by names of the caller
 	Hold     time.Duration    // how long an incident is not told of, because its first verdict may not be its last; 3 seconds
 	Now      func() time.Time // time.Now
+	Led      bool             // several replicas may write, one of them at a time: nothing is written but in a term, see Lead
 	ReadOnly bool             // look at a history that another process may be writing to
 }
 
@@ -49,6 +51,7 @@ type Store struct {
 	stop    sync.Once
 	bases   bases
 	changes broadcast
+	reign   atomic.Pointer[reign]
 }
 
 // Open opens the history at url: the path of a file, which is made where there is none, "memory:", or

@@ -54,10 +54,10 @@ var errNotFound = errors.New("there is nothing of that name, or nothing that you
 // errBusy is that too much is asked at once.
 var errBusy = errors.New("too much is asked at once: try again in a moment")
 
-// A badRequest says what is wrong with what was asked.
-type badRequest struct{ why string }
+// A badRequestError says what is wrong with what was asked.
+type badRequestError struct{ why string }
 
-func (b *badRequest) Error() string { return b.why }
+func (b *badRequestError) Error() string { return b.why }
 
 // allowed returns the namespaces in the form that the history takes: nil for all.
 func (r Rights) allowed() []string {
@@ -73,7 +73,7 @@ type view func(ctx context.Context, r *http.Request, may Rights) (any, error)
 // A route is a page with its address, its template and a value of the type that it makes.
 type route struct {
 	path, name string
-	make       view
+	build      view
 	value      any
 	query      []string // what its address may ask for
 }
@@ -116,9 +116,17 @@ func (c *Console) Handler() (http.Handler, error) {
 		}
 		c.pages[name] = t
 	}
+	if c.pages["login"], err = template.New("login.html").Funcs(c.helpers()).ParseFS(files, "templates/login.html"); err != nil {
+		return nil, fmt.Errorf("read the page of the login: %w", err)
+	}
 	mux := http.NewServeMux()
 	for pattern, serve := range c.handlers() {
 		mux.HandleFunc(pattern, serve)
+	}
+	if a, ok := c.Access.(interface {
+		Routes(mux *http.ServeMux, refuse func(http.ResponseWriter, *http.Request, error))
+	}); ok {
+		a.Routes(mux, c.refuse)
 	}
 	return guarded(http.NewCrossOriginProtection().Handler(mux)), nil
 }
@@ -137,7 +145,7 @@ func (c *Console) handlers() map[string]http.HandlerFunc {
 		"/":                              func(w http.ResponseWriter, r *http.Request) { c.refuse(w, r, errNotFound) },
 	}
 	for _, r := range c.routes() {
-		all["GET "+r.path] = c.bounded(c.show(r.name, r.make))
+		all["GET "+r.path] = c.bounded(c.show(r.name, r.build))
 	}
 	return all
 }
@@ -169,18 +177,19 @@ type frame struct {
 }
 
 // show serves a page in the form that is asked for.
-func (c *Console) show(name string, make view) http.HandlerFunc {
+func (c *Console) show(name string, build view) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		may, err := c.Access.Rights(r.Context(), r)
 		if err != nil {
 			c.refuse(w, r, err)
 			return
 		}
-		data, err := make(r.Context(), r, may)
+		data, err := build(r.Context(), r, may)
 		if err != nil {
 			c.refuse(w, r, err)
 			return
 		}
+		data = may.veilOf(nil).cover(data)
 		if wantsJSON(r) {
 			writeJSON(w, r, http.StatusOK, data)
 			return
@@ -229,9 +238,13 @@ type refusal struct{ Status, Why string }
 // refuse says why there is no page. What went wrong inside is for the log alone.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, why := http.StatusInternalServerError, "this could not be read; the server's log says why"
-	var refused *Refusal
-	var bad *badRequest
+	var refused *RefusalError
+	var bad *badRequestError
+	var stranger *StrangerError
 	switch {
+	case errors.As(err, &stranger):
+		c.greet(w, r, stranger)
+		return
 	case errors.As(err, &refused):
 		status, why = http.StatusUnauthorized, refused.Why
 	case errors.As(err, &bad):
@@ -260,7 +273,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, local(r.FormValue("next")), http.StatusSeeOther)
 }
 
 // openapi serves what describes the answers in JSON. It tells nothing of a cluster.

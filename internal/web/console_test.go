@@ -20,7 +20,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
-	"github.com/kubeinquest/inquest/internal/rules"
+	ruleset "github.com/kubeinquest/inquest/internal/rules"
 	"github.com/kubeinquest/inquest/internal/watch"
 )
 
@@ -32,7 +32,7 @@ type headerAccess struct{}
 func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 	switch who := r.Header.Get("Who"); who {
 	case "":
-		return Rights{}, &Refusal{"say who you are"}
+		return Rights{}, &RefusalError{"say who you are"}
 	case "*":
 		return Rights{All: true}, nil
 	default:
@@ -41,20 +41,26 @@ func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 }
 
 func (headerAccess) Login(http.ResponseWriter, *http.Request, string) error {
-	return &Refusal{"there is no login"}
+	return &RefusalError{"there is no login"}
 }
 
 // console serves a history with the deaths.
 func console(t *testing.T, deaths ...history.Death) http.Handler {
 	t.Helper()
-	h, err := consoleWith(t, deaths...).Handler()
+	return consoleOf(t, headerAccess{}, deaths...)
+}
+
+// consoleOf serves a history with the deaths to whom an access lets in.
+func consoleOf(t *testing.T, access Access, deaths ...history.Death) http.Handler {
+	t.Helper()
+	h, err := consoleWith(t, access, deaths...).Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-func consoleWith(t *testing.T, deaths ...history.Death) *Console {
+func consoleWith(t *testing.T, access Access, deaths ...history.Death) *Console {
 	t.Helper()
 	store, err := history.Open(t.Context(), "memory:", history.Options{Now: func() time.Time { return noon }})
 	if err != nil {
@@ -65,7 +71,7 @@ func consoleWith(t *testing.T, deaths ...history.Death) *Console {
 		t.Fatal(err)
 	}
 	return &Console{
-		Store: store, Access: headerAccess{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+		Store: store, Access: access, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 		Rules: []*diagnosis.Rule{{ID: "EXT001", Title: "Ended by itself", Doc: "It ended."}},
 	}
 }
@@ -73,9 +79,9 @@ func consoleWith(t *testing.T, deaths ...history.Death) *Console {
 // recorded serves the recorded incidents, and returns the addresses of all that can be reached.
 func recorded(t *testing.T) (handler http.Handler, addresses []string) {
 	t.Helper()
-	c := consoleWith(t)
+	c := consoleWith(t, headerAccess{})
 	last := replayed(t, c.Store)
-	c.Now, c.Rules = func() time.Time { return last }, rules.All()
+	c.Now, c.Rules = func() time.Time { return last }, ruleset.All()
 	h, err := c.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +97,7 @@ func recorded(t *testing.T) (handler http.Handler, addresses []string) {
 // replayed fills a history with the recorded incidents, and returns when the last of them was recorded.
 func replayed(t *testing.T, store *history.Store) (last time.Time) {
 	t.Helper()
-	r := &watch.Recorder{Rules: rules.All(), Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Store: store, Cluster: "recorded"}
+	r := &watch.Recorder{Rules: ruleset.All(), Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Store: store, Cluster: "recorded"}
 	for _, name := range []string{"init-panic", "liveness-kill", "rollout-without-configmap"} {
 		source, err := collect.Open("../../examples/"+name, collect.Reading{LogBytes: 256 << 10})
 		if err != nil {
@@ -136,8 +142,13 @@ func died(namespace, words string, n int) history.Death {
 
 func get(t *testing.T, h http.Handler, who, path string) (int, string, http.Header) {
 	t.Helper()
+	return getAs(t, h, http.Header{"Who": {who}}, path)
+}
+
+func getAs(t *testing.T, h http.Handler, who http.Header, path string) (int, string, http.Header) {
+	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
-	r.Header.Set("Who", who)
+	r.Header = who.Clone()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	body, err := io.ReadAll(w.Body)
@@ -162,6 +173,11 @@ func links(body string) []string {
 // crawl visits every page that can be reached, as HTML and as JSON.
 func crawl(t *testing.T, h http.Handler, who string, visit func(path, body string)) {
 	t.Helper()
+	crawlAs(t, h, http.Header{"Who": {who}}, visit)
+}
+
+func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, body string)) {
+	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
 	for len(todo) > 0 && len(seen) < 300 {
 		path := todo[0]
@@ -170,7 +186,7 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 			continue
 		}
 		seen[path] = true
-		code, body, _ := get(t, h, who, path)
+		code, body, _ := getAs(t, h, who, path)
 		if code != http.StatusOK {
 			t.Errorf("%s: %d", path, code)
 		}
@@ -183,7 +199,7 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		_, body, _ = get(t, h, who, path+sep+"format=json")
+		_, body, _ = getAs(t, h, who, path+sep+"format=json")
 		visit(path+" as JSON", body)
 	}
 	if len(seen) < 8 {

@@ -70,16 +70,14 @@ func (c *Console) control(ctx context.Context, _ *http.Request, may Rights) (any
 	}
 	ours := keep(found.Items, func(in history.Incident) bool { return strings.HasPrefix(in.Rule, "CTL") })
 	page.Incidents = each(ours[:min(len(ours), mostRecent)], incidentOf)
-	s, err := c.lookAtControl(ctx, ours)
-	if err != nil {
+	switch s, err := c.lookAtControl(ctx, ours); {
+	case err != nil:
 		page.Why = "the control plane could not be looked at: " + err.Error()
-		return page, nil
-	}
-	if s == nil {
+	case s == nil:
 		page.Why = "nobody has looked at the control plane: recorded incidents have none of it, and no cluster is watched"
-		return page, nil
+	default:
+		page.fill(s, diagnosis.Examine(s, c.Rules))
 	}
-	page.fill(s, diagnosis.Examine(s, c.Rules))
 	return page, nil
 }
 

@@ -80,7 +80,7 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 	span := cmp.Or(r.URL.Query().Get("span"), "24h")
 	step, ok := heatSpans[span]
 	if !ok {
-		return nil, &badRequest{fmt.Sprintf("there is no span %q: expected 24h, 3d or 7d", span)}
+		return nil, &badRequestError{fmt.Sprintf("there is no span %q: expected 24h, 3d or 7d", span)}
 	}
 	to := c.Now().UTC().Truncate(time.Hour).Add(time.Hour)
 	heat := Heat{Span: span, From: to.Add(-heatColumns * step), To: to, Step: strconv.Itoa(int(step/time.Hour)) + "h", Rows: []HeatRow{}}

@@ -5,6 +5,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,13 +49,14 @@ const (
 	mostBundles  = 8  // of an incident that are read for its timeline
 	mostPods     = 20 // whose Events are asked for
 	mostSiblings = 50
+	mostExported = 50 // deaths in an archive, for who may not see all
 	around       = 10 * time.Minute
 )
 
 func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (any, error) {
 	span, ok := spanOf(r.URL.Query().Get("span"))
 	if !ok {
-		return nil, &badRequest{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", r.URL.Query().Get("span"))}
+		return nil, &badRequestError{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", r.URL.Query().Get("span"))}
 	}
 	in, err := c.Store.Incident(ctx, r.PathValue("id"), may.allowed())
 	if errors.Is(err, history.ErrNotFound) {
@@ -74,37 +76,44 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 		}
 	}
 	s := newStory()
-	if err := c.lookInto(ctx, page.Items, may, s, &shown); err != nil {
+	veils, err := c.lookInto(ctx, page.Items, may, s, &shown)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.eventsAround(ctx, &in, page.Items, may, s); err != nil {
 		return nil, err
 	}
 	shown.Timeline = s.timeline(span, r.URL.Query().Get("span"))
-	shown.Beside, err = c.beside(ctx, &in, may)
-	return shown, err
+	if shown.Beside, err = c.beside(ctx, &in, may); err != nil {
+		return nil, err
+	}
+	var covered any = shown
+	for _, v := range veils {
+		covered = v.cover(covered)
+	}
+	return covered, nil
 }
 
-// lookInto reads the evidence of the latest deaths: what was told of the first that has any, and what all tell of time.
-func (c *Console) lookInto(ctx context.Context, deaths []history.Death, may Rights, s *story, shown *IncidentPage) error {
-	read := 0
+// lookInto reads the evidence of the latest deaths: what was told of the first that has any, and what all tell of time. It returns
+// what is to be hidden of that.
+func (c *Console) lookInto(ctx context.Context, deaths []history.Death, may Rights, s *story, shown *IncidentPage) (veils []*veil, err error) {
 	for i := range deaths {
 		d := &deaths[i]
 		s.death(d)
-		if !d.HasBundle || read == mostBundles {
+		if !d.HasBundle || len(veils) == mostBundles {
 			continue
 		}
-		read++
 		k, err := c.keptOf(ctx, d.ID, may)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		veils = append(veils, k.veil)
 		s.snapshot(k.snapshot, d.Of)
 		if t := told(&k, shown.Incident.Rule); t != nil && shown.Told == nil {
 			shown.Told, shown.Of, shown.Logs, shown.Siblings = t, d.ID, logsOf(&k, d.Of), siblings(k.snapshot, d.Of)
 		}
 	}
-	return nil
+	return veils, nil
 }
 
 // eventsAround adds the Events of the pods that died, and of their nodes, from shortly before the first to shortly after the last.
@@ -216,7 +225,7 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 		s.event(&events[i].Event)
 	}
 	shown.Events, shown.Timeline = each(events, eventOf), s.timeline(0, "")
-	return shown, err
+	return k.veil.cover(shown), err
 }
 
 // bundle serves the evidence of a death as inquest why --from reads it.
@@ -225,34 +234,51 @@ func (c *Console) bundle(ctx context.Context, r *http.Request, may Rights) (name
 	if err != nil {
 		return "", nil, err
 	}
-	files, err = c.Store.Bundle(ctx, d.ID, may.allowed())
-	return fmt.Sprintf("death-%d.zip", d.ID), files, err
+	files, err = c.Store.Bundle(ctx, d.ID, nil)
+	return fmt.Sprintf("death-%d.zip", d.ID), may.files(files), err
 }
 
-// export serves an incident with the evidence of its deaths, each in a folder of its own.
+// export serves an incident with the evidence of its deaths, each in a folder of its own. Deaths with the same evidence share one.
 func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name string, files map[string][]byte, err error) {
 	in, err := c.Store.Incident(ctx, r.PathValue("id"), may.allowed())
 	if err != nil {
 		return "", nil, err
 	}
-	files, err = c.Store.Export(ctx, in.ID, may.allowed())
-	return "incident-" + in.ID + ".zip", files, err
+	name = "incident-" + in.ID + ".zip"
+	if may.All {
+		files, err = c.Store.Export(ctx, in.ID, nil)
+		return name, files, err
+	}
+	page, err := c.Store.Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
+	if err != nil {
+		return "", nil, err
+	}
+	files = map[string][]byte{}
+	for i := range page.Items[:min(len(page.Items), mostExported)] {
+		all, err := c.Store.Bundle(ctx, page.Items[i].ID, nil)
+		if err := ignoreMissing(err); err != nil {
+			return "", nil, err
+		}
+		for path, data := range may.files(all) {
+			files[fmt.Sprintf("death-%d/%s", page.Items[i].ID, path)] = data
+		}
+	}
+	shown := may.veilOf(nil).cover(IncidentPage{Incident: incidentOf(in), Deaths: each(page.Items, deathOf)})
+	files["incident.json"], err = json.MarshalIndent(shown, "", "  ")
+	return name, files, err
 }
 
 // download serves files as an archive.
-func (c *Console) download(make func(ctx context.Context, r *http.Request, may Rights) (string, map[string][]byte, error)) http.HandlerFunc {
+func (c *Console) download(read func(ctx context.Context, r *http.Request, may Rights) (string, map[string][]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		may, err := c.Access.Rights(r.Context(), r)
 		if err != nil {
 			c.refuse(w, r, err)
 			return
 		}
-		name, files, err := make(r.Context(), r, may)
+		name, files, err := read(r.Context(), r, may)
 		if errors.Is(err, history.ErrNotFound) {
 			err = errNotFound
-		}
-		if err == nil {
-			files, err = may.confineFiles(r.Context(), files)
 		}
 		if err != nil {
 			c.refuse(w, r, err)

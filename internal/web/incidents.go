@@ -45,7 +45,7 @@ func (c *Console) incidents(ctx context.Context, r *http.Request, may Rights) (a
 	}
 	found, err := c.Store.Incidents(ctx, f)
 	if errors.Is(err, history.ErrCursor) {
-		return nil, &badRequest{err.Error()}
+		return nil, &badRequestError{err.Error()}
 	}
 	if err != nil {
 		return nil, err
@@ -66,19 +66,19 @@ func (c *Console) filter(list *List, q url.Values) (history.Filter, error) {
 	f := history.Filter{Rule: strings.ToUpper(list.Rule), Node: list.Node, Image: list.Image, Text: list.Text, Cursor: q.Get("after")}
 	for _, asked := range []string{list.Text, list.Rule, list.Node, list.Image} {
 		if len(asked) > mostText {
-			return f, &badRequest{fmt.Sprintf("what is looked for may have %d bytes", mostText)}
+			return f, &badRequestError{fmt.Sprintf("what is looked for may have %d bytes", mostText)}
 		}
 	}
 	switch at := slices.Index(states, list.State); at {
 	case -1:
-		return f, &badRequest{fmt.Sprintf("there is no state %q: expected all, open, quiet or closed", list.State)}
+		return f, &badRequestError{fmt.Sprintf("there is no state %q: expected all, open, quiet or closed", list.State)}
 	case 0:
 	default:
 		f.States = []history.State{history.State(at - 1)}
 	}
 	long, ok := spanOf(list.Since)
 	if !ok {
-		return f, &badRequest{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", list.Since)}
+		return f, &badRequestError{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", list.Since)}
 	}
 	if long > 0 {
 		f.From = c.Now().Add(-long)
@@ -115,7 +115,7 @@ func moment(text string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, &badRequest{fmt.Sprintf("%q is no time: expected one as 2026-11-01T03:00:00Z", text)}
+	return time.Time{}, &badRequestError{fmt.Sprintf("%q is no time: expected one as 2026-11-01T03:00:00Z", text)}
 }
 
 // rulesLike are the rules whose id or title has the text.

@@ -20,7 +20,7 @@ const (
 
 // logsOf returns the logs of a container that were captured, that of the run that is asked about first, with the block
 // that says why it ended and the lines that are cited marked.
-func logsOf(k *kept, of evidence.Ref) []Log {
+func logsOf(k *known, of evidence.Ref) []Log {
 	cited := map[string]bool{}
 	cite(cited, k.report.Causes)
 	logs := []Log{}

@@ -187,7 +187,7 @@ type Log struct {
 	Name    string `json:"name"`
 	Error   string `json:"error,omitempty"`   // the line that says why it ended, as far as the log tells
 	Missing string `json:"missing,omitempty"` // what is not in Lines
-	Masked  int    `json:"masked"`            // how often something secret was masked
+	Masked  int    `json:"masked"`            // how many parts were masked
 	Lines   []Line `json:"lines"`
 	Own     bool   `json:"own"` // it is of the run that is asked about
 }

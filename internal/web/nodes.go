@@ -131,8 +131,8 @@ func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, e
 		return nil, err
 	}
 	page.Incidents, page.Deaths = each(found.Items, incidentOf), each(deaths.Items, deathOf)
-	if page.State, err = c.lookAt(ctx, page.Name, may); err != nil || page.State != nil {
-		return page, err
+	if page.State = c.lookAt(ctx, page.Name, may); page.State != nil {
+		return page, nil
 	}
 	page.State, err = c.lastSeen(ctx, page.Name, may)
 	if err == nil && page.State == nil && len(page.Incidents)+len(page.Deaths) == 0 {
@@ -142,24 +142,23 @@ func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, e
 }
 
 // lookAt asks the cluster about a node now, where there is one; nil where it does not tell.
-func (c *Console) lookAt(ctx context.Context, name string, may Rights) (*Node, error) {
+func (c *Console) lookAt(ctx context.Context, name string, may Rights) *Node {
 	if c.Look == nil || !may.All {
-		return nil, nil
+		return nil
 	}
 	s, err := c.look(ctx, evidence.RefTo("Node", "", name))
-	if err != nil {
-		return nil, nil // what was captured last tells
+	if err != nil { // what was captured last tells
+		return nil
 	}
-	return nodeIn(s, name), nil
+	return nodeIn(s, name)
 }
 
-// lastSeen is the state of a node as the latest death on it of which there is evidence has it. Nodes are everybody's: who may
-// not see all is not shown any.
+// lastSeen is the state of a node as the latest death on it of which there is evidence has it, for who may see nodes.
 func (c *Console) lastSeen(ctx context.Context, name string, may Rights) (*Node, error) {
-	if !may.All {
+	if !may.All && !may.Nodes {
 		return nil, nil
 	}
-	deaths, err := c.Store.Deaths(ctx, history.Filter{Node: name, Limit: 5})
+	deaths, err := c.Store.Deaths(ctx, history.Filter{Node: name, Namespaces: may.allowed(), Limit: 5})
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +171,7 @@ func (c *Console) lastSeen(ctx context.Context, name string, may Rights) (*Node,
 			return nil, err
 		}
 		if n := nodeIn(k.snapshot, name); n != nil {
+			n, _ = k.veil.cover(n).(*Node) // it is one
 			return n, nil
 		}
 	}

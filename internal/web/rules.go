@@ -75,28 +75,28 @@ func words(kinds evidence.Kind) string {
 	return strings.Join(all, ", ")
 }
 
-// A block is a part of a rule's doc: a heading, a paragraph, an item of a list, a table's row or code.
-type block struct {
+// A Block is a part of a rule's doc: a heading, a paragraph, an item of a list, a table's row or code.
+type Block struct {
 	Kind  string // h, p, li, code
-	Spans []span
+	Spans []Span
 }
 
-// A span is a piece of text; Code is what stood in backticks, Bold between two stars.
-type span struct {
+// A Span is a piece of text; Code is what stood in backticks, Bold between two stars.
+type Span struct {
 	Text string
 	Code bool
 	Bold bool
 }
 
 // Blocks reads the doc, which has no more of Markdown than this.
-func (r Rule) Blocks() []block {
-	var all []block
-	var open block
+func (r Rule) Blocks() []Block {
+	var all []Block
+	var open Block
 	flush := func() {
 		if len(open.Spans) > 0 {
-			all = append(all, block{open.Kind, spansOf(open.Spans[0].Text)})
+			all = append(all, Block{open.Kind, spansOf(open.Spans[0].Text)})
 		}
-		open = block{}
+		open = Block{}
 	}
 	fenced := false
 	for line := range strings.SplitSeq(r.Doc, "\n") {
@@ -112,16 +112,16 @@ func (r Rule) Blocks() []block {
 				continue
 			}
 			flush()
-			all = append(all, block{"code", []span{{Text: rest}}})
+			all = append(all, Block{"code", []Span{{Text: rest}}})
 		case text == "":
 			flush()
 		case kind != "p":
 			flush()
-			open = block{kind, []span{{Text: rest}}}
+			open = Block{kind, []Span{{Text: rest}}}
 		case len(open.Spans) > 0:
 			open.Spans[0].Text += " " + text
 		default:
-			open = block{"p", []span{{Text: text}}}
+			open = Block{"p", []Span{{Text: text}}}
 		}
 	}
 	flush()
@@ -143,18 +143,18 @@ func kindOf(line string) (kind, rest string) {
 }
 
 // spansOf tells code and what is bold from other text.
-func spansOf(text string) []span {
-	var spans []span
+func spansOf(text string) []Span {
+	var spans []Span
 	bold := false
 	for i, part := range strings.Split(text, "`") {
 		if i%2 == 1 {
-			spans = append(spans, span{Text: part, Code: true})
+			spans = append(spans, Span{Text: part, Code: true})
 			continue
 		}
 		for j, some := range strings.Split(part, "**") {
 			bold = bold != (j > 0)
 			if some != "" {
-				spans = append(spans, span{Text: some, Bold: bold})
+				spans = append(spans, Span{Text: some, Bold: bold})
 			}
 		}
 	}

@@ -23,7 +23,7 @@ type Timeline struct {
 	Lanes  []Lane    `json:"lanes"`
 	Series []Series  `json:"series"` // how much was used; empty where nobody measured
 
-	marks []tick
+	marks []Tick
 }
 
 // A Lane is one row of a timeline: moments, or the runs of one container.
@@ -57,10 +57,11 @@ type Bar struct {
 	Earlier bool      `json:"-"` // it began before what is shown
 }
 
-type tick struct{ X, Text, Anchor string }
+// A Tick is a time that the axis names.
+type Tick struct{ X, Text, Anchor string }
 
 // Ticks are the times that the axis names.
-func (t *Timeline) Ticks() []tick { return t.marks }
+func (t *Timeline) Ticks() []Tick { return t.marks }
 
 const (
 	mostLanes  = 12  // of runs
@@ -352,7 +353,7 @@ func (t *Timeline) tick() {
 		} else if t.part(m) > 94 {
 			anchor = "end"
 		}
-		t.marks = append(t.marks, tick{t.x(m), m.UTC().Format(layout), anchor})
+		t.marks = append(t.marks, Tick{t.x(m), m.UTC().Format(layout), anchor})
 	}
 }
 

@@ -20,22 +20,15 @@ func (c *Console) helpers() template.FuncMap {
 		"clock":  clock,
 		"short":  func(t time.Time) string { return short(c.Now(), t) },
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"join":   func(list []string, by string) string { return strings.Join(list, by) },
+		"join":   strings.Join,
 		"some":   some,
-		"plural": func(n int, word string) string { return report.Plural(n, word) },
+		"plural": report.Plural,
 		"times":  times,
 		"lasted": lasted,
-		"spans":  func() []string { return spanWords() },
+		"spans":  spanWords,
 		"escape": url.PathEscape,
 		"series": seriesOf,
-		"causes": func(list []Cause, open bool) causes { return causes{list, open} },
 	}
-}
-
-// causes are a list of them with whether their evidence is open to see.
-type causes struct {
-	List []Cause
-	Open bool
 }
 
 func clock(t time.Time) string {
