@@ -78,7 +78,7 @@ func must(t *testing.T, err error) {
 // A browser is a Chromium in which every page is watched.
 type browser struct {
 	t   *testing.T
-	ctx context.Context
+	ctx func() context.Context // of its tab
 	mu  sync.Mutex
 	bad []string // what must not happen
 }
@@ -98,7 +98,7 @@ func open(t *testing.T, s *served) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	b := &browser{t: t, ctx: ctx}
+	b := &browser{t: t, ctx: func() context.Context { return ctx }}
 	must(t, chromedp.Listen(ctx, b.see)) // starts it, for as long as the context lasts
 	call(b, network.Enable, network.EnableParams{})
 	call(b, log.Enable, cdp.Empty{})
@@ -111,7 +111,7 @@ func open(t *testing.T, s *served) *browser {
 // call has the browser carry out a command of its protocol.
 func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	result, err := chromedp.Call(b.ctx, command, params)
+	result, err := chromedp.Call(b.ctx(), command, params)
 	must(b.t, err)
 	return result
 }
@@ -147,7 +147,7 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 
 func result[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx(), time.Minute)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
 	if err != nil {

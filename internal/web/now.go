@@ -5,7 +5,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -138,28 +137,31 @@ func (c *Console) blind(ctx context.Context, deaths []history.Death, may Rights)
 	at := map[string]int{}
 	for _, d := range latestOf(deaths) {
 		told, err := c.report(ctx, d.ID, may)
-		if errors.Is(err, history.ErrNotFound) {
-			continue
-		}
-		if err != nil {
+		if err := ignoreMissing(err); err != nil {
 			return nil, err
 		}
 		for _, g := range told.Gaps {
-			if g.About.Kind != "" && g.About.Kind != "Node" && g.About.Kind != "Namespace" {
-				continue // of one thing: its page tells
-			}
-			i, known := at[g.Kind+g.Why]
-			if !known {
-				i = len(all)
-				at[g.Kind+g.Why] = i
-				all = append(all, Gap{What: g.Kind + ": " + g.Why, Things: []string{}})
-			}
-			if where := placeOf(g.About); where != "" && !slices.Contains(all[i].Things, where) {
-				all[i].Things = append(all[i].Things, where)
-			}
+			all = addGap(all, at, g)
 		}
 	}
 	return all, nil
+}
+
+// addGap notes a gap of a node, a namespace or the cluster; those of the same kind together. What one thing lacks, its page tells.
+func addGap(all []Gap, at map[string]int, g report.Gap) []Gap {
+	if g.About.Kind != "" && g.About.Kind != "Node" && g.About.Kind != "Namespace" {
+		return all
+	}
+	i, known := at[g.Kind+g.Why]
+	if !known {
+		i = len(all)
+		at[g.Kind+g.Why] = i
+		all = append(all, Gap{What: g.Kind + ": " + g.Why, Things: []string{}})
+	}
+	if where := placeOf(g.About); where != "" && !slices.Contains(all[i].Things, where) {
+		all[i].Things = append(all[i].Things, where)
+	}
+	return all
 }
 
 func placeOf(t report.Thing) string {

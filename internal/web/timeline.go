@@ -244,7 +244,7 @@ func (s *story) timeline(span time.Duration, word string) *Timeline {
 			t.Series = append(t.Series, shown)
 		}
 	}
-	slices.SortFunc(t.Series, func(a, b Series) int { return cmp.Or(cmp.Compare(b.Unit, a.Unit), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(t.Series, func(a, b Series) int { return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Name, b.Name)) })
 	t.Series = t.Series[:min(len(t.Series), mostSeries)]
 	t.tick()
 	return t

@@ -70,7 +70,7 @@
       const u = new uPlot({
         width: holder.clientWidth, height: 150, padding: [8, 0, 0, 0], tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
         scales: { x: { range: () => [data.From, data.To] }, y: { range: (_, __, max) => [0, max * 1.1 || 1] } },
-        axes: [{ stroke: probe("ink-4"), grid, ticks: grid, size: 24 }, { stroke: probe("ink-4"), grid, ticks: grid, size: 56, values: (_, all) => all.map((v) => units[unit](v)) }],
+        axes: [{ stroke: probe("ink-4"), grid, ticks: grid, size: 24, space: 70, values: (_, all) => all.map((v) => new Date(v * 1000).toISOString().slice(11, 19)) }, { stroke: probe("ink-4"), grid, ticks: grid, size: 56, ...(unit === "bytes" ? { incrs: [...Array(50).keys()].map((n) => 2 ** n) } : {}), values: (_, all) => all.map((v) => units[unit](v)) }],
         series, cursor: { y: false, drag: { x: false, y: false } },
         hooks: { setCursor: [(u) => { if (u.cursor.event) point(u.cursor.left < 0 ? null : u.cursor.left / u.over.clientWidth, u); }] },
       }, values, holder);
