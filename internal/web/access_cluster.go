@@ -223,6 +223,7 @@ func (a *ClusterAccess) Login(w http.ResponseWriter, r *http.Request, _ string) 
 		return a.stranger("say who you are")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 2*maxToken)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(reviewTime)) // where there is a connection
 	token := strings.TrimSpace(r.PostFormValue("token"))
 	if _, err := a.whose(r.Context(), r, token); err != nil {
 		return err

@@ -151,14 +151,16 @@ func TestVisible(t *testing.T) {
 
 // TestStreams: no more streams than there may be; each tells of what comes, and ends with the program.
 func TestStreams(t *testing.T) {
-	done := make(chan struct{})
+	base, end := context.WithCancel(t.Context())
+	defer end()
 	c := consoleWith(t, headerAccess{})
-	c.Done = done
 	h, err := c.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(h)
+	server := httptest.NewUnstartedServer(h)
+	server.Config.BaseContext = func(net.Listener) context.Context { return base }
+	server.Start()
 	defer server.Close()
 	listen := func(ctx context.Context) *http.Response {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/live", http.NoBody)
@@ -188,7 +190,7 @@ func TestStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	read(t, first.Body, "event: change")
-	close(done)
+	end()
 	if _, err := io.Copy(io.Discard, io.LimitReader(first.Body, 1<<20)); err != nil {
 		t.Errorf("the stream ends with %v", err)
 	}

@@ -57,7 +57,7 @@ func serve(t *testing.T, now func() time.Time, fill func(*history.Store)) *serve
 	t.Cleanup(func() { _ = store.Close() })
 	fill(store)
 	access, secret := NewLoopbackAccess(time.Now)
-	c := &Console{Store: store, Rules: ruleset.All(), Access: access, Log: slog.New(slog.DiscardHandler), Now: now, Version: "test", Source: "recorded", Done: t.Context().Done()}
+	c := &Console{Store: store, Rules: ruleset.All(), Access: access, Log: slog.New(slog.DiscardHandler), Now: now, Version: "test", Source: "recorded"}
 	handler, err := c.Handler()
 	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -37,9 +37,9 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
+	Shared  bool             // other replicas write to the history, whose changes are not heard of here
 	Source  string           // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
 	Look    diagnosis.Source // asks the cluster how a node or the control plane is now; nil where there is no cluster
-	Done    <-chan struct{}  // closed when the program ends: streams end with it; nil for never
 
 	pages   map[string]*template.Template
 	assets  map[string]*asset

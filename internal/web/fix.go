@@ -32,7 +32,7 @@ func fixOf(s *evidence.Snapshot, f report.Fix) Fix {
 	if err != nil { // the object is another one than the patch was made for: the command stays
 		return shown
 	}
-	shown.Diff = changed(before, after)
+	shown.Diff = differing(before, after)
 	return shown
 }
 
@@ -72,8 +72,8 @@ const (
 	mostYAML = 64 << 10 // bytes of an object of which a diff is made
 )
 
-// changed are the lines that differ, with those around them.
-func changed(before, after []byte) []Line {
+// differing are the lines that differ, with those around them.
+func differing(before, after []byte) []Line {
 	if len(before) > mostYAML || len(after) > mostYAML {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	changed   = "event: change\ndata: now\n\n"
 	heartbeat = 20 * time.Second
 	// breath is the least time between two times that a page is told to ask again.
 	breath = 500 * time.Millisecond
@@ -50,7 +51,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tell passes on what changes, until nobody listens or the program ends.
+// tell passes on what changes, until nobody listens or the server ends, with which its requests' context does.
 func (c *Console) tell(ctx context.Context, changes <-chan history.Change, say func(string) bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -58,14 +59,16 @@ func (c *Console) tell(ctx context.Context, changes <-chan history.Change, say f
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.Done:
-			return
 		case <-beat.C:
-			if !say(": alive\n\n") {
+			text := ": alive\n\n"
+			if c.Shared {
+				text = changed
+			}
+			if !say(text) {
 				return
 			}
 		case _, more := <-changes:
-			if !more || !c.drain(ctx, changes) || !say("event: change\ndata: now\n\n") {
+			if !more || !drain(ctx, changes) || !say(changed) {
 				return
 			}
 		}
@@ -73,14 +76,12 @@ func (c *Console) tell(ctx context.Context, changes <-chan history.Change, say f
 }
 
 // drain takes what else comes within a breath; false when there is nobody left to tell.
-func (c *Console) drain(ctx context.Context, changes <-chan history.Change) bool {
+func drain(ctx context.Context, changes <-chan history.Change) bool {
 	after := time.NewTimer(breath)
 	defer after.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-c.Done:
 			return false
 		case <-after.C:
 			return true
