@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -32,6 +31,7 @@ type serveOptions struct {
 	name     string
 	lease    string // NAMESPACE/NAME
 	turn     time.Duration
+	tell     tellOptions
 }
 
 // How callers are known.
@@ -53,6 +53,7 @@ func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.from, "from", "", "show recorded incidents instead of a cluster: a `bundle`, or a folder of bundles")
 	flags.StringVar(&o.name, "cluster-name", "", "what people call the cluster; default is the context")
 	flags.StringVar(&o.lease, "lease", "", "the Lease, as NAMESPACE/NAME, by which several replicas with one database take turns: one records, all serve")
+	o.tell.bind(flags)
 	flags.DurationVar(&o.turn, "lease-duration", 15*time.Second, "how long after a replica fell silent another one takes over")
 }
 
@@ -75,7 +76,7 @@ func (o *serveOptions) fromEnvironment(flags *pflag.FlagSet) error {
 // serveFlags are those that have a variable.
 var serveFlags = map[string]bool{
 	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "cluster-name": true,
-	"lease": true, "lease-duration": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
+	"lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
 	"oidc-username-claim": true, "oidc-username-prefix": true, "oidc-groups-claim": true, "oidc-groups-prefix": true, "oidc-scopes": true, "oidc-ca-file": true,
 }
 
@@ -158,7 +159,10 @@ flag of its own can be given as a variable too: --db as INQUEST_DB.`,
 
 // run records and shows until it is told to stop.
 func (o *serveOptions) run(ctx context.Context, p *program) error {
-	log := slog.New(slog.NewTextHandler(p.ErrOut, nil))
+	log, err := o.tell.log(p.ErrOut)
+	if err != nil {
+		return err
+	}
 	served, err := o.prepare(ctx, p, log)
 	if err != nil {
 		return err
@@ -175,6 +179,9 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	s := &site{handler: handler, ready: served.ready, log: log}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if err := o.tell.serve(ctx, served.console.Store, log); err != nil {
+		return err
+	}
 	addresses, err := s.open(o, stop)
 	if err != nil {
 		return err

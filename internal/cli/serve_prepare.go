@@ -43,6 +43,9 @@ func (s *serving) ready(ctx context.Context) error {
 // prepare opens the history and returns what fills it, and what shows it.
 func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (*serving, error) {
 	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
+	if err := o.tell.prepare(cmp.Or(o.name, *o.config.Context)); err != nil {
+		return nil, err
+	}
 	if o.from != "" {
 		return o.replay(ctx, p, recorder)
 	}
@@ -67,10 +70,10 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if recorder.Store, err = history.Open(ctx, file, history.Options{Led: o.lease != ""}); err != nil {
+	if recorder.Store, err = history.Open(ctx, file, history.Options{Led: o.lease != "", Targets: o.tell.config.Names()}); err != nil {
 		return nil, err
 	}
-	s := &serving{config: config, record: recorder.Run, console: &web.Console{
+	s := &serving{config: config, record: o.tell.beside(recorder), console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
 	}}
 	if o.lease != "" {
@@ -101,7 +104,7 @@ func (o *serveOptions) inTurn(config *rest.Config, recorder *watch.Recorder) (fu
 				return err
 			}
 			defer recorder.Store.Follow()
-			return recorder.Run(ctx)
+			return o.tell.beside(recorder)(ctx)
 		})
 	}, nil
 }

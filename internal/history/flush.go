@@ -69,7 +69,7 @@ func (t *txn) writeIncident(in *incident) error {
 			return err
 		}
 	}
-	if mark := markOf(pods); in.state == StateOpen && mark > markOf(in.pods) {
+	if mark := MarkOf(int(pods)); in.state == StateOpen && mark > MarkOf(int(in.pods)) {
 		if err := t.announce(in, StateOpen, mark); err != nil {
 			return err
 		}

@@ -31,17 +31,18 @@ const (
 	longestDelay = 30 * time.Minute
 )
 
-// markOf returns the largest power of ten that a number of pods reaches, 0 below ten.
-func markOf(pods int64) int64 {
-	mark := int64(0)
-	for next := int64(10); next <= pods; next *= 10 {
+// MarkOf returns the largest power of ten that a number of pods reaches, 0 below ten: when an incident reaches the next
+// one, that is told.
+func MarkOf(pods int) int {
+	mark := 0
+	for next := 10; next <= pods; next *= 10 {
 		mark = next
 	}
 	return mark
 }
 
 // announce puts a state of an incident into the outbox, once for each target.
-func (t *txn) announce(in *incident, state State, mark int64) error {
+func (t *txn) announce(in *incident, state State, mark int) error {
 	for _, target := range t.store.options.Targets {
 		err := t.exec(`INSERT INTO outbox (incident, round, state, mark, target, due, tries, done, fault)
 			VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '') ON CONFLICT (incident, round, state, mark, target) DO NOTHING`,
@@ -126,4 +127,24 @@ func (s *Store) Untaken(ctx context.Context) (waiting int, oldest time.Time, err
 	var due int64
 	err = s.reads.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(due), 0) FROM outbox WHERE done = 0`).Scan(&waiting, &due)
 	return waiting, fromMicros(due), s.explain("read", err)
+}
+
+// Heard returns incidents of a cluster that a target was told are open, and that are not closed: those behind a place,
+// and the place of the last of them.
+func (s *Store) Heard(ctx context.Context, cluster, target string, after int64, most int) ([]Incident, int64, error) {
+	var places []place
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var p place
+		err := scan(&p.incident)
+		places = append(places, p)
+		return err
+	}, `SELECT i.id FROM incidents i JOIN clusters c ON c.id = i.cluster
+		WHERE i.state < $1 AND c.uid = $2 AND i.id > $3 AND EXISTS (SELECT 1 FROM outbox o WHERE o.incident = i.id AND o.round = i.round
+			AND o.state = $4 AND o.mark = 0 AND o.target = $5 AND o.done > 0)
+		ORDER BY i.id LIMIT $6`, StateClosed, clean(cluster, maxName), after, StateOpen, clean(target, maxName), most)
+	if err != nil || len(places) == 0 {
+		return nil, after, s.explain("read", err)
+	}
+	all, err := s.load(ctx, places, nil)
+	return all, places[len(places)-1].incident, s.explain("read", err)
 }

@@ -14,7 +14,7 @@ func TestGrowth(t *testing.T) {
 	everywhere(t, Options{Targets: []string{"chat", "mail"}, Hold: time.Nanosecond, Now: now.now}, func(t *testing.T, s *Store) {
 		now.set(noon)
 		var pods []Death
-		for _, pod := range strings.Split("abcdefghijkl", "") {
+		for pod := range strings.SplitSeq("abcdefghijkl", "") {
 			pods = append(pods, death("web-"+pod, 0, 0))
 		}
 		must(t, s.Record(t.Context(), pods[:3]...))

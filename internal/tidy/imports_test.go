@@ -33,8 +33,9 @@ var mayImport = map[string][]string{
 	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "e2e"},
 	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
+	"tell":      {"collect", "evidence", "history", "report"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "report"},
-	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "watch", "web"},
+	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
 }
