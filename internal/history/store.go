@@ -47,7 +47,9 @@ type Store struct {
 	session session // of the writer
 	queue   chan *job
 	stopped chan struct{} // closed to end the writer
-	ended   chan struct{} // closed when it has ended
+	ended   chan struct{} // closed when it has ended, and everybody was answered
+	commits chan commit   // to be answered when they have reached the disk
+	log     string        // the file that commits are written to, where the disk is not waited for
 	stop    sync.Once
 	bases   bases
 	changes broadcast
@@ -66,6 +68,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	if !o.ReadOnly {
 		go s.write()
+		go s.acknowledge()
+		if s.log != "" {
+			go s.tend()
+		}
 	}
 	return s, nil
 }

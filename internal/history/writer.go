@@ -51,7 +51,7 @@ func (s *Store) send(ctx context.Context, j *job) error {
 
 // write is the one goroutine that writes.
 func (s *Store) write() {
-	defer close(s.ended)
+	defer close(s.commits)
 	for {
 		select {
 		case <-s.stopped:
@@ -81,14 +81,21 @@ func (s *Store) collect(first *job) []*job {
 func (s *Store) commitAll(jobs []*job) {
 	err := s.commit(jobs)
 	if err == nil || len(jobs) == 1 {
-		for _, j := range jobs {
-			j.done <- err
-		}
+		s.committed(jobs, err)
 		return
 	}
 	for _, j := range jobs {
-		j.done <- s.commit([]*job{j})
+		s.committed([]*job{j}, s.commit([]*job{j}))
 	}
+}
+
+// committed has jobs answered: at once, or when the disk has what they wrote.
+func (s *Store) committed(jobs []*job, err error) {
+	if err != nil || s.log == "" {
+		answer(jobs, err)
+		return
+	}
+	s.commits <- jobs
 }
 
 // commit runs the jobs as one transaction.

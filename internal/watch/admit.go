@@ -20,6 +20,7 @@ type unsettled struct {
 	history.Death
 	run  evidence.Attempt // as the status numbers it
 	like likeness
+	held *held // its pod, where the state of that is not on record
 }
 
 // admit gives news to the history, with what the status alone proves, and has their evidence captured.
@@ -120,9 +121,12 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 		return deaths
 	}
 	before := r.troubleBefore(ctx, pod)
-	told := telling{}
+	told, h := telling{}, (*held)(nil)
 	if before == nil {
-		told = r.tell(r.aloneOf(pod))
+		if len(f.news.Ended) > 0 && !f.gone {
+			h = r.hold(pod)
+		}
+		told = r.tellFirst(pod, h)
 	}
 	judge := func(d unsettled, of evidence.Ref) unsettled {
 		if d.Verdict = before; before == nil {
@@ -132,7 +136,9 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 		return d
 	}
 	for _, e := range f.news.Ended {
-		deaths = append(deaths, judge(of(e), e.Of))
+		d := judge(of(e), e.Of)
+		d.held = h
+		deaths = append(deaths, d)
 	}
 	if atOnce && before == nil {
 		deaths = append(deaths, judge(unsettled{Death: r.baseOf(pod, history.Stuck)}, evidence.RefOf(pod)))

@@ -145,9 +145,11 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 
 // judge gives the history what a capture proves.
 func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
-	s = withRuns(s, todo.deaths)
-	told := r.tell(s)
+	r.think.Lock()
+	told := r.tell(withRuns(s, todo.deaths))
+	r.think.Unlock()
 	deaths := todo.deaths
+	r.letGo(deaths)
 	for i := range deaths {
 		d := &deaths[i]
 		d.Verdict = told.verdict(d.run.Of, d.Workload)
@@ -197,6 +199,7 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 	if err := r.giveUp(ctx, same, why); err != nil {
 		return err
 	}
+	r.letGo(others)
 	return r.record(ctx, others)
 }
 
@@ -226,6 +229,9 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
 	if len(deaths) == 0 {
 		return nil
+	}
+	if err := r.keepHeld(ctx, deaths); err != nil {
+		return err
 	}
 	kept := make([]history.Death, len(deaths))
 	for i := range deaths {

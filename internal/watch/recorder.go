@@ -27,6 +27,8 @@ const (
 	patience = 15 * time.Second
 	// captures is how many are made at a time. Each is fifteen requests at most.
 	captures = 4
+	// admissions are how many pods with news are given to the history at a time: each waits for the disk, all of them once.
+	admissions = 32
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
 	// refused is how long until something is watched again that may not be.
@@ -53,6 +55,8 @@ type Recorder struct {
 	events chan history.Event
 	forget chan string   // UIDs of pods
 	synced chan struct{} // closed when all pods have been seen
+	holds  chan struct{} // as many as pods are held
+	think  sync.Mutex    // captures are judged one after the other, so that a first verdict finds a processor
 	crowd  *crowd
 	leases *leases
 
@@ -87,8 +91,10 @@ func (r *Recorder) Run(ctx context.Context) error {
 			}
 		})
 	}
-	for range captures {
+	for range admissions {
 		run(r.admit)
+	}
+	for range captures {
 		run(r.capture)
 	}
 	run(r.keepEvents)
@@ -126,7 +132,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 	r.ledger = NewLedger(knownOf(known), !looked, since)
 	r.queue, r.crowd, r.leases = newQueue[subject](r.Now), newCrowd(), newLeases()
 	r.fresh, r.events, r.forget = make(chan fresh, 256), make(chan history.Event, 1024), make(chan string, 1024)
-	r.synced = make(chan struct{})
+	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()
 	r.pending, r.nodes = map[subject]*pending{}, map[string]*node{}
 	r.mu.Unlock()
