@@ -75,6 +75,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	}
 	s := &serving{config: config, record: o.tell.beside(recorder), console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
+		Look: recorder.Source,
 	}}
 	if o.lease != "" {
 		s.record, err = o.inTurn(config, recorder)

@@ -54,6 +54,7 @@ func (o *tellOptions) prepare(cluster string) error {
 			return err
 		}
 	}
+	o.meter.At(o.config.Console)
 	o.config.Cluster = cmp.Or(o.config.Cluster, cluster)
 	return nil
 }

@@ -38,7 +38,7 @@ func (m *message) alertOf() alert {
 			"kind": in.Thing.Kind, "name": in.Thing.Name, "namespace": in.Thing.Namespace, "container": in.Thing.Container, "cluster": m.cluster,
 		},
 		Annotations: map[string]string{
-			"summary": tame(m.sentence), "description": strings.Join(m.tamedBody(), "\n"), "fix": tame(m.fix), "runbook_url": m.link,
+			"summary": tame(m.sentence), "description": strings.Join(m.tamedBody(), "\n"), "fix": tame(m.fix), "runbook_url": m.page,
 		},
 		StartsAt: in.First.UTC(), EndsAt: m.at.Add(4 * resend).UTC(), GeneratorURL: m.link,
 	}

@@ -128,7 +128,7 @@ func digest(messages []*message) (title string, lines []string) {
 			ended++
 		}
 		if i < mostListed {
-			l := fmt.Sprintf("- %s (%s, %s)", m.headline(), m.thing, report.Plural(m.in.Pods, "pod"))
+			l := fmt.Sprintf("- %s (%s)", m.headline(), report.Plural(m.in.Pods, "pod"))
 			if m.link != "" {
 				l += " " + m.link
 			}

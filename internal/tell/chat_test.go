@@ -127,7 +127,7 @@ func TestMail(t *testing.T) {
 			t.Errorf("a header came from the cluster: %q", l)
 		}
 	}
-	if !strings.Contains(head, "Subject: =?utf-8?q?prod:_open:_container_app") {
+	if !strings.Contains(head, "Subject: =?utf-8?q?[OPEN]_prod_shop/web:_container_app") {
 		t.Errorf("the subject: %s", head)
 	}
 	if !strings.Contains(body, "Do: Raise the memory limit of app to 512Mi") || !strings.Contains(body, "See: https://inquest.example.com/incidents/") {

@@ -40,6 +40,7 @@ type message struct {
 	fix      string // what can be done; empty where no rule knows
 	command  string // that does it
 	link     string // to the incident in the console; empty where it has no address
+	page     string // to what its rule says, there
 }
 
 // Bounds of texts, in bytes.
@@ -81,7 +82,11 @@ func (t *Teller) messageOf(ctx context.Context, in history.Incident) *message {
 		sentence: line(in.Title, maxSentence), thing: thingOf(in.Thing),
 	}
 	if base := t.Config.Console; base != "" {
-		m.link = strings.TrimSuffix(base, "/") + "/incidents/" + url.PathEscape(in.ID)
+		base = strings.TrimSuffix(base, "/")
+		m.link = base + "/incidents/" + url.PathEscape(in.ID)
+		if in.Rule != "" {
+			m.page = base + "/rules/" + url.PathEscape(in.Rule)
+		}
 	}
 	m.fix, m.command = t.fixOf(ctx, in)
 	return m
@@ -140,16 +145,25 @@ func thingOf(r evidence.Ref) string {
 	return line(s, 2*maxName)
 }
 
-// headline says what happened in one line.
+// headline says what happened to what in one line, the state first: often it is all that a phone shows.
 func (m *message) headline() string {
 	state := map[string]string{
-		opened: "Open", reopened: "Open again", closed: "Closed",
-		grew: "Grew to " + report.Plural(m.in.Pods, "pod"),
+		opened: "OPEN", reopened: "OPEN AGAIN", closed: "CLOSED", grew: strings.ToUpper(report.Plural(m.in.Pods, "pod")),
 	}[m.what]
-	if m.cluster != "" {
-		state = m.cluster + ": " + strings.ToLower(state[:1]) + state[1:]
+	where := strings.TrimSpace(m.cluster + " " + m.short())
+	return "[" + state + "] " + where + ": " + m.sentence
+}
+
+// short names the thing as people do: shop/web, node n1.
+func (m *message) short() string {
+	thing := m.in.Thing
+	switch {
+	case thing.Kind == "":
+		return ""
+	case thing.Namespace == "":
+		return line(strings.ToLower(thing.Kind)+" "+thing.Name, 2*maxName)
 	}
-	return state + ": " + m.sentence
+	return line(thing.Namespace+"/"+thing.Name, 2*maxName)
 }
 
 // body says the rest, a line each.
@@ -194,8 +208,14 @@ func (m *message) span() string {
 	if last.Sub(first) >= time.Minute {
 		text = m.clock(first) + " to " + m.clock(last) + " UTC"
 	}
-	if ago := m.at.Sub(last).Round(time.Minute); ago >= time.Minute {
-		text += fmt.Sprintf(", the last %s ago", strings.TrimSuffix(ago.String(), "0s"))
+	ago := m.at.Sub(last).Round(time.Minute)
+	switch since := strings.TrimSuffix(ago.String(), "0s") + " ago"; {
+	case m.what == closed:
+		text += ", none since"
+	case ago >= time.Minute && last.After(first):
+		text += ", the last " + since
+	case ago >= time.Minute:
+		text += ", " + since
 	}
 	return text
 }

@@ -5,6 +5,7 @@ package tell
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,8 +27,10 @@ type Meter struct {
 	oldest, untold        prometheus.Gauge
 	gaps, bytes, read     prometheus.Gauge
 	leading               prometheus.Gauge
+	open, console         *prometheus.GaugeVec
 
-	pairs map[[2]string]bool // of cause and namespace
+	pairs  map[[2]string]bool // of cause and namespace
+	listed map[string]prometheus.Labels
 }
 
 const (
@@ -53,6 +56,10 @@ func NewMeter(version, revision string) *Meter {
 			Name: "inquest_detection_lag_seconds", Help: "Time from the end of a container, which Kubernetes tells in whole seconds, to its record.",
 			Buckets: []float64{0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800},
 		}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "inquest_incident_pods", Help: "Pods of each open incident, of the hundred with the latest death.",
+		}, []string{"incident", "rule", "kind", "namespace", "name"}),
+		console:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "inquest_console_info", Help: "The address of the console; always 1."}, []string{"url"}),
 		incidents: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "inquest_incidents", Help: "Incidents that are not closed."}, []string{"state"}),
 		unsettled: gauge("deaths_unsettled", "Deaths whose evidence is being captured or waits for that."),
 		oldest:    gauge("deaths_unsettled_age_seconds", "How long ago the first of them ended."),
@@ -69,7 +76,7 @@ func NewMeter(version, revision string) *Meter {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.deaths, m.missing, m.kept, m.lag, m.notices, m.incidents, m.unsettled, m.oldest, m.untold, m.waiting,
-		m.gaps, m.bytes, m.read, m.leading, build,
+		m.gaps, m.bytes, m.read, m.leading, build, m.open, m.console,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -94,6 +101,7 @@ const (
 func (m *Meter) Follow(ctx context.Context, s *history.Store, cluster string, log *slog.Logger) error {
 	m.leading.Set(1)
 	defer m.leading.Set(0)
+	defer m.open.Reset()
 	tick := time.NewTicker(reading)
 	defer tick.Stop()
 	place := int64(-1)
@@ -123,6 +131,9 @@ func (m *Meter) tally(ctx context.Context, s *history.Store, cluster string, pla
 	if err != nil {
 		return next, err
 	}
+	if err := m.list(ctx, s, cluster); err != nil {
+		return next, err
+	}
 	m.incidents.WithLabelValues("open").Set(float64(v.Open))
 	m.incidents.WithLabelValues("quiet").Set(float64(v.Quiet))
 	m.unsettled.Set(float64(v.Unsettled))
@@ -133,6 +144,39 @@ func (m *Meter) tally(ctx context.Context, s *history.Store, cluster string, pla
 	m.bytes.Set(float64(v.Bytes))
 	m.read.Set(float64(now.Unix()))
 	return next, nil
+}
+
+// mostOpen is how many open incidents have a series.
+const mostOpen = 100
+
+func (m *Meter) list(ctx context.Context, s *history.Store, cluster string) error {
+	page, err := s.Incidents(ctx, history.Filter{Cluster: cluster, States: []history.State{history.StateOpen}, Limit: mostOpen})
+	if err != nil {
+		return err
+	}
+	gone := m.listed
+	m.listed = map[string]prometheus.Labels{}
+	for i := range page.Items {
+		in := &page.Items[i]
+		of := prometheus.Labels{
+			"incident": in.ID, "rule": line(rule(in.Rule), maxName), "kind": line(in.Thing.Kind, maxName),
+			"namespace": line(in.Thing.Namespace, maxName), "name": line(in.Thing.Name, 2*maxName),
+		}
+		m.open.With(of).Set(float64(in.Pods))
+		m.listed[in.ID] = of
+		delete(gone, in.ID)
+	}
+	for _, of := range gone { // last, so that whoever scrapes meanwhile misses none
+		m.open.Delete(of)
+	}
+	return nil
+}
+
+// At says where the console is, which alerts and dashboards link to.
+func (m *Meter) At(console string) {
+	if console != "" {
+		m.console.WithLabelValues(strings.TrimSuffix(console, "/")).Set(1)
+	}
 }
 
 func age(since, now time.Time) float64 {
