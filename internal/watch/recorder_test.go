@@ -88,37 +88,43 @@ func TestRecorderReconverges(t *testing.T) {
 	for _, name := range append([]string{"nothing"}, "stopped", "stopped, and what changed is gone", "hung", "gone", "too many requests", "captures fail") {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld()
-				r := recorderOf(t, w)
-				defer start(t, r)()
-				for i := range 5 {
-					w.crash(fmt.Sprintf("web-%d", i), 0)
-				}
-				passes(30 * time.Second)
-				done := make(chan bool)
-				go func() {
-					defer close(done)
-					for i := range 5 { // one death of each: none is missed
-						passes(10 * time.Second)
-						w.crash(fmt.Sprintf("web-%d", i), 1)
-					}
-				}()
-				disturbances[name](w)
-				<-done
-				passes(5 * time.Minute)
-				got := incidents(t, r)
+				got := disturbed(t, disturbances[name])
 				if name == "nothing" {
 					want = got
 				}
 				if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
 					t.Errorf("incidents (-undisturbed +this):\n%s", diff)
 				}
-				if n := unsettledIn(t, r); n > 0 {
-					t.Errorf("%d verdicts are provisional still", n)
-				}
 			})
 		})
 	}
+}
+
+// disturbed returns the incidents in the end, where five pods die while something is done to the API server.
+func disturbed(t *testing.T, disturb func(*world)) []string {
+	t.Helper()
+	w := newWorld()
+	r := recorderOf(t, w)
+	defer start(t, r)()
+	for i := range 5 {
+		w.crash(fmt.Sprintf("web-%d", i), 0)
+	}
+	passes(30 * time.Second)
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for i := range 5 { // one death of each: none is missed
+			passes(10 * time.Second)
+			w.crash(fmt.Sprintf("web-%d", i), 1)
+		}
+	}()
+	disturb(w)
+	<-done
+	passes(5 * time.Minute)
+	if n := unsettledIn(t, r); n > 0 {
+		t.Errorf("%d verdicts are provisional still", n)
+	}
+	return incidents(t, r)
 }
 
 func unsettledIn(t *testing.T, r *Recorder) int {

@@ -156,66 +156,74 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// TestTriggers holds what is looked at without a death, and which incident it becomes.
-func TestTriggers(t *testing.T) {
-	ready := func(status corev1.ConditionStatus) *corev1.Node {
-		return &corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "n1"},
-			Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}, {Type: "Strange", Status: corev1.ConditionTrue}}},
-		}
+// nodeReady returns a node, with a condition that is nobody's business.
+func nodeReady(status corev1.ConditionStatus) *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "n1"},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}, {Type: "Strange", Status: corev1.ConditionTrue}}},
 	}
-	image := func(w *world) *corev1.Pod {
+}
+
+// withoutImage returns a pod whose image cannot be pulled.
+func withoutImage(w *world) *corev1.Pod {
+	w.crash("web-0", 0)
+	pod := w.pod("web-0")
+	pod.Status.Phase = corev1.PodPending
+	pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+	return pod
+}
+
+// A trigger is what happens, and how many things are in trouble then.
+type trigger struct {
+	name string
+	do   func(w *world)
+	want int
+}
+
+var triggers = []trigger{
+	{"a node is ready", func(w *world) { w.set("nodes", nodeReady(corev1.ConditionTrue)) }, 0},
+	{"a node is not ready", func(w *world) { w.set("nodes", nodeReady(corev1.ConditionUnknown)) }, 1},
+	{"a node was not ready for some seconds", func(w *world) {
+		w.set("nodes", nodeReady(corev1.ConditionUnknown))
+		w.set("nodes", nodeReady(corev1.ConditionTrue))
+	}, 0},
+	{"an image cannot be pulled", func(w *world) { w.set("pods", withoutImage(w)) }, 1},
+	{"an image could not be pulled at once", func(w *world) {
+		w.set("pods", withoutImage(w))
+		passes(5 * time.Second)
+		w.set("pods", podWith("web-0", 0, time.Time{}))
+	}, 0},
+	{"a pod is evicted", func(w *world) {
 		w.crash("web-0", 0)
 		pod := w.pod("web-0")
-		pod.Status.Phase = corev1.PodPending
-		pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
-		return pod
-	}
-	tests := []struct {
-		name string
-		do   func(w *world)
-		want int // things in trouble
-	}{
-		{"a node is ready", func(w *world) { w.set("nodes", ready(corev1.ConditionTrue)) }, 0},
-		{"a node is not ready", func(w *world) { w.set("nodes", ready(corev1.ConditionUnknown)) }, 1},
-		{"a node was not ready for some seconds", func(w *world) {
-			w.set("nodes", ready(corev1.ConditionUnknown))
-			w.set("nodes", ready(corev1.ConditionTrue))
-		}, 0},
-		{"an image cannot be pulled", func(w *world) { w.set("pods", image(w)) }, 1},
-		{"an image could not be pulled at once", func(w *world) {
-			w.set("pods", image(w))
-			passes(5 * time.Second)
-			w.set("pods", podWith("web-0", 0, time.Time{}))
-		}, 0},
-		{"a pod is evicted", func(w *world) {
-			w.crash("web-0", 0)
-			pod := w.pod("web-0")
-			pod.Status.Phase, pod.Status.Reason, pod.Status.ContainerStatuses = corev1.PodFailed, "Evicted", nil
-			w.set("pods", pod)
-		}, 1},
-		{"a pod is lost with its node", func(w *world) {
-			w.crash("web-0", 0)
-			pod := w.pod("web-0")
-			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC"})
-			w.set("pods", pod)
-			passes(time.Second)
-			w.remove("pods", "web-0")
-		}, 1},
-		{"a pod does not go", func(w *world) {
-			w.crash("web-0", 0)
-			pod := w.pod("web-0")
-			now, grace := metav1.NewTime(time.Now()), int64(0)
-			pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-			w.set("pods", pod)
-		}, 1},
-		{"a pod goes", func(w *world) {
-			w.crash("web-0", 0)
-			passes(time.Second)
-			w.remove("pods", "web-0")
-		}, 0},
-	}
-	for _, tt := range tests {
+		pod.Status.Phase, pod.Status.Reason, pod.Status.ContainerStatuses = corev1.PodFailed, "Evicted", nil
+		w.set("pods", pod)
+	}, 1},
+	{"a pod is lost with its node", func(w *world) {
+		w.crash("web-0", 0)
+		pod := w.pod("web-0")
+		pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC"})
+		w.set("pods", pod)
+		passes(time.Second)
+		w.remove("pods", "web-0")
+	}, 1},
+	{"a pod does not go", func(w *world) {
+		w.crash("web-0", 0)
+		pod := w.pod("web-0")
+		now, grace := metav1.NewTime(time.Now()), int64(0)
+		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+		w.set("pods", pod)
+	}, 1},
+	{"a pod goes", func(w *world) {
+		w.crash("web-0", 0)
+		passes(time.Second)
+		w.remove("pods", "web-0")
+	}, 0},
+}
+
+// TestTriggers holds what is looked at without a death, and what of it becomes an incident.
+func TestTriggers(t *testing.T) {
+	for _, tt := range triggers {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()

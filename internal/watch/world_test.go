@@ -20,7 +20,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
@@ -350,9 +349,6 @@ func start(t *testing.T, r *Recorder) (stop func()) {
 
 // passes waits for a time of the bubble's clock.
 func passes(d time.Duration) { <-time.After(d) }
-
-// uid is that of a pod of a world.
-func uid(name string) types.UID { return types.UID(name) }
 
 // counted returns what the history counts.
 func counted(t *testing.T, r *Recorder) history.Count {
