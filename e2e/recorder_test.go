@@ -49,7 +49,7 @@ func TestRecorder(t *testing.T) {
 func recordFaults(t *testing.T) {
 	lost := pinned(t) // first: of a pod younger than a minute it takes longer until it counts as not ready
 	user := fmt.Sprintf("e2e-recorder-%d", time.Now().Unix())
-	store := serving(t, user)
+	store := serving(t, user).store
 	until(t, "it watches", func(context.Context) (bool, error) { return len(watched(t, user)) >= 4, nil })
 	before := len(requestsOf(t, user))
 	pause(t.Context(), 12*time.Second) // it looks for what time alone brings about every ten seconds
@@ -80,39 +80,58 @@ func recordFaults(t *testing.T) {
 	}
 }
 
-// serving runs the server as a user of its own, and returns its history.
-func serving(t *testing.T, user string) *history.Store {
+// A served is inquest serve, and its history.
+type served struct {
+	args  []string
+	cmd   *exec.Cmd
+	said  bytes.Buffer
+	store *history.Store
+}
+
+// serving runs the server as a user of its own, until the test ends.
+func serving(t *testing.T, user string) *served {
 	out, err := exec.CommandContext(t.Context(), lab, "kubeconfig", "--user", user, "--groups", "system:masters").Output()
 	if err != nil {
 		t.Fatalf("lab kubeconfig: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "history.db")
-	cmd := exec.Command(inquest, "serve", "--listen", "127.0.0.1:0", "--db", file, "--kubeconfig", strings.TrimSpace(string(out)))
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := &served{args: []string{"serve", "--listen", "127.0.0.1:0", "--db", file, "--kubeconfig", strings.TrimSpace(string(out))}}
+	s.start(t)
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
-		if err := cmd.Wait(); err != nil {
+		if err := s.cmd.Wait(); err != nil {
 			t.Errorf("inquest serve: %v", err)
 		}
-		t.Logf("inquest serve: %s of CPU: %s", cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), &said)
+		t.Logf("inquest serve: %s of CPU: %s", s.cmd.ProcessState.UserTime()+s.cmd.ProcessState.SystemTime(), &s.said)
 	})
-	var store *history.Store
 	until(t, "there is a history", func(ctx context.Context) (bool, error) {
-		store, err = history.Open(ctx, file, history.Options{ReadOnly: true})
+		s.store, err = history.Open(ctx, file, history.Options{ReadOnly: true})
 		return err == nil, nil
 	})
 	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
+		if err := s.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return store
+	return s
+}
+
+func (s *served) start(t *testing.T) {
+	s.cmd = exec.Command(inquest, s.args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill ends the server as if by a power cut.
+func (s *served) kill(t *testing.T) {
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.cmd.Wait() // it was killed
 }
 
 // requestsOf returns what the audit log has of a user, each request once.

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/e2e/faults"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// TestRecorderOutage runs inquest serve beside containers that crash again and again, while it is killed, the API server is stopped,
+// and the API server hangs for a minute: each run that ended is on record or reported missing, once, and all of them are one
+// incident.
+func TestRecorderOutage(t *testing.T) {
+	if inLab() { // it stops the API server
+		recordOutage(t)
+	}
+}
+
+func recordOutage(t *testing.T) {
+	s := serving(t, fmt.Sprintf("e2e-recorder-outage-%d", time.Now().Unix()))
+	c := crashingPods(t)
+	steps := []struct {
+		name string
+		do   func()
+	}{
+		{"nothing", func() {}},
+		{"the recorder is killed", func() { s.kill(t); pause(t.Context(), 12*time.Second); s.start(t) }},
+		{"the API server is stopped", func() { outage(t, "stop", "start", 15*time.Second) }},
+		{"the API server hangs", func() { outage(t, "freeze", "thaw", time.Minute) }},
+	}
+	last := 0
+	for _, step := range steps {
+		step.do()
+		until(t, "after "+step.name+" all deaths are accounted for", func(ctx context.Context) (bool, error) {
+			n, err := s.store.Count(ctx, history.Filter{Namespaces: []string{c.Namespace}})
+			if err != nil {
+				return false, err
+			}
+			ended, err := endedRuns(ctx, c)
+			if err != nil {
+				return false, nil // the API server is not there yet
+			}
+			if ended >= last+6 && n.Recorded+n.Missing == ended { // the kubelets have told of what ended meanwhile
+				last = ended
+				t.Logf("%s: %d runs ended: %d on record, %d reported missing", step.name, ended, n.Recorded, n.Missing)
+				return true, nil
+			}
+			return false, nil
+		})
+	}
+	if all := incidentsIn(t, s.store, c.Namespace); len(all) != 1 {
+		t.Errorf("%d incidents, expected one: %v", len(all), all)
+	}
+}
+
+// outage takes the API server away for a while.
+func outage(t *testing.T, away, back string, lasts time.Duration) {
+	labDo(t, "unit", away, "cp", "kube-apiserver")
+	pause(t.Context(), lasts)
+	labDo(t, "unit", back, "cp", "kube-apiserver")
+}
+
+// crashingPods runs pods that end with an error some seconds after their start, for ever.
+func crashingPods(t *testing.T) faults.Cluster {
+	c := connect(t, fmt.Sprintf("e2e-recorder-outage-%d", time.Now().Unix()))
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}
+	if _, err := c.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.CoreV1().Namespaces().Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	replicas, labels := int32(6), map[string]string{"app": "crash"}
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "crash"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "app", Image: "lab.local/app:v1", Command: []string{"sh", "-c", "sleep 3; echo giving up; exit 3"},
+				}}},
+			},
+		},
+	}
+	if _, err := c.AppsV1().Deployments(c.Namespace).Create(t.Context(), d, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// endedRuns counts the runs that ended, as statuses tell: each restart, and the last run where it was not restarted yet.
+func endedRuns(ctx context.Context, c faults.Cluster) (int, error) {
+	list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, pod := range list.Items {
+		for _, st := range pod.Status.ContainerStatuses {
+			n += int(st.RestartCount)
+			if st.State.Terminated != nil || st.State.Waiting != nil && st.LastTerminationState.Terminated != nil {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
