@@ -39,6 +39,7 @@ type bench struct {
 	minutes            float64
 	profile            string
 	plane              *plane
+	cage               *cage    // that the recorder runs in; may be nil
 	broken             []string // bars
 }
 
