@@ -4,6 +4,7 @@ package history
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -151,7 +152,12 @@ func drawDeath(t *rapid.T) Death {
 	return d
 }
 
+// TestModel compares histories with the model, after so many random stories as the race detector leaves time for; with the
+// tag e2e, and with -rapid.checks, after more.
 func TestModel(t *testing.T) {
+	if checks := flag.Lookup("rapid.checks").Value; checks.String() == flag.Lookup("rapid.checks").DefValue {
+		must(t, checks.Set(usualChecks))
+	}
 	for name, url := range backends() {
 		if name == "file" {
 			continue // is as memory is
