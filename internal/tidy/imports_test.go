@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
-	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "e2e"},
+	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "report"},
 	"cli":       {"collect", "diagnosis", "evidence", "history", "record", "report", "rules", "signature", "watch", "web"},
