@@ -3,45 +3,81 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 
-	"github.com/kubeinquest/inquest/internal/collect"
-	"github.com/kubeinquest/inquest/internal/history"
-	"github.com/kubeinquest/inquest/internal/watch"
 	"github.com/kubeinquest/inquest/internal/web"
 )
 
 // serveOptions are the flags of inquest serve.
 type serveOptions struct {
 	config   *genericclioptions.ConfigFlags
-	listen   string
+	listen   []string
+	cert     string // of TLS, with key
+	key      string
+	access   string
+	sessions string // file of the key that seals them
+	oidc     oidcOptions
 	database string
 	from     string
+	name     string
+	lease    string // NAMESPACE/NAME
+	turn     time.Duration
+	tell     tellOptions
 }
+
+// How callers are known.
+const (
+	accessLoopback = "loopback"
+	accessCluster  = "cluster"
+)
 
 func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	o.config.AddFlags(flags)
 	usual(flags)
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:8737", "the loopback `address` to serve the console on; port 0 takes any that is free")
+	flags.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:8737"}, "the `addresses` to serve the console on: loopback ones plainly, others by TLS and with --access cluster alone; port 0 takes any that is free")
+	flags.StringVar(&o.access, "access", "", "who is let in: loopback, who has the link that this prints; or cluster, who has a token of the cluster, to what its owner may read. Default is loopback")
+	flags.StringVar(&o.cert, "tls-cert-file", "", "the certificate of TLS, read again when it changes; default is one that is made at the start")
+	flags.StringVar(&o.key, "tls-private-key-file", "", "its key")
+	flags.StringVar(&o.sessions, "session-key-file", "", "32 bytes that all replicas share, so that a login at one is one at all; default is a key of this process")
+	o.oidc.bind(flags)
 	flags.StringVar(&o.database, "db", "", "where the history is: a `file`, memory:, or postgres://…; default is a file for this cluster in the folder for the state of programs")
 	flags.StringVar(&o.from, "from", "", "show recorded incidents instead of a cluster: a `bundle`, or a folder of bundles")
+	flags.StringVar(&o.name, "cluster-name", "", "what people call the cluster; default is the context")
+	flags.StringVar(&o.lease, "lease", "", "the Lease, as NAMESPACE/NAME, by which several replicas with one database take turns: one records, all serve")
+	o.tell.bind(flags)
+	flags.DurationVar(&o.turn, "lease-duration", 15*time.Second, "how long after a replica fell silent another one takes over")
+}
+
+// fromEnvironment takes what the command line does not say from variables: --db from INQUEST_DB. The flags of kubectl have none.
+func (o *serveOptions) fromEnvironment(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "INQUEST_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if f.Changed || !set || !serveFlags[f.Name] {
+			return
+		}
+		if wrong := flags.Set(f.Name, value); wrong != nil && err == nil {
+			err = fmt.Errorf("$%s: %w", name, wrong)
+		}
+	})
+	return err
+}
+
+// serveFlags are those that have a variable.
+var serveFlags = map[string]bool{
+	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "cluster-name": true,
+	"lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
+	"oidc-username-claim": true, "oidc-username-prefix": true, "oidc-groups-claim": true, "oidc-groups-prefix": true, "oidc-scopes": true, "oidc-ca-file": true,
 }
 
 // Validate tells what is wrong with the command line.
@@ -49,12 +85,46 @@ func (o *serveOptions) Validate(args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("%q: serve watches the whole cluster and takes no names", args[0])
 	}
-	host, _, err := net.SplitHostPort(o.listen)
-	if err != nil {
-		return fmt.Errorf("--listen %q is no address: give one as 127.0.0.1:8737", o.listen)
+	switch {
+	case o.access == "":
+		o.access = accessLoopback
+	case o.access != accessLoopback && o.access != accessCluster:
+		return fmt.Errorf("unknown --access %q, expected loopback or cluster", o.access)
+	case o.access == accessCluster && o.from != "":
+		return errors.New("--access cluster asks the cluster who may see what, and with --from there is none")
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--listen %s would let the network in: only a loopback address can be served yet", o.listen)
+	if len(o.listen) == 0 {
+		return errors.New("--listen names no address: give one as 127.0.0.1:8737")
+	}
+	for _, address := range o.listen {
+		loopback, err := isLoopback(address)
+		if err != nil {
+			return err
+		}
+		if !loopback && o.access != accessCluster {
+			return fmt.Errorf("--listen %s lets the network in, and nothing would keep anybody out: add --access cluster, by which the cluster says who may see what, or listen on 127.0.0.1", address)
+		}
+	}
+	if (o.cert == "") != (o.key == "") {
+		return errors.New("give --tls-cert-file and --tls-private-key-file, or neither")
+	}
+	return errors.Join(o.validateLease(), o.oidc.Validate(o.access))
+}
+
+func (o *serveOptions) validateLease() error {
+	if o.lease == "" {
+		return nil
+	}
+	namespace, name, ok := strings.Cut(o.lease, "/")
+	switch {
+	case !ok || namespace == "" || name == "":
+		return fmt.Errorf("--lease %q is no name: give one as NAMESPACE/NAME", o.lease)
+	case o.from != "":
+		return errors.New("with --from there is nothing to take turns at: leave out --lease")
+	case !strings.HasPrefix(o.database, "postgres"):
+		return errors.New("--lease is for several replicas with one database: give that by --db postgres://…")
+	case o.turn < 2*time.Second || o.turn > 10*time.Minute:
+		return fmt.Errorf("--lease-duration %s is not between 2s and 10m", o.turn)
 	}
 	return nil
 }
@@ -66,11 +136,17 @@ func (p *program) serve() *cobra.Command {
 		Short: "Watch a cluster, keep what vanishes, and show it in a browser",
 		Long: `Watch a cluster, capture the evidence of each death while it exists, and show what
 was found out in a browser, by a link that this prints. What was captured stays in
-a file. It only reads the cluster.`,
+a file. It only reads the cluster.
+
+In a cluster, deploy/server has it run as a Deployment, with --access cluster. Each
+flag of its own can be given as a variable too: --db as INQUEST_DB.`,
 		Example: p.examples(`  %[1]s serve
   %[1]s serve --context prod --db prod.db
   %[1]s serve --from examples/`),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.fromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
 			if err := o.Validate(args); err != nil {
 				return err
 			}
@@ -81,34 +157,43 @@ a file. It only reads the cluster.`,
 	return cmd
 }
 
+// run records and shows until it is told to stop.
 func (o *serveOptions) run(ctx context.Context, p *program) error {
-	log := slog.New(slog.NewTextHandler(p.ErrOut, nil))
-	watching, console, err := o.prepare(ctx, p, log)
+	log, err := o.tell.log(p.ErrOut)
 	if err != nil {
 		return err
 	}
-	defer console.Store.Close()
-	access, secret := web.NewLoopbackAccess(time.Now)
-	console.Access = access
-	handler, err := console.Handler()
+	served, err := o.prepare(ctx, p, log)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", o.listen)
+	defer served.console.Store.Close()
+	link, err := o.admit(ctx, served)
 	if err != nil {
-		return fmt.Errorf("serve the console: %w; choose another port with --listen 127.0.0.1:0", err)
+		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	handler, err := served.console.Handler()
+	if err != nil {
+		return err
+	}
+	s := &site{handler: handler, ready: served.ready, log: log}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			stop(fmt.Errorf("serve the console: %w", err))
-		}
-	}()
-	fmt.Fprintf(p.Out, "The console: http://%s/login?token=%s\n", listener.Addr(), secret)
-	err = watching(ctx)
-	_ = server.Close() // the program ends
+	if err := o.tell.serve(ctx, served.console.Store, log); err != nil {
+		return err
+	}
+	addresses, err := s.open(o, stop)
+	if err != nil {
+		return err
+	}
+	for i, address := range addresses {
+		fmt.Fprintf(p.Out, "The console: %s%s\n", address, map[bool]string{true: link}[i == 0 || o.access == accessCluster])
+	}
+	if o.from != "" {
+		fmt.Fprintln(p.Out, "It is shown until you press Ctrl-C.")
+	}
+	err = served.record(ctx)
+	s.close()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -118,115 +203,13 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	return err
 }
 
-// prepare opens the history and returns what fills it, and what shows it.
-func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (func(context.Context) error, *web.Console, error) {
-	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
-	if o.from != "" {
-		return o.replay(ctx, p, recorder)
+// admit says who is let in, and returns what of a link lets in whoever reads it here.
+func (o *serveOptions) admit(ctx context.Context, s *serving) (link string, err error) {
+	if o.access == accessCluster {
+		s.console.Access, err = o.clusterAccess(ctx, s)
+		return "/", err
 	}
-	a := &ask{config: o.config}
-	config, err := a.restConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	if recorder.Client, err = coreClient(config); err != nil {
-		return nil, nil, err
-	}
-	var home corev1.Namespace
-	if err := recorder.Client.Get().Resource("namespaces").Name("kube-system").Do(ctx).Into(&home); err != nil {
-		return nil, nil, fmt.Errorf("ask which cluster this is, by the UID of the namespace kube-system: %w", err)
-	}
-	recorder.Cluster = string(home.UID)
-	recorder.Source = collect.Cluster{Config: config}
-	file, err := o.file(recorder.Cluster)
-	if err != nil {
-		return nil, nil, err
-	}
-	if recorder.Store, err = history.Open(ctx, file, history.Options{}); err != nil {
-		return nil, nil, err
-	}
-	name := cmp.Or(*o.config.Context, config.Host)
-	return recorder.Run, &web.Console{Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: name}, nil
-}
-
-// coreClient asks the core API, for protobuf. A recorder's watches wait for nobody.
-func coreClient(config *rest.Config) (rest.Interface, error) {
-	config = rest.CopyConfig(config)
-	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
-	config.APIPath, config.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.QPS = -1
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("reach the cluster: %w", err)
-	}
-	return client, nil
-}
-
-// file is where the history of a cluster is.
-func (o *serveOptions) file(cluster string) (string, error) {
-	if o.database != "" {
-		return o.database, nil
-	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("find a place for the history: %w; name one with --db", err)
-		}
-		state = filepath.Join(home, ".local", "state")
-	}
-	dir := filepath.Join(state, "inquest")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make a place for the history: %w; name another with --db", err)
-	}
-	return filepath.Join(dir, filepath.Base(cluster)+".db"), nil
-}
-
-// replay fills a history with recorded incidents. It is shown as of when the last of them was recorded.
-func (o *serveOptions) replay(ctx context.Context, p *program, recorder *watch.Recorder) (func(context.Context) error, *web.Console, error) {
-	var err error
-	if recorder.Store, err = history.Open(ctx, cmp.Or(o.database, "memory:"), history.Options{}); err != nil {
-		return nil, nil, err
-	}
-	recorder.Cluster = o.from
-	var last time.Time
-	for _, name := range bundlesIn(o.from) {
-		source, err := collect.Open(name, collect.Reading{LogBytes: 256 << 10})
-		if err != nil {
-			return nil, nil, err
-		}
-		s, err := recorder.Replay(ctx, source)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		if s.Taken.After(last) {
-			last = s.Taken
-		}
-	}
-	now := func() time.Time { return last }
-	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	return wait, &web.Console{Store: recorder.Store, Rules: p.rules, Log: recorder.Log, Now: now, Version: recorder.Version, Source: o.from}, nil
-}
-
-// bundlesIn returns the bundles in a folder, or what is named where that is one itself.
-func bundlesIn(name string) []string {
-	if _, err := os.Stat(filepath.Join(name, "meta.yaml")); err == nil {
-		return []string{name}
-	}
-	entries, err := os.ReadDir(name)
-	if err != nil { // a file, or nothing: what opens it says what is wrong
-		return []string{name}
-	}
-	var all []string
-	for _, e := range entries {
-		path := filepath.Join(name, e.Name())
-		if _, err := os.Stat(filepath.Join(path, "meta.yaml")); err == nil || !e.IsDir() {
-			all = append(all, path)
-		}
-	}
-	if len(all) == 0 {
-		return []string{name}
-	}
-	return all
+	access, secret := web.NewLoopbackAccess(time.Now)
+	s.console.Access = access
+	return "/login?token=" + secret, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // connect reaches the database without looking at what is in it.
 func connect(ctx context.Context, address string, o Options) (*Store, error) {
-	s := &Store{options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), name: address}
+	s := &Store{options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), commits: make(chan commit, mostJobs), name: address}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
@@ -72,7 +72,7 @@ func (s *Store) connectMemory() error {
 }
 
 func (s *Store) connectFile(ctx context.Context, name string) error {
-	s.dialect, s.name = &sqliteDialect, name
+	s.dialect, s.name, s.log = &sqliteDialect, name, name+"-wal"
 	if err := reach(name, s.options.ReadOnly); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Store) connectFile(ctx context.Context, name string) error {
 	}
 	var err error
 	if s.db, err = sql.Open("sqlite", dsn(name, "_txlock=immediate", pragma("busy_timeout", "5000"), pragma("auto_vacuum", "2"),
-		pragma("journal_mode", "WAL"), pragma("synchronous", "FULL"), pragma("foreign_keys", "1"), pragma("cache_size", "-16000"),
+		pragma("journal_mode", "WAL"), pragma("synchronous", "NORMAL"), pragma("wal_autocheckpoint", logPages), pragma("foreign_keys", "1"), pragma("cache_size", "-16000"),
 		pragma("journal_size_limit", "67108864"))); err != nil {
 		return err
 	}

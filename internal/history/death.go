@@ -49,7 +49,7 @@ type Verdict struct {
 	Message    string
 	Thing      evidence.Ref // what the rule is about; with cluster and rule, this is what an incident is
 	Settled    bool
-	Report     []byte            // JSON, as it was told
+	Report     []byte            // JSON, as it was told; a verdict without report and bundle leaves those that were there
 	Version    string            // of the program that told it
 	Bundle     map[string][]byte // files by path, each kept once by its content
 }

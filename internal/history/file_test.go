@@ -31,7 +31,7 @@ func TestErrors(t *testing.T) {
 	must(t, db.Close())
 	for _, test := range []struct{ what, url, says string }{
 		{"two processes", used, "another process writes to it; stop that one, name another file"},
-		{"a newer version", newer, "version 99 of the tables, this program knows 2; use that version of inquest"},
+		{"a newer version", newer, fmt.Sprintf("version 99 of the tables, this program knows %d; use that version of inquest", Version)},
 		{"no folder", filepath.Join(folder, "none", "h.db"), "create its folder"},
 		{"a folder", folder, "is a directory"},
 		{"a text", write("text", []byte(strings.Repeat("not a database\n", 100))), "file is not a database"},

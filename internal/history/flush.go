@@ -71,7 +71,12 @@ func (t *txn) writeIncident(in *incident) error {
 		}
 	}
 	if in.fresh || in.before == StateClosed && in.state == StateOpen {
-		if err := t.announce(in, StateOpen); err != nil {
+		if err := t.announce(in, StateOpen, 0); err != nil {
+			return err
+		}
+	}
+	if mark := MarkOf(int(pods)); in.state == StateOpen && mark > MarkOf(int(in.pods)) {
+		if err := t.announce(in, StateOpen, mark); err != nil {
 			return err
 		}
 	}
@@ -99,6 +104,9 @@ func (t *txn) vanish(in *incident) error {
 		return t.exec(`DELETE FROM incidents WHERE id = $1`, in.id)
 	}
 	in.state = StateClosed
+	if err := t.announce(in, StateClosed, 0); err != nil {
+		return err
+	}
 	return t.exec(`UPDATE incidents SET state = $1, deaths = 0, pods = 0, title = $2 WHERE id = $3`,
 		StateClosed, "its deaths turned out to have other causes", in.id)
 }

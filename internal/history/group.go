@@ -32,6 +32,7 @@ type incident struct {
 	cluster        int64
 	state, before  State // before: as it is written
 	first, last    int64
+	pods           int64 // as they are written
 	fresh, dirty   bool
 }
 
@@ -131,10 +132,10 @@ func (in *incident) include(at int64) {
 	in.state = StateOpen
 }
 
-const incidentColumns = `id, key, cluster, ref, rule, thing_name, thing_namespace, state, round, first, last`
+const incidentColumns = `id, key, cluster, ref, rule, thing_name, thing_namespace, state, round, first, last, pods`
 
 func (in *incident) fields() []any {
-	return []any{&in.id, &in.key, &in.cluster, &in.ref, &in.rule, &in.thing, &in.where, &in.state, &in.round, &in.first, &in.last}
+	return []any{&in.id, &in.key, &in.cluster, &in.ref, &in.rule, &in.thing, &in.where, &in.state, &in.round, &in.first, &in.last, &in.pods}
 }
 
 // withKey returns the incidents of one key, the latest of them first.

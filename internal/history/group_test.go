@@ -39,7 +39,7 @@ func TestLifeOfAnIncident(t *testing.T) {
 		step("closes again", 700, 5, StateClosed, 1)
 
 		now.set(noon.Add(12 * time.Hour))
-		notices, err := s.Take(t.Context(), 10, time.Minute)
+		notices, err := s.Take(t.Context(), "", "", 10, time.Minute)
 		must(t, err)
 		id := incidents(t, s, Filter{})[0].ID
 		var keys []string
@@ -96,7 +96,7 @@ func TestMoves(t *testing.T) {
 		third := death("web-2", 0, 90*60).of("EXT001", web, false)
 		must(t, s.Record(t.Context(), third))
 		now.set(noon.Add(time.Minute))
-		_, err := s.Take(t.Context(), 10, time.Minute)
+		_, err := s.Take(t.Context(), "", "", 10, time.Minute)
 		must(t, err)
 		must(t, s.Record(t.Context(), third.of("NOD009", node, true)))
 		all = incidents(t, s, Filter{})
@@ -113,7 +113,7 @@ func TestOutbox(t *testing.T) {
 		take := func(what string, after time.Duration, expected int) []Notice {
 			t.Helper()
 			now.set(noon.Add(after))
-			got, err := s.Take(t.Context(), 10, time.Minute)
+			got, err := s.Take(t.Context(), "", "", 10, time.Minute)
 			must(t, err)
 			want(t, what, len(got), expected)
 			return got
@@ -123,13 +123,13 @@ func TestOutbox(t *testing.T) {
 		take("held back", time.Second, 0)
 		got := take("due", 4*time.Second, 2)
 		take("leased", 30*time.Second, 0)
-		must(t, s.Told(t.Context(), got[0].ID))
-		must(t, s.Untold(t.Context(), got[1], "no route"))
+		must(t, s.Told(t.Context(), got[0]))
+		must(t, s.Untold(t.Context(), got[1], "no route", 0))
 		take("too early", 34*time.Second, 0)
 		again := take("after five seconds", 36*time.Second, 1)
 		want(t, "which", again[0].Target, got[1].Target)
 		want(t, "tries", again[0].Tries, 2)
-		must(t, s.Untold(t.Context(), again[0], "no route"))
+		must(t, s.Untold(t.Context(), again[0], "no route", 0))
 		take("after twice as long, too early", 45*time.Second, 0)
 		take("after twice as long", 47*time.Second, 1)
 		take("the lease ended", 3*time.Minute, 1)

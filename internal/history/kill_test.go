@@ -77,7 +77,7 @@ func (l *ledger) check(t *testing.T, s *Store) {
 	t.Helper()
 	inStore := written(t, s)
 	waiting := map[string]bool{}
-	again, err := s.Take(t.Context(), 1<<20, time.Hour)
+	again, err := s.Take(t.Context(), "", "", 1<<20, time.Hour)
 	must(t, err)
 	for _, n := range again {
 		waiting[n.Key] = true
@@ -189,11 +189,11 @@ func writeUntilKilled(t *testing.T, url string) {
 		}()
 	}
 	for {
-		notices, err := s.Take(t.Context(), 5, time.Minute)
+		notices, err := s.Take(t.Context(), "", "", 5, time.Minute)
 		must(t, err)
 		for _, n := range notices {
 			fmt.Printf("deliver %s.\n", n.Key)
-			must(t, s.Told(t.Context(), n.ID))
+			must(t, s.Told(t.Context(), n))
 			fmt.Printf("told %s.\n", n.Key)
 		}
 	}

@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -50,17 +51,31 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 	return all, s.explain("read", err)
 }
 
-// Begin notes that a cluster is watched, and tells whether it never was before.
-func (s *Store) Begin(ctx context.Context, cluster string) (first bool, err error) {
+// Begin notes that a cluster is watched from now on. It returns since when it first was, and whether all that was there then has
+// been seen.
+func (s *Store) Begin(ctx context.Context, cluster string, now time.Time) (since time.Time, looked bool, err error) {
 	err = s.do(ctx, func(t *txn) error {
-		var one int
-		found, err := t.row([]any{&one}, `SELECT 1 FROM clusters WHERE uid = $1`, clean(cluster, maxName))
-		if first = !found; err == nil {
-			_, err = t.clusterID(clean(cluster, maxName))
+		id, err := t.clusterID(clean(cluster, maxName))
+		if err != nil {
+			return err
 		}
+		if err := t.exec(`UPDATE clusters SET begun = $1 WHERE id = $2 AND begun = 0`, micros(now), id); err != nil {
+			return err
+		}
+		var begun int64
+		var seen int
+		_, err = t.row([]any{&begun, &seen}, `SELECT begun, looked FROM clusters WHERE id = $1`, id)
+		since, looked = fromMicros(begun), seen != 0
 		return err
 	})
-	return first, err
+	return since, looked, err
+}
+
+// Looked notes that all that was there when a cluster was first watched has been seen.
+func (s *Store) Looked(ctx context.Context, cluster string) error {
+	return s.do(ctx, func(t *txn) error {
+		return t.exec(`UPDATE clusters SET looked = 1 WHERE uid = $1`, clean(cluster, maxName))
+	})
 }
 
 // Forget is told that a pod is gone. Its deaths stay.

@@ -96,6 +96,9 @@ func (t *txn) record(d *incoming) error {
 	return t.place(&old, d)
 }
 
+// asBefore stands for the number of files that a death had.
+const asBefore = -1
+
 // place writes the row of a death, within its incident.
 func (t *txn) place(old *known, d *incoming) error {
 	now := known{id: old.id, pod: old.pod, rank: d.rank(), at: d.at()}
@@ -127,12 +130,16 @@ func (t *txn) place(old *known, d *incoming) error {
 	if err != nil {
 		return err
 	}
-	if len(blobs) > 0 {
+	bare := v.Report == nil && v.Bundle == nil && old.id != 0 // what is there stays
+	files := len(bounded(v.Bundle))
+	if bare {
+		now.pack, files = old.pack, asBefore
+	} else if len(blobs) > 0 {
 		now.pack = blobs[0]
 	}
 	values := []any{
 		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
-		now.rank, v.Rule, v.Confidence, nullable(message), v.Version, len(bounded(v.Bundle)), nullable(now.share), nullable(now.pack),
+		now.rank, v.Rule, v.Confidence, nullable(message), v.Version, files, nullable(now.share), nullable(now.pack),
 	}
 	if err := t.put(&now, d, values); err != nil {
 		return err
@@ -141,25 +148,32 @@ func (t *txn) place(old *known, d *incoming) error {
 		in.follow(&now, d)
 	}
 	t.changed = append(t.changed, now.id)
-	if old.id != 0 {
-		gone, err := t.unlink(old.id)
-		if err != nil {
-			return err
-		}
-		if err := t.drop(append(gone, old.pack)); err != nil {
-			return err
-		}
-		if err := t.dropMessage(old.message); err != nil {
-			return err
-		}
+	if err := t.replaced(old, bare); err != nil {
+		return err
 	}
 	return t.link(now.id, blobs)
+}
+
+// replaced forgets what was kept of a death before.
+func (t *txn) replaced(old *known, bare bool) error {
+	if old.id == 0 {
+		return nil
+	}
+	if err := t.dropMessage(old.message); err != nil || bare {
+		return err
+	}
+	gone, err := t.unlink(old.id)
+	if err != nil {
+		return err
+	}
+	return t.drop(append(gone, old.pack))
 }
 
 func (t *txn) put(now *known, d *incoming, values []any) error {
 	if now.id != 0 {
 		return t.exec(`UPDATE deaths SET at = $1, started = $2, finished = $3, seen = $4, exit_code = $5, signal = $6, node = $7, image = $8,
-			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15, files = $16, share = $17, pack = $18 WHERE id = $19`,
+			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15,
+			files = CASE WHEN $16 < 0 THEN files ELSE $16 END, share = $17, pack = $18 WHERE id = $19`,
 			append(values, now.id)...)
 	}
 	_, err := t.row([]any{&now.id}, `INSERT INTO deaths (at, started, finished, seen, exit_code, signal, node, image, reason, missing,

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,9 +17,10 @@ type Options struct {
 	Window   time.Duration    // without a death, after which an incident is quiet; 10 minutes
 	Close    time.Duration    // without a death, after which it is closed; an hour
 	Reopen   time.Duration    // after closing, within which a death reopens it; a day
-	Targets  []string         // who is told of each incident that opens, reopens or closes, by names of the caller
+	Targets  []string         // who is told of each incident that opens, grows, reopens or closes, by names of the caller
 	Hold     time.Duration    // how long an incident is not told of, because its first verdict may not be its last; 3 seconds
 	Now      func() time.Time // time.Now
+	Led      bool             // several replicas may write, one of them at a time: nothing is written but in a term, see Lead
 	ReadOnly bool             // look at a history that another process may be writing to
 }
 
@@ -45,10 +47,13 @@ type Store struct {
 	session session // of the writer
 	queue   chan *job
 	stopped chan struct{} // closed to end the writer
-	ended   chan struct{} // closed when it has ended
+	ended   chan struct{} // closed when it has ended, and everybody was answered
+	commits chan commit   // to be answered when they have reached the disk
+	log     string        // the file that commits are written to, where the disk is not waited for
 	stop    sync.Once
 	bases   bases
 	changes broadcast
+	reign   atomic.Pointer[reign]
 }
 
 // Open opens the history at url: the path of a file, which is made where there is none, "memory:", or
@@ -63,6 +68,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	}
 	if !o.ReadOnly {
 		go s.write()
+		go s.acknowledge()
+		if s.log != "" {
+			go s.tend()
+		}
 	}
 	return s, nil
 }

@@ -61,7 +61,7 @@ func (t *txn) move(in *incident, to State) error {
 	if to != StateClosed {
 		return nil
 	}
-	if err := t.announce(in, StateClosed); err != nil {
+	if err := t.announce(in, StateClosed, 0); err != nil {
 		return err
 	}
 	ids, err := t.numbers(`SELECT id FROM shares WHERE incident = $1`, in.id)

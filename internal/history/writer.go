@@ -14,17 +14,26 @@ const mostJobs = 256
 
 // A job is what one caller wants written. It may be run again, when another job spoilt their transaction.
 type job struct {
-	run  func(*txn) error
-	done chan error
+	reign reign // in which it is written
+	run   func(*txn) error
+	done  chan error
 }
 
 // do has the writer run something and waits for its commit. A caller that gives up does not know whether it was written.
 func (s *Store) do(ctx context.Context, run func(*txn) error) error {
+	in, err := s.led()
+	if err != nil {
+		return s.explain("write to", err)
+	}
+	return s.send(ctx, &job{reign: in, run: run})
+}
+
+func (s *Store) send(ctx context.Context, j *job) error {
 	const doing = "write to"
 	if s.options.ReadOnly {
 		return s.explain(doing, errReadOnly)
 	}
-	j := &job{run: run, done: make(chan error, 1)}
+	j.done = make(chan error, 1)
 	select {
 	case s.queue <- j:
 	case <-s.stopped:
@@ -42,7 +51,7 @@ func (s *Store) do(ctx context.Context, run func(*txn) error) error {
 
 // write is the one goroutine that writes.
 func (s *Store) write() {
-	defer close(s.ended)
+	defer close(s.commits)
 	for {
 		select {
 		case <-s.stopped:
@@ -72,14 +81,21 @@ func (s *Store) collect(first *job) []*job {
 func (s *Store) commitAll(jobs []*job) {
 	err := s.commit(jobs)
 	if err == nil || len(jobs) == 1 {
-		for _, j := range jobs {
-			j.done <- err
-		}
+		s.committed(jobs, err)
 		return
 	}
 	for _, j := range jobs {
-		j.done <- s.commit([]*job{j})
+		s.committed([]*job{j}, s.commit([]*job{j}))
 	}
+}
+
+// committed has jobs answered: at once, or when the disk has what they wrote.
+func (s *Store) committed(jobs []*job, err error) {
+	if err != nil || s.log == "" {
+		answer(jobs, err)
+		return
+	}
+	s.commits <- jobs
 }
 
 // commit runs the jobs as one transaction.
@@ -118,6 +134,9 @@ type txn struct {
 func (t *txn) context() context.Context { return context.Background() }
 
 func (t *txn) all(jobs []*job) error {
+	if err := t.obey(jobs); err != nil {
+		return err
+	}
 	for _, j := range jobs {
 		if err := j.run(t); err != nil {
 			return err

@@ -31,9 +31,11 @@ var mayImport = map[string][]string{
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
 	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
+	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
+	"tell":      {"collect", "evidence", "history", "report"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "report"},
-	"cli":       {"collect", "diagnosis", "evidence", "history", "record", "report", "rules", "signature", "watch", "web"},
+	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
 }

@@ -6,9 +6,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -17,6 +19,63 @@ import (
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
+const (
+	// again is how long after a look at something in trouble it is looked at again, as long as it is: within the window of an
+	// incident.
+	again = 5 * time.Minute
+	// tries is how often a capture is tried. The pauses between them double, and add up to some twenty minutes.
+	tries = 12
+	// breather is how long one waits whose representatives are being captured.
+	breather = time.Second
+)
+
+// Pending is what a capture is to settle.
+type pending struct {
+	deaths []unsettled
+	stuck  *history.Death // what is kept of a pod that is in trouble, as far as its status tells
+	like   likeness       // of that
+	failed int            // how often its capture was tried
+}
+
+// likeness returns what it has in common with others: that of its last death, or of its trouble.
+func (p *pending) likeness() likeness {
+	if n := len(p.deaths); n > 0 {
+		return p.deaths[n-1].like
+	}
+	return p.like
+}
+
+// look has something captured after a pause, and what is pending settled by that.
+func (r *Recorder) look(ctx context.Context, at subject, what *pending, pause time.Duration) error {
+	r.mu.Lock()
+	p := r.pending[at]
+	if p == nil {
+		p = &pending{like: what.like}
+		r.pending[at] = p
+	}
+	p.deaths = append(p.deaths, what.deaths...)
+	p.failed = max(p.failed, what.failed)
+	if what.stuck != nil {
+		p.stuck, p.like = what.stuck, what.like
+	}
+	first := later
+	if len(p.deaths) > 0 {
+		if first = urgent; r.crowd.knows(p.likeness()) {
+			first = usual
+		}
+	}
+	room := r.queue.put(at, pause, first)
+	if !room {
+		delete(r.pending, at)
+	}
+	r.mu.Unlock()
+	if room {
+		return nil
+	}
+	r.counts.dropped.Add(1)
+	return r.giveUp(ctx, p.deaths, "too much waited to be captured")
+}
+
 // capture takes the evidence of what waits, one after the other.
 func (r *Recorder) capture(ctx context.Context) error {
 	for {
@@ -24,7 +83,13 @@ func (r *Recorder) capture(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = r.settle(ctx, at)
+		r.mu.Lock()
+		todo := r.pending[at]
+		delete(r.pending, at)
+		r.mu.Unlock()
+		if todo != nil {
+			err = r.settle(ctx, at, todo)
+		}
 		r.queue.done(at)
 		if err != nil {
 			return err
@@ -32,68 +97,209 @@ func (r *Recorder) capture(ctx context.Context) error {
 	}
 }
 
+// isGone tells whether the watch says that something is there no more.
+func (r *Recorder) isGone(at subject) bool {
+	switch at.ref.Kind {
+	case "Pod":
+		return !r.ledger.Has(at.uid)
+	case "Node":
+		n := r.nodeOf(at.ref.Name)
+		return n == nil || n.UID != at.uid
+	}
+	return false
+}
+
 // settle captures the evidence of one thing and gives the history what it proves.
-func (r *Recorder) settle(ctx context.Context, at subject) error {
-	r.mu.Lock()
-	todo := r.pending[at]
-	delete(r.pending, at)
-	r.mu.Unlock()
-	if todo == nil {
-		return nil
+func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error {
+	const gone = "it was gone before its evidence could be captured"
+	if r.isGone(at) {
+		return r.giveUp(ctx, todo.deaths, gone)
+	}
+	like := todo.likeness()
+	switch what, other := r.crowd.choose(like, r.queue.crowded(few), r.Now()); what {
+	case waitForIt:
+		return r.look(ctx, at, todo, breather)
+	case likeOthers:
+		return r.takeAlike(ctx, at, todo, other)
+	case captureIt:
 	}
 	s, err := r.Source.Snapshot(ctx, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	why := ""
 	if err != nil {
-		why = "its evidence could not be captured: " + err.Error()
-	} else if o := s.Object(at.ref); o == nil || o.GetUID() != at.uid {
-		why = "it was gone before its evidence could be captured"
+		r.crowd.failed(like)
+		r.counts.failures.Add(1)
+		if todo.failed++; todo.failed >= tries {
+			return r.giveUp(ctx, todo.deaths, "its evidence could not be captured: "+err.Error())
+		}
+		return r.look(ctx, at, todo, settle<<min(todo.failed, 7))
 	}
-	if why != "" {
-		return r.giveUp(ctx, todo.deaths, why)
+	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || o.GetUID() != at.uid) {
+		r.crowd.failed(like)
+		return r.giveUp(ctx, todo.deaths, gone)
 	}
-	told := r.tell(s)
-	for i := range todo.deaths {
-		d := &todo.deaths[i]
-		d.Verdict = told.verdict(d.of, d.Workload)
+	r.counts.captures.Add(1)
+	return r.judge(ctx, at, todo, s)
+}
+
+// judge gives the history what a capture proves.
+func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
+	r.think.Lock()
+	told := r.tell(withRuns(s, todo.deaths))
+	r.think.Unlock()
+	deaths := todo.deaths
+	r.letGo(deaths)
+	for i := range deaths {
+		d := &deaths[i]
+		d.Verdict = told.verdict(d.run.Of, d.Workload)
 		d.Verdict.Settled = true
 	}
-	if len(todo.deaths) == 0 && len(told.report.Causes)+len(told.report.Undetermined) > 0 {
-		todo.deaths = []unsettled{{Death: r.trouble(s, at, told)}}
-		r.look(at, nil, again)
+	if len(deaths) == 0 {
+		if d, found := r.trouble(s, at, told); found {
+			deaths = []unsettled{{Death: d}}
+		}
 	}
-	return r.record(ctx, todo.deaths)
+	if len(deaths) == 0 { // it got well
+		r.crowd.failed(todo.like)
+		return nil
+	}
+	last := deaths[len(deaths)-1]
+	v := *last.Verdict
+	v.Report, v.Bundle = nil, nil
+	r.crowd.learn(todo.likeness(), representative{last.Of, v}, r.Now())
+	if err := r.record(ctx, deaths); err != nil || len(todo.deaths) > 0 {
+		return err
+	}
+	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like}, again)
+}
+
+// takeAlike settles what died or is in trouble in a crowd as those that were captured.
+func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, other representative) error {
+	r.counts.alike.Add(max(int64(len(todo.deaths)), 1))
+	why := fmt.Sprintf("it was not captured, as too many died at the same time: it is judged as %s, which died like it", other.of)
+	v := other.verdict
+	v.Message, v.Settled, v.Version = fmt.Sprintf("like %s: %s", other.of, v.Message), true, r.Version
+	if v.Confidence == diagnosis.Certain.String() {
+		v.Confidence = diagnosis.Likely.String()
+	}
+	deaths := todo.deaths
+	if len(deaths) == 0 && todo.stuck != nil {
+		deaths = []unsettled{{Death: *todo.stuck, like: todo.like}}
+	}
+	var same, others []unsettled
+	for _, d := range deaths {
+		if d.Kind == history.Died && (d.like != todo.likeness() || d.like.rule == v.Rule && d.like.thing == v.Thing) {
+			same = append(same, d) // what was told of it at first stands
+			continue
+		}
+		d.Verdict, d.Missing = &v, why
+		others = append(others, d)
+	}
+	if err := r.giveUp(ctx, same, why); err != nil {
+		return err
+	}
+	r.letGo(others)
+	return r.record(ctx, others)
+}
+
+// withRuns returns the snapshot with runs that its statuses no longer tell of.
+func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
+	var lost []evidence.Attempt
+	for _, d := range deaths {
+		told := slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
+		if !told {
+			lost = append(lost, d.run)
+		}
+	}
+	if len(lost) == 0 {
+		return s
+	}
+	more := &evidence.Snapshot{
+		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
+		Objects: s.Objects, Events: s.Events, Logs: s.Logs, Facts: s.Facts, Runs: append(slices.Clone(s.Runs), lost...),
+	}
+	for _, a := range lost {
+		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
+	}
+	return more.Freeze()
 }
 
 // giveUp notes why there will be no more evidence of deaths.
 func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
+	if len(deaths) == 0 {
+		return nil
+	}
+	if err := r.keepHeld(ctx, deaths); err != nil {
+		return err
+	}
 	kept := make([]history.Death, len(deaths))
 	for i := range deaths {
 		kept[i] = deaths[i].Death
 	}
-	if err := r.Store.GiveUp(ctx, why, kept...); err != nil {
-		return fmt.Errorf("note that %d deaths were not captured: %w", len(deaths), err)
-	}
-	return nil
+	return r.insist(ctx, "note what was not captured", func() error { return r.Store.GiveUp(ctx, why, kept...) })
 }
 
-// again is how long after a look at something in trouble it is looked at again, as long as it is: within the window of an
-// incident.
-const again = 5 * time.Minute
-
-// trouble returns what the history keeps of a thing that is in trouble without a death.
-func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) history.Death {
-	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Seen: r.Now()}
-	if pod, ok := s.Object(at.ref).(*corev1.Pod); ok {
-		d.Workload, d.Node, d.Reason = workloadOf(pod), pod.Spec.NodeName, pod.Status.Reason
-	} else {
-		d.Node = at.ref.Name
+// trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
+func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (history.Death, bool) {
+	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
+	still := false
+	switch o := s.Object(at.ref).(type) {
+	case *corev1.Pod:
+		d.Workload, d.Node, d.Reason = workloadOf(o), o.Spec.NodeName, o.Status.Reason
+		still = evidence.Troubled(o, s.Taken)
+	case *corev1.Node:
+		d.Node, still = o.Name, troubleIn(o) != ""
 	}
-	d.Verdict = told.verdict(at.ref, cmp.Or(d.Workload, at.ref))
+	a := answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref))
+	if !a.found && !still {
+		return d, false
+	}
+	d.Verdict = told.verdict(at.ref, d.Workload)
 	d.Verdict.Settled = true
-	return d
+	return d, true
+}
+
+// resume has captured what the last process, or another one, had begun to: what has a provisional verdict only.
+func (r *Recorder) resume(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.synced:
+	}
+	if err := r.insist(ctx, "note that all was seen", func() error { return r.Store.Looked(ctx, r.Cluster) }); err != nil {
+		return err
+	}
+	f := history.Filter{Cluster: r.Cluster, Unsettled: true, Limit: 500}
+	for {
+		page, err := r.Store.Deaths(ctx, f)
+		if err != nil {
+			return fmt.Errorf("read what was not settled: %w", err)
+		}
+		for _, d := range page.Items {
+			if err := r.resumeOne(ctx, d); err != nil {
+				return err
+			}
+		}
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return nil
+		}
+	}
+}
+
+func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
+	run := evidence.Attempt{
+		Of: d.Of, Started: d.Started, Finished: d.Finished, ExitCode: d.ExitCode, Signal: d.Signal, Reason: d.Reason, Where: "history",
+	}
+	if d.Kind == history.Died {
+		run.Of = d.Of.InAttempt(d.Of.Attempt - d.Base)
+	}
+	open := unsettled{Death: d, run: run}
+	if v := d.Verdict; v != nil {
+		open.like = likeness{v.Rule, v.Thing, d.ExitCode, d.Reason}
+	}
+	open.Verdict = nil
+	return r.look(ctx, subject{evidence.RefTo("Pod", d.Of.Namespace, d.Of.Name), types.UID(d.PodUID)}, &pending{deaths: []unsettled{open}}, 0)
 }
 
 // A telling is what is told of a snapshot: the report, in both its forms, and what it was made from.

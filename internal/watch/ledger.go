@@ -23,7 +23,7 @@ type Ledger struct {
 	started time.Time // when the history began, if that is now
 }
 
-// A subject is what is looked at: a pod or a node.
+// A subject is what is looked at: a pod, a node or the control plane.
 type subject struct {
 	ref evidence.Ref
 	uid types.UID
@@ -61,6 +61,7 @@ type End struct {
 type News struct {
 	Ended  []End // needs explaining
 	Missed []End // ended between two states: the status tells of one end only
+	Passed []End // the last of each container that ended before the history began
 	Unwell bool  // it is in trouble without a death: it does not start, is evicted or does not end
 	Began  bool  // it was not before
 	Well   bool  // it was before
@@ -116,11 +117,20 @@ func (l *Ledger) Gone() []types.UID {
 	return gone
 }
 
-// Delete forgets a pod.
-func (l *Ledger) Delete(uid types.UID) {
+// Delete forgets a pod, and tells whether any run of it had ended.
+func (l *Ledger) Delete(uid types.UID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := l.pods[uid]
 	delete(l.pods, uid)
+	return e != nil && slices.ContainsFunc(e.containers, func(c runs) bool { return c.ended >= 0 })
+}
+
+// Has tells whether a pod is there.
+func (l *Ledger) Has(uid types.UID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pods[uid] != nil
 }
 
 // Len returns how many pods there are.
@@ -246,6 +256,10 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 			news.miss(c, ref, last+1)
 		}
 		c.ended = max(c.ended, last)
+		if before && c.ended >= 0 {
+			of := ref.InContainer(c.name.Value()).InAttempt(c.ended - c.base)
+			news.Passed = append(news.Passed, End{evidence.Attempt{Of: of}, c.ended, c.base})
+		}
 	}
 	return news
 }

@@ -15,7 +15,6 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
-	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
@@ -23,18 +22,23 @@ import (
 
 const (
 	// settle is how long after an end its capture begins: the Event of it, the kernel's and the runtime's word come within that.
-	settle = 1500 * time.Millisecond
+	settle = time.Second
 	// patience is how long what is in trouble without a death is left alone: most of it passes.
 	patience = 15 * time.Second
 	// captures is how many are made at a time. Each is fifteen requests at most.
 	captures = 4
+	// admissions are how many pods with news are given to the history at a time: each waits for the disk, all of them once.
+	admissions = 32
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
+	// refused is how long until something is watched again that may not be.
+	refused = time.Minute
 )
 
 // A Recorder watches a cluster and gives what happens to its history.
 type Recorder struct {
 	Client  rest.Interface // of the core API
+	Leases  rest.Interface // of the API of leases; nil: they are not watched
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store
@@ -43,72 +47,97 @@ type Recorder struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 
+	counts counters
+
 	ledger *Ledger
 	queue  *queue[subject]
 	fresh  chan fresh
+	events chan history.Event
+	forget chan string   // UIDs of pods
+	synced chan struct{} // closed when all pods have been seen
+	holds  chan struct{} // as many as pods are held
+	think  sync.Mutex    // captures are judged one after the other, so that a first verdict finds a processor
+	crowd  *crowd
+	leases *leases
 
 	mu      sync.Mutex
 	pending map[subject]*pending
-	nodes   map[string]bool // whether each is ready
-}
-
-// Pending is what a capture is to settle.
-type pending struct {
-	deaths []unsettled
-}
-
-// Unsettled is a death in the history, and its run as the status numbers it.
-type unsettled struct {
-	history.Death
-	of evidence.Ref
+	nodes   map[string]*node
 }
 
 // Fresh is a pod with news that are not in the history yet.
 type fresh struct {
 	pod  *corev1.Pod
 	news News
+	gone bool // it was deleted
+	seen time.Time
 }
 
-// Run watches until the context ends.
+// Run watches until the context ends, and returns why it ended. It may be called again, and goes on from what the history knows:
+// also where another process has written to it meanwhile. What was seen and is not in the history yet when it ends is found again
+// by the next.
 func (r *Recorder) Run(ctx context.Context) error {
-	first, err := r.Store.Begin(ctx, r.Cluster)
+	blind, err := r.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin the history of this cluster: %w", err)
+		return err
 	}
-	known, err := r.Store.Last(ctx, r.Cluster)
-	if err != nil {
-		return fmt.Errorf("read what was seen last: %w", err)
-	}
-	r.ledger = NewLedger(knownOf(known), first, r.Now())
-	r.queue = newQueue[subject](r.Now)
-	r.fresh, r.pending, r.nodes = make(chan fresh, 256), map[subject]*pending{}, map[string]bool{}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var group sync.WaitGroup
-	failed := make(chan error, 8)
 	run := func(f func(context.Context) error) {
 		group.Go(func() {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
-				failed <- err
-				stop()
+			if err := f(ctx); err != nil {
+				stop(err)
 			}
 		})
 	}
-	for range captures {
+	for range admissions {
 		run(r.admit)
+	}
+	for range captures {
 		run(r.capture)
 	}
-	run(r.stream("pods", r.seePod, r.gonePods).Run)
-	run(r.stream("nodes", r.seeNode, nil).Run)
-	run(r.stream("events", r.seeEvent, nil).Run)
+	run(r.keepEvents)
+	run(r.keepForgetting)
+	run(r.resume)
 	run(r.glances)
-	group.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return ctx.Err()
+	for _, w := range r.watches(ctx) {
+		run(func(ctx context.Context) error { return r.follow(ctx, w, blind[gapOf(w.resource)]) })
 	}
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+// begin reads what the history knows, and returns since when nothing has been heard of what a watch broke off of before this process
+// or the last one ended.
+func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
+	since, looked, err := r.Store.Begin(ctx, r.Cluster, r.Now())
+	if err != nil {
+		return nil, fmt.Errorf("begin the history of this cluster: %w", err)
+	}
+	known, err := r.Store.Last(ctx, r.Cluster)
+	if err != nil {
+		return nil, fmt.Errorf("read what was seen last: %w", err)
+	}
+	gaps, err := r.Store.GapsIn(ctx, r.Cluster, r.Now(), time.Time{}, nil, 1000)
+	if err != nil {
+		return nil, fmt.Errorf("read what could not be seen: %w", err)
+	}
+	blind := map[string]time.Time{}
+	for _, g := range gaps {
+		if g.To.IsZero() {
+			blind[g.What] = g.From
+		}
+	}
+	r.ledger = NewLedger(knownOf(known), !looked, since)
+	r.queue, r.crowd, r.leases = newQueue[subject](r.Now), newCrowd(), newLeases()
+	r.fresh, r.events, r.forget = make(chan fresh, 256), make(chan history.Event, 1024), make(chan string, 1024)
+	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
+	r.mu.Lock()
+	r.pending, r.nodes = map[subject]*pending{}, map[string]*node{}
+	r.mu.Unlock()
+	r.counts.begin(r)
+	return blind, nil
 }
 
 func knownOf(last []history.Last) []Known {
@@ -119,213 +148,99 @@ func knownOf(last []history.Last) []Known {
 	return known
 }
 
-// stream follows one kind and has what was not seen of it noted.
-func (r *Recorder) stream(resource string, see func(apiwatch.EventType, evidence.Object), inStep func()) *Stream {
-	begin := func() {}
-	if resource == "pods" {
-		begin = r.ledger.Begin
+// A watched is one kind that is watched.
+type watched struct {
+	client   rest.Interface
+	resource string
+	needed   bool // without it there is nothing to record
+	see      func(apiwatch.EventType, evidence.Object)
+	begin    func()
+	inStep   func()
+}
+
+func (r *Recorder) watches(ctx context.Context) []watched {
+	nothing := func() {}
+	all := []watched{
+		{r.Client, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }},
+		{r.Client, "nodes", false, r.seeNode, nothing, nothing},
+		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing},
 	}
-	var blind time.Time
-	return &Stream{
-		Client: r.Client, Resource: resource, Now: r.Now, See: see, Begin: begin,
+	if r.Leases != nil {
+		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep})
+	}
+	return all
+}
+
+func gapOf(resource string) string { return "nothing was heard of " + resource }
+
+// follow watches one kind until the context ends, and has what was not heard of it noted. Blind is since when that is so.
+func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error {
+	known := false
+	stream := &Stream{
+		Client: w.client, Resource: w.resource, Now: r.Now, See: w.see, Begin: w.begin,
 		InStep: func() {
-			if inStep != nil {
-				inStep()
-			}
+			known = true
+			w.inStep()
 			if !blind.IsZero() {
-				r.gap(resource, blind)
+				r.gap(ctx, w.resource, blind, r.Now())
 				blind = time.Time{}
 			}
 		},
 		Broken: func(since time.Time, why error) {
 			blind = since
-			r.Log.Warn("a watch broke off", "resource", resource, "since", since, "err", why)
+			r.counts.broken.Add(1)
+			r.Log.Warn("a watch broke off", "resource", w.resource, "since", since, "err", why)
+			r.gap(ctx, w.resource, since, time.Time{})
 		},
 	}
-}
-
-func (r *Recorder) gap(resource string, since time.Time) {
-	gap := history.Gap{Cluster: r.Cluster, What: "nothing was heard of " + resource, From: since, To: r.Now()}
-	if err := r.Store.Gaps(context.Background(), gap); err != nil {
-		r.Log.Error("a gap was not kept", "err", err)
-	}
-}
-
-func (r *Recorder) seePod(kind apiwatch.EventType, o evidence.Object) {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
-		return
-	}
-	news := r.ledger.See(pod, r.Now())
-	if len(news.Ended)+len(news.Missed) > 0 || news.Began {
-		r.fresh <- fresh{pod, news}
-	}
-	if kind == apiwatch.Deleted {
-		r.ledger.Delete(pod.UID)
-	}
-}
-
-// gonePods lets go of pods that were deleted while nobody watched.
-func (r *Recorder) gonePods() {
-	for _, uid := range r.ledger.Gone() {
-		if err := r.Store.Forget(context.Background(), r.Cluster, string(uid)); err != nil {
-			r.Log.Error("a pod that is gone was not let go of", "uid", uid, "err", err)
-		}
-	}
-}
-
-func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
-	node, ok := o.(*corev1.Node)
-	if !ok {
-		return
-	}
-	ready := kind != apiwatch.Deleted
-	for _, c := range node.Status.Conditions {
-		ready = ready && (c.Type != corev1.NodeReady || c.Status == corev1.ConditionTrue)
-	}
-	r.mu.Lock()
-	before, known := r.nodes[node.Name]
-	r.nodes[node.Name] = ready
-	r.mu.Unlock()
-	if !ready && (before || !known) {
-		r.look(subject{evidence.RefOf(node), node.UID}, nil, settle)
-	}
-}
-
-func (r *Recorder) seeEvent(kind apiwatch.EventType, o evidence.Object) {
-	event, ok := o.(*corev1.Event)
-	if !ok || kind == apiwatch.Deleted {
-		return
-	}
-	collect.RedactObject(event)
-	kept := history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)}
-	if err := r.Store.Events(context.Background(), kept); err != nil {
-		r.Log.Error("an Event was not kept", "err", err)
-	}
-}
-
-// admit gives news to the history, with what the status alone proves, and has their evidence captured.
-func (r *Recorder) admit(ctx context.Context) error {
 	for {
+		err := stream.Run(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if w.needed && !known {
+			return err
+		}
+		if blind.IsZero() {
+			stream.Broken(r.Now(), err)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case f := <-r.fresh:
-			if err := r.take(ctx, f); err != nil {
-				return err
-			}
+		case <-time.After(refused):
 		}
 	}
 }
 
-func (r *Recorder) take(ctx context.Context, f fresh) error {
-	deaths := r.deaths(f)
-	if err := r.record(ctx, deaths); err != nil {
-		return err
+// gap notes what was not heard. An open end is closed when the watch is in step again, by this process or the next.
+func (r *Recorder) gap(ctx context.Context, resource string, since, until time.Time) {
+	r.counts.gaps.Add(1)
+	gap := history.Gap{Cluster: r.Cluster, What: gapOf(resource), From: since, To: until}
+	err := r.insist(ctx, "keep a gap", func() error { return r.Store.Gaps(ctx, gap) })
+	if err != nil && ctx.Err() == nil {
+		r.Log.Error("a gap was not kept", "resource", resource, "err", err)
 	}
-	of := subject{evidence.RefOf(f.pod), f.pod.UID}
-	if len(f.news.Ended) > 0 {
-		r.look(of, deaths, settle)
-	} else if f.news.Began {
-		r.look(of, nil, patience)
-	}
-	return nil
 }
 
-// record commits deaths.
-func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
-	kept := make([]history.Death, len(deaths))
-	for i := range deaths {
-		kept[i] = deaths[i].Death
-	}
-	if err := r.Store.Record(ctx, kept...); err != nil {
-		return fmt.Errorf("keep %d deaths: %w", len(deaths), err)
-	}
-	return nil
-}
-
-// deaths returns what is new of a pod as the history keeps it, with a provisional verdict.
-func (r *Recorder) deaths(f fresh) []unsettled {
-	pod, workload := f.pod, workloadOf(f.pod)
-	base := history.Death{
-		Cluster: r.Cluster, Kind: history.Died, PodUID: string(pod.UID), Workload: workload, Node: pod.Spec.NodeName, Seen: r.Now(),
-	}
-	of := func(e End) unsettled {
-		d := unsettled{base, e.Of}
-		d.Of, d.Base, d.Image = e.Of.InAttempt(e.Number), e.Base, imageOf(pod, e.Of.Container)
-		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
-		return d
-	}
-	var deaths []unsettled
-	for _, e := range f.news.Missed {
-		d := of(e)
-		d.Missing = "it ended between two states that were seen: the API tells of the last end alone"
-		deaths = append(deaths, d)
-	}
-	if len(f.news.Ended) == 0 {
-		return deaths
-	}
-	told := r.tell(aloneOf(pod, r.Now()))
-	for _, e := range f.news.Ended {
-		d := of(e)
-		d.Verdict = told.verdict(d.of, workload)
-		deaths = append(deaths, d)
-	}
-	return deaths
-}
-
-// aloneOf returns what is known from the state of a pod alone.
-func aloneOf(pod *corev1.Pod, now time.Time) *evidence.Snapshot {
-	collect.RedactObject(pod)
-	s := &evidence.Snapshot{
-		Taken: now, Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod},
-		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
-	}
-	for _, kind := range []evidence.Kind{evidence.Events, evidence.Logs, evidence.Usage, evidence.Node, evidence.Host} {
-		s.Gaps = append(s.Gaps, evidence.Gap{Kind: kind, Why: "not read yet"})
-	}
-	return s.Freeze()
-}
-
-// look has something captured after a pause, and the deaths settled by that.
-func (r *Recorder) look(at subject, deaths []unsettled, pause time.Duration) {
-	r.mu.Lock()
-	p := r.pending[at]
-	if p == nil {
-		p = &pending{}
-		r.pending[at] = p
-	}
-	for _, d := range deaths {
-		if d.Verdict != nil { // what was missed will not be found
-			d.Verdict = nil // is in the history
-			p.deaths = append(p.deaths, d)
+// insist writes to the history until it takes it: what is not taken now, because there is no room or no database, waits, and the
+// watch with it. It gives up where the context ends, and where the history takes nothing of this process any more.
+func (r *Recorder) insist(ctx context.Context, what string, write func() error) error {
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		err := write()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, history.ErrClosed), errors.Is(err, history.ErrDeposed):
+			return fmt.Errorf("%s: %w", what, err)
 		}
-	}
-	r.mu.Unlock()
-	if r.queue.put(at, pause, len(deaths) > 0) {
-		return
-	}
-	r.Log.Warn("too much waits to be captured", "not captured", at.ref.String())
-	r.mu.Lock()
-	delete(r.pending, at)
-	r.mu.Unlock()
-}
-
-// glances looks for pods that time alone brought into trouble.
-func (r *Recorder) glances(ctx context.Context) error {
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
-	for {
+		r.counts.unwritten.Add(1)
+		r.Log.Error("the history does not take what happened: trying again", "what", what, "pause", pause, "err", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
-		}
-		for _, at := range r.ledger.Due(r.Now()) {
-			r.look(at, nil, 0)
-		}
-		if err := r.Store.Sweep(ctx, r.Now()); err != nil && !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("move incidents on: %w", err)
+		case <-time.After(pause):
 		}
 	}
 }

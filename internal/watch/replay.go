@@ -35,12 +35,12 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 			d := base
 			d.Of, d.Image, d.Started, d.Finished = a.Of, imageOf(pod, a.Of.Container), a.Started, a.Finished
 			d.ExitCode, d.Signal, d.Reason, d.Verdict = a.ExitCode, a.Signal, a.Reason, told.verdict(a.Of, workload)
-			deaths = append(deaths, unsettled{d, a.Of})
+			deaths = append(deaths, unsettled{Death: d})
 		}
 		if !died && evidence.Troubled(pod, s.Taken) {
 			d := base
 			d.Kind, d.Of, d.Reason, d.Verdict = history.Stuck, ref, pod.Status.Reason, told.verdict(ref, workload)
-			deaths = append(deaths, unsettled{d, ref})
+			deaths = append(deaths, unsettled{Death: d})
 		}
 	}
 	for i := range deaths {

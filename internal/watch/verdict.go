@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -18,19 +19,20 @@ import (
 type answer struct {
 	rule, confidence, message string
 	thing                     evidence.Ref // what an incident is of: a workload where the cause is in one of its pods
+	found                     bool         // the report tells of it
 }
 
 // answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
 // none, rule is empty and the message says what is not known.
 func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
 	for i := range report.Causes {
-		if c := &report.Causes[i]; covers(c, of) {
-			return answer{c.Rule.ID, c.Confidence.String(), c.Message, thingOf(c.About, of, workload)}
+		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
+			return answer{c.Rule.ID, c.Confidence.String(), c.Message, thingOf(c.About, of, workload), true}
 		}
 	}
 	for _, u := range report.Undetermined {
 		if bears(u.About, of) {
-			return answer{message: u.Message, thing: workload.InContainer(of.Container)}
+			return answer{message: u.Message, thing: workload.InContainer(of.Container), found: true}
 		}
 	}
 	return answer{message: fmt.Sprintf("nothing that could be read says why %s is in trouble", of), thing: workload.InContainer(of.Container)}

@@ -16,22 +16,34 @@ import (
 type Rights struct {
 	All        bool     // every namespace, and what belongs to none: nodes, gaps of the watch
 	Namespaces []string // else these; of what spans several namespaces only what is in them
+	Nodes      bool     // what is told of nodes, beside that a pod is on one
+	Foreign    []string // namespaces that there is something of and that he may not see: his pages do not name them
 }
 
 // An Access decides who may see what. It is asked on each request.
 type Access interface {
-	// Rights returns what the caller may see. An error that is a *Refusal is told as it is; any other means that it could
+	// Rights returns what the caller may see. An error that is a *RefusalError is told as it is; any other means that it could
 	// not be found out, and nothing is shown.
 	Rights(ctx context.Context, r *http.Request) (Rights, error)
 	// Login lets somebody in who presents a secret, and sets what later requests are known by.
 	Login(w http.ResponseWriter, r *http.Request, secret string) error
 }
 
-// A Refusal says why somebody may not see anything, and what to do about it.
-type Refusal struct{ Why string }
+// A RefusalError says why somebody may not see anything, and what to do about it.
+type RefusalError struct{ Why string }
 
 // Error is the reason, as it is shown.
-func (r *Refusal) Error() string { return r.Why }
+func (r *RefusalError) Error() string { return r.Why }
+
+// A StrangerError tells a caller how to say who he is.
+type StrangerError struct {
+	Why      string
+	Token    bool   // he may give a token of the cluster
+	Provider string // he may go to this address, which leads to a provider of OpenID Connect; empty where there is none
+}
+
+// Error is the reason, as it is shown.
+func (s *StrangerError) Error() string { return s.Why }
 
 // cookie is the name of what a browser is known by. The prefix keeps other hosts and plain pages of this one from setting it,
 // where it is served by TLS.
@@ -62,18 +74,18 @@ func (a *LoopbackAccess) Rights(_ context.Context, r *http.Request) (Rights, err
 		host = r.Host
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) { // a page of elsewhere, by a name that leads here
-		return Rights{}, &Refusal{"this console answers on the loopback address alone: open http://127.0.0.1"}
+		return Rights{}, &RefusalError{"this console answers on the loopback address alone: open http://127.0.0.1"}
 	}
 	c, err := r.Cookie(cookie)
 	if err != nil {
-		return Rights{}, &Refusal{"open the link that inquest serve printed, or start it again for a new one"}
+		return Rights{}, &RefusalError{"open the link that inquest serve printed, or start it again for a new one"}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	until, in := a.sessions[c.Value]
 	if !in || a.now().After(until) {
 		delete(a.sessions, c.Value)
-		return Rights{}, &Refusal{"this browser is not let in any more: start inquest serve again for a new link"}
+		return Rights{}, &RefusalError{"this browser is not let in any more: start inquest serve again for a new link"}
 	}
 	return Rights{All: true}, nil
 }
@@ -83,7 +95,7 @@ func (a *LoopbackAccess) Login(w http.ResponseWriter, _ *http.Request, secret st
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(a.secret)) != 1 {
-		return &Refusal{"this link was used already or is none of this server: start inquest serve again for a new one"}
+		return &RefusalError{"this link was used already or is none of this server: start inquest serve again for a new one"}
 	}
 	session := rand.Text()
 	a.secret, a.sessions[session] = "", a.now().Add(stay)

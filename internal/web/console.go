@@ -36,6 +36,7 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
+	Shared  bool   // other replicas write to the history, whose changes are not heard of here
 	Source  string // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
 
 	pages map[string]*template.Template
@@ -88,6 +89,14 @@ func (c *Console) Handler() (http.Handler, error) {
 		return nil, fmt.Errorf("read the page of a refusal: %w", err)
 	}
 	c.pages["refusal"] = refusal
+	if c.pages["login"], err = template.New("login.html").ParseFS(files, "templates/login.html"); err != nil {
+		return nil, fmt.Errorf("read the page of the login: %w", err)
+	}
+	if a, ok := c.Access.(interface {
+		Routes(mux *http.ServeMux, refuse func(http.ResponseWriter, *http.Request, error))
+	}); ok {
+		a.Routes(mux, c.refuse)
+	}
 	return guarded(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
@@ -137,6 +146,7 @@ func (c *Console) show(name string, make page) http.HandlerFunc {
 			c.refuse(w, r, err)
 			return
 		}
+		data = may.veilOf(nil).cover(data)
 		if wantsJSON(r) {
 			writeJSON(w, http.StatusOK, data)
 			return
@@ -172,9 +182,13 @@ func writeJSON(w http.ResponseWriter, status int, data any) {
 // refuse says why there is no page. What went wrong inside is for the log alone.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, why := http.StatusInternalServerError, "this could not be read; the server's log says why"
-	var refused *Refusal
+	var refused *RefusalError
 	var bad *badRequest
+	var stranger *StrangerError
 	switch {
+	case errors.As(err, &stranger):
+		c.greet(w, r, stranger)
+		return
 	case errors.As(err, &refused):
 		status, why = http.StatusUnauthorized, refused.Why
 	case errors.As(err, &bad):
@@ -203,7 +217,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, local(r.FormValue("next")), http.StatusSeeOther)
 }
 
 // live tells a page that there is something new, and what. Pages then ask for themselves again, with their own rights.
@@ -230,7 +244,11 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if !say(": alive\n\n") {
+			text := ": alive\n\n"
+			if c.Shared {
+				text = changed
+			}
+			if _, err := c.Access.Rights(r.Context(), r); err != nil || !say(text) {
 				return
 			}
 		case _, more := <-changes:
@@ -238,7 +256,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			drain(r.Context(), changes)
-			if !say("event: change\ndata: now\n\n") {
+			if !say(changed) {
 				return
 			}
 		}
@@ -246,6 +264,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 }
 
 const (
+	changed   = "event: change\ndata: now\n\n"
 	heartbeat = 20 * time.Second
 	// breath is the least time between two times that a page is told to ask again.
 	breath = 500 * time.Millisecond

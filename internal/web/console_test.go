@@ -29,7 +29,7 @@ type headerAccess struct{}
 func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 	switch who := r.Header.Get("Who"); who {
 	case "":
-		return Rights{}, &Refusal{"say who you are"}
+		return Rights{}, &RefusalError{"say who you are"}
 	case "*":
 		return Rights{All: true}, nil
 	default:
@@ -38,11 +38,17 @@ func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 }
 
 func (headerAccess) Login(http.ResponseWriter, *http.Request, string) error {
-	return &Refusal{"there is no login"}
+	return &RefusalError{"there is no login"}
 }
 
 // console serves a history with the deaths.
 func console(t *testing.T, deaths ...history.Death) http.Handler {
+	t.Helper()
+	return consoleOf(t, headerAccess{}, deaths...)
+}
+
+// consoleOf serves a history with the deaths to whom an access lets in.
+func consoleOf(t *testing.T, access Access, deaths ...history.Death) http.Handler {
 	t.Helper()
 	store, err := history.Open(t.Context(), "memory:", history.Options{Now: func() time.Time { return noon }})
 	if err != nil {
@@ -53,7 +59,7 @@ func console(t *testing.T, deaths ...history.Death) http.Handler {
 		t.Fatal(err)
 	}
 	c := &Console{
-		Store: store, Access: headerAccess{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+		Store: store, Access: access, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 		Rules: []*diagnosis.Rule{{ID: "EXT001", Title: "Ended by itself", Doc: "It ended."}},
 	}
 	h, err := c.Handler()
@@ -91,8 +97,13 @@ func died(namespace, words string, n int) history.Death {
 
 func get(t *testing.T, h http.Handler, who, path string) (int, string, http.Header) {
 	t.Helper()
+	return getAs(t, h, http.Header{"Who": {who}}, path)
+}
+
+func getAs(t *testing.T, h http.Handler, who http.Header, path string) (int, string, http.Header) {
+	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
-	r.Header.Set("Who", who)
+	r.Header = who.Clone()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	body, err := io.ReadAll(w.Body)
@@ -117,6 +128,11 @@ func links(body string) []string {
 // crawl visits every page that can be reached, as HTML and as JSON.
 func crawl(t *testing.T, h http.Handler, who string, visit func(path, body string)) {
 	t.Helper()
+	crawlAs(t, h, http.Header{"Who": {who}}, visit)
+}
+
+func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, body string)) {
+	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
 	for len(todo) > 0 && len(seen) < 300 {
 		path := todo[0]
@@ -125,7 +141,7 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 			continue
 		}
 		seen[path] = true
-		code, body, _ := get(t, h, who, path)
+		code, body, _ := getAs(t, h, who, path)
 		if code != http.StatusOK {
 			t.Errorf("%s: %d", path, code)
 		}
@@ -138,7 +154,7 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		_, body, _ = get(t, h, who, path+sep+"format=json")
+		_, body, _ = getAs(t, h, who, path+sep+"format=json")
 		visit(path+" as JSON", body)
 	}
 	if len(seen) < 8 {

@@ -202,7 +202,11 @@ func (c *Console) death(ctx context.Context, _ url.Values, r *http.Request, may 
 	t.Logs = logsOf(&d, bundle, t.Told)
 	about := d.Of.Object()
 	t.Events, err = c.Store.EventsOf(ctx, d.Cluster, about, t.Death.At.Add(-lately), t.Death.At.Add(lately), may.allowed(), mostDeaths)
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.evidence(ctx, id, may)
+	return may.veilOf(all).cover(t), err
 }
 
 // A Heat is deaths by workload and hour.

@@ -73,7 +73,23 @@ func (c *Console) told(ctx context.Context, id int64, may Rights) (*report.Repor
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("read the report of death %d: %w", id, err)
 	}
-	return &r, nil
+	all, err := c.evidence(ctx, id, may)
+	if err != nil {
+		return nil, err
+	}
+	return may.narrow(&r, all)
+}
+
+// evidence is all that a death was judged by, for whoever may not see all of it: what is to be hidden from him stands there.
+func (c *Console) evidence(ctx context.Context, id int64, may Rights) (map[string][]byte, error) {
+	if may.All {
+		return nil, nil
+	}
+	all, err := c.Store.Bundle(ctx, id, nil)
+	if errors.Is(err, history.ErrNotFound) {
+		return nil, nil
+	}
+	return all, err
 }
 
 // A logText is the log of one run.
@@ -157,7 +173,10 @@ func (c *Console) bundle(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, errNotFound)
 		return
 	}
-	files, err := c.Store.Bundle(r.Context(), id, may.allowed())
+	var files map[string][]byte
+	if _, err = c.Store.Death(r.Context(), id, may.allowed()); err == nil {
+		files, err = c.Store.Bundle(r.Context(), id, nil)
+	}
 	if errors.Is(err, history.ErrNotFound) {
 		err = errNotFound
 	}
@@ -165,6 +184,7 @@ func (c *Console) bundle(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err)
 		return
 	}
+	files = may.files(files)
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="death-%d.zip"`, id))
 	if err := collect.WriteZip(w, files); err != nil {

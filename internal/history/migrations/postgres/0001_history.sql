@@ -128,12 +128,13 @@ CREATE TABLE outbox (
   incident BIGINT NOT NULL REFERENCES incidents (id),
   round    BIGINT NOT NULL,
   state    BIGINT NOT NULL,
+  mark     BIGINT NOT NULL, -- the number of pods that an open incident has grown to; 0 for its opening and its end
   target   TEXT NOT NULL,
   due      BIGINT NOT NULL, -- not before; moved on by a lease and by each failure
   tries    BIGINT NOT NULL,
   done     BIGINT NOT NULL, -- when it was acknowledged
   fault    TEXT NOT NULL,    -- what the last try met with
-  UNIQUE (incident, round, state, target)
+  UNIQUE (incident, round, state, mark, target)
 );
 CREATE INDEX outbox_due ON outbox (due) WHERE done = 0;
 CREATE TABLE events (

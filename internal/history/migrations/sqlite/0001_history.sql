@@ -128,12 +128,13 @@ CREATE TABLE outbox (
   incident INTEGER NOT NULL REFERENCES incidents (id),
   round    INTEGER NOT NULL,
   state    INTEGER NOT NULL,
+  mark     INTEGER NOT NULL, -- the number of pods that an open incident has grown to; 0 for its opening and its end
   target   TEXT NOT NULL,
   due      INTEGER NOT NULL, -- not before; moved on by a lease and by each failure
   tries    INTEGER NOT NULL,
   done     INTEGER NOT NULL, -- when it was acknowledged
   fault    TEXT NOT NULL,    -- what the last try met with
-  UNIQUE (incident, round, state, target)
+  UNIQUE (incident, round, state, mark, target)
 );
 CREATE INDEX outbox_due ON outbox (due) WHERE done = 0;
 CREATE TABLE events (

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/lead"
+	"github.com/kubeinquest/inquest/internal/watch"
+	"github.com/kubeinquest/inquest/internal/web"
+)
+
+// A serving is what is recorded, and what shows it.
+type serving struct {
+	config  *rest.Config // of the cluster, if there is one
+	console *web.Console
+	record  func(context.Context) error
+}
+
+// ready tells whether the history can be read.
+func (s *serving) ready(ctx context.Context) error {
+	_, err := s.console.Store.Namespaces(ctx, 1)
+	return err
+}
+
+// prepare opens the history and returns what fills it, and what shows it.
+func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (*serving, error) {
+	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
+	if err := o.tell.prepare(cmp.Or(o.name, *o.config.Context)); err != nil {
+		return nil, err
+	}
+	if o.from != "" {
+		return o.replay(ctx, p, recorder)
+	}
+	a := &ask{config: o.config}
+	config, err := a.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
+		return nil, err
+	}
+	if recorder.Leases, err = apiClient(config, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
+		return nil, err
+	}
+	var home corev1.Namespace
+	if err := recorder.Client.Get().Resource("namespaces").Name("kube-system").Do(ctx).Into(&home); err != nil {
+		return nil, fmt.Errorf("ask which cluster this is, by the UID of the namespace kube-system: %w", err)
+	}
+	recorder.Cluster = string(home.UID)
+	recorder.Source = collect.Cluster{Config: config}
+	file, err := o.file(recorder.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if recorder.Store, err = history.Open(ctx, file, history.Options{Led: o.lease != "", Targets: o.tell.config.Names()}); err != nil {
+		return nil, err
+	}
+	s := &serving{config: config, record: o.tell.beside(recorder), console: &web.Console{
+		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
+	}}
+	if o.lease != "" {
+		s.record, err = o.inTurn(config, recorder)
+	}
+	return s, err
+}
+
+// inTurn records while it is this replica's turn.
+func (o *serveOptions) inTurn(config *rest.Config, recorder *watch.Recorder) (func(context.Context) error, error) {
+	config = rest.CopyConfig(config)
+	config.Timeout = lead.Patience(o.turn)
+	leases, err := coordinationclient.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find a name for this replica: %w", err)
+	}
+	namespace, name, _ := strings.Cut(o.lease, "/")
+	seat := &lead.Seat{
+		Leases: leases, Namespace: namespace, Name: name, Me: host + "_" + rand.Text(), Duration: o.turn, Log: recorder.Log,
+	}
+	return func(ctx context.Context) error {
+		return seat.Run(ctx, func(ctx context.Context, term int64) error {
+			if err := recorder.Store.Lead(ctx, recorder.Cluster, term); err != nil {
+				return err
+			}
+			defer recorder.Store.Follow()
+			return o.tell.beside(recorder)(ctx)
+		})
+	}, nil
+}
+
+// apiClient asks one API, for protobuf. A recorder's watches wait for nobody.
+func apiClient(config *rest.Config, path string, version schema.GroupVersion) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	config.APIPath, config.GroupVersion = path, &version
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	config.QPS = -1
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reach the cluster: %w", err)
+	}
+	return client, nil
+}
+
+// file is where the history of a cluster is.
+func (o *serveOptions) file(cluster string) (string, error) {
+	if o.database != "" {
+		return o.database, nil
+	}
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("find a place for the history: %w; name one with --db", err)
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	dir := filepath.Join(state, "inquest")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make a place for the history: %w; name another with --db", err)
+	}
+	return filepath.Join(dir, filepath.Base(cluster)+".db"), nil
+}
+
+// replay fills a history with recorded incidents. It is shown as of when the last of them was recorded.
+func (o *serveOptions) replay(ctx context.Context, p *program, recorder *watch.Recorder) (*serving, error) {
+	var err error
+	if recorder.Store, err = history.Open(ctx, cmp.Or(o.database, "memory:"), history.Options{}); err != nil {
+		return nil, err
+	}
+	recorder.Cluster = o.from
+	var last time.Time
+	for _, name := range bundlesIn(o.from) {
+		source, err := collect.Open(name, collect.Reading{LogBytes: 256 << 10})
+		if err != nil {
+			return nil, err
+		}
+		s, err := recorder.Replay(ctx, source)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		if s.Taken.After(last) {
+			last = s.Taken
+		}
+	}
+	now := func() time.Time { return last }
+	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	return &serving{record: wait, console: &web.Console{
+		Store: recorder.Store, Rules: p.rules, Log: recorder.Log, Now: now, Version: recorder.Version, Source: cmp.Or(o.name, o.from),
+	}}, nil
+}
+
+// bundlesIn returns the bundles in a folder, or what is named where that is one itself.
+func bundlesIn(name string) []string {
+	if _, err := os.Stat(filepath.Join(name, "meta.yaml")); err == nil {
+		return []string{name}
+	}
+	entries, err := os.ReadDir(name)
+	if err != nil { // a file, or nothing: what opens it says what is wrong
+		return []string{name}
+	}
+	var all []string
+	for _, e := range entries {
+		path := filepath.Join(name, e.Name())
+		if _, err := os.Stat(filepath.Join(path, "meta.yaml")); err == nil || !e.IsDir() {
+			all = append(all, path)
+		}
+	}
+	if len(all) == 0 {
+		return []string{name}
+	}
+	return all
+}

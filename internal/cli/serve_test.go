@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"crypto/x509"
+
+	"github.com/spf13/pflag"
+)
+
+// serveFor reads a command line and says what is wrong with it.
+func serveFor(t *testing.T, args ...string) (*serveOptions, error) {
+	t.Helper()
+	o := &serveOptions{config: newAsk().config}
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	o.bind(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.fromEnvironment(flags); err != nil {
+		return o, err
+	}
+	return o, o.Validate(flags.Args())
+}
+
+func TestServeOptions(t *testing.T) {
+	for line, says := range map[string]string{
+		"":                                 "",
+		"--listen [::1]:0":                 "",
+		"--listen localhost:1":             "",
+		"--listen :8737":                   "--access cluster",
+		"--listen 0.0.0.0:8737":            "lets the network in",
+		"--listen 127.0.0.1:1,10.0.0.1:2":  "--listen 10.0.0.1:2 lets the network in",
+		"--listen example.org:80":          "lets the network in",
+		"--listen 8737":                    "is no address",
+		"--listen=":                        "--listen",
+		"--listen :8737 --access cluster":  "",
+		"--listen :8737 --access loopback": "lets the network in",
+		"--access open":                    `unknown --access "open"`,
+		"--access cluster --from x":        "there is none",
+		"pod":                              "takes no names",
+		"--tls-cert-file a":                "or neither",
+		"--lease a/b":                      "one database",
+		"--lease a --db postgres://x":      "NAMESPACE/NAME",
+		"--lease a/b --db postgres://x":    "",
+		"--lease a/b --db postgres://x --lease-duration 1s": "between",
+		"--lease a/b --from x":                              "nothing to take turns at",
+		"--oidc-issuer https://x":                           "add --access cluster",
+		"--access cluster --oidc-issuer https://x":          "needs --oidc-client-id",
+	} {
+		_, err := serveFor(t, strings.Fields(line)...)
+		if got := ""; says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %v%s, expected %q", line, err, got, says)
+		}
+	}
+}
+
+func TestServeEnvironment(t *testing.T) {
+	t.Setenv("INQUEST_DB", "postgres://inquest@db/inquest")
+	t.Setenv("INQUEST_LISTEN", "127.0.0.1:1,127.0.0.1:2")
+	t.Setenv("INQUEST_CONTEXT", "other")
+	o, err := serveFor(t, "--db", "mine.db")
+	if err != nil || o.database != "mine.db" || len(o.listen) != 2 || *o.config.Context != "" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	t.Setenv("INQUEST_LEASE_DURATION", "soon")
+	if _, err := serveFor(t); err == nil || !strings.Contains(err.Error(), "$INQUEST_LEASE_DURATION") {
+		t.Errorf("%v", err)
+	}
+}
+
+func writePair(t *testing.T, cert, key string, at time.Time) {
+	t.Helper()
+	pair, err := selfMade(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPairFiles: a certificate that is replaced is served without a new start, and one that is half replaced is not.
+func TestPairFiles(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	f := &pairFiles{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), now: func() time.Time { return now }}
+	if _, err := f.pair(nil); err == nil {
+		t.Error("there is none, and it is served")
+	}
+	writePair(t, f.cert, f.key, now.Add(-time.Hour))
+	first, err := f.pair(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.cert, []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(lookAtKeys)
+	if again, err := f.pair(nil); err != nil || again != first {
+		t.Errorf("half of a new one: %v", err)
+	}
+	writePair(t, f.cert, f.key, now)
+	if again, err := f.pair(nil); err != nil || again != first {
+		t.Errorf("it is looked at too often: %v", err)
+	}
+	now = now.Add(lookAtKeys)
+	if again, err := f.pair(nil); err != nil || again == first {
+		t.Errorf("the old one is served: %v", err)
+	}
+}
+
+// TestSite serves by TLS and plainly, says whether it is ready, and ends with streams open.
+func TestSite(t *testing.T) {
+	streaming := make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		close(streaming)
+		<-r.Context().Done()
+	})
+	var broken error
+	s := &site{handler: mux, ready: func(context.Context) error { return broken }, log: slog.New(slog.DiscardHandler)}
+	failed, stop := context.WithCancelCause(t.Context())
+	addresses, err := s.open(&serveOptions{listen: []string{"127.0.0.1:0", "0.0.0.0:0"}}, stop)
+	if err != nil || !strings.HasPrefix(addresses[0], "http://127.") || !strings.HasPrefix(addresses[1], "https://") {
+		t.Fatalf("%v, %v", addresses, err)
+	}
+	port := addresses[1][strings.LastIndex(addresses[1], ":"):]
+	roots := x509.NewCertPool()
+	conn, err := tls.Dial("tcp", "127.0.0.1"+port, &tls.Config{ServerName: "inquest", MinVersion: tls.VersionTLS12, RootCAs: roots})
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) {
+		t.Fatalf("%v, %v", conn, err)
+	}
+	get := func(path string) (int, string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, addresses[0]+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if path == "/live" {
+			return resp.StatusCode, ""
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	if code, _ := get("/readyz"); code != http.StatusOK {
+		t.Errorf("ready: %d", code)
+	}
+	broken = errors.New("password of the database")
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || strings.Contains(body, "password") {
+		t.Errorf("not ready: %d %s", code, body)
+	}
+	if code, _ := get("/livez"); code != http.StatusOK {
+		t.Errorf("alive: %d", code)
+	}
+	go func() {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, addresses[0]+"/live", http.NoBody)
+		if err == nil {
+			if resp, err := http.DefaultClient.Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body) // until it ends
+				resp.Body.Close()
+			}
+		}
+	}()
+	<-streaming
+	s.close()
+	if failed.Err() != nil {
+		t.Errorf("it did not end well: %v", context.Cause(failed))
+	}
+}
+
+// TestServeFrom shows recorded incidents, without a cluster, until it is told to stop.
+func TestServeFrom(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- Main(ctx, []string{"serve", "--from", filepath.Join("..", "..", "examples", "liveness-kill"), "--listen", "127.0.0.1:0"}, strings.NewReader(""), in, io.Discard)
+		in.Close()
+	}()
+	line := make([]byte, 200)
+	n, err := out.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, _ := strings.Cut(strings.TrimSpace(string(line[:n])), ": ")
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	jar := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := jar.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	base, _, _ := strings.Cut(link, "/login")
+	r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/incidents", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.AddCookie(resp.Cookies()[0])
+	if resp, err = jar.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !strings.Contains(string(body), "PRB001") {
+		t.Errorf("%d %.300s, %v", resp.StatusCode, body, err)
+	}
+	stop()
+	if status := <-done; status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// SQLite is told not to wait for the disk at each commit (synchronous=NORMAL): what was committed can be read at once, and the
+// writer goes on. Whoever wrote is answered when the disk has it: by another goroutine, which waits for the disk once for all
+// that was committed meanwhile. So a disk that takes its time delays answers, and neither the first verdict nor those
+// behind it. Pages are moved from the log to the file by yet another connection, for which the writer does not wait either.
+
+// tending is how often what was committed is moved from the log to the file.
+const tending = 2 * time.Second
+
+// logPages is the size of the log, in pages, from which the writer moves them itself: in a storm without a pause nobody else can
+// bring the log to an end.
+const logPages = "16000"
+
+// A commit is jobs that were committed and are not answered yet.
+type commit []*job
+
+// acknowledge answers jobs whose commits have reached the disk, until the writer has ended.
+func (s *Store) acknowledge() {
+	defer close(s.ended)
+	for jobs := range s.commits {
+		for more := true; more; {
+			select {
+			case next, open := <-s.commits:
+				jobs = append(jobs, next...)
+				more = open
+			default:
+				more = false
+			}
+		}
+		answer(jobs, s.reachDisk())
+	}
+}
+
+func answer(jobs []*job, err error) {
+	for _, j := range jobs {
+		j.done <- err
+	}
+}
+
+// reachDisk waits until the disk has the log. Where there is none, all of it is in the file. No lock of SQLite is on the log, so
+// that closing it here lets go of none.
+func (s *Store) reachDisk() error {
+	log, err := os.OpenFile(s.log, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open the log of the database: %w", err)
+	}
+	defer log.Close()
+	return log.Sync()
+}
+
+// tend moves what was committed from the log to the file, until the store is closed. What cannot be moved stays in the log,
+// which is as good a place.
+func (s *Store) tend() {
+	tick := time.NewTicker(tending)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stopped:
+			return
+		case <-tick.C:
+			_, _, _ = s.move(context.Background())
+		}
+	}
+}
+
+// move returns how many pages are in the log, and how many of them are in the file as well by now.
+func (s *Store) move(ctx context.Context) (logged, moved int, err error) {
+	var busy int
+	err = s.reads.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &moved)
+	return logged, moved, err
+}

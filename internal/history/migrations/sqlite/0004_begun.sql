@@ -1,0 +1,9 @@
+-- Since when a cluster is watched, and whether all that was there then has been seen.
+
+-- +goose Up
+ALTER TABLE clusters ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE clusters ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE clusters DROP COLUMN begun;
+ALTER TABLE clusters DROP COLUMN looked;

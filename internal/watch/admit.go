@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// An unsettled is a death that is on record, and what its capture needs to know of it.
+type unsettled struct {
+	history.Death
+	run  evidence.Attempt // as the status numbers it
+	like likeness
+	held *held // its pod, where the state of that is not on record
+}
+
+// admit gives news to the history, with what the status alone proves, and has their evidence captured.
+func (r *Recorder) admit(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-r.fresh:
+			if err := r.take(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *Recorder) take(ctx context.Context, f fresh) error {
+	if err := r.pass(ctx, f); err != nil {
+		return err
+	}
+	deaths := r.deaths(ctx, f)
+	if err := r.record(ctx, deaths); err != nil {
+		return err
+	}
+	r.counts.told(r.Now(), f)
+	var open []unsettled
+	for _, d := range deaths {
+		if d.Verdict != nil && !d.Verdict.Settled { // of what was missed there is nothing more to be found
+			d.Verdict = nil // is in the history
+			open = append(open, d)
+		}
+	}
+	of := subject{evidence.RefOf(f.pod), f.pod.UID}
+	switch {
+	case f.gone && len(open) > 0:
+		return r.giveUp(ctx, open, "it was deleted before its evidence could be captured")
+	case f.gone:
+		return nil
+	case len(open) > 0:
+		return r.look(ctx, of, &pending{deaths: open}, settle)
+	case f.news.Began:
+		stuck := r.baseOf(f.pod, history.Stuck)
+		return r.look(ctx, of, &pending{stuck: &stuck, like: troubleOf(f.pod)}, patience)
+	}
+	return nil
+}
+
+// pass notes which ends are accounted for without a death.
+func (r *Recorder) pass(ctx context.Context, f fresh) error {
+	if len(f.news.Passed) == 0 {
+		return nil
+	}
+	marks := make([]history.Last, len(f.news.Passed))
+	for i, e := range f.news.Passed {
+		marks[i] = history.Last{PodUID: string(f.pod.UID), Of: e.Of.InAttempt(e.Number), Base: e.Base, Workload: workloadOf(f.pod)}
+	}
+	return r.insist(ctx, "note what ended before", func() error { return r.Store.Mark(ctx, r.Cluster, marks...) })
+}
+
+// record commits deaths.
+func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
+	if len(deaths) == 0 {
+		return nil
+	}
+	kept := make([]history.Death, len(deaths))
+	for i := range deaths {
+		kept[i] = deaths[i].Death
+	}
+	return r.insist(ctx, fmt.Sprintf("keep %d deaths", len(deaths)), func() error { return r.Store.Record(ctx, kept...) })
+}
+
+// baseOf returns what the history keeps of a pod whatever happened to it.
+func (r *Recorder) baseOf(pod *corev1.Pod, kind history.Kind) history.Death {
+	return history.Death{
+		Cluster: r.Cluster, Kind: kind, PodUID: string(pod.UID), Of: evidence.RefOf(pod), Workload: workloadOf(pod), Node: pod.Spec.NodeName,
+		Reason: pod.Status.Reason, Seen: r.Now(),
+	}
+}
+
+// deaths returns what is new of a pod as the history keeps it, with a provisional verdict.
+func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
+	pod, workload := f.pod, workloadOf(f.pod)
+	base := r.baseOf(pod, history.Died)
+	of := func(e End) unsettled {
+		d := unsettled{Death: base, run: e.Attempt}
+		d.Of, d.Base, d.Image = e.Of.InAttempt(e.Number), e.Base, imageOf(pod, e.Of.Container)
+		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
+		return d
+	}
+	var deaths []unsettled
+	for _, e := range f.news.Missed {
+		d := of(e)
+		d.Missing = "it ended between two states that were seen: the API tells of the last end alone"
+		deaths = append(deaths, d)
+	}
+	atOnce := f.news.Began && len(f.news.Ended) == 0 && (f.gone || pod.Status.Phase == corev1.PodFailed)
+	if len(f.news.Ended) == 0 && !atOnce {
+		return deaths
+	}
+	before := r.troubleBefore(ctx, pod)
+	told, h := telling{}, (*held)(nil)
+	if before == nil {
+		if len(f.news.Ended) > 0 && !f.gone {
+			h = r.hold(pod)
+		}
+		told = r.tellFirst(pod, h)
+	}
+	judge := func(d unsettled, of evidence.Ref) unsettled {
+		if d.Verdict = before; before == nil {
+			d.Verdict = told.verdict(of, workload)
+		}
+		d.like = likeness{d.Verdict.Rule, d.Verdict.Thing, d.ExitCode, d.Reason}
+		return d
+	}
+	for _, e := range f.news.Ended {
+		d := judge(of(e), e.Of)
+		d.held = h
+		deaths = append(deaths, d)
+	}
+	if atOnce && before == nil {
+		deaths = append(deaths, judge(unsettled{Death: r.baseOf(pod, history.Stuck)}, evidence.RefOf(pod)))
+	}
+	return deaths
+}
+
+// troubleBefore returns the verdict of what a pod that had to go was in before: the end of its containers, or it being deleted with
+// its node, is the end of that trouble, and no other.
+func (r *Recorder) troubleBefore(ctx context.Context, pod *corev1.Pod) *history.Verdict {
+	if pod.DeletionTimestamp == nil && !disrupted(pod) {
+		return nil
+	}
+	page, err := r.Store.Deaths(ctx, history.Filter{Cluster: r.Cluster, Pod: string(pod.UID), From: r.Now().Add(-time.Hour), Limit: 20})
+	if err != nil {
+		return nil // it is judged by itself
+	}
+	for _, d := range page.Items {
+		if v := d.Verdict; d.Kind == history.Stuck && v != nil && v.Settled && v.Rule != "" {
+			return &history.Verdict{Rule: v.Rule, Confidence: v.Confidence, Message: v.Message, Thing: v.Thing, Settled: true, Version: r.Version}
+		}
+	}
+	return nil
+}
+
+// aloneOf returns what is known from the state of a pod alone, and of its node.
+func (r *Recorder) aloneOf(pod *corev1.Pod) *evidence.Snapshot {
+	collect.RedactObject(pod)
+	s := &evidence.Snapshot{
+		Taken: r.Now(), Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod},
+		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
+	}
+	missing := []evidence.Kind{evidence.Events, evidence.Logs, evidence.Usage, evidence.Host}
+	if n := r.nodeOf(pod.Spec.NodeName); n != nil {
+		s.Objects, s.Has = append(s.Objects, n), s.Has|evidence.Node
+	} else {
+		missing = append(missing, evidence.Node)
+	}
+	for _, kind := range missing {
+		s.Gaps = append(s.Gaps, evidence.Gap{Kind: kind, Why: "not read yet"})
+	}
+	return s.Freeze()
+}
+
+// ordered tells whether a run ended because its pod was told to go, as in each rollout. That needs no explaining; where a
+// disruption told it to, it does. Both times are in whole seconds.
+func ordered(pod *corev1.Pod, e End) bool {
+	if pod.DeletionTimestamp == nil || disrupted(pod) || e.Reason == "OOMKilled" {
+		return false
+	}
+	told := pod.DeletionTimestamp.Time
+	if g := pod.DeletionGracePeriodSeconds; g != nil {
+		told = told.Add(-time.Duration(*g) * time.Second)
+	}
+	return e.Finished.IsZero() || !e.Finished.Before(told)
+}
+
+// disrupted tells whether something other than its owner or a person had a pod go: an eviction, a preemption, a taint, the loss
+// of its node.
+func disrupted(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			return true
+		}
+	}
+	return false
+}
+
+// died tells whether the status of a pod tells of an end.
+func died(pod *corev1.Pod) bool {
+	for st := range statuses(pod) {
+		if st.State.Terminated != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// troubleOf returns what a pod in trouble has in common with others that are in the same.
+func troubleOf(pod *corev1.Pod) likeness {
+	reason := cmp.Or(pod.Status.Reason, string(pod.Status.Phase))
+	for st := range statuses(pod) {
+		if w := st.State.Waiting; w != nil && w.Reason != "" {
+			reason = w.Reason
+			break
+		}
+	}
+	return likeness{thing: workloadOf(pod), reason: reason}
+}

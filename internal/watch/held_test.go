@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/rules"
+)
+
+// newRecorder returns a recorder that has begun and asks no cluster.
+func newRecorder(t *testing.T) *Recorder {
+	t.Helper()
+	now := func() time.Time { return began.Add(10 * time.Minute) }
+	store, err := history.Open(t.Context(), "memory:", history.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &Recorder{Rules: rules.All(), Store: store, Cluster: "c", Log: slog.New(slog.DiscardHandler), Now: now}
+	if _, err := r.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// kept returns the one death on record.
+func kept(t *testing.T, r *Recorder) history.Death {
+	t.Helper()
+	page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "c"})
+	if err != nil || len(page.Items) != 1 {
+		t.Fatalf("%d deaths, %v: expected one", len(page.Items), err)
+	}
+	return page.Items[0]
+}
+
+// TestHeld holds that the first verdict is on record before the evidence, and that the evidence follows where no capture comes.
+func TestHeld(t *testing.T) {
+	r := newRecorder(t)
+	pod := podWith("a", 1, began.Add(time.Minute))
+	f := fresh{pod: pod, news: r.ledger.See(pod, r.Now())}
+	if err := r.take(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if d := kept(t, r); d.Verdict == nil || d.Verdict.Rule == "" || d.HasBundle || len(r.holds) != 1 {
+		t.Errorf("%+v, %d held: expected a verdict alone, and the pod held", d, len(r.holds))
+	}
+	r.ledger.Delete(types.UID("a"))
+	for at, todo := range r.pending {
+		if err := r.settle(t.Context(), at, todo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := kept(t, r); d.Missing == "" || !d.HasBundle || len(r.holds) != 0 {
+		t.Errorf("%+v, %d held: expected why there was no capture, the state of the pod, and none held", d, len(r.holds))
+	}
+}
+
+// TestHeldTooMany holds that the evidence comes with the first verdict where too many pods are held.
+func TestHeldTooMany(t *testing.T) {
+	r := newRecorder(t)
+	for r.hold(&corev1.Pod{}) != nil {
+	}
+	pod := podWith("a", 1, began.Add(time.Minute))
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	if d := kept(t, r); !d.HasBundle || len(r.holds) != mostHeld {
+		t.Errorf("%+v, %d held: expected the state of the pod on record, and no more than %d held", d, len(r.holds), mostHeld)
+	}
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+func (r *Recorder) seePod(ctx context.Context, kind apiwatch.EventType, o evidence.Object) {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	now := r.Now()
+	f := fresh{pod: pod, news: r.ledger.See(pod, now), gone: kind == apiwatch.Deleted, seen: now}
+	f.news.Ended = slices.DeleteFunc(f.news.Ended, func(e End) bool { return ordered(pod, e) })
+	if f.gone {
+		f.news.Began = disrupted(pod) && !died(pod) // what was lost with its node never said that it ended
+		if r.ledger.Delete(pod.UID) {
+			send(ctx, r.forget, string(pod.UID))
+		}
+	}
+	if len(f.news.Ended)+len(f.news.Missed)+len(f.news.Passed) > 0 || f.news.Began {
+		send(ctx, r.fresh, f)
+	}
+}
+
+// send waits until there is room, and the watch with it: the API server holds what comes meanwhile, or lets the watch begin again.
+func send[T any](ctx context.Context, to chan<- T, what T) {
+	select {
+	case to <- what:
+	case <-ctx.Done():
+	}
+}
+
+// seenPods is told that all pods there are have been seen.
+func (r *Recorder) seenPods(ctx context.Context) {
+	for _, uid := range r.ledger.Gone() {
+		send(ctx, r.forget, string(uid))
+	}
+	if r.counts.inStep.CompareAndSwap(false, true) {
+		close(r.synced)
+	}
+}
+
+// A node is what is kept of one.
+type node struct {
+	*corev1.Node        // without what is long and tells nothing
+	trouble      string // what is the matter with it; empty when it is well
+}
+
+func (r *Recorder) nodeOf(name string) *corev1.Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.nodes[name]; n != nil {
+		return n.Node
+	}
+	return nil
+}
+
+func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
+	now, ok := o.(*corev1.Node)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	before := r.nodes[now.Name]
+	if kind == apiwatch.Deleted {
+		delete(r.nodes, now.Name)
+		r.mu.Unlock()
+		return
+	}
+	now.ManagedFields, now.Annotations, now.Status.Images = nil, nil, nil
+	n := &node{now, troubleIn(now)}
+	r.nodes[now.Name] = n
+	r.mu.Unlock()
+	if n.trouble != "" && (before == nil || before.trouble != n.trouble) {
+		r.lookAt(subject{evidence.RefOf(now), now.UID}, settle)
+	}
+}
+
+// troubleIn names the conditions of a node that are not as they should be.
+func troubleIn(n *corev1.Node) string {
+	text := ""
+	for _, c := range n.Status.Conditions {
+		well := corev1.ConditionFalse
+		if c.Type == corev1.NodeReady {
+			well = corev1.ConditionTrue
+		}
+		if known := slices.Contains(conditions, c.Type); known && c.Status != well {
+			text += string(c.Type) + "=" + string(c.Status) + " "
+		}
+	}
+	return text
+}
+
+// conditions are those of nodes that Kubernetes itself acts on. Others are of whoever set them.
+var conditions = []corev1.NodeConditionType{
+	corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure, corev1.NodeNetworkUnavailable,
+}
+
+// lookAt has something looked at that nobody died of yet.
+func (r *Recorder) lookAt(at subject, pause time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending[at] == nil {
+		r.pending[at] = &pending{like: likeness{thing: alikeNames(at.ref), reason: "looked at"}}
+	}
+	if !r.queue.put(at, pause, later) {
+		delete(r.pending, at)
+		r.counts.dropped.Add(1)
+	}
+}
+
+// alikeNames returns what pods of one workload have in common by their names alone.
+func alikeNames(ref evidence.Ref) evidence.Ref {
+	if ref.Kind == "Pod" {
+		ref.Name, _, _ = cutLast(ref.Name)
+	}
+	return ref
+}
+
+func (r *Recorder) seeEvent(ctx context.Context, kind apiwatch.EventType, o evidence.Object) {
+	event, ok := o.(*corev1.Event)
+	if !ok || kind == apiwatch.Deleted {
+		return
+	}
+	collect.RedactObject(event)
+	send(ctx, r.events, history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)})
+}
+
+// keepEvents gives Events to the history, as many at a time as there are.
+func (r *Recorder) keepEvents(ctx context.Context) error {
+	for {
+		events, err := gather(ctx, r.events)
+		if err != nil {
+			return err
+		}
+		if err := r.insist(ctx, "keep Events", func() error { return r.Store.Events(ctx, events...) }); err != nil {
+			return err
+		}
+		r.counts.events.Add(int64(len(events)))
+	}
+}
+
+// keepForgetting lets the history forget pods that are gone, as many at a time as there are.
+func (r *Recorder) keepForgetting(ctx context.Context) error {
+	for {
+		uids, err := gather(ctx, r.forget)
+		if err != nil {
+			return err
+		}
+		if err := r.insist(ctx, "let go of pods", func() error { return r.Store.Forget(ctx, r.Cluster, uids...) }); err != nil {
+			return err
+		}
+	}
+}
+
+// gather waits for one thing and takes what else is there.
+func gather[T any](ctx context.Context, from <-chan T) ([]T, error) {
+	var all []T
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case first := <-from:
+		all = append(all, first)
+	}
+	for len(all) < cap(from) {
+		select {
+		case more := <-from:
+			all = append(all, more)
+		default:
+			return all, nil
+		}
+	}
+	return all, nil
+}
+
+// glances looks for what time alone brought into trouble.
+func (r *Recorder) glances(ctx context.Context) error {
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		now := r.Now()
+		for _, at := range r.ledger.Due(now) {
+			r.lookAt(at, 0)
+		}
+		for _, name := range r.leases.late(now) {
+			if n := r.nodeOf(name); n != nil {
+				r.lookAt(subject{evidence.RefOf(n), n.UID}, 0)
+			}
+		}
+		if r.leases.churn(now) {
+			r.lookAt(subject{collect.ControlPlane, controlPlane}, 0)
+		}
+		r.crowd.disperse(now)
+		if err := r.insist(ctx, "move incidents on", func() error { return r.Store.Sweep(ctx, now) }); err != nil {
+			return err
+		}
+	}
+}
