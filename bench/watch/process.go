@@ -48,8 +48,7 @@ func (p *process) stop() error {
 	}
 	select {
 	case err := <-p.ended:
-		var told *exec.ExitError
-		if errors.As(err, &told) { // however it ended: it was told to
+		if _, told := errors.AsType[*exec.ExitError](err); told { // however it ended: it was told to
 			return nil
 		}
 		return err
@@ -105,11 +104,6 @@ func (p *process) memory(line string) float64 {
 		return math.NaN()
 	}
 	return kb * 1024
-}
-
-// forgetPeak has VmHWM begin anew (proc(5), clear_refs).
-func (p *process) forgetPeak() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)
 }
 
 // ownCPU is what this process has used of the processor, in seconds.
