@@ -25,8 +25,8 @@ const (
 	// (k8s.io/apiserver cacher, defaultBookmarkFrequency) of the kinds that they hold in memory. Those of which none has come, as
 	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out.
 	quiet = 150 * time.Second
-	// begins is how long an API server may take to begin to answer.
-	begins = time.Minute
+	// answersIn is how long an API server may take to begin to answer.
+	answersIn = time.Minute
 	// shortest and longest are the pauses before a watch is begun again.
 	shortest, longest = 500 * time.Millisecond, 30 * time.Second
 	// pageSize is how many objects a list holds, where the API server cannot stream one.
@@ -119,7 +119,7 @@ func (s *Stream) follow(ctx context.Context) error {
 		options.SendInitialEvents, options.ResourceVersionMatch = &whole, metav1.ResourceVersionMatchNotOlderThan
 		s.Begin()
 	}
-	hangs := time.AfterFunc(begins, cancel)
+	hangs := time.AfterFunc(answersIn, cancel)
 	w, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Watch(ctx)
 	hangs.Stop()
 	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off

@@ -77,8 +77,8 @@ func status(code int, reason string) string {
 }
 
 const (
-	beginsAnew = "begin "
-	synced     = "in step "
+	begins = "begin "
+	synced = "in step "
 )
 
 func TestStream(t *testing.T) {
@@ -91,28 +91,28 @@ func TestStream(t *testing.T) {
 	}{
 		{
 			"all there are, then changes", []string{all + event("MODIFIED", "a", "8") + event("DELETED", "a", "9")},
-			beginsAnew + "+a " + synced + "~a -a " + synced, []string{"stream", "watch from 9"},
+			begins + "+a " + synced + "~a -a " + synced, []string{"stream", "watch from 9"},
 		},
 		{
 			"it breaks off before all were there", []string{event("ADDED", "a", "5"), all},
-			beginsAnew + "+a " + beginsAnew + "+a " + synced + synced, []string{"stream", "stream", "watch from 7"},
+			begins + "+a " + begins + "+a " + synced + synced, []string{"stream", "stream", "watch from 7"},
 		},
 		{
 			"the version to go on from is gone", []string{all, `{"type":"ERROR","object":` + status(410, "Expired") + "}\n", all},
-			beginsAnew + "+a " + synced + synced + "broken " + beginsAnew + "+a " + synced + synced, []string{"stream", "watch from 7", "stream", "watch from 7"},
+			begins + "+a " + synced + synced + "broken " + begins + "+a " + synced + synced, []string{"stream", "watch from 7", "stream", "watch from 7"},
 		},
 		{
 			"it cannot stream a list", []string{"422 " + status(422, "Invalid"), `{"apiVersion":"v1","kind":"PodList","metadata":{"resourceVersion":"3","continue":"more"},"items":[{"metadata":{"name":"a"}}]}`,
 				`{"apiVersion":"v1","kind":"PodList","metadata":{"resourceVersion":"3"},"items":[{"metadata":{"name":"b"}}]}`, event("MODIFIED", "b", "4")},
-			beginsAnew + beginsAnew + "+a +b " + synced + "~b " + synced, []string{"stream", "list ", "list more", "watch from 3", "watch from 4"},
+			begins + begins + "+a +b " + synced + "~b " + synced, []string{"stream", "list ", "list more", "watch from 3", "watch from 4"},
 		},
 		{
 			"it is down for a while", []string{all, "503 " + status(503, "ServiceUnavailable"), event("MODIFIED", "a", "8")},
-			beginsAnew + "+a " + synced + "broken " + synced + "~a " + synced, []string{"stream", "watch from 7", "watch from 7", "watch from 8"},
+			begins + "+a " + synced + "broken " + synced + "~a " + synced, []string{"stream", "watch from 7", "watch from 7", "watch from 8"},
 		},
 		{
 			"garbage", []string{all, "{{{\n"},
-			beginsAnew + "+a " + synced + synced + "broken " + synced, []string{"stream", "watch from 7", "watch from 7"},
+			begins + "+a " + synced + synced + "broken " + synced, []string{"stream", "watch from 7", "watch from 7"},
 		},
 	}
 	for _, tt := range tests {
@@ -139,7 +139,7 @@ func TestStreamQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &server{answers: []string{event("BOOKMARK", "", "7!") + event("BOOKMARK", "", "8")}}
 		told, err := runStream(t, api, 2*quiet)
-		if want := beginsAnew + synced + synced + "broken " + synced; told != want || !errors.Is(err, context.DeadlineExceeded) {
+		if want := begins + synced + synced + "broken " + synced; told != want || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%q, %v; want %q", told, err, want)
 		}
 	})
@@ -183,7 +183,7 @@ func runStream(t *testing.T, api http.RoundTripper, during time.Duration) (strin
 	s := &Stream{
 		Client: client, Resource: "pods", Now: time.Now,
 		See:    func(kind apiwatch.EventType, o evidence.Object) { told += marks[kind] + o.GetName() + " " },
-		Begin:  func() { told += beginsAnew },
+		Begin:  func() { told += begins },
 		InStep: func() { told += synced },
 		Broken: func(time.Time, error) { told += "broken " },
 	}
