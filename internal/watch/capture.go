@@ -150,10 +150,21 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	r.think.Unlock()
 	deaths := todo.deaths
 	r.letGo(deaths)
+	var stay []unsettled
 	for i := range deaths {
 		d := &deaths[i]
-		d.Verdict = told.verdict(d.run.Of, d.Workload)
+		a := answerFor(told.report, d.run.Of, d.Workload)
+		if !a.found && d.like.rule != "" { // the first verdict says more
+			stay = append(stay, *d)
+			continue
+		}
+		d.Verdict = told.verdictOf(a)
 		d.Verdict.Settled = true
+	}
+	deaths = slices.DeleteFunc(deaths, func(d unsettled) bool { return d.Verdict == nil })
+	if err := r.giveUp(ctx, stay, "it had been started again before its evidence was captured"); err != nil || len(stay) > 0 && len(deaths) == 0 {
+		r.crowd.failed(todo.likeness())
+		return err
 	}
 	if len(deaths) == 0 {
 		if d, found := r.trouble(s, at, told); found {
