@@ -47,8 +47,12 @@ func (p *process) stop() error {
 		return err
 	}
 	select {
-	case <-p.ended: // however it ended: it was told to
-		return nil
+	case err := <-p.ended:
+		var told *exec.ExitError
+		if errors.As(err, &told) { // however it ended: it was told to
+			return nil
+		}
+		return err
 	case <-time.After(30 * time.Second):
 		return p.cmd.Process.Kill()
 	}
@@ -101,11 +105,6 @@ func (p *process) memory(line string) float64 {
 		return math.NaN()
 	}
 	return kb * 1024
-}
-
-// forgetPeak has VmHWM begin anew (proc(5), clear_refs).
-func (p *process) forgetPeak() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)
 }
 
 // ownCPU is what this process has used of the processor, in seconds.

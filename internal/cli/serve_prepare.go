@@ -16,7 +16,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
@@ -115,8 +114,11 @@ func apiClient(config *rest.Config, path string, version schema.GroupVersion) (r
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
 	config.APIPath, config.GroupVersion = path, &version
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	config.NegotiatedSerializer = watch.Codecs()
 	config.QPS = -1
+	if config.BearerTokenFile != "" { // in the cluster: packing each change costs the API server, and this program, more than it spares the network
+		config.DisableCompression = true
+	}
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)
