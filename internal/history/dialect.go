@@ -66,12 +66,13 @@ var sqliteDialect = dialect{
 }
 
 // The lock makes writers of several replicas take turns, whoever of them is the leader: what one counts, the other has
-// committed. It is let go with the transaction. The size counts rows, because that of tables shrinks by a vacuum only.
+// committed. It is let go with the transaction, and that ends for whoever stands still in it: a process that was stopped, or whose
+// machine is gone without a word, keeps nobody waiting. The size counts rows, because that of tables shrinks by a vacuum only.
 var postgresDialect = dialect{
 	goose: goose.DialectPostgres,
 	dir:   "migrations/postgres",
 	begin: `BEGIN`,
-	lock:  `SELECT pg_advisory_xact_lock(1768842613)`,
+	lock:  `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(1768842613)`,
 	size: `SELECT (SELECT COALESCE(SUM(octet_length(data)) + COUNT(*) * 100, 0) FROM blobs) + (SELECT COUNT(*) * 800 FROM deaths) +
 		(SELECT COUNT(*) * 1500 FROM shares) + (SELECT COUNT(*) * 500 FROM events)`,
 	shrink: `SELECT 1`,
