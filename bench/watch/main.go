@@ -54,10 +54,15 @@ func main() {
 	flag.Float64Var(&b.deaths, "deaths", 5, "how many of them tell of a death")
 	flag.Float64Var(&b.minutes, "minutes", 30, "how long the load lasts")
 	flag.StringVar(&b.profile, "keep", "", "a folder to keep the log of the recorder in")
+	bare := flag.String("bare", "", "watch pods as whoever a kubeconfig says, and do nothing with them: what the recorder is compared with")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.run(ctx); err != nil {
+	run := b.run
+	if *bare != "" {
+		run = func(ctx context.Context) error { return bareWatch(ctx, *bare) }
+	}
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -74,7 +79,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"detect", b.detect}} {
+	}{{"detect", b.detect}, {"memory", b.memory}, {"load", b.load}, {"burst", b.burst}, {"events", b.events}} {
 		if ctx.Err() != nil || b.only != "" && !strings.Contains(","+b.only+",", ","+part.name+",") {
 			continue
 		}

@@ -109,7 +109,7 @@ func (p *plane) config(token string) *rest.Config {
 	}
 }
 
-// ready waits for the API server and lets the recorder read.
+// ready waits for the API server and lets the recorder read, with a token in a file as in a cluster.
 func (p *plane) ready(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
@@ -127,8 +127,8 @@ func (p *plane) ready(ctx context.Context) error {
 		}
 	}
 	config := "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n" +
-		"users: [{name: u, user: {token: inquest}}]\nclusters: [{name: c, cluster: {server: '" + p.url + "', certificate-authority: '" + p.file("certs/apiserver.crt") + "'}}]\n"
-	return errors.Join(p.write("kubeconfig", config), p.admit(ctx))
+		"users: [{name: u, user: {tokenFile: '" + p.file("token") + "'}}]\nclusters: [{name: c, cluster: {server: '" + p.url + "', certificate-authority: '" + p.file("certs/apiserver.crt") + "'}}]\n"
+	return errors.Join(p.write("token", "inquest"), p.write("kubeconfig", config), p.admit(ctx))
 }
 
 // admit gives the recorder the right to read, Secrets apart.

@@ -45,8 +45,8 @@ func podOf(i, nodes int) *corev1.Pod {
 		},
 		Spec: corev1.PodSpec{
 			NodeName: nodeName(i % nodes), RestartPolicy: corev1.RestartPolicyAlways, TerminationGracePeriodSeconds: &grace, DNSPolicy: corev1.DNSClusterFirst,
-			Containers:     []corev1.Container{container("app", app, 24), container("proxy", "mesh-proxy", 12)},
-			InitContainers: []corev1.Container{container("setup", "setup", 4)},
+			Containers:     []corev1.Container{container("app", app, 8), container("proxy", "mesh-proxy", 4)},
+			InitContainers: []corev1.Container{container("setup", "setup", 0)},
 			Volumes: []corev1.Volume{
 				{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: app + "-config"}}}},
 				{Name: "credentials", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: app + "-credentials"}}},

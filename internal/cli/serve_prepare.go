@@ -16,7 +16,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
@@ -75,6 +74,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	}
 	s := &serving{config: config, record: o.tell.beside(recorder), console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
+		Look: recorder.Source,
 	}}
 	if o.lease != "" {
 		s.record, err = o.inTurn(config, recorder)
@@ -114,8 +114,11 @@ func apiClient(config *rest.Config, path string, version schema.GroupVersion) (r
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
 	config.APIPath, config.GroupVersion = path, &version
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	config.NegotiatedSerializer = watch.Codecs()
 	config.QPS = -1
+	if config.BearerTokenFile != "" { // in the cluster: packing each change costs the API server, and this program, more than it spares the network
+		config.DisableCompression = true
+	}
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reach the cluster: %w", err)

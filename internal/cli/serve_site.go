@@ -19,6 +19,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/web"
 )
 
 const (
@@ -69,10 +71,9 @@ func (s *site) open(o *serveOptions, stop context.CancelCauseFunc) (addresses []
 			}
 			listener, scheme = tls.NewListener(listener, secure), "https"
 		}
-		server := &http.Server{
-			Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-			BaseContext: func(net.Listener) context.Context { return base }, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		}
+		server := web.NewServer(s.routes())
+		server.BaseContext = func(net.Listener) context.Context { return base }
+		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 		s.servers = append(s.servers, server)
 		go func() {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

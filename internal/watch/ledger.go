@@ -155,6 +155,32 @@ func (l *Ledger) Due(now time.Time) []subject {
 	return due
 }
 
+// Stirs tells whether a pod's state may have news, as far as its names, its times and its status say: if not, See has none, and
+// needs no more of the pod than that.
+func (l *Ledger) Stirs(pod *corev1.Pod, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.pods[pod.UID]
+	if e == nil {
+		e = &entry{}
+	}
+	if unwell(pod, now) != e.unwell {
+		return true
+	}
+	i := 0
+	for st := range statuses(pod) {
+		var c runs
+		if j := e.find(st.Name, i); j >= 0 {
+			c = e.containers[j]
+		}
+		if int(st.RestartCount) != c.restarts || overAt(st) != c.over {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
 // See returns what a pod's state says that is new, as of now. The pod is not kept.
 func (l *Ledger) See(pod *corev1.Pod, now time.Time) News {
 	l.mu.Lock()
@@ -217,18 +243,22 @@ func overAt(st *corev1.ContainerStatus) int64 {
 	return 0
 }
 
+// find returns where a container is, which is most likely the i-th place; -1 for nowhere.
+func (e *entry) find(name string, i int) int {
+	if i < len(e.containers) && e.containers[i].name.Value() == name {
+		return i
+	}
+	return slices.IndexFunc(e.containers, func(c runs) bool { return c.name.Value() == name })
+}
+
 // container returns what is kept of a container, which is most likely the i-th.
 func (e *entry) container(name string, i int) *runs {
-	if i < len(e.containers) && e.containers[i].name.Value() == name {
-		return &e.containers[i]
+	j := e.find(name, i)
+	if j < 0 {
+		j = len(e.containers)
+		e.containers = append(e.containers, runs{name: unique.Make(name), ended: -1})
 	}
-	for j := range e.containers {
-		if e.containers[j].name.Value() == name {
-			return &e.containers[j]
-		}
-	}
-	e.containers = append(e.containers, runs{name: unique.Make(name), ended: -1})
-	return &e.containers[len(e.containers)-1]
+	return &e.containers[j]
 }
 
 // ends returns the runs that ended since the pod was last seen.
@@ -274,6 +304,9 @@ func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 
 // unwell tells whether a pod is in trouble though none of its containers died.
 func unwell(pod *corev1.Pod, now time.Time) bool {
+	if !tellsOfDeaths(pod) {
+		return evidence.Troubled(pod, now)
+	}
 	alive := *pod
 	alive.Status.InitContainerStatuses = withoutDeaths(pod.Status.InitContainerStatuses)
 	alive.Status.ContainerStatuses = withoutDeaths(pod.Status.ContainerStatuses)
@@ -283,6 +316,16 @@ func unwell(pod *corev1.Pod, now time.Time) bool {
 		died = died || st.State.Terminated != nil
 	}
 	return (pod.Status.Phase != corev1.PodFailed || !died) && evidence.Troubled(&alive, now)
+}
+
+// tellsOfDeaths tells whether a status has anything that withoutDeaths leaves out.
+func tellsOfDeaths(pod *corev1.Pod) bool {
+	for st := range statuses(pod) {
+		if st.State.Terminated != nil || st.LastTerminationState.Terminated != nil || st.State.Waiting != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutDeaths returns statuses as if nothing had ended yet.

@@ -16,11 +16,18 @@ import (
 )
 
 func (r *Recorder) seePod(ctx context.Context, kind apiwatch.EventType, o evidence.Object) {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
+	pod, whole := podOf(o)
+	if pod == nil {
 		return
 	}
 	now := r.Now()
+	if kind == apiwatch.Deleted || r.ledger.Stirs(pod, now) {
+		var err error
+		if pod, err = whole(); err != nil {
+			r.Log.Error("a pod cannot be read", "err", err)
+			return
+		}
+	}
 	f := fresh{pod: pod, news: r.ledger.See(pod, now), gone: kind == apiwatch.Deleted, seen: now}
 	f.news.Ended = slices.DeleteFunc(f.news.Ended, func(e End) bool { return ordered(pod, e) })
 	if f.gone {

@@ -14,7 +14,7 @@ import (
 func (c *Console) greet(w http.ResponseWriter, r *http.Request, s *StrangerError) {
 	if wantsJSON(r) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": s.Why})
+		writeJSON(w, r, http.StatusUnauthorized, Failure{s.Why})
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:generate go test -run ^TestOpenAPIIsCurrent$ -update .
+
 // Package web shows the history in a browser, and as JSON under the same addresses. Pages are made on the server, from
 // templates that escape all that came from a cluster; what they need is embedded, and nothing is asked of anywhere else.
 //
 // A page is a value: a function of a request and of what its caller may see, which a template or JSON shows. What a caller
-// may not see is not in the value.
+// may not see is not in the value. openapi.json describes the values, and is made from their types.
 package web
 
 import (
@@ -17,7 +19,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-//go:embed static templates
+//go:embed static templates openapi.json
 var files embed.FS
 
 // A Console serves the pages.
@@ -36,61 +37,91 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
-	Shared  bool   // other replicas write to the history, whose changes are not heard of here
-	Source  string // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
+	Shared  bool             // other replicas write to the history, whose changes are not heard of here
+	Source  string           // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
+	Look    diagnosis.Source // asks the cluster how a node or the control plane is now; nil where there is no cluster
 
-	pages map[string]*template.Template
+	pages   map[string]*template.Template
+	assets  map[string]*asset
+	glance  glance
+	streams chan struct{} // one for each that is open
+	asked   chan struct{} // one for each request that is worked on
 }
 
 // errNotFound is that there is no such thing, or none that the caller may see: which of both is not told.
 var errNotFound = errors.New("there is nothing of that name, or nothing that you may see")
 
-// A badRequest says what is wrong with what was asked.
-type badRequest struct{ why string }
+// errBusy is that too much is asked at once.
+var errBusy = errors.New("too much is asked at once: try again in a moment")
 
-func (b *badRequest) Error() string { return b.why }
+// A badRequestError says what is wrong with what was asked.
+type badRequestError struct{ why string }
 
-// A page makes a value for a caller.
-type page func(ctx context.Context, q url.Values, of *http.Request, may Rights) (any, error)
+func (b *badRequestError) Error() string { return b.why }
+
+// allowed returns the namespaces in the form that the history takes: nil for all.
+func (r Rights) allowed() []string {
+	if r.All {
+		return nil
+	}
+	return append([]string{}, r.Namespaces...)
+}
+
+// A view makes the value of a page for a caller.
+type view func(ctx context.Context, r *http.Request, may Rights) (any, error)
+
+// A route is a page with its address, its template and a value of the type that it makes.
+type route struct {
+	path, name string
+	build      view
+	value      any
+	query      []string // what its address may ask for
+}
+
+func (c *Console) routes() []route {
+	find := []string{"state", "q", "rule", "node", "image", "since", "from", "to", "after"}
+	return []route{
+		{"/{$}", "now", c.now, Now{}, nil},
+		{"/incidents", "incidents", c.incidents, List{}, find},
+		{"/incidents/{id}", "incident", c.incident, IncidentPage{}, []string{"span"}},
+		{"/deaths/{id}", "death", c.death, DeathPage{}, nil},
+		{"/workloads", "workloads", c.workloads, Heat{}, []string{"span"}},
+		{"/nodes", "nodes", c.nodes, Nodes{}, nil},
+		{"/nodes/{name}", "node", c.node, NodePage{}, nil},
+		{"/control", "control", c.control, ControlPage{}, nil},
+		{"/rules", "rules", c.rules, Rules{}, nil},
+		{"/rules/{id}", "rule", c.rule, Rule{}, nil},
+		{"/search", "incidents", c.incidents, List{}, find},
+	}
+}
+
+const (
+	mostStreams = 256              // open at once
+	mostAtOnce  = 64               // requests that are worked on at once
+	patience    = 20 * time.Second // for one page
+)
 
 // Handler returns what serves all of it.
 func (c *Console) Handler() (http.Handler, error) {
 	c.pages = map[string]*template.Template{}
-	mux := http.NewServeMux()
-	for _, p := range []struct {
-		pattern, name string
-		make          page
-	}{
-		{"GET /{$}", "now", c.now},
-		{"GET /incidents", "incidents", c.incidents},
-		{"GET /incidents/{id}", "incident", c.incident},
-		{"GET /deaths/{id}", "death", c.death},
-		{"GET /workloads", "workloads", c.workloads},
-		{"GET /nodes", "nodes", c.nodes},
-		{"GET /rules", "rules", c.rules},
-		{"GET /rules/{id}", "rule", c.rule},
-		{"GET /search", "search", c.search},
-	} {
-		t, err := template.New("frame.html").Funcs(c.helpers()).ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+p.name+".html")
+	c.streams, c.asked = make(chan struct{}, mostStreams), make(chan struct{}, mostAtOnce)
+	var err error
+	if c.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"now", "incidents", "incident", "death", "workloads", "nodes", "node", "control", "rules", "rule", "refusal"} {
+		t, err := template.New("frame.html").Funcs(c.helpers()).ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
-			return nil, fmt.Errorf("read the page %s: %w", p.name, err)
+			return nil, fmt.Errorf("read the page %s: %w", name, err)
 		}
-		c.pages[p.name] = t
-		mux.HandleFunc(p.pattern, c.show(p.name, p.make))
+		c.pages[name] = t
 	}
-	mux.HandleFunc("GET /deaths/{id}/bundle.zip", c.bundle)
-	mux.HandleFunc("GET /live", c.live)
-	mux.HandleFunc("GET /login", c.login)
-	mux.HandleFunc("POST /login", c.login)
-	mux.Handle("GET /static/", http.FileServerFS(files))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	refusal, err := template.New("refusal.html").ParseFS(files, "templates/refusal.html")
-	if err != nil {
-		return nil, fmt.Errorf("read the page of a refusal: %w", err)
-	}
-	c.pages["refusal"] = refusal
-	if c.pages["login"], err = template.New("login.html").ParseFS(files, "templates/login.html"); err != nil {
+	if c.pages["login"], err = template.New("login.html").Funcs(c.helpers()).ParseFS(files, "templates/login.html"); err != nil {
 		return nil, fmt.Errorf("read the page of the login: %w", err)
+	}
+	mux := http.NewServeMux()
+	for pattern, serve := range c.handlers() {
+		mux.HandleFunc(pattern, serve)
 	}
 	if a, ok := c.Access.(interface {
 		Routes(mux *http.ServeMux, refuse func(http.ResponseWriter, *http.Request, error))
@@ -100,25 +131,38 @@ func (c *Console) Handler() (http.Handler, error) {
 	return guarded(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
-// policy lets a page use what this server serves and nothing else, and no script or style that is written into it.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+// handlers are all that is served, by pattern.
+func (c *Console) handlers() map[string]http.HandlerFunc {
+	all := map[string]http.HandlerFunc{
+		"GET /incidents/{id}/bundle.zip": c.bounded(c.download(c.export)),
+		"GET /deaths/{id}/bundle.zip":    c.bounded(c.download(c.bundle)),
+		"GET /live":                      c.live,
+		"GET /login":                     c.login,
+		"POST /login":                    c.login,
+		"GET /static/":                   c.static,
+		"GET /api/openapi.json":          c.openapi,
+		"GET /healthz":                   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") },
+		"/":                              func(w http.ResponseWriter, r *http.Request) { c.refuse(w, r, errNotFound) },
+	}
+	for _, r := range c.routes() {
+		all["GET "+r.path] = c.bounded(c.show(r.name, r.build))
+	}
+	return all
+}
 
-func guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if strings.HasPrefix(r.URL.Path, "/static/") {
-			h.Set("Cache-Control", "private, max-age=3600")
-		} else {
-			h.Set("Cache-Control", "no-store")
+// bounded works on so many requests at once, each for so long.
+func (c *Console) bounded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		select {
+		case c.asked <- struct{}{}:
+			defer func() { <-c.asked }()
+			next(w, r.WithContext(ctx))
+		case <-ctx.Done():
+			c.refuse(w, r, errBusy)
 		}
-		next.ServeHTTP(w, r)
-	})
+	}
 }
 
 // A frame is what a template gets: the page's value and what stands around it.
@@ -133,40 +177,45 @@ type frame struct {
 }
 
 // show serves a page in the form that is asked for.
-func (c *Console) show(name string, make page) http.HandlerFunc {
+func (c *Console) show(name string, build view) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		may, err := c.Access.Rights(r.Context(), r)
 		if err != nil {
 			c.refuse(w, r, err)
 			return
 		}
-		q := r.URL.Query()
-		data, err := make(r.Context(), q, r, may)
+		data, err := build(r.Context(), r, may)
 		if err != nil {
 			c.refuse(w, r, err)
 			return
 		}
 		data = may.veilOf(nil).cover(data)
 		if wantsJSON(r) {
-			writeJSON(w, http.StatusOK, data)
+			writeJSON(w, r, http.StatusOK, data)
 			return
 		}
-		var b bytes.Buffer
-		f := frame{name, c.Source, c.Version, q.Get("q"), r.URL.RequestURI(), c.Now().UTC(), data}
-		if err := c.pages[name].Execute(&b, f); err != nil {
-			c.refuse(w, r, fmt.Errorf("write the page: %w", err))
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(b.Bytes()) // who left does not need it
+		c.write(w, r, http.StatusOK, name, data)
 	}
+}
+
+// write makes the whole page before it sends any of it.
+func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	var b bytes.Buffer
+	f := frame{name, c.Source, c.Version, r.URL.Query().Get("q"), r.URL.RequestURI(), c.Now().UTC(), data}
+	if err := c.pages[name].Execute(&b, f); err != nil {
+		c.Log.Error("a page was not written", "path", r.URL.Path, "err", err)
+		http.Error(w, "the page could not be written; the server's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	send(w, r, status, visible(b.Bytes()))
 }
 
 func wantsJSON(r *http.Request) bool {
 	return r.URL.Query().Get("format") == "json" || strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 
-func writeJSON(w http.ResponseWriter, status int, data any) {
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, data any) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
@@ -175,15 +224,22 @@ func writeJSON(w http.ResponseWriter, status int, data any) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // who left does not need it
+	send(w, r, status, b.Bytes())
 }
+
+// A Failure is why there is no answer.
+type Failure struct {
+	Error string `json:"error"`
+}
+
+// A refusal is what its page shows.
+type refusal struct{ Status, Why string }
 
 // refuse says why there is no page. What went wrong inside is for the log alone.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, why := http.StatusInternalServerError, "this could not be read; the server's log says why"
 	var refused *RefusalError
-	var bad *badRequest
+	var bad *badRequestError
 	var stranger *StrangerError
 	switch {
 	case errors.As(err, &stranger):
@@ -195,24 +251,24 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status, why = http.StatusBadRequest, bad.why
 	case errors.Is(err, errNotFound):
 		status, why = http.StatusNotFound, err.Error()
+	case errors.Is(err, errBusy), errors.Is(err, context.DeadlineExceeded):
+		status, why = http.StatusServiceUnavailable, errBusy.Error()
+		w.Header().Set("Retry-After", "5")
 	case r.Context().Err() != nil:
 		return
 	default:
 		c.Log.Error("a page was not shown", "path", r.URL.Path, "err", err)
 	}
 	if wantsJSON(r) {
-		writeJSON(w, status, map[string]string{"error": why})
+		writeJSON(w, r, status, Failure{why})
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	if err := c.pages["refusal"].Execute(w, map[string]any{"Status": http.StatusText(status), "Why": why}); err != nil {
-		c.Log.Error("a refusal was not shown", "err", err)
-	}
+	c.write(w, r, status, "refusal", refusal{http.StatusText(status), why})
 }
 
 // login lets somebody in and leads to where they wanted to go.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := c.Access.Login(w, r, r.FormValue("token")); err != nil {
 		c.refuse(w, r, err)
 		return
@@ -220,70 +276,13 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, local(r.FormValue("next")), http.StatusSeeOther)
 }
 
-// live tells a page that there is something new, and what. Pages then ask for themselves again, with their own rights.
-func (c *Console) live(w http.ResponseWriter, r *http.Request) {
-	if _, err := c.Access.Rights(r.Context(), r); err != nil {
+// openapi serves what describes the answers in JSON. It tells nothing of a cluster.
+func (c *Console) openapi(w http.ResponseWriter, r *http.Request) {
+	data, err := files.ReadFile("openapi.json")
+	if err != nil {
 		c.refuse(w, r, err)
 		return
 	}
-	changes, cancel := c.Store.Changes()
-	defer cancel()
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := http.NewResponseController(w)
-	say := func(text string) bool {
-		_, err := fmt.Fprint(w, text)
-		return err == nil && out.Flush() == nil
-	}
-	if !say(": in step\n\n") {
-		return
-	}
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-beat.C:
-			text := ": alive\n\n"
-			if c.Shared {
-				text = changed
-			}
-			if _, err := c.Access.Rights(r.Context(), r); err != nil || !say(text) {
-				return
-			}
-		case _, more := <-changes:
-			if !more {
-				return
-			}
-			drain(r.Context(), changes)
-			if !say(changed) {
-				return
-			}
-		}
-	}
-}
-
-const (
-	changed   = "event: change\ndata: now\n\n"
-	heartbeat = 20 * time.Second
-	// breath is the least time between two times that a page is told to ask again.
-	breath = 500 * time.Millisecond
-)
-
-// drain takes what else comes within a breath.
-func drain(ctx context.Context, changes <-chan history.Change) {
-	after := time.NewTimer(breath)
-	defer after.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-after.C:
-			return
-		case _, more := <-changes:
-			if !more {
-				return
-			}
-		}
-	}
+	w.Header().Set("Content-Type", "application/json")
+	send(w, r, http.StatusOK, data)
 }

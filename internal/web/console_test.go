@@ -15,10 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
+	ruleset "github.com/kubeinquest/inquest/internal/rules"
+	"github.com/kubeinquest/inquest/internal/watch"
 )
 
 var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -50,6 +53,15 @@ func console(t *testing.T, deaths ...history.Death) http.Handler {
 // consoleOf serves a history with the deaths to whom an access lets in.
 func consoleOf(t *testing.T, access Access, deaths ...history.Death) http.Handler {
 	t.Helper()
+	h, err := consoleWith(t, access, deaths...).Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func consoleWith(t *testing.T, access Access, deaths ...history.Death) *Console {
+	t.Helper()
 	store, err := history.Open(t.Context(), "memory:", history.Options{Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
@@ -58,15 +70,48 @@ func consoleOf(t *testing.T, access Access, deaths ...history.Death) http.Handle
 	if err := store.Record(t.Context(), deaths...); err != nil {
 		t.Fatal(err)
 	}
-	c := &Console{
+	return &Console{
 		Store: store, Access: access, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 		Rules: []*diagnosis.Rule{{ID: "EXT001", Title: "Ended by itself", Doc: "It ended."}},
 	}
+}
+
+// recorded serves the recorded incidents, and returns the addresses of all that can be reached.
+func recorded(t *testing.T) (handler http.Handler, addresses []string) {
+	t.Helper()
+	c := consoleWith(t, headerAccess{})
+	last := replayed(t, c.Store)
+	c.Now, c.Rules = func() time.Time { return last }, ruleset.All()
 	h, err := c.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	crawl(t, h, "*", func(path, _ string) {
+		if !strings.Contains(path, " as JSON") && !strings.HasSuffix(path, ".zip") {
+			addresses = append(addresses, path)
+		}
+	})
+	return h, append(addresses, "/search", "/search?q=container", "/incidents?state=closed", "/workloads?span=7d", "/")
+}
+
+// replayed fills a history with the recorded incidents, and returns when the last of them was recorded.
+func replayed(t *testing.T, store *history.Store) (last time.Time) {
+	t.Helper()
+	r := &watch.Recorder{Rules: ruleset.All(), Version: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Store: store, Cluster: "recorded"}
+	for _, name := range []string{"init-panic", "liveness-kill", "rollout-without-configmap"} {
+		source, err := collect.Open("../../examples/"+name, collect.Reading{LogBytes: 256 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := r.Replay(t.Context(), source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Taken.After(last) {
+			last = s.Taken
+		}
+	}
+	return last
 }
 
 // died is a death in a namespace, all of whose words are those given.
@@ -117,7 +162,7 @@ func getAs(t *testing.T, h http.Handler, who http.Header, path string) (int, str
 func links(body string) []string {
 	var all []string
 	for part := range strings.SplitSeq(body, `href="`) {
-		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") {
+		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") && !strings.Contains(link, "format=json") {
 			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
 		}
 	}

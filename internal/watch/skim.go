@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Codecs are those of client-go, but for pods that come in protobuf, as nearly all that is watched does: of these the status is
+// decoded, and the rest only where it is needed. Most updates tell of nothing that ended, and the manifest and who manages
+// its fields are four fifths of a pod.
+func Codecs() runtime.NegotiatedSerializer {
+	return codecs{scheme.Codecs.WithoutConversion()}
+}
+
+type codecs struct{ runtime.NegotiatedSerializer }
+
+// DecoderToVersion returns the decoder of what is watched, among others.
+func (c codecs) DecoderToVersion(d runtime.Decoder, v runtime.GroupVersioner) runtime.Decoder {
+	return skimmer{c.NegotiatedSerializer.DecoderToVersion(d, v)}
+}
+
+type skimmer struct{ runtime.Decoder }
+
+var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+
+// Decode decodes a pod as far as is needed, where nobody says into what, and anything else as a whole.
+func (s skimmer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	if into == nil {
+		if p, err := skimPod(data); err == nil {
+			return p, &podKind, nil
+		}
+	}
+	return s.Decoder.Decode(data, defaults, into)
+}
+
+// A skimmed pod has of its metadata what names it and when it was made and deleted, and its status.
+type skimmed struct {
+	corev1.Pod
+	raw []byte
+}
+
+// podOf returns a pod as far as it was decoded, and what decodes the rest; nil where it is no pod.
+func podOf(o evidence.Object) (pod *corev1.Pod, whole func() (*corev1.Pod, error)) {
+	switch p := o.(type) {
+	case *corev1.Pod:
+		return p, func() (*corev1.Pod, error) { return p, nil }
+	case *skimmed:
+		return &p.Pod, p.whole
+	}
+	return nil, nil
+}
+
+func (p *skimmed) whole() (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	if err := pod.Unmarshal(p.raw); err != nil {
+		return nil, fmt.Errorf("decode pod %s/%s: %w", p.Namespace, p.Name, err)
+	}
+	return pod, nil
+}
+
+var (
+	magic    = []byte("k8s\x00") // before each object (k8s.io/apimachinery/pkg/runtime/serializer/protobuf)
+	errNoPod = errors.New("not a pod in protobuf")
+)
+
+// Numbers of fields, from generated.proto of k8s.io/apimachinery/pkg/runtime, k8s.io/apimachinery/pkg/apis/meta/v1 and
+// k8s.io/api/core/v1.
+const (
+	unknownType, unknownRaw                             = 1, 2
+	typeVersion, typeKind                               = 1, 2
+	podMeta, podStatus                                  = 1, 3
+	metaName, metaNamespace, metaUID, metaVersion       = 1, 3, 5, 6
+	metaCreated, metaDeleted, metaGrace, metaGeneration = 8, 9, 10, 7
+)
+
+// skimPod decodes a pod as far as is needed. The data are kept. A bookmark is no pod.
+func skimPod(data []byte) (*skimmed, error) {
+	body, found := bytes.CutPrefix(data, magic)
+	if !found {
+		return nil, errNoPod
+	}
+	p := &skimmed{}
+	var version, kind string
+	err := fields(body, func(number protowire.Number, v []byte, _ uint64) error {
+		switch number {
+		case unknownRaw:
+			p.raw = v
+		case unknownType:
+			return fields(v, func(number protowire.Number, v []byte, _ uint64) error {
+				switch number {
+				case typeVersion:
+					version = string(v)
+				case typeKind:
+					kind = string(v)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	if err != nil || version != podKind.Version || kind != podKind.Kind {
+		return nil, errNoPod
+	}
+	err = fields(p.raw, func(number protowire.Number, v []byte, _ uint64) error {
+		switch number {
+		case podMeta:
+			return skimMeta(&p.ObjectMeta, v)
+		case podStatus:
+			return p.Status.Unmarshal(v)
+		}
+		return nil
+	})
+	if err == nil && p.UID == "" {
+		err = errNoPod
+	}
+	return p, err
+}
+
+func skimMeta(m *metav1.ObjectMeta, data []byte) error {
+	return fields(data, func(number protowire.Number, v []byte, n uint64) error {
+		switch number {
+		case metaName:
+			m.Name = string(v)
+		case metaNamespace:
+			m.Namespace = string(v)
+		case metaUID:
+			m.UID = types.UID(v)
+		case metaVersion:
+			m.ResourceVersion = string(v)
+		case metaGeneration:
+			m.Generation = int64(n)
+		case metaGrace:
+			seconds := int64(n)
+			m.DeletionGracePeriodSeconds = &seconds
+		case metaCreated:
+			return m.CreationTimestamp.Unmarshal(v)
+		case metaDeleted:
+			m.DeletionTimestamp = &metav1.Time{}
+			return m.DeletionTimestamp.Unmarshal(v)
+		}
+		return nil
+	})
+}
+
+// fields tells of each field of a message: its bytes, or its number.
+func fields(data []byte, tell func(number protowire.Number, bytes []byte, n uint64) error) error {
+	for len(data) > 0 {
+		number, kind, size := protowire.ConsumeTag(data)
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		data = data[size:]
+		var v []byte
+		var n uint64
+		switch kind {
+		case protowire.BytesType:
+			v, size = protowire.ConsumeBytes(data)
+		case protowire.VarintType:
+			n, size = protowire.ConsumeVarint(data)
+		default:
+			size = protowire.ConsumeFieldValue(number, kind, data)
+		}
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		data = data[size:]
+		if err := tell(number, v, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

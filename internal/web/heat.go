@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// A Heat is deaths by workload, time and cause.
+type Heat struct {
+	Span   string      `json:"span"`
+	From   time.Time   `json:"from"`
+	To     time.Time   `json:"to"`
+	Step   string      `json:"step"` // how long a column is
+	Rows   []HeatRow   `json:"rows"`
+	More   int         `json:"more"`   // rows that are not shown
+	Legend []HeatCause `json:"legend"` // the most frequent first
+
+	columns []string
+}
+
+// A HeatRow is one workload.
+type HeatRow struct {
+	Namespace string     `json:"namespace"`
+	Kind      string     `json:"kind"`
+	Name      string     `json:"name"`
+	Deaths    int        `json:"deaths"`
+	Cells     []HeatCell `json:"cells"`
+}
+
+// A HeatCell is what died of a workload within one column.
+type HeatCell struct {
+	Deaths int    `json:"deaths"`
+	Cause  string `json:"cause"` // the letters of the most frequent
+	Text   string `json:"text"`
+	Class  string `json:"-"`
+
+	rules map[string]int
+}
+
+// A HeatCause is what a colour stands for.
+type HeatCause struct {
+	Letters string `json:"letters"` // that begin the ids of its rules
+	Name    string `json:"name"`
+	Deaths  int    `json:"deaths"`
+	Class   string `json:"-"`
+}
+
+// Columns are the times of the columns, as they are named.
+func (h Heat) Columns() []string { return h.columns }
+
+// Spans are those that can be asked for.
+func (Heat) Spans() []string { return []string{"24h", "3d", "7d"} }
+
+// families name the rules by what their ids begin with.
+var families = map[string]string{
+	"ADM": "admission", "CHG": "change", "CFG": "configuration", "CTL": "control plane", "CRT": "creation", "DEP": "dependency", "EVC": "eviction",
+	"EXT": "exit of the program", "IMG": "image", "INI": "init container", "KRN": "kernel", "MEM": "memory", "NOD": "node", "DEL": "deletion",
+	"PRB": "probe", "SBX": "sandbox", "SCH": "scheduling", "STO": "storage", "USE": "usage", "WRK": "workload", "": "undetermined",
+}
+
+const (
+	heatColumns = 24
+	mostRows    = 100
+	colours     = 7
+)
+
+// heatSpans are how long one column may be, by the span of all.
+var heatSpans = map[string]time.Duration{"24h": time.Hour, "3d": 3 * time.Hour, "7d": 7 * time.Hour}
+
+func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (any, error) {
+	span := cmp.Or(r.URL.Query().Get("span"), "24h")
+	step, ok := heatSpans[span]
+	if !ok {
+		return nil, &badRequestError{fmt.Sprintf("there is no span %q: expected 24h, 3d or 7d", span)}
+	}
+	to := c.Now().UTC().Truncate(time.Hour).Add(time.Hour)
+	heat := Heat{Span: span, From: to.Add(-heatColumns * step), To: to, Step: strconv.Itoa(int(step/time.Hour)) + "h", Rows: []HeatRow{}}
+	layout := "15h"
+	if step > time.Hour {
+		layout = "Jan 2 15h"
+	}
+	for i := range heatColumns {
+		heat.columns = append(heat.columns, heat.From.Add(time.Duration(i)*step).Format(layout))
+	}
+	cells, err := c.Store.Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
+	rows, sums := map[string]*HeatRow{}, map[string]int{}
+	for i := range cells {
+		cell := &cells[i]
+		key := cell.Namespace + "/" + cell.Workload.String()
+		if rows[key] == nil {
+			rows[key] = &HeatRow{Namespace: cell.Namespace, Kind: cell.Workload.Kind, Name: cell.Workload.Name, Cells: make([]HeatCell, heatColumns)}
+		}
+		rows[key].add(cell, int(cell.Hour.Sub(heat.From)/step))
+		sums[letters(cell.Rule)] += cell.Deaths
+	}
+	heat.Legend = legend(sums)
+	for _, row := range rows {
+		for i := range row.Cells {
+			row.Cells[i].finish(heat.Legend, heat.From.Add(time.Duration(i)*step))
+		}
+		heat.Rows = append(heat.Rows, *row)
+	}
+	slices.SortFunc(heat.Rows, func(a, b HeatRow) int {
+		return cmp.Or(cmp.Compare(b.Deaths, a.Deaths), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	heat.More = max(len(heat.Rows)-mostRows, 0)
+	heat.Rows = heat.Rows[:min(len(heat.Rows), mostRows)]
+	return heat, err
+}
+
+func letters(rule string) string { return rule[:min(len(rule), 3)] }
+
+func (row *HeatRow) add(cell *history.Cell, column int) {
+	row.Deaths += cell.Deaths
+	h := &row.Cells[min(max(column, 0), heatColumns-1)]
+	h.Deaths += cell.Deaths
+	if h.rules == nil {
+		h.rules = map[string]int{}
+	}
+	h.rules[cell.Rule] += cell.Deaths
+}
+
+// finish words a cell and gives it the colour of its most frequent cause.
+func (h *HeatCell) finish(legend []HeatCause, at time.Time) {
+	if h.Deaths == 0 {
+		return
+	}
+	var rules []string
+	for rule := range h.rules {
+		rules = append(rules, rule)
+	}
+	slices.SortFunc(rules, func(a, b string) int { return cmp.Or(cmp.Compare(h.rules[b], h.rules[a]), cmp.Compare(a, b)) })
+	h.Cause = letters(rules[0])
+	h.Text = at.Format("Jan 2 15:04Z")
+	for _, rule := range rules[:min(len(rules), 5)] {
+		h.Text += fmt.Sprintf(", %d× %s", h.rules[rule], cmp.Or(rule, "undetermined"))
+	}
+	for _, cause := range legend {
+		if cause.Letters == h.Cause {
+			h.Class = cause.Class
+		}
+	}
+}
+
+// legend gives the most frequent causes a colour each, and the rest one.
+func legend(sums map[string]int) []HeatCause {
+	all := []HeatCause{}
+	for name, n := range sums {
+		all = append(all, HeatCause{Letters: name, Name: cmp.Or(families[name], name), Deaths: n})
+	}
+	slices.SortFunc(all, func(a, b HeatCause) int {
+		return cmp.Or(cmp.Compare(b.Deaths, a.Deaths), cmp.Compare(a.Letters, b.Letters))
+	})
+	coloured := 0
+	for i := range all {
+		all[i].Class = "c0"
+		if all[i].Letters != "" && coloured < colours {
+			coloured++
+			all[i].Class = "c" + strconv.Itoa(coloured)
+		}
+	}
+	return all
+}

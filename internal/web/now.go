@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// A Now is the first page.
+type Now struct {
+	Open    []Incident `json:"open"` // by impact
+	Quiet   []Incident `json:"quiet"`
+	Changes []Event    `json:"changes"` // of the last hour, the latest first
+	Blind   []Gap      `json:"blind"`   // what could not be seen
+	Recent  []Death    `json:"recent"`
+}
+
+const (
+	mostOpen    = 100
+	mostRecent  = 20
+	lately      = time.Hour
+	mostEvents  = 1000
+	mostChanges = 25
+	mostAsked   = 6 // incidents whose latest report is asked for what it could not see
+)
+
+func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, error) {
+	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostOpen})
+	if err != nil {
+		return nil, err
+	}
+	quiet, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateQuiet}, Namespaces: may.allowed(), Limit: mostRecent})
+	if err != nil {
+		return nil, err
+	}
+	deaths, err := c.Store.Deaths(ctx, history.Filter{Namespaces: may.allowed(), Limit: mostRecent})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(open.Items, func(a, b history.Incident) int {
+		return cmp.Or(cmp.Compare(b.Pods, a.Pods), cmp.Compare(b.Deaths, a.Deaths))
+	})
+	now := Now{Open: each(open.Items, incidentOf), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
+	if now.Changes, err = c.changes(ctx, deaths.Items, may); err != nil {
+		return nil, err
+	}
+	now.Blind, err = c.blind(ctx, deaths.Items, may)
+	return now, err
+}
+
+func each[A, B any](list []A, f func(A) B) []B {
+	mapped := make([]B, len(list))
+	for i := range list {
+		mapped[i] = f(list[i])
+	}
+	return mapped
+}
+
+// changing are the reasons of Events that tell of a change, rather than of trouble with a pod.
+var changing = map[string]bool{
+	"ScalingReplicaSet": true, "SuccessfulRescale": true, "DeploymentRollback": true, "LeaderElection": true, // controllers
+	"NodeReady": true, "NodeNotReady": true, "NodeNotSchedulable": true, "NodeSchedulable": true, "RegisteredNode": true, "RemovingNode": true,
+	"Rebooted": true, "NodeHasDiskPressure": true, "NodeHasInsufficientMemory": true, "NodeHasInsufficientPID": true, "DeletingNode": true,
+	"Evicted": true, "Preempted": true, "TaintManagerEviction": true, "Resized": true, "ExternalProvisioning": true, "VolumeResizeSuccessful": true,
+}
+
+// isChange tells whether an Event tells of a change. A kubelet that starts says "Starting" of its node.
+func isChange(e *history.Event) bool {
+	return changing[e.Reason] || e.Reason == "Starting" && e.About.Kind == "Node" && e.Reporter == "kubelet"
+}
+
+// clusters are those that deaths are of: nearly always one.
+func clusters(deaths []history.Death) []string {
+	var all []string
+	for i := range deaths {
+		all = append(all, deaths[i].Cluster)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// changes are what the Events of the last hour tell of changes.
+func (c *Console) changes(ctx context.Context, deaths []history.Death, may Rights) ([]Event, error) {
+	all := []Event{}
+	for _, cluster := range clusters(deaths) {
+		events, err := c.Store.EventsOf(ctx, cluster, evidence.Ref{}, c.Now().Add(-lately), time.Time{}, may.allowed(), mostEvents)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, latestChanges(events)...)
+	}
+	slices.SortStableFunc(all, func(a, b Event) int { return b.Last.Compare(a.Last) })
+	return all[:min(len(all), mostChanges)], nil
+}
+
+// latestChanges are the changes among Events, each kind of each thing once: the latest, with how often it was.
+func latestChanges(events []history.Event) []Event {
+	var all []Event
+	at := map[string]int{}
+	for i := range events { // oldest first
+		if !isChange(&events[i]) {
+			continue
+		}
+		e := eventOf(events[i])
+		key := e.Reason + "\x00" + e.About.Namespace + "\x00" + e.About.String()
+		if n, known := at[key]; known {
+			e.Count, e.First = e.Count+all[n].Count, all[n].First
+			all[n] = e
+			continue
+		}
+		at[key] = len(all)
+		all = append(all, e)
+	}
+	return all
+}
+
+// blind is what could not be seen: by the watch, and by whatever looked at what died last.
+func (c *Console) blind(ctx context.Context, deaths []history.Death, may Rights) ([]Gap, error) {
+	all := []Gap{}
+	if may.All {
+		gaps, err := c.Store.GapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, nil, mostRecent)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range gaps {
+			all = append(all, Gap{What: g.What, Things: full([]string(nil)), From: g.From, To: g.To})
+		}
+	}
+	at := map[string]int{}
+	for _, d := range latestOf(deaths) {
+		told, err := c.report(ctx, d.ID, may)
+		if err := ignoreMissing(err); err != nil {
+			return nil, err
+		}
+		for _, g := range told.Gaps {
+			all = addGap(all, at, g)
+		}
+	}
+	return all, nil
+}
+
+// addGap notes a gap of a node, a namespace or the cluster; those of the same kind together. What one thing lacks, its page tells.
+func addGap(all []Gap, at map[string]int, g report.Gap) []Gap {
+	if g.About.Kind != "" && g.About.Kind != "Node" && g.About.Kind != "Namespace" {
+		return all
+	}
+	i, known := at[g.Kind+g.Why]
+	if !known {
+		i = len(all)
+		at[g.Kind+g.Why] = i
+		all = append(all, Gap{What: g.Kind + ": " + g.Why, Things: []string{}})
+	}
+	if where := placeOf(g.About); where != "" && !slices.Contains(all[i].Things, where) {
+		all[i].Things = append(all[i].Things, where)
+	}
+	return all
+}
+
+func placeOf(t report.Thing) string {
+	if t.Kind == "" {
+		return ""
+	}
+	return t.String()
+}
+
+// latestOf returns of each of a few incidents the latest death of which there is settled evidence.
+func latestOf(deaths []history.Death) []history.Death {
+	seen := map[string]bool{}
+	var some []history.Death
+	for _, d := range deaths {
+		if d.HasBundle && d.Verdict != nil && d.Verdict.Settled && !seen[d.Incident] && len(some) < mostAsked {
+			seen[d.Incident] = true
+			some = append(some, d)
+		}
+	}
+	return some
+}
