@@ -32,6 +32,7 @@ install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or whe
 demo: ## Diagnose a recorded incident: no cluster needed
 	$(GO) run ./cmd/inquest why --from $(EXAMPLE)
 	@echo
+	@echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'
 	@if kubectl --request-timeout=2s get --raw /livez >/dev/null 2>&1 </dev/null; then \
 		echo 'A cluster answers. Ask it:  go run ./cmd/inquest why -A'; \
 	else \
