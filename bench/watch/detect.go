@@ -14,7 +14,7 @@ import (
 )
 
 // detect measures how soon a verdict is in the history.
-func (b *bench) detect(ctx context.Context) error {
+func (b *bench) detect(ctx context.Context) (err error) {
 	const patches, rate = 1000, 20
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -29,7 +29,7 @@ func (b *bench) detect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, s.close()) }()
 	b.note("%s", pace(ctx, rate, patches, func(i int) error { return w.die(ctx, w.pods[i], i) }))
 	if err := s.settle(ctx, time.Minute); err != nil {
 		return err

@@ -206,7 +206,7 @@ func each(ctx context.Context, n int, do func(i int) error) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(append(failed, ctx.Err())...)
+	return errors.Join(errors.Join(failed...), ctx.Err())
 }
 
 // A paced load is what was done of it.

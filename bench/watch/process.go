@@ -47,8 +47,12 @@ func (p *process) stop() error {
 		return err
 	}
 	select {
-	case <-p.ended: // however it ended: it was told to
-		return nil
+	case err := <-p.ended:
+		var told *exec.ExitError
+		if errors.As(err, &told) { // however it ended: it was told to
+			return nil
+		}
+		return err
 	case <-time.After(30 * time.Second):
 		return p.cmd.Process.Kill()
 	}

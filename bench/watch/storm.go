@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,14 +80,14 @@ func (b *bench) ground(ctx context.Context, env ...string) (*stage, error) {
 }
 
 // load has pods updated for long, some of which tell of a death and some of which are replaced.
-func (b *bench) load(ctx context.Context) error {
+func (b *bench) load(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s, err := b.ground(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, s.close()) }()
 	rss := &samples{}
 	go rss.sample(ctx, s.process)
 	before, began := s.cpu(), time.Now()
@@ -136,14 +137,14 @@ func (b *bench) account(s *stage, most float64) error {
 }
 
 // burst has three quarters of the pods fail within a minute, as when a twentieth of the nodes of a large cluster is lost.
-func (b *bench) burst(ctx context.Context) error {
+func (b *bench) burst(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s, err := b.ground(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, s.close()) }()
 	n := b.pods * 3 / 4
 	steady := s.memory("VmRSS")
 	p := pace(ctx, float64(n)/60, n, func(i int) error { return s.die(ctx, s.pods[i], i/replicas) })
@@ -174,7 +175,7 @@ func (b *bench) burst(ctx context.Context) error {
 }
 
 // events writes fifty thousand Events in five minutes, a fiftieth of them of a quarter of a megabyte, while pods die.
-func (b *bench) events(ctx context.Context) error {
+func (b *bench) events(ctx context.Context) (err error) {
 	const all, limit = 50_000, 256
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -182,14 +183,11 @@ func (b *bench) events(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.forgetPeak(); err != nil {
 		return err
 	}
-	long := string(make([]byte, 0))
-	for range 250 << 10 / 16 {
-		long += "sixteen letters "
-	}
+	long := strings.Repeat("sixteen letters ", 250<<10/16)
 	var dying sync.WaitGroup
 	dying.Go(func() {
 		pace(ctx, b.deaths, int(b.deaths*300), func(i int) error { return s.die(ctx, s.pods[i], i) })

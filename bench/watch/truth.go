@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -103,9 +104,5 @@ func (t *truth) see(o *corev1.Pod, now time.Time, first bool) {
 func (t *truth) deaths() (map[run]time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make(map[run]time.Time, len(t.ended))
-	for of, at := range t.ended {
-		all[of] = at
-	}
-	return all, t.failed
+	return maps.Clone(t.ended), t.failed
 }

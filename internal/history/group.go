@@ -17,6 +17,13 @@ type grouping struct {
 	byID   map[int64]*incident
 	shares map[int64]*share
 	found  map[shareName]*share
+	left   left
+}
+
+// Left is the death that was taken out of a share last, and whether that had shrunk before.
+type left struct {
+	death, share, at int64
+	shrunk           bool
 }
 
 type shareName struct {
@@ -57,6 +64,9 @@ func (t *txn) attach(now *known, d *incoming) (*share, error) {
 	sh.first, sh.last = min(sh.first, now.at), max(sh.last, now.at)
 	sh.list(d)
 	sh.dirty, in.dirty = true, true
+	if l := t.grouped.left; l.death == now.id && l.share == sh.id && l.at == now.at { // it stays, only better known: nothing is to be counted anew
+		sh.shrunk = l.shrunk
+	}
 	return sh, nil
 }
 
@@ -76,14 +86,16 @@ func (t *txn) detach(old *known) error {
 	if sh.lead == old.id {
 		sh.lead, sh.leadSettled = 0, false
 	}
+	t.grouped.left = left{old.id, sh.id, old.at, sh.shrunk}
 	sh.dirty, sh.shrunk, sh.in.dirty = true, true, true
 	return nil
 }
 
-// another tells whether the share has another death of the same pod.
+// another tells whether the share has another death of the same pod. The plus keeps SQLite from looking through all deaths of the
+// share, of which there are thousands in a storm, rather than through those of the pod.
 func (t *txn) another(of *known, share int64) (bool, error) {
 	var one int
-	return t.row([]any{&one}, `SELECT 1 FROM deaths WHERE pod = $1 AND share = $2 AND id <> $3 LIMIT 1`, of.pod, share, of.id)
+	return t.row([]any{&one}, `SELECT 1 FROM deaths WHERE pod = $1 AND +share = $2 AND id <> $3 LIMIT 1`, of.pod, share, of.id)
 }
 
 // incidentOf finds the incident that a death belongs to, the nearest in time where there are two, or makes one.

@@ -140,8 +140,8 @@ func (l *Ledger) Len() int {
 	return len(l.pods)
 }
 
-// Due returns the pods that time alone may have brought into trouble: that are not scheduled, ready or gone by now.
-func (l *Ledger) Due(now time.Time) []subject {
+// due returns the pods that time alone may have brought into trouble: that are not scheduled, ready or gone by now.
+func (l *Ledger) due(now time.Time) []subject {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var due []subject

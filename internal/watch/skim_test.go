@@ -4,6 +4,7 @@ package watch
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -49,7 +50,7 @@ func bigPod() *corev1.Pod {
 	for range 30 {
 		p.Spec.Containers[0].Env = append(p.Spec.Containers[0].Env, corev1.EnvVar{Name: "SETTING", Value: "http://dependency.platform.svc:8080"})
 	}
-	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: bytes.Repeat([]byte("{}"), 1000)}}}
+	p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("{}", 1000))}}
 	return p
 }
 

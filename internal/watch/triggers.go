@@ -203,7 +203,7 @@ func (r *Recorder) glances(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := r.Now()
-		for _, at := range r.ledger.Due(now) {
+		for _, at := range r.ledger.due(now) {
 			r.lookAt(at, 0)
 		}
 		for _, name := range r.leases.late(now) {
