@@ -157,6 +157,9 @@ func rights(t *testing.T) {
 		for _, path := range paths {
 			code, body := c.ask(t, path)
 			look(path, body)
+			if strings.HasPrefix(path, "/api/openapi.json") {
+				continue // it tells of the program alone
+			}
 			if (who == "" || who == "junk") && code != http.StatusUnauthorized && code != http.StatusTooManyRequests {
 				t.Errorf("%q gets %d on %s", who, code, path)
 			}
