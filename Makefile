@@ -15,7 +15,7 @@ CONTAINERS ?= docker
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e storm image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e storm image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ bench-ends: ## Measure how soon after the end of a process its entry can be fetc
 
 cases: build ## Count right and wrong answers over cases, those of manifests where KUBECONFIG leads to the lab: make cases CASES=FOLDER
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
+
+bench-watch: ## Measure the recorder against its bars, over an API server of its own (the lab's programs, root; an hour; PART=detect: one)
+	$(GO) run ./bench/watch -only '$(PART)'
 
 accuracy: ## Measure how often a diagnosis is right, over recordings of every fault
 	$(GO) run ./bench/accuracy

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,7 +33,9 @@ type options struct {
 	url       string
 	incidents int
 	queries   int
-	lean      bool
+	bundles   bool
+	logs      bool
+	from      string
 }
 
 func run() (err error) {
@@ -39,8 +43,11 @@ func run() (err error) {
 	flag.StringVar(&o.url, "history", "", "file or postgres:// address that is filled, and read again when it holds enough; a temporary file without it")
 	flag.IntVar(&o.incidents, "incidents", 1_000_000, "how many incidents")
 	flag.IntVar(&o.queries, "queries", 300, "how many queries of each sort")
-	flag.BoolVar(&o.lean, "lean", false, "deaths with reports and without bundles")
+	flag.BoolVar(&o.bundles, "bundles", true, "keep bundles beside reports; what is listed and searched does not depend on them")
+	flag.BoolVar(&o.logs, "logs", true, "keep the logs too; without them, what a death takes is what it takes beyond logs")
+	flag.StringVar(&o.from, "from", "bench/accuracy/recorded/*.txtar,examples/*", "the recorded incidents that deaths are made of, patterns with commas between")
 	flag.Parse()
+	o.queries = max(o.queries, 1)
 	if o.url == "" {
 		folder, err := os.MkdirTemp("", "inquest-history")
 		if err != nil {
@@ -50,33 +57,49 @@ func run() (err error) {
 		o.url = filepath.Join(folder, "history.db")
 	}
 	ctx := context.Background()
+	all, err := templates(ctx, strings.Split(o.from, ",")...)
+	if err != nil {
+		return err
+	}
 	s, err := history.Open(ctx, o.url, history.Options{})
 	if err != nil {
 		return err
 	}
-	if err := fill(ctx, s, o); err != nil {
+	if err := fill(ctx, s, newWorld(all, o.bundles, o.logs), o); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return errors.Join(ask(ctx, s, o), s.Close())
+	return errors.Join(ask(ctx, s, newWorld(all, o.bundles, o.logs), o), s.Close())
+}
+
+// what says what the bytes of a death are for.
+func (o options) what() string {
+	switch {
+	case !o.bundles:
+		return "without a bundle"
+	case !o.logs:
+		return "none of them its log"
+	}
+	return "its log included"
 }
 
 // fill records deaths by the thousand, and says what they cost.
-func fill(ctx context.Context, s *history.Store, o options) error {
+func fill(ctx context.Context, s *history.Store, w *world, o options) error {
 	has, err := s.Count(ctx, history.Filter{})
 	if err != nil || has.Recorded > 0 {
 		return err
 	}
-	w := newWorld(o.lean)
 	began, cpu := time.Now(), cpuTime()
 	for w.incidents < o.incidents {
-		if err := s.Record(ctx, w.some(1000, o.incidents)...); err != nil {
-			return err
+		for _, wave := range w.some(2000, o.incidents) {
+			if err := s.Record(ctx, wave...); err != nil {
+				return err
+			}
 		}
-		if w.incidents%50_000 < 500 {
+		if w.incidents%50_000 == 0 {
 			fmt.Fprintf(os.Stderr, "\r%d incidents, %d deaths, %.0f s", w.incidents, w.deaths, time.Since(began).Seconds())
 		}
 	}
-	if err := s.Sweep(ctx, w.now); err != nil {
+	if err := s.Sweep(ctx, w.start.Add(w.span)); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr)
@@ -84,20 +107,16 @@ func fill(ctx context.Context, s *history.Store, o options) error {
 	if err != nil {
 		return err
 	}
-	logs, err := w.logBytes()
-	if err != nil {
-		return err
-	}
 	n := float64(w.deaths)
 	fmt.Printf("%d incidents, %d deaths written in %.0f s, %.0f µs of processor time for each death\n", w.incidents, w.deaths,
 		time.Since(began).Seconds(), float64((cpuTime()-cpu).Microseconds())/n)
-	fmt.Printf("%.0f bytes for each death, %.0f of them its log: %.0f beyond logs\n", float64(size)/n, logs, float64(size)/n-logs)
+	fmt.Printf("%.0f bytes for each death, %s\n", float64(size)/n, o.what())
 	return nil
 }
 
 // ask measures every sort of question.
-func ask(ctx context.Context, s *history.Store, o options) error {
-	for _, q := range questions(newWorld(o.lean)) {
+func ask(ctx context.Context, s *history.Store, w *world, o options) error {
+	for _, q := range questions(w) {
 		var wall, cpu []time.Duration
 		found := 0
 		for range o.queries {
@@ -123,28 +142,29 @@ type question struct {
 
 func questions(w *world) []question {
 	word := func() string { return []string{"memory", "probe", "node", "exit", "back", "web", "pull"}[rand.IntN(7)] }
-	namespaces := func(n int) []string {
+	some := func(n int) []string {
 		var all []string
 		for range n {
-			all = append(all, w.namespace(rand.IntN(len(w.apps))))
+			all = append(all, w.namespace(rand.IntN(apps)))
 		}
 		return all
 	}
+	rules := w.rules()
 	return []question{
 		{"list", func() history.Filter { return history.Filter{} }},
 		{"list, from anywhere", func() history.Filter {
 			return history.Filter{To: w.start.Add(time.Duration(rand.Int64N(int64(w.span))))}
 		}},
 		{"list, open", func() history.Filter { return history.Filter{States: []history.State{history.StateOpen}} }},
-		{"list, one namespace", func() history.Filter { return history.Filter{Namespaces: namespaces(1)} }},
-		{"list, fifty namespaces", func() history.Filter { return history.Filter{Namespaces: namespaces(50)} }},
-		{"list, one node", func() history.Filter { return history.Filter{Node: w.node(rand.IntN(500))} }},
-		{"list, one rule", func() history.Filter { return history.Filter{Rule: w.rule(rand.IntN(40))} }},
+		{"list, one namespace", func() history.Filter { return history.Filter{Namespaces: some(1)} }},
+		{"list, fifty namespaces", func() history.Filter { return history.Filter{Namespaces: some(50)} }},
+		{"list, one node", func() history.Filter { return history.Filter{Node: w.node(rand.IntN(nodes))} }},
+		{"list, one rule", func() history.Filter { return history.Filter{Rule: rules[rand.IntN(len(rules))]} }},
 		{"search, a frequent word", func() history.Filter { return history.Filter{Text: word() + " "} }},
 		{"search, two frequent words", func() history.Filter { return history.Filter{Text: word() + " " + word()} }},
-		{"search, a pod", func() history.Filter { return history.Filter{Text: w.pod(rand.IntN(len(w.apps)), rand.IntN(100))} }},
+		{"search, a pod", func() history.Filter { return history.Filter{Text: w.some(1, math.MaxInt)[0][0].Of.Name} }},
 		{"search, three letters", func() history.Filter { return history.Filter{Text: word()[:3]} }},
-		{"search, a word, fifty namespaces", func() history.Filter { return history.Filter{Text: word(), Namespaces: namespaces(50)} }},
+		{"search, a word, fifty namespaces", func() history.Filter { return history.Filter{Text: word(), Namespaces: some(50)} }},
 		{"search, a word, open", func() history.Filter {
 			return history.Filter{Text: word(), States: []history.State{history.StateOpen}}
 		}},

@@ -4,150 +4,232 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// A world is a cluster of five thousand workloads in two hundred namespaces on five hundred nodes, whose pods die.
+// A world is a cluster of five thousand workloads in two hundred namespaces on five hundred nodes, each of which fails as
+// one recording does, again and again for a year.
 type world struct {
-	apps      []string
+	templates []*template
 	random    *rand.Rand
 	start     time.Time
 	span      time.Duration
-	now       time.Time
 	incidents int
 	deaths    int
-	lean      bool
-	logs      []string // a sample
+	bundles   bool
+	logs      bool
+	seeds     map[string]uint64 // of values that were hashed
 }
 
-func newWorld(lean bool) *world {
-	w := &world{random: rand.New(rand.NewPCG(1, 2)), start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), span: 365 * 24 * time.Hour, lean: lean}
-	for i := range 5000 {
-		w.apps = append(w.apps, fmt.Sprintf("%s-%s", []string{"web", "api", "worker", "cache", "billing", "search", "mail", "auth"}[i%8], w.hex(5)))
+const (
+	apps       = 5000
+	nodes      = 500
+	namespaces = 200
+)
+
+func newWorld(all []*template, bundles, logs bool) *world {
+	return &world{
+		templates: all, random: rand.New(rand.NewPCG(1, 2)), start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), span: 365 * 24 * time.Hour,
+		bundles: bundles, logs: logs, seeds: map[string]uint64{},
 	}
-	return w
 }
 
-func (w *world) hex(n int) string { return fmt.Sprintf("%016x", w.random.Uint64())[:n] }
+func (w *world) template(app int) *template { return w.templates[app%len(w.templates)] }
 
-func (w *world) namespace(app int) string { return fmt.Sprintf("team-%d", app%200) }
+func (w *world) namespace(app int) string { return fmt.Sprintf("team-%d", app%namespaces) }
 
 func (w *world) node(i int) string { return fmt.Sprintf("node-%d.eu-central-1.compute.internal", i) }
 
-func (w *world) rule(i int) string {
-	return fmt.Sprintf("%s%03d", []string{"MEM", "PRB", "EXT", "NOD", "IMG"}[i%5], i/5+1)
+func (w *world) app(app int) string {
+	return fmt.Sprintf("%s-%05x", []string{"web", "api", "worker", "cache", "billing", "search", "mail", "auth"}[app/7%8], app*40503%(1<<20))
 }
 
-func (w *world) pod(app, i int) string {
-	return fmt.Sprintf("%s-%08x-%05x", w.apps[app], app*2654435761%(1<<32), (app*100+i)*40503%(1<<20))
+// one is a death with what its texts take from it.
+type one struct {
+	w        *world
+	app, pod int
+	node     int
+	at       time.Time
+	seeds    [4]uint64 // by scope
 }
 
-// some returns so many deaths, in order of time. Seven of ten incidents have one death, the others two to five.
-func (w *world) some(n, incidents int) []history.Death {
-	var all []history.Death
-	for len(all) < n && w.incidents < incidents {
-		w.now = w.start.Add(time.Duration(float64(w.span) * float64(w.incidents) / float64(incidents)))
-		app, rule := w.random.IntN(len(w.apps)), w.random.IntN(40)
+// some returns the deaths of so many incidents: the first of each, the second of each, and so on. Seven of ten incidents have
+// one death, the others two to five.
+func (w *world) some(n, incidents int) [][]history.Death {
+	waves := make([][]history.Death, 5)
+	for ; n > 0 && w.incidents < incidents; n-- {
+		at := w.start.Add(time.Duration(float64(w.span) * float64(w.incidents) / float64(incidents)))
+		app := w.incidents % apps
 		deaths := 1
-		if w.random.IntN(10) >= 7 {
+		if w.random.IntN(10) >= 7 && w.template(app).death.Kind == history.Died {
 			deaths = 2 + w.random.IntN(4)
 		}
-		// what is grouped by the same words within a day would be the same incident: the round makes it another
-		thing := evidence.RefTo("Deployment", w.namespace(app), w.apps[app])
-		pod := w.random.IntN(100)
 		for i := range deaths {
-			all = append(all, w.death(app, rule, pod, i, thing))
+			o := &one{w: w, app: app, pod: w.incidents, node: (app + w.incidents/apps) % nodes, at: at.Add(time.Duration(i) * time.Minute)}
+			o.seeds = [4]uint64{uint64(w.deaths+i) + 1<<60, uint64(o.pod) + 2<<60, uint64(app) + 3<<60, uint64(o.node) + 4<<60}
+			waves[i] = append(waves[i], o.death(i))
 		}
 		w.incidents++
 		w.deaths += deaths
 	}
-	return all
+	return waves
 }
 
-func (w *world) death(app, rule, pod, n int, thing evidence.Ref) history.Death {
-	of := evidence.RefTo("Pod", w.namespace(app), w.pod(app, pod)).InContainer("app").InAttempt(w.incidents%1000*10 + n)
-	end := w.now.Add(time.Duration(n) * time.Minute)
-	node := w.node((app + pod) % 500)
-	message := fmt.Sprintf("container app of %s was killed by the kernel at its memory limit of %dMi", of.Name, 64<<(rule%6))
-	d := history.Death{
-		Cluster: "6f0a1c9e-2c59-4b8a-9d0f-1d2f8f6f7a11", PodUID: fmt.Sprintf("%08x-%04x-4e1c-9c55-%012x", app, pod, w.incidents),
-		Of: of, Workload: thing, Node: node, Image: "registry.example.com/" + w.namespace(app) + "/" + w.apps[app] + ":1." + fmt.Sprint(app%30),
-		Started: end.Add(-time.Hour), Finished: end, Seen: end.Add(time.Second), ExitCode: 137, Signal: 9, Reason: "OOMKilled",
+func (o *one) death(n int) history.Death {
+	t := o.w.template(o.app)
+	d := t.death
+	d.Cluster = "6f0a1c9e-2c59-4b8a-9d0f-1d2f8f6f7a11"
+	d.PodUID = o.uid(ofPod, "the pod")
+	d.Of.Namespace, d.Of.Name = o.w.namespace(o.app), o.podName(t)
+	if d.Kind == history.Died {
+		d.Of.Attempt += n
 	}
-	d.Verdict = &history.Verdict{
-		Rule: w.rule(rule), Confidence: "certain", Message: message, Thing: thing, Settled: true, Version: "v0.5.0", Report: w.report(&d, message),
+	d.Workload.Namespace, d.Workload.Name = d.Of.Namespace, o.w.app(o.app)
+	if d.Node != "" {
+		d.Node = o.w.node(o.node)
 	}
-	if !w.lean {
-		d.Verdict.Bundle = w.bundle(&d)
+	d.Image = fmt.Sprintf("registry.example.com/%s/%s:1.%d", d.Of.Namespace, d.Workload.Name, o.app%30)
+	ran := d.Finished.Sub(d.Started)
+	if !d.Finished.IsZero() {
+		d.Finished = o.at
 	}
+	if !d.Started.IsZero() {
+		d.Started = o.at.Add(-ran)
+	}
+	d.Seen = o.at.Add(700 * time.Millisecond)
+	d.ID, d.Incident, d.HasBundle = 0, "", false
+	v := *t.death.Verdict
+	v.Thing = o.thing(v.Thing, d)
+	v.Message, v.Report = o.fill(t, t.message), []byte(o.fill(t, t.report))
+	v.Bundle = map[string][]byte{}
+	for _, f := range t.files {
+		if o.w.bundles && (o.w.logs || !f.log) {
+			v.Bundle[o.fill(t, f.name)] = []byte(o.fill(t, f.content))
+		}
+	}
+	d.Verdict = &v
 	return d
 }
 
-func (w *world) report(d *history.Death, message string) []byte {
-	var facts []string
-	at := d.Finished.Format(time.RFC3339)
-	for _, text := range []string{
-		fmt.Sprintf("oom-kill:constraint=CONSTRAINT_MEMCG,task=%s,pid=%d,uid=1000", d.Workload.Name, w.random.IntN(1<<22)),
-		fmt.Sprintf("exitCode 137, reason OOMKilled, finishedAt %s", at),
-		fmt.Sprintf("memory usage %d bytes, limit %d bytes", w.random.Uint32(), w.random.Uint32()),
-		"Back-off restarting failed container app in pod " + d.Of.Name,
-	} {
-		facts = append(facts, fmt.Sprintf(`{"source":"kernel","at":%q,"where":"kmsg","text":%q,"about":{"kind":"Pod","namespace":%q,"name":%q,"container":"app","attempt":%d}}`,
-			at, text, d.Of.Namespace, d.Of.Name, d.Of.Attempt))
-	}
-	return fmt.Appendf(nil, `{"apiVersion":"kubeinquest.io/v1alpha1","kind":"Report","taken":%q,"subject":{"kind":"Pod","namespace":%q,"name":%q},"pods":1,`+
-		`"causes":[{"rule":"MEM001","title":"Container exceeded its memory limit","effect":"out of memory","about":{"kind":"Pod","namespace":%q,"name":%q},`+
-		`"at":%q,"confidence":"certain","message":%q,"facts":[%s],"against":[],"fixes":[{"title":"Raise the memory limit of app to 512Mi","risk":"restart",`+
-		`"command":"kubectl -n %s set resources deployment/%s -c app --limits memory=512Mi"}]}],"undetermined":[],"skipped":[],`+
-		`"gaps":[{"kind":"usage","why":"no metrics API"},{"kind":"host","why":"no node agent on %s"}]}`,
-		at, d.Of.Namespace, d.Of.Name, d.Of.Namespace, d.Of.Name, at, message, strings.Join(facts, ","), d.Of.Namespace, d.Workload.Name, d.Node)
+// thing is what the incident is of. That of a node would be one incident for all its time, and is of the workload here.
+func (o *one) thing(was evidence.Ref, d history.Death) evidence.Ref {
+	now := d.Workload
+	now.Container = was.Container
+	return now
 }
 
-// bundle is what is captured: the pod as it is now, its workload, its node as of this hour, its Events and its log.
-func (w *world) bundle(d *history.Death) map[string][]byte {
-	at := d.Finished.Format(time.RFC3339)
-	var env, log strings.Builder
-	for i := range 25 {
-		fmt.Fprintf(&env, "    - name: SETTING_%d\n      value: value-of-%s-%d\n", i, d.Workload.Name, i)
+// podName keeps what the pod's name has behind that of its workload, with five letters of its own where it has such.
+func (o *one) podName(t *template) string {
+	rest := strings.TrimPrefix(t.death.Of.Name, t.death.Workload.Name)
+	if n := len(rest); n > 6 && rest[n-6] == '-' {
+		rest = rest[:n-5] + o.letters(ofPod, "the name", 5)
 	}
-	for i := range 40 {
-		fmt.Fprintf(&log, "%s level=info msg=\"request served\" path=/v1/items/%s status=200 duration=%dms\n", d.Finished.Add(time.Duration(i-40)*time.Second).Format(time.RFC3339Nano), w.hex(8), w.random.IntN(900))
-	}
-	if len(w.logs) < 1000 {
-		w.logs = append(w.logs, log.String())
-	}
-	ns, name := d.Of.Namespace, d.Of.Name
-	return map[string][]byte{
-		"meta.yaml": fmt.Appendf(nil, "format: 1\ntaken: %s\nhas: spec,status,events,logs,node\nprogram: v0.5.0\n", at),
-		"objects/" + ns + "/Pod/" + name + ".yaml": fmt.Appendf(nil, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  namespace: %s\n  uid: %s\nspec:\n  nodeName: %s\n  containers:\n  - name: app\n    image: %s\n    env:\n%s"+
-			"status:\n  phase: Running\n  podIP: 10.%d.%d.%d\n  containerStatuses:\n  - name: app\n    restartCount: %d\n    lastState:\n      terminated:\n        exitCode: 137\n        reason: OOMKilled\n        finishedAt: %q\n        containerID: containerd://%s%s%s%s\n",
-			name, ns, d.PodUID, d.Node, d.Image, env.String(), w.random.IntN(256), w.random.IntN(256), w.random.IntN(256), d.Of.Attempt, at, w.hex(16), w.hex(16), w.hex(16), w.hex(16)),
-		"objects/" + ns + "/Deployment/" + d.Workload.Name + ".yaml":            fmt.Appendf(nil, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  template:\n    spec:\n      containers:\n      - image: %s\n%s", d.Workload.Name, ns, d.Image, env.String()),
-		"objects/_cluster/Node/" + d.Node + ".yaml":                             fmt.Appendf(nil, "apiVersion: v1\nkind: Node\nmetadata:\n  name: %s\nstatus:\n  conditions:\n  - type: Ready\n    lastHeartbeatTime: %s\n%s", d.Node, d.Finished.Truncate(time.Hour).Format(time.RFC3339), strings.Repeat("  - type: Other\n    status: \"False\"\n", 30)),
-		"events/" + ns + ".yaml":                                                fmt.Appendf(nil, "- reason: BackOff\n  message: Back-off restarting failed container app in pod %s\n  lastTimestamp: %s\n  involvedObject: {kind: Pod, name: %s, uid: %s}\n", name, at, name, d.PodUID),
-		"logs/" + ns + "/" + name + "/app/" + fmt.Sprint(d.Of.Attempt) + ".log": []byte(log.String()),
-	}
+	return o.w.app(o.app) + rest
 }
 
-// logBytes returns how many bytes the log of a death takes when it is compressed.
-func (w *world) logBytes() (float64, error) {
-	if len(w.logs) == 0 {
-		return 0, nil
+// fill makes a text of this death.
+func (o *one) fill(t *template, text text) string {
+	var b strings.Builder
+	for _, p := range text {
+		switch p.what {
+		case same:
+			b.WriteString(p.text)
+		case moment:
+			b.WriteString(o.moment(p))
+		case uid:
+			b.WriteString(o.uid(p.scope, p.text))
+		case container:
+			for i := range 4 {
+				fmt.Fprintf(&b, "%016x", o.number(p.scope, p.text, i))
+			}
+		case suffix:
+			n := o.number(p.scope, p.text, 0) % 1e11
+			fmt.Fprintf(&b, ".%016x", o.at.UnixNano()-int64(n)) // a time, as Kubernetes names Events
+		case version:
+			fmt.Fprintf(&b, `resourceVersion: "%d"`, o.version(p))
+		case address:
+			n := o.number(p.scope, p.text, 0)
+			fmt.Fprintf(&b, "10.%d.%d.%d", n%256, n>>8%256, n>>16%256)
+		case podName:
+			b.WriteString(o.podName(t))
+		case appName:
+			b.WriteString(o.w.app(o.app))
+		case nodeName:
+			b.WriteString(o.w.node(o.node))
+		case namespaceName:
+			b.WriteString(o.w.namespace(o.app))
+		}
 	}
-	e, err := zstd.NewWriter(nil)
-	if err != nil {
-		return 0, err
+	return b.String()
+}
+
+// moment moves a time with the death; in what lasts longer, it moves by months.
+func (o *one) moment(p piece) string {
+	at := o.at
+	switch p.scope {
+	case ofApp:
+		at = o.w.start.Add(-time.Duration(o.seeds[ofApp]%1e6) * time.Second)
+	case ofNode:
+		at = at.Truncate(5 * time.Minute)
+	case ofDeath, ofPod:
 	}
-	total := 0
-	for _, log := range w.logs {
-		total += len(e.EncodeAll([]byte(log), nil))
+	layout := "2006-01-02T15:04:05Z"
+	if i := strings.IndexByte(p.text, '.'); i > 0 {
+		layout = "2006-01-02T15:04:05." + strings.Repeat("0", len(p.text)-i-2) + "Z"
+		at = at.Add(time.Duration(o.number(ofDeath, p.text, 0) % 1e9))
 	}
-	return float64(total) / float64(len(w.logs)), e.Close()
+	return at.Add(p.after).Format(layout)
+}
+
+// version counts what a cluster has written: a hundred thousand times a day, and in one recording nearly as it was there.
+func (o *one) version(p piece) uint64 {
+	if p.scope >= ofApp {
+		return 1e8 + o.number(p.scope, p.text, 0)%1e8
+	}
+	return 2e8 + uint64(o.at.Sub(o.w.start)/(864*time.Millisecond)) + o.number(ofDeath, p.text, 0)%1000
+}
+
+func (o *one) uid(scope scope, was string) string {
+	a, b := o.number(scope, was, 0), o.number(scope, was, 1)
+	return fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>52, b&0xffffffffffff)
+}
+
+func (o *one) letters(scope scope, was string, n int) string {
+	const all = "bcdfghjklmnpqrstvwxz2456789"
+	x := o.number(scope, was, 0)
+	var b strings.Builder
+	for range n {
+		b.WriteByte(all[x%uint64(len(all))])
+		x /= uint64(len(all))
+	}
+	return b.String()
+}
+
+// number is the value that stands for another one within a scope.
+func (o *one) number(scope scope, was string, n int) uint64 {
+	seed, ok := o.w.seeds[was]
+	if !ok {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(was)) // does not fail
+		seed = h.Sum64()
+		o.w.seeds[was] = seed
+	}
+	return rand.NewPCG(seed+uint64(n), o.seeds[scope]).Uint64()
+}
+
+// rules are those that a death of the world may have.
+func (w *world) rules() []string {
+	var all []string
+	for _, t := range w.templates {
+		all = append(all, t.death.Verdict.Rule)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

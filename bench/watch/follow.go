@@ -39,10 +39,11 @@ func (b *bench) record(ctx context.Context, env ...string) (*recorder, error) {
 	}
 	r := &recorder{file: filepath.Join(dir, "history.db"), visible: map[run]time.Time{}, bare: map[run]bool{}}
 	log := filepath.Join(dir, "log")
-	if b.profile != "" {
-		log = filepath.Join(b.profile, filepath.Base(dir)+".log")
+	if b.keep != "" {
+		log = filepath.Join(b.keep, filepath.Base(dir)+".log")
 	}
-	r.process, err = start(log, env, b.inquest, "serve", "--kubeconfig", b.plane.file("kubeconfig"), "--db", r.file, "--listen", "127.0.0.1:0")
+	argv := b.cage.command(b.inquest, "serve", "--kubeconfig", b.plane.file("kubeconfig"), "--db", r.file, "--listen", "127.0.0.1:0")
+	r.process, err = start(log, env, argv[0], argv[1:]...)
 	if err != nil {
 		return nil, err
 	}

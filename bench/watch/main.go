@@ -37,8 +37,9 @@ type bench struct {
 	nodes, pods        int
 	rate, deaths       float64
 	minutes            float64
-	profile            string
+	keep               string
 	plane              *plane
+	cage               *cage    // that the recorder runs in; may be nil
 	broken             []string // bars
 }
 
@@ -53,7 +54,7 @@ func main() {
 	flag.Float64Var(&b.rate, "rate", 200, "updates of pods in a second, under load")
 	flag.Float64Var(&b.deaths, "deaths", 5, "how many of them tell of a death")
 	flag.Float64Var(&b.minutes, "minutes", 30, "how long the load lasts")
-	flag.StringVar(&b.profile, "keep", "", "a folder to keep the log of the recorder in")
+	flag.StringVar(&b.keep, "keep", "", "a folder to keep the log of the recorder in")
 	bare := flag.String("bare", "", "watch pods as whoever a kubeconfig says, and do nothing with them: what the recorder is compared with")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

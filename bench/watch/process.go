@@ -107,11 +107,6 @@ func (p *process) memory(line string) float64 {
 	return kb * 1024
 }
 
-// forgetPeak has VmHWM begin anew (proc(5), clear_refs).
-func (p *process) forgetPeak() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)
-}
-
 // ownCPU is what this process has used of the processor, in seconds.
 func ownCPU() float64 {
 	var use syscall.Rusage

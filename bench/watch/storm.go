@@ -176,17 +176,17 @@ func (b *bench) burst(ctx context.Context) (err error) {
 
 // events writes fifty thousand Events in five minutes, a fiftieth of them of a quarter of a megabyte, while pods die.
 func (b *bench) events(ctx context.Context) (err error) {
-	const all, limit = 50_000, 256
+	const all, limit, heap = 50_000, 256, 160 // MiB
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s, err := b.ground(ctx, fmt.Sprintf("GOMEMLIMIT=%dMiB", limit))
+	if b.cage, err = newCage(limit * mib); err != nil {
+		return err
+	}
+	s, err := b.ground(ctx, fmt.Sprintf("GOMEMLIMIT=%dMiB", heap))
 	if err != nil {
-		return err
+		return errors.Join(err, b.cage.remove())
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.forgetPeak(); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, s.close(), b.cage.remove()) }()
 	long := strings.Repeat("sixteen letters ", 250<<10/16)
 	var dying sync.WaitGroup
 	dying.Go(func() {
@@ -209,8 +209,11 @@ func (b *bench) events(ctx context.Context) (err error) {
 	dropped, err := s.dropped(ctx)
 	b.note("%d Events are kept, %d are told as not kept", kept, dropped)
 	b.bar("Events of which nothing is told", math.Abs(float64(all-p.failed-kept-dropped)), 0, "Events")
-	b.bar("memory at most, MiB", s.memory("VmHWM")/mib, limit, "MiB")
-	return err
+	most, kills, caged := b.cage.most()
+	b.note("memory: %.1f MiB at last, of them %.1f of its own; %.1f MiB at most with what is cached of files, in a control group of %d with GOMEMLIMIT=%dMiB",
+		s.memory("VmRSS")/mib, s.memory("RssAnon")/mib, float64(most)/mib, limit, heap)
+	b.bar("times that the kernel killed it", float64(kills), 0, "times")
+	return errors.Join(err, caged)
 }
 
 // happen writes an Event about a pod.

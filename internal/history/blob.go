@@ -3,21 +3,24 @@
 package history
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"errors"
-	"fmt"
 )
 
 // A part is the pack or a large file of a bundle, on its way into the history.
 type part struct {
-	hash hash
-	raw  []byte
-	data []byte // compressed; nil where the content is probably there already
-	base int64  // what it was compressed against; 0 for nothing
-	like string // what resembles it
+	hash   hash
+	raw    []byte
+	names  []string // values in it that only the caller knows
+	like   int64    // what resembles it; 0 for nothing
+	shared bool     // whether it is looked for by its hash: the node that forty pods were on
+	data   []byte   // compressed; nil where the content is probably there already
+	base   int64    // what it was compressed against; 0 for nothing
+	level  int      // how many bases there are below it
+	of     *Death   // of a pack
+	own    int64    // of a pack: what other deaths of the same pod resemble
+	told   told     // as it was compressed
 }
 
 // A hash is the first half of the SHA-256 of a content. To make two contents with the same one takes 2^64 tries.
@@ -29,71 +32,118 @@ func hashed(raw []byte) hash {
 }
 
 // partsOf prepares what is told with a verdict, in the goroutine of the caller: the writer has enough to do.
-func (s *Store) partsOf(d *Death) []part {
+func (s *Store) partsOf(ctx context.Context, d *Death) ([]part, error) {
 	if d.Verdict == nil {
-		return nil
+		return nil, nil
 	}
-	parts := pack(d.Verdict)
+	parts := pack(d)
 	for i := range parts {
-		parts[i].hash = hashed(parts[i].raw)
-		if !s.bases.recent(parts[i].hash) {
-			s.bases.compress(&parts[i])
+		p := &parts[i]
+		p.hash = hashed(p.raw)
+		if s.bases.known(p.hash) != 0 {
+			continue
+		}
+		if err := s.compress(ctx, p); err != nil {
+			return nil, err
 		}
 	}
-	return parts
+	return parts, nil
 }
 
-// keep writes the parts of a death.
-func (t *txn) keep(death int64, parts []part) error {
+// keep writes the parts of a death and returns their blobs, that of the pack first.
+func (t *txn) keep(parts []part) (ids []int64, err error) {
 	for i := range parts {
-		blob, err := t.blobID(&parts[i])
+		id, err := t.blobID(&parts[i])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := t.exec(`INSERT INTO parts (death, part, blob) VALUES ($1, $2, $3)`, death, i, blob); err != nil {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// link notes the larger files of a death; the pack is in its row.
+func (t *txn) link(death int64, blobs []int64) error {
+	for i := 1; i < len(blobs); i++ {
+		if err := t.exec(`INSERT INTO parts (death, part, blob) VALUES ($1, $2, $3)`, death, i, blobs[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// blobID returns the blob of a part, with one reference more.
 func (t *txn) blobID(p *part) (int64, error) {
-	var id int64
-	found, err := t.row([]any{&id}, `SELECT id FROM blobs WHERE hash = $1`, p.hash[:])
-	if found || err != nil {
+	id, err := t.again(p)
+	if id != 0 || err != nil {
 		return id, err
 	}
+	if p.data == nil {
+		t.store.whole(p)
+	}
 	if p.base != 0 { // which retention may have taken since
-		if kept, err := t.row([]any{&id}, `SELECT id FROM blobs WHERE id = $1 AND base IS NULL`, p.base); err != nil {
+		if kept, err := t.row([]any{&id}, `SELECT id FROM blobs WHERE id = $1`, p.base); err != nil {
 			return 0, err
 		} else if !kept {
 			t.store.bases.forget(p.base)
-			p.data = nil
+			t.store.whole(p)
 		}
 	}
-	if p.data == nil {
-		p.base, p.data = 0, compress(p.raw)
+	var sum, alike any
+	if p.shared {
+		sum = p.hash[:]
 	}
-	_, err = t.row([]any{&id}, `INSERT INTO blobs (hash, base, size, data) VALUES ($1, $2, $3, $4) RETURNING id`,
-		p.hash[:], sql.NullInt64{Int64: p.base, Valid: p.base != 0}, len(p.raw), p.data)
+	if p.basic() {
+		alike = p.like
+	}
+	_, err = t.row([]any{&id}, `INSERT INTO blobs (hash, base, alike, refs, data) VALUES ($1, $2, $3, 1, $4) RETURNING id`,
+		sum, sql.NullInt64{Int64: p.base, Valid: p.base != 0}, alike, p.data)
 	if err == nil {
 		kept := *p
-		t.after = append(t.after, func() { t.store.bases.add(&kept, id) })
+		t.blobs[p.hash] = id
+		t.after = append(t.after, func() { t.store.bases.kept(&kept, id) })
 	}
 	return id, err
 }
 
-// drop forgets the parts of deaths, and what nothing refers to any more.
-func (t *txn) drop(deaths []int64) error {
-	var blobs []int64
-	for _, death := range deaths {
-		of, err := t.numbers(`DELETE FROM parts WHERE death = $1 RETURNING blob`, death)
-		if err != nil {
+// again finds a blob that is there already.
+func (t *txn) again(p *part) (int64, error) {
+	if t.blobs == nil {
+		t.blobs = map[hash]int64{}
+	}
+	id := t.blobs[p.hash]
+	if id == 0 {
+		id = t.store.bases.known(p.hash)
+	}
+	if p.shared && id == 0 {
+		if _, err := t.row([]any{&id}, `SELECT id FROM blobs WHERE hash = $1`, p.hash[:]); err != nil {
+			return 0, err
+		}
+	}
+	if id == 0 {
+		return 0, nil
+	}
+	n, err := t.count(`UPDATE blobs SET refs = refs + 1 WHERE id = $1`, id)
+	if n == 0 {
+		id = 0
+	}
+	return id, err
+}
+
+// unlink takes the larger files from a death and returns their blobs.
+func (t *txn) unlink(death int64) ([]int64, error) {
+	return t.numbers(`DELETE FROM parts WHERE death = $1 RETURNING blob`, death)
+}
+
+// drop takes a reference from blobs, and forgets those that nothing refers to any more.
+func (t *txn) drop(blobs []int64) error {
+	for _, blob := range blobs {
+		if blob == 0 {
+			continue
+		}
+		if err := t.exec(`UPDATE blobs SET refs = refs - 1 WHERE id = $1`, blob); err != nil {
 			return err
 		}
-		blobs = append(blobs, of...)
-	}
-	for _, blob := range blobs {
 		if err := t.dropBlob(blob); err != nil {
 			return err
 		}
@@ -104,7 +154,7 @@ func (t *txn) drop(deaths []int64) error {
 // dropBlob forgets a blob that nothing refers to, and with it the base that only it was compressed against.
 func (t *txn) dropBlob(blob int64) error {
 	var base sql.NullInt64
-	found, err := t.row([]any{&base}, `DELETE FROM blobs WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM parts WHERE blob = $1)
+	found, err := t.row([]any{&base}, `DELETE FROM blobs WHERE id = $1 AND refs < 1
 		AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.base = $1) RETURNING base`, blob)
 	if err != nil || !found || !base.Valid {
 		return err
@@ -114,24 +164,9 @@ func (t *txn) dropBlob(blob int64) error {
 
 // content reads a blob.
 func content(ctx context.Context, q querier, blob int64) ([]byte, error) {
-	var sum, data, baseData []byte
-	err := q.QueryRowContext(ctx, `SELECT blobs.hash, blobs.data, b.data FROM blobs LEFT JOIN blobs b ON b.id = blobs.base
-		WHERE blobs.id = $1`, blob).Scan(&sum, &data, &baseData)
+	b, err := loadBase(ctx, q, blob)
 	if err != nil {
 		return nil, err
 	}
-	var base []byte
-	if baseData != nil {
-		if base, err = expand(baseData, nil); err != nil {
-			return nil, fmt.Errorf("%w: blob %d: %w", errDamaged, blob, err)
-		}
-	}
-	raw, err := expand(data, base)
-	if h := hashed(raw); err == nil && !bytes.Equal(h[:], sum) {
-		err = errors.New("it is not what was written")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: blob %d: %w", errDamaged, blob, err)
-	}
-	return raw, nil
+	return b.raw, nil
 }

@@ -48,8 +48,8 @@ func (s *Store) parts(ctx context.Context, death int64, report bool, allowed []s
 		err := scan(&number, &blob)
 		blobs[number] = blob
 		return err
-	}, `SELECT part, blob FROM parts WHERE death = $1`, death)
-	if err != nil || len(blobs) == 0 {
+	}, `SELECT 0, pack FROM deaths WHERE id = $1 AND pack IS NOT NULL UNION ALL SELECT part, blob FROM parts WHERE death = $1`, death)
+	if err != nil || blobs[0] == 0 {
 		return nil, s.explain("read", err)
 	}
 	raw, err := content(ctx, s.reads, blobs[0])

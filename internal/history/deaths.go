@@ -115,12 +115,15 @@ func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 	return cells, s.explain("read", err)
 }
 
+// messageOf is what was told of a death d.
+const messageOf = `COALESCE((SELECT text FROM messages WHERE id = d.message), '')`
+
 const deathTables = ` FROM deaths d JOIN pods p ON p.id = d.pod`
 
 const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.id = p.cluster), d.kind, p.uid, p.namespace, p.name,
 	d.container, d.attempt, p.workload_kind, p.workload_name,
 	(SELECT name FROM names WHERE id = d.node), (SELECT name FROM names WHERE id = d.image), d.started, d.finished, d.seen, d.exit_code, d.signal,
-	d.reason, d.missing, d.rank, d.rule, d.confidence, d.message, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
+	d.reason, d.missing, d.rank, d.rule, d.confidence, ` + messageOf + `, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
 	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
 	d.files > 0` + deathTables + `
 	LEFT JOIN shares s ON s.id = d.share LEFT JOIN incidents i ON i.id = s.incident`
@@ -171,10 +174,10 @@ func (f *Filter) deaths() *query {
 	if f.Unsettled {
 		q.conditions = append(q.conditions, "d.rank IN (1, 2)")
 	}
-	message := "d.message"
+	message := messageOf
 	if f.Namespaces != nil {
 		message = `CASE WHEN EXISTS (SELECT 1 FROM shares o JOIN incidents j ON j.id = o.incident
-			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE d.message END`
+			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE ` + messageOf + ` END`
 	}
 	for _, w := range asked(f.Text) {
 		q.conditions = append(q.conditions, `LOWER(p.name || ' ' || d.container || ' ' || (SELECT name FROM names WHERE id = d.node) || ' ' ||

@@ -5,7 +5,6 @@ package history
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
 // flush writes what the transaction made of incidents.
@@ -39,10 +38,17 @@ func (t *txn) writeShare(sh *share) error {
 			return err
 		}
 	}
+	if err := t.number(sh); err != nil {
+		return err
+	}
+	var title any // that of the death that gave it
+	if sh.lead <= 0 {
+		title = sh.title
+	}
 	err := t.exec(`UPDATE shares SET state = $1, first = $2, last = $3, deaths = $4, pods = $5, trimmed = $6, certain = $7, likely = $8,
 		possible = $9, lead = $10, lead_settled = $11, title = $12, nodes = $13, images = $14, workloads = $15 WHERE id = $16`,
 		sh.in.state, sh.first, sh.last, sh.deaths, sh.pods, sh.trimmed, sh.sure[0], sh.sure[1], sh.sure[2], sh.lead, boolInt(sh.leadSettled),
-		sh.title, strings.Join(sh.nodes, "\n"), strings.Join(sh.images, "\n"), strings.Join(sh.owners, "\n"), sh.id)
+		title, sh.listed[0], sh.listed[1], sh.listed[2], sh.id)
 	if err != nil || !sh.words && sh.in.before != StateClosed {
 		return err
 	}

@@ -54,11 +54,14 @@ func (t *txn) attach(now *known, d *incoming) (*share, error) {
 	if err != nil {
 		return nil, err
 	}
-	if another, err := t.another(now, sh.id); err != nil {
+	another, sameWords, err := t.another(now, sh.id, d.Of.Container, d.Reason)
+	if err != nil {
 		return nil, err
-	} else if !another {
+	}
+	if !another {
 		sh.pods++
 	}
+	sh.words = sh.words || !sameWords && sh.pods <= mostIndexed
 	sh.deaths++
 	sh.sure[sureness(now.confidence)]++
 	sh.first, sh.last = min(sh.first, now.at), max(sh.last, now.at)
@@ -76,9 +79,11 @@ func (t *txn) detach(old *known) error {
 	if err != nil {
 		return err
 	}
-	if another, err := t.another(old, sh.id); err != nil {
+	another, _, err := t.another(old, sh.id, "", "")
+	if err != nil {
 		return err
-	} else if !another {
+	}
+	if !another {
 		sh.pods--
 	}
 	sh.deaths--
@@ -91,11 +96,12 @@ func (t *txn) detach(old *known) error {
 	return nil
 }
 
-// another tells whether the share has another death of the same pod. The plus keeps SQLite from looking through all deaths of the
-// share, of which there are thousands in a storm, rather than through those of the pod.
-func (t *txn) another(of *known, share int64) (bool, error) {
-	var one int
-	return t.row([]any{&one}, `SELECT 1 FROM deaths WHERE pod = $1 AND +share = $2 AND id <> $3 LIMIT 1`, of.pod, share, of.id)
+// another tells whether the share has another death of the same pod, and one that is found by the same words. The plus keeps SQLite
+// from looking through all deaths of the share, of which there are thousands in a storm, rather than through those of the pod.
+func (t *txn) another(of *known, share int64, container, reason string) (another, sameWords bool, err error) {
+	another, err = t.row([]any{&sameWords}, `SELECT container = $4 AND reason = $5 FROM deaths WHERE pod = $1 AND +share = $2 AND id <> $3
+		ORDER BY 1 DESC LIMIT 1`, of.pod, share, of.id, container, reason)
+	return another, sameWords, err
 }
 
 // incidentOf finds the incident that a death belongs to, the nearest in time where there are two, or makes one.

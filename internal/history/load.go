@@ -5,6 +5,7 @@ package history
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -78,7 +79,44 @@ func (s *Store) sharesOf(ctx context.Context, places []place, allowed []string) 
 			return nil, err
 		}
 	}
-	return all, nil
+	return all, s.nameShares(ctx, all)
+}
+
+// nameShares reads the names that shares list.
+func (s *Store) nameShares(ctx context.Context, shares map[int64][]*share) error {
+	names := map[string]string{}
+	var numbers []string
+	for _, some := range shares {
+		for _, sh := range some {
+			for _, n := range sh.numbered() {
+				if _, ok := names[n]; !ok {
+					names[n], numbers = "", append(numbers, n)
+				}
+			}
+		}
+	}
+	for some := range slices.Chunk(numbers, mostLimit) {
+		var q query
+		for i, n := range some {
+			some[i] = "CAST(" + q.arg(n) + " AS BIGINT)"
+		}
+		err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+			var number int64
+			var name string
+			err := scan(&number, &name)
+			names[strconv.FormatInt(number, 10)] = name
+			return err
+		}, `SELECT id, name FROM names WHERE id IN (`+strings.Join(some, ", ")+`)`, q.args...)
+		if err != nil {
+			return err
+		}
+	}
+	for _, some := range shares {
+		for _, sh := range some {
+			sh.name(names)
+		}
+	}
+	return nil
 }
 
 // inParts returns lists of what is allowed that fit into a statement; nil, which is all, is one of them.

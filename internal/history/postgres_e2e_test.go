@@ -24,6 +24,13 @@ var server = sync.OnceValues(startPostgres)
 
 var databases atomic.Int64
 
+// How often TestKilled kills, which -kills says otherwise, and how many stories TestModel tells.
+const (
+	thorough    = true
+	usualKills  = 40
+	usualChecks = "300"
+)
+
 func TestMain(m *testing.M) {
 	status := m.Run()
 	if folder, err := server(); err == nil {

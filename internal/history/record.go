@@ -24,7 +24,11 @@ func (s *Store) Record(ctx context.Context, deaths ...Death) error {
 		if d.Cluster == "" || d.PodUID == "" {
 			return fmt.Errorf("record the death of %s: it has no cluster or no UID of a pod", d.Of)
 		}
-		kept = append(kept, incoming{d, s.partsOf(&d)})
+		parts, err := s.partsOf(ctx, &d)
+		if err != nil {
+			return err
+		}
+		kept = append(kept, incoming{d, parts})
 	}
 	return s.do(ctx, func(t *txn) error {
 		for i := range kept {
@@ -59,8 +63,8 @@ type incoming struct {
 
 // known is what the history has of a death.
 type known struct {
-	id, pod, rank, share, at int64
-	confidence               string
+	id, pod, rank, share, at, pack, message int64
+	confidence                              string
 }
 
 func (t *txn) record(d *incoming) error {
@@ -69,8 +73,8 @@ func (t *txn) record(d *incoming) error {
 		return err
 	}
 	old := known{pod: pod}
-	found, err := t.row([]any{&old.id, &old.rank, &old.share, &old.at, &old.confidence},
-		`SELECT id, rank, COALESCE(share, 0), at, confidence FROM deaths WHERE pod = $1 AND container = $2 AND attempt = $3 AND kind = $4`,
+	found, err := t.row([]any{&old.id, &old.rank, &old.share, &old.at, &old.pack, &old.message, &old.confidence},
+		`SELECT id, rank, COALESCE(share, 0), at, COALESCE(pack, 0), COALESCE(message, 0), confidence FROM deaths WHERE pod = $1 AND container = $2 AND attempt = $3 AND kind = $4`,
 		pod, d.Of.Container, d.Of.Attempt, d.Kind)
 	if err != nil {
 		return err
@@ -118,14 +122,24 @@ func (t *txn) place(old *known, d *incoming) error {
 	if err != nil {
 		return err
 	}
+	message, err := t.messageID(v.Message)
+	if err != nil {
+		return err
+	}
+	blobs, err := t.keep(d.parts)
+	if err != nil {
+		return err
+	}
 	bare := v.Report == nil && v.Bundle == nil && old.id != 0 // what is there stays
 	files := len(bounded(v.Bundle))
 	if bare {
-		files = asBefore
+		now.pack, files = old.pack, asBefore
+	} else if len(blobs) > 0 {
+		now.pack = blobs[0]
 	}
 	values := []any{
 		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
-		now.rank, v.Rule, v.Confidence, v.Message, v.Version, files, nullable(now.share),
+		now.rank, v.Rule, v.Confidence, nullable(message), v.Version, files, nullable(now.share), nullable(now.pack),
 	}
 	if err := t.put(&now, d, values); err != nil {
 		return err
@@ -134,27 +148,37 @@ func (t *txn) place(old *known, d *incoming) error {
 		in.follow(&now, d)
 	}
 	t.changed = append(t.changed, now.id)
-	if d.Verdict == nil || bare {
+	if err := t.replaced(old, bare); err != nil {
+		return err
+	}
+	return t.link(now.id, blobs)
+}
+
+// replaced forgets what was kept of a death before.
+func (t *txn) replaced(old *known, bare bool) error {
+	if old.id == 0 {
 		return nil
 	}
-	if old.id != 0 {
-		if err := t.drop([]int64{old.id}); err != nil {
-			return err
-		}
+	if err := t.dropMessage(old.message); err != nil || bare {
+		return err
 	}
-	return t.keep(now.id, d.parts)
+	gone, err := t.unlink(old.id)
+	if err != nil {
+		return err
+	}
+	return t.drop(append(gone, old.pack))
 }
 
 func (t *txn) put(now *known, d *incoming, values []any) error {
 	if now.id != 0 {
 		return t.exec(`UPDATE deaths SET at = $1, started = $2, finished = $3, seen = $4, exit_code = $5, signal = $6, node = $7, image = $8,
 			reason = $9, missing = $10, rank = $11, rule = $12, confidence = $13, message = $14, version = $15,
-			files = CASE WHEN $16 < 0 THEN files ELSE $16 END, share = $17 WHERE id = $18`,
+			files = CASE WHEN $16 < 0 THEN files ELSE $16 END, share = $17, pack = $18 WHERE id = $19`,
 			append(values, now.id)...)
 	}
 	_, err := t.row([]any{&now.id}, `INSERT INTO deaths (at, started, finished, seen, exit_code, signal, node, image, reason, missing,
-		rank, rule, confidence, message, version, files, share, pod, container, attempt, kind)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
+		rank, rule, confidence, message, version, files, share, pack, pod, container, attempt, kind)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING id`,
 		append(values, now.pod, d.Of.Container, d.Of.Attempt, d.Kind)...)
 	return err
 }
@@ -187,6 +211,28 @@ func (t *txn) podID(cluster, uid string, of, workload evidence.Ref) (int64, erro
 			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, c, uid, of.Namespace, of.Name, workload.Kind, workload.Name)
 	}
 	return id, err
+}
+
+// messageID returns the number of what was told of a death, 0 for nothing. The runs of a loop are told of in the same words.
+func (t *txn) messageID(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	var id int64
+	key := keyOf(text)
+	found, err := t.row([]any{&id}, `SELECT id FROM messages WHERE hash = $1 AND text = $2`, key, text)
+	if !found && err == nil {
+		_, err = t.row([]any{&id}, `INSERT INTO messages (hash, text) VALUES ($1, $2) RETURNING id`, key, text)
+	}
+	return id, err
+}
+
+// dropMessage forgets a message that no death has.
+func (t *txn) dropMessage(id int64) error {
+	if id == 0 {
+		return nil
+	}
+	return t.exec(`DELETE FROM messages WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM deaths WHERE message = $1)`, id)
 }
 
 // nameID returns the number of a node or an image.

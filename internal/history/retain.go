@@ -103,33 +103,34 @@ func (s *Store) removeBefore(ctx context.Context, before time.Time, sum *Removed
 
 // trim removes the oldest deaths before a moment.
 func (t *txn) trim(before int64) (int, error) {
-	var deaths, pods []int64
+	var deaths, pods, shares []int64
 	err := t.each(func(scan func(...any) error) error {
-		var death, pod int64
-		err := scan(&death, &pod)
-		deaths, pods = append(deaths, death), append(pods, pod)
+		var death, pod, share int64
+		err := scan(&death, &pod, &share)
+		deaths, pods, shares = append(deaths, death), append(pods, pod), append(shares, share)
 		return err
-	}, `SELECT id, pod FROM deaths WHERE at < $1 ORDER BY at, id LIMIT 500`, before)
+	}, `SELECT id, pod, COALESCE(share, 0) FROM deaths WHERE at < $1 ORDER BY at, id LIMIT 500`, before)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.drop(deaths); err != nil {
-		return 0, err
-	}
-	for _, id := range deaths {
-		var share int64
-		if _, err := t.row([]any{&share}, `DELETE FROM deaths WHERE id = $1 RETURNING COALESCE(share, 0)`, id); err != nil {
+	for i, id := range deaths {
+		if err := t.shrinkShare(shares[i], id); err != nil {
 			return 0, err
 		}
-		if share == 0 {
-			continue
-		}
-		sh, err := t.share(share)
+		gone, err := t.unlink(id)
 		if err != nil {
 			return 0, err
 		}
-		sh.trimmed++
-		sh.dirty, sh.in.dirty = true, true
+		var pack, message int64
+		if _, err := t.row([]any{&pack, &message}, `DELETE FROM deaths WHERE id = $1 RETURNING COALESCE(pack, 0), COALESCE(message, 0)`, id); err != nil {
+			return 0, err
+		}
+		if err := t.drop(append(gone, pack)); err != nil {
+			return 0, err
+		}
+		if err := t.dropMessage(message); err != nil {
+			return 0, err
+		}
 	}
 	for _, pod := range pods {
 		err := t.exec(`DELETE FROM pods WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM deaths WHERE pod = $1)
@@ -139,6 +140,26 @@ func (t *txn) trim(before int64) (int, error) {
 		}
 	}
 	return len(deaths), nil
+}
+
+// trimmedLead stands for a death that gave a title and was removed.
+const trimmedLead = -1
+
+// shrinkShare notes that a death of a share is about to be removed. Its title is that of a death as long as that is there.
+func (t *txn) shrinkShare(share, death int64) error {
+	if share == 0 {
+		return nil
+	}
+	sh, err := t.share(share)
+	if err != nil {
+		return err
+	}
+	if sh.lead == death {
+		sh.lead = trimmedLead
+	}
+	sh.trimmed++
+	sh.dirty, sh.in.dirty = true, true
+	return nil
 }
 
 func (t *txn) removeIncidents(before int64) (int, error) {

@@ -99,7 +99,7 @@ func (t *txn) index(sh *share) error {
 // report reads the report of a death within the transaction; nil where there is none.
 func (t *txn) report(death int64) ([]byte, error) {
 	var blob int64
-	found, err := t.row([]any{&blob}, `SELECT blob FROM parts WHERE death = $1 AND part = 0`, death)
+	found, err := t.row([]any{&blob}, `SELECT pack FROM deaths WHERE id = $1 AND pack IS NOT NULL`, death)
 	if err != nil || !found {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,8 +23,9 @@ type share struct {
 	sure                  [3]int64 // deaths by sureness
 	leadSettled           bool
 	nodes, images, owners []string
-	evidence              string // of the lead, where it came in this transaction
-	dirty, shrunk, words  bool   // words: what it is found by has changed
+	listed                [3]string // the same, as the numbers of their names
+	evidence              string    // of the lead, where it came in this transaction
+	dirty, shrunk, words  bool      // words: what it is found by has changed
 }
 
 var sure = []string{"certain", "likely", "possible"}
@@ -58,9 +60,6 @@ func (sh *share) list(d *incoming) {
 			*l.to, sh.words = append(*l.to, word), true
 		}
 	}
-	if sh.pods <= mostIndexed {
-		sh.words = true
-	}
 }
 
 // follow lets a death give the title, where there is none or only a provisional one.
@@ -72,26 +71,48 @@ func (sh *share) follow(now *known, d *incoming) {
 	sh.title, sh.evidence, sh.words = d.Verdict.Message, evidenceIn(d.Verdict.Report), true
 }
 
-const shareColumns = `id, incident, namespace, first, last, deaths, pods, trimmed, certain, likely, possible, lead, lead_settled, title,
-	nodes, images, workloads`
+const shareColumns = `id, incident, namespace, first, last, deaths, pods, trimmed, certain, likely, possible, lead, lead_settled,
+	COALESCE(title, (SELECT m.text FROM deaths d JOIN messages m ON m.id = d.message WHERE d.id = shares.lead), ''), nodes, images, workloads`
 
 // scanShare reads a row; the incident is an id, because what it is told about it may have to be read first.
 func scanShare(scan func(...any) error) (*share, int64, error) {
 	var sh share
 	var incident, led int64
-	var nodes, images, owners string
 	err := scan(&sh.id, &incident, &sh.namespace, &sh.first, &sh.last, &sh.deaths, &sh.pods, &sh.trimmed,
-		&sh.sure[0], &sh.sure[1], &sh.sure[2], &sh.lead, &led, &sh.title, &nodes, &images, &owners)
+		&sh.sure[0], &sh.sure[1], &sh.sure[2], &sh.lead, &led, &sh.title, &sh.listed[0], &sh.listed[1], &sh.listed[2])
 	sh.leadSettled = led != 0
-	sh.nodes, sh.images, sh.owners = lines(nodes), lines(images), lines(owners)
 	return &sh, incident, err
 }
 
-func lines(s string) []string {
-	if s == "" {
-		return nil
+// numbered are the numbers of the names that the share lists.
+func (sh *share) numbered() []string {
+	return strings.Fields(strings.Join(sh.listed[:], " "))
+}
+
+// name puts the names in place of their numbers.
+func (sh *share) name(names map[string]string) {
+	for i, to := range []*[]string{&sh.nodes, &sh.images, &sh.owners} {
+		*to = nil
+		for _, number := range strings.Fields(sh.listed[i]) {
+			*to = append(*to, names[number])
+		}
 	}
-	return strings.Split(s, "\n")
+}
+
+// number is the inverse of name.
+func (t *txn) number(sh *share) error {
+	for i, list := range [][]string{sh.nodes, sh.images, sh.owners} {
+		var numbers []string
+		for _, name := range list {
+			id, err := t.nameID(name)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, strconv.FormatInt(id, 10))
+		}
+		sh.listed[i] = strings.Join(numbers, " ")
+	}
+	return nil
 }
 
 func (t *txn) share(id int64) (*share, error) {
@@ -115,6 +136,15 @@ func (t *txn) findShare(where string, args ...any) (*share, error) {
 	if found.in, err = t.incident(incident); err != nil {
 		return nil, err
 	}
+	names := map[string]string{}
+	for _, number := range found.numbered() {
+		var name string
+		if _, err := t.row([]any{&name}, `SELECT name FROM names WHERE id = CAST($1 AS BIGINT)`, number); err != nil {
+			return nil, err
+		}
+		names[number] = name
+	}
+	found.name(names)
 	t.knowShare(found)
 	return found, nil
 }
@@ -178,6 +208,6 @@ func (t *txn) recount(sh *share) error {
 		return nil
 	}
 	sh.evidence = ""
-	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title}, `SELECT id, rank = 3, message FROM deaths WHERE share = $1 ORDER BY at, id LIMIT 1`, sh.id)
+	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title}, `SELECT d.id, d.rank = 3, `+messageOf+` FROM deaths d WHERE d.share = $1 ORDER BY d.at, d.id LIMIT 1`, sh.id)
 	return err
 }

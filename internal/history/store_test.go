@@ -39,10 +39,14 @@ func backends() map[string]func(*testing.T) string {
 	return all
 }
 
-// everywhere runs a test on each backend.
+// everywhere runs a test on each backend, without the tag e2e on a file only: there the race detector makes all of them
+// slow.
 func everywhere(t *testing.T, o Options, test func(*testing.T, *Store)) {
 	t.Helper()
 	for name, url := range backends() {
+		if name == "memory" && !thorough {
+			continue
+		}
 		t.Run(name, func(t *testing.T) { test(t, open(t, url(t), o)) })
 	}
 }

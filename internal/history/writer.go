@@ -123,10 +123,11 @@ type txn struct {
 	store   *Store
 	now     time.Time
 	grouped grouping
-	changed []int64  // deaths
-	events  bool     // Events were written
-	gaps    bool     // gaps were written
-	after   []func() // to be done once it is committed
+	changed []int64        // deaths
+	blobs   map[hash]int64 // that were written or referred to
+	events  bool           // Events were written
+	gaps    bool           // gaps were written
+	after   []func()       // to be done once it is committed
 }
 
 // context does not end: what was begun is ended, whoever still waits for it.

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
-	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "e2e"},
+	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
 	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report"},

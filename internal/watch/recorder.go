@@ -28,7 +28,7 @@ const (
 	// captures is how many are made at a time. Each is fifteen requests at most.
 	captures = 4
 	// admissions are how many pods with news are given to the history at a time: each waits for the disk, all of them once.
-	admissions = 32
+	admissions = 128
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
 	// refused is how long until something is watched again that may not be.

@@ -22,7 +22,8 @@ import (
 
 const (
 	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
-	// (k8s.io/apiserver cacher, defaultBookmarkFrequency).
+	// (k8s.io/apiserver cacher, defaultBookmarkFrequency) of the kinds that they hold in memory. Those of which none has come, as
+	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out.
 	quiet = 150 * time.Second
 	// shortest and longest are the pauses before a watch is begun again.
 	shortest, longest = 500 * time.Millisecond, 30 * time.Second
@@ -53,6 +54,7 @@ type Stream struct {
 	version string // resume from here; empty: all there are come again
 	lists   bool   // the API server cannot stream a list
 	synced  bool
+	marked  bool // a bookmark came that was not the end of all there are
 	heard   time.Time
 }
 
@@ -139,9 +141,15 @@ func (s *Stream) read(ctx context.Context, events <-chan apiwatch.Event) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-alarm.C:
-			return errQuiet
+			if s.marked {
+				return errQuiet
+			}
+			alarm.Reset(quiet)
 		case event, more := <-events:
 			if !more {
+				if !s.marked { // silence says nothing: it was there to its end
+					s.heard = s.Now()
+				}
 				return nil
 			}
 			alarm.Reset(quiet)
@@ -165,6 +173,8 @@ func (s *Stream) take(event apiwatch.Event) error {
 		s.See(event.Type, o)
 	} else if o.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
 		s.inStep()
+	} else {
+		s.marked = true
 	}
 	if s.synced { // the versions of a list that is still coming are in no order
 		s.version = o.GetResourceVersion()

@@ -137,10 +137,24 @@ func TestStream(t *testing.T) {
 // TestStreamQuiet holds that a watch that says nothing, as one of an API server that hangs, is begun again.
 func TestStreamQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := &server{answers: []string{event("BOOKMARK", "", "7!")}}
+		api := &server{answers: []string{event("BOOKMARK", "", "7!") + event("BOOKMARK", "", "8")}}
 		told, err := runStream(t, api, 2*quiet)
 		if want := begins + synced + synced + "broken " + synced; told != want || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%q, %v; want %q", told, err, want)
+		}
+	})
+}
+
+// TestStreamSilent holds that a kind of which no bookmarks come, as Events, is not taken for broken when nothing happens.
+func TestStreamSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &server{answers: []string{event("BOOKMARK", "", "7!")}}
+		told, err := runStream(t, api, 10*quiet)
+		if want := begins + synced + synced; told != want || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%q, %v; want %q", told, err, want)
+		}
+		if diff := cmp.Diff([]string{"stream", "watch from 7"}, api.asked); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

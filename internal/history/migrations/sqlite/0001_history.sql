@@ -58,17 +58,34 @@ CREATE TABLE shares ( -- what of an incident lies in one namespace
   possible     INTEGER NOT NULL,
   lead         INTEGER NOT NULL, -- the death that gave the title
   lead_settled INTEGER NOT NULL,
-  title        TEXT NOT NULL,
-  nodes        TEXT NOT NULL, -- lines
-  images       TEXT NOT NULL, -- lines
-  workloads    TEXT NOT NULL, -- lines of kind/name
+  title        TEXT,          -- NULL for the message of that death
+  nodes        TEXT NOT NULL, -- numbers of names
+  images       TEXT NOT NULL, -- numbers of names
+  workloads    TEXT NOT NULL, -- numbers of names, of kind/name
   UNIQUE (incident, namespace)
 );
 CREATE INDEX shares_by_state ON shares (namespace, state, last, incident);
-CREATE TABLE names ( -- of nodes and images
+CREATE TABLE names ( -- of nodes, images and workloads
   id   INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE
 );
+CREATE TABLE messages (
+  id   INTEGER PRIMARY KEY,
+  hash INTEGER NOT NULL, -- of the text
+  text TEXT NOT NULL
+);
+CREATE INDEX messages_by_hash ON messages (hash);
+CREATE TABLE blobs (
+  id    INTEGER PRIMARY KEY AUTOINCREMENT, -- none is given twice
+  hash  BLOB,                           -- the first half of the SHA-256 of a larger file
+  base  INTEGER REFERENCES blobs (id),   -- the content that this one was compressed against
+  alike INTEGER,                         -- of a content that others are compressed against: a hash of what resembles it
+  refs  INTEGER NOT NULL,                -- of deaths and parts; bases have more
+  data  BLOB NOT NULL
+);
+CREATE UNIQUE INDEX blobs_by_hash ON blobs (hash) WHERE hash IS NOT NULL;
+CREATE INDEX blobs_by_base ON blobs (base) WHERE base IS NOT NULL;
+CREATE INDEX blobs_by_likeness ON blobs (alike) WHERE alike IS NOT NULL;
 CREATE TABLE deaths (
   id         INTEGER PRIMARY KEY,
   pod        INTEGER NOT NULL REFERENCES pods (id),
@@ -88,31 +105,24 @@ CREATE TABLE deaths (
   rank       INTEGER NOT NULL, -- 0 counted only, 1 no verdict, 2 provisional, 3 settled
   rule       TEXT NOT NULL,
   confidence TEXT NOT NULL,
-  message    TEXT NOT NULL,
+  message    INTEGER, -- what was told of it
   version    TEXT NOT NULL,
   files      INTEGER NOT NULL, -- of its bundle
   share      INTEGER REFERENCES shares (id),
+  pack       INTEGER, -- the blob of report and bundle; parts has the larger files
   UNIQUE (pod, container, attempt, kind)
 );
 CREATE INDEX deaths_by_share ON deaths (share, at);
 CREATE INDEX deaths_by_time ON deaths (at, id);
 CREATE INDEX deaths_by_node ON deaths (node, at);
+CREATE INDEX deaths_by_message ON deaths (message) WHERE message IS NOT NULL;
 CREATE INDEX deaths_unsettled ON deaths (at, id) WHERE rank IN (1, 2);
-CREATE TABLE blobs (
-  id   INTEGER PRIMARY KEY,
-  hash BLOB NOT NULL UNIQUE,               -- the first half of the SHA-256 of the content
-  base INTEGER REFERENCES blobs (id),      -- the content that this one was compressed against
-  size INTEGER NOT NULL,                   -- of the content
-  data BLOB NOT NULL                       -- zstd
-);
-CREATE INDEX blobs_by_base ON blobs (base) WHERE base IS NOT NULL;
-CREATE TABLE parts ( -- what is kept of a death; part 0 has the report and says which files the others are
+CREATE TABLE parts ( -- files of a death that are not in its pack, by the number that they have there
   death INTEGER NOT NULL REFERENCES deaths (id),
   part  INTEGER NOT NULL,
-  blob  INTEGER NOT NULL REFERENCES blobs (id),
+  blob  INTEGER NOT NULL,
   PRIMARY KEY (death, part)
 ) WITHOUT ROWID;
-CREATE INDEX parts_by_blob ON parts (blob);
 CREATE TABLE outbox (
   id       INTEGER PRIMARY KEY,
   incident INTEGER NOT NULL REFERENCES incidents (id),
@@ -164,8 +174,9 @@ DROP TABLE gaps;
 DROP TABLE events;
 DROP TABLE outbox;
 DROP TABLE parts;
-DROP TABLE blobs;
 DROP TABLE deaths;
+DROP TABLE blobs;
+DROP TABLE messages;
 DROP TABLE names;
 DROP TABLE shares;
 DROP TABLE incidents;
