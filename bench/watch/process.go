@@ -48,8 +48,7 @@ func (p *process) stop() error {
 	}
 	select {
 	case err := <-p.ended:
-		var told *exec.ExitError
-		if errors.As(err, &told) { // however it ended: it was told to
+		if _, told := errors.AsType[*exec.ExitError](err); told { // however it ended: it was told to
 			return nil
 		}
 		return err

@@ -29,8 +29,9 @@ type tellOptions struct {
 	listen string
 	format string
 
-	config *tell.Config
-	meter  *tell.Meter
+	config  *tell.Config
+	meter   *tell.Meter
+	watched sync.Once
 }
 
 func (o *tellOptions) bind(flags *pflag.FlagSet) {
@@ -90,6 +91,7 @@ func (o *tellOptions) serve(ctx context.Context, s *history.Store, log *slog.Log
 
 // beside returns what records and, as long as that runs, tells.
 func (o *tellOptions) beside(r *watch.Recorder) func(context.Context) error {
+	o.watched.Do(func() { o.meter.Watch(r.Figures) })
 	return func(ctx context.Context) error {
 		end, err := tell.Trace(ctx, r.Version)
 		if err != nil {

@@ -14,6 +14,8 @@ import (
 const (
 	// resend is how often Alertmanager is told again of what is open; Prometheus does so as often.
 	resend = time.Minute
+	// skew is by how much two clocks may differ.
+	skew = time.Minute
 	// mostAlerts are sent at once.
 	mostAlerts = 64
 )
@@ -42,8 +44,11 @@ func (m *message) alertOf() alert {
 		},
 		StartsAt: in.First.UTC(), EndsAt: m.at.Add(4 * resend).UTC(), GeneratorURL: m.link,
 	}
-	if m.what == closed {
-		a.EndsAt = m.at.UTC()
+	if m.what == closed { // Alertmanager heeds an end only if it is past by its own clock
+		a.EndsAt = m.at.Add(-skew).UTC()
+		if a.EndsAt.Before(a.StartsAt) {
+			a.EndsAt = a.StartsAt
+		}
 	}
 	for _, texts := range []map[string]string{a.Labels, a.Annotations} {
 		for name, text := range texts {

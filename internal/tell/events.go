@@ -160,7 +160,7 @@ func (a *Announcer) mentions(in *history.Incident, deaths []history.Death) []men
 		if w := d.Workload; w.Kind != "" && w.Kind != "Pod" && !slices.Contains(workloads, w) && len(workloads) < mostAnnounced {
 			workloads = append(workloads, w)
 			more := fmt.Sprintf(" (%s in %s)", report.Plural(in.Deaths, "death"), report.Plural(in.Pods, "pod"))
-			all = append(all, mention{w, "", note(in.Title, more), fmt.Sprintf("%s/%d/%d/%s", in.ID, in.Reopened, history.MarkOf(in.Pods), w)})
+			all = append(all, mention{w, "", note(in.Title, more), fmt.Sprintf("%s/%d/%d/%s/%s/%s", in.ID, in.Reopened, history.MarkOf(in.Pods), w.Kind, w.Namespace, w.Name)})
 		}
 	}
 	return all

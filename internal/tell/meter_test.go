@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/watch"
 )
 
 // scrape returns what a meter exposes.
@@ -97,12 +98,18 @@ func TestHealth(t *testing.T) {
 func TestMonitoringNames(t *testing.T) {
 	m := NewMeter("v0", "")
 	m.At("https://inquest.example.com")
+	m.Watch(func() watch.Figures { return watch.Figures{InStep: true, Pods: 3, Failures: 2} })
 	m.told("x", 1, nil)
 	m.incidents.WithLabelValues("open").Set(1)
 	m.open.WithLabelValues("", "", "", "", "").Set(1)
 	m.count(&history.Tallied{Missing: "x", Lag: time.Second})
 	m.count(&history.Tallied{Counted: true})
 	_, text := scrape(t, m, "/metrics", nil)
+	for _, sample := range []string{"inquest_watched_pods 3", `inquest_captures_total{result="failed"} 2`, "inquest_watch_in_step 1"} {
+		if !strings.Contains(text, sample) {
+			t.Errorf("%s is missing", sample)
+		}
+	}
 	asked := map[string]bool{}
 	for _, name := range []string{"dashboard.json", "rules.yaml"} {
 		data, err := os.ReadFile("../../deploy/monitoring/" + name)

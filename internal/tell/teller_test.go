@@ -66,7 +66,7 @@ func alertEnds(t *testing.T, w *world, c *course, s *server, first alert) {
 	w.tell(c)
 	ended := posted(t, s.taken()[0])[0]
 	want(t, "identity", fmt.Sprint(ended.Labels), fmt.Sprint(first.Labels))
-	want(t, "ended", ended.EndsAt, w.now())
+	want(t, "ended", ended.EndsAt, w.now().Add(-skew))
 }
 
 // TestMisbehaviour: whatever a target does, each notice comes in the end, under its one key.

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
 	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
-	"tell":      {"collect", "evidence", "history", "report"},
+	"tell":      {"collect", "evidence", "history", "report", "watch"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "report", "signature"},
 	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},

@@ -89,7 +89,10 @@ func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 	for i := range deaths {
 		kept[i] = deaths[i].Death
 	}
-	return r.insist(ctx, fmt.Sprintf("keep %d deaths", len(deaths)), func() error { return r.Store.Record(ctx, kept...) })
+	ctx, done := span(ctx, "commit", kept[0].Of)
+	err := r.insist(ctx, fmt.Sprintf("keep %d deaths", len(deaths)), func() error { return r.Store.Record(ctx, kept...) })
+	done(err)
+	return err
 }
 
 // baseOf returns what the history keeps of a pod whatever happened to it.

@@ -123,7 +123,9 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 		return r.takeAlike(ctx, at, todo, other)
 	case captureIt:
 	}
-	s, err := r.Source.Snapshot(ctx, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
+	taking, taken := span(ctx, "capture", at.ref)
+	s, err := r.Source.Snapshot(taking, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
+	taken(err)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -146,7 +148,9 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 // judge gives the history what a capture proves.
 func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
 	r.think.Lock()
+	_, done := span(ctx, "diagnose", at.ref)
 	told := r.tell(withRuns(s, todo.deaths))
+	done(nil)
 	r.think.Unlock()
 	deaths := todo.deaths
 	r.letGo(deaths)

@@ -151,56 +151,64 @@ func TestUnwell(t *testing.T) {
 	}
 }
 
-// TestLedgerTruth holds that whatever states of many pods are not seen, what is told and what is told as missed is what a ledger
-// says that sees every state: each run of each container once, of pods that came back by another UID too.
-func TestLedgerTruth(t *testing.T) {
-	type key struct {
-		pod, container string
-		number         int
+// A truth is a ledger that sees every state of some pods, and holds another one to it.
+type truth struct {
+	*Ledger
+	now         time.Time
+	pods        map[string]*corev1.Pod
+	ended, told map[string]bool // by pod, container and number
+}
+
+// happen lets some runs of a container end.
+func (w *truth) happen(uid string, container, ends int) {
+	p := w.pods[uid]
+	if p == nil {
+		p = podWith(uid, 0, time.Time{})
+		proxy := corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, proxy)
+		w.pods[uid] = p
 	}
+	st := &p.Status.ContainerStatuses[container]
+	for range ends {
+		w.ended[fmt.Sprint(uid, st.Name, st.RestartCount)] = true
+		st.RestartCount++
+		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, FinishedAt: metav1.NewTime(w.now)}
+	}
+}
+
+// hear lets the other one see a pod, and returns what it tells for a second time.
+func (w *truth) hear(uid string) (twice []string) {
+	n := w.See(w.pods[uid], w.now)
+	for _, e := range append(n.Missed, n.Ended...) {
+		k := fmt.Sprint(uid, e.Of.Container, e.Number)
+		if w.told[k] {
+			twice = append(twice, k)
+		}
+		w.told[k] = true
+	}
+	return twice
+}
+
+// TestLedgerTruth holds that whatever states of many pods are not seen, what is told and what is told as missed is what a ledger
+// says that sees every state: each run of each container once.
+func TestLedgerTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, now := NewLedger(nil, false, began), began
-		pods, truth, told := map[string]*corev1.Pod{}, map[key]bool{}, map[key]bool{}
-		see := func(uid string) {
-			n := l.See(pods[uid], now)
-			for _, e := range append(n.Missed, n.Ended...) {
-				k := key{uid, e.Of.Container, e.Number}
-				if told[k] {
-					t.Fatalf("%v is told twice", k)
-				}
-				told[k] = true
-			}
-		}
+		w := &truth{NewLedger(nil, false, began), began, map[string]*corev1.Pod{}, map[string]bool{}, map[string]bool{}}
+		var twice []string
 		for range rapid.IntRange(1, 80).Draw(t, "states") {
-			now = now.Add(time.Minute)
+			w.now = w.now.Add(time.Minute)
 			uid := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "pod")
-			p := pods[uid]
-			if p == nil {
-				p = podWith(uid, 0, time.Time{})
-				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
-					Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-				})
-				pods[uid] = p
-			}
-			st := &p.Status.ContainerStatuses[rapid.IntRange(0, 1).Draw(t, "container")]
-			for range rapid.IntRange(0, 3).Draw(t, "ends") {
-				truth[key{uid, st.Name, int(st.RestartCount)}] = true
-				st.RestartCount++
-				st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, FinishedAt: metav1.NewTime(now)}
-			}
+			w.happen(uid, rapid.IntRange(0, 1).Draw(t, "container"), rapid.IntRange(0, 3).Draw(t, "ends"))
 			if rapid.IntRange(0, 2).Draw(t, "heard") == 0 {
-				see(uid)
+				twice = append(twice, w.hear(uid)...)
 			}
 		}
-		l.Begin() // a relist: all there are come again
-		for uid := range pods {
-			see(uid)
+		w.Begin() // a relist: all there are come again
+		for uid := range w.pods {
+			twice = append(twice, w.hear(uid)...)
 		}
-		if diff := cmp.Diff(truth, told); diff != "" {
-			t.Fatal(diff)
-		}
-		if gone := l.Gone(); len(gone) > 0 {
-			t.Fatalf("%v are there, and told to be gone", gone)
+		if diff := cmp.Diff(w.ended, w.told); diff != "" || len(twice) > 0 || len(w.Gone()) > 0 {
+			t.Fatalf("%s\ntold twice: %v", diff, twice)
 		}
 	})
 }

@@ -169,11 +169,12 @@ func (s *Stream) take(event apiwatch.Event) error {
 		return fmt.Errorf("the API server sent a %T, which is no object", event.Object)
 	}
 	s.heard = s.Now()
-	if event.Type != apiwatch.Bookmark {
+	switch {
+	case event.Type != apiwatch.Bookmark:
 		s.See(event.Type, o)
-	} else if o.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+	case o.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true":
 		s.inStep()
-	} else {
+	default:
 		s.marked = true
 	}
 	if s.synced { // the versions of a list that is still coming are in no order
