@@ -111,7 +111,7 @@ func (l *ledger) check(t *testing.T, s *Store) {
 	if len(l.wrote) < *kills || len(l.told) == 0 {
 		t.Errorf("only %d writes and %d notices were acknowledged in %d rounds", len(l.wrote), len(l.told), *kills)
 	}
-	t.Logf("%d kills: %d writes and %d notices acknowledged, none lost; %d notices delivered twice; slowest start %v",
+	t.Logf("%d kills: %d writes and %d notices acknowledged; %d notices delivered twice; slowest start %v",
 		*kills, len(l.wrote), len(l.told), twice, l.slowest.Round(time.Millisecond))
 }
 

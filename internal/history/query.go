@@ -125,8 +125,9 @@ func (q *query) text() string {
 	return " WHERE " + strings.Join(q.conditions, " AND ")
 }
 
+// limit bounds what is read; one more than a page has tells whether there is another.
 func (q *query) limit(n int) string {
-	if n <= 0 || n > mostLimit {
+	if n <= 0 || n > mostLimit+1 {
 		n = mostLimit
 	}
 	return " LIMIT " + strconv.Itoa(n)

@@ -123,6 +123,13 @@ func TestPages(t *testing.T) {
 	})
 }
 
+// TestLargestPage: the largest page is read with one more, which tells that there is another.
+func TestLargestPage(t *testing.T) {
+	f := Filter{Limit: mostLimit}
+	want(t, "limit", new(query).limit(f.limit()+1), fmt.Sprint(" LIMIT ", mostLimit+1))
+	want(t, "no more", new(query).limit(mostLimit+2), fmt.Sprint(" LIMIT ", mostLimit))
+}
+
 func idsOf(all []Incident) []string {
 	var ids []string
 	for _, in := range all {
