@@ -147,7 +147,7 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 
 func result[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx(), time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx(), 5*time.Minute)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
 	if err != nil {

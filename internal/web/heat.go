@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -92,35 +93,52 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 		heat.columns = append(heat.columns, heat.From.Add(time.Duration(i)*step).Format(layout))
 	}
 	cells, err := c.Store.Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
-	rows, sums := map[string]*HeatRow{}, map[string]int{}
+	heat.fill(cells, step)
+	return heat, err
+}
+
+// fill arranges cells in rows, those with the most deaths.
+func (heat *Heat) fill(cells []history.Cell, step time.Duration) {
+	rows, sums := map[rowKey]*HeatRow{}, map[string]int{}
 	for i := range cells {
 		cell := &cells[i]
-		key := cell.Namespace + "/" + cell.Workload.String()
+		key := rowOf(cell)
 		if rows[key] == nil {
-			rows[key] = &HeatRow{Namespace: cell.Namespace, Kind: cell.Workload.Kind, Name: cell.Workload.Name, Cells: make([]HeatCell, heatColumns)}
+			rows[key] = &HeatRow{Namespace: key.namespace, Kind: key.kind, Name: key.name}
 		}
-		rows[key].add(cell, int(cell.Hour.Sub(heat.From)/step))
+		rows[key].Deaths += cell.Deaths
 		sums[letters(cell.Rule)] += cell.Deaths
 	}
 	heat.Legend = legend(sums)
-	for _, row := range rows {
+	all := slices.SortedFunc(maps.Values(rows), func(a, b *HeatRow) int {
+		return cmp.Or(cmp.Compare(b.Deaths, a.Deaths), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	heat.More = max(len(all)-mostRows, 0)
+	all = all[:min(len(all), mostRows)]
+	for _, row := range all {
+		row.Cells = make([]HeatCell, heatColumns)
+	}
+	for i := range cells {
+		if row := rows[rowOf(&cells[i])]; row.Cells != nil {
+			row.add(&cells[i], int(cells[i].Hour.Sub(heat.From)/step))
+		}
+	}
+	for _, row := range all {
 		for i := range row.Cells {
 			row.Cells[i].finish(heat.Legend, heat.From.Add(time.Duration(i)*step))
 		}
 		heat.Rows = append(heat.Rows, *row)
 	}
-	slices.SortFunc(heat.Rows, func(a, b HeatRow) int {
-		return cmp.Or(cmp.Compare(b.Deaths, a.Deaths), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
-	})
-	heat.More = max(len(heat.Rows)-mostRows, 0)
-	heat.Rows = heat.Rows[:min(len(heat.Rows), mostRows)]
-	return heat, err
 }
+
+// A rowKey names the workload of a row.
+type rowKey struct{ namespace, kind, name string }
+
+func rowOf(c *history.Cell) rowKey { return rowKey{c.Namespace, c.Workload.Kind, c.Workload.Name} }
 
 func letters(rule string) string { return rule[:min(len(rule), 3)] }
 
 func (row *HeatRow) add(cell *history.Cell, column int) {
-	row.Deaths += cell.Deaths
 	h := &row.Cells[min(max(column, 0), heatColumns-1)]
 	h.Deaths += cell.Deaths
 	if h.rules == nil {

@@ -105,6 +105,16 @@ func attacked(t *testing.T, words string, n int, now time.Time) history.Death {
 	return d
 }
 
+// showsAttack tells whether the words of one stand in a text, as text.
+func showsAttack(text string) bool {
+	for _, part := range []string{"pwned", "203.0.113.1", "calc", `template "x"`} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
 // TestHostileWords has 500 hostile words in names, labels, logs, Events, images and nodes, and visits every page that shows any.
 func TestHostileWords(t *testing.T) {
 	now := time.Now().UTC()
@@ -126,22 +136,17 @@ func TestHostileWords(t *testing.T) {
 		b.visit(s.url + path)
 	}
 	seen, shown, logs := map[string]bool{}, 0, 0
-	for cursor := ""; ; {
-		page, err := s.store.Deaths(t.Context(), history.Filter{Limit: 1000, Cursor: cursor})
-		must(t, err)
-		for _, d := range page.Items {
-			b.visit(fmt.Sprintf("%s/deaths/%d", s.url, d.ID))
-			if told := eval[string](b, `document.getElementById("content").textContent`); strings.Contains(told, "pwned") || strings.Contains(told, "203.0.113.1") || strings.Contains(told, "calc") || strings.Contains(told, `template "x"`) {
-				shown++
-			}
-			logs += eval[int](b, `document.querySelectorAll("pre.log").length`)
-			if d.Incident != "" && !seen[d.Incident] {
-				seen[d.Incident] = true
-				b.visit(s.url + "/incidents/" + d.Incident)
-			}
+	page, err := s.store.Deaths(t.Context(), history.Filter{Limit: 1000})
+	must(t, err)
+	for _, d := range page.Items {
+		b.visit(fmt.Sprintf("%s/deaths/%d", s.url, d.ID))
+		if showsAttack(eval[string](b, `document.getElementById("content").textContent`)) {
+			shown++
 		}
-		if cursor = page.Next; cursor == "" {
-			break
+		logs += eval[int](b, `document.querySelectorAll("pre.log").length`)
+		if d.Incident != "" && !seen[d.Incident] {
+			seen[d.Incident] = true
+			b.visit(s.url + "/incidents/" + d.Incident)
 		}
 	}
 	for i, w := range words {

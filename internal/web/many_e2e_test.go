@@ -7,6 +7,7 @@ package web
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ func TestManyIncidents(t *testing.T) {
 		replayed(t, store)
 		many(t, store, last, 10_000)
 	})
+	for _, path := range pagesOf(t, s) {
+		t.Logf("%-22s %5.1f ms of processor time", path, cost(t, s.console, path))
+	}
 	b := open(t, s)
 	b.as("light", 1600)
 	for name, path := range pagesOf(t, s) {
@@ -67,6 +71,25 @@ func TestManyIncidents(t *testing.T) {
 	if len(seen) < 10_000 {
 		t.Errorf("the list has %d incidents", len(seen))
 	}
+}
+
+// cost is how long a processor works on a page, in milliseconds.
+func cost(t *testing.T, c *Console, path string) float64 {
+	t.Helper()
+	used := func() time.Duration {
+		var u syscall.Rusage
+		must(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	own := Console{Store: c.Store, Rules: c.Rules, Access: headerAccess{}, Log: c.Log, Now: c.Now}
+	h, err := own.Handler()
+	must(t, err)
+	const often = 5
+	began := used()
+	for range often {
+		get(t, h, "*", path)
+	}
+	return float64((used() - began).Microseconds()) / 1000 / often
 }
 
 // TestKeys moves through lists and pages by keys alone.

@@ -190,8 +190,12 @@ func TestOpenAPIIsComplete(t *testing.T) {
 // described compiles a part of the description.
 func described(t *testing.T, name string) *validator.Schema {
 	t.Helper()
-	var doc any
-	if err := json.Unmarshal(document(t), &doc); err != nil {
+	raw, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
 		t.Fatal(err)
 	}
 	c := validator.NewCompiler()

@@ -117,7 +117,9 @@ func (r Rule) Blocks() []Block {
 			flush()
 		case kind != "p":
 			flush()
-			open = Block{kind, []Span{{Text: rest}}}
+			if open = (Block{kind, []Span{{Text: rest}}}); kind == "h" { // one line
+				flush()
+			}
 		case len(open.Spans) > 0:
 			open.Spans[0].Text += " " + text
 		default:
