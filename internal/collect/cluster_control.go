@@ -277,6 +277,9 @@ type handshake struct {
 	serving *atomic.Pointer[x509.Certificate]
 }
 
+// WrappedRoundTripper is what requests are passed on to: whoever closes idle connections looks for it.
+func (h handshake) WrappedRoundTripper() http.RoundTripper { return h.next }
+
 // RoundTrip passes the request on.
 func (h handshake) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := h.next.RoundTrip(r)
