@@ -38,9 +38,9 @@ func calling(said string, more ...evidence.Object) *evidence.Snapshot {
 }
 
 // database is a pod behind the Service db that crashes.
-func database(name string) *corev1.Pod {
-	p := crashing(name)
-	p.ObjectMeta = labelled(object("shop", name), "db")
+func database() *corev1.Pod {
+	p := crashing("db-0")
+	p.ObjectMeta = labelled(object("shop", "db-0"), "db")
 	return p
 }
 
@@ -55,7 +55,7 @@ func TestClusterFollowsACall(t *testing.T) {
 		{"nothing of that kind", "FATAL: out of luck", "pods", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server := apitest.New(t, calling(test.said, database("db-0")))
+			server := apitest.New(t, calling(test.said, database()))
 			s := mustAsk(t, server, named("Deployment", "web"))
 			if got := looked(server); got != test.reads {
 				t.Errorf("read %s, want %s", got, test.reads)
@@ -63,7 +63,7 @@ func TestClusterFollowsACall(t *testing.T) {
 			if got := names(s.Context); got != test.context {
 				t.Errorf("context %q, want %q", got, test.context)
 			}
-			server = apitest.New(t, calling(test.said, database("db-0")))
+			server = apitest.New(t, calling(test.said, database()))
 			if got := names(mustAsk(t, server, pod("web-7-a")).Context); got != test.context {
 				t.Errorf("context of a pod %q, want %q", got, test.context)
 			}
@@ -108,7 +108,7 @@ func TestClusterReadsWhatRunsWhereNothingEnded(t *testing.T) {
 }
 
 func TestACallThatMayNotBeFollowedIsAGap(t *testing.T) {
-	server := apitest.New(t, calling("FATAL: connect to db:5432: connection refused", database("db-0")))
+	server := apitest.New(t, calling("FATAL: connect to db:5432: connection refused", database()))
 	server.Fail("/services/db", http.StatusForbidden, "no")
 	if got := gapsOf(mustAsk(t, server, pod("web-7-a"))); !slices.ContainsFunc(got, func(g string) bool { return strings.Contains(g, "forbidden: cannot get services") }) {
 		t.Errorf("gaps %q", got)
@@ -116,7 +116,7 @@ func TestACallThatMayNotBeFollowedIsAGap(t *testing.T) {
 }
 
 func TestEventsOfANamespaceAreListedOnce(t *testing.T) {
-	db := database("db-0")
+	db := database()
 	pulled := &corev1.Event{ObjectMeta: object("shop", "db-0.1"), Reason: "BackOff", InvolvedObject: corev1.ObjectReference{
 		Kind: "Pod", Namespace: "shop", Name: db.Name, UID: db.UID,
 	}}

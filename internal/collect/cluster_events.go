@@ -154,15 +154,11 @@ const mostOthers = 2000
 // query reads Events of what of names, but not those about pods that nobody asked about: they are the most. Of one page
 // it keeps these too: the pod in question may need one of them. Of a workload's namespace they are laid aside.
 func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
-	pods := map[string]bool{}
-	for _, pod := range r.pods {
-		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
-	}
+	other := r.other()
 	aside := workloadKinds[r.visit.about.Kind] && q.fields == ""
 	left := 0
 	list, more, err := r.visit.api.list(ctx, q, func(o evidence.Object) bool {
-		about := o.(*corev1.Event).InvolvedObject
-		if about.Kind != "Pod" || pods[string(about.UID)] || q.onePage {
+		if q.onePage || !other(o) {
 			return true
 		}
 		left++
@@ -179,7 +175,7 @@ func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range list {
-		if about := o.(*corev1.Event).InvolvedObject; aside && about.Kind == "Pod" && !pods[string(about.UID)] {
+		if aside && other(o) {
 			r.others = append(r.others, o)
 		} else {
 			r.list = append(r.list, o)
@@ -192,6 +188,18 @@ func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
 		r.more = append(r.more, q.namespace)
 	case q.onePage && err == nil:
 		r.whole = append(r.whole, q.namespace)
+	}
+}
+
+// other returns what tells whether an Event is about a pod that nobody asked about.
+func (r *eventReader) other() func(evidence.Object) bool {
+	pods := map[string]bool{}
+	for _, pod := range r.pods {
+		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
+	}
+	return func(o evidence.Object) bool {
+		about := o.(*corev1.Event).InvolvedObject
+		return about.Kind == "Pod" && !pods[string(about.UID)]
 	}
 }
 
