@@ -45,6 +45,7 @@ test: ## Run the tests, with the race detector where there is a C compiler: no n
 		race=; echo 'no C compiler found: the tests run without the race detector' >&2; \
 	fi; \
 	$(GO) test $$race $(TESTFLAGS) ./... || status=1; \
+	if [ -n "$$race" ]; then $(GO) test -run '^TestOnePath$$' $(TESTFLAGS) ./internal/cli || status=1; fi; \
 	cd lab && $(GO) test $(TESTFLAGS) ./... || status=1; \
 	exit $$status
 

@@ -20,7 +20,7 @@ import (
 // most is how many requests a question about one pod may cost. A workload costs more, by its pods' nodes and usage.
 const (
 	most        = 15
-	mostForMany = 28
+	mostForMany = 25
 )
 
 // asker is the prefix of the users that ask, one for each question, so that the audit log tells them apart, also from

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding/json"
+	"hash/crc32"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ func TestOnePath(t *testing.T) {
 	names, err := filepath.Glob("../rules/*/testdata/[A-Z]*.txtar")
 	if err != nil || len(names) < 50 {
 		t.Fatalf("%d fixtures, %v", len(names), err)
+	}
+	if raced {
+		names = slices.DeleteFunc(names, func(name string) bool { return crc32.ChecksumIEEE([]byte(name))%8 != 0 })
 	}
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 16) // more than there are processors: most of it is waiting for logs that are gone

@@ -258,7 +258,11 @@ func (v *visit) keepLogs(heard *hearing) {
 	for _, l := range heard.logs {
 		run := heard.runs[l.Of]
 		read := func(known evidence.Log) bool { return known.Of == l.Of && known.Text != "" }
-		if run == nil || run.Finished.IsZero() || l.Text == "" || slices.ContainsFunc(v.s.Logs, read) {
+		if run == nil || run.Finished.IsZero() || l.Text+l.Missing == "" || slices.ContainsFunc(v.s.Logs, read) {
+			continue
+		}
+		if l.Text == "" {
+			v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: evidence.Logs, About: l.Of, Why: "its agent did not send it: " + l.Missing + "; ask about this pod alone"})
 			continue
 		}
 		v.s.Logs = append(slices.DeleteFunc(v.s.Logs, func(known evidence.Log) bool { return known.Of == l.Of }), l)

@@ -130,6 +130,18 @@ pod/web-7-a[app]#4 used`
 	}
 }
 
+func TestALogThatAnAgentDidNotSendIsAGap(t *testing.T) {
+	of := evidence.RefTo("Pod", "shop", "web-7-a").InContainer("app").InAttempt(2)
+	full := record.Log{Of: of, Missing: "it is kept, and this answer was full"}
+	h := &hearing{runs: map[evidence.Ref]*record.Run{of: {Of: of, State: record.Exited, Finished: noon()}}}
+	h.logs = append(h.logs, h.end(&full))
+	v := &visit{}
+	v.keepLogs(h)
+	if len(v.s.Logs) != 0 || len(v.s.Gaps) != 1 || v.s.Gaps[0].About != of || !strings.Contains(v.s.Gaps[0].Why, full.Missing) {
+		t.Errorf("logs %v, gaps %v", v.s.Logs, v.s.Gaps)
+	}
+}
+
 func TestClusterSaysWhyNoAgentWasHeard(t *testing.T) {
 	for name, c := range map[string]struct {
 		fail func(*apitest.Server)

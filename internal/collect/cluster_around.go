@@ -243,26 +243,32 @@ func (v *visit) consumers(ctx context.Context) {
 			used[o.Name] = o.Usage.Cpu().AsApproximateFloat64()
 		}
 	}
-	looked := 0
+	var busy []string
 	for _, node := range slices.Sorted(maps.Keys(used)) {
-		if capacity[node] > 0 && used[node] >= busyNode*capacity[node] && looked < busyNodes {
-			looked++
-			v.consumersOn(ctx, node)
+		if capacity[node] > 0 && used[node] >= busyNode*capacity[node] && len(busy) < busyNodes {
+			busy = append(busy, node)
 		}
 	}
-}
-
-func (v *visit) consumersOn(ctx context.Context, node string) {
-	uses := map[evidence.Ref]float64{}
+	if len(busy) == 0 {
+		return
+	}
 	metrics, _, err := v.api.list(ctx, query{kind: "PodMetrics"}, nil)
+	if err != nil {
+		return // it names neighbours and settles nothing
+	}
+	uses := map[evidence.Ref]float64{}
 	for _, o := range metrics {
 		for i := range o.(*metricsv1.PodMetrics).Containers {
 			uses[evidence.RefTo("Pod", o.GetNamespace(), o.GetName())] += o.(*metricsv1.PodMetrics).Containers[i].Usage.Cpu().AsApproximateFloat64()
 		}
 	}
-	if err != nil {
-		return // it names neighbours and settles nothing
+	for _, node := range busy {
+		v.consumersOn(ctx, node, metrics, uses)
 	}
+}
+
+// consumersOn keeps the pods of a node that use most, and what they use.
+func (v *visit) consumersOn(ctx context.Context, node string, metrics []evidence.Object, uses map[evidence.Ref]float64) {
 	q := query{kind: "Pod", fields: fields.OneTermEqualSelector("spec.nodeName", node).String()}
 	pods, _, err := v.api.list(ctx, q, func(o evidence.Object) bool { return uses[evidence.RefOf(o)] > 0 })
 	if err != nil {

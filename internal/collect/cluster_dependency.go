@@ -50,7 +50,16 @@ func (v *visit) eventsOf(ctx context.Context, pods []*corev1.Pod, events *eventR
 		return isReady(pod) && !evidence.Troubled(pod, v.s.Taken) || slices.Contains(events.whole, pod.Namespace)
 	})
 	more := &eventReader{visit: v, pods: troubled}
+	for _, o := range events.others {
+		uid := o.(*corev1.Event).InvolvedObject.UID
+		if slices.ContainsFunc(troubled, func(pod *corev1.Pod) bool { return pod.UID == uid || pod.Annotations[configHash] == string(uid) }) {
+			more.list = append(more.list, o)
+		}
+	}
 	for _, namespace := range namespacesOf(troubled) {
+		if slices.Contains(events.aside, namespace) {
+			continue
+		}
 		var of []evidence.Ref
 		for _, pod := range troubled {
 			if pod.Namespace == namespace {

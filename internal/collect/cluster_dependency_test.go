@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/collect/apitest"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -36,9 +38,9 @@ func calling(said string, more ...evidence.Object) *evidence.Snapshot {
 }
 
 // database is a pod behind the Service db that crashes.
-func database(name string) *corev1.Pod {
-	p := crashing(name)
-	p.ObjectMeta = labelled(object("shop", name), "db")
+func database() *corev1.Pod {
+	p := crashing("db-0")
+	p.ObjectMeta = labelled(object("shop", "db-0"), "db")
 	return p
 }
 
@@ -53,7 +55,7 @@ func TestClusterFollowsACall(t *testing.T) {
 		{"nothing of that kind", "FATAL: out of luck", "pods", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server := apitest.New(t, calling(test.said, database("db-0")))
+			server := apitest.New(t, calling(test.said, database()))
 			s := mustAsk(t, server, named("Deployment", "web"))
 			if got := looked(server); got != test.reads {
 				t.Errorf("read %s, want %s", got, test.reads)
@@ -61,7 +63,7 @@ func TestClusterFollowsACall(t *testing.T) {
 			if got := names(s.Context); got != test.context {
 				t.Errorf("context %q, want %q", got, test.context)
 			}
-			server = apitest.New(t, calling(test.said, database("db-0")))
+			server = apitest.New(t, calling(test.said, database()))
 			if got := names(mustAsk(t, server, pod("web-7-a")).Context); got != test.context {
 				t.Errorf("context of a pod %q, want %q", got, test.context)
 			}
@@ -106,9 +108,46 @@ func TestClusterReadsWhatRunsWhereNothingEnded(t *testing.T) {
 }
 
 func TestACallThatMayNotBeFollowedIsAGap(t *testing.T) {
-	server := apitest.New(t, calling("FATAL: connect to db:5432: connection refused", database("db-0")))
+	server := apitest.New(t, calling("FATAL: connect to db:5432: connection refused", database()))
 	server.Fail("/services/db", http.StatusForbidden, "no")
 	if got := gapsOf(mustAsk(t, server, pod("web-7-a"))); !slices.ContainsFunc(got, func(g string) bool { return strings.Contains(g, "forbidden: cannot get services") }) {
 		t.Errorf("gaps %q", got)
+	}
+}
+
+func TestEventsOfANamespaceAreListedOnce(t *testing.T) {
+	db := database()
+	pulled := &corev1.Event{ObjectMeta: object("shop", "db-0.1"), Reason: "BackOff", InvolvedObject: corev1.ObjectReference{
+		Kind: "Pod", Namespace: "shop", Name: db.Name, UID: db.UID,
+	}}
+	s := calling("FATAL: connect to db:5432: connection refused", db)
+	s.Events = append(s.Events, pulled)
+	server := apitest.New(t, s)
+	got := mustAsk(t, server, named("Deployment", "web"))
+	lists := slices.DeleteFunc(server.Requests(), func(r string) bool { return !strings.Contains(r, "namespaces/shop/events") })
+	if len(lists) != 1 {
+		t.Errorf("Events were listed %d times:\n%s", len(lists), strings.Join(lists, "\n"))
+	}
+	if !slices.ContainsFunc(got.Events, func(e *corev1.Event) bool { return e.Name == pulled.Name }) {
+		t.Errorf("the Event of the pod behind the Service is missing")
+	}
+}
+
+func TestUsageIsListedOnceForAllBusyNodes(t *testing.T) {
+	s := shop()
+	for _, name := range []string{"n1", "n2"} {
+		node := &corev1.Node{ObjectMeta: object("", name), Status: corev1.NodeStatus{Capacity: corev1.ResourceList{corev1.ResourceCPU: quantity.MustParse("2")}}}
+		use := &metricsv1.NodeMetrics{ObjectMeta: object("", name), Usage: corev1.ResourceList{corev1.ResourceCPU: quantity.MustParse("1900m")}}
+		s.Objects = slices.DeleteFunc(s.Objects, func(o evidence.Object) bool { return o.GetNamespace() == "" && o.GetName() == name })
+		s.Objects = append(s.Objects, node, use)
+	}
+	second := crashing("web-7-c")
+	second.Spec.NodeName = "n2"
+	s.Objects = append(s.Objects, second)
+	server := apitest.New(t, s)
+	mustAsk(t, server, evidence.Selection{})
+	lists := slices.DeleteFunc(server.Requests(), func(r string) bool { return !strings.HasPrefix(r, "GET /apis/metrics.k8s.io/v1beta1/pods?") })
+	if len(lists) != 1 {
+		t.Errorf("usage was listed %d times:\n%s", len(lists), strings.Join(server.Requests(), "\n"))
 	}
 }

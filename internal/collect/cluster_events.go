@@ -27,9 +27,11 @@ type eventReader struct {
 
 	mu        sync.Mutex
 	list      []evidence.Object
-	whole     []string        // namespaces of which all Events were read, those of other pods too
-	more      []string        // namespaces with more than one page of Events, of which only the first was read
-	asked     map[string]bool // UIDs of which the Events were asked for
+	others    []evidence.Object // Events of pods that nobody asked about, while they are few
+	whole     []string          // namespaces of which all Events were read, those of other pods too
+	aside     []string          // namespaces of which all Events were read, and those of other pods are in others
+	more      []string          // namespaces with more than one page of Events, of which only the first was read
+	asked     map[string]bool   // UIDs of which the Events were asked for
 	nodesRead bool
 }
 
@@ -146,16 +148,21 @@ func (r *eventReader) uids() map[string]evidence.Object {
 	return uids
 }
 
+// mostOthers is how many Events of pods that nobody asked about are held, in case that a dependency is among these pods.
+const mostOthers = 2000
+
 // query reads Events of what of names, but not those about pods that nobody asked about: they are the most. Of one page
-// it keeps these too: the pod in question may need one of them.
+// it keeps these too: the pod in question may need one of them. Of a workload's namespace they are laid aside.
 func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
-	pods := map[string]bool{}
-	for _, pod := range r.pods {
-		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
-	}
+	other := r.other()
+	aside := workloadKinds[r.visit.about.Kind] && q.fields == ""
+	left := 0
 	list, more, err := r.visit.api.list(ctx, q, func(o evidence.Object) bool {
-		about := o.(*corev1.Event).InvolvedObject
-		return about.Kind != "Pod" || pods[string(about.UID)] || q.onePage
+		if q.onePage || !other(o) {
+			return true
+		}
+		left++
+		return aside && left <= mostOthers
 	})
 	if err != nil {
 		for _, ref := range of {
@@ -167,12 +174,32 @@ func (r *eventReader) query(ctx context.Context, q query, of ...evidence.Ref) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.list = append(r.list, list...)
+	for _, o := range list {
+		if aside && other(o) {
+			r.others = append(r.others, o)
+		} else {
+			r.list = append(r.list, o)
+		}
+	}
 	switch {
+	case aside && err == nil && left <= mostOthers:
+		r.aside = append(r.aside, q.namespace)
 	case more && q.onePage:
 		r.more = append(r.more, q.namespace)
 	case q.onePage && err == nil:
 		r.whole = append(r.whole, q.namespace)
+	}
+}
+
+// other returns what tells whether an Event is about a pod that nobody asked about.
+func (r *eventReader) other() func(evidence.Object) bool {
+	pods := map[string]bool{}
+	for _, pod := range r.pods {
+		pods[string(pod.UID)], pods[pod.Annotations[configHash]] = true, true
+	}
+	return func(o evidence.Object) bool {
+		about := o.(*corev1.Event).InvolvedObject
+		return about.Kind == "Pod" && !pods[string(about.UID)]
 	}
 }
 

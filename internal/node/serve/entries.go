@@ -156,10 +156,13 @@ func (st *stream) logs(ctx context.Context, uid string) error {
 		return !st.query.wants(record.Entry{PodUID: uid, Log: &record.Log{Of: of}})
 	})
 	for _, of := range kept[:min(len(kept), st.query.logs)] {
+		var err error
 		if st.out.sent > mostBytes {
-			return nil
+			err = st.entry(ctx, record.Entry{PodUID: uid, Log: &record.Log{Of: of, Missing: "it is kept, and this answer was full"}})
+		} else {
+			err = st.log(ctx, uid, of)
 		}
-		if err := st.log(ctx, uid, of); err != nil {
+		if err != nil {
 			return err
 		}
 	}

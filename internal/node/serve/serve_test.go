@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -217,6 +218,33 @@ func TestWithWhatIsNow(t *testing.T) {
 		if strings.Join(got, "; ") != c.want {
 			t.Errorf("%s as %s: %q", c.query, c.token, got)
 		}
+	}
+}
+
+// TestFullAnswer: logs for which there is no room any more are named.
+func TestFullAnswer(t *testing.T) {
+	_, api := newAPI(t)
+	_, from := sources()
+	read := from.Read
+	from.Read = func(since uint64) iter.Seq2[record.Entry, error] {
+		return func(yield func(record.Entry, error) bool) {
+			for e, err := range read(since) {
+				if e.Fact != nil && e.Fact.About.Namespace == "shop" { // nothing more, as otherwise another page would have the logs
+					fact := *e.Fact
+					fact.Text, e.Fact = strings.Repeat("x", mostBytes), &fact
+					yield(e, err)
+					return
+				}
+			}
+		}
+	}
+	of := evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(1)
+	from.Kept = func(string) []evidence.Ref { return []evidence.Ref{of} }
+	s := start(t, api, from, nil)
+	list, _ := s.answer("/v1/entries?what=facts&logs=3&pod=uid-shop", "reader")
+	last := list[len(list)-1]
+	if last.Log == nil || last.Log.Of != of || last.Log.Text != "" || !strings.Contains(last.Log.Missing, "full") {
+		t.Errorf("%d entries, the last %.200v", len(list), last)
 	}
 }
 

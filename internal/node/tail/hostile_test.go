@@ -5,9 +5,9 @@
 package tail
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -94,14 +94,15 @@ func bomb(dir, _ string) error {
 		return err
 	}
 	defer f.Close()
-	w := gzip.NewWriter(f)
-	_, err = io.CopyN(w, zeros{}, mostUnpacked+1<<20)
-	return errors.Join(err, w.Close())
+	var member bytes.Buffer
+	w := gzip.NewWriter(&member)
+	_, err = w.Write(make([]byte, 1<<20))
+	if err = errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	_, err = f.Write(bytes.Repeat(member.Bytes(), mostUnpacked>>20+1)) // one file of many members, as gzip reads it
+	return err
 }
-
-type zeros struct{}
-
-func (zeros) Read(buf []byte) (int, error) { clear(buf); return len(buf), nil }
 
 var traps = map[string]trap{
 	"link to a file":              link("1.log", "OUT/secret"),

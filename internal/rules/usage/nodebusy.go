@@ -27,7 +27,7 @@ something follows from it, because a node that is busy does what it is for.
 
 **What to do.** The largest consumers are named. Give those that matter a request of what they need, limit or move the others, add nodes.
 
-80 % with pressure, and 2 %, are where published rules have it. The pressure is that of the kubelet's /stats/summary.
+A usage of far more processors than the node has comes from a counter that began anew, and is not believed. 80 % with pressure, and 2 %, are where published rules have it. The pressure is that of the kubelet's /stats/summary.
 `,
 	Stage:  diagnosis.Stable,
 	Scope:  diagnosis.Node,
@@ -48,7 +48,7 @@ something follows from it, because a node that is busy does what it is for.
 			share = pressedShare
 		}
 		all := has.AsApproximateFloat64()
-		if has.IsZero() || used.Value < share*all {
+		if has.IsZero() || used.Value < share*all || used.Value > more*all {
 			return
 		}
 		facts := []evidence.Fact{used, {
@@ -78,6 +78,7 @@ func usedOf(p *diagnosis.Pass) (evidence.Fact, bool) {
 const (
 	busyShare    = 0.9 // of the processors
 	pressedShare = 0.8 // of them, where something waits for one
+	more         = 1.5 // of them: what nothing can use; a rate that is taken of a counter that began anew says such things
 	stall        = 2.0 // percent of the last minute
 )
 
