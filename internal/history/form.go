@@ -98,7 +98,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // valueAt returns the value that a text begins with; of class 0 where it is none.
 func valueAt(raw []byte, names []string) value {
-	if name := nameAt(raw, names); name != "" {
+	if name := namedAt(raw, names); name != "" {
 		return value{aName, name}
 	}
 	if !isHex(raw[0]) {
@@ -125,8 +125,8 @@ func valueAt(raw []byte, names []string) value {
 	return value{}
 }
 
-// nameAt returns the name that a text begins with, where it ends there.
-func nameAt(raw []byte, names []string) string {
+// namedAt returns the name that a text begins with, where it ends there.
+func namedAt(raw []byte, names []string) string {
 	for _, name := range names {
 		if len(raw) >= len(name) && string(raw[:len(name)]) == name && (len(raw) == len(name) || !isAlnum(raw[len(name)])) {
 			return name
