@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -25,13 +27,38 @@ type unsettled struct {
 	held *held // its pod, where the state of that is not on record
 }
 
+// Lanes are what admissions take news from: those of one pod from one of them, so that of its deaths the earlier is on record before
+// the later. A recorder that begins anew goes on from the last that it finds.
+type lanes []chan fresh
+
+func newLanes() lanes {
+	all := make(lanes, admissions)
+	for i := range all {
+		all[i] = make(chan fresh, 2)
+	}
+	return all
+}
+
+var seed = maphash.MakeSeed()
+
+func (l lanes) of(pod types.UID) chan fresh {
+	return l[maphash.String(seed, string(pod))%uint64(len(l))]
+}
+
+func (l lanes) waiting() (n int) {
+	for _, lane := range l {
+		n += len(lane)
+	}
+	return n
+}
+
 // admit gives news to the history, with what the status alone proves, and has their evidence captured.
-func (r *Recorder) admit(ctx context.Context) error {
+func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case f := <-r.fresh:
+		case f := <-lane:
 			if err := r.take(ctx, f); err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ type counters struct {
 type parts struct {
 	ledger *Ledger
 	queue  *queue[subject]
-	fresh  chan fresh
+	fresh  lanes
 }
 
 func (c *counters) begin(r *Recorder) {
@@ -68,7 +68,7 @@ func (r *Recorder) Figures() Figures {
 	}
 	if p := c.recorder.Load(); p != nil {
 		var since time.Time
-		f.Pods, f.Fresh = p.ledger.Len(), len(p.fresh)
+		f.Pods, f.Fresh = p.ledger.Len(), p.fresh.waiting()
 		if f.Queue, f.Due, since = p.queue.state(); !since.IsZero() {
 			f.Waiting = r.Now().Sub(since)
 		}

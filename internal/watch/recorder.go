@@ -51,7 +51,7 @@ type Recorder struct {
 
 	ledger *Ledger
 	queue  *queue[subject]
-	fresh  chan fresh
+	fresh  lanes
 	events chan history.Event
 	forget chan string   // UIDs of pods
 	synced chan struct{} // closed when all pods have been seen
@@ -91,8 +91,8 @@ func (r *Recorder) Run(ctx context.Context) error {
 			}
 		})
 	}
-	for range admissions {
-		run(r.admit)
+	for _, lane := range r.fresh {
+		run(func(ctx context.Context) error { return r.admit(ctx, lane) })
 	}
 	for range captures {
 		run(r.capture)
@@ -131,7 +131,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 	}
 	r.ledger = NewLedger(knownOf(known), !looked, since)
 	r.queue, r.crowd, r.leases = newQueue[subject](r.Now), newCrowd(), newLeases()
-	r.fresh, r.events, r.forget = make(chan fresh, 256), make(chan history.Event, 1024), make(chan string, 1024)
+	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()
 	r.pending, r.nodes = map[subject]*pending{}, map[string]*node{}

@@ -39,7 +39,7 @@ func (r *Recorder) seePod(ctx context.Context, kind apiwatch.EventType, o eviden
 		}
 	}
 	if len(f.news.Ended)+len(f.news.Missed)+len(f.news.Passed) > 0 || f.news.Began {
-		send(ctx, r.fresh, f)
+		send(ctx, r.fresh.of(pod.UID), f)
 	}
 }
 
