@@ -94,7 +94,7 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 	}
 	cells, err := c.Store.Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
 	heat.fill(cells, step)
-	return heat, err
+	return &heat, err // its methods are those of the pointer
 }
 
 // fill arranges cells in rows, those with the most deaths.
