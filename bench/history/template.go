@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -106,7 +105,7 @@ func templates(ctx context.Context, patterns ...string) ([]*template, error) {
 }
 
 func fromRecording(ctx context.Context, name string) ([]*template, error) {
-	var files fs.FS = os.DirFS(name)
+	files := os.DirFS(name)
 	if strings.HasSuffix(name, ".txtar") {
 		var err error
 		if files, err = collect.OpenArchive(name); err != nil {
@@ -137,7 +136,7 @@ func lastDeath(ctx context.Context, source diagnosis.Source, now time.Time) (*hi
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }() // it is in memory
 	r := watch.Recorder{Rules: rules.All(), Store: s, Cluster: "bench", Version: "v0.5.0", Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
 	if _, err := r.Replay(ctx, source); err != nil {
 		return nil, err
@@ -156,12 +155,10 @@ func lastDeath(ctx context.Context, source diagnosis.Source, now time.Time) (*hi
 
 // A cutter knows what a death has of its own.
 type cutter struct {
-	pattern  *regexp.Regexp
-	names    map[string]what
-	lasting  map[string]bool // values that manifests of workloads have too
-	died     time.Time
-	scope    scope
-	captured time.Time
+	pattern *regexp.Regexp
+	names   map[string]what
+	lasting map[string]bool // values that manifests of workloads have too
+	died    time.Time
 }
 
 const values = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64}|` +

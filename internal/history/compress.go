@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -129,10 +130,10 @@ func loadBase(ctx context.Context, q querier, id int64) (*base, error) {
 		}
 	}
 	var b *base
-	for i := len(chain) - 1; i >= 0; i-- {
-		next := &base{id: id, size: len(chain[i]), level: len(chain) - 1 - i}
+	for i, data := range slices.Backward(chain) {
+		next := &base{id: id, size: len(data), level: len(chain) - 1 - i}
 		var err error
-		if next.told, next.raw, err = expand(chain[i], b); err != nil {
+		if next.told, next.raw, err = expand(data, b); err != nil {
 			return nil, fmt.Errorf("%w: blob %d: %w", errDamaged, id, err)
 		}
 		b = next

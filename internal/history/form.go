@@ -98,26 +98,13 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // valueAt returns the value that a text begins with; of class 0 where it is none.
 func valueAt(raw []byte, names []string) value {
-	for _, name := range names {
-		if len(raw) >= len(name) && string(raw[:len(name)]) == name && (len(raw) == len(name) || !isAlnum(raw[len(name)])) {
-			return value{aName, name}
-		}
+	if name := namedAt(raw, names); name != "" {
+		return value{aName, name}
 	}
 	if !isHex(raw[0]) {
 		return value{}
 	}
-	run, digits := 0, true
-	for run < len(raw) && isAlnum(raw[run]) {
-		if !isHex(raw[run]) {
-			return value{}
-		}
-		digits = digits && isDigit(raw[run])
-		run++
-	}
-	next := byte(0)
-	if run < len(raw) {
-		next = raw[run]
-	}
+	run, digits, next := runOf(raw)
 	switch {
 	case run == 64:
 		return value{aDigest, string(raw[:run])}
@@ -136,6 +123,33 @@ func valueAt(raw []byte, names []string) value {
 		return value{aNumber, string(raw[:run])}
 	}
 	return value{}
+}
+
+// namedAt returns the name that a text begins with, where it ends there.
+func namedAt(raw []byte, names []string) string {
+	for _, name := range names {
+		if len(raw) >= len(name) && string(raw[:len(name)]) == name && (len(raw) == len(name) || !isAlnum(raw[len(name)])) {
+			return name
+		}
+	}
+	return ""
+}
+
+// runOf returns how many hexadecimal digits a text begins with, 0 where other letters follow them; whether all are decimal,
+// and what comes next.
+func runOf(raw []byte) (run int, digits bool, next byte) {
+	digits = true
+	for run < len(raw) && isHex(raw[run]) {
+		digits = digits && isDigit(raw[run])
+		run++
+	}
+	if run == len(raw) {
+		return run, digits, 0
+	}
+	if isAlnum(raw[run]) {
+		return 0, false, 0
+	}
+	return run, digits, raw[run]
 }
 
 func isUID(raw []byte) bool {
@@ -224,7 +238,7 @@ func classes(form []byte) []byte {
 }
 
 // text puts the values back into the form.
-func (t told) text(most int) ([]byte, error) {
+func (t *told) text(most int) ([]byte, error) {
 	raw := make([]byte, 0, 2*len(t.form))
 	used := 0
 	for i := 0; i < len(t.form) && len(raw) <= most; i++ {

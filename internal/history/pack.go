@@ -60,12 +60,12 @@ func pack(d *Death) []part {
 }
 
 // own returns the names that a death does not share with others of its workload.
-func (d *Death) own() []string {
+func (d Death) own() []string {
 	return slices.DeleteFunc([]string{d.Of.Name, d.Node}, func(name string) bool { return len(name) < 2 })
 }
 
 // likenessOf names what a file of a bundle resembles: what had its path before it, and a log that of the last run.
-func (d *Death) likenessOf(name string) int64 {
+func (d Death) likenessOf(name string) int64 {
 	if strings.HasPrefix(name, "logs/") {
 		return keyOf("log", d.Cluster, d.Of.Namespace, d.Workload.Kind, d.Workload.Name, path.Base(path.Dir(name)))
 	}

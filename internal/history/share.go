@@ -93,7 +93,7 @@ func (sh *share) numbered() []string {
 func (sh *share) name(names map[string]string) {
 	for i, to := range []*[]string{&sh.nodes, &sh.images, &sh.owners} {
 		*to = nil
-		for _, number := range strings.Fields(sh.listed[i]) {
+		for number := range strings.FieldsSeq(sh.listed[i]) {
 			*to = append(*to, names[number])
 		}
 	}

@@ -21,31 +21,31 @@ func planted(r *rand.Rand, kind int) (text, secret string) {
 		return b.String()
 	}
 	const upper, digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghijklmnopqrstuvwxyz"
-	any := word(upper+strings.ToLower(upper), 24)
+	some := word(upper+strings.ToLower(upper), 24)
 	switch kind % 10 {
 	case 0:
 		part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-		return "token " + part(`{"alg":"HS256","typ":"JWT"}`) + "." + part(`{"sub":"`+any+`"}`) + "." + any, any
+		return "token " + part(`{"alg":"HS256","typ":"JWT"}`) + "." + part(`{"sub":"`+some+`"}`) + "." + some, some
 	case 1:
 		key := "AKIA" + word(upper, 16)
 		return "the key " + key + " was refused", key
 	case 2:
-		return "dial postgres://app:" + any + "@db:5432/shop: refused", any
+		return "dial postgres://app:" + some + "@db:5432/shop: refused", some
 	case 3:
-		return "redis://:" + any + "@cache:6379", any
+		return "redis://:" + some + "@cache:6379", some
 	case 4:
-		return "DB_PASSWORD=" + any, any
+		return "DB_PASSWORD=" + some, some
 	case 5:
-		return "Authorization: Bearer " + any, any
+		return "Authorization: Bearer " + some, some
 	case 6:
-		return "-----BEGIN " + "RSA PRIVATE KEY-----\nMII" + any + "\n-----END RSA PRIVATE KEY-----", any
+		return "-----BEGIN " + "RSA PRIVATE KEY-----\nMII" + some + "\n-----END RSA PRIVATE KEY-----", some
 	case 7:
 		token := "ghp_" + word(digits, 36)
 		return "clone with " + token, token
 	case 8:
-		return "Server=db;User Id=sa;Password=" + any + ";", any
+		return "Server=db;User Id=sa;Password=" + some + ";", some
 	}
-	return `{"client_secret":"` + any + `"}`, any
+	return `{"client_secret":"` + some + `"}`, some
 }
 
 // TestSecrets plants two hundred secrets in what is told of, and finds none of them in any message or in the log.

@@ -56,10 +56,10 @@ type HeatCause struct {
 }
 
 // Columns are the times of the columns, as they are named.
-func (h Heat) Columns() []string { return h.columns }
+func (h *Heat) Columns() []string { return h.columns }
 
 // Spans are those that can be asked for.
-func (Heat) Spans() []string { return []string{"24h", "3d", "7d"} }
+func (*Heat) Spans() []string { return []string{"24h", "3d", "7d"} }
 
 // families name the rules by what their ids begin with.
 var families = map[string]string{
@@ -98,7 +98,7 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 }
 
 // fill arranges cells in rows, those with the most deaths.
-func (heat *Heat) fill(cells []history.Cell, step time.Duration) {
+func (h *Heat) fill(cells []history.Cell, step time.Duration) {
 	rows, sums := map[rowKey]*HeatRow{}, map[string]int{}
 	for i := range cells {
 		cell := &cells[i]
@@ -109,25 +109,25 @@ func (heat *Heat) fill(cells []history.Cell, step time.Duration) {
 		rows[key].Deaths += cell.Deaths
 		sums[letters(cell.Rule)] += cell.Deaths
 	}
-	heat.Legend = legend(sums)
+	h.Legend = legend(sums)
 	all := slices.SortedFunc(maps.Values(rows), func(a, b *HeatRow) int {
 		return cmp.Or(cmp.Compare(b.Deaths, a.Deaths), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
-	heat.More = max(len(all)-mostRows, 0)
+	h.More = max(len(all)-mostRows, 0)
 	all = all[:min(len(all), mostRows)]
 	for _, row := range all {
 		row.Cells = make([]HeatCell, heatColumns)
 	}
 	for i := range cells {
 		if row := rows[rowOf(&cells[i])]; row.Cells != nil {
-			row.add(&cells[i], int(cells[i].Hour.Sub(heat.From)/step))
+			row.add(&cells[i], int(cells[i].Hour.Sub(h.From)/step))
 		}
 	}
 	for _, row := range all {
 		for i := range row.Cells {
-			row.Cells[i].finish(heat.Legend, heat.From.Add(time.Duration(i)*step))
+			row.Cells[i].finish(h.Legend, h.From.Add(time.Duration(i)*step))
 		}
-		heat.Rows = append(heat.Rows, *row)
+		h.Rows = append(h.Rows, *row)
 	}
 }
 
