@@ -120,7 +120,7 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	case waitForIt:
 		return r.look(ctx, at, todo, breather)
 	case likeOthers:
-		return r.takeAlike(ctx, todo, other)
+		return r.takeAlike(ctx, at, todo, other)
 	case captureIt:
 	}
 	taking, taken := span(ctx, "capture", at.ref)
@@ -152,21 +152,20 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	told := r.tell(withRuns(s, todo.deaths))
 	done(nil)
 	r.think.Unlock()
-	deaths := todo.deaths
-	r.letGo(deaths)
-	var stay []unsettled
-	for i := range deaths {
-		d := &deaths[i]
+	var deaths, stay []unsettled
+	for _, d := range todo.deaths {
 		a := answerFor(told.report, d.run.Of, d.Workload)
 		if !a.found && d.like.rule != "" { // the first verdict says more
-			stay = append(stay, *d)
+			stay = append(stay, d)
 			continue
 		}
 		d.Verdict = told.verdictOf(a)
 		d.Verdict.Settled = true
+		deaths = append(deaths, d)
 	}
-	deaths = slices.DeleteFunc(deaths, func(d unsettled) bool { return d.Verdict == nil })
-	if err := r.giveUp(ctx, stay, "it had been started again before its evidence was captured"); err != nil || len(stay) > 0 && len(deaths) == 0 {
+	err := r.giveUp(ctx, stay, "it had been started again before its evidence was captured")
+	r.letGo(deaths) // after the others: what is held may be held for both
+	if err != nil || len(stay) > 0 && len(deaths) == 0 {
 		r.crowd.failed(todo.likeness())
 		return err
 	}
@@ -190,7 +189,10 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 }
 
 // takeAlike settles what died or is in trouble in a crowd as those that were captured.
-func (r *Recorder) takeAlike(ctx context.Context, todo *pending, other representative) error {
+func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, other representative) error {
+	if len(todo.deaths) == 0 && todo.stuck == nil { // only a look can tell whether it is in trouble, and of what workload
+		return r.look(ctx, at, todo, patience)
+	}
 	r.counts.alike.Add(max(int64(len(todo.deaths)), 1))
 	why := fmt.Sprintf("it was not captured, as too many died at the same time: it is judged as %s, which died like it", other.of)
 	v := other.verdict
@@ -199,7 +201,7 @@ func (r *Recorder) takeAlike(ctx context.Context, todo *pending, other represent
 		v.Confidence = diagnosis.Likely.String()
 	}
 	deaths := todo.deaths
-	if len(deaths) == 0 && todo.stuck != nil {
+	if len(deaths) == 0 {
 		deaths = []unsettled{{Death: *todo.stuck, like: todo.like}}
 	}
 	var same, others []unsettled
@@ -287,9 +289,13 @@ func (r *Recorder) resume(ctx context.Context) error {
 	}
 	f := history.Filter{Cluster: r.Cluster, Unsettled: true, Limit: 500}
 	for {
-		page, err := r.Store.Deaths(ctx, f)
+		var page history.Deaths
+		err := r.insist(ctx, "read what was not settled", func() (err error) {
+			page, err = r.Store.Deaths(ctx, f)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("read what was not settled: %w", err)
+			return err
 		}
 		for _, d := range page.Items {
 			if err := r.resumeOne(ctx, d); err != nil {

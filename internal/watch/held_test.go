@@ -4,12 +4,14 @@ package watch
 
 import (
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/rules"
 )
@@ -63,6 +65,49 @@ func TestHeld(t *testing.T) {
 	}
 	if d := kept(t, r); d.Missing == "" || !d.HasBundle || len(r.holds) != 0 {
 		t.Errorf("%+v, %d held: expected why there was no capture, the state of the pod, and none held", d, len(r.holds))
+	}
+}
+
+// TestHeldUnknown holds that the evidence is written where a capture does not know the run any more, as where a kubelet counts anew, and
+// that another one like it is captured instead.
+func TestHeldUnknown(t *testing.T) {
+	r := newRecorder(t)
+	pod := podWith("a", 1, began.Add(time.Minute))
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	first := kept(t, r).Verdict
+	s := (&evidence.Snapshot{Taken: r.Now(), Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{podWith("a", 0, time.Time{})}}).Freeze()
+	for at, todo := range r.pending {
+		like := todo.likeness()
+		r.crowd.choose(like, true, r.Now())
+		if err := r.judge(t.Context(), at, todo, s); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.crowd.groups[like].begun; n != 0 {
+			t.Errorf("%d captures are under way still", n)
+		}
+	}
+	if d := kept(t, r); d.Missing == "" || !d.HasBundle || d.Verdict == nil || d.Verdict.Message != first.Message || len(r.holds) != 0 {
+		t.Errorf("%+v, %d held: expected the first verdict, the state of the pod, and none held", d, len(r.holds))
+	}
+}
+
+// TestHeldLookedAt holds that what is looked at without a death, while nothing more can wait, leaves what is pending of a death alone.
+func TestHeldLookedAt(t *testing.T) {
+	r := newRecorder(t)
+	pod := podWith("a", 1, began.Add(time.Minute))
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	r.queue = newQueue[subject](r.Now) // as where it is being taken in hand
+	for i := range mostQueued {
+		r.queue.put(subject{uid: types.UID(strconv.Itoa(i))}, 0, later)
+	}
+	at := subject{evidence.RefOf(pod), pod.UID}
+	r.lookAt(at, 0)
+	if p := r.pending[at]; p == nil || len(p.deaths) != 1 || r.counts.dropped.Load() != 1 {
+		t.Errorf("%+v is pending, expected the death", p)
 	}
 }
 

@@ -29,8 +29,13 @@ type leases struct {
 	mu      sync.Mutex
 	held    map[leaseName]*lease
 	changes []time.Time // of leaders
-	blind   bool        // nothing is heard at present
+	blind   bool        // not all that are there have come
+	heard   time.Time   // of any of them
 }
+
+// silent is how long nothing may be heard of any lease: some are renewed each ten seconds. Whatever keeps us from hearing keeps us from
+// hearing of all of them, and says nothing of those who hold them.
+const silent = 20 * time.Second
 
 type leaseName struct{ namespace, name string }
 
@@ -77,6 +82,12 @@ func (l *leases) see(kind apiwatch.EventType, o *coordinationv1.Lease, now time.
 	name := leaseName{o.Namespace, o.Name}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now.Sub(l.heard) > silent { // their renewals come one after the other now
+		for _, one := range l.held {
+			one.heard = now
+		}
+	}
+	l.heard = now
 	if kind == apiwatch.Deleted || !ofNode && !ofLeader {
 		delete(l.held, name)
 		return
@@ -105,7 +116,7 @@ func (l *leases) late(now time.Time) []string {
 	defer l.mu.Unlock()
 	var nodes []string
 	for name, one := range l.held {
-		if name.namespace == corev1.NamespaceNodeLease && one.overdue(now) && !l.blind {
+		if name.namespace == corev1.NamespaceNodeLease && one.overdue(now) && l.hears(now) {
 			one.reported = true
 			nodes = append(nodes, name.name)
 		}
@@ -113,6 +124,9 @@ func (l *leases) late(now time.Time) []string {
 	slices.Sort(nodes)
 	return nodes
 }
+
+// hears tells whether a lease of which nothing is heard is not renewed.
+func (l *leases) hears(now time.Time) bool { return !l.blind && now.Sub(l.heard) <= silent }
 
 // overdue tells whether a lease that somebody holds was not renewed in time, and nobody was told.
 func (one *lease) overdue(now time.Time) bool {
@@ -129,7 +143,7 @@ func (l *leases) churn(now time.Time) bool {
 		l.changes = nil
 	}
 	for name, one := range l.held {
-		if name.namespace == metav1.NamespaceSystem && one.overdue(now.Add(-one.lasts)) && !l.blind {
+		if name.namespace == metav1.NamespaceSystem && one.overdue(now.Add(-one.lasts)) && l.hears(now) {
 			one.reported, churns = true, true
 		}
 	}

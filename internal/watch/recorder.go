@@ -162,7 +162,7 @@ func (r *Recorder) watches(ctx context.Context) []watched {
 	nothing := func() {}
 	all := []watched{
 		{r.Client, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }},
-		{r.Client, "nodes", false, r.seeNode, nothing, nothing},
+		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes},
 		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing},
 	}
 	if r.Leases != nil {

@@ -12,6 +12,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -32,6 +33,13 @@ func TestLeases(t *testing.T) {
 	for _, name := range []string{"n1", "n2"} {
 		l.see(apiwatch.Added, leaseOf(corev1.NamespaceNodeLease, name, name, 40), began)
 	}
+	// another one is renewed up to each step, every ten seconds
+	others := func(from, until time.Duration) {
+		for at := from; at <= until; at += 10 * time.Second {
+			l.see(apiwatch.Modified, leaseOf(corev1.NamespaceNodeLease, "n3", "n3", 40), began.Add(at))
+		}
+	}
+	last := time.Duration(0)
 	steps := []struct {
 		after time.Duration
 		do    func(now time.Time)
@@ -45,11 +53,39 @@ func TestLeases(t *testing.T) {
 		{4 * time.Minute, func(now time.Time) { l.see(apiwatch.Deleted, leaseOf(corev1.NamespaceNodeLease, "n1", "n1", 40), now) }, nil},
 	}
 	for i, s := range steps {
+		others(last, s.after)
+		last = s.after
 		now := began.Add(s.after)
 		s.do(now)
 		if diff := cmp.Diff(s.want, l.late(now)); diff != "" {
 			t.Errorf("step %d:\n%s", i, diff)
 		}
+	}
+}
+
+// TestLeasesUnheard holds that where nothing was heard of any lease, as of an API server that is down, nobody is said not to renew
+// his, neither meanwhile nor when the first of them is heard of again.
+func TestLeasesUnheard(t *testing.T) {
+	l := newLeases()
+	see := func(name string, after time.Duration) {
+		l.see(apiwatch.Modified, leaseOf(corev1.NamespaceNodeLease, name, name, 40), began.Add(after))
+		l.see(apiwatch.Modified, leaseOf(metav1.NamespaceSystem, "kube-scheduler", "cp", 15), began.Add(after))
+	}
+	see("n1", 0)
+	see("n2", 0)
+	l.inStep()
+	for _, seconds := range []int{45, 300, 301, 311, 321, 331, 341} {
+		after := time.Duration(seconds) * time.Second
+		if after > 300*time.Second {
+			see("n1", after)
+		}
+		if late := l.late(began.Add(after)); late != nil || l.churn(began.Add(after)) {
+			t.Errorf("after %s: %q are late, or a leader is", after, late)
+		}
+	}
+	see("n1", 351*time.Second)
+	if diff := cmp.Diff([]string{"n2"}, l.late(began.Add(351*time.Second))); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -76,7 +112,9 @@ func TestLeaders(t *testing.T) {
 				now = now.Add(tt.every)
 				l.see(apiwatch.Modified, leaseOf(metav1.NamespaceSystem, "kube-scheduler", fmt.Sprint("cp", i), 15), now)
 			}
-			now = now.Add(tt.rest)
+			for end := now.Add(tt.rest); now.Before(end); now = now.Add(10 * time.Second) {
+				l.see(apiwatch.Modified, leaseOf(corev1.NamespaceNodeLease, "n1", "n1", 40), now)
+			}
 			if got := l.churn(now); got != tt.churn {
 				t.Errorf("churn: %v, expected %v", got, tt.churn)
 			}
@@ -247,6 +285,54 @@ func TestTriggers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNodesGone holds that nodes which were deleted while nobody watched are there no more.
+func TestNodesGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		w.set("nodes", nodeReady(corev1.ConditionTrue))
+		passes(time.Second)
+		if r.nodeOf("n1") == nil {
+			t.Fatal("the node was not seen")
+		}
+		w.fail(always(down), false)
+		passes(time.Second)
+		w.remove("nodes", "n1")
+		w.fail(nil, true)
+		passes(time.Minute)
+		if r.nodeOf("n1") != nil {
+			t.Error("the node is there still")
+		}
+	})
+}
+
+// TestStuckCrowd holds that of many pods which time alone brought into the same trouble each is on record.
+func TestStuckCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pods = 3 * few
+		w := newWorld()
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		for i := range pods {
+			name := fmt.Sprintf("web-%d", i)
+			w.crash(name, 0)
+			pod := w.pod(name)
+			pod.UID, pod.Status.Phase, pod.Status.Conditions = types.UID(name), corev1.PodPending, nil
+			pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+			w.set("pods", pod)
+		}
+		passes(5 * time.Minute)
+		page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "test", Limit: 2 * pods})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Items) != pods {
+			t.Errorf("%d are on record, expected %d", len(page.Items), pods)
+		}
+	})
 }
 
 // TestForbidden holds that what may not be watched is a gap, and keeps nothing else from being recorded.

@@ -65,22 +65,22 @@ type Stream struct {
 func (s *Stream) Run(ctx context.Context) error {
 	pause := shortest
 	for {
-		before := s.heard
+		before, began := s.heard, s.Now()
 		err := s.follow(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
-		}
-		if hopeless(err) {
-			return fmt.Errorf("watch %s: %w", s.Resource, err)
 		}
 		if err != nil && s.synced {
 			s.Broken(s.heard, err)
 			s.synced = false
 		}
+		if hopeless(err) {
+			return fmt.Errorf("watch %s: %w", s.Resource, err)
+		}
 		if s.heard != before {
 			pause = shortest
 		}
-		if err == nil { // the API server ends each watch after some minutes
+		if err == nil && s.Now().Sub(began) >= shortest { // the API server ends each watch after some minutes
 			continue
 		}
 		if seconds, ok := apierrors.SuggestsClientDelay(err); ok {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,6 +156,26 @@ func TestStreamSilent(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"stream", "watch from 7"}, api.asked); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// TestStreamShort holds that a watch which ends as soon as it has begun is not begun again at once.
+func TestStreamShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &server{answers: slices.Repeat([]string{event("BOOKMARK", "", "7!")}, 1000)}
+		if _, err := runStream(t, api, time.Minute); !errors.Is(err, context.DeadlineExceeded) || len(api.asked) > 2*60+2 {
+			t.Errorf("%d requests in a minute, %v", len(api.asked), err)
+		}
+	})
+}
+
+// TestStreamForbiddenLater holds that nothing is heard from when going on was forbidden, as after a watch that ended as each does.
+func TestStreamForbiddenLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, err := runStream(t, &server{answers: []string{event("BOOKMARK", "", "7!"), "403 " + status(403, "Forbidden")}}, time.Minute)
+		if want := begins + synced + "broken "; told != want || !apierrors.IsForbidden(err) {
+			t.Errorf("%q, %v; want %q, and that it is forbidden", told, err, want)
 		}
 	})
 }

@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,23 @@ func (r *Recorder) seenPods(ctx context.Context) {
 type node struct {
 	*corev1.Node        // without what is long and tells nothing
 	trouble      string // what is the matter with it; empty when it is well
+	seen         bool   // since all there are began to come again
+}
+
+// beginNodes is told that all nodes come again.
+func (r *Recorder) beginNodes() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.nodes {
+		n.seen = false
+	}
+}
+
+// seenNodes is told that all nodes there are have been seen.
+func (r *Recorder) seenNodes() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.nodes, func(_ string, n *node) bool { return !n.seen })
 }
 
 func (r *Recorder) nodeOf(name string) *corev1.Node {
@@ -88,7 +106,7 @@ func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
 		return
 	}
 	now.ManagedFields, now.Annotations, now.Status.Images = nil, nil, nil
-	n := &node{now, troubleIn(now)}
+	n := &node{now, troubleIn(now), true}
 	r.nodes[now.Name] = n
 	r.mu.Unlock()
 	if n.trouble != "" && (before == nil || before.trouble != n.trouble) {
@@ -120,12 +138,12 @@ var conditions = []corev1.NodeConditionType{
 func (r *Recorder) lookAt(at subject, pause time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.queue.put(at, pause, later) {
+		r.counts.dropped.Add(1)
+		return
+	}
 	if r.pending[at] == nil {
 		r.pending[at] = &pending{like: likeness{thing: alikeNames(at.ref), reason: "looked at"}}
-	}
-	if !r.queue.put(at, pause, later) {
-		delete(r.pending, at)
-		r.counts.dropped.Add(1)
 	}
 }
 
