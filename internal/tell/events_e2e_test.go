@@ -11,12 +11,12 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +140,9 @@ func TestEvents(t *testing.T) {
 		must(t, a.look(t.Context()))
 	}
 	events := s.kubectl("", "get", "events.events.k8s.io", "-n", "shop", "-o", "jsonpath={range .items[*]}{.regarding.kind} {.reason} {.type}{\"\\n\"}{end}")
-	want(t, "Events", fmt.Sprint(strings.Fields(events)), "[Deployment InquestMEM001 Warning Pod InquestMEM001 Warning]")
+	lines := strings.Split(strings.TrimSpace(events), "\n")
+	slices.Sort(lines)
+	want(t, "Events", strings.Join(lines, ", "), "Deployment InquestMEM001 Warning, Pod InquestMEM001 Warning")
 	for of, more := range map[string]string{"pod/web-0": "256Mi \\x1b[31m; https://inquest.example.com/incidents/", "deployment/web": "(2 deaths in 2 pods)"} {
 		text := s.kubectl("", "describe", of, "-n", "shop")
 		if !strings.Contains(text, "Warning  InquestMEM001") || !strings.Contains(text, "kubeinquest.io/inquest") || !strings.Contains(text, more) {

@@ -155,7 +155,7 @@ func (r *Recorder) judgement(ctx context.Context, f fresh) (func(d unsettled, of
 	}
 	return func(d unsettled, of evidence.Ref) (unsettled, bool) {
 		if d.Verdict = before; before == nil {
-			a := answerFor(told.report, of, d.Workload)
+			a := r.firstAnswer(told, f.pod, of, d.Workload)
 			if a.effect == diagnosis.PodDeleted && !disrupted(f.pod) {
 				return d, false
 			}
@@ -179,6 +179,29 @@ func (r *Recorder) troubleBefore(ctx context.Context, pod *corev1.Pod) *history.
 	for _, d := range page.Items {
 		if v := d.Verdict; d.Kind == history.Stuck && v != nil && v.Settled && v.Rule != "" {
 			return &history.Verdict{Rule: v.Rule, Confidence: v.Confidence, Message: v.Message, Thing: v.Thing, Settled: true, Version: r.Version}
+		}
+	}
+	return nil
+}
+
+// firstAnswer returns what is told of a pod's state alone says of an end; where that is of the run before the last, by the state as it
+// was then.
+func (r *Recorder) firstAnswer(told telling, pod *corev1.Pod, of, workload evidence.Ref) answer {
+	a := answerFor(told.report, of, workload)
+	if earlier := beforeLast(pod, of); !a.found && earlier != nil {
+		a = answerFor(diagnosis.Examine(r.aloneOf(earlier), r.Rules), of, workload)
+	}
+	return a
+}
+
+// beforeLast returns a pod as it was before the last run of a container ended, where the given run is the one before that and the
+// status tells of both: rules explain the last end. Else it returns nil.
+func beforeLast(pod *corev1.Pod, of evidence.Ref) *corev1.Pod {
+	earlier := pod.DeepCopy()
+	for st := range statuses(earlier) {
+		if st.Name == of.Container && st.State.Terminated != nil && st.LastTerminationState.Terminated != nil && of.Attempt == int(st.RestartCount)-1 {
+			st.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: st.State.Terminated.StartedAt}}
+			return earlier
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -152,20 +153,25 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	told := r.tell(withRuns(s, todo.deaths))
 	done(nil)
 	r.think.Unlock()
-	var deaths, stay []unsettled
+	var deaths, stay, deleted []unsettled
 	for _, d := range todo.deaths {
 		a := answerFor(told.report, d.run.Of, d.Workload)
-		if !a.found && d.like.rule != "" { // the first verdict says more
+		switch first := d.like.rule != ""; { // which says more
+		case first && !a.found:
 			stay = append(stay, d)
+			continue
+		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at.ref):
+			deleted = append(deleted, d)
 			continue
 		}
 		d.Verdict = told.verdictOf(a)
 		d.Verdict.Settled = true
 		deaths = append(deaths, d)
 	}
-	err := r.giveUp(ctx, stay, "it had been started again before its evidence was captured")
+	err := errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
+		r.giveUp(ctx, deleted, "its pod was being deleted before its evidence was captured"))
 	r.letGo(deaths) // after the others: what is held may be held for both
-	if err != nil || len(stay) > 0 && len(deaths) == 0 {
+	if err != nil || len(stay)+len(deleted) > 0 && len(deaths) == 0 {
 		r.crowd.failed(todo.likeness())
 		return err
 	}
@@ -186,6 +192,12 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return err
 	}
 	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like}, again)
+}
+
+// disruptedIn tells whether a pod of the snapshot has to go because of a disruption.
+func disruptedIn(s *evidence.Snapshot, ref evidence.Ref) bool {
+	pod, ok := s.Object(ref).(*corev1.Pod)
+	return ok && disrupted(pod)
 }
 
 // takeAlike settles what died or is in trouble in a crowd as those that were captured.

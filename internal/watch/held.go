@@ -54,7 +54,7 @@ func (r *Recorder) keepHeld(ctx context.Context, deaths []unsettled) error {
 		if of != d.held {
 			of, told = d.held, r.tell(r.aloneOf(d.held.pod))
 		}
-		d.Verdict = told.verdict(d.run.Of, d.Workload)
+		d.Verdict = told.verdictOf(r.firstAnswer(told, d.held.pod, d.run.Of, d.Workload))
 		kept = append(kept, d)
 	}
 	return r.record(ctx, kept)

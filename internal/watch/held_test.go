@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -123,4 +124,39 @@ func TestHeldTooMany(t *testing.T) {
 	if d := kept(t, r); !d.HasBundle || len(r.holds) != mostHeld {
 		t.Errorf("%+v, %d held: expected the state of the pod on record, and no more than %d held", d, len(r.holds), mostHeld)
 	}
+}
+
+// TestTwoEnds holds that of two ends which one state tells of both are explained, also where nothing better comes.
+func TestTwoEnds(t *testing.T) {
+	r := newRecorder(t)
+	pod := podWith("a", 1, began.Add(5*time.Minute))
+	st := &pod.Status.ContainerStatuses[0]
+	last := *st.LastTerminationState.Terminated
+	last.StartedAt, last.FinishedAt = metav1.NewTime(last.FinishedAt.Add(time.Minute)), metav1.NewTime(last.FinishedAt.Add(2*time.Minute))
+	st.State = corev1.ContainerState{Terminated: &last}
+	rule := func() {
+		t.Helper()
+		page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "c"})
+		if err != nil || len(page.Items) != 2 {
+			t.Fatalf("%d deaths, %v: expected two", len(page.Items), err)
+		}
+		for _, d := range page.Items {
+			if d.Verdict == nil || d.Verdict.Rule == "" {
+				t.Errorf("%s: %+v", d.Of, d.Verdict)
+			}
+		}
+	}
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	rule()
+	at := subject{evidence.RefOf(pod), pod.UID}
+	todo := r.pending[at]
+	if todo == nil {
+		t.Fatalf("nothing waits for its capture: %v", r.pending)
+	}
+	if err := r.giveUp(t.Context(), todo.deaths, "in a test"); err != nil {
+		t.Fatal(err)
+	}
+	rule()
 }
