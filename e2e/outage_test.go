@@ -49,7 +49,8 @@ func recordOutage(t *testing.T) {
 			}
 			ended, err := endedRuns(ctx, c)
 			if err != nil {
-				return false, nil // the API server is not there yet
+				t.Logf("the API server is not there yet: %v", err)
+				return false, nil
 			}
 			if ended >= last+6 && n.Recorded+n.Missing == ended { // the kubelets have told of what ended meanwhile
 				last = ended

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -179,8 +180,8 @@ func (c *cluster) run(program string, args ...string) error {
 }
 
 func (c *cluster) stop() {
-	for i := len(c.stops) - 1; i >= 0; i-- {
-		c.stops[i]()
+	for _, stop := range slices.Backward(c.stops) {
+		stop()
 	}
 }
 

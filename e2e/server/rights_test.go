@@ -22,6 +22,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// patient is what asks. Nothing takes a replica as long as this, not even the telling of a change.
+var patient = &http.Client{Timeout: 2 * time.Minute}
+
 // A caller asks a replica as somebody: with a token, or with a cookie.
 type caller struct {
 	base, token string
@@ -41,7 +44,7 @@ func (c caller) ask(t *testing.T, path string) (int, string) {
 	if c.cookie != nil {
 		r.AddCookie(c.cookie)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := patient.Do(r)
 	must(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -143,30 +146,9 @@ func rights(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for who, foreign := range map[string][]string{"sue": {"bank"}, "bob": {"shop"}, "eve": {"bank", "shop"}, "": {"bank", "shop"}, "junk": {"bank", "shop"}} {
-		c := caller{base: r.url, token: who}
-		look := func(path, body string) {
-			for _, word := range foreign {
-				if at := strings.Index(body, word); at >= 0 && !strings.Contains(path, word) { // what is asked for stands in its field
-					t.Errorf("%q reads on %s: …%s…", who, path, body[max(0, at-100):min(len(body), at+100)])
-				}
-			}
-			if own := strings.Contains(body, "shopword-") || strings.Contains(body, "bankword-"); own && !strings.Contains(path, "word-") {
-				seen[who]++
-			}
-		}
-		for _, path := range paths {
-			code, body := c.ask(t, path)
-			look(path, body)
-			if strings.HasPrefix(path, "/api/openapi.json") {
-				continue // it tells of the program alone
-			}
-			if (who == "" || who == "junk") && code != http.StatusUnauthorized && code != http.StatusTooManyRequests {
-				t.Errorf("%q gets %d on %s", who, code, path)
-			}
-		}
-		if who != "" && who != "junk" {
-			c.crawl(t, look)
-		}
+		v := &visitor{caller: caller{base: r.url, token: who}, foreign: foreign}
+		v.visit(t, paths)
+		seen[who] = v.own
 	}
 	if seen["sue"] < 5 || seen["bob"] < 5 || seen["eve"] > 0 {
 		t.Errorf("pages with something on them: %v", seen)
@@ -178,12 +160,51 @@ func rights(t *testing.T) {
 	t.Run("revoked", func(t *testing.T) { revoked(t, r) })
 }
 
+// A visitor is somebody to whom some words are foreign.
+type visitor struct {
+	caller
+	foreign []string
+	own     int // pages with something of his own on them
+}
+
+// visit asks for all that there is, and, where he is somebody, goes wherever links lead him.
+func (v *visitor) visit(t *testing.T, paths []string) {
+	t.Helper()
+	stranger := v.token == "" || v.token == "junk"
+	for _, path := range paths {
+		code, body := v.ask(t, path)
+		v.look(t, path, body)
+		if strings.HasPrefix(path, "/api/openapi.json") {
+			continue // it tells of the program alone
+		}
+		if stranger && code != http.StatusUnauthorized && code != http.StatusTooManyRequests {
+			t.Errorf("%q gets %d on %s", v.token, code, path)
+		}
+	}
+	if !stranger {
+		v.crawl(t, func(path, body string) { v.look(t, path, body) })
+	}
+}
+
+// look reads a page.
+func (v *visitor) look(t *testing.T, path, body string) {
+	t.Helper()
+	for _, word := range v.foreign {
+		if at := strings.Index(body, word); at >= 0 && !strings.Contains(path, word) { // what is asked for stands in its field
+			t.Errorf("%q reads on %s: …%s…", v.token, path, body[max(0, at-100):min(len(body), at+100)])
+		}
+	}
+	if own := strings.Contains(body, "shopword-") || strings.Contains(body, "bankword-"); own && !strings.Contains(path, "word-") {
+		v.own++
+	}
+}
+
 // stream listens as somebody while a pod of another ends: that something changed is all that is told.
 func stream(t *testing.T, r *replica, pod *corev1.Pod, n int32) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/live", http.NoBody)
 	must(t, err)
 	req.Header.Set("Authorization", "Bearer sue")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := patient.Do(req)
 	must(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
@@ -200,7 +221,7 @@ func stream(t *testing.T, r *replica, pod *corev1.Pod, n int32) {
 	}
 	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/live", http.NoBody)
 	must(t, err)
-	resp, err = http.DefaultClient.Do(req)
+	resp, err = patient.Do(req)
 	must(t, err)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusUnauthorized {
@@ -210,8 +231,8 @@ func stream(t *testing.T, r *replica, pod *corev1.Pod, n int32) {
 
 // login gives a token in a form, as a browser does, and not in an address.
 func login(t *testing.T, r *replica) {
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	post := func(path string, form url.Values, site string) *http.Response {
+	client := &http.Client{Timeout: patient.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	post := func(path string, form url.Values, site string) (status int, given []*http.Cookie) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(form.Encode()))
 		must(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -219,19 +240,19 @@ func login(t *testing.T, r *replica) {
 		resp, err := client.Do(req)
 		must(t, err)
 		resp.Body.Close()
-		return resp
+		return resp.StatusCode, resp.Cookies()
 	}
-	if resp := post("/login", url.Values{"token": {"sue"}}, "cross-site"); len(resp.Cookies()) > 0 {
+	if _, given := post("/login", url.Values{"token": {"sue"}}, "cross-site"); len(given) > 0 {
 		t.Error("another site logs somebody in")
 	}
-	if resp := post("/login?token=sue", nil, "same-origin"); len(resp.Cookies()) > 0 {
+	if _, given := post("/login?token=sue", nil, "same-origin"); len(given) > 0 {
 		t.Error("a token in an address logs in")
 	}
-	resp := post("/login", url.Values{"token": {"sue"}}, "same-origin")
-	if len(resp.Cookies()) != 1 {
-		t.Fatalf("no cookie: %s", resp.Status)
+	status, given := post("/login", url.Values{"token": {"sue"}}, "same-origin")
+	if len(given) != 1 {
+		t.Fatalf("no cookie: %d", status)
 	}
-	c := caller{base: r.url, cookie: resp.Cookies()[0]}
+	c := caller{base: r.url, cookie: given[0]}
 	if code, body := c.ask(t, "/"); code != http.StatusOK || !strings.Contains(body, "shopword") || strings.Contains(body, "bankword") {
 		t.Errorf("%d %s", code, body)
 	}

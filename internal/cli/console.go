@@ -109,7 +109,7 @@ func (o *consoleOptions) run(ctx context.Context, p *program) error {
 			stop(fmt.Errorf("open the console: %w", err))
 		}
 	}()
-	defer server.Close()
+	defer func() { _ = server.Close() }() // the program ends
 	link := "http://" + listener.Addr().String() + "/login?token=" + secret
 	fmt.Fprintf(p.Out, "The console: %s\nIt is open until you press Ctrl-C.\n", link)
 	if o.open {

@@ -255,16 +255,17 @@ func (o *historyOptions) file() (string, error) {
 	if o.database != "" {
 		return o.database, nil
 	}
-	any, err := (&serveOptions{}).file("any")
+	one, err := (&serveOptions{}).file("one")
 	if err != nil {
 		return "", err
 	}
-	all, err := filepath.Glob(filepath.Join(filepath.Dir(any), "*.db"))
+	dir := filepath.Dir(one)
+	all, err := filepath.Glob(filepath.Join(dir, "*.db"))
 	switch {
 	case err != nil:
 		return "", err
 	case len(all) == 0:
-		return "", fmt.Errorf("there is no history in %s: inquest serve makes one, or name another with --db", filepath.Dir(any))
+		return "", fmt.Errorf("there is no history in %s: inquest serve makes one, or name another with --db", dir)
 	case len(all) > 1:
 		return "", fmt.Errorf("there are several histories, name one with --db: %s", strings.Join(all, ", "))
 	}

@@ -167,7 +167,11 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	defer served.console.Store.Close()
+	defer func() {
+		if err := served.console.Store.Close(); err != nil {
+			log.Warn("close the history", "err", err)
+		}
+	}()
 	link, err := o.admit(ctx, served)
 	if err != nil {
 		return err

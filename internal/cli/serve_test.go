@@ -132,6 +132,27 @@ func TestPairFiles(t *testing.T) {
 	}
 }
 
+// fetch returns the status and the body of what a site answers.
+func fetch(t *testing.T, address string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
 // TestSite serves by TLS and plainly, says whether it is ready, and ends with streams open.
 func TestSite(t *testing.T) {
 	streaming := make(chan struct{})
@@ -152,50 +173,29 @@ func TestSite(t *testing.T) {
 	port := addresses[1][strings.LastIndex(addresses[1], ":"):]
 	roots := x509.NewCertPool()
 	conn, err := tls.Dial("tcp", "127.0.0.1"+port, &tls.Config{ServerName: "inquest", MinVersion: tls.VersionTLS12, RootCAs: roots})
-	var unknown x509.UnknownAuthorityError
-	if !errors.As(err, &unknown) {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); !unknown {
 		t.Fatalf("%v, %v", conn, err)
 	}
-	get := func(path string) (int, string) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, addresses[0]+path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if path == "/live" {
-			return resp.StatusCode, ""
-		}
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(body)
-	}
-	if code, _ := get("/readyz"); code != http.StatusOK {
+	if code, _ := fetch(t, addresses[0]+"/readyz"); code != http.StatusOK {
 		t.Errorf("ready: %d", code)
 	}
 	broken = errors.New("password of the database")
-	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || strings.Contains(body, "password") {
+	if code, body := fetch(t, addresses[0]+"/readyz"); code != http.StatusServiceUnavailable || strings.Contains(body, "password") {
 		t.Errorf("not ready: %d %s", code, body)
 	}
-	if code, _ := get("/livez"); code != http.StatusOK {
+	if code, _ := fetch(t, addresses[0]+"/livez"); code != http.StatusOK {
 		t.Errorf("alive: %d", code)
 	}
+	listened := make(chan int, 1)
 	go func() {
-		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, addresses[0]+"/live", http.NoBody)
-		if err == nil {
-			if resp, err := http.DefaultClient.Do(r); err == nil {
-				_, _ = io.Copy(io.Discard, resp.Body) // until it ends
-				resp.Body.Close()
-			}
-		}
+		code, _ := fetch(t, addresses[0]+"/live") // until it ends
+		listened <- code
 	}()
 	<-streaming
 	s.close()
+	if code := <-listened; code != http.StatusOK {
+		t.Errorf("the stream: %d", code)
+	}
 	if failed.Err() != nil {
 		t.Errorf("it did not end well: %v", context.Cause(failed))
 	}

@@ -49,9 +49,32 @@ func answer(jobs []*job, err error) {
 	}
 }
 
-// reachDisk waits until the disk has the log. Where there is none, all of it is in the file. No lock of SQLite is on the log, so
-// that closing it here lets go of none.
+// reachDisk waits until the disk has what was committed. After a log that could not be brought there, none that follows it counts: the
+// disk may lack a part of it, behind which nothing is read after a power cut. Then all of it has to be in the file first.
 func (s *Store) reachDisk() error {
+	err := s.syncLog()
+	if err == nil && s.torn {
+		err = s.emptyLog(context.Background())
+	}
+	s.torn = err != nil
+	return err
+}
+
+var errTorn = errors.New("the disk did not take all of the log of the database")
+
+// emptyLog moves all of the log to the file, waits until the disk has that, and begins the log anew.
+func (s *Store) emptyLog(ctx context.Context) error {
+	var busy, logged, moved int
+	err := s.reads.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+	if err == nil && busy != 0 {
+		err = errTorn
+	}
+	return err
+}
+
+// syncLog brings the log to the disk. Where there is none, all of it is in the file. No lock of SQLite is on the log, so that closing
+// it here lets go of none.
+func (s *Store) syncLog() error {
 	log, err := os.OpenFile(s.log, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -33,3 +33,23 @@ func TestDisk(t *testing.T) {
 		t.Errorf("%v: expected that the log cannot be opened", err)
 	}
 }
+
+// TestTorn: behind a log that the disk did not take nothing is acknowledged before all of it is in the file, and the log is a new one.
+func TestTorn(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "h.db"), Options{})
+	log := s.log
+	s.log = filepath.Dir(log)
+	if err := s.Record(t.Context(), death("web-0", 0, 0)); err == nil {
+		t.Fatal("it was acknowledged")
+	}
+	s.log = log
+	must(t, s.Record(t.Context(), death("web-1", 0, 0)))
+	info, err := os.Stat(log)
+	must(t, err)
+	want(t, "bytes in the log", info.Size(), 0)
+	want(t, "deaths", len(deaths(t, s, Filter{})), 2)
+	must(t, s.Record(t.Context(), death("web-2", 0, 0)))
+	if info, err = os.Stat(log); err != nil || info.Size() == 0 {
+		t.Errorf("the log is still emptied each time: %v", err)
+	}
+}

@@ -114,6 +114,31 @@ func TestRetain(t *testing.T) {
 	})
 }
 
+// TestFit: a death does not have to go because of Events that are older.
+func TestFit(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		var told []Event
+		for i := range 3000 {
+			told = append(told, Event{Cluster: cluster, ID: fmt.Sprint(i), Event: evidence.Event{
+				About: evidence.RefTo("Pod", "shop", "web"), Message: strings.Repeat("x", 1000), Last: noon.Add(-120*time.Hour + time.Duration(i)*time.Second),
+			}})
+		}
+		must(t, s.Events(t.Context(), told...))
+		must(t, s.Record(t.Context(), death("web-0", 0, -60*48)))
+		size, err := s.Size(t.Context())
+		must(t, err)
+		removed, err := s.Retain(t.Context(), noon, Retention{Bytes: size / 2})
+		must(t, err)
+		want(t, "deaths", len(deaths(t, s, Filter{})), 1)
+		want(t, "some of the Events went", removed.Events > 0 && removed.Events < 3000, true)
+		_, err = s.Retain(t.Context(), noon, Retention{Bytes: 1})
+		must(t, err)
+		left, err := s.EventsOf(t.Context(), cluster, evidence.Ref{}, time.Time{}, time.Time{}, nil, 0)
+		must(t, err)
+		want(t, "Events that fit in nothing", len(left), 0)
+	})
+}
+
 func TestRerun(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {
 		for i := range 3 {

@@ -11,7 +11,7 @@ import (
 type Retention struct {
 	Age    time.Duration // of deaths, closed incidents and gaps
 	Events time.Duration // the age of Kubernetes Events; Age where it is zero
-	Bytes  int64         // of the whole history: the oldest deaths go first
+	Bytes  int64         // of the whole history: the oldest deaths and Events go first
 }
 
 // Removed is what a retention took.
@@ -40,9 +40,7 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (Removed
 		r.Events = r.Age
 	}
 	if r.Events > 0 {
-		err := s.removeAll(ctx, &sum.Events, `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE last < $1 ORDER BY last LIMIT 500)`,
-			micros(now.Add(-r.Events)))
-		if err != nil {
+		if err := s.removeEvents(ctx, micros(now.Add(-r.Events)), &sum); err != nil {
 			return sum, err
 		}
 	}
@@ -54,7 +52,16 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (Removed
 	return sum, s.shrink(ctx)
 }
 
-// fit removes the oldest deaths until the history is small enough.
+// oldest is the time of the last of the thousand oldest deaths and Events; -1 where there are none.
+const oldest = `SELECT COALESCE(MAX(at), -1) FROM (SELECT at FROM (SELECT * FROM (SELECT at FROM deaths ORDER BY at LIMIT 1000) d
+	UNION ALL SELECT * FROM (SELECT last AS at FROM events ORDER BY last LIMIT 1000) e) things ORDER BY at LIMIT 1000) first_ones`
+
+// removeEvents removes what was last told before a moment.
+func (s *Store) removeEvents(ctx context.Context, before int64, sum *Removed) error {
+	return s.removeAll(ctx, &sum.Events, `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE last < $1 ORDER BY last LIMIT 500)`, before)
+}
+
+// fit removes the oldest deaths and Events until the history is small enough.
 func (s *Store) fit(ctx context.Context, now time.Time, bytes int64, sum *Removed) error {
 	for {
 		size, err := s.Size(ctx)
@@ -62,15 +69,17 @@ func (s *Store) fit(ctx context.Context, now time.Time, bytes int64, sum *Remove
 			return err
 		}
 		var until int64
-		err = s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(at), 0) FROM (SELECT at FROM deaths ORDER BY at, id LIMIT 1000) oldest`).Scan(&until)
-		if err != nil {
+		if err := s.reads.QueryRowContext(ctx, oldest).Scan(&until); err != nil {
 			return s.explain("read", err)
 		}
 		before := fromMicros(until + 1)
-		if until == 0 || before.After(now.Add(-keptYoung)) {
+		if until < 0 || before.After(now.Add(-keptYoung)) {
 			return nil
 		}
 		if err := s.removeBefore(ctx, before, sum); err != nil {
+			return err
+		}
+		if err := s.removeEvents(ctx, until+1, sum); err != nil {
 			return err
 		}
 	}

@@ -79,6 +79,27 @@ func TestRights(t *testing.T) {
 	})
 }
 
+// TestSearchIsNarrow: words that a report has of other namespaces find nothing in what one may see.
+func TestSearchIsNarrow(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		d := death("web-0", 0, 1).of("NOD002", evidence.RefTo("Node", "", "n1"), true)
+		d.Verdict.Message = "node n1 ran out of memory by bank/vault-0"
+		d.Verdict.Report = []byte(`{"causes":[{"message":"node n1 evicted vault-0 and web-0, asked by vault-0.bank.svc","about":{"kind":"Node","name":"n1"},
+			"facts":[{"text":"pressure of memory","about":{"kind":"Node","name":"n1"}},
+				{"text":"ledger overflowed","about":{"kind":"Pod","namespace":"bank","name":"vault-0"}}],
+			"against":[{"text":"x","about":{"kind":"Namespace","name":"treasury"}}],
+			"leads":[{"message":"gold is gone from treasury","about":{"kind":"Pod","namespace":"bank","name":"vault-0"},
+				"leads":[{"message":"web-0 was evicted","about":{"kind":"Pod","namespace":"shop","name":"web-0"}}]}]}]}`)
+		must(t, s.Record(t.Context(), d))
+		for text, found := range map[string]bool{
+			"pressure": true, "evicted": true, "memory": true, "n1": true, "web-0": true,
+			"vault-0": false, "bank": false, "ledger": false, "gold": false, "treasury": false, "bank/vault-0": false, "vault-0.bank.svc": false,
+		} {
+			want(t, text, len(incidents(t, s, Filter{Text: text, Namespaces: []string{"shop"}})) == 1, found)
+		}
+	})
+}
+
 func noSecret(t *testing.T, seen string) {
 	t.Helper()
 	for i, line := range strings.Split(seen, "\n") {

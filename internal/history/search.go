@@ -68,7 +68,7 @@ func (t *txn) index(sh *share) error {
 		if err != nil {
 			return err
 		}
-		sh.evidence = evidenceIn(report)
+		sh.evidence, sh.foreign = evidenceIn(report, sh.namespace)
 	}
 	tags := []string{tag("rule", sh.in.rule), tag("namespace", sh.namespace)}
 	for kind, list := range map[string][]string{"node": sh.nodes, "image": sh.images, "workload": sh.owners} {
@@ -91,7 +91,7 @@ func (t *txn) index(sh *share) error {
 		return err
 	}
 	if sh.in.where == "" || sh.in.where == sh.namespace { // else it is not for everybody who may see this share
-		text = append(text, sh.in.thing, sh.title, sh.evidence)
+		text = append(text, sh.in.thing, without(sh.title, sh.foreign), sh.evidence)
 	}
 	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, terms(text...)...)))
 }
@@ -111,40 +111,81 @@ func (t *txn) report(death int64) ([]byte, error) {
 	return files[""].data, err
 }
 
-type toldCause struct {
-	Message string
-	Facts   []struct{ Text string }
-	Leads   []toldCause
+type toldThing struct{ Kind, Namespace, Name string }
+
+type toldFact struct {
+	Text  string
+	About toldThing
 }
 
-// evidenceIn returns what a report tells, in words.
-func evidenceIn(report []byte) string {
+type toldCause struct {
+	Message        string
+	About          toldThing
+	Facts, Against []toldFact
+	Leads          []toldCause
+}
+
+// A reading takes from a report the words that whoever may see one namespace may find.
+type reading struct {
+	namespace string
+	text      strings.Builder
+	foreign   map[string]bool // names of other namespaces, and of things in them
+}
+
+// evidenceIn returns what a report tells in words, but of things in other namespaces, and the names that it has of these.
+func evidenceIn(report []byte, namespace string) (text string, foreign map[string]bool) {
 	var told struct {
 		Causes       []toldCause
-		Undetermined []struct{ Message string }
+		Undetermined []toldCause
 	}
 	if json.Unmarshal(report, &told) != nil {
-		return ""
+		return "", nil
 	}
-	var b strings.Builder
-	var add func(causes []toldCause)
-	add = func(causes []toldCause) {
-		for _, c := range causes {
-			if b.Len() > mostText {
-				return
-			}
-			b.WriteString(c.Message + "\n")
-			for _, f := range c.Facts {
-				b.WriteString(f.Text + "\n")
-			}
-			add(c.Leads)
+	r := reading{namespace: namespace, foreign: map[string]bool{}}
+	r.read(told.Causes)
+	r.read(told.Undetermined)
+	delete(r.foreign, "")
+	return clean(without(r.text.String(), r.foreign), mostText), r.foreign
+}
+
+func (r *reading) read(causes []toldCause) {
+	for _, c := range causes {
+		r.add(c.Message, c.About)
+		for _, f := range c.Facts {
+			r.add(f.Text, f.About)
+		}
+		for _, f := range c.Against { // are not looked for, and may have names
+			r.add("", f.About)
+		}
+		r.read(c.Leads)
+	}
+}
+
+func (r *reading) add(text string, about toldThing) {
+	if about.Kind == "Namespace" {
+		about.Namespace = about.Name
+	}
+	switch {
+	case about.Namespace != "" && about.Namespace != r.namespace:
+		r.foreign[strings.ToLower(about.Namespace)], r.foreign[strings.ToLower(about.Name)] = true, true
+	case r.text.Len() <= mostText:
+		r.text.WriteString(text + "\n")
+	}
+}
+
+// without leaves out of a text what has one of the names in it, by itself or joined to others: bank/db, db.bank.svc.
+func without(text string, names map[string]bool) string {
+	if len(names) == 0 {
+		return text
+	}
+	var kept []string
+	for joined := range strings.FieldsFuncSeq(text, func(r rune) bool { return !isWord(r) && !isJoin(r) }) {
+		parts := strings.FieldsFunc(strings.ToLower(joined), func(r rune) bool { return isJoin(r) && r != '-' })
+		if !slices.ContainsFunc(parts, func(part string) bool { return names[part] }) && !names[strings.Trim(strings.ToLower(joined), ".")] {
+			kept = append(kept, joined)
 		}
 	}
-	add(told.Causes)
-	for _, u := range told.Undetermined {
-		b.WriteString(u.Message + "\n")
-	}
-	return clean(b.String(), mostText)
+	return strings.Join(kept, " ")
 }
 
 // asked returns the words that a text asks for: all of them are to be there, the last one as a beginning.

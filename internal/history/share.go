@@ -23,9 +23,10 @@ type share struct {
 	sure                  [3]int64 // deaths by sureness
 	leadSettled           bool
 	nodes, images, owners []string
-	listed                [3]string // the same, as the numbers of their names
-	evidence              string    // of the lead, where it came in this transaction
-	dirty, shrunk, words  bool      // words: what it is found by has changed
+	listed                [3]string       // the same, as the numbers of their names
+	evidence              string          // of the lead, where it came in this transaction
+	foreign               map[string]bool // names in that of what lies in other namespaces
+	dirty, shrunk, words  bool            // words: what it is found by has changed
 }
 
 var sure = []string{"certain", "likely", "possible"}
@@ -68,7 +69,8 @@ func (sh *share) follow(now *known, d *incoming) {
 		return
 	}
 	sh.lead, sh.leadSettled = now.id, d.Verdict.Settled
-	sh.title, sh.evidence, sh.words = d.Verdict.Message, evidenceIn(d.Verdict.Report), true
+	sh.title, sh.words = d.Verdict.Message, true
+	sh.evidence, sh.foreign = evidenceIn(d.Verdict.Report, sh.namespace)
 }
 
 const shareColumns = `id, incident, namespace, first, last, deaths, pods, trimmed, certain, likely, possible, lead, lead_settled,
@@ -207,7 +209,7 @@ func (t *txn) recount(sh *share) error {
 	if sh.lead != 0 {
 		return nil
 	}
-	sh.evidence = ""
+	sh.evidence, sh.foreign = "", nil
 	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title}, `SELECT d.id, d.rank = 3, `+messageOf+` FROM deaths d WHERE d.share = $1 ORDER BY d.at, d.id LIMIT 1`, sh.id)
 	return err
 }

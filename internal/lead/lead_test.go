@@ -120,6 +120,13 @@ func (s *shared) acting() string {
 	return s.now
 }
 
+// reach says whether somebody reaches the API server.
+func (s *shared) reach(me string, does bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut[me] = !does
+}
+
 // until waits for a while of the bubble's time for something to be.
 func until(t *testing.T, within time.Duration, what string, is func() bool) {
 	t.Helper()
@@ -133,59 +140,73 @@ func until(t *testing.T, within time.Duration, what string, is func() bool) {
 	t.Fatalf("within %s there is no %s", within, what)
 }
 
+// A crew are replicas that run, by their names.
+type crew struct {
+	*shared
+	t       *testing.T
+	ends    map[string]chan error // a turn ends by what is sent
+	stops   map[string]func()
+	running sync.WaitGroup
+}
+
+func (c *crew) start(me string) {
+	ctx, stop := context.WithCancel(c.t.Context())
+	end, seat := make(chan error), c.seat(me)
+	c.ends[me], c.stops[me] = end, stop
+	c.running.Go(func() {
+		if err := seat.Run(ctx, c.act(me, end)); !errors.Is(err, context.Canceled) {
+			c.t.Errorf("%s ends with %v", me, err)
+		}
+		if seat.Leading() {
+			c.t.Errorf("%s leads after its end", me)
+		}
+	})
+}
+
+func (c *crew) end() {
+	for _, stop := range c.stops {
+		stop()
+	}
+	c.running.Wait()
+}
+
+// round takes the one that acts away, each time in another way, and waits for the next.
+func (c *crew) round(n int) {
+	c.t.Helper()
+	until(c.t, duration+5*time.Second, "leader", func() bool { return c.acting() != "" })
+	was := c.acting()
+	switch n % 3 {
+	case 0: // it is stopped, and another one comes in its place
+		c.stops[was]()
+		until(c.t, 5*time.Second, "leader that follows one who gave the seat up", func() bool { return c.acting() != was && c.acting() != "" })
+		c.start(fmt.Sprint(was[:1], n+1))
+	case 1: // it cannot go on
+		c.ends[was] <- errors.New("the database is away")
+		until(c.t, 5*time.Second, "leader that follows one who could not go on", func() bool { return c.acting() != "" })
+	case 2: // it does not reach the API server
+		c.reach(was, false)
+		until(c.t, duration-time.Second, "end of a turn that is not renewed", func() bool { return c.acting() == "" })
+		until(c.t, duration+5*time.Second, "leader that follows one who was cut off", func() bool { return c.acting() != "" })
+		c.reach(was, true)
+	}
+}
+
 // TestTurns has three replicas of which the one that acts is stopped, fails, or is cut off, again and again.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &shared{cut: map[string]bool{}, terms: map[int64]string{}}
-		ends, stops := map[string]chan error{}, map[string]func(){}
-		var running sync.WaitGroup
-		start := func(me string) {
-			ctx, stop := context.WithCancel(t.Context())
-			end, seat := make(chan error), s.seat(me)
-			ends[me], stops[me] = end, stop
-			running.Go(func() {
-				if err := seat.Run(ctx, s.act(me, end)); !errors.Is(err, context.Canceled) {
-					t.Errorf("%s ends with %v", me, err)
-				}
-				if seat.Leading() {
-					t.Errorf("%s leads after its end", me)
-				}
-			})
-		}
+		c := &crew{shared: &shared{cut: map[string]bool{}, terms: map[int64]string{}}, t: t, ends: map[string]chan error{}, stops: map[string]func(){}}
 		for _, me := range []string{"a0", "b0", "c0"} {
-			start(me)
+			c.start(me)
 		}
-		for round := range 12 {
-			until(t, duration+5*time.Second, "leader", func() bool { return s.acting() != "" })
-			was := s.acting()
-			switch round % 3 {
-			case 0: // it is stopped, and another one comes in its place
-				stops[was]()
-				until(t, 5*time.Second, "leader that follows one who gave the seat up", func() bool { return s.acting() != was && s.acting() != "" })
-				start(fmt.Sprint(was[:1], round+1))
-			case 1: // it cannot go on
-				ends[was] <- errors.New("the database is away")
-				until(t, 5*time.Second, "leader that follows one who could not go on", func() bool { return s.acting() != "" })
-			case 2: // it does not reach the API server
-				s.mu.Lock()
-				s.cut[was] = true
-				s.mu.Unlock()
-				until(t, duration-time.Second, "end of a turn that is not renewed", func() bool { return s.acting() == "" })
-				until(t, duration+5*time.Second, "leader that follows one who was cut off", func() bool { return s.acting() != "" })
-				s.mu.Lock()
-				delete(s.cut, was)
-				s.mu.Unlock()
-			}
+		for n := range 12 {
+			c.round(n)
 		}
-		for _, stop := range stops {
-			stop()
+		c.end()
+		if len(c.twice) > 0 {
+			t.Error(c.twice)
 		}
-		running.Wait()
-		if len(s.twice) > 0 {
-			t.Error(s.twice)
-		}
-		if len(s.terms) < 12 {
-			t.Errorf("only %d terms", len(s.terms))
+		if len(c.terms) < 12 {
+			t.Errorf("only %d terms", len(c.terms))
 		}
 	})
 }

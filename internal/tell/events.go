@@ -3,6 +3,7 @@
 package tell
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -84,16 +86,24 @@ func (a *Announcer) look(ctx context.Context) error {
 		return err
 	}
 	left := mostWritten
+	var refused error
 	for i := range page.Items {
 		n, err := a.announce(ctx, &page.Items[i], left)
-		if err != nil {
+		if err != nil && !isRefusal(err) {
 			return err
 		}
+		refused = cmp.Or(refused, err)
 		if left -= n; left <= 0 {
-			return nil
+			break
 		}
 	}
-	return nil
+	return refused
+}
+
+// isRefusal tells whether the API server did not take an Event for what that is, or for where: by a quota, a webhook, a role. Others
+// it takes.
+func isRefusal(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
 // A mention is an Event to be written.
@@ -104,13 +114,15 @@ type mention struct {
 	key  string
 }
 
-// announce writes at most so many Events of an incident, and returns how many.
+// announce writes at most so many Events of an incident, and returns how many it tried. That some were refused is told when the others
+// are written; these are tried again.
 func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int) (int, error) {
 	page, err := a.Store.Deaths(ctx, history.Filter{Incident: in.ID, Limit: 200})
 	if err != nil {
 		return 0, err
 	}
 	written := 0
+	var refused error
 	for _, m := range a.mentions(in, page.Items) {
 		if written >= most {
 			break
@@ -125,14 +137,17 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 			}
 		}
 		if m.uid != "" {
-			if err := a.write(ctx, in, m, name); err != nil {
+			written++
+			if err := a.write(ctx, in, m, name); isRefusal(err) {
+				refused = cmp.Or(refused, err)
+				continue
+			} else if err != nil {
 				return written, err
 			}
-			written++
 		}
 		a.known[name] = true
 	}
-	return written, nil
+	return written, refused
 }
 
 // mentions are what there is to say of an incident: on each pod its own verdict, on each workload that of the incident,
@@ -168,7 +183,7 @@ func (a *Announcer) mentions(in *history.Incident, deaths []history.Death) []men
 
 func nameOf(m mention) string {
 	sum := sha256.Sum256([]byte(m.key))
-	return m.of.Name[:min(len(m.of.Name), 200)] + "." + hex.EncodeToString(sum[:8])
+	return strings.TrimRight(m.of.Name[:min(len(m.of.Name), 200)], "-.") + "." + hex.EncodeToString(sum[:8])
 }
 
 // plural are the workloads that an Event can be on, as paths have them.

@@ -188,13 +188,16 @@ func (c *course) portioned(ctx context.Context, parcels []parcel) error {
 		messages[i], notices = p.message, append(notices, p.notices...)
 	}
 	err := c.send(ctx, messages)
+	if err == nil { // that is kept also where this program ends meanwhile
+		c.Meter.told(c.target.Name, len(messages), nil)
+		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		return c.Store.Told(keep, notices...)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err() // it may have been told: it is told again, with the same key
 	}
 	c.Meter.told(c.target.Name, len(messages), err)
-	if err == nil {
-		return c.Store.Told(ctx, notices...)
-	}
 	c.Log.Warn("a target was not told", "target", c.target.Name, "messages", len(messages), "tries", notices[0].Tries, "err", err)
 	for _, n := range notices {
 		if kept := c.giveBack(ctx, n, err); kept != nil {

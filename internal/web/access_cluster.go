@@ -61,6 +61,11 @@ type person struct {
 	known bool
 }
 
+// key names all that rights depend on. It quotes: a group may have any characters in its name.
+func (p *person) key() string {
+	return keyOf(p.Username, p.UID, fmt.Sprintf("%q", p.Groups), fmt.Sprintf("%q", p.Extra))
+}
+
 // NewClusterAccess returns one.
 func NewClusterAccess(o ClusterOptions) (*ClusterAccess, error) {
 	s, err := newSeal(o.Key)
@@ -76,7 +81,7 @@ func (a *ClusterAccess) Rights(ctx context.Context, r *http.Request) (Rights, er
 	if err != nil {
 		return Rights{}, err
 	}
-	return a.rights.get(ctx, a.o.Now, keyOf(who.Username, who.UID, fmt.Sprint(who.Groups), fmt.Sprint(who.Extra)), func(ctx context.Context) (Rights, error) {
+	return a.rights.get(ctx, a.o.Now, who.key(), func(ctx context.Context) (Rights, error) {
 		return a.ask(ctx, who)
 	})
 }

@@ -132,6 +132,18 @@ func TestClusterAccess(t *testing.T) {
 	}
 }
 
+// TestPersonKey: nobody has the rights that were asked for somebody else, whatever groups are called.
+func TestPersonKey(t *testing.T) {
+	seen := map[string]person{}
+	for _, groups := range [][]string{nil, {"a b"}, {"a", "b"}, {`a" "b`}} {
+		p := person{UserInfo: authenticationv1.UserInfo{Username: "sue", Groups: groups}}
+		if other, known := seen[p.key()]; known {
+			t.Errorf("%q and %q are one", other.Groups, groups)
+		}
+		seen[p.key()] = p
+	}
+}
+
 // TestClusterAccessEnds: what was taken away is gone within a moment, and nothing is shown where nobody can be asked.
 func TestClusterAccessEnds(t *testing.T) {
 	access, a, now := clusterAccess(t, nil)

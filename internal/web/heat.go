@@ -56,10 +56,10 @@ type HeatCause struct {
 }
 
 // Columns are the times of the columns, as they are named.
-func (h *Heat) Columns() []string { return h.columns }
+func (h Heat) Columns() []string { return h.columns }
 
 // Spans are those that can be asked for.
-func (*Heat) Spans() []string { return []string{"24h", "3d", "7d"} }
+func (Heat) Spans() []string { return []string{"24h", "3d", "7d"} }
 
 // families name the rules by what their ids begin with.
 var families = map[string]string{
@@ -93,12 +93,12 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 		heat.columns = append(heat.columns, heat.From.Add(time.Duration(i)*step).Format(layout))
 	}
 	cells, err := c.Store.Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
-	heat.fill(cells, step)
+	fill(&heat, cells, step)
 	return heat, err
 }
 
 // fill arranges cells in rows, those with the most deaths.
-func (h *Heat) fill(cells []history.Cell, step time.Duration) {
+func fill(h *Heat, cells []history.Cell, step time.Duration) {
 	rows, sums := map[rowKey]*HeatRow{}, map[string]int{}
 	for i := range cells {
 		cell := &cells[i]
