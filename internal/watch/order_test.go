@@ -6,7 +6,26 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 )
+
+// TestLanes holds that what is new of one pod is given to the history by one goroutine, in the order in which it was seen.
+func TestLanes(t *testing.T) {
+	r := newRecorder(t)
+	for n := range 2 {
+		r.seePod(t.Context(), apiwatch.Modified, podWith("a", int32(n+1), began.Add(time.Duration(n)*time.Minute)))
+	}
+	lane := r.fresh.of("a")
+	if len(lane) != 2 || r.fresh.waiting() != 2 {
+		t.Fatalf("%d of %d wait in one place, expected both", len(lane), r.fresh.waiting())
+	}
+	for n := range 2 {
+		if f := <-lane; len(f.news.Ended) != 1 || f.news.Ended[0].Number != n {
+			t.Errorf("place %d: %+v", n, f.news.Ended)
+		}
+	}
+}
 
 // TestRecorderOrder holds that of the deaths of one pod the earlier is on record before the later, so that a recorder which ends between
 // them, and one that goes on from the last, lose none.
@@ -15,7 +34,7 @@ func TestRecorderOrder(t *testing.T) {
 		w := newWorld()
 		r := recorderOf(t, w)
 		w.crash("web-0", 0)
-		for range 30 {
+		for range 6 {
 			stop := start(t, r)
 			passes(time.Second)
 			before := counted(t, r).Recorded
