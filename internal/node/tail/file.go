@@ -101,7 +101,7 @@ func (r *Reader) discover(d *dir, s seen) {
 	if !s.gzipped {
 		d.know(s.suffix)
 	}
-	f.run.files = append(f.run.files, f)
+	f.run.files, f.run.opened = append(f.run.files, f), true
 	r.files = append(r.files, f)
 	r.place(f, now)
 	if !f.gzipped || f.pos+f.skip == 0 && f.copied == nil { // else it was opened while it was plain

@@ -28,6 +28,7 @@ type run struct {
 	shed     int64
 	headKept bool // the beginning is on disk, or cannot be had
 	ended    bool
+	opened   bool        // a file of it was: where that is empty, the run wrote nothing
 	spooled  int64       // bytes it had when it was kept; -1 never
 	marks    []mark      // where truncated files were left
 	saved    []fileState // what the last agent knew of files that were not found yet
@@ -178,7 +179,7 @@ func (r *Reader) conclude(u *run, now time.Time) {
 	if !u.ended || slices.ContainsFunc(u.files, func(f *file) bool { return !f.eof && f.copied == nil }) {
 		return
 	}
-	if n := u.total(); n != u.spooled && (n > 0 || len(u.files) > 0) {
+	if n := u.total(); n != u.spooled && (n > 0 || u.opened) {
 		if u.shed > 0 && u.spooled < 0 {
 			r.gap(u.key.PodUID, u.of, u.shed, "bytes", "more was logged than may be read; what is kept of the log does not depend on it")
 		}
