@@ -64,7 +64,11 @@ func runtimes() []Fault {
 		}, {
 			Name: "shim-killed", About: "what the runtime has beside the pod is killed, and the containers with it", Ready: ready(),
 			Act: shell("ctr -n k8s.io containers ls -q 'labels.\"io.cri-containerd.kind\"==sandbox,labels.\"io.kubernetes.pod.namespace\"==NAMESPACE' | xargs -I ID pkill -9 -f 'containerd-shim-runc-v2 .*-id ID'"),
-			So:  restarted(1), Ask: "pod/shim-killed", Want: []string{"SBX008", "EXT008", "EXT007"}, Least: "possible", NeedsNodes: true,
+			// The new run can be told of before the end of the old one is.
+			So: all(restarted(1), either(event("SandboxChanged", ""), anyStatus(func(st corev1.ContainerStatus) bool {
+				return st.LastTerminationState.Terminated != nil
+			}))),
+			Ask: "pod/shim-killed", Want: []string{"SBX008", "EXT008", "EXT007"}, Least: "possible", NeedsNodes: true,
 		},
 	}
 }
