@@ -25,16 +25,6 @@ func all(checks ...Check) Check {
 	}
 }
 
-// either holds when one of two checks does.
-func either(one, other Check) Check {
-	return func(ctx context.Context, c Cluster) (bool, error) {
-		if ok, err := one(ctx, c); ok || err != nil {
-			return ok, err
-		}
-		return other(ctx, c)
-	}
-}
-
 // pods holds when the namespace has n pods that are so, and no others. Those being deleted do not count.
 func pods(n int, so func(*corev1.Pod) bool) Check {
 	return func(ctx context.Context, c Cluster) (bool, error) {
