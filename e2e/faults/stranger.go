@@ -76,21 +76,12 @@ func told(st corev1.ContainerStatus) bool { return st.LastTerminationState.Termi
 // then its status says that the last run runs, and nobody tells how it ended.
 func untilTold(end Action) Action {
 	return func(ctx context.Context, c Cluster) error {
-		for n := int32(1); n <= 5; n++ {
+		for n := int32(1); n <= 5; n++ { // while a run is being made, the end of one before may be told of for a moment
 			if err := end(ctx, c); err != nil {
 				return err
 			}
-			for { // while the next run is being made, the end of one before may be told of for a moment
-				ok, err := all(ready(), restarted(n))(ctx, c)
-				if err != nil {
-					return err
-				}
-				if ok {
-					break
-				}
-				if err := linger(200*time.Millisecond)(ctx, c); err != nil {
-					return err
-				}
+			if err := until(ctx, c, all(ready(), restarted(n)), time.Minute); err != nil {
+				return err
 			}
 			if ok, err := anyStatus(told)(ctx, c); ok || err != nil {
 				return err
