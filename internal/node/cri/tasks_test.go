@@ -227,7 +227,7 @@ func TestNoTaskEvents(t *testing.T) {
 			t.Errorf("asked %d times in a minute for events that the runtime does not have", got)
 		}
 		b.fake.exit(b.fake.run("web", "app", 0), 1, "Error")
-		b.wait(time.Second)
+		b.wait(calmTimes * time.Second) // no event tells of it, and the lists are rare while nothing happens
 		b.expect("pod/web[app]#0 exited 1 Error")
 	})
 }
