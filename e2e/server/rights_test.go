@@ -70,12 +70,18 @@ func unzipped(t *testing.T, data []byte) string {
 	return all.String()
 }
 
+// mostPages is more than there are: links that lead on without end have to be found.
+const mostPages = 3000
+
 // crawl visits all that can be reached from the first page, as a page and as JSON, and returns where it was.
 func (c caller) crawl(t *testing.T, visit func(path, body string)) []string {
 	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
 	var all []string
-	for len(todo) > 0 && len(all) < 600 {
+	for len(todo) > 0 {
+		if len(all) >= mostPages {
+			t.Fatalf("there are more than %d pages, the next one is %s", mostPages, todo[0])
+		}
 		path := todo[0]
 		todo = todo[1:]
 		if seen[path] {

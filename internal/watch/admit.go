@@ -67,6 +67,7 @@ func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 }
 
 func (r *Recorder) take(ctx context.Context, f fresh) error {
+	f.mask()
 	if err := r.pass(ctx, f); err != nil {
 		return err
 	}
@@ -95,6 +96,15 @@ func (r *Recorder) take(ctx context.Context, f fresh) error {
 		return r.look(ctx, of, &pending{stuck: &stuck, like: troubleOf(f.pod)}, patience)
 	}
 	return nil
+}
+
+// mask takes out of news what must not be kept: nothing before this has kept any of it.
+func (f *fresh) mask() {
+	collect.RedactObject(f.pod)
+	for i := range f.news.Ended {
+		e := &f.news.Ended[i]
+		e.Message, _ = collect.Redact(e.Message)
+	}
 }
 
 // pass notes which ends are accounted for without a death.
@@ -236,7 +246,6 @@ func beforeLast(pod *corev1.Pod, of evidence.Ref) *corev1.Pod {
 
 // aloneOf returns what is known from the state of a pod alone, and of its node.
 func (r *Recorder) aloneOf(pod *corev1.Pod) *evidence.Snapshot {
-	collect.RedactObject(pod)
 	s := &evidence.Snapshot{
 		Taken: r.Now(), Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod},
 		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
