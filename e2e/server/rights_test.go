@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -94,7 +95,7 @@ func (c caller) crawl(t *testing.T, visit func(path, body string)) []string {
 		}
 		all = append(all, path)
 		visit(path, body)
-		if !strings.Contains(path, "format=json") && !strings.HasSuffix(path, ".zip") {
+		if file, _, _ := strings.Cut(path, "?"); !strings.Contains(path, "format=json") && !strings.HasSuffix(file, ".zip") && !strings.HasSuffix(file, ".csv") {
 			todo = append(append(todo, links(body)...), path+map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]+"format=json")
 		}
 	}
@@ -105,7 +106,7 @@ func links(body string) []string {
 	var all []string
 	for part := range strings.SplitSeq(body, `href="`) {
 		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") {
-			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
+			all = append(all, html.UnescapeString(link))
 		}
 	}
 	return all

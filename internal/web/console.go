@@ -136,6 +136,8 @@ func (c *Console) handlers() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{
 		"GET /incidents/{id}/bundle.zip": c.bounded(c.download(c.export)),
 		"GET /deaths/{id}/bundle.zip":    c.bounded(c.download(c.bundle)),
+		"GET /incidents.csv":             c.bounded(c.sheet("incidents", c.many)),
+		"GET /incidents/{id}/deaths.csv": c.bounded(c.sheet("deaths", c.incident)),
 		"GET /live":                      c.live,
 		"GET /login":                     c.login,
 		"POST /login":                    c.login,

@@ -4,8 +4,10 @@ package web
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -163,7 +166,7 @@ func links(body string) []string {
 	var all []string
 	for part := range strings.SplitSeq(body, `href="`) {
 		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") && !strings.Contains(link, "format=json") {
-			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
+			all = append(all, html.UnescapeString(link))
 		}
 	}
 	slices.Sort(all)
@@ -179,7 +182,10 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, body string)) {
 	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
-	for len(todo) > 0 && len(seen) < 300 {
+	for len(todo) > 0 {
+		if len(seen) > 2000 {
+			t.Fatalf("there are more than %d pages, the next one is %s", len(seen), todo[0])
+		}
 		path := todo[0]
 		todo = todo[1:]
 		if seen[path] {
@@ -191,7 +197,7 @@ func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, bod
 			t.Errorf("%s: %d", path, code)
 		}
 		visit(path, body)
-		if strings.HasSuffix(path, ".zip") {
+		if file, _, _ := strings.Cut(path, "?"); strings.HasSuffix(file, ".zip") || strings.HasSuffix(file, ".csv") {
 			continue
 		}
 		todo = append(todo, links(body)...)
@@ -212,11 +218,18 @@ func TestHostile(t *testing.T) {
 	hostile := []string{
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `javascript:alert(1)`, `</pre><svg onload=alert(1)>`,
 		`{{.}}`, "\u202egnp", "a\x1b[31mred", "x\x00y", `<iframe srcdoc="<script>1</script>">`, `]]>`, `<!--`, `</title><script>1</script>`,
+		`=HYPERLINK("http://e")`, "+1+cmd|' /C calc'!A0", "-2", "@SUM(1)", "\t=1", "\r=1", "x;=1",
 	}
+	sheets := 0
 	for i, words := range hostile {
 		h := console(t, died("shop", words, i))
 		crawl(t, h, "*", func(path, body string) {
-			if strings.Contains(path, "JSON") || strings.HasSuffix(path, ".zip") {
+			switch file, _, _ := strings.Cut(path, "?"); {
+			case strings.Contains(path, "JSON") || strings.HasSuffix(file, ".zip"):
+				return
+			case strings.HasSuffix(file, ".csv"):
+				sheets++
+				inertSheet(t, path, body)
 				return
 			}
 			for _, markup := range []string{"<script>", "<img", "<svg onload", "<iframe", "onerror=alert(1)>", "' onmouseover='", `href="javascript:`, "<!--"} {
@@ -225,6 +238,27 @@ func TestHostile(t *testing.T) {
 				}
 			}
 		})
+	}
+	if sheets < 2*len(hostile) {
+		t.Errorf("%d sheets were seen", sheets)
+	}
+}
+
+// inertSheet checks that no cell of a sheet is one that a spreadsheet would calculate, wherever it parts cells.
+func inertSheet(t *testing.T, path, body string) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if err != nil || len(rows) < 2 {
+		t.Errorf("%s: %v, %d rows", path, err, len(rows))
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			for part := range strings.SplitSeq(cell, ";") {
+				if strings.ContainsFunc(part, unicode.IsControl) || part != "" && strings.IndexByte("=+-@", part[0]) >= 0 {
+					t.Errorf("%s has the cell %q", path, cell)
+				}
+			}
+		}
 	}
 }
 
