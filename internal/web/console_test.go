@@ -43,6 +43,8 @@ func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 	}
 }
 
+func (headerAccess) Caller(r *http.Request) string { return r.Header.Get("Who") }
+
 func (headerAccess) Login(http.ResponseWriter, *http.Request, string) error {
 	return &RefusalError{"there is no login"}
 }
