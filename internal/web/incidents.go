@@ -50,19 +50,19 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	if !list.Searched {
 		return list, nil
 	}
-	found, err := c.Store.Incidents(ctx, f)
+	found, next, err := c.find(ctx, f, may)
 	if errors.Is(err, history.ErrCursor) {
 		return nil, &badRequestError{err.Error()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list.Items = each(found.Items, incidentOf)
+	list.Items = full(found)
 	if r.URL.Path == "/search" {
 		list.Rules = c.rulesLike(list.Text)
 	}
-	if found.Next != "" {
-		q.Set("after", found.Next)
+	if next != "" {
+		q.Set("after", next)
 		list.Next = r.URL.Path + "?" + q.Encode()
 	}
 	return list, nil
