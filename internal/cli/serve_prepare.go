@@ -16,6 +16,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
@@ -56,7 +57,12 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
 		return nil, err
 	}
-	if recorder.Leases, err = apiClient(config, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
+	busy := rest.CopyConfig(config) // by HTTP/2 each few kilobytes are acknowledged, and pass through two goroutines
+	busy.NextProtos = []string{"http/1.1"}
+	if recorder.Pods, err = apiClient(busy, "/api", corev1.SchemeGroupVersion); err != nil {
+		return nil, err
+	}
+	if recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
 		return nil, err
 	}
 	var home corev1.Namespace
@@ -114,7 +120,7 @@ func apiClient(config *rest.Config, path string, version schema.GroupVersion) (r
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
 	config.APIPath, config.GroupVersion = path, &version
-	config.NegotiatedSerializer = watch.Codecs()
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.QPS = -1
 	if config.BearerTokenFile != "" { // in the cluster: packing each change costs the API server, and this program, more than it spares the network
 		config.DisableCompression = true
