@@ -54,15 +54,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
-		return nil, err
-	}
-	busy := rest.CopyConfig(config) // by HTTP/2 each few kilobytes are acknowledged, and pass through two goroutines
-	busy.NextProtos = []string{"http/1.1"}
-	if recorder.Pods, err = apiClient(busy, "/api", corev1.SchemeGroupVersion); err != nil {
-		return nil, err
-	}
-	if recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
+	if err := reach(config, recorder); err != nil {
 		return nil, err
 	}
 	var home corev1.Namespace
@@ -113,6 +105,21 @@ func (o *serveOptions) inTurn(config *rest.Config, recorder *watch.Recorder) (fu
 			return o.tell.beside(recorder)(ctx)
 		})
 	}, nil
+}
+
+// reach gives a recorder what it watches with. What much comes of has a connection of its own, by HTTP/1.1: by HTTP/2 each few kilobytes
+// are acknowledged, for which the API server has to be woken, and pass through two goroutines here.
+func reach(config *rest.Config, recorder *watch.Recorder) (err error) {
+	busy := rest.CopyConfig(config)
+	busy.NextProtos = []string{"http/1.1"}
+	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	if recorder.Pods, err = apiClient(busy, "/api", corev1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion)
+	return err
 }
 
 // apiClient asks one API, for protobuf. A recorder's watches wait for nobody.

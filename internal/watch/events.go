@@ -50,10 +50,11 @@ func (e *events) next() (apiwatch.Event, error) {
 		e.json = json.NewDecoder(io.MultiReader(bytes.NewReader(size[:]), e.body))
 		return e.nextJSON()
 	}
-	n := int(binary.BigEndian.Uint32(size[:]))
-	if n > largest {
-		return apiwatch.Event{}, fmt.Errorf("the API server sent an event of %d bytes", n)
+	length := binary.BigEndian.Uint32(size[:])
+	if length > largest {
+		return apiwatch.Event{}, fmt.Errorf("the API server sent an event of %d bytes, which is more than %d", length, largest)
 	}
+	n := int(length)
 	if cap(e.buf) < n || cap(e.buf) > max(spared, 2*n) {
 		e.buf = make([]byte, n, n+n/4)
 	}

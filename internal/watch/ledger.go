@@ -304,9 +304,10 @@ func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 
 // unwell tells whether a pod is in trouble though none of its containers died.
 func unwell(pod *corev1.Pod, now time.Time) bool {
-	if fine(pod) {
-		return false
-	}
+	return !fine(pod) && troubled(pod, now)
+}
+
+func troubled(pod *corev1.Pod, now time.Time) bool {
 	if !tellsOfDeaths(pod) {
 		return evidence.Troubled(pod, now)
 	}
@@ -321,7 +322,7 @@ func unwell(pod *corev1.Pod, now time.Time) bool {
 	return (pod.Status.Phase != corev1.PodFailed || !died) && evidence.Troubled(&alive, now)
 }
 
-// fine tells of most pods that they are in no trouble, deaths aside.
+// fine tells of most pods that are not troubled that they are not.
 func fine(pod *corev1.Pod) bool {
 	for st := range statuses(pod) {
 		if st.State.Waiting != nil {

@@ -40,8 +40,8 @@ const (
 // A Recorder watches a cluster and gives what happens to its history.
 type Recorder struct {
 	Client  rest.Interface // of the core API
-	Pods    rest.Interface // of the same, for pods alone: much comes of them
-	Leases  rest.Interface // of the API of leases; nil: they are not watched
+	Pods    rest.Interface // of the same, for pods alone: much comes of them, so it is best by HTTP/1.1
+	Leases  rest.Interface // of the API of leases, likewise; nil: they are not watched
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store

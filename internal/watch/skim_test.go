@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"pgregory.net/rapid"
 
@@ -20,15 +21,21 @@ import (
 )
 
 // encoded returns an object as it comes in protobuf.
-func encoded(t testing.TB, o runtime.Object) []byte {
+func encoded(t testing.TB, o runtime.Object) []byte { return encodedAs(t, o, "v1") }
+
+func encodedAs(t testing.TB, o runtime.Object, version string) []byte {
 	t.Helper()
+	group, err := schema.ParseGroupVersion(version)
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := scheme.Codecs.WithoutConversion()
 	info, found := runtime.SerializerInfoForMediaType(all.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	if !found {
 		t.Fatal("there is no protobuf")
 	}
 	var b bytes.Buffer
-	if err := all.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion).Encode(o, &b); err != nil {
+	if err := all.EncoderForVersion(info.Serializer, group).Encode(o, &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

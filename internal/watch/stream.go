@@ -24,7 +24,8 @@ import (
 const (
 	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
 	// (k8s.io/apiserver cacher, defaultBookmarkFrequency) of the kinds that they hold in memory. Those of which none has come, as
-	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out.
+	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out, by which
+	// they have to be watched.
 	quiet = 90 * time.Second
 	// answersIn is how long an API server may take to begin to answer.
 	answersIn = time.Minute
@@ -143,14 +144,13 @@ func (s *Stream) follow(ctx context.Context) error {
 // read hands on what a watch brings until it ends.
 func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *events) error {
 	alarm := time.AfterFunc(quiet, func() { cancel(errQuiet) })
-	defer alarm.Stop()
+	alarm.Stop()
 	for {
-		if s.marked {
+		if s.marked || !s.synced { // while all there are come, there is no reason to be silent
 			alarm.Reset(quiet)
-		} else {
-			alarm.Stop()
 		}
 		event, err := all.next()
+		alarm.Stop()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
