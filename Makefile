@@ -29,14 +29,18 @@ install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or whe
 	ln -sf inquest '$(INSTALL)/kubectl-inquest'
 	ln -sf inquest '$(INSTALL)/kubectl_complete-inquest'
 
-demo: ## Diagnose a recorded incident: no cluster needed
+demo: ## Diagnose a recorded incident, and show all of them in the console: no cluster needed
 	$(GO) run ./cmd/inquest why --from $(EXAMPLE)
 	@echo
-	@echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'
 	@if kubectl --request-timeout=2s get --raw /livez >/dev/null 2>&1 </dev/null; then \
 		echo 'A cluster answers. Ask it:  go run ./cmd/inquest why -A'; \
 	else \
 		echo 'No cluster answers here. With a kubeconfig:  go run ./cmd/inquest why -A'; \
+	fi
+	@if [ -t 1 ]; then \
+		$(GO) run ./cmd/inquest serve --from examples/; \
+	else \
+		echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'; \
 	fi
 
 test: ## Run the tests, with the race detector where there is a C compiler: no network, no root

@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report", "watch"},
-	"web":       {"collect", "diagnosis", "evidence", "history", "report", "signature"},
+	"web":       {"collect", "diagnosis", "evidence", "history", "record", "report", "signature"},
 	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},

@@ -14,6 +14,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // replayedAt is when the recorded incidents were recorded.
@@ -23,11 +24,11 @@ var replayedAt = time.Date(2026, 11, 23, 19, 49, 42, 0, time.UTC)
 func measuredBundle(t *testing.T, d history.Death) map[string][]byte {
 	t.Helper()
 	of := d.Of.Object()
-	memory := resource.MustParse("256Mi")
+	limit := resource.MustParse("256Mi")
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: of.Name, Namespace: of.Namespace, UID: "u", CreationTimestamp: metav1.NewTime(d.Started)},
 		Spec: corev1.PodSpec{NodeName: d.Node, Containers: []corev1.Container{{
-			Name: "app", Image: d.Image, Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: memory}},
+			Name: "app", Image: d.Image, Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: limit}},
 		}}},
 	}
 	event := func(reason, message, kind string, at time.Time) *corev1.Event {
@@ -45,11 +46,16 @@ func measuredBundle(t *testing.T, d history.Death) map[string][]byte {
 	}
 	container := of.InContainer("app")
 	long := d.Finished.Sub(d.Started)
+	var memory, cores []record.Step
 	for i := range 21 {
 		at := d.Started.Add(long * time.Duration(i) / 20)
-		for name, value := range map[string]float64{"usage.memory": float64(40+10*i) * (1 << 20), "usage.cpu": 0.1 + 0.02*float64(i%5)} {
-			s.Facts = append(s.Facts, evidence.Fact{Kind: evidence.Usage, Source: evidence.FromMetric, About: container, At: at, Name: name, Value: value, Text: "measured"})
-		}
+		memory = append(memory, record.Step{At: at, Value: float64(40+10*i) * 1024})
+		cores = append(cores, record.Step{At: at, Value: 100 + 20*float64(i%5)})
+	}
+	for name, steps := range map[string][]record.Step{"course.memory": memory, "course.cpu": cores} {
+		s.Facts = append(s.Facts, evidence.Fact{
+			Kind: evidence.Usage, Source: evidence.FromMetric, About: container, At: d.Finished, Name: name, Text: record.Course("used", d.Finished, steps),
+		})
 	}
 	s.Facts = append(s.Facts, evidence.Fact{
 		Kind: evidence.Host, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", d.Node), At: d.Finished, Text: "oom-kill: app", Where: "kmsg", Name: "oom-kill",

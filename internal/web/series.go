@@ -12,6 +12,7 @@ import (
 	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // A Series is what was measured of one thing.
@@ -39,15 +40,30 @@ var units = map[string]string{
 	"psi.cpu.some": "percent", "psi.memory.full": "percent", "psi.io.full": "percent",
 }
 
+// courses are facts of many measurements, what they are drawn as, and how large their unit is.
+var courses = map[string]struct {
+	name  string
+	scale float64
+}{"course.memory": {"usage.memory", 1024}, "course.cpu": {"usage.cpu", 0.001}}
+
 // point adds a measurement; it is false where the fact is none that is drawn.
 func (s *story) point(f *evidence.Fact) bool {
-	unit, drawn := units[f.Name]
+	name, steps := f.Name, []record.Step{{At: f.At, Value: f.Value}}
+	if c, many := courses[f.Name]; many {
+		name, steps = c.name, record.ReadCourse(f.At, f.Text)
+		for i := range steps {
+			steps[i].Value *= c.scale
+		}
+	}
+	unit, drawn := units[name]
 	if !drawn || f.Kind != evidence.Usage {
 		return false
 	}
 	about := f.About
 	about.Attempt = evidence.NoAttempt
-	s.add(about.String()+" "+strings.TrimPrefix(f.Name, "usage."), unit, f.At, f.Value)
+	for _, step := range steps {
+		s.add(about.String()+" "+strings.TrimPrefix(name, "usage."), unit, step.At, step.Value)
+	}
 	return true
 }
 

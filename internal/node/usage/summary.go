@@ -39,6 +39,7 @@ func (g *group) course(epoch, at time.Time) []evidence.Fact {
 		s.processors(last)
 		s.waits()
 		s.processes()
+		s.curves()
 	}
 	return s.list
 }

@@ -165,6 +165,10 @@ func TestARunEnds(t *testing.T) {
 		about + "psi.cpu.some 12.34: avg60 12.34, the highest in 13 samples of the last 1m0s\n" +
 		about + "began.psi.cpu.some 12.34: avg60 of 2 or more at least since 2026-01-02T12:00:00Z, the highest 12.34\n" +
 		about + "pids.peak 7: pids.current at most 7\n" +
+		about + "course.memory 114684: working set in KiB, by seconds before: 65 102396, 60 103420, 55 104444, 50 105468, 45 106492, 40 107516, " +
+		"35 108540, 30 109564, 25 110588, 20 111612, 15 112636, 10 113660, 5 114684\n" +
+		about + "course.cpu 200: thousandths of a processor, by seconds before: 65 0, 60 200, 55 200, 50 200, 45 200, 40 200, 35 200, " +
+		"30 200, 25 200, 20 200, 15 200, 10 200, 5 200\n" +
 		about + "memory.oom-kills 0: oom_kill 0, as read 5s before the end was seen"
 	if diff := cmp.Diff(want, w.texts()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
