@@ -92,7 +92,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: %v %s", form, err, diff)
 		}
 	}
-	for n := range len(binaries) {
+	for n := range binaries {
 		got, err := allOf(t, bytes.NewReader(binaries[:n]))
 		whole, at := slices.BinarySearch(ends, n)
 		if !at {
