@@ -317,10 +317,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	}
 	for i := range e.containers { // a status may count an end that it does not tell of
 		c := &e.containers[i]
-		last := c.base + c.restarts - 1
-		if c.over == untold {
-			last--
-		}
+		last := c.counted()
 		if !before {
 			news.miss(c, ref, last+1)
 		}
@@ -331,6 +328,14 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 		}
 	}
 	return news
+}
+
+// counted returns the number of the last run that the restart count says is over, and whose end is not to come.
+func (c *runs) counted() int {
+	if c.over == untold {
+		return c.base + c.restarts - 2
+	}
+	return c.base + c.restarts - 1
 }
 
 // miss notes the runs before the given one whose end was not seen.
