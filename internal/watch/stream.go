@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -23,8 +24,9 @@ import (
 const (
 	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
 	// (k8s.io/apiserver cacher, defaultBookmarkFrequency) of the kinds that they hold in memory. Those of which none has come, as
-	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out.
-	quiet = 150 * time.Second
+	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out, by which
+	// they have to be watched.
+	quiet = 90 * time.Second
 	// answersIn is how long an API server may take to begin to answer.
 	answersIn = time.Minute
 	// shortest and longest are the pauses before a watch is begun again.
@@ -38,6 +40,8 @@ type Stream struct {
 	Client   rest.Interface // of the group and version; asks for protobuf where the kind has it
 	Resource string         // "pods"
 	Fields   string         // a field selector; may be empty
+	// Leisure is how long what comes may wait, so that more of it is read at a time: to be woken costs more than most has to say.
+	Leisure time.Duration
 
 	// See is told of each object, in order, and must not keep it whole. The type is Added, Modified or Deleted; while the
 	// stream is not in step it is Added for all there are.
@@ -116,8 +120,8 @@ var errShort = errors.New("the API server ended the watch before it had sent all
 
 // follow watches once. It returns nil when the API server ended the watch as it ends each.
 func (s *Stream) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if s.version == "" && s.lists {
 		if err := s.list(ctx); err != nil {
 			return err
@@ -130,8 +134,8 @@ func (s *Stream) follow(ctx context.Context) error {
 		options.SendInitialEvents, options.ResourceVersionMatch = &whole, metav1.ResourceVersionMatchNotOlderThan
 		s.Begin()
 	}
-	hangs := time.AfterFunc(answersIn, cancel)
-	w, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Watch(ctx)
+	hangs := time.AfterFunc(answersIn, func() { cancel(nil) })
+	body, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Stream(ctx)
 	hangs.Stop()
 	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off
 		s.lists = true
@@ -140,39 +144,44 @@ func (s *Stream) follow(ctx context.Context) error {
 	if err != nil {
 		return s.expired(err)
 	}
-	defer w.Stop()
+	defer body.Close()
+	defer context.AfterFunc(ctx, func() { _ = body.Close() })() // whoever reads hears of it
 	if !streamed {
 		s.inStep()
 	}
-	return s.read(ctx, w.ResultChan())
+	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure}})
 }
 
 // read hands on what a watch brings until it ends.
-func (s *Stream) read(ctx context.Context, events <-chan apiwatch.Event) error {
-	alarm := time.NewTimer(quiet)
-	defer alarm.Stop()
+func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *events) error {
+	alarm := time.AfterFunc(quiet, func() { cancel(errQuiet) })
+	alarm.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-alarm.C:
-			if s.marked || !s.synced { // all there are come one after the other
-				return errQuiet
-			}
-			alarm.Reset(quiet)
-		case event, more := <-events:
-			if !more {
-				if !s.marked { // silence says nothing: it was there to its end
-					s.heard = s.Now()
-				}
-				return nil
-			}
-			if err := s.take(event); err != nil {
-				return err
-			}
+		if s.marked || !s.synced { // while all there are come, there is no reason to be silent
 			alarm.Reset(quiet)
 		}
+		event, err := all.next()
+		alarm.Stop()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && ended(err):
+			if !s.marked { // silence says nothing: it was there to its end
+				s.heard = s.Now()
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := s.take(event); err != nil {
+			return err
+		}
 	}
+}
+
+// ended tells whether an error is how watches end: the API server, or what is on the way to it, closed the connection.
+func ended(err error) bool {
+	return utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err)
 }
 
 func (s *Stream) take(event apiwatch.Event) error {

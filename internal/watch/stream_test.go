@@ -196,6 +196,17 @@ func TestStreamSilent(t *testing.T) {
 	})
 }
 
+// TestStreamHangs holds that a watch of which not even the beginning comes is begun again.
+func TestStreamHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &server{}
+		told, err := runStream(t, api, 2*quiet)
+		if want := begins + "broken " + begins; told != want || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%q, %v; want %q", told, err, want)
+		}
+	})
+}
+
 // TestStreamShort holds that a watch which ends as soon as it has begun is not begun again at once.
 func TestStreamShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
