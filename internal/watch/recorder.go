@@ -192,10 +192,12 @@ func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error
 			}
 		},
 		Broken: func(since time.Time, why error) {
-			blind = since
+			if blind.IsZero() { // else the last process was blind as well
+				blind = since
+			}
 			r.counts.broken.Add(1)
-			r.Log.Warn("a watch broke off", "resource", w.resource, "since", since, "err", why)
-			r.gap(ctx, w.resource, since, time.Time{})
+			r.Log.Warn("a watch broke off", "resource", w.resource, "since", blind, "err", why)
+			r.gap(ctx, w.resource, blind, time.Time{})
 		},
 	}
 	for {

@@ -51,8 +51,8 @@ type Stream struct {
 	InStep func()
 	// Begin is told before all there are come again.
 	Begin func()
-	// Broken is told that nothing was heard, from the last that was heard to now, and why. What changed in between comes
-	// when the stream goes on.
+	// Broken is told that nothing was heard, from the last that was heard to now, and why: once until all there are have been seen
+	// again. What changed in between comes when the stream goes on.
 	Broken func(since time.Time, why error)
 	// Now is the clock.
 	Now func() time.Time
@@ -61,6 +61,7 @@ type Stream struct {
 	lists   bool   // the API server cannot stream a list
 	synced  bool
 	marked  bool // a bookmark came that was not the end of all there are
+	blind   bool // Broken was told, and since then not InStep
 	heard   time.Time
 }
 
@@ -68,16 +69,23 @@ type Stream struct {
 // no sense: it is forbidden, or there is no such kind.
 func (s *Stream) Run(ctx context.Context) error {
 	pause := shortest
+	if s.heard.IsZero() {
+		s.heard = s.Now()
+	}
 	for {
 		before, began := s.heard, s.Now()
 		err := s.follow(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && s.synced {
-			s.Broken(s.heard, err)
-			s.synced = false
+		if err == nil && !s.synced {
+			err = errShort
 		}
+		if err != nil && !s.blind && (s.synced || !hopeless(err)) {
+			s.blind = true
+			s.Broken(s.heard, err)
+		}
+		s.synced = s.synced && err == nil
 		if hopeless(err) {
 			return fmt.Errorf("watch %s: %w", s.Resource, err)
 		}
@@ -106,6 +114,9 @@ func hopeless(err error) bool {
 
 // errQuiet is that a watch said nothing for longer than one that lives does.
 var errQuiet = errors.New("the API server sent nothing, not even a bookmark")
+
+// errShort is that a watch ended before all there are had come.
+var errShort = errors.New("the API server ended the watch before it had sent all there are")
 
 // follow watches once. It returns nil when the API server ended the watch as it ends each.
 func (s *Stream) follow(ctx context.Context) error {
@@ -205,7 +216,7 @@ func (s *Stream) expired(err error) error {
 }
 
 func (s *Stream) inStep() {
-	s.synced, s.heard = true, s.Now()
+	s.synced, s.blind, s.heard = true, false, s.Now()
 	s.InStep()
 }
 
@@ -214,7 +225,9 @@ func (s *Stream) list(ctx context.Context) error {
 	s.Begin()
 	options := &metav1.ListOptions{FieldSelector: s.Fields, Limit: pageSize}
 	for {
-		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(ctx).Get()
+		brief, cancel := context.WithTimeout(ctx, quiet)
+		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(brief).Get()
+		cancel()
 		if err != nil {
 			return err
 		}
