@@ -137,6 +137,7 @@ type Last struct {
 	PodUID    string
 	Of        evidence.Ref // with its attempt
 	Base      int          // as that of its death
+	Finished  time.Time    // of its death; zero where there is none, or none with a time
 	Workload  evidence.Ref
 	Unsettled bool // a death of it has no settled verdict yet
 }

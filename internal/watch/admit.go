@@ -23,6 +23,7 @@ import (
 type unsettled struct {
 	history.Death
 	run  evidence.Attempt // as the status numbers it
+	id   string           // of its container, as the runtime names it; empty where that is not known
 	like likeness
 	held *held // its pod, where the state of that is not on record
 }
@@ -59,8 +60,13 @@ func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case f := <-lane:
-			if err := r.take(ctx, f); err != nil {
-				return err
+			if f.pod != nil {
+				if err := r.take(ctx, f); err != nil {
+					return err
+				}
+			}
+			if f.forget != "" { // by now its last deaths are on record: until then a process that ends finds them again
+				send(ctx, r.forget, string(f.forget))
 			}
 		}
 	}
@@ -82,19 +88,21 @@ func (r *Recorder) take(ctx context.Context, f fresh) error {
 			open = append(open, d)
 		}
 	}
-	of := subject{evidence.RefOf(f.pod), f.pod.UID}
-	switch {
-	case f.gone && len(open) > 0:
+	if f.gone {
 		return r.giveUp(ctx, open, "it was deleted before its evidence could be captured")
-	case f.gone:
-		return nil
-	case len(open) > 0:
-		return r.look(ctx, of, &pending{deaths: open}, settle)
-	case f.news.Began:
-		stuck := r.baseOf(f.pod, history.Stuck)
-		return r.look(ctx, of, &pending{stuck: &stuck, like: troubleOf(f.pod)}, patience)
 	}
-	return nil
+	of := subject{evidence.RefOf(f.pod), f.pod.UID}
+	told := slices.ContainsFunc(open, func(d unsettled) bool { return d.Kind == history.Stuck })
+	if f.news.Began && !told {
+		stuck := r.baseOf(f.pod, history.Stuck)
+		if err := r.look(ctx, of, &pending{stuck: &stuck, like: troubleOf(f.pod)}, patience); err != nil {
+			return err
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return r.look(ctx, of, &pending{deaths: open}, settle)
 }
 
 // pass notes which ends are accounted for without a death.
@@ -139,6 +147,7 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 	of := func(e End) unsettled {
 		d := unsettled{Death: base, run: e.Attempt}
 		d.Of, d.Base, d.Image = e.Of.InAttempt(e.Number), e.Base, imageOf(pod, e.Of.Container)
+		d.id = containersOf(pod, e.Of.Container)[e.Of.Attempt]
 		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
 		return d
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -116,6 +115,12 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	if r.isGone(at) {
 		return r.giveUp(ctx, todo.deaths, gone)
 	}
+	if todo.stuck != nil && len(todo.deaths) > 0 { // what it is in besides is looked at by itself: it may be out of that by then
+		if err := r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like}, patience); err != nil {
+			return err
+		}
+		todo.stuck = nil
+	}
 	like := todo.likeness()
 	switch what, other := r.crowd.choose(like, r.queue.crowded(few), r.Now()); what {
 	case waitForIt:
@@ -148,13 +153,20 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 
 // judge gives the history what a capture proves.
 func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
+	var deaths, known, stay, deleted []unsettled
+	for _, d := range todo.deaths {
+		if d.find(s) {
+			known = append(known, d)
+		} else {
+			stay = append(stay, d)
+		}
+	}
 	r.think.Lock()
 	_, done := span(ctx, "diagnose", at.ref)
-	told := r.tell(withRuns(s, todo.deaths))
+	told := r.tell(withRuns(s, known))
 	done(nil)
 	r.think.Unlock()
-	var deaths, stay, deleted []unsettled
-	for _, d := range todo.deaths {
+	for _, d := range known {
 		a := answerFor(told.report, d.run.Of, d.Workload)
 		switch first := d.like.rule != ""; { // which says more
 		case first && !a.found:
@@ -232,28 +244,6 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 	return r.record(ctx, others)
 }
 
-// withRuns returns the snapshot with runs that its statuses no longer tell of.
-func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
-	var lost []evidence.Attempt
-	for _, d := range deaths {
-		told := slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
-		if !told {
-			lost = append(lost, d.run)
-		}
-	}
-	if len(lost) == 0 {
-		return s
-	}
-	more := &evidence.Snapshot{
-		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
-		Objects: s.Objects, Events: s.Events, Logs: s.Logs, Facts: s.Facts, Runs: append(slices.Clone(s.Runs), lost...),
-	}
-	for _, a := range lost {
-		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
-	}
-	return more.Freeze()
-}
-
 // giveUp notes why there will be no more evidence of deaths.
 func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
 	if len(deaths) == 0 {
@@ -276,7 +266,9 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (hist
 	switch o := s.Object(at.ref).(type) {
 	case *corev1.Pod:
 		d.Workload, d.Node, d.Reason = workloadOf(o), o.Spec.NodeName, o.Status.Reason
-		still = evidence.Troubled(o, s.Taken)
+		if still = unwell(o, s.Taken); !still && tellsOfDeaths(o) { // what is told of it is told of those
+			return d, false
+		}
 	case *corev1.Node:
 		d.Node, still = o.Name, troubleIn(o) != ""
 	}

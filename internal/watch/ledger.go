@@ -48,6 +48,7 @@ type runs struct {
 	ended    int   // the number of the last run that is known to have ended; -1: none
 	finished int64 // when that was, in seconds of the epoch
 	over     int64 // when the run in the status was over; 0: it is not
+	restored bool  // from the history, which does not say whether the next run had begun; not seen since
 }
 
 // An End is a run that ended.
@@ -61,7 +62,7 @@ type End struct {
 type News struct {
 	Ended  []End // needs explaining
 	Missed []End // ended between two states: the status tells of one end only
-	Passed []End // the last of each container that ended before the history began
+	Passed []End // need none, and a recorder that begins anew has to know of them: what ended before the history began, or as it should
 	Unwell bool  // it is in trouble without a death: it does not start, is evicted or does not end
 	Began  bool  // it was not before
 	Well   bool  // it was before
@@ -72,7 +73,8 @@ type Known struct {
 	Pod       types.UID
 	Container string
 	Ended     int
-	Base      int // what its number is above that of the status
+	Base      int       // what its number is above that of the status
+	Finished  time.Time // when it ended; zero where that is not known
 }
 
 // NewLedger returns a ledger that goes on from what the history knows: of what it does not know nothing had ended. Where there
@@ -88,9 +90,11 @@ func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
 			e = &entry{}
 			l.pods[k.Pod] = e
 		}
-		e.containers = append(e.containers, runs{ // a restart count below that of the run means that it fell meanwhile
-			name: unique.Make(k.Container), ended: k.Ended, base: k.Base, restarts: k.Ended - k.Base,
-		})
+		c := runs{name: unique.Make(k.Container), ended: k.Ended, base: k.Base, restarts: k.Ended - k.Base, restored: true}
+		if !k.Finished.IsZero() {
+			c.finished = k.Finished.Unix()
+		}
+		e.containers = append(e.containers, c)
 	}
 	return l
 }
@@ -222,14 +226,36 @@ func (e *entry) changed(pod *corev1.Pod) bool {
 	for st := range statuses(pod) {
 		c := e.container(st.Name, i)
 		over, restarts := overAt(st), int(st.RestartCount)
-		if restarts < c.restarts {
+		fell := c.fell(st, over)
+		if fell {
 			c.base = c.ended + 1
+			if over != 0 && over == c.finished { // the last end is the one that is known
+				c.base = c.ended - lastEnded(st)
+			}
 		}
-		news = news || restarts != c.restarts || over != c.over
-		c.restarts, c.over = restarts, over
+		news = news || fell || restarts != c.restarts || over != c.over
+		c.restarts, c.over, c.restored = restarts, over, false
 		i++
 	}
 	return news
+}
+
+// fell tells whether the restart count is lower than it was. Of a container that only the history tells of it was that of the run that
+// ended or one more, as the next run had begun or not: where it is the former now, it fell if that run goes on, or ended at another time.
+func (c *runs) fell(st *corev1.ContainerStatus, over int64) bool {
+	restarts := int(st.RestartCount)
+	if restarts != c.restarts || !c.restored {
+		return restarts < c.restarts
+	}
+	return st.State.Running != nil || over != 0 && c.finished != 0 && over != c.finished
+}
+
+// lastEnded returns the number of the last run whose end a status tells of.
+func lastEnded(st *corev1.ContainerStatus) int {
+	if st.State.Running != nil {
+		return int(st.RestartCount) - 1
+	}
+	return int(st.RestartCount)
 }
 
 // overAt returns when the run in the status was over, or the one before it where it is not.
@@ -276,6 +302,9 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 		}
 		if a.Expected == "" && (!before || now.Sub(a.Finished) < evidence.EventTTL) {
 			news.Ended = append(news.Ended, End{a, number, c.base})
+		}
+		if a.Expected != "" && !before && pod.Status.Phase != corev1.PodSucceeded { // of which nothing runs again
+			news.Passed = append(news.Passed, End{a, number, c.base})
 		}
 		c.ended, c.finished = number, max(c.finished, a.Finished.Unix())
 	}

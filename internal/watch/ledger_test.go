@@ -4,6 +4,8 @@ package watch
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,6 +34,13 @@ func podWith(uid string, restarts int32, ended time.Time) *corev1.Pod {
 	}
 }
 
+// waitingPod returns a pod whose container waits to be started again after its run with the given number.
+func waitingPod(uid string, restarts int32, ended time.Time) *corev1.Pod {
+	pod := podWith(uid, restarts, ended)
+	pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+	return pod
+}
+
 // numbers returns what ended and what was missed.
 func numbers(n News) string {
 	text := ""
@@ -57,10 +66,16 @@ func TestLedger(t *testing.T) {
 		{"the same state again", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 1, at(1))}, "+0 ;"},
 		{"three at once", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 4, at(5))}, "+0 ;-1 -2 +3 "},
 		{"no history: what was before is no loss", nil, true, []*corev1.Pod{podWith("a", 7, at(0)), podWith("a", 8, at(9))}, "+6 ;+7 "},
-		{"known to the history", []Known{{"a", "app", 2, 0}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
-		{"while it was away", []Known{{"a", "app", 2, 0}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
+		{"known to the history", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
+		{"while it was away", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
 		{"a count that fell", nil, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, "-0 +1 ;;+2 "},
-		{"fell, and told after a restart", []Known{{"a", "app", 2, 2}}, false, []*corev1.Pod{podWith("a", 1, at(3)), podWith("a", 2, at(4))}, ";+3 "},
+		{"fell, and told after a restart", []Known{{"a", "app", 2, 2, time.Time{}}}, false, []*corev1.Pod{podWith("a", 1, at(3)), podWith("a", 2, at(4))}, ";+3 "},
+		{"fell by one while it was away", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(3)), podWith("a", 3, at(4))}, "-3 +4 ;+5 "},
+		{"fell by one, to what had not been restarted", []Known{{"a", "app", 0, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 0, time.Time{}), podWith("a", 1, at(4))}, ";+1 "},
+		{"fell by one, the last end is known", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 3, at(4))}, ";+3 "},
+		{"had not been restarted, and was not", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 2, at(1)), podWith("a", 3, at(1))}, ";"},
+		{"had not been restarted, fell and ended again", []Known{{"a", "app", 1, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 1, at(3))}, "-2 +3 "},
+		{"fell while it was watched, the last end is known", nil, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 1, at(1)), podWith("a", 2, at(4))}, "-0 -1 +2 ;;+3 "},
 		{"a new pod of the same name", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("b", 1, at(2))}, "+0 ;+0 "},
 		{"an end that the status does not tell", nil, false, []*corev1.Pod{podWith("a", 2, time.Time{})}, "-0 -1 "},
 	}
@@ -110,6 +125,33 @@ func TestLedgerCounts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLedgerExpected holds that a run which ended as it should is none of the missed of a ledger that begins anew.
+func TestLedgerExpected(t *testing.T) {
+	pod := func(runs int32) *corev1.Pod {
+		p := podWith("a", 0, time.Time{})
+		p.Spec.InitContainers = []corev1.Container{{Name: "init"}}
+		done := corev1.ContainerStateTerminated{Reason: "Completed", FinishedAt: metav1.NewTime(began.Add(time.Duration(runs) * time.Minute))}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "init", RestartCount: runs - 1, State: corev1.ContainerState{Terminated: &done}}}
+		return p
+	}
+	known := map[string]Known{}
+	for runs := int32(1); runs <= 4; runs++ {
+		l := NewLedger(slices.Collect(maps.Values(known)), false, began)
+		news := l.See(pod(runs), began.Add(10*time.Minute))
+		if got := numbers(news); got != "" {
+			t.Errorf("run %d: %s", runs-1, got)
+		}
+		for _, e := range news.Passed {
+			known[e.Of.Container] = Known{Pod: "a", Container: e.Of.Container, Ended: e.Number, Base: e.Base}
+		}
+	}
+	over := pod(5)
+	over.Status.Phase = corev1.PodSucceeded
+	if news := NewLedger(nil, false, began).See(over, began.Add(10*time.Minute)); len(news.Passed) > 0 {
+		t.Errorf("%+v is noted of what does not run again", news.Passed)
+	}
 }
 
 func TestLedgerGone(t *testing.T) {

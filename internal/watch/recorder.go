@@ -67,10 +67,11 @@ type Recorder struct {
 
 // Fresh is a pod with news that are not in the history yet.
 type fresh struct {
-	pod  *corev1.Pod
-	news News
-	gone bool // it was deleted
-	seen time.Time
+	pod    *corev1.Pod // nil where there is nothing but to forget it
+	news   News
+	gone   bool // it was deleted
+	seen   time.Time
+	forget types.UID // what the history may forget of it once it has the rest; empty for nothing
 }
 
 // Run watches until the context ends, and returns why it ended. It may be called again, and goes on from what the history knows:
@@ -143,7 +144,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 func knownOf(last []history.Last) []Known {
 	known := make([]Known, len(last))
 	for i, l := range last {
-		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Base: l.Base}
+		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Base: l.Base, Finished: l.Finished}
 	}
 	return known
 }

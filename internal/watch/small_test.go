@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -209,6 +210,97 @@ func withoutImage(w *world) *corev1.Pod {
 	pod.Status.Phase = corev1.PodPending
 	pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
 	return pod
+}
+
+// TestDeathAndTrouble holds that of a state which tells of a death and of a new trouble both are on record, and of the trouble nothing
+// where it passes.
+func TestDeathAndTrouble(t *testing.T) {
+	for _, passing := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			r := recorderOf(t, w)
+			defer start(t, r)()
+			w.crash("web-0", 0)
+			passes(time.Second)
+			pod := w.pod("web-0")
+			st := &pod.Status.ContainerStatuses[0]
+			st.RestartCount, st.LastTerminationState.Terminated = 1, &corev1.ContainerStateTerminated{ExitCode: 3, FinishedAt: metav1.NewTime(time.Now())}
+			well := corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+			stuck := well
+			stuck.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, stuck)
+			w.set("pods", pod)
+			passes(5 * time.Second)
+			want := map[history.Kind]int{history.Died: 1, history.Stuck: 1}
+			if passing {
+				pod = pod.DeepCopy()
+				pod.Status.ContainerStatuses[1] = well
+				w.set("pods", pod)
+				want = map[history.Kind]int{history.Died: 1}
+			}
+			passes(time.Minute)
+			page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[history.Kind]int{}
+			for _, d := range page.Items {
+				got[d.Kind]++
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("it passes: %v\n%s", passing, diff)
+			}
+		})
+	}
+}
+
+// TestForgetLast holds that a pod which is gone is forgotten when its last death is on record, and not before.
+func TestForgetLast(t *testing.T) {
+	r := newRecorder(t)
+	pod := podWith("a", 1, began.Add(time.Minute))
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	r.seePod(t.Context(), apiwatch.Deleted, podWith("a", 2, began.Add(2*time.Minute)))
+	if n := len(r.forget); n != 0 || r.fresh.waiting() != 1 {
+		t.Errorf("%d pods are to be forgotten, %d have news: expected none yet, and one", n, r.fresh.waiting())
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.admit(ctx, r.fresh.of("a")) }()
+	uid := <-r.forget
+	stop()
+	<-done
+	if n, err := r.Store.Count(t.Context(), history.Filter{Cluster: "c"}); uid != "a" || err != nil || n.Recorded != 2 {
+		t.Errorf("%s is forgotten with %d deaths on record, %v: expected a with 2", uid, n.Recorded, err)
+	}
+}
+
+// TestFind holds that a run is found again by its container where the restart count fell, and not taken for another of its number.
+func TestFind(t *testing.T) {
+	with := func(restarts int32, last string) *evidence.Snapshot {
+		pod := podWith("a", restarts, began)
+		pod.Status.ContainerStatuses[0].LastTerminationState.Terminated.ContainerID = last
+		return (&evidence.Snapshot{Objects: []evidence.Object{pod}}).Freeze()
+	}
+	of := evidence.RefTo("Pod", "shop", "web-0").InContainer("app")
+	for _, tt := range []struct {
+		name, id string
+		s        *evidence.Snapshot
+		found    bool
+		number   int
+	}{
+		{"the same", "x", with(3, "x"), true, 2},
+		{"under another number", "x", with(1, "x"), true, 0},
+		{"another has its number", "x", with(3, "y"), false, 2},
+		{"it is told of no more", "x", with(5, "y"), true, 2},
+		{"of unknown name", "", with(3, "y"), true, 2},
+	} {
+		d := unsettled{id: tt.id, run: evidence.Attempt{Of: of.InAttempt(2)}}
+		if found := d.find(tt.s); found != tt.found || d.run.Of.Attempt != tt.number {
+			t.Errorf("%s: %v, run %d; expected %v, run %d", tt.name, found, d.run.Of.Attempt, tt.found, tt.number)
+		}
+	}
 }
 
 // A trigger is what happens, and how many things are in trouble then.

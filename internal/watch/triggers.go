@@ -35,10 +35,10 @@ func (r *Recorder) seePod(ctx context.Context, kind apiwatch.EventType, o eviden
 	if f.gone {
 		f.news.Began = disrupted(pod) && !died(pod) // what was lost with its node never said that it ended
 		if r.ledger.Delete(pod.UID) {
-			send(ctx, r.forget, string(pod.UID))
+			f.forget = pod.UID
 		}
 	}
-	if len(f.news.Ended)+len(f.news.Missed)+len(f.news.Passed) > 0 || f.news.Began {
+	if len(f.news.Ended)+len(f.news.Missed)+len(f.news.Passed) > 0 || f.news.Began || f.forget != "" {
 		send(ctx, r.fresh.of(pod.UID), f)
 	}
 }
@@ -54,7 +54,7 @@ func send[T any](ctx context.Context, to chan<- T, what T) {
 // seenPods is told that all pods there are have been seen.
 func (r *Recorder) seenPods(ctx context.Context) {
 	for _, uid := range r.ledger.Gone() {
-		send(ctx, r.forget, string(uid))
+		send(ctx, r.fresh.of(uid), fresh{forget: uid})
 	}
 	if r.counts.inStep.CompareAndSwap(false, true) {
 		close(r.synced)

@@ -26,6 +26,11 @@ type answer struct {
 // answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
 // none, rule is empty and the message says what is not known.
 func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
+	for i := range report.Causes { // why a pod is in trouble is not why a run of it ended, if there is more to say
+		if c := &report.Causes[i]; of.Container == "" && bears(c.About, of) && c.About.Attempt == evidence.NoAttempt {
+			return answerOf(c, thingOf(c.About, of, workload))
+		}
+	}
 	for i := range report.Causes {
 		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
 			return answerOf(c, thingOf(c.About, of, workload))

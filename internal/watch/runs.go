@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// find gives the run of a death the number that it has in a snapshot, which is another one where the restart count fell meanwhile.
+// It returns false where that number is of another run by now.
+func (d *unsettled) find(s *evidence.Snapshot) bool {
+	pod, ok := s.Object(d.run.Of.Object()).(*corev1.Pod)
+	if !ok || d.id == "" {
+		return true
+	}
+	all := containersOf(pod, d.run.Of.Container)
+	for number, id := range all {
+		if id == d.id {
+			d.run.Of = d.run.Of.InAttempt(number)
+			return true
+		}
+	}
+	return all[d.run.Of.Attempt] == ""
+}
+
+// containersOf returns, by the numbers of the runs of a container that a status tells of, what the runtime names them.
+func containersOf(pod *corev1.Pod, name string) map[int]string {
+	all := map[int]string{}
+	for st := range statuses(pod) {
+		if st.Name != name {
+			continue
+		}
+		n := int(st.RestartCount)
+		if t := st.LastTerminationState.Terminated; t != nil {
+			last := n - 1
+			if st.State.Waiting != nil {
+				last = n
+			}
+			all[last] = t.ContainerID
+		}
+		switch {
+		case st.State.Terminated != nil:
+			all[n] = st.State.Terminated.ContainerID
+		case st.State.Running != nil:
+			all[n] = st.ContainerID
+		}
+	}
+	return all
+}
+
+// withRuns returns the snapshot with runs that its statuses no longer tell of.
+func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
+	var lost []evidence.Attempt
+	for _, d := range deaths {
+		told := slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
+		if !told {
+			lost = append(lost, d.run)
+		}
+	}
+	if len(lost) == 0 {
+		return s
+	}
+	more := &evidence.Snapshot{
+		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
+		Objects: s.Objects, Events: s.Events, Logs: s.Logs, Facts: s.Facts, Runs: append(slices.Clone(s.Runs), lost...),
+	}
+	for _, a := range lost {
+		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
+	}
+	return more.Freeze()
+}
