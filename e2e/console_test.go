@@ -135,10 +135,16 @@ type recording struct {
 	Namespaces, Workloads       []string
 }
 
+// ended is a death of it.
+type ended struct {
+	Settled                        bool
+	Rule, Confidence, Why, Missing string
+}
+
 // A telling is the page of an incident.
 type telling struct {
 	Incident recording
-	Deaths   []struct{ Settled bool }
+	Deaths   []ended
 	Told     struct {
 		Causes []report.Cause
 		Gaps   []report.Gap
@@ -164,7 +170,7 @@ func (c *console) incidents(t *testing.T, namespace string) []telling {
 			if !c.get(t, "/incidents/"+in.ID, &one) {
 				continue // its only death was given a settled verdict meanwhile, which is another
 			}
-			if slices.ContainsFunc(one.Deaths, func(d struct{ Settled bool }) bool { return d.Settled }) {
+			if slices.ContainsFunc(one.Deaths, func(d ended) bool { return d.Settled }) {
 				all = append(all, one)
 			}
 		}

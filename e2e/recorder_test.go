@@ -183,6 +183,9 @@ func oneIncident(t *testing.T, person *console, name string) {
 		if len(in.Namespaces) != 1 || len(in.Workloads) != 1 {
 			t.Errorf("it is of namespaces %q and workloads %q, expected one of each", in.Namespaces, in.Workloads)
 		}
+		for _, d := range one.Deaths {
+			t.Logf("a death: %s %s %s%s", d.Rule, d.Confidence, d.Why, d.Missing)
+		}
 		for _, g := range one.Told.Gaps {
 			t.Logf("not seen: %s: %s", g.Kind, g.Why)
 		}
