@@ -119,12 +119,9 @@ func (p *Pass) Events(reasons ...string) []evidence.Event {
 }
 
 func withReason(events []evidence.Event, reasons []string) []evidence.Event {
-	if len(reasons) == 0 {
-		return slices.Clone(events)
-	}
 	var list []evidence.Event
 	for i := range events {
-		if slices.Contains(reasons, events[i].Reason) {
+		if len(reasons) == 0 || slices.Contains(reasons, events[i].Reason) {
 			list = append(list, events[i])
 		}
 	}

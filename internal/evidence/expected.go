@@ -105,12 +105,13 @@ func Troubled(pod *corev1.Pod, taken time.Time) bool {
 			return true
 		}
 	}
-	for _, a := range attemptsOf(pod) {
+	runs := attemptsOf(pod)
+	for _, a := range runs {
 		if a.Ended() && expected(pod, a, taken) == "" {
 			return true
 		}
 	}
-	return badlyWaiting(pod) || pod.Status.Phase == corev1.PodRunning && condition(pod, corev1.PodReady) == corev1.ConditionFalse &&
+	return badlyOff(pod, runs, taken) || pod.Status.Phase == corev1.PodRunning && condition(pod, corev1.PodReady) == corev1.ConditionFalse &&
 		taken.Sub(pod.CreationTimestamp.Time) > pendingTooLong
 }
 
@@ -127,12 +128,28 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) corev1.ConditionSt
 	return corev1.ConditionUnknown
 }
 
-// badlyWaiting tells whether a container waits for any reason but a normal start.
-func badlyWaiting(pod *corev1.Pod) bool {
+// badlyOff tells whether a container waits for any reason but a normal start, or began anew and nothing tells why.
+func badlyOff(pod *corev1.Pod, runs []Attempt, taken time.Time) bool {
 	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if w := st.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" {
+		w := st.State.Waiting
+		if w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" && w.Reason != "" || Untold(&st, runs, taken) {
 			return true
 		}
 	}
 	return false
+}
+
+// Untold tells whether the restart count of a container that runs tells of a run before, and none of the runs that are known is that
+// one with its end. As long as a runtime says of what has ended that it runs, the kubelet writes that into lastState (kubernetes
+// pkg/kubelet/kubelet_pods.go, convertToAPIContainerStatuses). What Events would no longer tell of is history, and one restart that
+// the container runs well after is so sooner.
+func Untold(st *corev1.ContainerStatus, runs []Attempt, taken time.Time) bool {
+	now, before := st.State.Running, int(st.RestartCount)-1
+	if now == nil || before < 0 || now.StartedAt.IsZero() {
+		return false
+	}
+	age := taken.Sub(now.StartedAt.Time)
+	return age < EventTTL && (age <= settledAfter || before > 0 || !st.Ready) && !slices.ContainsFunc(runs, func(a Attempt) bool {
+		return a.Of.Container == st.Name && a.Of.Attempt == before && a.Ended()
+	})
 }

@@ -144,15 +144,11 @@ func (s *Snapshot) bearOn(ref Ref) []Event {
 	if o := s.Object(ref); o != nil && ref.Kind != "Node" {
 		uid = string(o.GetUID())
 	}
-	var list []Event
-	for _, e := range s.events[ref.Object()] {
+	return slices.DeleteFunc(slices.Clone(s.events[ref.Object()]), func(e Event) bool {
 		sameObject := uid == "" || e.UID == "" || e.UID == uid
 		sameContainer := ref.Container == "" || e.About.Container == "" || e.About.Container == ref.Container
-		if sameObject && sameContainer {
-			list = append(list, e)
-		}
-	}
-	return list
+		return !sameObject || !sameContainer
+	})
 }
 
 func (s *Snapshot) indexAttempts() {
@@ -278,13 +274,9 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 	if of.Container == "" {
 		return all
 	}
-	var some []Attempt
-	for _, a := range all {
-		if a.Of.Container == of.Container && (of.Attempt == NoAttempt || of.Attempt == a.Of.Attempt) {
-			some = append(some, a)
-		}
-	}
-	return some
+	return slices.DeleteFunc(slices.Clone(all), func(a Attempt) bool {
+		return a.Of.Container != of.Container || of.Attempt != NoAttempt && of.Attempt != a.Of.Attempt
+	})
 }
 
 // Deaths returns the ends of a pod's attempts that need explaining. Of ends of one container that are alike (exit code,

@@ -155,6 +155,9 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 	for _, e := range f.news.Missed {
 		d := of(e)
 		d.Missing = "it ended between two states that were seen: the API tells of the last end alone"
+		if st := evidence.ContainerStatus(pod, e.Of.Container); st != nil && e.Of.Attempt == int(st.RestartCount)-1 && st.LastTerminationState.Terminated == nil {
+			d.Missing = "its end was not recorded: the status counts a restart and does not tell how the run before ended"
+		}
 		deaths = append(deaths, d)
 	}
 	atOnce := f.news.Began && len(f.news.Ended) == 0 && (f.gone || pod.Status.Phase == corev1.PodFailed)

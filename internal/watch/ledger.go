@@ -47,7 +47,7 @@ type runs struct {
 	base     int   // what is added to a number of the status
 	ended    int   // the number of the last run that is known to have ended; -1: none
 	finished int64 // when that was, in seconds of the epoch
-	over     int64 // when the run in the status was over; 0: it is not
+	over     int64 // when the run in the status was over; 0: it is not; untold: that before it, whose end is not told of yet
 	restored bool  // from the history, which does not say whether the next run had begun; not seen since
 }
 
@@ -177,7 +177,7 @@ func (l *Ledger) Stirs(pod *corev1.Pod, now time.Time) bool {
 		if j := e.find(st.Name, i); j >= 0 {
 			c = e.containers[j]
 		}
-		if int(st.RestartCount) != c.restarts || overAt(st) != c.over {
+		if int(st.RestartCount) != c.restarts || overAt(pod, st) != c.over {
 			return true
 		}
 		i++
@@ -225,11 +225,11 @@ func (e *entry) changed(pod *corev1.Pod) bool {
 	news, i := false, 0
 	for st := range statuses(pod) {
 		c := e.container(st.Name, i)
-		over, restarts := overAt(st), int(st.RestartCount)
+		over, restarts := overAt(pod, st), int(st.RestartCount)
 		fell := c.fell(st, over)
 		if fell {
 			c.base = c.ended + 1
-			if over != 0 && over == c.finished { // the last end is the one that is known
+			if over > 0 && over == c.finished { // the last end is the one that is known
 				c.base = c.ended - lastEnded(st)
 			}
 		}
@@ -247,7 +247,7 @@ func (c *runs) fell(st *corev1.ContainerStatus, over int64) bool {
 	if restarts != c.restarts || !c.restored {
 		return restarts < c.restarts
 	}
-	return st.State.Running != nil || over != 0 && c.finished != 0 && over != c.finished
+	return st.State.Running != nil || over > 0 && c.finished != 0 && over != c.finished
 }
 
 // lastEnded returns the number of the last run whose end a status tells of.
@@ -258,13 +258,20 @@ func lastEnded(st *corev1.ContainerStatus) int {
 	return int(st.RestartCount)
 }
 
+// untold stands for when a run was over of which the status says that it runs, though the next has begun: its end is to come. Of a pod
+// that is being deleted it may not come any more.
+const untold = -1
+
 // overAt returns when the run in the status was over, or the one before it where it is not.
-func overAt(st *corev1.ContainerStatus) int64 {
+func overAt(pod *corev1.Pod, st *corev1.ContainerStatus) int64 {
 	if t := st.State.Terminated; t != nil {
 		return max(t.FinishedAt.Unix(), 1)
 	}
 	if t := st.LastTerminationState.Terminated; t != nil {
 		return max(t.FinishedAt.Unix(), 1)
+	}
+	if st.LastTerminationState.Running != nil && pod.DeletionTimestamp == nil {
+		return untold
 	}
 	return 0
 }
@@ -311,6 +318,9 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	for i := range e.containers { // a status may count an end that it does not tell of
 		c := &e.containers[i]
 		last := c.base + c.restarts - 1
+		if c.over == untold {
+			last--
+		}
 		if !before {
 			news.miss(c, ref, last+1)
 		}
@@ -350,7 +360,7 @@ func unwell(pod *corev1.Pod, now time.Time) bool {
 // tellsOfDeaths tells whether a status has anything that withoutDeaths leaves out.
 func tellsOfDeaths(pod *corev1.Pod) bool {
 	for st := range statuses(pod) {
-		if st.State.Terminated != nil || st.LastTerminationState.Terminated != nil || st.State.Waiting != nil {
+		if st.State.Terminated != nil || st.RestartCount > 0 || st.State.Waiting != nil {
 			return true
 		}
 	}
@@ -361,7 +371,7 @@ func tellsOfDeaths(pod *corev1.Pod) bool {
 func withoutDeaths(list []corev1.ContainerStatus) []corev1.ContainerStatus {
 	list = slices.Clone(list)
 	for i := range list {
-		list[i].LastTerminationState.Terminated, list[i].State.Terminated = nil, nil
+		list[i].LastTerminationState.Terminated, list[i].State.Terminated, list[i].RestartCount = nil, nil, 0
 		if w := list[i].State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" {
 			list[i].State.Waiting = nil
 		}

@@ -34,6 +34,18 @@ func podWith(uid string, restarts int32, ended time.Time) *corev1.Pod {
 	}
 }
 
+// saidToRun returns a pod whose status says that the run before the present one runs.
+func saidToRun(pod *corev1.Pod) *corev1.Pod {
+	pod.Status.ContainerStatuses[0].LastTerminationState.Running = &corev1.ContainerStateRunning{}
+	return pod
+}
+
+// leaving returns a pod that is being deleted.
+func leaving(pod *corev1.Pod) *corev1.Pod {
+	pod.DeletionTimestamp = &metav1.Time{Time: began}
+	return pod
+}
+
 // waitingPod returns a pod whose container waits to be started again after its run with the given number.
 func waitingPod(uid string, restarts int32, ended time.Time) *corev1.Pod {
 	pod := podWith(uid, restarts, ended)
@@ -66,6 +78,9 @@ func TestLedger(t *testing.T) {
 		{"the same state again", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 1, at(1))}, "+0 ;"},
 		{"three at once", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("a", 4, at(5))}, "+0 ;-1 -2 +3 "},
 		{"no history: what was before is no loss", nil, true, []*corev1.Pod{podWith("a", 7, at(0)), podWith("a", 8, at(9))}, "+6 ;+7 "},
+		{"said to run until its end is told", nil, false, []*corev1.Pod{podWith("a", 0, time.Time{}), saidToRun(podWith("a", 1, time.Time{})), podWith("a", 1, at(1))}, ";;+0 "},
+		{"said to run until nothing is told", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), podWith("a", 1, time.Time{})}, ";-0 "},
+		{"said to run until it is deleted", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), leaving(saidToRun(podWith("a", 1, time.Time{})))}, ";-0 "},
 		{"known to the history", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
 		{"while it was away", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
 		{"a count that fell", nil, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, "-0 +1 ;;+2 "},
@@ -109,10 +124,17 @@ func TestLedgerCounts(t *testing.T) {
 			if restarts > 0 && rapid.Bool().Draw(t, "told") {
 				ended = now
 			}
+			pod, open := podWith("a", restarts, ended), 0
+			if restarts > 0 && ended.IsZero() && rapid.Bool().Draw(t, "said to run") {
+				saidToRun(pod)
+				if !told[int(restarts)-1] {
+					open = 1 // it is waited for
+				}
+			}
 			if rapid.IntRange(0, 5).Draw(t, "again") == 0 && known.Ended >= 0 {
 				l = NewLedger([]Known{known}, false, now)
 			}
-			news := l.See(podWith("a", restarts, ended), now)
+			news := l.See(pod, now)
 			for _, e := range append(news.Missed, news.Ended...) {
 				if told[e.Number] {
 					t.Fatalf("run %d is told twice", e.Number)
@@ -120,8 +142,8 @@ func TestLedgerCounts(t *testing.T) {
 				told[e.Number] = true
 				known = Known{Pod: "a", Container: "app", Ended: max(e.Number, known.Ended), Base: e.Base}
 			}
-			if len(told) != int(restarts) {
-				t.Fatalf("%d restarts, %d ends", restarts, len(told))
+			if len(told) != int(restarts)-open {
+				t.Fatalf("%d restarts, %d ends, %d to come", restarts, len(told), open)
 			}
 		}
 	})
@@ -174,8 +196,8 @@ func TestUnwell(t *testing.T) {
 	pulling.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
 	evicted := podWith("a", 0, time.Time{})
 	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
-	leaving := podWith("a", 0, time.Time{})
-	leaving.DeletionTimestamp = &metav1.Time{Time: began}
+	restarted := podWith("a", 2, began)
+	restarted.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(began)
 	for _, tt := range []struct {
 		name string
 		pod  *corev1.Pod
@@ -185,7 +207,8 @@ func TestUnwell(t *testing.T) {
 		{"its death is told of by itself", crashing, false},
 		{"no image", pulling, true},
 		{"evicted", evicted, true},
-		{"does not end", leaving, true},
+		{"does not end", leaving(podWith("a", 0, time.Time{})), true},
+		{"it began anew, which its death tells of", restarted, false},
 	} {
 		if got := unwell(tt.pod, began.Add(50*time.Second)); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

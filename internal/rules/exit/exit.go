@@ -49,6 +49,7 @@ var Rules = []*diagnosis.Rule{
 	OwnAccord,
 	RuntimeOrder,
 	BetweenLooks,
+	EndUntold,
 }
 
 // orders are the effects by which a container is ordered to stop, or stopped.

@@ -25,7 +25,7 @@ same minute.
 
 **How it is told from its look-alikes.** By the Event SandboxChanged, and containers that had run before it and ended at
 about that time; or by the runtime, which the node's agent asks: the sandbox ended while the pod was to go on, and its containers with it or within the grace period after it. Then it is certain, and the trace of a signal to the pause process says who
-did it. The same Event follows every failed try to make the first sandbox: then no container has ever run. A
+did it. A container that began anew within a minute after the Event counts as well where nobody has told yet how it ended. The same Event follows every failed try to make the first sandbox: then no container has ever run. A
 single container that restarts leaves its sandbox alone. It is told only where the end of a container follows from it.
 
 **What to do.** Find what happened on the node: its other pods, its boot time, the runtime's log of that minute.
@@ -42,11 +42,11 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 	Change:   true,
 	Run: func(p *diagnosis.Pass) {
 		for _, c := range replacements(p) {
-			if len(c.ended) == 0 {
+			if len(c.ended)+len(c.untold) == 0 {
 				continue
 			}
 			f := diagnosis.Finding{
-				At: c.ended[0].Finished, Confidence: diagnosis.Likely, Facts: append(c.facts, ends(c.ended)...),
+				At: c.at.UTC(), Confidence: diagnosis.Likely, Facts: slices.Concat(c.facts, ends(c.ended), c.untold),
 				Message: fmt.Sprintf("the sandbox of pod %s was replaced on node %s, which ended all its containers", p.About().Name, p.NodeName()),
 				Fixes: []diagnosis.Fix{{
 					Title:   fmt.Sprintf("Look at what happened to the runtime of node %s at %s", p.NodeName(), c.at.UTC().Format("15:04")),
@@ -55,6 +55,9 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 			}
 			if others := changedTogether(p, c.at); others > 0 {
 				f.Message += fmt.Sprintf(", as were those of %d other pods there within minutes", others)
+			}
+			if len(c.ended) > 0 {
+				f.At = c.ended[0].Finished
 			}
 			if c.seen {
 				f.Confidence, f.At = diagnosis.Certain, slices.MinFunc(f.Facts, func(a, b evidence.Fact) int { return a.At.Compare(b.At) }).At
@@ -74,8 +77,9 @@ type replacement struct {
 	at     time.Time
 	facts  []evidence.Fact
 	ended  []evidence.Attempt
-	seen   bool          // the runtime told the node's agent of its end
-	killed evidence.Fact // the trace of the signal that ended it
+	untold []evidence.Fact // the restart counts of containers whose end nobody tells of, and which began anew then
+	seen   bool            // the runtime told the node's agent of its end
+	killed evidence.Fact   // the trace of the signal that ended it
 }
 
 // replacements returns what the kubelet's Events say, with the runtime's word where there is one, and then what only the runtime
@@ -84,7 +88,7 @@ func replacements(p *diagnosis.Pass) []replacement {
 	var list []replacement
 	told := slices.DeleteFunc(p.Facts(evidence.Host, "sandbox-ended"), func(f evidence.Fact) bool { return f.About != p.About() })
 	for _, e := range p.Events("SandboxChanged") {
-		c := replacement{at: e.Last, facts: []evidence.Fact{e.Fact()}, ended: endedBy(p, e.First, e.Last)}
+		c := replacement{at: e.Last, facts: []evidence.Fact{e.Fact()}, ended: endedBy(p, e.First, e.Last), untold: untoldOf(p, e.Last)}
 		for _, f := range told {
 			if len(c.ended) > 0 && with(p, f, c.ended[0]) {
 				c.facts, c.seen, c.killed = append(c.facts, f), true, killedWith(p, f)
@@ -153,6 +157,24 @@ func endedBy(p *diagnosis.Pass, first, last time.Time) []evidence.Attempt {
 	})
 	slices.SortStableFunc(list, func(a, b evidence.Attempt) int { return a.Finished.Compare(b.Finished) })
 	return list
+}
+
+// untoldOf cites the restart counts of containers that began anew after the Event, where nobody tells how the run before ended.
+func untoldOf(p *diagnosis.Pass, at time.Time) (facts []evidence.Fact) {
+	for _, st := range p.PodStatus().ContainerStatuses {
+		if !evidence.Untold(&st, p.Attempts(), p.Now()) {
+			continue
+		}
+		began := st.State.Running.StartedAt.UTC()
+		if since := began.Sub(at); since < -time.Second || since > after { // in whole seconds
+			continue
+		}
+		facts = append(facts, evidence.Fact{
+			Kind: evidence.Status, Source: evidence.FromStatus, About: p.About().InContainer(st.Name), At: began,
+			Where: "status.containerStatuses[" + st.Name + "].restartCount", Text: fmt.Sprintf("restartCount %d", st.RestartCount),
+		})
+	}
+	return facts
 }
 
 // changedTogether counts the other pods of the node whose sandbox was replaced about then.
