@@ -354,7 +354,8 @@ func unwell(pod *corev1.Pod, now time.Time) bool {
 	for st := range statuses(pod) {
 		died = died || st.State.Terminated != nil
 	}
-	return (pod.Status.Phase != corev1.PodFailed || !died) && evidence.Troubled(&alive, now)
+	explained := died && pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil // what ended may still not be gone in time
+	return !explained && evidence.Troubled(&alive, now)
 }
 
 // tellsOfDeaths tells whether a status has anything that withoutDeaths leaves out.

@@ -198,11 +198,18 @@ func TestUnwell(t *testing.T) {
 	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
 	restarted := podWith("a", 2, began)
 	restarted.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(began)
+	kept := leaving(podWith("a", 0, time.Time{}))
+	kept.Status.Phase = corev1.PodFailed
+	kept.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", FinishedAt: metav1.NewTime(began)}}
+	ended := kept.DeepCopy()
+	ended.DeletionTimestamp = nil
 	for _, tt := range []struct {
 		name string
 		pod  *corev1.Pod
 		want bool
 	}{
+		{"ended, and is not let go", kept, true},
+		{"ended, which its death tells of", ended, false},
 		{"well", podWith("a", 0, time.Time{}), false},
 		{"its death is told of by itself", crashing, false},
 		{"no image", pulling, true},
