@@ -26,7 +26,7 @@ import (
 // recorded are the faults that a recorder is to make one incident of, each by itself, and of the last ones none. Of those that look alike
 // with exit code 137 or 143 each has another cause.
 var recorded = []string{
-	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "own-code-kill", "stranger-term", "liveness-term",
+	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "stranger-term", "liveness-term",
 	"app-error", "backend-scaled-down", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
 	"benign-rollout", "benign-scale-down", "benign-job",
 }

@@ -35,7 +35,6 @@ type pending struct {
 	stuck  *history.Death // what is kept of a pod that is in trouble, as far as its status tells
 	like   likeness       // of that
 	failed int            // how often its capture was tried
-	heard  bool           // whether silence was waited for
 }
 
 // likeness returns what it has in common with others: that of its last death, or of its trouble.
@@ -167,11 +166,6 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	told := r.tell(withRuns(s, known))
 	done(nil)
 	r.think.Unlock()
-	if left := silence(s, at.ref, known, told.report); left > 0 && !todo.heard {
-		todo.heard = true
-		r.crowd.failed(todo.likeness())
-		return r.look(ctx, at, todo, min(left, unheard))
-	}
 	for _, d := range known {
 		a := answerFor(told.report, d.run.Of, d.Workload)
 		switch first := d.like.rule != ""; { // which says more

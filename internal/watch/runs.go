@@ -4,11 +4,9 @@ package watch
 
 import (
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
@@ -74,22 +72,4 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
 	}
 	return more.Freeze()
-}
-
-// unheard is how long after an end no word of a signal means that there was none. The rules go by it (internal/rules/exit), and status tells
-// of ends in whole seconds.
-const unheard = 2 * time.Second
-
-// silence returns how much of that is left where the node's agent traces signals and a run ended with the exit code of one, and nothing
-// certain says why. A word of one that comes is certain at once.
-func silence(s *evidence.Snapshot, at evidence.Ref, deaths []unsettled, report *diagnosis.Report) (left time.Duration) {
-	if s.Lacks(evidence.Signals, at) != 0 {
-		return 0
-	}
-	for _, d := range deaths {
-		if (d.ExitCode == 137 || d.ExitCode == 143) && answerFor(report, d.run.Of, d.Workload).confidence != diagnosis.Certain.String() {
-			left = max(left, unheard-s.Taken.Sub(d.Finished))
-		}
-	}
-	return left
 }

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 
-	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
@@ -460,34 +459,4 @@ func TestForbidden(t *testing.T) {
 			t.Errorf("gaps that are open (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// TestSilence: what nothing certain explains is looked at again when no word of a signal means that there was none.
-func TestSilence(t *testing.T) {
-	pod := evidence.RefTo("Pod", "shop", "web-0")
-	app := pod.InContainer("app").InAttempt(0)
-	cause := func(c diagnosis.Confidence) *diagnosis.Report {
-		return &diagnosis.Report{Causes: []diagnosis.Cause{{Finding: diagnosis.Finding{Rule: &diagnosis.Rule{ID: "EXT007"}, About: app, Confidence: c}}}}
-	}
-	for _, tt := range []struct {
-		name   string
-		has    evidence.Kind
-		code   int
-		age    time.Duration
-		report *diagnosis.Report
-		want   time.Duration
-	}{
-		{"who sent it is yet to be told", evidence.Signals, 137, 1200 * time.Millisecond, cause(diagnosis.Possible), 800 * time.Millisecond},
-		{"nothing explains it", evidence.Signals, 143, time.Second, &diagnosis.Report{}, time.Second},
-		{"it would have been told", evidence.Signals, 137, 2 * time.Second, cause(diagnosis.Possible), 0},
-		{"it was told", evidence.Signals, 137, time.Second, cause(diagnosis.Certain), 0},
-		{"it is no signal's", evidence.Signals, 3, time.Second, cause(diagnosis.Possible), 0},
-		{"nobody traces", 0, 137, time.Second, cause(diagnosis.Possible), 0},
-	} {
-		s := (&evidence.Snapshot{Taken: began.Add(tt.age), Has: tt.has}).Freeze()
-		d := unsettled{Death: history.Death{Of: app, Finished: began, ExitCode: tt.code}, run: evidence.Attempt{Of: app}}
-		if got := silence(s, pod, []unsettled{d}, tt.report); max(got, 0) != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
 }
