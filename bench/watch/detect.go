@@ -75,21 +75,6 @@ func (s *stage) close() error {
 	return s.recorder.close()
 }
 
-// inStep waits until the recorder idles: it has read all there is.
-func (s *stage) inStep(ctx context.Context) error {
-	for range 120 {
-		before := s.cpu()
-		pause(ctx, 2*time.Second)
-		if err := errors.Join(ctx.Err(), s.alive()); err != nil {
-			return err
-		}
-		if s.cpu()-before < 0.2 {
-			return nil
-		}
-	}
-	return errors.New("the recorder does not come to rest")
-}
-
 // settle waits until every death that the truth knows is in the history.
 func (s *stage) settle(ctx context.Context, most time.Duration) error {
 	for end := time.Now().Add(most); time.Now().Before(end); pause(ctx, 20*time.Millisecond) {

@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -65,7 +64,7 @@ func (b *bench) peak(ctx context.Context) (peak float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if err := (&stage{recorder: r}).inStep(ctx); err != nil {
+	if err := r.inStep(ctx); err != nil {
 		return 0, err
 	}
 	pause(ctx, 10*time.Second)
@@ -74,10 +73,11 @@ func (b *bench) peak(ctx context.Context) (peak float64, err error) {
 
 // costs are processor times of some rounds of updates, in seconds.
 type costs struct {
-	api, apiWith         float64 // of the API server, without and with the recorder
-	recorder, late, bare float64 // of the recorder in step, of one that catches up, and of a bare watch in step
-	asked                []string
-	updatesOf            int // updates in a round
+	api, apiWith   float64 // of the API server, without and with the recorder
+	recorder, late float64 // of the recorder in step, and of one that catches up
+	bare, bareLate float64 // of a bare watch likewise
+	asked          []string
+	updatesOf      int // updates in a round
 }
 
 // cost measures updates that tell of no death.
@@ -97,8 +97,8 @@ func (b *bench) cost(ctx context.Context, w *world) error {
 		return err
 	}
 	decoded, n := 1e6*decode(one), float64(rounds*c.updatesOf)/1e6
-	b.note("an update takes %.0f µs to decode; the recorder takes %.0f µs when it catches up and %.0f in step, where a bare watch takes %.0f",
-		decoded, c.late/n, c.recorder/n, c.bare/n)
+	b.note("an update takes %.0f µs to decode; the recorder takes %.0f µs when it catches up and %.0f in step, a bare watch %.0f and %.0f",
+		decoded, c.late/n, c.recorder/n, c.bareLate/n, c.bare/n)
 	b.note("the API server takes %.0f µs with, %.0f without the recorder; asked for meanwhile: %q", c.apiWith/n, c.api/n, strings.Join(c.asked, "; "))
 	b.bar("processor time for an update, beside its bare decoding", c.late/n/decoded, 2, "times")
 	b.bar("processor time in step, beside that of a bare watch", c.recorder/c.bare, 2, "times")
@@ -115,9 +115,8 @@ func (b *bench) round(ctx context.Context, c *costs, beat func(n int) paced) (er
 	if err != nil {
 		return err
 	}
-	s := &stage{recorder: r}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if err := s.inStep(ctx); err != nil {
+	if err := r.inStep(ctx); err != nil {
 		return err
 	}
 	since, api, own := time.Now(), b.plane.api.cpu(), r.cpu()
@@ -128,27 +127,41 @@ func (b *bench) round(ctx context.Context, c *costs, beat func(n int) paced) (er
 		return err
 	}
 	c.asked = append(c.asked, asked)
-	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	late, err := catchUp(ctx, r.process, func() { beat(c.updatesOf) })
+	if err != nil {
 		return err
 	}
-	own = r.cpu()
-	beat(c.updatesOf)
-	if err := r.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		return err
-	}
-	if err := s.inStep(ctx); err != nil {
-		return err
-	}
-	c.late += r.cpu() - own
+	c.late += late
+	return b.bareRound(ctx, c, beat)
+}
+
+// bareRound measures a bare watch in step, and catching up.
+func (b *bench) bareRound(ctx context.Context, c *costs, beat func(n int) paced) error {
 	bare, err := start(b.plane.file("bare.log"), nil, "/proc/self/exe", "-bare", b.plane.file("kubeconfig"))
 	if err != nil {
 		return err
 	}
 	pause(ctx, 5*time.Second)
-	own = bare.cpu()
+	own := bare.cpu()
 	beat(c.updatesOf)
 	c.bare += bare.cpu() - own
-	return errors.Join(bare.alive(), bare.stop())
+	late, err := catchUp(ctx, bare, func() { beat(c.updatesOf) })
+	c.bareLate += late
+	return errors.Join(err, bare.alive(), bare.stop())
+}
+
+// catchUp returns the processor time in which a process that was stopped catches up with what happened meanwhile.
+func catchUp(ctx context.Context, p *process, meanwhile func()) (float64, error) {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return 0, err
+	}
+	own := p.cpu()
+	meanwhile()
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		return 0, err
+	}
+	err := p.inStep(ctx)
+	return p.cpu() - own, err
 }
 
 // bareWatch watches pods by client-go alone, whole, until the context ends.
@@ -167,15 +180,19 @@ func bareWatch(ctx context.Context, kubeconfig string) error {
 	if err != nil {
 		return err
 	}
-	w, err := client.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	for event := range w.ResultChan() {
-		if event.Type == apiwatch.Error {
-			return fmt.Errorf("watch: %v", event.Object)
+	for version := list.ResourceVersion; ctx.Err() == nil; { // who is slow is disconnected
+		w, err := client.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{ResourceVersion: version})
+		if err != nil {
+			return err
 		}
+		for event := range w.ResultChan() {
+			pod, ok := event.Object.(*corev1.Pod)
+			if !ok {
+				return fmt.Errorf("watch: %v", event.Object)
+			}
+			version = pod.ResourceVersion
+		}
+		w.Stop()
 	}
 	return ctx.Err()
 }

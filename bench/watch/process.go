@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -104,6 +105,21 @@ func (p *process) memory(line string) float64 {
 		return math.NaN()
 	}
 	return kb * 1024
+}
+
+// inStep waits until the process idles: it has read all there is.
+func (p *process) inStep(ctx context.Context) error {
+	for range 120 {
+		before := p.cpu()
+		pause(ctx, 2*time.Second)
+		if err := errors.Join(ctx.Err(), p.alive()); err != nil {
+			return err
+		}
+		if p.cpu()-before < 0.2 {
+			return nil
+		}
+	}
+	return errors.New("it does not come to rest")
 }
 
 // ownCPU is what this process has used of the processor, in seconds.

@@ -16,6 +16,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
@@ -53,10 +54,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
-		return nil, err
-	}
-	if recorder.Leases, err = apiClient(config, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
+	if err := reach(config, recorder); err != nil {
 		return nil, err
 	}
 	var home corev1.Namespace
@@ -109,12 +107,27 @@ func (o *serveOptions) inTurn(config *rest.Config, recorder *watch.Recorder) (fu
 	}, nil
 }
 
+// reach gives a recorder what it watches with. What much comes of has a connection of its own, by HTTP/1.1: by HTTP/2 each few kilobytes
+// are acknowledged, for which the API server has to be woken, and pass through two goroutines here.
+func reach(config *rest.Config, recorder *watch.Recorder) (err error) {
+	busy := rest.CopyConfig(config)
+	busy.NextProtos = []string{"http/1.1"}
+	if recorder.Client, err = apiClient(config, "/api", corev1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	if recorder.Pods, err = apiClient(busy, "/api", corev1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion)
+	return err
+}
+
 // apiClient asks one API, for protobuf. A recorder's watches wait for nobody.
 func apiClient(config *rest.Config, path string, version schema.GroupVersion) (rest.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
 	config.APIPath, config.GroupVersion = path, &version
-	config.NegotiatedSerializer = watch.Codecs()
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.QPS = -1
 	if config.BearerTokenFile != "" { // in the cluster: packing each change costs the API server, and this program, more than it spares the network
 		config.DisableCompression = true

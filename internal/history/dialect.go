@@ -67,12 +67,14 @@ var sqliteDialect = dialect{
 
 // The lock makes writers of several replicas take turns, whoever of them is the leader: what one counts, the other has
 // committed. It is let go with the transaction, and that ends for whoever stands still in it: a process that was stopped, or whose
-// machine is gone without a word, keeps nobody waiting. The size counts rows, because that of tables shrinks by a vacuum only.
+// machine is gone without a word, keeps nobody waiting. Where the server, the database or the role is told not to wait for the disk, the
+// transaction waits all the same. The size counts rows, because that of tables shrinks by a vacuum only.
 var postgresDialect = dialect{
 	goose: goose.DialectPostgres,
 	dir:   "migrations/postgres",
 	begin: `BEGIN`,
-	lock:  `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(1768842613)`,
+	lock: `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(1768842613),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`,
 	size: `SELECT (SELECT COALESCE(SUM(octet_length(data)) + COUNT(*) * 100, 0) FROM blobs) + (SELECT COUNT(*) * 800 FROM deaths) +
 		(SELECT COUNT(*) * 1500 FROM shares) + (SELECT COUNT(*) * 500 FROM events)`,
 	shrink: `SELECT 1`,

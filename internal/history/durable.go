@@ -53,10 +53,12 @@ func answer(jobs []*job, err error) {
 // disk may lack a part of it, behind which nothing is read after a power cut. Then all of it has to be in the file first.
 func (s *Store) reachDisk() error {
 	err := s.syncLog()
-	if err == nil && s.torn {
+	if torn := s.torn.Swap(false); torn && err == nil {
 		err = s.emptyLog(context.Background())
 	}
-	s.torn = err != nil
+	if err != nil {
+		s.torn.Store(true)
+	}
 	return err
 }
 
@@ -86,8 +88,7 @@ func (s *Store) syncLog() error {
 	return log.Sync()
 }
 
-// tend moves what was committed from the log to the file, until the store is closed. What cannot be moved stays in the log,
-// which is as good a place.
+// tend moves what was committed from the log to the file, until the store is closed.
 func (s *Store) tend() {
 	tick := time.NewTicker(tending)
 	defer tick.Stop()
@@ -101,9 +102,13 @@ func (s *Store) tend() {
 	}
 }
 
-// move returns how many pages are in the log, and how many of them are in the file as well by now.
+// move returns how many pages are in the log, and how many of them are in the file as well by now. What cannot be moved stays in the log,
+// which is as good a place, unless the disk did not take that: who waits for the log next would not be told again.
 func (s *Store) move(ctx context.Context) (logged, moved int, err error) {
 	var busy int
 	err = s.reads.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &moved)
+	if codeOf(err) == sqliteIO {
+		s.torn.Store(true)
+	}
 	return logged, moved, err
 }

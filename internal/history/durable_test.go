@@ -53,3 +53,21 @@ func TestTorn(t *testing.T) {
 		t.Errorf("the log is still emptied each time: %v", err)
 	}
 }
+
+// TestTornMoving: a disk that fails where the log is moved to the file has not taken the log, whatever it says when it is asked next.
+func TestTornMoving(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "h.db"), Options{})
+	reader, err := s.reads.BeginTx(t.Context(), nil) // keeps what is written meanwhile in the log
+	must(t, err)
+	var n int
+	must(t, reader.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM deaths").Scan(&n))
+	must(t, s.Record(t.Context(), death("web-0", 0, 0)))
+	must(t, os.Truncate(s.log, 100))
+	must(t, reader.Rollback())
+	if _, _, err := s.move(t.Context()); err == nil {
+		t.Fatal("a log without its end was moved")
+	}
+	if err := s.reachDisk(); err == nil || !s.torn.Load() {
+		t.Errorf("%v: expected that what is in the log is not acknowledged", err)
+	}
+}

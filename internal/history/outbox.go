@@ -87,25 +87,32 @@ func (n *Notice) key() string {
 }
 
 // Told acknowledges notices: they are not handed out again, whatever happens to this process. Nor is what one of them
-// made old: that the incident grew to no more pods than were told, or, where it has closed, that it grew.
+// made old: that the incident grew to no more pods than were told, or, where it has closed, that it opened and grew.
 func (s *Store) Told(ctx context.Context, told ...Notice) error {
 	return s.do(ctx, func(t *txn) error {
 		for _, n := range told {
 			if err := t.exec(`UPDATE outbox SET done = $1, fault = '' WHERE id = $2`, micros(t.now), n.ID); err != nil {
 				return err
 			}
-			pods := n.Pods
+			pods, least := n.Pods, 1
 			if n.State == StateClosed {
-				pods = math.MaxInt32
+				pods, least = math.MaxInt32, 0
 			}
-			err := t.exec(`UPDATE outbox SET done = $1 WHERE done = 0 AND target = $2 AND round = $3 AND state = $4 AND mark > 0 AND mark <= $5
-				AND incident = (SELECT incident FROM outbox WHERE id = $6)`, micros(t.now), n.Target, n.Reopened, StateOpen, pods, n.ID)
+			err := t.exec(`UPDATE outbox SET done = $1 WHERE done = 0 AND target = $2 AND round = $3 AND state = $4 AND mark >= $7 AND mark <= $5
+				AND incident = (SELECT incident FROM outbox WHERE id = $6)`, micros(t.now), n.Target, n.Reopened, StateOpen, pods, n.ID, least)
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// Unheard tells of the notice of an end whether its target was not told of the beginning.
+func (s *Store) Unheard(ctx context.Context, end Notice) (unheard bool, err error) {
+	err = s.reads.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox o JOIN outbox e ON e.incident = o.incident AND e.round = o.round AND e.target = o.target
+		WHERE e.id = $1 AND o.state = $2 AND o.mark = 0 AND o.done = 0)`, end.ID, StateOpen).Scan(&unheard)
+	return unheard, s.explain("read", err)
 }
 
 // Untold gives a notice back that could not be delivered. It is tried again, each time after twice as long, and not

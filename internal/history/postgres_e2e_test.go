@@ -56,6 +56,25 @@ func postgres() func(*testing.T) string {
 	}
 }
 
+// TestWaits: where the database is told not to wait for the disk, what is written waits all the same; more than that is left alone.
+func TestWaits(t *testing.T) {
+	for told, expected := range map[string]string{"off": "on", "remote_apply": "remote_apply"} {
+		url := postgres()(t)
+		db, err := sql.Open("pgx", url)
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = "+told+"', current_database()); END $$")
+		must(t, err)
+		must(t, db.Close())
+		s := open(t, url, Options{})
+		got := ""
+		must(t, s.do(t.Context(), func(x *txn) error {
+			_, err := x.row([]any{&got}, "SHOW synchronous_commit")
+			return err
+		}))
+		want(t, "with "+told, got, expected)
+	}
+}
+
 func at(folder, database string) string {
 	return "postgres://inquest@/" + database + "?host=" + folder
 }

@@ -50,7 +50,7 @@ type Store struct {
 	ended   chan struct{} // closed when it has ended, and everybody was answered
 	commits chan commit   // to be answered when they have reached the disk
 	log     string        // the file that commits are written to, where the disk is not waited for
-	torn    bool          // of it, what came last did not reach the disk; for who answers alone
+	torn    atomic.Bool   // of it, something did not reach the disk
 	stop    sync.Once
 	bases   bases
 	changes broadcast

@@ -42,6 +42,39 @@ func TestEndsWhileTelling(t *testing.T) {
 	want(t, "waiting", waiting, 0)
 }
 
+// TestAway: who was not to be reached while an incident opened and closed hears of both in one message, and who was of its end.
+func TestAway(t *testing.T) {
+	for away, state := range map[bool]string{true: "[OPENED AND CLOSED]", false: "[CLOSED]"} {
+		w := newWorld(t, hook(t, "http://127.0.0.1:1"))
+		c := w.course(&w.Config.Targets[0])
+		var told []string
+		c.send = func(_ context.Context, messages []*message) error {
+			if away {
+				return &refusal{status: http.StatusServiceUnavailable}
+			}
+			for _, m := range messages {
+				told = append(told, m.headline())
+			}
+			return nil
+		}
+		w.dies("web", "it died", "web-0")
+		w.after(4 * time.Second)
+		must(t, c.deliver(t.Context()))
+		w.after(3 * time.Hour)
+		must(t, w.Store.Sweep(t.Context(), w.now()))
+		must(t, c.deliver(t.Context()))
+		told, away = nil, false
+		for range 3 {
+			w.after(time.Hour)
+			must(t, c.deliver(t.Context()))
+		}
+		want(t, state+": messages", len(told), 1)
+		if len(told) == 1 && !strings.HasPrefix(told[0], state) {
+			t.Errorf("%q was told, expected %s", told[0], state)
+		}
+	}
+}
+
 // TestRefusedEvents: a namespace that takes no Events, as one whose quota is used up, does not keep others from theirs; it gets its own
 // when it takes them again.
 func TestRefusedEvents(t *testing.T) {

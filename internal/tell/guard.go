@@ -3,6 +3,7 @@
 package tell
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,14 +33,45 @@ var inside = prefixes(
 	"::1/128", "fc00::/7",
 )
 
-// wrapped are addresses of IPv6 that lead to the IPv4 address in them, with its place: NAT64, 6to4, and the forms that
-// are compatible or mapped.
+// wrapped are addresses of IPv6 that lead to the IPv4 address in them, with its places: NAT64 (RFC 6052; what of the prefix for local
+// use, of RFC 8215, is the address each network decides), 6to4, and the forms that are compatible or mapped.
 var wrapped = []struct {
 	prefix netip.Prefix
-	at     int
+	at     [][4]int
 }{
-	{netip.MustParsePrefix("64:ff9b::/96"), 12}, {netip.MustParsePrefix("64:ff9b:1::/48"), 12}, {netip.MustParsePrefix("2002::/16"), 2},
-	{netip.MustParsePrefix("::/96"), 12}, {netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
+	{netip.MustParsePrefix("64:ff9b::/96"), last}, {netip.MustParsePrefix("2002::/16"), [][4]int{{2, 3, 4, 5}}},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}}},
+	{netip.MustParsePrefix("::/96"), last}, {netip.MustParsePrefix("::ffff:0:0:0/96"), last},
+}
+
+var (
+	last   = [][4]int{{12, 13, 14, 15}}
+	local  = netip.MustParsePrefix("64:ff9b:1::/48")
+	teredo = netip.MustParsePrefix("2001::/32") // RFC 4380: of the server, and that of the client with all its bits turned
+	isatap = []byte{0, 0, 0x5e, 0xfe}           // RFC 5214: where the interface's part begins; the first bit but one of it may be set
+)
+
+// within returns the IPv4 addresses that an address leads to.
+func within(ip netip.Addr) (all []netip.Addr) {
+	if ip.Is4() || ip == netip.IPv6Loopback() || ip.IsUnspecified() {
+		return nil
+	}
+	b := ip.As16()
+	for _, w := range wrapped {
+		for _, at := range w.at {
+			inner := netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]})
+			if w.prefix.Contains(ip) && (len(w.at) == 1 || inner.As4()[0] != 0) { // read at a place where none is
+				all = append(all, inner)
+			}
+		}
+	}
+	if teredo.Contains(ip) {
+		all = append(all, netip.AddrFrom4([4]byte(b[4:8])), netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
+	}
+	if b[8] &^= 2; bytes.Equal(b[8:12], isatap) {
+		all = append(all, netip.AddrFrom4([4]byte(b[12:])))
+	}
+	return all
 }
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -59,11 +91,13 @@ var (
 // admit tells whether something may be sent to an address.
 func admit(ip netip.Addr, private bool) error {
 	ip = ip.Unmap().WithZone("")
-	for _, w := range wrapped {
-		if w.prefix.Contains(ip) && ip != netip.IPv6Loopback() && !ip.IsUnspecified() {
-			bytes := ip.As16()
-			return admit(netip.AddrFrom4([4]byte(bytes[w.at:w.at+4])), private)
+	for _, inner := range within(ip) {
+		if err := admit(inner, private); err != nil {
+			return err
 		}
+	}
+	if local.Contains(ip) && !private {
+		return errInside
 	}
 	for _, p := range never {
 		if p.Contains(ip) {

@@ -31,6 +31,7 @@ const (
 type message struct {
 	key      string // the same each time it is tried
 	what     string
+	unheard  bool      // of its end: that it opened was not told
 	at       time.Time // when it was made
 	cluster  string    // as people call it
 	uid      string    // of the cluster
@@ -50,6 +51,9 @@ const (
 	maxName     = 120
 )
 
+// errEnds is that the end of an incident is told instead, which answers what is told of it before.
+var errEnds = errors.New("the end is told instead")
+
 // compose makes the message of a notice from what its incident is by now; nil where that is not worth telling any more.
 func (t *Teller) compose(ctx context.Context, n history.Notice) (*message, error) {
 	in, err := t.Store.Incident(ctx, n.Incident, nil)
@@ -59,10 +63,18 @@ func (t *Teller) compose(ctx context.Context, n history.Notice) (*message, error
 	if err != nil {
 		return nil, fmt.Errorf("read incident %s: %w", n.Incident, err)
 	}
-	if n.State != history.StateClosed && in.State == history.StateClosed || n.Reopened < in.Reopened {
-		return nil, nil // its end, or its next beginning, is told instead
+	switch {
+	case n.Reopened < in.Reopened:
+		return nil, nil // its next beginning is told instead
+	case n.State != history.StateClosed && in.State == history.StateClosed:
+		return nil, errEnds
 	}
 	m := t.messageOf(ctx, in)
+	if n.State == history.StateClosed {
+		if m.unheard, err = t.Store.Unheard(ctx, n); err != nil {
+			return nil, err
+		}
+	}
 	m.key = n.Key
 	switch {
 	case n.State == history.StateClosed:
@@ -150,6 +162,9 @@ func (m *message) headline() string {
 	state := map[string]string{
 		opened: "OPEN", reopened: "OPEN AGAIN", closed: "CLOSED", grew: strings.ToUpper(report.Plural(m.in.Pods, "pod")),
 	}[m.what]
+	if m.unheard {
+		state = "OPENED AND CLOSED"
+	}
 	where := strings.TrimSpace(m.cluster + " " + m.short())
 	return "[" + state + "] " + where + ": " + m.sentence
 }

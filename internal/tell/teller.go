@@ -162,6 +162,9 @@ func (c *course) batch(ctx context.Context, notices []history.Notice) (batch []p
 	placed := map[string]int{} // by incident, its place in the batch
 	for _, n := range notices {
 		m, err := c.compose(ctx, n)
+		if errors.Is(err, errEnds) {
+			continue
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -317,10 +317,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	}
 	for i := range e.containers { // a status may count an end that it does not tell of
 		c := &e.containers[i]
-		last := c.base + c.restarts - 1
-		if c.over == untold {
-			last--
-		}
+		last := c.counted()
 		if !before {
 			news.miss(c, ref, last+1)
 		}
@@ -333,6 +330,14 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	return news
 }
 
+// counted returns the number of the last run that the restart count says is over, and whose end is not to come.
+func (c *runs) counted() int {
+	if c.over == untold {
+		return c.base + c.restarts - 2
+	}
+	return c.base + c.restarts - 1
+}
+
 // miss notes the runs before the given one whose end was not seen.
 func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 	of := pod.InContainer(c.name.Value())
@@ -343,6 +348,10 @@ func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 
 // unwell tells whether a pod is in trouble though none of its containers died.
 func unwell(pod *corev1.Pod, now time.Time) bool {
+	return !fine(pod) && troubled(pod, now)
+}
+
+func troubled(pod *corev1.Pod, now time.Time) bool {
 	if !tellsOfDeaths(pod) {
 		return evidence.Troubled(pod, now)
 	}
@@ -356,6 +365,23 @@ func unwell(pod *corev1.Pod, now time.Time) bool {
 	}
 	explained := died && pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil // what ended may still not be gone in time
 	return !explained && evidence.Troubled(&alive, now)
+}
+
+// fine tells of most pods that are not troubled that they are not.
+func fine(pod *corev1.Pod) bool {
+	for st := range statuses(pod) {
+		if st.State.Waiting != nil {
+			return false
+		}
+	}
+	return pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && ready(pod)
+}
+
+// ready tells whether a pod is.
+func ready(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // tellsOfDeaths tells whether a status has anything that withoutDeaths leaves out.
@@ -382,14 +408,12 @@ func withoutDeaths(list []corev1.ContainerStatus) []corev1.ContainerStatus {
 
 // lookAgain returns when a pod that does not change any more may be in trouble all the same.
 func lookAgain(pod *corev1.Pod, unwell bool, now time.Time) int64 {
-	switch ready := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	}); {
+	switch {
 	case unwell || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil:
 		return 0
 	case pod.DeletionTimestamp != nil:
 		return pod.DeletionTimestamp.Add(time.Minute).Unix()
-	case !ready:
+	case !ready(pod):
 		return now.Add(waits).Unix()
 	}
 	return 0

@@ -120,17 +120,7 @@ func TestLedgerCounts(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "states") {
 			now = now.Add(time.Minute)
 			restarts += int32(rapid.IntRange(0, 3).Draw(t, "more"))
-			var ended time.Time
-			if restarts > 0 && rapid.Bool().Draw(t, "told") {
-				ended = now
-			}
-			pod, open := podWith("a", restarts, ended), 0
-			if restarts > 0 && ended.IsZero() && rapid.Bool().Draw(t, "said to run") {
-				saidToRun(pod)
-				if !told[int(restarts)-1] {
-					open = 1 // it is waited for
-				}
-			}
+			pod, open := restarted(t, restarts, now, told)
 			if rapid.IntRange(0, 5).Draw(t, "again") == 0 && known.Ended >= 0 {
 				l = NewLedger([]Known{known}, false, now)
 			}
@@ -176,6 +166,24 @@ func TestLedgerExpected(t *testing.T) {
 	}
 }
 
+// restarted draws what a status tells of the end before the present run: when it was, that it is to come, or nothing. Open is how many
+// ends are waited for.
+func restarted(t *rapid.T, restarts int32, now time.Time, told map[int]bool) (pod *corev1.Pod, open int) {
+	what := "nothing"
+	if restarts > 0 {
+		what = rapid.SampledFrom([]string{"nothing", "its end", "its end", "that it runs"}).Draw(t, "told")
+	}
+	switch {
+	case what == "its end":
+		return podWith("a", restarts, now), 0
+	case what == "nothing":
+		return podWith("a", restarts, time.Time{}), 0
+	case told[int(restarts)-1]:
+		return saidToRun(podWith("a", restarts, time.Time{})), 0
+	}
+	return saidToRun(podWith("a", restarts, time.Time{})), 1
+}
+
 func TestLedgerGone(t *testing.T) {
 	l := NewLedger([]Known{{Pod: "old", Container: "app"}}, false, began)
 	l.Begin()
@@ -196,13 +204,13 @@ func TestUnwell(t *testing.T) {
 	pulling.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
 	evicted := podWith("a", 0, time.Time{})
 	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
-	restarted := podWith("a", 2, began)
-	restarted.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(began)
 	kept := leaving(podWith("a", 0, time.Time{}))
 	kept.Status.Phase = corev1.PodFailed
 	kept.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", FinishedAt: metav1.NewTime(began)}}
 	ended := kept.DeepCopy()
 	ended.DeletionTimestamp = nil
+	anew := podWith("a", 2, began)
+	anew.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(began)
 	for _, tt := range []struct {
 		name string
 		pod  *corev1.Pod
@@ -215,7 +223,7 @@ func TestUnwell(t *testing.T) {
 		{"no image", pulling, true},
 		{"evicted", evicted, true},
 		{"does not end", leaving(podWith("a", 0, time.Time{})), true},
-		{"it began anew, which its death tells of", restarted, false},
+		{"it began anew, which its death tells of", anew, false},
 	} {
 		if got := unwell(tt.pod, began.Add(50*time.Second)); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

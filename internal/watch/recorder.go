@@ -31,6 +31,8 @@ const (
 	admissions = 128
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
+	// renewals is how long a lease may wait to be read: it is kept for tens of seconds.
+	renewals = 100 * time.Millisecond
 	// refused is how long until something is watched again that may not be.
 	refused = time.Minute
 )
@@ -38,7 +40,8 @@ const (
 // A Recorder watches a cluster and gives what happens to its history.
 type Recorder struct {
 	Client  rest.Interface // of the core API
-	Leases  rest.Interface // of the API of leases; nil: they are not watched
+	Pods    rest.Interface // of the same, for pods alone: much comes of them, so it is best by HTTP/1.1
+	Leases  rest.Interface // of the API of leases, likewise; nil: they are not watched
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store
@@ -157,17 +160,18 @@ type watched struct {
 	see      func(apiwatch.EventType, evidence.Object)
 	begin    func()
 	inStep   func()
+	leisure  time.Duration // how long what comes may wait
 }
 
 func (r *Recorder) watches(ctx context.Context) []watched {
 	nothing := func() {}
 	all := []watched{
-		{r.Client, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }},
-		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes},
-		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing},
+		{r.Pods, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }, 0},
+		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes, 0},
+		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing, 0},
 	}
 	if r.Leases != nil {
-		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep})
+		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep, renewals})
 	}
 	return all
 }
@@ -178,7 +182,7 @@ func gapOf(resource string) string { return "nothing was heard of " + resource }
 func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error {
 	known := false
 	stream := &Stream{
-		Client: w.client, Resource: w.resource, Now: r.Now, See: w.see, Begin: w.begin,
+		Client: w.client, Resource: w.resource, Leisure: w.leisure, Now: r.Now, See: w.see, Begin: w.begin,
 		InStep: func() {
 			known = true
 			w.inStep()
@@ -188,10 +192,12 @@ func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error
 			}
 		},
 		Broken: func(since time.Time, why error) {
-			blind = since
+			if blind.IsZero() { // else the last process was blind as well
+				blind = since
+			}
 			r.counts.broken.Add(1)
-			r.Log.Warn("a watch broke off", "resource", w.resource, "since", since, "err", why)
-			r.gap(ctx, w.resource, since, time.Time{})
+			r.Log.Warn("a watch broke off", "resource", w.resource, "since", blind, "err", why)
+			r.gap(ctx, w.resource, blind, time.Time{})
 		},
 	}
 	for {

@@ -10,41 +10,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
-
-// Codecs are those of client-go, but for pods that come in protobuf, as nearly all that is watched does: of these the status is
-// decoded, and the rest only where it is needed. Most updates tell of nothing that ended, and the manifest and who manages
-// its fields are four fifths of a pod.
-func Codecs() runtime.NegotiatedSerializer {
-	return codecs{scheme.Codecs.WithoutConversion()}
-}
-
-type codecs struct{ runtime.NegotiatedSerializer }
-
-// DecoderToVersion returns the decoder of what is watched, among others.
-func (c codecs) DecoderToVersion(d runtime.Decoder, v runtime.GroupVersioner) runtime.Decoder {
-	return skimmer{c.NegotiatedSerializer.DecoderToVersion(d, v)}
-}
-
-type skimmer struct{ runtime.Decoder }
-
-var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
-
-// Decode decodes a pod as far as is needed, where nobody says into what, and anything else as a whole.
-func (s skimmer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	if into == nil {
-		if p, err := skimPod(data); err == nil {
-			return p, &podKind, nil
-		}
-	}
-	return s.Decoder.Decode(data, defaults, into)
-}
 
 // A skimmed pod has of its metadata what names it and when it was made and deleted, and its status.
 type skimmed struct {
@@ -71,6 +41,8 @@ func (p *skimmed) whole() (*corev1.Pod, error) {
 	return pod, nil
 }
 
+var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+
 var (
 	magic    = []byte("k8s\x00") // before each object (k8s.io/apimachinery/pkg/runtime/serializer/protobuf)
 	errNoPod = errors.New("not a pod in protobuf")
@@ -86,7 +58,8 @@ const (
 	metaCreated, metaDeleted, metaGrace, metaGeneration = 8, 9, 10, 7
 )
 
-// skimPod decodes a pod as far as is needed. The data are kept. A bookmark is no pod.
+// skimPod decodes a pod as far as is needed: of most updates its status, as they tell of nothing that ended, and the manifest and who
+// manages its fields are four fifths of a pod. The data are kept. A bookmark is no pod.
 func skimPod(data []byte) (*skimmed, error) {
 	body, found := bytes.CutPrefix(data, magic)
 	if !found {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -23,8 +24,9 @@ import (
 const (
 	// quiet is how long a watch may say nothing before it is taken for broken: API servers send a bookmark each minute
 	// (k8s.io/apiserver cacher, defaultBookmarkFrequency) of the kinds that they hold in memory. Those of which none has come, as
-	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out.
-	quiet = 150 * time.Second
+	// none comes of Events, may be silent for as long as there is nothing to say; that the server is there, HTTP/2 finds out, by which
+	// they have to be watched.
+	quiet = 90 * time.Second
 	// answersIn is how long an API server may take to begin to answer.
 	answersIn = time.Minute
 	// shortest and longest are the pauses before a watch is begun again.
@@ -38,6 +40,8 @@ type Stream struct {
 	Client   rest.Interface // of the group and version; asks for protobuf where the kind has it
 	Resource string         // "pods"
 	Fields   string         // a field selector; may be empty
+	// Leisure is how long what comes may wait, so that more of it is read at a time: to be woken costs more than most has to say.
+	Leisure time.Duration
 
 	// See is told of each object, in order, and must not keep it whole. The type is Added, Modified or Deleted; while the
 	// stream is not in step it is Added for all there are.
@@ -47,8 +51,8 @@ type Stream struct {
 	InStep func()
 	// Begin is told before all there are come again.
 	Begin func()
-	// Broken is told that nothing was heard, from the last that was heard to now, and why. What changed in between comes
-	// when the stream goes on.
+	// Broken is told that nothing was heard, from the last that was heard to now, and why: once until all there are have been seen
+	// again. What changed in between comes when the stream goes on.
 	Broken func(since time.Time, why error)
 	// Now is the clock.
 	Now func() time.Time
@@ -57,6 +61,7 @@ type Stream struct {
 	lists   bool   // the API server cannot stream a list
 	synced  bool
 	marked  bool // a bookmark came that was not the end of all there are
+	blind   bool // Broken was told, and since then not InStep
 	heard   time.Time
 }
 
@@ -64,16 +69,23 @@ type Stream struct {
 // no sense: it is forbidden, or there is no such kind.
 func (s *Stream) Run(ctx context.Context) error {
 	pause := shortest
+	if s.heard.IsZero() {
+		s.heard = s.Now()
+	}
 	for {
 		before, began := s.heard, s.Now()
 		err := s.follow(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && s.synced {
-			s.Broken(s.heard, err)
-			s.synced = false
+		if err == nil && !s.synced {
+			err = errShort
 		}
+		if err != nil && !s.blind && (s.synced || !hopeless(err)) {
+			s.blind = true
+			s.Broken(s.heard, err)
+		}
+		s.synced = s.synced && err == nil
 		if hopeless(err) {
 			return fmt.Errorf("watch %s: %w", s.Resource, err)
 		}
@@ -103,10 +115,13 @@ func hopeless(err error) bool {
 // errQuiet is that a watch said nothing for longer than one that lives does.
 var errQuiet = errors.New("the API server sent nothing, not even a bookmark")
 
+// errShort is that a watch ended before all there are had come.
+var errShort = errors.New("the API server ended the watch before it had sent all there are")
+
 // follow watches once. It returns nil when the API server ended the watch as it ends each.
 func (s *Stream) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if s.version == "" && s.lists {
 		if err := s.list(ctx); err != nil {
 			return err
@@ -119,8 +134,8 @@ func (s *Stream) follow(ctx context.Context) error {
 		options.SendInitialEvents, options.ResourceVersionMatch = &whole, metav1.ResourceVersionMatchNotOlderThan
 		s.Begin()
 	}
-	hangs := time.AfterFunc(answersIn, cancel)
-	w, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Watch(ctx)
+	hangs := time.AfterFunc(answersIn, func() { cancel(nil) })
+	body, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Stream(ctx)
 	hangs.Stop()
 	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off
 		s.lists = true
@@ -129,39 +144,44 @@ func (s *Stream) follow(ctx context.Context) error {
 	if err != nil {
 		return s.expired(err)
 	}
-	defer w.Stop()
+	defer body.Close()
+	defer context.AfterFunc(ctx, func() { _ = body.Close() })() // whoever reads hears of it
 	if !streamed {
 		s.inStep()
 	}
-	return s.read(ctx, w.ResultChan())
+	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure}})
 }
 
 // read hands on what a watch brings until it ends.
-func (s *Stream) read(ctx context.Context, events <-chan apiwatch.Event) error {
-	alarm := time.NewTimer(quiet)
-	defer alarm.Stop()
+func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *events) error {
+	alarm := time.AfterFunc(quiet, func() { cancel(errQuiet) })
+	alarm.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-alarm.C:
-			if s.marked {
-				return errQuiet
-			}
+		if s.marked || !s.synced { // while all there are come, there is no reason to be silent
 			alarm.Reset(quiet)
-		case event, more := <-events:
-			if !more {
-				if !s.marked { // silence says nothing: it was there to its end
-					s.heard = s.Now()
-				}
-				return nil
+		}
+		event, err := all.next()
+		alarm.Stop()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && ended(err):
+			if !s.marked { // silence says nothing: it was there to its end
+				s.heard = s.Now()
 			}
-			alarm.Reset(quiet)
-			if err := s.take(event); err != nil {
-				return err
-			}
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := s.take(event); err != nil {
+			return err
 		}
 	}
+}
+
+// ended tells whether an error is how watches end: the API server, or what is on the way to it, closed the connection.
+func ended(err error) bool {
+	return utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err)
 }
 
 func (s *Stream) take(event apiwatch.Event) error {
@@ -196,7 +216,7 @@ func (s *Stream) expired(err error) error {
 }
 
 func (s *Stream) inStep() {
-	s.synced, s.heard = true, s.Now()
+	s.synced, s.blind, s.heard = true, false, s.Now()
 	s.InStep()
 }
 
@@ -205,7 +225,9 @@ func (s *Stream) list(ctx context.Context) error {
 	s.Begin()
 	options := &metav1.ListOptions{FieldSelector: s.Fields, Limit: pageSize}
 	for {
-		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(ctx).Get()
+		brief, cancel := context.WithTimeout(ctx, quiet)
+		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(brief).Get()
+		cancel()
 		if err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ func TestStream(t *testing.T) {
 		},
 		{
 			"it breaks off before all were there", []string{event("ADDED", "a", "5"), all},
-			begins + "+a " + begins + "+a " + synced + synced, []string{"stream", "stream", "watch from 7"},
+			begins + "+a broken " + begins + "+a " + synced + synced, []string{"stream", "stream", "watch from 7"},
 		},
 		{
 			"the version to go on from is gone", []string{all, `{"type":"ERROR","object":` + status(410, "Expired") + "}\n", all},
@@ -146,6 +146,42 @@ func TestStreamQuiet(t *testing.T) {
 	})
 }
 
+// TestStreamStalls holds that one whose first objects stop coming is told of once and begun again, also where a list hangs.
+func TestStreamStalls(t *testing.T) {
+	for _, answer := range []string{"", "422 " + status(422, "Invalid")} {
+		synctest.Test(t, func(t *testing.T) {
+			api := &stalling{first: answer}
+			told, err := runStream(t, api, 4*quiet)
+			if strings.Count(told, "broken ") != 1 || strings.Contains(told, synced) || api.asked < 3 || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%q after %d requests, %v: expected that it is broken, once, and asked again", told, api.asked, err)
+			}
+		})
+	}
+}
+
+// stalling answers with an object or a status, and then with nothing.
+type stalling struct {
+	first string
+	asked int
+}
+
+func (s *stalling) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.asked++; s.first != "" && r.URL.Query().Get("sendInitialEvents") != "" {
+		return response(r, http.StatusUnprocessableEntity, io.NopCloser(strings.NewReader(s.first[4:]))), nil
+	}
+	if s.first != "" {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	reader, writer := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(writer, event("ADDED", "a", "5"))
+		<-r.Context().Done()
+		_ = writer.CloseWithError(r.Context().Err())
+	}()
+	return response(r, http.StatusOK, reader), nil
+}
+
 // TestStreamSilent holds that a kind of which no bookmarks come, as Events, is not taken for broken when nothing happens.
 func TestStreamSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -156,6 +192,17 @@ func TestStreamSilent(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"stream", "watch from 7"}, api.asked); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// TestStreamHangs holds that a watch of which not even the beginning comes is begun again.
+func TestStreamHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &server{}
+		told, err := runStream(t, api, 2*quiet)
+		if want := begins + "broken " + begins; told != want || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%q, %v; want %q", told, err, want)
 		}
 	})
 }

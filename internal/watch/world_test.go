@@ -313,8 +313,9 @@ func recorderOf(t *testing.T, w *world) *Recorder {
 			t.Error(err)
 		}
 	})
+	core := w.client(t, "/api", schema.GroupVersion{Version: "v1"})
 	return &Recorder{
-		Client: w.client(t, "/api", schema.GroupVersion{Version: "v1"}), Leases: w.client(t, "/apis", schema.GroupVersion{Group: "coordination.k8s.io", Version: "v1"}),
+		Client: core, Pods: core, Leases: w.client(t, "/apis", schema.GroupVersion{Group: "coordination.k8s.io", Version: "v1"}),
 		Source: w, Rules: []*diagnosis.Rule{exited}, Store: store, Cluster: "test", Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
