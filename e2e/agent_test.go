@@ -109,16 +109,24 @@ func rightsOf(t *testing.T, user string) map[string]bool {
 			continue
 		}
 		for _, r := range rulesOf(t, rbac, b) {
-			for _, verb := range r.Verbs {
-				for _, resource := range r.Resources {
-					for _, group := range r.APIGroups {
-						rights[verb+" "+resource+" of "+group] = true
-					}
-				}
-				for _, path := range r.NonResourceURLs {
-					rights[verb+" "+path] = true
-				}
+			for _, right := range rightsIn(r) {
+				rights[right] = true
 			}
+		}
+	}
+	return rights
+}
+
+// rightsIn are those that a rule of a role gives.
+func rightsIn(r rbacv1.PolicyRule) (rights []string) {
+	for _, verb := range r.Verbs {
+		for _, resource := range r.Resources {
+			for _, group := range r.APIGroups {
+				rights = append(rights, verb+" "+resource+" of "+group)
+			}
+		}
+		for _, path := range r.NonResourceURLs {
+			rights = append(rights, verb+" "+path)
 		}
 	}
 	return rights
