@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -70,12 +71,18 @@ func unzipped(t *testing.T, data []byte) string {
 	return all.String()
 }
 
+// mostPages is more than there are: links that lead on without end have to be found.
+const mostPages = 3000
+
 // crawl visits all that can be reached from the first page, as a page and as JSON, and returns where it was.
 func (c caller) crawl(t *testing.T, visit func(path, body string)) []string {
 	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
 	var all []string
-	for len(todo) > 0 && len(all) < 600 {
+	for len(todo) > 0 {
+		if len(all) >= mostPages {
+			t.Fatalf("there are more than %d pages, the next one is %s", mostPages, todo[0])
+		}
 		path := todo[0]
 		todo = todo[1:]
 		if seen[path] {
@@ -88,7 +95,7 @@ func (c caller) crawl(t *testing.T, visit func(path, body string)) []string {
 		}
 		all = append(all, path)
 		visit(path, body)
-		if !strings.Contains(path, "format=json") && !strings.HasSuffix(path, ".zip") {
+		if file, _, _ := strings.Cut(path, "?"); !strings.Contains(path, "format=json") && !strings.HasSuffix(file, ".zip") && !strings.HasSuffix(file, ".csv") {
 			todo = append(append(todo, links(body)...), path+map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]+"format=json")
 		}
 	}
@@ -99,7 +106,7 @@ func links(body string) []string {
 	var all []string
 	for part := range strings.SplitSeq(body, `href="`) {
 		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") {
-			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
+			all = append(all, html.UnescapeString(link))
 		}
 	}
 	return all

@@ -20,6 +20,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
 	"github.com/kubeinquest/inquest/internal/watch"
+	"github.com/kubeinquest/inquest/internal/web"
 )
 
 // historyOptions are the flags of inquest history and its commands.
@@ -37,13 +38,13 @@ func (o *historyOptions) bind(flags *pflag.FlagSet) {
 }
 
 func (o *historyOptions) bindForm(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.output, "output", "o", "text", "one of text, json")
+	flags.StringVarP(&o.output, "output", "o", "text", "one of text, json, csv")
 }
 
 // Validate tells what is wrong with the command line.
 func (o *historyOptions) Validate() error {
-	if o.output != "text" && o.output != "json" {
-		return fmt.Errorf("unknown output %q, expected one of text, json", o.output)
+	if o.output != "text" && o.output != "json" && o.output != "csv" {
+		return fmt.Errorf("unknown output %q, expected one of text, json, csv", o.output)
 	}
 	return nil
 }
@@ -84,13 +85,16 @@ func (p *program) historyList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List incidents, the latest first",
-		Example: p.examples("  %[1]s history list -n shop\n  %[1]s history list --search 'oom web'"),
+		Example: p.examples("  %[1]s history list -n shop\n  %[1]s history list --search 'oom web'\n  %[1]s history list -o csv --limit 1000 > incidents.csv"),
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.with(cmd.Context(), func(s *history.Store) error {
 				page, err := s.Incidents(cmd.Context(), o.filter())
 				if err != nil {
 					return err
+				}
+				if o.output == "csv" {
+					return report.CSV(p.Out, web.IncidentRows(page.Items))
 				}
 				return o.print(p, page.Items, func() error { return p.incidentTable(page.Items) })
 			})
@@ -121,6 +125,9 @@ func (p *program) historyShow() *cobra.Command {
 				page, err := s.Deaths(cmd.Context(), f)
 				if err != nil {
 					return err
+				}
+				if o.output == "csv" {
+					return report.CSV(p.Out, web.DeathRows(page.Items))
 				}
 				all := struct {
 					Incident history.Incident
@@ -197,6 +204,9 @@ func (p *program) historyRerun() *cobra.Command {
 		Short: "Judge the evidence that was kept by the rules of today, and say what would change",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.output == "csv" {
+				return errors.New("what would change is told as text or json")
+			}
 			return o.with(cmd.Context(), func(s *history.Store) error { return o.rerun(cmd.Context(), p, s) })
 		},
 	}

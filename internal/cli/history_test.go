@@ -4,7 +4,9 @@ package cli
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -12,7 +14,9 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
 	"github.com/kubeinquest/inquest/internal/rules"
 	"github.com/kubeinquest/inquest/internal/watch"
 )
@@ -72,5 +76,62 @@ func TestHistory(t *testing.T) {
 	}
 	if _, notes := run(1, "history", "list", "--db", filepath.Join(folder, "none.db")); !strings.Contains(notes, "none.db") {
 		t.Error(notes)
+	}
+}
+
+// TestHistoryIsInert: words of attackers do nothing in a terminal, and nothing in a spreadsheet.
+func TestHistoryIsInert(t *testing.T) {
+	hostile := []string{"\x1b[31mred", "a\u202eb", "a\rb", "x\x00y", "\xff\xfe", "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "two\nlines", "x;=1"}
+	file := filepath.Join(t.TempDir(), "h.db")
+	s, err := history.Open(t.Context(), file, history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, words := range hostile {
+		pod := evidence.RefTo("Pod", words, words)
+		d := history.Death{
+			Cluster: "c", PodUID: fmt.Sprint(i), Of: pod.InContainer("app").InAttempt(0), Workload: pod, Node: words, Image: words, Finished: time.Now(), Reason: words,
+			Verdict: &history.Verdict{Rule: "EXT001", Confidence: words, Message: words, Thing: pod, Settled: true, Report: []byte("{}")},
+		}
+		if err := s.Record(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		var out, notes bytes.Buffer
+		if got := Main(t.Context(), append([]string{"history"}, append(args, "--db", file)...), strings.NewReader(""), &out, &notes); got != 0 {
+			t.Fatalf("%v: exit status %d: %s", args, got, notes.String())
+		}
+		if n := strings.Count(out.String(), "\n"); n < 2 {
+			t.Errorf("%v: %d lines", args, n)
+		}
+		return out.String()
+	}
+	var all []history.Incident
+	if err := json.Unmarshal([]byte(run("list", "-o", "json")), &all); err != nil || len(all) < len(hostile)-1 {
+		t.Fatalf("%d incidents: %v", len(all), err)
+	}
+	asked := [][]string{{"list"}}
+	for _, in := range all {
+		asked = append(asked, []string{"show", in.ID})
+	}
+	for _, args := range asked {
+		if text := strings.ReplaceAll(run(args...), "\n", ""); text != report.Escape(text) {
+			t.Errorf("%v: a terminal is told %q", args, text)
+		}
+		rows, err := csv.NewReader(strings.NewReader(run(append(args, "-o", "csv")...))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, cell := range row {
+				if cell != report.Escape(cell) || strings.IndexAny(cell, "=+-@") == 0 || strings.Contains(cell, ";=") {
+					t.Errorf("%v: a spreadsheet is told %q", args, cell)
+				}
+			}
+		}
 	}
 }

@@ -103,6 +103,7 @@ func (v *visit) add(objects ...evidence.Object) {
 }
 
 func (v *visit) gap(kind evidence.Kind, about evidence.Ref, why string) {
+	why, _ = Redact(why) // what was answered may quote what was asked for
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.s.Gaps = append(v.s.Gaps, evidence.Gap{Kind: kind, About: about, Why: why})

@@ -354,7 +354,13 @@ func maskEntry(e *record.Entry) {
 		e.Fact.Text, _ = Redact(e.Fact.Text)
 	case e.Run != nil:
 		e.Run.Message, _ = Redact(e.Run.Message)
+		e.Run.Image, _ = Redact(e.Run.Image)
+		e.Run.Digest, _ = Redact(e.Run.Digest)
 		redactArgs(e.Run.Command)
+	case e.Log != nil: // of its text the end that is kept
+		e.Log.Missing, _ = Redact(e.Log.Missing)
+	case e.Gap != nil:
+		e.Gap.Why, _ = Redact(e.Gap.Why)
 	}
 }
 

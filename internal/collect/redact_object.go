@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"reflect"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,7 +17,7 @@ import (
 
 // RedactObject masks secrets in an object in place and returns how many spans it masked: in annotations, in the pod
 // template, in messages. It drops copies of the whole object in annotations, the values of a Secret, and of the managed
-// fields all but who wrote what is started, and when. Of objects it does not know it redacts the metadata. The object must not be shared with a cache.
+// fields all but who wrote what is started, and when. Of all else it masks what looks like a secret in any text. The object must not be shared with a cache.
 func RedactObject(obj runtime.Object) int {
 	spans := 0
 	if m, err := apimeta.Accessor(obj); err == nil {
@@ -56,7 +57,7 @@ func RedactObject(obj runtime.Object) int {
 		spans += redactMap(o.Data)
 		o.BinaryData = nil
 	}
-	return spans
+	return spans + redactRest(reflect.ValueOf(obj), "")
 }
 
 // RedactPodSpec masks secrets in the containers of a pod in place and returns how many spans it masked: literal
@@ -99,7 +100,7 @@ func redactMeta(m metav1.Object) int {
 	for _, name := range appliedCopies {
 		delete(notes, name)
 	}
-	return redactMap(notes)
+	return redactMap(notes) + redactLabels(m.GetLabels())
 }
 
 // redactMap masks secrets in the values of a map whose keys name them.

@@ -73,6 +73,7 @@ func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 }
 
 func (r *Recorder) take(ctx context.Context, f fresh) error {
+	f.mask()
 	if err := r.pass(ctx, f); err != nil {
 		return err
 	}
@@ -103,6 +104,15 @@ func (r *Recorder) take(ctx context.Context, f fresh) error {
 		return nil
 	}
 	return r.look(ctx, of, &pending{deaths: open}, settle)
+}
+
+// mask takes out of news what must not be kept: nothing before this has kept any of it.
+func (f *fresh) mask() {
+	collect.RedactObject(f.pod)
+	for i := range f.news.Ended {
+		e := &f.news.Ended[i]
+		e.Message, _ = collect.Redact(e.Message)
+	}
 }
 
 // pass notes which ends are accounted for without a death.
@@ -248,7 +258,6 @@ func beforeLast(pod *corev1.Pod, of evidence.Ref) *corev1.Pod {
 
 // aloneOf returns what is known from the state of a pod alone, and of its node.
 func (r *Recorder) aloneOf(pod *corev1.Pod) *evidence.Snapshot {
-	collect.RedactObject(pod)
 	s := &evidence.Snapshot{
 		Taken: r.Now(), Has: evidence.Spec | evidence.Status, Objects: []evidence.Object{pod},
 		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},

@@ -106,6 +106,7 @@ func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
 		return
 	}
 	now.ManagedFields, now.Annotations, now.Status.Images = nil, nil, nil
+	collect.RedactObject(now)
 	n := &node{now, troubleIn(now), true}
 	r.nodes[now.Name] = n
 	r.mu.Unlock()

@@ -25,6 +25,9 @@ type Access interface {
 	// Rights returns what the caller may see. An error that is a *RefusalError is told as it is; any other means that it could
 	// not be found out, and nothing is shown.
 	Rights(ctx context.Context, r *http.Request) (Rights, error)
+	// Caller names who sends a request as far as that is known already, without asking anybody; empty for a stranger. It gives no
+	// rights: it says whose share of the server's attention he gets.
+	Caller(r *http.Request) string
 	// Login lets somebody in who presents a secret, and sets what later requests are known by.
 	Login(w http.ResponseWriter, r *http.Request, secret string) error
 }
@@ -88,6 +91,20 @@ func (a *LoopbackAccess) Rights(_ context.Context, r *http.Request) (Rights, err
 		return Rights{}, &RefusalError{"this browser is not let in any more: start inquest serve again for a new link"}
 	}
 	return Rights{All: true}, nil
+}
+
+// Caller is one for all who are let in.
+func (a *LoopbackAccess) Caller(r *http.Request) string {
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, in := a.sessions[c.Value]; !in {
+		return ""
+	}
+	return "loopback"
 }
 
 // Login takes the secret of the link, once.

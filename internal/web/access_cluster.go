@@ -97,8 +97,8 @@ func (a *ClusterAccess) stranger(why string) *StrangerError {
 
 // caller tells who sends a request: by the token in its header, or by the session of a browser.
 func (a *ClusterAccess) caller(ctx context.Context, r *http.Request) (person, error) {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return a.whose(ctx, r, strings.TrimSpace(token))
+	if token, ok := tokenIn(r); ok {
+		return a.whose(ctx, r, token)
 	}
 	s, ok := a.session(r)
 	switch {
@@ -110,6 +110,30 @@ func (a *ClusterAccess) caller(ctx context.Context, r *http.Request) (person, er
 		return person{}, a.stranger("this login is not offered any more")
 	}
 	return person{authenticationv1.UserInfo{Username: s.User, Groups: s.Groups}, true}, nil
+}
+
+func tokenIn(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// Caller goes by what was last said of a token. Of one person with many tokens it is the same.
+func (a *ClusterAccess) Caller(r *http.Request) string {
+	token, ok := tokenIn(r)
+	if !ok {
+		s, in := a.session(r)
+		switch {
+		case !in:
+			return ""
+		case s.Token == "":
+			return s.User
+		}
+		token = s.Token
+	}
+	if who := a.tokens.last(keyOf(token)); who.known {
+		return who.Username
+	}
+	return ""
 }
 
 // whose asks whose a token is. Tokens that are not known are reviewed for one address at a limited rate.

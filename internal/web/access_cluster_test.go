@@ -111,9 +111,15 @@ func TestClusterAccess(t *testing.T) {
 		"eve":   {Namespaces: []string{}, Foreign: []string{"bank", "shop", "zoo"}},
 	} {
 		for _, token := range []string{":" + user, Audience + ":" + user} {
+			if who := access.Caller(bearer(t, token)); who != "" {
+				t.Errorf("%s is known as %q before anybody was asked", token, who)
+			}
 			got, err := access.Rights(t.Context(), bearer(t, token))
 			if err != nil || got.All != want.All || got.Nodes != want.Nodes || !slices.Equal(got.Namespaces, want.Namespaces) || !slices.Equal(got.Foreign, want.Foreign) {
 				t.Errorf("%s: %+v, %v", token, got, err)
+			}
+			if who := access.Caller(bearer(t, token)); who != user {
+				t.Errorf("%s has the share of %q", token, who)
 			}
 			if got.allowed() == nil && !got.All {
 				t.Errorf("%s is let see all by mistake", token)
@@ -124,6 +130,9 @@ func TestClusterAccess(t *testing.T) {
 		var stranger *StrangerError
 		if got, err := access.Rights(t.Context(), bearer(t, token)); !errors.As(err, &stranger) {
 			t.Errorf("%.20q: %+v, %v", token, got, err)
+		}
+		if who := access.Caller(bearer(t, token)); who != "" {
+			t.Errorf("%.20q has the share of %q", token, who)
 		}
 	}
 	before := a.reviews.Load()

@@ -46,6 +46,13 @@ func (k *kept[V]) look(now time.Time, key string) (V, bool) {
 	return a.value, ok && now.Before(a.until)
 }
 
+// last returns the answer that came last, however old it is.
+func (k *kept[V]) last(key string) V {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.all[key].value
+}
+
 func (k *kept[V]) get(ctx context.Context, now func() time.Time, key string, ask func(context.Context) (V, error)) (V, error) {
 	if v, ok := k.look(now(), key); ok {
 		return v, nil

@@ -44,8 +44,8 @@ type Console struct {
 	pages   map[string]*template.Template
 	assets  map[string]*asset
 	glance  glance
-	streams chan struct{} // one for each that is open
-	asked   chan struct{} // one for each request that is worked on
+	streams *places // of those that are open
+	asked   *places // of requests that are worked on
 }
 
 // errNotFound is that there is no such thing, or none that the caller may see: which of both is not told.
@@ -96,15 +96,17 @@ func (c *Console) routes() []route {
 }
 
 const (
-	mostStreams = 256              // open at once
-	mostAtOnce  = 64               // requests that are worked on at once
+	mostStreams = 256              // open at once,
+	ownStreams  = 32               // and for one caller
+	mostAtOnce  = 64               // requests that are worked on at once,
+	ownAtOnce   = 16               // and for one caller
 	patience    = 20 * time.Second // for one page
 )
 
 // Handler returns what serves all of it.
 func (c *Console) Handler() (http.Handler, error) {
 	c.pages = map[string]*template.Template{}
-	c.streams, c.asked = make(chan struct{}, mostStreams), make(chan struct{}, mostAtOnce)
+	c.streams, c.asked = newPlaces(mostStreams, ownStreams), newPlaces(mostAtOnce, ownAtOnce)
 	var err error
 	if c.assets, err = readAssets(); err != nil {
 		return nil, err
@@ -136,6 +138,8 @@ func (c *Console) handlers() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{
 		"GET /incidents/{id}/bundle.zip": c.bounded(c.download(c.export)),
 		"GET /deaths/{id}/bundle.zip":    c.bounded(c.download(c.bundle)),
+		"GET /incidents.csv":             c.bounded(c.sheet("incidents", c.many)),
+		"GET /incidents/{id}/deaths.csv": c.bounded(c.sheet("deaths", c.incident)),
 		"GET /live":                      c.live,
 		"GET /login":                     c.login,
 		"POST /login":                    c.login,
@@ -155,13 +159,13 @@ func (c *Console) bounded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
-		select {
-		case c.asked <- struct{}{}:
-			defer func() { <-c.asked }()
-			next(w, r.WithContext(ctx))
-		case <-ctx.Done():
+		leave, ok := c.asked.enter(c.Access.Caller(r), ctx.Done())
+		if !ok {
 			c.refuse(w, r, errBusy)
+			return
 		}
+		defer leave()
+		next(w, r.WithContext(ctx))
 	}
 }
 

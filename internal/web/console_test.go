@@ -4,8 +4,10 @@ package web
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -39,6 +42,8 @@ func (headerAccess) Rights(_ context.Context, r *http.Request) (Rights, error) {
 		return Rights{Namespaces: strings.Split(who, ",")}, nil
 	}
 }
+
+func (headerAccess) Caller(r *http.Request) string { return r.Header.Get("Who") }
 
 func (headerAccess) Login(http.ResponseWriter, *http.Request, string) error {
 	return &RefusalError{"there is no login"}
@@ -163,7 +168,7 @@ func links(body string) []string {
 	var all []string
 	for part := range strings.SplitSeq(body, `href="`) {
 		if link, _, ok := strings.Cut(part, `"`); ok && strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/static/") && !strings.Contains(link, "format=json") {
-			all = append(all, strings.ReplaceAll(link, "&amp;", "&"))
+			all = append(all, html.UnescapeString(link))
 		}
 	}
 	slices.Sort(all)
@@ -179,7 +184,10 @@ func crawl(t *testing.T, h http.Handler, who string, visit func(path, body strin
 func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, body string)) {
 	t.Helper()
 	seen, todo := map[string]bool{}, []string{"/"}
-	for len(todo) > 0 && len(seen) < 300 {
+	for len(todo) > 0 {
+		if len(seen) > 2000 {
+			t.Fatalf("there are more than %d pages, the next one is %s", len(seen), todo[0])
+		}
 		path := todo[0]
 		todo = todo[1:]
 		if seen[path] {
@@ -191,7 +199,7 @@ func crawlAs(t *testing.T, h http.Handler, who http.Header, visit func(path, bod
 			t.Errorf("%s: %d", path, code)
 		}
 		visit(path, body)
-		if strings.HasSuffix(path, ".zip") {
+		if file, _, _ := strings.Cut(path, "?"); strings.HasSuffix(file, ".zip") || strings.HasSuffix(file, ".csv") {
 			continue
 		}
 		todo = append(todo, links(body)...)
@@ -216,7 +224,7 @@ func TestHostile(t *testing.T) {
 	for i, words := range hostile {
 		h := console(t, died("shop", words, i))
 		crawl(t, h, "*", func(path, body string) {
-			if strings.Contains(path, "JSON") || strings.HasSuffix(path, ".zip") {
+			if file, _, _ := strings.Cut(path, "?"); strings.Contains(path, "JSON") || strings.HasSuffix(file, ".zip") || strings.HasSuffix(file, ".csv") {
 				return
 			}
 			for _, markup := range []string{"<script>", "<img", "<svg onload", "<iframe", "onerror=alert(1)>", "' onmouseover='", `href="javascript:`, "<!--"} {
@@ -225,6 +233,49 @@ func TestHostile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSheets: what is asked for is there, and no word of an attacker is one that a spreadsheet would calculate.
+func TestSheets(t *testing.T) {
+	for i, words := range []string{`=HYPERLINK("http://e")`, "+1+cmd|' /C calc'!A0", "-2", "@SUM(1)", "\t=1", "\r=1", "x;=1", "a\x1b[31mred", `"><img src=x>`} {
+		h := console(t, died("shop", words, i), died("bank", "other", i))
+		_, page, _ := get(t, h, "shop", "/incidents")
+		for _, path := range append(links(page), "/incidents.csv?q=nothinglikethis") {
+			if strings.HasPrefix(path, "/incidents/") {
+				path += "/deaths.csv"
+			}
+			file, asked, _ := strings.Cut(path, "?")
+			if !strings.HasSuffix(file, ".csv") {
+				continue
+			}
+			code, body, header := get(t, h, "shop", path)
+			if code != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") || strings.Contains(body, "bank") {
+				t.Errorf("%s: %d %v %s", path, code, header, body)
+			}
+			inertSheet(t, path, body, map[bool]int{true: 1, false: 2}[strings.Contains(asked, "nothing")])
+		}
+		if code, body, _ := get(t, h, "other", "/incidents.csv"); code != http.StatusOK || strings.Count(body, "\n") != 1 {
+			t.Errorf("who may see nothing of it gets %d %s", code, body)
+		}
+	}
+}
+
+// inertSheet checks that no cell of a sheet is one that a spreadsheet would calculate, wherever it parts cells.
+func inertSheet(t *testing.T, path, body string, lines int) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if err != nil || len(rows) != lines {
+		t.Errorf("%s: %v, %d rows: %s", path, err, len(rows), body)
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			for part := range strings.SplitSeq(cell, ";") {
+				if strings.ContainsFunc(part, unicode.IsControl) || part != "" && strings.IndexByte("=+-@", part[0]) >= 0 {
+					t.Errorf("%s has the cell %q", path, cell)
+				}
+			}
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // who left does not need it
+	_, _ = newSteady(w).Write(body) // who left does not need it
 }
 
 func takesGzip(r *http.Request) bool {

@@ -286,7 +286,7 @@ func (c *Console) download(read func(ctx context.Context, r *http.Request, may R
 		}
 		w.Header().Set("Content-Type", "application/zip")
 		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename=%q`, name))
-		if err := collect.WriteZip(w, files); err != nil {
+		if err := collect.WriteZip(newSteady(w), files); err != nil {
 			c.Log.Warn("a bundle was not sent whole", "name", name, "err", err)
 		}
 	}

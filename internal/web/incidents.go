@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,11 @@ var spans = []struct {
 const mostText = 500
 
 func (c *Console) incidents(ctx context.Context, r *http.Request, may Rights) (any, error) {
+	return c.list(ctx, r, may, 0)
+}
+
+// list finds as many incidents as are wanted, 0 for as many as a page has.
+func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most int) (any, error) {
 	q := r.URL.Query()
 	list := List{
 		State: cmp.Or(q.Get("state"), "all"), Text: q.Get("q"), Rule: q.Get("rule"), Node: q.Get("node"), Image: q.Get("image"), Since: q.Get("since"),
@@ -39,26 +45,35 @@ func (c *Console) incidents(ctx context.Context, r *http.Request, may Rights) (a
 	if err != nil {
 		return nil, err
 	}
-	f.Namespaces = may.allowed()
+	f.Namespaces, f.Limit = may.allowed(), most
+	list.Sheet = sheetOf(q)
 	if !list.Searched {
 		return list, nil
 	}
-	found, err := c.Store.Incidents(ctx, f)
+	found, next, err := c.find(ctx, f, may)
 	if errors.Is(err, history.ErrCursor) {
 		return nil, &badRequestError{err.Error()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list.Items = each(found.Items, incidentOf)
+	list.Items = full(found)
 	if r.URL.Path == "/search" {
 		list.Rules = c.rulesLike(list.Text)
 	}
-	if found.Next != "" {
-		q.Set("after", found.Next)
+	if next != "" {
+		q.Set("after", next)
 		list.Next = r.URL.Path + "?" + q.Encode()
 	}
 	return list, nil
+}
+
+// sheetOf is the address of what is asked for as a sheet.
+func sheetOf(q url.Values) string {
+	q = maps.Clone(q)
+	q.Del("format")
+	q.Del("after")
+	return strings.TrimSuffix("/incidents.csv?"+q.Encode(), "?")
 }
 
 // filter says what is asked of the history.

@@ -27,13 +27,12 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err)
 		return
 	}
-	select {
-	case c.streams <- struct{}{}:
-		defer func() { <-c.streams }()
-	default:
+	leave, ok := c.streams.enter(c.Access.Caller(r), never)
+	if !ok {
 		c.refuse(w, r, errBusy)
 		return
 	}
+	defer leave()
 	changes, cancel := c.Store.Changes()
 	defer cancel()
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -212,6 +212,7 @@ type List struct {
 	To       time.Time  `json:"to,omitzero"`
 	Items    []Incident `json:"items"`
 	Next     string     `json:"next,omitempty"` // the address of the page behind it
+	Sheet    string     `json:"sheet"`          // the address of all of them, a thousand at most, as comma-separated values
 	Rules    []RuleLine `json:"rules"`          // rules that match the text
 	Searched bool       `json:"searched"`
 }

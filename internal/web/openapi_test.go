@@ -95,15 +95,24 @@ func document(t *testing.T) []byte {
 	return bytes.ReplaceAll(b.Bytes(), []byte("#/$defs/"), []byte("#/components/schemas/"))
 }
 
-// archives adds the evidence in files.
+// archives adds what is served as files.
 func archives(paths object) {
 	zip := object{"application/zip": object{"schema": object{"type": "string", "format": "binary"}}}
+	csv := object{"text/csv": object{"schema": object{"type": "string"}}}
 	for address, what := range map[string]string{
+		"/incidents.csv": "what the list of incidents shows, a thousand at most, for spreadsheets", "/incidents/{id}/deaths.csv": "the latest deaths of an incident, for spreadsheets",
 		"/incidents/{id}/bundle.zip": "the evidence of the deaths of an incident, a folder each", "/deaths/{id}/bundle.zip": "the evidence of a death, as inquest why --from reads it",
 	} {
 		responses := failures()
 		responses["200"] = object{"description": what, "content": zip}
-		paths[address] = object{"get": object{"summary": what, "parameters": parameters(address, nil), "responses": responses}}
+		var query []string
+		if strings.HasSuffix(address, ".csv") {
+			responses["200"] = object{"description": what, "content": csv}
+		}
+		if address == "/incidents.csv" {
+			query = []string{"state", "q", "rule", "node", "image", "since", "from", "to", "after"}
+		}
+		paths[address] = object{"get": object{"summary": what, "parameters": parameters(address, query), "responses": responses}}
 	}
 }
 

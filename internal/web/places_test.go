@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func occupy(places chan<- struct{}) {
+	for len(places) < cap(places) {
+		places <- struct{}{}
+	}
+}
+
+// TestNobodyIsKeptOut: who asks for all that he can, or reads nothing of it, has his own share alone; so have strangers together.
+func TestNobodyIsKeptOut(t *testing.T) {
+	c := consoleWith(t, headerAccess{}, died("bank", "web", 1))
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leaves []func()
+	for _, who := range []string{"shop", ""} {
+		for range ownAtOnce {
+			leave, ok := c.asked.enter(who, never)
+			if !ok {
+				t.Fatalf("%q does not get his share", who)
+			}
+			leaves = append(leaves, leave)
+		}
+		for range ownStreams {
+			if _, ok := c.streams.enter(who, never); !ok {
+				t.Fatalf("%q does not get his share of streams", who)
+			}
+		}
+		if _, ok := c.streams.enter(who, never); ok {
+			t.Errorf("%q gets more streams than his share", who)
+		}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	ask := func(ctx context.Context, who, path string) int {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody)
+		r.Header.Set("Who", who)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for who, want := range map[string]int{"shop": http.StatusServiceUnavailable, "": http.StatusServiceUnavailable, "bank": http.StatusOK} {
+		ctx := gone
+		if want == http.StatusOK {
+			ctx = t.Context()
+		}
+		if got := ask(ctx, who, "/?format=json"); got != want {
+			t.Errorf("%q gets %d, expected %d", who, got, want)
+		}
+	}
+	if leave, ok := c.streams.enter("bank", never); !ok {
+		t.Error("there is no stream left for others")
+	} else {
+		leave()
+	}
+	for _, leave := range leaves {
+		leave()
+	}
+	if got := ask(t.Context(), "shop", "/?format=json"); got != http.StatusOK {
+		t.Errorf("who has left gets %d", got)
+	}
+	if len(c.asked.own) != 0 || len(c.asked.all) != 0 {
+		t.Errorf("%d callers are remembered, %d places taken", len(c.asked.own), len(c.asked.all))
+	}
+}
+
+// TestPlacesOfAll: where all are taken, one who has none gets none, and holds none of his own meanwhile.
+func TestPlacesOfAll(t *testing.T) {
+	p := newPlaces(2, 1)
+	a, _ := p.enter("a", never)
+	if _, ok := p.enter("b", never); !ok {
+		t.Fatal("there is no second place")
+	}
+	if _, ok := p.enter("c", never); ok || p.own["c"] != nil {
+		t.Errorf("there is a third place, or its want is remembered: %v", p.own)
+	}
+	late := make(chan struct{})
+	got := make(chan bool)
+	go func() {
+		_, ok := p.enter("c", late)
+		got <- ok
+	}()
+	a()
+	if !<-got {
+		t.Error("who waits does not get what another leaves")
+	}
+}
+
+// TestSlowDownload: who does not read an archive, or a page, is let go of.
+func TestSlowDownload(t *testing.T) {
+	c := consoleWith(t, headerAccess{})
+	if _, err := c.Handler(); err != nil {
+		t.Fatal(err)
+	}
+	files := func(context.Context, *http.Request, Rights) (string, map[string][]byte, error) {
+		return "a.zip", map[string][]byte{"meta.yaml": []byte(strings.Repeat("never read ", 100))}, nil
+	}
+	serve := c.bounded(c.download(files))
+	for name, serve := range map[string]http.HandlerFunc{
+		"an archive": serve,
+		"a page":     func(w http.ResponseWriter, r *http.Request) { send(w, r, http.StatusOK, []byte("never read")) },
+	} {
+		near, far := net.Pipe()
+		defer far.Close()
+		w := &stuck{ResponseWriter: httptest.NewRecorder(), conn: near}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/a.zip", http.NoBody)
+		r.Header.Set("Who", "*")
+		serve(w, r) // returns although nobody reads
+		if w.deadline.IsZero() || len(c.asked.all) != 0 {
+			t.Errorf("%s has no deadline, or holds a place", name)
+		}
+	}
+}
