@@ -6,14 +6,13 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,24 +21,29 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
-	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// recorded are the faults that a recorder is to make one incident of, each by itself, and of the last ones none; stuck is one that
-// takes a minute.
+// recorded are the faults that a recorder is to make one incident of, each by itself, and of the last ones none. Of those that look alike
+// with exit code 137 or 143 each has another cause.
 var recorded = []string{
-	"app-error", "oom-limit", "liveness-term", "image-not-found", "no-gpu", "ephemeral-limit",
+	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "stranger-term", "liveness-term",
+	"app-error", "backend-scaled-down", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
 	"benign-rollout", "benign-scale-down", "benign-job",
 }
 
 // loops are those that die again and again.
 var loops = []string{"app-error", "oom-limit", "liveness-term"}
 
-const stuck = "finalizer-stuck"
+// described is the one that is looked for where people look first.
+const described = "app-error"
 
-// TestRecorder runs inquest serve beside faults, on an empty history: each fault becomes the one right incident, a node that is lost
-// with all its pods as well; what goes as it should becomes none; and while nothing happens nothing is asked but watches.
+// stuck are those that become an incident a minute after the pod should be gone. That somebody deletes a pod, and how its containers
+// end then, is none.
+var stuck = []string{"finalizer-stuck", "deletion-grace"}
+
+// TestRecorder runs the server as a pod, with agents on all nodes, beside faults, on an empty history, and reads it as a person by
+// inquest console: each fault becomes the one right incident, a node that is lost with all its pods as well; what goes as it should
+// becomes none; and while nothing happens nothing is asked but watches.
 func TestRecorder(t *testing.T) {
 	if inLab() { // it cuts a node off, and reads the audit log
 		recordFaults(t)
@@ -48,90 +52,35 @@ func TestRecorder(t *testing.T) {
 
 func recordFaults(t *testing.T) {
 	lost := pinned(t) // first: of a pod younger than a minute it takes longer until it counts as not ready
-	user := fmt.Sprintf("e2e-recorder-%d", time.Now().Unix())
-	store := serving(t, user).store
-	until(t, "it watches", func(context.Context) (bool, error) { return len(watched(t, user)) >= 4, nil })
-	before := len(requestsOf(t, user))
+	agentsUp(t)
+	serverUp(t)
+	until(t, "it watches", func(context.Context) (bool, error) { return len(watched(t, serverUser)) >= 4, nil })
+	before := len(requestsOf(t, serverUser))
 	pause(t.Context(), 12*time.Second) // it looks for what time alone brings about every ten seconds
-	for _, r := range requestsOf(t, user)[before:] {
+	for _, r := range requestsOf(t, serverUser)[before:] {
 		if r.Verb != "watch" {
 			t.Errorf("while nothing happened it asked: %s %s", r.Verb, r.RequestURI)
 		}
 	}
+	person := openConsole(t)
 	t.Run("all", func(t *testing.T) {
-		t.Run(stuck, func(t *testing.T) { t.Parallel(); recordFault(t, store, stuck) })
+		for _, name := range stuck {
+			t.Run(name, func(t *testing.T) { t.Parallel(); recordFault(t, person, name) })
+		}
 		t.Run("one after the other", func(t *testing.T) {
 			t.Parallel()
 			t.Run("faults", func(t *testing.T) {
 				for _, name := range recorded {
-					t.Run(name, func(t *testing.T) { t.Parallel(); recordFault(t, store, name) })
+					t.Run(name, func(t *testing.T) { t.Parallel(); recordFault(t, person, name) })
 				}
 			})
-			t.Run("node", func(t *testing.T) { loseNode(t, store, lost) })
+			t.Run("node", func(t *testing.T) { loseNode(t, person, lost) })
 		})
 	})
-	for _, name := range append(recorded, stuck) { // now that all is taken back
-		oneIncident(t, store, name)
+	for _, name := range slices.Concat(recorded, stuck) { // now that all is taken back
+		t.Run("one "+name, func(t *testing.T) { oneIncident(t, person, name) })
 	}
-	for _, r := range requestsOf(t, user) {
-		if !slices.Contains([]string{"get", "list", "watch"}, r.Verb) || r.ObjectRef.Resource == "secrets" {
-			t.Errorf("it made a request that reads too much or writes: %s %s", r.Verb, r.RequestURI)
-		}
-	}
-}
-
-// A served is inquest serve, and its history.
-type served struct {
-	args  []string
-	cmd   *exec.Cmd
-	said  bytes.Buffer
-	store *history.Store
-}
-
-// serving runs the server as a user of its own, until the test ends.
-func serving(t *testing.T, user string) *served {
-	out, err := exec.CommandContext(t.Context(), lab, "kubeconfig", "--user", user, "--groups", "system:masters").Output()
-	if err != nil {
-		t.Fatalf("lab kubeconfig: %v", err)
-	}
-	file := filepath.Join(t.TempDir(), "history.db")
-	s := &served{args: []string{"serve", "--listen", "127.0.0.1:0", "--db", file, "--kubeconfig", strings.TrimSpace(string(out))}}
-	s.start(t)
-	t.Cleanup(func() {
-		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-			t.Error(err)
-		}
-		if err := s.cmd.Wait(); err != nil {
-			t.Errorf("inquest serve: %v", err)
-		}
-		t.Logf("inquest serve: %s of CPU: %s", s.cmd.ProcessState.UserTime()+s.cmd.ProcessState.SystemTime(), &s.said)
-	})
-	until(t, "there is a history", func(ctx context.Context) (bool, error) {
-		s.store, err = history.Open(ctx, file, history.Options{ReadOnly: true})
-		return err == nil, nil
-	})
-	t.Cleanup(func() {
-		if err := s.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func (s *served) start(t *testing.T) {
-	s.cmd = exec.Command(inquest, s.args...)
-	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// kill ends the server as if by a power cut.
-func (s *served) kill(t *testing.T) {
-	if err := s.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = s.cmd.Wait() // it was killed
+	withinRights(t, serverUser)
 }
 
 // requestsOf returns what the audit log has of a user, each request once.
@@ -167,58 +116,104 @@ func watched(t *testing.T, user string) []string {
 // ofFault is the namespace of a fault that is recorded.
 func ofFault(name string) string { return "e2e-recorder-" + name }
 
-// recordFault makes a fault and waits until it is an incident.
-func recordFault(t *testing.T, store *history.Store, name string) {
+// expected is what an incident of a fault must be where nodes have agents.
+func expected(t *testing.T, name string) (faults.Fault, faults.Sight) {
 	f, err := faults.Find(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	establish(t, f, ofFault(name))
+	if slices.Contains(stuck, name) {
+		return f, faults.Sight{Fault: name, Want: []string{"DEL002"}}
+	}
+	for _, s := range faults.Sights() {
+		if s.Fault == name {
+			return f, s
+		}
+	}
+	return f, faults.Sight{Fault: name, Want: f.Want, Least: f.Least}
+}
+
+// recordFault makes a fault and waits until it is an incident, as certain as agents make it.
+func recordFault(t *testing.T, person *console, name string) {
+	f, want := expected(t, name)
+	c := establish(t, f, ofFault(name))
 	if f.Benign() {
 		return
 	}
-	deaths := 1
+	deaths, problem := 1, ""
 	if slices.Contains(loops, name) {
 		deaths = 3
 	}
+	defer func() {
+		if t.Failed() {
+			t.Log(problem)
+		}
+	}()
 	until(t, name+" is an incident", func(context.Context) (bool, error) {
-		return slices.ContainsFunc(incidentsIn(t, store, ofFault(name)), func(in history.Incident) bool {
-			return slices.Contains(f.Want, in.Rule) && in.Deaths >= deaths
-		}), nil
+		problem = "there is none of that cause"
+		for _, one := range person.incidents(t, ofFault(name)) {
+			if slices.Contains(want.Want, one.Incident.Rule) && one.Incident.Times >= deaths {
+				problem = unproven(one, want)
+			}
+		}
+		return problem == "", nil
 	})
+	if name == described {
+		describes(t, c, "pod", "deployment")
+	}
 }
 
-// oneIncident checks that a fault was one incident, and what is benign none.
-func oneIncident(t *testing.T, store *history.Store, name string) {
-	f, err := faults.Find(name)
-	if err != nil {
-		t.Fatal(err)
+// unproven says in what an incident is less than what agents make possible.
+func unproven(one telling, want faults.Sight) string {
+	said := ""
+	for _, c := range one.Told.Causes {
+		said += wordsOf(c)
 	}
-	all, right := incidentsIn(t, store, ofFault(name)), min(len(f.Want), 1)
-	for _, in := range all {
-		t.Logf("%s: %s %s of %s: %d deaths: %s", name, in.Rule, in.Confidence, in.Thing, in.Deaths, in.Title)
-		if !slices.Contains(f.Want, in.Rule) {
-			t.Errorf("incident %s %s %q of %s, expected %q alone", in.Rule, in.Thing, in.Title, name, f.Want)
-		}
+	switch {
+	case sure[one.Incident.Confidence] < sure[want.Least]:
+		return fmt.Sprintf("it is %s, expected %s at least", one.Incident.Confidence, cmp.Or(want.Least, "certain"))
+	case !regexp.MustCompile(want.Says).MatchString(said):
+		return fmt.Sprintf("nothing in it matches %q:\n%s", want.Says, said)
 	}
+	return ""
+}
+
+// describes waits until kubectl describe shows the verdict of what is in a namespace.
+func describes(t *testing.T, c faults.Cluster, kinds ...string) {
+	for _, kind := range kinds {
+		until(t, "kubectl describe "+kind+" shows a verdict", func(ctx context.Context) (bool, error) {
+			out, err := exec.CommandContext(ctx, lab, "kubectl", "--", "-n", c.Namespace, "describe", kind).Output()
+			return bytes.Contains(out, []byte("kubeinquest.io/inquest")), err
+		})
+	}
+}
+
+// oneIncident checks that a fault was one incident of the right cause and workload, and what is benign none.
+func oneIncident(t *testing.T, person *console, name string) {
+	f, want := expected(t, name)
+	all, right := person.incidents(t, ofFault(name)), min(len(f.Want), 1)
 	if len(all) != right {
-		t.Errorf("%d incidents of %s, expected %d", len(all), name, right)
+		t.Errorf("%d incidents, expected %d", len(all), right)
 	}
-}
-
-// incidentsIn returns the incidents of a namespace that are not provisional any more.
-func incidentsIn(t *testing.T, store *history.Store, namespace string) []history.Incident {
-	page, err := store.Incidents(t.Context(), history.Filter{Namespaces: []string{namespace}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(page.Items, func(in history.Incident) bool {
-		deaths, err := store.Deaths(t.Context(), history.Filter{Incident: in.ID, Namespaces: []string{namespace}})
-		if err != nil {
-			t.Fatal(err)
+	for _, one := range all {
+		in := one.Incident
+		t.Logf("%s %s of %v %v: %d deaths: %s", in.Rule, in.Confidence, in.Thing, in.Workloads, in.Times, in.Title)
+		if !slices.Contains(want.Want, in.Rule) {
+			t.Errorf("the incident's cause is %s, expected %q", in.Rule, want.Want)
 		}
-		return !slices.ContainsFunc(deaths.Items, func(d history.Death) bool { return d.Verdict != nil && d.Verdict.Settled })
-	})
+		if len(in.Namespaces) != 1 || len(in.Workloads) != 1 {
+			t.Errorf("it is of namespaces %q and workloads %q, expected one of each", in.Namespaces, in.Workloads)
+		}
+		if !t.Failed() {
+			continue
+		}
+		for _, d := range one.Deaths {
+			t.Logf("a death: %s %s: %s; %s", d.Rule, d.Confidence, d.Why, d.Missing)
+		}
+		for _, g := range one.Told.Gaps {
+			t.Logf("not seen: %s: %s", g.Kind, g.Why)
+		}
+	}
 }
 
 // lostNode is the node that is cut off.
@@ -267,7 +262,7 @@ func pinned(t *testing.T) faults.Cluster {
 }
 
 // loseNode cuts a node off until all its pods are known to be lost with it, and brings it back: all of that is one incident.
-func loseNode(t *testing.T, store *history.Store, c faults.Cluster) {
+func loseNode(t *testing.T, person *console, c faults.Cluster) {
 	labDo(t, "node", "partition", lostNode)
 	healed := false
 	heal := func() {
@@ -280,13 +275,13 @@ func loseNode(t *testing.T, store *history.Store, c faults.Cluster) {
 			heal()
 		}
 	}()
-	of := func() (one history.Incident, rest []history.Incident) {
-		for _, in := range incidentsIn(t, store, c.Namespace) {
-			if in.Thing == evidence.RefTo("Node", "", lostNode) {
+	of := func() (one recording, rest []recording) {
+		for _, page := range person.incidents(t, c.Namespace) {
+			if in := page.Incident; in.Thing.Kind == "Node" && in.Thing.Name == lostNode {
 				one = in
-				continue
+			} else {
+				rest = append(rest, in)
 			}
-			rest = append(rest, in)
 		}
 		return one, rest
 	}
@@ -298,7 +293,7 @@ func loseNode(t *testing.T, store *history.Store, c faults.Cluster) {
 	pause(t.Context(), 5*time.Second) // the kubelet ends what was deleted meanwhile
 	one, rest := of()
 	for _, in := range rest {
-		t.Errorf("another incident than the loss of %s: %s %s %q with %d deaths", lostNode, in.Rule, in.Thing, in.Title, in.Deaths)
+		t.Errorf("another incident than the loss of %s: %s %v %q with %d deaths", lostNode, in.Rule, in.Thing, in.Title, in.Times)
 	}
-	t.Logf("%s %s: %d deaths of %d pods: %s", one.Rule, one.Thing, one.Deaths, one.Pods, one.Title)
+	t.Logf("%s %v: %d deaths of %d pods: %s", one.Rule, one.Thing, one.Times, one.Pods, one.Title)
 }

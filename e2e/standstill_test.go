@@ -5,8 +5,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,4 +125,73 @@ func endedRuns(ctx context.Context, c faults.Cluster) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// A served is inquest serve, and its history.
+type served struct {
+	args  []string
+	cmd   *exec.Cmd
+	said  bytes.Buffer
+	store *history.Store
+}
+
+// serving runs the server as a user of its own, until the test ends.
+func serving(t *testing.T, user string) *served {
+	out, err := exec.CommandContext(t.Context(), lab, "kubeconfig", "--user", user, "--groups", "system:masters").Output()
+	if err != nil {
+		t.Fatalf("lab kubeconfig: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "history.db")
+	s := &served{args: []string{"serve", "--listen", "127.0.0.1:0", "--db", file, "--kubeconfig", strings.TrimSpace(string(out))}}
+	s.start(t)
+	t.Cleanup(func() {
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		if err := s.cmd.Wait(); err != nil {
+			t.Errorf("inquest serve: %v", err)
+		}
+		t.Logf("inquest serve: %s of CPU: %s", s.cmd.ProcessState.UserTime()+s.cmd.ProcessState.SystemTime(), &s.said)
+	})
+	until(t, "there is a history", func(ctx context.Context) (bool, error) {
+		s.store, err = history.Open(ctx, file, history.Options{ReadOnly: true})
+		return err == nil, nil
+	})
+	t.Cleanup(func() {
+		if err := s.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *served) start(t *testing.T) {
+	s.cmd = exec.Command(inquest, s.args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill ends the server as if by a power cut.
+func (s *served) kill(t *testing.T) {
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.cmd.Wait() // it was killed
+}
+
+// incidentsIn returns the incidents of a namespace that are not provisional any more.
+func incidentsIn(t *testing.T, store *history.Store, namespace string) []history.Incident {
+	page, err := store.Incidents(t.Context(), history.Filter{Namespaces: []string{namespace}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(page.Items, func(in history.Incident) bool {
+		deaths, err := store.Deaths(t.Context(), history.Filter{Incident: in.ID, Namespaces: []string{namespace}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(deaths.Items, func(d history.Death) bool { return d.Verdict != nil && d.Verdict.Settled })
+	})
 }

@@ -39,6 +39,10 @@ var commands = []command{
 		{name: "up", summary: "build the node agent of this source tree and run it on every node", run: (*program).agentUp},
 		{name: "down", summary: "take it away", run: (*program).agentDown},
 	}},
+	{name: "server", sub: []command{
+		{name: "up", summary: "build the server of this source tree and run it as a pod, once the agents are up", run: (*program).serverUp},
+		{name: "down", summary: "take it away, and its history", run: (*program).serverDown},
+	}},
 	{name: "unit", sub: []command{
 		{name: "stop", args: "MACHINE UNIT", summary: "kill a program and keep it down", run: (*program).unitStop},
 		{name: "start", args: "MACHINE UNIT", summary: "let it run again", run: (*program).unitStart},

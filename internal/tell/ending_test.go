@@ -17,6 +17,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // TestEndsWhileTelling: what a target took is not told again because the program ended meanwhile.
@@ -93,11 +96,7 @@ func TestRefusedEvents(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	client, err := rest.RESTClientFor(&rest.Config{
-		Host: s.URL, APIPath: "/api", QPS: -1, Timeout: patience,
-		ContentConfig: rest.ContentConfig{GroupVersion: &corev1.SchemeGroupVersion, NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
-	})
-	must(t, err)
+	client := asking(t, s.URL)
 	w := newWorld(t)
 	w.dies("api", "it died", "api-0")
 	w.after(time.Second)
@@ -111,4 +110,44 @@ func TestRefusedEvents(t *testing.T) {
 	must(t, a.look(t.Context()))
 	want(t, "Events of web", web.Load(), 2)
 	want(t, "Events of api, written once", api.Load(), 2)
+}
+
+// asking is a client of a server, of any API.
+func asking(t *testing.T, url string) rest.Interface {
+	t.Helper()
+	client, err := rest.RESTClientFor(&rest.Config{
+		Host: url, APIPath: "/api", QPS: -1, Timeout: patience,
+		ContentConfig: rest.ContentConfig{GroupVersion: &corev1.SchemeGroupVersion, NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+	})
+	must(t, err)
+	return client
+}
+
+// TestNowhereToWrite: a namespace that ends takes no Events, which is asked of it once; a node is in none.
+func TestNowhereToWrite(t *testing.T) {
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"metadata":{"uid":"u"}}`)
+			return
+		}
+		if r.URL.Path != "/apis/events.k8s.io/v1/namespaces/shop/events" {
+			t.Errorf("it writes to %s", r.URL.Path)
+		}
+		asked.Add(1)
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"details":{"causes":[{"reason":"NamespaceTerminating"}]}}`)
+	}))
+	defer s.Close()
+	w := newWorld(t)
+	w.dies("web", "it died", "web-0")
+	node := evidence.RefTo("Node", "", "n1")
+	verdict := &history.Verdict{Rule: "NOD001", Confidence: "certain", Message: "it is silent", Thing: node, Settled: true, Version: "v0"}
+	must(t, w.Store.Record(t.Context(), history.Death{Cluster: cluster, Kind: history.Stuck, PodUID: "n", Of: node, Workload: node, Node: "n1", Seen: w.now(), Verdict: verdict}))
+	a := &Announcer{Store: w.Store, Cluster: cluster, Client: asking(t, s.URL), Log: slog.New(slog.DiscardHandler), Now: w.now}
+	for range 2 {
+		must(t, a.look(t.Context()))
+	}
+	want(t, "Events of web and its pod", asked.Load(), 2)
 }

@@ -168,7 +168,7 @@ func (a *Announcer) mentions(in *history.Incident, deaths []history.Death) []men
 			continue
 		}
 		of := d.Of.Object()
-		if !slices.Contains(pods, of) && len(pods) < mostAnnounced && of.Kind == "Pod" {
+		if !slices.Contains(pods, of) && len(pods) < mostAnnounced && of.Kind == "Pod" && of.Namespace != "" { // else it is a node
 			pods = append(pods, of)
 			all = append(all, mention{of, types.UID(d.PodUID), note(d.Verdict.Message, ""), fmt.Sprintf("%s/%d/%s", in.ID, in.Reopened, d.PodUID)})
 		}
@@ -247,8 +247,8 @@ func (a *Announcer) write(ctx context.Context, in *history.Incident, m mention, 
 	if err != nil {
 		return fmt.Errorf("write an Event on %s: %w", m.of, err)
 	}
-	_, err = a.Client.Post().AbsPath("apis/events.k8s.io/v1/namespaces/"+m.of.Namespace+"/events").
-		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").Body(data).DoRaw(ctx)
+	err = a.Client.Post().AbsPath("apis/events.k8s.io/v1/namespaces/"+m.of.Namespace+"/events").
+		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").Body(data).Do(ctx).Error() // DoRaw loses why
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil

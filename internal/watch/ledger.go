@@ -363,7 +363,8 @@ func troubled(pod *corev1.Pod, now time.Time) bool {
 	for st := range statuses(pod) {
 		died = died || st.State.Terminated != nil
 	}
-	return (pod.Status.Phase != corev1.PodFailed || !died) && evidence.Troubled(&alive, now)
+	explained := died && pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil // what ended may still not be gone in time
+	return !explained && evidence.Troubled(&alive, now)
 }
 
 // fine tells of most pods that are not troubled that they are not.

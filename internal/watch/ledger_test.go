@@ -204,6 +204,11 @@ func TestUnwell(t *testing.T) {
 	pulling.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
 	evicted := podWith("a", 0, time.Time{})
 	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
+	kept := leaving(podWith("a", 0, time.Time{}))
+	kept.Status.Phase = corev1.PodFailed
+	kept.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", FinishedAt: metav1.NewTime(began)}}
+	ended := kept.DeepCopy()
+	ended.DeletionTimestamp = nil
 	anew := podWith("a", 2, began)
 	anew.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(began)
 	for _, tt := range []struct {
@@ -211,6 +216,8 @@ func TestUnwell(t *testing.T) {
 		pod  *corev1.Pod
 		want bool
 	}{
+		{"ended, and is not let go", kept, true},
+		{"ended, which its death tells of", ended, false},
 		{"well", podWith("a", 0, time.Time{}), false},
 		{"its death is told of by itself", crashing, false},
 		{"no image", pulling, true},
