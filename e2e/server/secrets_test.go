@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -55,24 +56,25 @@ func newSieve(t *testing.T, g *garden) *sieve {
 func (s *sieve) pass(where, text string) {
 	s.read[where] += len(text)
 	for i := 0; i+piece <= len(text); i++ {
-		if owner, known := s.known[text[i:i+piece]]; known {
-			if slices.ContainsFunc(s.forms[text[i:i+piece]], func(form string) bool { return strings.HasPrefix(text[i:], form) }) {
-				s.found[fmt.Sprintf("%s has what was planted as %s: %.60q", where, s.garden.places[owner], s.garden.secrets[owner].text)] = true
-			}
+		at := func(form string) bool { return strings.HasPrefix(text[i:], form) }
+		if owner, known := s.known[text[i:i+piece]]; known && slices.ContainsFunc(s.forms[text[i:i+piece]], at) {
+			s.found[fmt.Sprintf("%s has what was planted as %s: %.60q", where, s.garden.places[owner], s.garden.secrets[owner].text)] = true
 		}
-		if strings.HasPrefix(text[i:], "beside") {
-			for end := i; ; end++ {
-				if end < len(text) && (text[end] >= 'a' && text[end] <= 'z' || text[end] >= '0' && text[end] <= '9') {
-					continue
-				}
-				if place := s.garden.beside[text[i:end]]; place != "" && !strings.Contains(s.words[place], where) {
-					s.words[place] += where + " "
-				}
-				break
-			}
+		if !at("beside") {
+			continue
+		}
+		word := text[i:]
+		if end := strings.IndexFunc(word, isNoLetter); end >= 0 {
+			word = word[:end]
+		}
+		if place := s.garden.beside[word]; place != "" && !strings.Contains(s.words[place], where) {
+			s.words[place] += where + " "
 		}
 	}
 }
+
+// isNoLetter tells whether a word ends here.
+func isNoLetter(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // database goes through all rows of all tables, and through the evidence and the report of each death as they were before they were packed.
 func (s *sieve) database(t *testing.T, where string, db *sql.DB, tables, address string) {
@@ -94,7 +96,7 @@ func (s *sieve) database(t *testing.T, where string, db *sql.DB, tables, address
 	}
 	store, err := history.Open(t.Context(), address, history.Options{ReadOnly: true})
 	must(t, err)
-	defer store.Close()
+	defer func() { must(t, store.Close()) }()
 	page, err := store.Deaths(t.Context(), history.Filter{Limit: 1000})
 	must(t, err)
 	for _, d := range page.Items {
@@ -116,7 +118,7 @@ func each(t *testing.T, db *sql.DB, query string, take func(row []any)) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), query)
 	must(t, err)
-	defer rows.Close()
+	defer func() { must(t, rows.Close()) }()
 	columns, err := rows.Columns()
 	must(t, err)
 	for rows.Next() {
@@ -154,11 +156,7 @@ func newMailbox(t *testing.T) *mailbox {
 func (m *mailbox) all() map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := map[string]string{}
-	for path, text := range m.mail {
-		all[path] = text
-	}
-	return all
+	return maps.Clone(m.mail)
 }
 
 // config is a file of --notify with a target of each kind.
@@ -180,7 +178,7 @@ func settled(t *testing.T, address string, n int) {
 		if err != nil {
 			return false
 		}
-		defer store.Close()
+		defer func() { must(t, store.Close()) }()
 		page, err := store.Deaths(t.Context(), history.Filter{Limit: 1000})
 		must(t, err)
 		pods := map[string]bool{}
@@ -226,7 +224,7 @@ func TestSecrets(t *testing.T) {
 	}
 	db, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
 	must(t, err)
-	defer db.Close()
+	defer func() { must(t, db.Close()) }()
 	s.database(t, "sqlite", db, `SELECT name FROM sqlite_schema WHERE type = 'table'`, file)
 	s.database(t, "postgres", shared, `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`, postgres.url("secrets", "test"))
 	for _, name := range []string{r.log, other.log} {

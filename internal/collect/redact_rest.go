@@ -36,7 +36,7 @@ func redactRest(x reflect.Value, field string) int {
 		}
 		return spans
 	case reflect.Map:
-		m, ok := x.Interface().(map[string]string)
+		m, ok := reflect.TypeAssert[map[string]string](x)
 		switch {
 		case !ok:
 		case isSelector(field):

@@ -78,15 +78,7 @@ func (s *Stream) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil && !s.synced {
-			err = errShort
-		}
-		if err != nil && !s.blind && (s.synced || !hopeless(err)) {
-			s.blind = true
-			s.Broken(s.heard, err)
-		}
-		s.synced = s.synced && err == nil
-		if hopeless(err) {
+		if err = s.over(err); hopeless(err) {
 			return fmt.Errorf("watch %s: %w", s.Resource, err)
 		}
 		if s.heard != before {
@@ -105,6 +97,19 @@ func (s *Stream) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, longest)
 	}
+}
+
+// over notes how a watch ended, and tells once where it broke.
+func (s *Stream) over(err error) error {
+	if err == nil && !s.synced {
+		err = errShort
+	}
+	if err != nil && !s.blind && (s.synced || !hopeless(err)) {
+		s.blind = true
+		s.Broken(s.heard, err)
+	}
+	s.synced = s.synced && err == nil
+	return err
 }
 
 // hopeless tells whether asking again will not help until somebody changes something.

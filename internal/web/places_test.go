@@ -17,6 +17,27 @@ func occupy(places chan<- struct{}) {
 	}
 }
 
+// takeShare takes all that one caller can have, and returns how he leaves.
+func takeShare(t *testing.T, c *Console, who string) (leaves []func()) {
+	t.Helper()
+	for range ownAtOnce {
+		leave, ok := c.asked.enter(who, never)
+		if !ok {
+			t.Fatalf("%q does not get his share", who)
+		}
+		leaves = append(leaves, leave)
+	}
+	for range ownStreams {
+		if _, ok := c.streams.enter(who, never); !ok {
+			t.Fatalf("%q does not get his share of streams", who)
+		}
+	}
+	if _, ok := c.streams.enter(who, never); ok {
+		t.Errorf("%q gets more streams than his share", who)
+	}
+	return leaves
+}
+
 // TestNobodyIsKeptOut: who asks for all that he can, or reads nothing of it, has his own share alone; so have strangers together.
 func TestNobodyIsKeptOut(t *testing.T) {
 	c := consoleWith(t, headerAccess{}, died("bank", "web", 1))
@@ -24,24 +45,7 @@ func TestNobodyIsKeptOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var leaves []func()
-	for _, who := range []string{"shop", ""} {
-		for range ownAtOnce {
-			leave, ok := c.asked.enter(who, never)
-			if !ok {
-				t.Fatalf("%q does not get his share", who)
-			}
-			leaves = append(leaves, leave)
-		}
-		for range ownStreams {
-			if _, ok := c.streams.enter(who, never); !ok {
-				t.Fatalf("%q does not get his share of streams", who)
-			}
-		}
-		if _, ok := c.streams.enter(who, never); ok {
-			t.Errorf("%q gets more streams than his share", who)
-		}
-	}
+	leaves := append(takeShare(t, c, "shop"), takeShare(t, c, "")...)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	ask := func(ctx context.Context, who, path string) int {
