@@ -387,7 +387,7 @@ func ready(pod *corev1.Pod) bool {
 // tellsOfDeaths tells whether a status has anything that withoutDeaths leaves out.
 func tellsOfDeaths(pod *corev1.Pod) bool {
 	for st := range statuses(pod) {
-		if st.State.Terminated != nil || st.RestartCount > 0 || st.State.Waiting != nil {
+		if st.State.Terminated != nil || st.LastTerminationState.Terminated != nil || st.RestartCount > 0 || st.State.Waiting != nil {
 			return true
 		}
 	}

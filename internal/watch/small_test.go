@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -270,7 +271,9 @@ func TestForgetLast(t *testing.T) {
 	go func() { done <- r.admit(ctx, r.fresh.of("a")) }()
 	uid := <-r.forget
 	stop()
-	<-done
+	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	if n, err := r.Store.Count(t.Context(), history.Filter{Cluster: "c"}); uid != "a" || err != nil || n.Recorded != 2 {
 		t.Errorf("%s is forgotten with %d deaths on record, %v: expected a with 2", uid, n.Recorded, err)
 	}
