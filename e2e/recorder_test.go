@@ -27,7 +27,7 @@ import (
 // with exit code 137 or 143 each has another cause.
 var recorded = []string{
 	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "stranger-term", "liveness-term",
-	"app-error", "backend-scaled-down", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
+	"app-error", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
 	"benign-rollout", "benign-scale-down", "benign-job",
 }
 
