@@ -39,9 +39,6 @@ const (
 
 // serverUp runs the server as a pod until the test has ended.
 func serverUp(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), lab, "server", "up").CombinedOutput(); err != nil {
-		t.Fatalf("lab server up: %v: %s", err, out)
-	}
 	t.Cleanup(func() {
 		if out, err := exec.Command(lab, "kubectl", "--", "-n", serverSpace, "logs", "deployment/inquest-server").CombinedOutput(); t.Failed() {
 			t.Logf("the server said, %v: %s", err, out)
@@ -50,6 +47,9 @@ func serverUp(t *testing.T) {
 			t.Errorf("lab server down: %v: %s", err, out)
 		}
 	})
+	if out, err := exec.CommandContext(t.Context(), lab, "server", "up").CombinedOutput(); err != nil {
+		t.Fatalf("lab server up: %v: %s", err, out)
+	}
 }
 
 // A console is what a person with a token has in the browser: inquest console, and the cookie of who followed its link.

@@ -81,14 +81,17 @@ func (s *Store) Looked(ctx context.Context, cluster string) error {
 	})
 }
 
-// Forget is told that a pod is gone. Its deaths stay.
+// Forget is told that a pod is gone. Its deaths stay, and what they need of it.
 func (s *Store) Forget(ctx context.Context, cluster string, uids ...string) error {
 	return s.do(ctx, func(t *txn) error {
 		for _, uid := range uids {
-			err := t.exec(`DELETE FROM ended WHERE pod IN (SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster
-				WHERE c.uid = $1 AND p.uid = $2)`, clean(cluster, maxName), clean(uid, maxName))
-			if err != nil {
-				return err
+			const of = ` IN (SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster WHERE c.uid = $1 AND p.uid = $2)`
+			for _, statement := range []string{
+				`DELETE FROM ended WHERE pod` + of, `DELETE FROM pods WHERE id` + of + ` AND NOT EXISTS (SELECT 1 FROM deaths d WHERE d.pod = pods.id)`,
+			} {
+				if err := t.exec(statement, clean(cluster, maxName), clean(uid, maxName)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

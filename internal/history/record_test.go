@@ -165,6 +165,9 @@ func TestLast(t *testing.T) {
 		last, err = s.Last(t.Context(), cluster)
 		must(t, err)
 		want(t, "remembered", len(last), 1)
+		pods := 0
+		must(t, s.reads.QueryRowContext(t.Context(), `SELECT count(*) FROM pods`).Scan(&pods))
+		want(t, "pods with deaths", pods, 2)
 		want(t, "deaths", len(deaths(t, s, Filter{})), 3)
 		other, err := s.Last(t.Context(), "another")
 		must(t, err)

@@ -74,11 +74,11 @@ func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 
 func (r *Recorder) take(ctx context.Context, f fresh) error {
 	f.mask()
-	if err := r.pass(ctx, f); err != nil {
-		return err
-	}
 	deaths := r.deaths(ctx, f)
 	if err := r.record(ctx, deaths); err != nil {
+		return err
+	}
+	if err := r.pass(ctx, f); err != nil { // after the deaths, which may be of earlier runs
 		return err
 	}
 	r.counts.told(r.Now(), f)
@@ -182,7 +182,7 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 		}
 	}
 	if atOnce {
-		if d, is := judge(unsettled{Death: r.baseOf(pod, history.Stuck)}, evidence.RefOf(pod)); is && !d.Verdict.Settled {
+		if d, is := judge(unsettled{Death: r.baseOf(pod, history.Stuck), run: evidence.Attempt{Of: evidence.RefOf(pod)}}, evidence.RefOf(pod)); is && !d.Verdict.Settled {
 			deaths = append(deaths, d)
 		}
 	}

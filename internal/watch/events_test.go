@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"pgregory.net/rapid"
 )
@@ -88,7 +89,7 @@ func TestEvents(t *testing.T) {
 	}
 	for form, data := range map[string][]byte{"protobuf": binaries, "JSON": texts} {
 		got, err := allOf(t, bytes.NewReader(data))
-		if diff := cmp.Diff(want, got); diff != "" || !ended(err) {
+		if diff := cmp.Diff(want, got); diff != "" || !utilnet.IsProbableEOF(err) {
 			t.Errorf("%s: %v %s", form, err, diff)
 		}
 	}
@@ -98,7 +99,7 @@ func TestEvents(t *testing.T) {
 		if !at {
 			whole--
 		}
-		if len(got) != whole || !ended(err) {
+		if len(got) != whole || !utilnet.IsProbableEOF(err) {
 			t.Fatalf("%d events in the first %d bytes, expected %d, and the end of the watch: %v", len(got), n, whole, err)
 		}
 	}
@@ -116,7 +117,7 @@ func TestEventsWrong(t *testing.T) {
 		"JSON that is about what": []byte(`{"type":"ADDED","object":{"kind":"What"}}`),
 	}
 	for name, data := range tests {
-		if got, err := allOf(t, bytes.NewReader(data)); len(got) > 0 || err == nil || ended(err) {
+		if got, err := allOf(t, bytes.NewReader(data)); len(got) > 0 || err == nil || utilnet.IsProbableEOF(err) {
 			t.Errorf("%s: %d events, %v", name, len(got), err)
 		}
 	}

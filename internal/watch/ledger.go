@@ -177,7 +177,7 @@ func (l *Ledger) Stirs(pod *corev1.Pod, now time.Time) bool {
 		if j := e.find(st.Name, i); j >= 0 {
 			c = e.containers[j]
 		}
-		if int(st.RestartCount) != c.restarts || overAt(pod, st) != c.over {
+		if c.restored || int(st.RestartCount) != c.restarts || overAt(pod, st) != c.over {
 			return true
 		}
 		i++
@@ -228,7 +228,9 @@ func (e *entry) changed(pod *corev1.Pod) bool {
 		over, restarts := overAt(pod, st), int(st.RestartCount)
 		fell := c.fell(st, over)
 		if fell {
-			c.base = c.ended + 1
+			if c.base = c.ended + 1; c.over == untold { // nobody will tell of that one any more
+				c.base++
+			}
 			if over > 0 && over == c.finished { // the last end is the one that is known
 				c.base = c.ended - lastEnded(st)
 			}
@@ -338,10 +340,13 @@ func (c *runs) counted() int {
 	return c.base + c.restarts - 1
 }
 
+// mostMissed is how many runs of a container are told of as missed at once, the last ones: whoever may write a status can count as he likes.
+const mostMissed = 1000
+
 // miss notes the runs before the given one whose end was not seen.
 func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 	of := pod.InContainer(c.name.Value())
-	for number := c.ended + 1; number < until; number++ {
+	for number := max(c.ended+1, until-mostMissed); number < until; number++ {
 		n.Missed = append(n.Missed, End{evidence.Attempt{Of: of.InAttempt(number - c.base)}, number, c.base})
 	}
 }

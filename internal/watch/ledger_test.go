@@ -5,6 +5,7 @@ package watch
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func TestLedger(t *testing.T) {
 		{"said to run until its end is told", nil, false, []*corev1.Pod{podWith("a", 0, time.Time{}), saidToRun(podWith("a", 1, time.Time{})), podWith("a", 1, at(1))}, ";;+0 "},
 		{"said to run until nothing is told", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), podWith("a", 1, time.Time{})}, ";-0 "},
 		{"said to run until it is deleted", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), leaving(saidToRun(podWith("a", 1, time.Time{})))}, ";-0 "},
+		{"said to run until the count fell", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, ";-0 ;+1 "},
 		{"known to the history", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
 		{"while it was away", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
 		{"a count that fell", nil, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, "-0 +1 ;;+2 "},
@@ -291,4 +293,20 @@ func TestLedgerTruth(t *testing.T) {
 			t.Fatalf("%s\ntold twice: %v", diff, twice)
 		}
 	})
+}
+
+// TestLedgerHostile: whoever may write a status may count as he likes, and takes no memory by that.
+func TestLedgerHostile(t *testing.T) {
+	l := NewLedger(nil, false, began)
+	if n := len(l.See(podWith("a", math.MaxInt32, began), began).Missed); n != mostMissed {
+		t.Errorf("%d runs are told of as missed, expected %d", n, mostMissed)
+	}
+}
+
+// TestLedgerKnown: of what only the history knew the whole pod is looked at once.
+func TestLedgerKnown(t *testing.T) {
+	l, pod := NewLedger([]Known{{"a", "app", 2, 0, began}}, false, began), podWith("a", 2, time.Time{})
+	if !l.Stirs(pod, began) || len(l.See(pod, began).Missed) == 0 || l.Stirs(pod, began) {
+		t.Error("a count that fell is not looked at, or looked at again")
+	}
 }

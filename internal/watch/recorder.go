@@ -161,17 +161,18 @@ type watched struct {
 	begin    func()
 	inStep   func()
 	leisure  time.Duration // how long what comes may wait
+	marks    bool          // by HTTP/1.1, by which only bookmarks tell that the API server is there
 }
 
 func (r *Recorder) watches(ctx context.Context) []watched {
 	nothing := func() {}
 	all := []watched{
-		{r.Pods, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }, 0},
-		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes, 0},
-		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing, 0},
+		{r.Pods, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }, 0, true},
+		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes, 0, false},
+		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing, 0, false},
 	}
 	if r.Leases != nil {
-		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep, renewals})
+		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep, renewals, true})
 	}
 	return all
 }
@@ -182,7 +183,7 @@ func gapOf(resource string) string { return "nothing was heard of " + resource }
 func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error {
 	known := false
 	stream := &Stream{
-		Client: w.client, Resource: w.resource, Leisure: w.leisure, Now: r.Now, See: w.see, Begin: w.begin,
+		Client: w.client, Resource: w.resource, Leisure: w.leisure, Marks: w.marks, Now: r.Now, See: w.see, Begin: w.begin,
 		InStep: func() {
 			known = true
 			w.inStep()

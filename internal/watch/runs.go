@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // find gives the run of a death the number that it has in a snapshot, which is another one where the restart count fell meanwhile.
@@ -56,7 +57,7 @@ func containersOf(pod *corev1.Pod, name string) map[int]string {
 func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 	var lost []evidence.Attempt
 	for _, d := range deaths {
-		told := slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
+		told := d.Kind != history.Died || slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
 		if !told {
 			lost = append(lost, d.run)
 		}

@@ -370,8 +370,8 @@ func TestTriggers(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, d := range page.Items {
-					if d.Kind != history.Stuck || d.Verdict == nil || !d.Verdict.Settled {
-						t.Errorf("%s is no settled trouble: %+v", d.Of, d.Verdict)
+					if d.Kind != history.Stuck || d.Verdict == nil || !d.Verdict.Settled || d.Missing != "" && w.pod("web-0") != nil {
+						t.Errorf("%s is no settled trouble: %+v %s", d.Of, d.Verdict, d.Missing)
 					}
 				}
 				if len(page.Items) != tt.want {

@@ -42,6 +42,8 @@ type Stream struct {
 	Fields   string         // a field selector; may be empty
 	// Leisure is how long what comes may wait, so that more of it is read at a time: to be woken costs more than most has to say.
 	Leisure time.Duration
+	// Marks says that the API server sends bookmarks of this kind. Else they are waited for only after one has come.
+	Marks bool
 
 	// See is told of each object, in order, and must not keep it whole. The type is Added, Modified or Deleted; while the
 	// stream is not in step it is Added for all there are.
@@ -162,7 +164,7 @@ func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *
 	alarm := time.AfterFunc(quiet, func() { cancel(errQuiet) })
 	alarm.Stop()
 	for {
-		if s.marked || !s.synced { // while all there are come, there is no reason to be silent
+		if s.Marks || s.marked || !s.synced { // while all there are come, there is no reason to be silent
 			alarm.Reset(quiet)
 		}
 		event, err := all.next()
@@ -170,7 +172,7 @@ func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && ended(err):
+		case err != nil && (utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err) && !s.Marks): // the API server, or what is on the way to it, closed the connection
 			if !s.marked { // silence says nothing: it was there to its end
 				s.heard = s.Now()
 			}
@@ -182,11 +184,6 @@ func (s *Stream) read(ctx context.Context, cancel context.CancelCauseFunc, all *
 			return err
 		}
 	}
-}
-
-// ended tells whether an error is how watches end: the API server, or what is on the way to it, closed the connection.
-func ended(err error) bool {
-	return utilnet.IsProbableEOF(err) || utilnet.IsTimeout(err)
 }
 
 func (s *Stream) take(event apiwatch.Event) error {

@@ -236,8 +236,34 @@ func TestStreamForbidden(t *testing.T) {
 	})
 }
 
+// TestStreamMarks: where bookmarks come of a kind, silence before the first one, and a connection that timed out, is told of.
+func TestStreamMarks(t *testing.T) {
+	for _, marks := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			told, s := streamOf(t, &server{answers: []string{event("BOOKMARK", "", "7!")}})
+			s.Marks = marks
+			ctx, cancel := context.WithTimeout(t.Context(), 2*quiet)
+			defer cancel()
+			err := s.Run(ctx)
+			if strings.Contains(*told, "broken") != marks || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("marks %v: %q, %v", marks, *told, err)
+			}
+		})
+	}
+}
+
 // runStream follows pods for a time and returns what it told of.
 func runStream(t *testing.T, api http.RoundTripper, during time.Duration) (string, error) {
+	t.Helper()
+	told, s := streamOf(t, api)
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	err := s.Run(ctx)
+	return *told, err
+}
+
+// streamOf returns a stream of pods, and what it tells of.
+func streamOf(t *testing.T, api http.RoundTripper) (*string, *Stream) {
 	t.Helper()
 	client, err := rest.RESTClientForConfigAndClient(&rest.Config{
 		Host: "http://api.test", APIPath: "/api",
@@ -248,15 +274,11 @@ func runStream(t *testing.T, api http.RoundTripper, during time.Duration) (strin
 	}
 	told := ""
 	marks := map[apiwatch.EventType]string{apiwatch.Added: "+", apiwatch.Modified: "~", apiwatch.Deleted: "-"}
-	s := &Stream{
+	return &told, &Stream{
 		Client: client, Resource: "pods", Now: time.Now,
 		See:    func(kind apiwatch.EventType, o evidence.Object) { told += marks[kind] + o.GetName() + " " },
 		Begin:  func() { told += begins },
 		InStep: func() { told += synced },
 		Broken: func(time.Time, error) { told += "broken " },
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), during)
-	defer cancel()
-	err = s.Run(ctx)
-	return told, err
 }

@@ -30,6 +30,11 @@ func (r *Recorder) seePod(ctx context.Context, kind apiwatch.EventType, o eviden
 			return
 		}
 	}
+	if kind == apiwatch.Deleted {
+		for st := range statuses(pod) { // an end that is not told of by now will not be
+			st.LastTerminationState.Running = nil
+		}
+	}
 	f := fresh{pod: pod, news: r.ledger.See(pod, now), gone: kind == apiwatch.Deleted, seen: now}
 	f.news.Ended = slices.DeleteFunc(f.news.Ended, func(e End) bool { return ordered(pod, e) })
 	if f.gone {

@@ -119,8 +119,8 @@ func tokenIn(r *http.Request) (token string, ok bool) {
 
 // Caller goes by what was last said of a token. Of one person with many tokens it is the same.
 func (a *ClusterAccess) Caller(r *http.Request) string {
-	token, ok := tokenIn(r)
-	if !ok {
+	token, inHeader := tokenIn(r)
+	if !inHeader {
 		s, in := a.session(r)
 		switch {
 		case !in:
@@ -130,8 +130,11 @@ func (a *ClusterAccess) Caller(r *http.Request) string {
 		}
 		token = s.Token
 	}
-	if who := a.tokens.last(keyOf(token)); who.known {
+	switch who := a.tokens.last(keyOf(token)); {
+	case who.known:
 		return who.Username
+	case !inHeader: // nobody can make up a session
+		return "session " + keyOf(token)
 	}
 	return ""
 }

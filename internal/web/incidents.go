@@ -50,19 +50,19 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	if !list.Searched {
 		return list, nil
 	}
-	found, next, err := c.find(ctx, f, may)
+	found, err := c.Store.Incidents(ctx, f)
 	if errors.Is(err, history.ErrCursor) {
 		return nil, &badRequestError{err.Error()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list.Items = full(found)
+	list.Items = each(found.Items, incidentOf)
 	if r.URL.Path == "/search" {
 		list.Rules = c.rulesLike(list.Text)
 	}
-	if next != "" {
-		q.Set("after", next)
+	if found.Next != "" {
+		q.Set("after", found.Next)
 		list.Next = r.URL.Path + "?" + q.Encode()
 	}
 	return list, nil

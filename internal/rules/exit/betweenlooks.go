@@ -36,12 +36,12 @@ seen but made up by the runtime has another rule. What is older than an hour is 
 	},
 	Run: func(p *diagnosis.Pass) {
 		f := diagnosis.Finding{Confidence: diagnosis.Possible, Facts: missedRuns(p)}
+		if len(f.Facts) == 0 {
+			return
+		}
 		runs := 0
 		for _, gap := range f.Facts {
 			runs += int(gap.Value)
-		}
-		if runs == 0 || slices.ContainsFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Ended() && a.Expected == "" && recent(p, a.Finished) }) {
-			return
 		}
 		f.Message = fmt.Sprintf("container %s ended unseen and began anew within the last hour, runs: %d: the restart count tells that there were some, and nobody saw how they ended", p.About().Container, runs)
 		f.Fixes = []diagnosis.Fix{{Title: "Watch the pod until it ends again, and read the log of that run", Command: fmt.Sprintf("kubectl -n %s get pod %s -w", p.About().Namespace, p.About().Name)}}
@@ -51,8 +51,12 @@ seen but made up by the runtime has another rule. What is older than an hour is 
 
 func recent(p *diagnosis.Pass, at time.Time) bool { return p.Now().Sub(at) <= time.Hour }
 
-// missedRuns returns what the node's agent says of runs of the pass's container that it did not see within the last hour.
+// missedRuns returns what the node's agent says of runs of the pass's container that it did not see within the last hour, where no
+// end of one is known.
 func missedRuns(p *diagnosis.Pass) []evidence.Fact {
+	if slices.ContainsFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Ended() && a.Expected == "" && recent(p, a.Finished) }) {
+		return nil
+	}
 	return slices.DeleteFunc(p.Facts(evidence.Host, missed), func(gap evidence.Fact) bool {
 		return gap.About.Container != p.About().Container || gap.Value <= 0 || !strings.HasPrefix(gap.Text, "runtime: ") || !recent(p, gap.At)
 	})
