@@ -19,6 +19,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -74,6 +75,18 @@ func (g *garden) probe(of string) *corev1.Probe {
 	}}}
 }
 
+// claim is a volume whose claim is made from a template with metadata of its own.
+func (g *garden) claim() []corev1.Volume {
+	template := &corev1.PersistentVolumeClaimTemplate{
+		ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"example.com/note": g.plant("claim template"), "example.com/api-token": g.whole("claim template")}},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}
+	return []corev1.Volume{{Name: "cache", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: template}}}}
+}
+
 func (g *garden) container() corev1.Container {
 	address := g.in("https://puller:%s@registry.example/")
 	g.secrets, g.places = append(g.secrets, address), append(g.places, "image")
@@ -94,7 +107,7 @@ func (g *garden) container() corev1.Container {
 func (g *garden) workload(t *testing.T, name string) *appsv1.ReplicaSet {
 	t.Helper()
 	one, selector := int32(1), &metav1.LabelSelector{MatchLabels: map[string]string{"app": name}}
-	template := corev1.PodTemplateSpec{ObjectMeta: g.metadata(name, "template"), Spec: corev1.PodSpec{Containers: []corev1.Container{g.container()}}}
+	template := corev1.PodTemplateSpec{ObjectMeta: g.metadata(name, "template"), Spec: corev1.PodSpec{Containers: []corev1.Container{g.container()}, Volumes: g.claim()}}
 	template.Name, template.Annotations[corev1.LastAppliedConfigAnnotation] = "", ""
 	d := &appsv1.Deployment{ObjectMeta: g.metadata(name, "deployment"), Spec: appsv1.DeploymentSpec{Replicas: &one, Selector: selector, Template: template}}
 	d, err := control.AppsV1().Deployments("vault").Create(t.Context(), d, metav1.CreateOptions{})
@@ -113,7 +126,7 @@ func (g *garden) workload(t *testing.T, name string) *appsv1.ReplicaSet {
 func (g *garden) dies(t *testing.T, name string, again bool) {
 	t.Helper()
 	rs := g.workload(t, name)
-	pod := &corev1.Pod{ObjectMeta: g.metadata(name+"-5d4f-x", "pod"), Spec: corev1.PodSpec{NodeName: "keeper", Containers: []corev1.Container{g.container()}}}
+	pod := &corev1.Pod{ObjectMeta: g.metadata(name+"-5d4f-x", "pod"), Spec: corev1.PodSpec{NodeName: "keeper", Containers: []corev1.Container{g.container()}, Volumes: g.claim()}}
 	pod.Labels["pod-template-hash"] = "5d4f"
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}
 	pod, err := control.CoreV1().Pods("vault").Create(t.Context(), pod, metav1.CreateOptions{})
@@ -143,7 +156,7 @@ func (g *garden) dies(t *testing.T, name string, again bool) {
 // waits makes a pod whose image cannot be had, which the runtime says in the words of the registry.
 func (g *garden) waits(t *testing.T, name string) {
 	t.Helper()
-	pod := &corev1.Pod{ObjectMeta: g.metadata(name, "pod"), Spec: corev1.PodSpec{NodeName: "keeper", Containers: []corev1.Container{g.container()}}}
+	pod := &corev1.Pod{ObjectMeta: g.metadata(name, "pod"), Spec: corev1.PodSpec{NodeName: "keeper", Containers: []corev1.Container{g.container()}, Volumes: g.claim()}}
 	pod, err := control.CoreV1().Pods("vault").Create(t.Context(), pod, metav1.CreateOptions{})
 	must(t, err)
 	pod.Status = corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{

@@ -265,7 +265,10 @@ func (s *sieve) outside(t *testing.T, r *replica, m *mailbox, metrics string) {
 		}
 		return told > 0
 	})
-	_, body := (caller{base: "http://" + metrics}).ask(t, "/metrics")
+	code, body := (caller{base: "http://" + metrics}).ask(t, "/metrics")
+	if code != http.StatusOK || !strings.Contains(body, "inquest_") {
+		t.Errorf("/metrics answers %d with %.200q", code, body)
+	}
 	s.pass("metrics", body)
 }
 

@@ -354,8 +354,8 @@ func maskEntry(e *record.Entry) {
 		e.Fact.Text, _ = Redact(e.Fact.Text)
 	case e.Run != nil:
 		e.Run.Message, _ = Redact(e.Run.Message)
-		e.Run.Image, _ = Redact(e.Run.Image)
-		e.Run.Digest, _ = Redact(e.Run.Digest)
+		redactImage(&e.Run.Image)
+		redactImage(&e.Run.Digest)
 		redactArgs(e.Run.Command)
 	case e.Log != nil: // of its text the end that is kept
 		e.Log.Missing, _ = Redact(e.Log.Missing)

@@ -68,7 +68,9 @@ func (r *redactor) scan() {
 		case c == '@':
 			r.login(i)
 		case c == '\'' || c == '"':
-			next = r.quote(i)
+			if next = r.quotedImage(i); next == 0 {
+				next = r.quote(i)
+			}
 		case c == '$':
 			next = r.crypt(i)
 		case c == '-':

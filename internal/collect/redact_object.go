@@ -10,7 +10,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -20,32 +19,29 @@ import (
 // fields all but who wrote what is started, and when. Of all else it masks what looks like a secret in any text. The object must not be shared with a cache.
 func RedactObject(obj runtime.Object) int {
 	spans := 0
-	if m, err := apimeta.Accessor(obj); err == nil {
-		spans += redactMeta(m)
-	}
 	switch o := obj.(type) {
 	case *corev1.Pod:
 		spans += RedactPodSpec(&o.Spec) + redactPodStatus(&o.Status)
 	case *corev1.PodTemplate:
-		spans += redactTemplate(&o.Template)
+		spans += RedactPodSpec(&o.Template.Spec)
 	case *corev1.ReplicationController:
 		if o.Spec.Template != nil {
-			spans += redactTemplate(o.Spec.Template)
+			spans += RedactPodSpec(&o.Spec.Template.Spec)
 		}
 	case *appsv1.Deployment:
-		spans += redactTemplate(&o.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *appsv1.ReplicaSet:
-		spans += redactTemplate(&o.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *appsv1.StatefulSet:
-		spans += redactTemplate(&o.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *appsv1.DaemonSet:
-		spans += redactTemplate(&o.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *appsv1.ControllerRevision:
 		spans += redactRevision(o)
 	case *batchv1.Job:
-		spans += redactTemplate(&o.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *batchv1.CronJob:
-		spans += redactMeta(&o.Spec.JobTemplate) + redactTemplate(&o.Spec.JobTemplate.Spec.Template)
+		spans += RedactPodSpec(&o.Spec.JobTemplate.Spec.Template.Spec)
 	case *corev1.Event:
 		spans += redactText(&o.Message)
 	case *eventsv1.Event:
@@ -86,8 +82,6 @@ func RedactPodSpec(spec *corev1.PodSpec) int {
 	}
 	return spans
 }
-
-func redactTemplate(t *corev1.PodTemplateSpec) int { return redactMeta(t) + RedactPodSpec(&t.Spec) }
 
 // appliedCopies are annotations in which deployment tools keep the whole object, environment included.
 var appliedCopies = []string{

@@ -11,16 +11,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// apart are types with no text of people in them, or with metadata, which redactMeta masks.
+// apart are types with no text of people in them.
 var apart = map[reflect.Type]bool{
-	reflect.TypeFor[metav1.ObjectMeta](): true, reflect.TypeFor[metav1.TypeMeta](): true, reflect.TypeFor[metav1.ListMeta](): true,
+	reflect.TypeFor[metav1.TypeMeta](): true, reflect.TypeFor[metav1.ListMeta](): true,
 	reflect.TypeFor[metav1.Time](): true, reflect.TypeFor[metav1.MicroTime](): true, reflect.TypeFor[apiresource.Quantity](): true,
 	reflect.TypeFor[intstr.IntOrString](): true,
 }
 
-// redactRest masks secrets in all text of an object, whatever its kind: in images, in messages of conditions, in parameters of volumes
-// and classes. The names by which objects refer to each other stay. What is an argument of an environment or a command line has to
-// be masked before, as it takes more than its text to tell.
+// redactRest masks secrets in all text of an object, whatever its kind: in metadata, that of templates too, in images, in messages of
+// conditions, in parameters of volumes and classes. The names by which objects refer to each other stay. What is an argument of an
+// environment or a command line has to be masked before, as it takes more than its text to tell.
 func redactRest(x reflect.Value, field string) int {
 	switch x.Kind() {
 	case reflect.Pointer:
@@ -46,7 +46,11 @@ func redactRest(x reflect.Value, field string) int {
 		}
 	case reflect.String:
 		if text := x.String(); len(text) >= leastSecret && !isLink(field) {
-			spans := redactText(&text)
+			redact := redactText
+			if isImageField(field) {
+				redact = redactImage
+			}
+			spans := redact(&text)
 			if spans > 0 {
 				x.SetString(text)
 			}
@@ -64,6 +68,9 @@ func redactFields(x reflect.Value) int {
 	if apart[t] {
 		return 0
 	}
+	if m, ok := reflect.TypeAssert[*metav1.ObjectMeta](x.Addr()); ok {
+		return redactMeta(m)
+	}
 	spans := 0
 	for i := range t.NumField() {
 		if f := t.Field(i); f.IsExported() {
@@ -80,6 +87,15 @@ func isLink(field string) bool {
 		return true
 	}
 	return strings.HasSuffix(field, "Name")
+}
+
+// isImageField says whether a field has references of images in it: of containers, of volumes, and of what a node holds.
+func isImageField(field string) bool {
+	switch field {
+	case "Image", "ImageID", "ImageRef", "Reference", "Names":
+		return true
+	}
+	return false
 }
 
 func isSelector(field string) bool {

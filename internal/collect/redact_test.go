@@ -188,6 +188,7 @@ func FuzzRedact(f *testing.F) {
 			f.Add(strings.ReplaceAll(c.in, "~", ""))
 		}
 	}
+	f.Add(`Back-off pulling image "https://user:hunter2@host.example/api-token:1": image \"a-secret:2\"`)
 	f.Add("password=a,token=b;secret=[masked]x\x00\xff")
 	f.Fuzz(func(t *testing.T, in string) {
 		got, _ := Redact(in)

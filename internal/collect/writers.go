@@ -4,6 +4,7 @@ package collect
 
 import (
 	"encoding/json"
+	"reflect"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -72,7 +73,7 @@ func redactRevision(r *appsv1.ControllerRevision) int {
 	if json.Unmarshal(raw, &data) != nil || data.Spec.Template == nil {
 		return 0
 	}
-	spans := redactTemplate(data.Spec.Template)
+	spans := RedactPodSpec(&data.Spec.Template.Spec) + redactRest(reflect.ValueOf(data.Spec.Template), "")
 	var plain any // sorts the keys, as YAML does
 	if text, err := json.Marshal(data); err == nil && json.Unmarshal(text, &plain) == nil {
 		if text, err = json.Marshal(plain); err == nil {
