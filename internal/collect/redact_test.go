@@ -35,6 +35,7 @@ var tokenCanaries = []canary{
 	{"oauth ya~29.a0AfH6SMBx-abcdefghijklmnop_12345 ok", "oauth [masked] ok"},
 	{"AccountName=store;AccountKey=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4==;EndpointSuffix=core.windows.net", "AccountName=store;AccountKey=[masked];EndpointSuffix=core.windows.net"},
 	{"Endpoint=sb://bus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=abcDEF123+/=", "Endpoint=sb://bus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=[masked]"},
+	{"PUT https://s.blob.core.windows.net/c?sv=2022&sig=kurMLZgkzsqVHIgKPByQwErTyuIoPaSdFg%3D&se=2026 403", "PUT https://s.blob.core.windows.net/c?sv=2022&sig=[masked]&se=2026 403"},
 	{"PUT https://s.blob.core.windows.net/c?sv=2022&sig=Ab3%2Fd9Kx7ZQe1mN5pRt8vW2y%3D&se=2026 403", "PUT https://s.blob.core.windows.net/c?sv=2022&sig=[masked]&se=2026 403"},
 	{"X-Amz-Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024", "X-Amz-Signature=[masked]"},
 	{"cloning with gh~p_16C7e42F292c6912E7710c838347Ae178B4a", "cloning with [masked]"},

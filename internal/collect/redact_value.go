@@ -249,6 +249,9 @@ func looksRandom(v string) bool {
 		}
 		last = kind
 	}
+	if strings.HasSuffix(v, "=") || strings.HasSuffix(v, "%3D") { // base64 to its end, as a shared access signature is, may have hardly a digit
+		return kinds[0] > 1 && kinds[2] > 1
+	}
 	return kinds[0] > 1 && kinds[1] > 1 && kinds[2] > 1 && changes*5 >= len(v)*2
 }
 
