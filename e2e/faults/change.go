@@ -16,6 +16,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 )
 
 // changes are pods that somebody replaces, workloads that come to nothing, and changes that break what ran before.
@@ -49,13 +50,15 @@ func replacements() []Fault {
 // workloads are controllers that cannot finish what they began.
 func workloads() []Fault {
 	scale := func(c Cluster, ctx context.Context, name string, n int32) error {
-		s, err := c.AppsV1().Deployments(c.Namespace).GetScale(ctx, name, metav1.GetOptions{})
-		if err != nil {
+		return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			s, err := c.AppsV1().Deployments(c.Namespace).GetScale(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			s.Spec.Replicas = n
+			_, err = c.AppsV1().Deployments(c.Namespace).UpdateScale(ctx, name, s, metav1.UpdateOptions{FieldManager: "kubectl"})
 			return err
-		}
-		s.Spec.Replicas = n
-		_, err = c.AppsV1().Deployments(c.Namespace).UpdateScale(ctx, name, s, metav1.UpdateOptions{FieldManager: "kubectl"})
-		return err
+		})
 	}
 	return []Fault{{
 		Name: "no-progress", About: "a rollout does not get ready within its progress deadline",

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 )
 
 // starting are pods that do not get as far as to run their program.
@@ -168,17 +169,19 @@ func deleteAccount(name string) Action {
 
 // openGate lets the scheduler place the namespace's only pod.
 func openGate(ctx context.Context, c Cluster) error {
-	list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for i := range list.Items {
-		list.Items[i].Spec.SchedulingGates = nil
-		if _, err := c.CoreV1().Pods(c.Namespace).Update(ctx, &list.Items[i], metav1.UpdateOptions{}); err != nil {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		list, err := c.CoreV1().Pods(c.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		for i := range list.Items {
+			list.Items[i].Spec.SchedulingGates = nil
+			if _, err := c.CoreV1().Pods(c.Namespace).Update(ctx, &list.Items[i], metav1.UpdateOptions{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // anyReady holds when a pod of the namespace is ready.
