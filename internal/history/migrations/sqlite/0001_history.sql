@@ -42,7 +42,7 @@ CREATE TABLE incidents (
   title           TEXT NOT NULL     -- of one that was told of and has no death any more
 );
 CREATE INDEX incidents_by_key ON incidents (key, last);
-CREATE INDEX incidents_by_state ON incidents (state, last, id);
+CREATE INDEX incidents_by_state ON incidents (state, last, id, first); -- with first, what opened too late is passed over without its row
 CREATE TABLE shares ( -- what of an incident lies in one namespace
   id           INTEGER PRIMARY KEY,
   incident     INTEGER NOT NULL REFERENCES incidents (id),
@@ -64,7 +64,7 @@ CREATE TABLE shares ( -- what of an incident lies in one namespace
   workloads    TEXT NOT NULL, -- numbers of names, of kind/name
   UNIQUE (incident, namespace)
 );
-CREATE INDEX shares_by_state ON shares (namespace, state, last, incident);
+CREATE INDEX shares_by_state ON shares (namespace, state, last, incident, first);
 CREATE TABLE names ( -- of nodes, images and workloads
   id   INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE
