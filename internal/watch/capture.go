@@ -166,7 +166,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	told := r.tell(withRuns(s, known))
 	done(nil)
 	r.think.Unlock()
-	deaths, unknown, deleted, wait := told.verdicts(s, at.ref, known)
+	deaths, unknown, deleted, until := told.verdicts(s, at.ref, known)
 	stay = append(stay, unknown...)
 	err := errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
 		r.giveUp(ctx, deleted, "its pod was being deleted before its evidence was captured"))
@@ -184,12 +184,12 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
 		return nil
-	case wait > 0:
+	case !until.IsZero():
 		r.crowd.failed(todo.likeness())
 		if err := r.record(ctx, deaths); err != nil {
 			return err
 		}
-		return r.listen(ctx, at, deaths, wait)
+		return r.listen(ctx, at, deaths, until)
 	}
 	last := deaths[len(deaths)-1]
 	v := *last.Verdict
@@ -202,8 +202,8 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 }
 
 // verdicts gives deaths what is told of them. Of some a verdict that they have says more: of them it tells nothing, or that their pod was
-// being deleted by then. Others are to wait before theirs is settled.
-func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, wait time.Duration) {
+// being deleted by then. Others are settled by a later capture.
+func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, until time.Time) {
 	for _, d := range known {
 		a := answerFor(t.report, d.run.Of, d.Workload)
 		switch first := d.like.rule != "" || d.early != nil; { // which says more
@@ -215,11 +215,13 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 			continue
 		}
 		d.Verdict = t.verdictOf(a)
-		left := d.silence(s, a)
-		wait, d.Verdict.Settled = max(wait, left), left == 0
+		later := d.listens(s, a)
+		if d.Verdict.Settled = later.IsZero(); later.After(until) {
+			until = later
+		}
 		deaths = append(deaths, d)
 	}
-	return deaths, unknown, deleted, wait
+	return deaths, unknown, deleted, until
 }
 
 // disruptedIn tells whether a pod of the snapshot has to go because of a disruption.

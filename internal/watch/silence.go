@@ -11,22 +11,25 @@ import (
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// unheard is how long after an end no word of a signal means that there was none. The rules go by it (internal/rules/exit), and a status
-// tells of ends in whole seconds.
-const unheard = 2 * time.Second
+// unheard is how long after the second in which a run ended no word of a signal means that there was none: the rules wait for two of them
+// (internal/rules/exit), from the moment that the runtime tells.
+const unheard = 3 * time.Second
 
-// silence returns how long it is until the silence of a trace says more of a death than its capture did: where the agent of its node
-// traces signals and it ended with the exit code of one, and nothing certain says why. A word of a signal is certain at once.
-func (d *unsettled) silence(s *evidence.Snapshot, a answer) time.Duration {
+// listens returns when the silence of a trace says more of a death than its capture did: where the agent of its node traces signals and
+// it ended with the exit code of one, and nothing certain says why; the zero time for never. A word of a signal is certain at once.
+func (d *unsettled) listens(s *evidence.Snapshot, a answer) (until time.Time) {
 	traced := s.Lacks(evidence.Signals, d.run.Of.Object()) == 0
 	if d.early != nil || d.Kind != history.Died || d.ExitCode != 137 && d.ExitCode != 143 || !traced || a.confidence == diagnosis.Certain.String() {
-		return 0
+		return until
 	}
-	return max(min(unheard-s.Taken.Sub(d.Finished), unheard), 0)
+	if known := d.Finished.Add(unheard); s.Taken.Before(known) {
+		until = known
+	}
+	return until
 }
 
-// listen has what was captured too early to be settled captured once more.
-func (r *Recorder) listen(ctx context.Context, at subject, deaths []unsettled, pause time.Duration) error {
+// listen has what was captured too early to be settled captured once more. It waits no longer than it would by one clock.
+func (r *Recorder) listen(ctx context.Context, at subject, deaths []unsettled, until time.Time) error {
 	again := &pending{}
 	for _, d := range deaths {
 		if d.Verdict.Settled {
@@ -37,7 +40,7 @@ func (r *Recorder) listen(ctx context.Context, at subject, deaths []unsettled, p
 		d.Verdict, d.early = nil, &v
 		again.deaths = append(again.deaths, d)
 	}
-	return r.look(ctx, at, again, pause)
+	return r.look(ctx, at, again, min(until.Sub(r.Now()), unheard))
 }
 
 // stand settles deaths of which there will be no other capture by what the first one proved, and returns the others.

@@ -25,8 +25,9 @@ func TestSilence(t *testing.T) {
 		open          string        // what the first look finds, where it does not settle it
 		want          string
 	}{
-		{"nobody sent one", 137, true, time.Second, 2 * time.Second, "EXT007 possible", "EXT025 certain"},
-		{"it is told of late", 137, true, 2 * time.Second, 0, "", "EXT025 certain"},
+		{"nobody sent one", 137, true, time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"by the runtime's word it was later in that second", 137, true, 2 * time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"it is told of late", 137, true, 3 * time.Second, 0, "", "EXT025 certain"},
 		{"nobody traces", 137, false, time.Second, 0, "", "EXT007 possible"},
 		{"it is no signal's", 3, true, time.Second, 0, "", "EXT001 certain"},
 		{"it is gone by then", 143, true, time.Second, 0, "EXT007 possible", "EXT007 possible"},
@@ -73,7 +74,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// alone is a capture of a pod of node n1, on which signals are traced or nobody does.
+// alone is a capture of a pod of node n1, on which an agent traces signals and knows when runs ended, or nobody does.
 func alone(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
 	s := &evidence.Snapshot{
 		Taken: at, Has: evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node,
@@ -82,6 +83,11 @@ func alone(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
 	}
 	if traced {
 		s.Has |= evidence.Host | evidence.Signals
+		last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		s.Runs = []evidence.Attempt{{
+			Of: evidence.RefOf(pod).InContainer("app").InAttempt(0), Started: last.StartedAt.Time, Finished: last.FinishedAt.Add(664 * time.Millisecond),
+			ExitCode: int(last.ExitCode), Reason: last.Reason, Where: "runtime",
+		}}
 		s.Facts = []evidence.Fact{{
 			Kind: evidence.Signals, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", "n1"), At: began.Add(-time.Hour),
 			Where: "trace", Text: "SIGKILL and SIGTERM are traced", Name: "watching-signals",
