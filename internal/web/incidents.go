@@ -39,7 +39,7 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	list := List{
 		State: cmp.Or(q.Get("state"), "all"), Text: q.Get("q"), Rule: q.Get("rule"), Node: q.Get("node"), Image: q.Get("image"), Since: q.Get("since"),
 		Namespace: q.Get("namespace"),
-		Items: []Incident{}, Rules: []RuleLine{},
+		Items:     []Incident{}, Rules: []RuleLine{},
 	}
 	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || list.Namespace != "" || r.URL.Path != "/search"
 	f, err := c.filter(&list, q)
