@@ -18,8 +18,8 @@ import (
 	"github.com/kubeinquest/inquest/e2e/faults"
 )
 
-// settles is how long after a fault is established its incident is waited for: what only time brings about counts after a minute.
-const settles = 2 * time.Minute
+// settles is how long after a fault is established its incident is waited for: a pod that waits counts after two minutes.
+const settles = 4 * time.Minute
 
 // TestRecorderEvery runs the server as a pod, with agents, beside every fault that disturbs nobody else, and says which of them become
 // the right incident, alone. It takes a quarter of an hour, and so has the tag of storms.

@@ -28,6 +28,7 @@ import (
 var recorded = []string{
 	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "own-code-kill", "stranger-term", "liveness-term",
 	"app-error", "backend-scaled-down", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
+	"quota-exceeded", "priority-missing",
 	"benign-rollout", "benign-scale-down", "benign-job",
 }
 

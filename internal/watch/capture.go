@@ -138,12 +138,12 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	if err != nil {
 		r.crowd.failed(like)
 		r.counts.failures.Add(1)
-		if todo.failed++; todo.failed >= tries {
+		if todo.failed++; todo.failed >= tries || at.isWorkload() { // that is looked at again when its controller has failed again
 			return r.giveUp(ctx, todo.deaths, "its evidence could not be captured: "+err.Error())
 		}
 		return r.look(ctx, at, todo, settle<<min(todo.failed, 7))
 	}
-	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || o.GetUID() != at.uid) {
+	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || !at.isWorkload() && o.GetUID() != at.uid) {
 		r.crowd.failed(like)
 		return r.giveUp(ctx, todo.deaths, gone)
 	}
@@ -281,7 +281,12 @@ func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) e
 // trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
 func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (history.Death, bool) {
 	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
-	still := false
+	a, still := answerFor(told.report, at.ref, at.ref), false
+	if at.isWorkload() {
+		d.PodUID, d.Verdict = string(s.Object(at.ref).GetUID()), told.verdictOf(a)
+		d.Verdict.Settled = true
+		return d, a.lacksPods()
+	}
 	switch o := s.Object(at.ref).(type) {
 	case *corev1.Pod:
 		d.Workload, d.Node, d.Reason = workloadOf(o), o.Spec.NodeName, o.Status.Reason
@@ -291,8 +296,7 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (hist
 	case *corev1.Node:
 		d.Node, still = o.Name, troubleIn(o) != ""
 	}
-	a := answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref))
-	if !a.found && !still {
+	if a = answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref)); !a.found && !still {
 		return d, false
 	}
 	d.Verdict = told.verdict(at.ref, d.Workload)

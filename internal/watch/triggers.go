@@ -166,6 +166,7 @@ func (r *Recorder) seeEvent(ctx context.Context, kind apiwatch.EventType, o evid
 	if !ok || kind == apiwatch.Deleted {
 		return
 	}
+	r.refused(event)
 	collect.RedactObject(event)
 	send(ctx, r.events, history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)})
 }

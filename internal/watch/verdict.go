@@ -98,14 +98,12 @@ func workloadOf(pod *corev1.Pod) evidence.Ref {
 		return evidence.RefOf(pod)
 	}
 	kind, name := owner.Kind, owner.Name
-	hash := pod.Labels["pod-template-hash"]
-	deployment, ofDeployment := strings.CutSuffix(name, "-"+hash)
-	job, minute, dashed := cutLast(name)
-	switch {
-	case kind == "ReplicaSet" && hash != "" && ofDeployment:
-		kind, name = "Deployment", deployment
-	case kind == "Job" && dashed && len(minute) == len("29733120") && strings.Trim(minute, "0123456789") == "": // the minute it was due, since the epoch
-		kind, name = "CronJob", job
+	if hash := pod.Labels["pod-template-hash"]; kind == "ReplicaSet" {
+		if deployment, of := strings.CutSuffix(name, "-"+hash); hash != "" && of {
+			kind, name = "Deployment", deployment
+		}
+	} else {
+		kind, name = ownerOf(kind, name)
 	}
 	return evidence.RefTo(kind, pod.Namespace, name)
 }

@@ -222,7 +222,7 @@ func (w *world) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence
 	s := &evidence.Snapshot{
 		Taken: time.Now(), Has: evidence.Spec | evidence.Status | evidence.Logs | evidence.Events | evidence.Node, Subject: sel.Ref, Asked: []evidence.Ref{sel.Ref},
 	}
-	resource := map[string]string{"Pod": "pods", "Node": "nodes"}[sel.Ref.Kind]
+	resource := map[string]string{"Pod": "pods", "Node": "nodes", "Deployment": "deployments"}[sel.Ref.Kind]
 	o := w.objects[resource][sel.Ref.Name]
 	if o == nil {
 		return nil, fmt.Errorf("there is no %s", sel.Ref)
