@@ -211,13 +211,9 @@ func TestRecorderStorm(t *testing.T) {
 		w := newWorld()
 		r := recorderOf(t, w)
 		defer start(t, r)()
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 0)
-		}
+		w.crashAll(pods, 0)
 		passes(time.Minute)
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 1)
-		}
+		w.crashAll(pods, 1)
 		passes(10 * time.Second)
 		want := []string{fmt.Sprintf("TST001 statefulset/web[app]: %d deaths of %d pods", pods, pods)}
 		if diff := cmp.Diff(want, incidents(t, r)); diff != "" {
@@ -239,17 +235,13 @@ func TestRecorderStorm(t *testing.T) {
 // captures; that it is said at once that nothing is heard; and that what died is settled when it answers again.
 func TestRecorderRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const pods = 100
+		const pods = 40
 		w := newWorld()
 		r := recorderOf(t, w)
 		defer start(t, r)()
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 0)
-		}
+		w.crashAll(pods, 0)
 		passes(time.Minute)
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 1)
-		}
+		w.crashAll(pods, 1)
 		passes(settle / 2)
 		w.fail(always(http.StatusTooManyRequests), false)
 		passes(busyFor * time.Second / 2)

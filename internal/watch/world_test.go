@@ -279,6 +279,13 @@ func (w *world) crash(name string, n int) {
 	w.set("pods", pod)
 }
 
+// crashAll has that many pods restart n times.
+func (w *world) crashAll(pods, n int) {
+	for i := range pods {
+		w.crash(fmt.Sprintf("web-%d", i), n)
+	}
+}
+
 func (w *world) restarts() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
