@@ -139,11 +139,11 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	if err != nil {
 		r.crowd.failed(like)
 		r.counts.failures.Add(1)
+		if ended := respite(ctx, err); ended != nil {
+			return ended
+		}
 		if todo.failed++; todo.failed >= tries || at.isWorkload() { // that is looked at again when its controller has failed again
 			return r.giveUp(ctx, todo.deaths, "its evidence could not be captured: "+err.Error())
-		}
-		if err := respite(ctx, err); err != nil {
-			return err
 		}
 		return r.look(ctx, at, todo, settle<<min(todo.failed, 7))
 	}
