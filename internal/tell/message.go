@@ -256,9 +256,9 @@ func some(names []string) string {
 	return text
 }
 
-// severity is critical for what reaches beyond a workload.
+// severity is critical for what reaches beyond a workload, unless somebody takes pods away from a node on purpose.
 func severity(in *history.Incident) string {
-	if in.Thing.Namespace == "" {
+	if in.Thing.Namespace == "" && !strings.HasPrefix(in.Rule, "EVC") {
 		return "critical"
 	}
 	return "warning"
