@@ -156,7 +156,7 @@ func (s *Stream) follow(ctx context.Context) error {
 	if !streamed {
 		s.inStep()
 	}
-	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure}})
+	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure, ended: ctx.Done()}})
 }
 
 // read hands on what a watch brings until it ends.
