@@ -154,7 +154,7 @@ type telling struct {
 // incidents returns those of a namespace that are not provisional any more.
 func (c *console) incidents(t *testing.T, namespace string) []telling {
 	var all []telling
-	for next := "/incidents"; next != ""; {
+	for next := "/incidents?namespace=" + namespace; next != ""; {
 		var page struct {
 			Items []recording
 			Next  string

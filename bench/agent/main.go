@@ -71,6 +71,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := b.shared(); err != nil {
+		return err
+	}
 	if err := b.build(ctx); err != nil {
 		return err
 	}
@@ -88,6 +91,20 @@ func (b *bench) run(ctx context.Context) (err error) {
 		err = errors.Join(err, fmt.Errorf("bars missed: %s", strings.Join(b.broken, "; ")))
 	}
 	return err
+}
+
+// shared fails where the node has a folder of its own in the place of ours, or an overlay over it: an agent in it sees nothing of
+// what is written here, and all that it does not do would count as cheap.
+func (b *bench) shared() error {
+	here, err := os.Stat(b.dir)
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", b.enter, b.dir))
+	if err == nil && os.SameFile(here, there) {
+		return nil
+	}
+	return fmt.Errorf("the node has not %s as it is here: give -dir a folder that both see, such as one in /root", b.dir)
 }
 
 // bar prints a figure beside what it may be.

@@ -54,24 +54,40 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 	return all, s.explain("read", err)
 }
 
-// Begin notes that a cluster is watched from now on. It returns since when it first was, and whether all that was there then has
-// been seen.
-func (s *Store) Begin(ctx context.Context, cluster string, now time.Time) (since time.Time, looked bool, err error) {
+// A Watch is what the history knows of how a cluster was watched.
+type Watch struct {
+	Since  time.Time // it first was
+	Looked bool      // all that was there then has been seen
+	Beat   time.Time // the last sign of life of whoever watched it before; zero where nobody did
+}
+
+// Begin notes that a cluster is watched from now on.
+func (s *Store) Begin(ctx context.Context, cluster string, now time.Time) (w Watch, err error) {
 	err = s.do(ctx, func(t *txn) error {
 		id, err := t.clusterID(clean(cluster, maxName))
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`UPDATE clusters SET begun = $1 WHERE id = $2 AND begun = 0`, micros(now), id); err != nil {
+		var begun, beat int64
+		var seen int
+		_, err = t.row([]any{&begun, &seen, &beat}, `SELECT begun, looked, beat FROM clusters WHERE id = $1`, id)
+		if err != nil {
 			return err
 		}
-		var begun int64
-		var seen int
-		_, err = t.row([]any{&begun, &seen}, `SELECT begun, looked FROM clusters WHERE id = $1`, id)
-		since, looked = fromMicros(begun), seen != 0
-		return err
+		if begun == 0 {
+			begun = micros(now)
+		}
+		w = Watch{fromMicros(begun), seen != 0, fromMicros(beat)}
+		return t.exec(`UPDATE clusters SET begun = $1, beat = $2 WHERE id = $3`, begun, micros(now), id)
 	})
-	return since, looked, err
+	return w, err
+}
+
+// Beat notes that a cluster is watched still.
+func (s *Store) Beat(ctx context.Context, cluster string, now time.Time) error {
+	return s.do(ctx, func(t *txn) error {
+		return t.exec(`UPDATE clusters SET beat = $1 WHERE uid = $2`, micros(now), clean(cluster, maxName))
+	})
 }
 
 // Looked notes that all that was there when a cluster was first watched has been seen.

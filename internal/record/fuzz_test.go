@@ -4,7 +4,9 @@ package record
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -45,6 +47,28 @@ func FuzzEntry(f *testing.F) {
 		}
 		if diff := cmp.Diff(e, again, cmpopts.EquateEmpty(), cmpopts.EquateNaNs()); diff != "" {
 			t.Errorf("%s (-first +second):\n%s", data, diff)
+		}
+	})
+}
+
+// FuzzCourse: what is read of a course is bounded and a number, and is the same when it is written and read again.
+func FuzzCourse(f *testing.F) {
+	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Add("working set in KiB, by seconds before: 590 10240, 0 20480")
+	f.Add("x, by seconds before: NaN 1, 1 Inf, -1 1, 1e9 1, 1 -1, 0x1p3 1e3, 3")
+	f.Fuzz(func(t *testing.T, text string) {
+		steps := ReadCourse(until, text)
+		if len(steps) > mostSteps {
+			t.Fatalf("%d steps", len(steps))
+		}
+		for i := range steps {
+			if v := steps[i].Value; !(v >= 0) || math.IsInf(v, 0) || steps[i].At.After(until) || until.Sub(steps[i].At) > 1e6*time.Second {
+				t.Fatalf("read %v", steps[i])
+			}
+		}
+		written := Course("x", until, steps)
+		if again := Course("x", until, ReadCourse(until, written)); again != written {
+			t.Fatalf("%s was read as %s", written, again)
 		}
 	})
 }

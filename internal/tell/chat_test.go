@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 func room(address string) Target {
@@ -83,9 +85,11 @@ func TestStorm(t *testing.T) {
 	s := newServer(t)
 	w := newWorld(t, room("mattermost://bot@"+s.host()+"/token?disabletls=yes"))
 	c := w.course(&w.Config.Targets[0])
+	var all []history.Death
 	for i := range 230 {
-		w.dies(fmt.Sprintf("web%d", i), fmt.Sprintf("it died, number %d", i), fmt.Sprintf("web%d-0", i))
+		all = append(all, w.deaths(fmt.Sprintf("web%d", i), fmt.Sprintf("it died, number %d", i), fmt.Sprintf("web%d-0", i))...)
 	}
+	must(t, w.Store.Record(t.Context(), all...))
 	w.after(4 * time.Second)
 	for range 20 {
 		w.tell(c)

@@ -91,6 +91,12 @@ func newWorld(t *testing.T, targets ...Target) *world {
 // dies records deaths of pods of a workload, with a report that knows a fix.
 func (w *world) dies(workload, message string, pods ...string) {
 	w.t.Helper()
+	must(w.t, w.Store.Record(w.t.Context(), w.deaths(workload, message, pods...)...))
+}
+
+// deaths are those, not recorded yet: many are best recorded at once.
+func (w *world) deaths(workload, message string, pods ...string) []history.Death {
+	w.t.Helper()
 	thing := evidence.RefTo("Deployment", "shop", workload).InContainer("app")
 	told, err := report.JSON([]report.Report{{Causes: []report.Cause{{
 		Rule: "MEM001", Message: message,
@@ -105,7 +111,7 @@ func (w *world) dies(workload, message string, pods ...string) {
 			Verdict: &history.Verdict{Rule: "MEM001", Confidence: "certain", Message: message, Thing: thing, Settled: true, Report: told, Version: "v0"},
 		})
 	}
-	must(w.t, w.Store.Record(w.t.Context(), deaths...))
+	return deaths
 }
 
 // tell has one target told what is due.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // planted returns a text with a secret in it, of one of ten kinds, and the part that must not be seen.
@@ -54,11 +56,13 @@ func TestSecrets(t *testing.T) {
 	w := newWorld(t, alerts(s.URL), hook(t, s.URL+"/hook"), room("mattermost://bot@"+s.host()+"/token?disabletls=yes"))
 	r := rand.New(rand.NewPCG(1, 2))
 	var secrets []string
+	var all []history.Death
 	for i := range 200 {
 		text, secret := planted(r, i)
 		secrets = append(secrets, secret)
-		w.dies(fmt.Sprintf("web%d", i), "container app said: "+text, fmt.Sprintf("web%d-0", i))
+		all = append(all, w.deaths(fmt.Sprintf("web%d", i), "container app said: "+text, fmt.Sprintf("web%d-0", i))...)
 	}
+	must(t, w.Store.Record(t.Context(), all...))
 	w.after(4 * time.Second)
 	sent := 0
 	for i := range w.Config.Targets {

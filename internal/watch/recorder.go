@@ -31,6 +31,8 @@ const (
 	admissions = 128
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
+	// beat is how often is noted that the cluster is watched, and silence how long that may stay out until it counts as not watched.
+	beat, silence = 30 * time.Second, 90 * time.Second
 	// renewals is how long a lease may wait to be read: it is kept for tens of seconds.
 	renewals = 100 * time.Millisecond
 	// refused is how long until something is watched again that may not be.
@@ -115,7 +117,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 // begin reads what the history knows, and returns since when nothing has been heard of what a watch broke off of before this process
 // or the last one ended.
 func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
-	since, looked, err := r.Store.Begin(ctx, r.Cluster, r.Now())
+	before, err := r.Store.Begin(ctx, r.Cluster, r.Now())
 	if err != nil {
 		return nil, fmt.Errorf("begin the history of this cluster: %w", err)
 	}
@@ -133,7 +135,13 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 			blind[g.What] = g.From
 		}
 	}
-	r.ledger = NewLedger(knownOf(known), !looked, since)
+	if now := r.Now(); !before.Beat.IsZero() && now.Sub(before.Beat) > silence {
+		gap := history.Gap{Cluster: r.Cluster, What: "no recorder ran", From: before.Beat, To: now}
+		if err := r.Store.Gaps(ctx, gap); err != nil {
+			return nil, fmt.Errorf("keep a gap: %w", err)
+		}
+	}
+	r.ledger = NewLedger(knownOf(known), !before.Looked, before.Since)
 	r.queue, r.crowd, r.leases = newQueue[subject](r.Now), newCrowd(), newLeases()
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -166,6 +167,38 @@ func TestRecorderTakeover(t *testing.T) {
 		}
 		if n := unsettledIn(t, r); n > 0 {
 			t.Errorf("%d verdicts are provisional still", n)
+		}
+	})
+}
+
+// TestRecorderAway holds that while no recorder ran is told once it runs again, and that one which is back soon tells of nothing.
+func TestRecorderAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := recorderOf(t, newWorld())
+		told := func() []history.Gap {
+			gaps, err := r.Store.GapsIn(t.Context(), "test", time.Time{}, time.Time{}, nil, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.DeleteFunc(gaps, func(g history.Gap) bool { return g.What != "no recorder ran" })
+		}
+		stop := start(t, r)
+		passes(10 * time.Minute)
+		stop()
+		passes(30 * time.Second)
+		stop = start(t, r)
+		passes(10 * time.Minute)
+		stop()
+		if gaps := told(); len(gaps) != 0 {
+			t.Errorf("after a restart it tells of %v", gaps)
+		}
+		passes(20 * time.Minute)
+		stop = start(t, r)
+		passes(time.Minute)
+		stop()
+		gaps := told()
+		if len(gaps) != 1 || gaps[0].To.Sub(gaps[0].From) < 20*time.Minute || gaps[0].To.Sub(gaps[0].From) > 20*time.Minute+silence {
+			t.Errorf("after twenty minutes it tells of %v", gaps)
 		}
 	})
 }

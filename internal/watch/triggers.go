@@ -221,13 +221,19 @@ func gather[T any](ctx context.Context, from <-chan T) ([]T, error) {
 func (r *Recorder) glances(ctx context.Context) error {
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
-	for {
+	for last := r.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
 		now := r.Now()
+		if now.Sub(last) >= beat {
+			last = now
+			if err := r.insist(ctx, "note that it watches", func() error { return r.Store.Beat(ctx, r.Cluster, now) }); err != nil {
+				return err
+			}
+		}
 		for _, at := range r.ledger.due(now) {
 			r.lookAt(at, 0)
 		}

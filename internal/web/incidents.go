@@ -38,14 +38,21 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	q := r.URL.Query()
 	list := List{
 		State: cmp.Or(q.Get("state"), "all"), Text: q.Get("q"), Rule: q.Get("rule"), Node: q.Get("node"), Image: q.Get("image"), Since: q.Get("since"),
-		Bounds: may.bounds(), Items: []Incident{}, Rules: []RuleLine{},
+		Namespace: q.Get("namespace"), Bounds: may.bounds(),
+		Items: []Incident{}, Rules: []RuleLine{},
 	}
-	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || r.URL.Path != "/search"
+	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || list.Namespace != "" || r.URL.Path != "/search"
 	f, err := c.filter(&list, q)
 	if err != nil {
 		return nil, err
 	}
 	f.Namespaces, f.Limit = may.allowed(), most
+	if n := list.Namespace; n != "" {
+		f.Namespaces = []string{n}
+		if all := may.allowed(); all != nil && !slices.Contains(all, n) {
+			f.Namespaces = []string{}
+		}
+	}
 	list.Sheet = sheetOf(q)
 	if !list.Searched {
 		return list, nil
@@ -79,7 +86,7 @@ func sheetOf(q url.Values) string {
 // filter says what is asked of the history.
 func (c *Console) filter(list *List, q url.Values) (history.Filter, error) {
 	f := history.Filter{Rule: strings.ToUpper(list.Rule), Node: list.Node, Image: list.Image, Text: list.Text, Cursor: q.Get("after")}
-	for _, asked := range []string{list.Text, list.Rule, list.Node, list.Image} {
+	for _, asked := range []string{list.Text, list.Rule, list.Node, list.Image, list.Namespace} {
 		if len(asked) > mostText {
 			return f, &badRequestError{fmt.Sprintf("what is looked for may have %d bytes", mostText)}
 		}

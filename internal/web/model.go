@@ -204,19 +204,20 @@ type Gap struct {
 type List struct {
 	Bounds
 
-	State    string     `json:"state"`
-	Text     string     `json:"text"`
-	Rule     string     `json:"rule"`
-	Node     string     `json:"node"`
-	Image    string     `json:"image"`
-	Since    string     `json:"since"`
-	From     time.Time  `json:"from,omitzero"`
-	To       time.Time  `json:"to,omitzero"`
-	Items    []Incident `json:"items"`
-	Next     string     `json:"next,omitempty"` // the address of the page behind it
-	Sheet    string     `json:"sheet"`          // the address of all of them, a thousand at most, as comma-separated values
-	Rules    []RuleLine `json:"rules"`          // rules that match the text
-	Searched bool       `json:"searched"`
+	State     string     `json:"state"`
+	Text      string     `json:"text"`
+	Rule      string     `json:"rule"`
+	Node      string     `json:"node"`
+	Image     string     `json:"image"`
+	Namespace string     `json:"namespace"` // what of them lies in one
+	Since     string     `json:"since"`
+	From      time.Time  `json:"from,omitzero"`
+	To        time.Time  `json:"to,omitzero"`
+	Items     []Incident `json:"items"`
+	Next      string     `json:"next,omitempty"` // the address of the page behind it
+	Sheet     string     `json:"sheet"`          // the address of all of them, a thousand at most, as comma-separated values
+	Rules     []RuleLine `json:"rules"`          // rules that match the text
+	Searched  bool       `json:"searched"`
 }
 
 // A RuleLine names a rule.

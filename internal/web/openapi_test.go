@@ -30,7 +30,7 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 // about says what the parameters of addresses are.
 var about = map[string]string{
 	"id": "of the incident, death or rule, as lists give it", "name": "of the node", "state": "all, open, quiet or closed",
-	"q": "words that all occur in names, causes or evidence; the last may be the beginning of one", "rule": "the id of a rule", "node": "the name of a node",
+	"q": "words that all occur in names, causes or evidence; the last may be the beginning of one", "rule": "the id of a rule", "node": "the name of a node", "namespace": "the name of a namespace",
 	"image": "the image of a container, as its status has it", "since": "how long ago at most: 15m, 1h, 6h, 24h, 7d, 30d", "from": "RFC 3339: not before", "to": "RFC 3339: before",
 	"after": "where the page before ended: follow next", "span": "how much time is shown",
 }
@@ -110,7 +110,7 @@ func archives(paths object) {
 			responses["200"] = object{"description": what, "content": csv}
 		}
 		if address == "/incidents.csv" {
-			query = []string{"state", "q", "rule", "node", "image", "since", "from", "to", "after"}
+			query = []string{"state", "q", "namespace", "rule", "node", "image", "since", "from", "to", "after"}
 		}
 		paths[address] = object{"get": object{"summary": what, "parameters": parameters(address, query), "responses": responses}}
 	}

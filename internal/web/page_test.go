@@ -228,3 +228,18 @@ func TestHeat(t *testing.T) {
 		t.Error("the workload with most deaths is not the first")
 	}
 }
+
+// TestOneNamespace: a list of one namespace has what lies in it, for whoever may see that.
+func TestOneNamespace(t *testing.T) {
+	h := console(t, died("shop", "till", 1), died("bank", "vault", 2))
+	for _, want := range []struct{ who, namespace, pod string }{
+		{"*", "shop", "till"}, {"shop", "shop", "till"}, {"shop,bank", "bank", "vault"}, {"shop", "bank", ""}, {"*", "shopping", ""},
+	} {
+		_, page, _ := get(t, h, want.who, "/incidents?format=json&namespace="+want.namespace)
+		for _, pod := range []string{"till", "vault"} {
+			if strings.Contains(page, pod) != (pod == want.pod) {
+				t.Errorf("%s, who asks for %s, is told of %s: %t", want.who, want.namespace, pod, pod != want.pod)
+			}
+		}
+	}
+}
