@@ -62,3 +62,30 @@ func TestLimit(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionShare: who comes with a session has a share of his own also where the server has not asked yet whose it is, as after it
+// began anew; from then on it is that of his name, whatever he comes with.
+func TestSessionShare(t *testing.T) {
+	access, _, now := clusterAccess(t, nil)
+	with := func(token string) *http.Request {
+		sealed, err := access.seal.close(cookie, session{Token: token, Until: now.Add(stay)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := bearer(t, "")
+		r.AddCookie(&http.Cookie{Name: access.cookie(r, cookie, "", 0).Name, Value: sealed})
+		return r
+	}
+	sue, bob := with(":sue"), with(":bob")
+	if a, b := access.Caller(sue), access.Caller(bob); a == "" || b == "" || a == b || strings.Contains(a, "sue") {
+		t.Errorf("%q and %q: expected a share each, which names no token", a, b)
+	}
+	for name, r := range map[string]*http.Request{"sue": sue, "bob": bob} {
+		if _, err := access.Rights(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := access.Caller(r), access.Caller(bearer(t, ":"+name)); a != name || b != name {
+			t.Errorf("%q with a session, %q with its token: expected %s", a, b, name)
+		}
+	}
+}
