@@ -164,7 +164,9 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	group.Go(func() { v.controllers(ctx) })
 	group.Go(func() {
 		v.owners(ctx, found)
-		v.change(ctx, pods)
+		if v.about.Kind != "Pod" {
+			v.change(ctx, pods)
+		}
 	})
 	group.Go(func() { events.read(ctx) })
 	if v.about.Kind == "Pod" {
@@ -174,6 +176,9 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 		v.logAPI = v.api
 		v.agents(ctx, pods)
 		events.rest(ctx)
+		v.dependencies(ctx, pods, events) // what the program could not use says why it ended: it comes before what the pod is compared with
+		v.change(ctx, pods)
+		v.heartbeats(ctx, pods)
 	} else {
 		group.Go(func() { v.usage(ctx, pods) })
 	}
@@ -182,7 +187,9 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	}
 	group.Wait()
 	events.rest(ctx)
-	v.dependencies(ctx, pods, events)
+	if v.about.Kind != "Pod" {
+		v.dependencies(ctx, pods, events)
+	}
 	v.usage(ctx, pods)
 	v.forgetMeasured(pods)
 	events.finish(ctx)

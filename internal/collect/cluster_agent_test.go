@@ -27,7 +27,12 @@ import (
 // withAgent is a cluster with an agent on node n1, where the pod of with is.
 func withAgent(t *testing.T, token string, entries []record.Entry, before func(*apitest.Server)) *apitest.Server {
 	t.Helper()
-	s := with(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: exit(137, 20*time.Second)}}, logOf(3, 20*time.Second))
+	return besideAgent(t, with(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Terminated: exit(137, 20*time.Second)}}, logOf(3, 20*time.Second)), token, entries, before)
+}
+
+// besideAgent is a cluster with an agent on node n1 beside what there is. Of entries it gives two pages, of none one.
+func besideAgent(t *testing.T, s *evidence.Snapshot, token string, entries []record.Entry, before func(*apitest.Server)) *apitest.Server {
+	t.Helper()
 	own := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "inquest-agent-x", Labels: map[string]string{"app.kubernetes.io/name": "inquest-agent"}}}
 	own.Spec.NodeName = "n1"
 	own.Spec.Containers = []corev1.Container{{Name: "agent", Ports: []corev1.ContainerPort{{ContainerPort: 9444}}}}
@@ -53,8 +58,8 @@ func withAgent(t *testing.T, token string, entries []record.Entry, before func(*
 		if !mine(w, r) {
 			return
 		}
-		page, last := entries[:len(entries)/2], `{"next":5,"more":true}` // in two pages
-		if r.URL.Query().Get("since") == "5" {
+		page, last := entries[:len(entries)/2], `{"next":5,"more":true}`
+		if len(entries) == 0 || r.URL.Query().Get("since") == "5" {
 			page, last = entries[len(entries)/2:], `{"next":9,"node":"n1","features":{"signals":"no tracefs"}}`
 		}
 		for _, e := range page {

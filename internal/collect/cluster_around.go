@@ -73,7 +73,7 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	unscheduled := false
 	for _, pod := range pods {
 		if name := pod.Spec.NodeName; name != "" {
-			refs = append(refs, evidence.RefTo("Node", "", name), evidence.RefTo("Lease", corev1.NamespaceNodeLease, name))
+			refs = append(refs, evidence.RefTo("Node", "", name))
 		}
 		unscheduled = unscheduled || pod.Spec.NodeName == "" && pod.Status.Phase == corev1.PodPending
 	}
@@ -87,6 +87,9 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 	} else if unscheduled {
 		refs = append(refs, evidence.RefTo("Lease", metav1.NamespaceSystem, "kube-scheduler"))
 	}
+	if v.about.Kind != "Pod" {
+		refs = append(refs, leasesOf(pods)...)
+	}
 	var kubelets []*corev1.Node
 	for _, o := range v.fetchMixed(ctx, refs) {
 		if node, ok := o.(*corev1.Node); ok {
@@ -97,6 +100,21 @@ func (v *visit) nodes(ctx context.Context, pods []*corev1.Pod) {
 		kubelets = append(kubelets, node)
 	}
 	v.kubelets(ctx, kubelets, pods)
+}
+
+// heartbeats reads the leases of the nodes that the pods are on.
+func (v *visit) heartbeats(ctx context.Context, pods []*corev1.Pod) {
+	v.fetchMixed(ctx, leasesOf(pods))
+}
+
+func leasesOf(pods []*corev1.Pod) []evidence.Ref {
+	var refs []evidence.Ref
+	for _, pod := range pods {
+		if name := pod.Spec.NodeName; name != "" {
+			refs = append(refs, evidence.RefTo("Lease", corev1.NamespaceNodeLease, name))
+		}
+	}
+	return refs
 }
 
 // listAll reads what a query matches and keep takes.

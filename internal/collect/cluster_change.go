@@ -68,12 +68,12 @@ func (v *visit) besidePod(ctx context.Context, group *sync.WaitGroup, pods []*co
 		if selector == "" || pod.DeletionTimestamp == nil && !evidence.Troubled(pod, v.s.Taken) {
 			continue
 		}
-		group.Go(func() { v.siblings(ctx, pod, selector) })
+		v.together(group, func() { v.siblings(ctx, pod, selector) })
 		if _, ok := top.(*appsv1.Deployment); !ok {
-			group.Go(func() { v.revisions(ctx, top) })
+			v.together(group, func() { v.revisions(ctx, top) })
 			continue
 		}
-		group.Go(func() {
+		v.together(group, func() {
 			q := query{kind: "ReplicaSet", namespace: pod.Namespace, labels: selector}
 			objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
 				return metav1.IsControlledBy(o, top) && !v.isAsked(o)

@@ -151,3 +151,24 @@ func TestUsageIsListedOnceForAllBusyNodes(t *testing.T) {
 		t.Errorf("usage was listed %d times:\n%s", len(lists), strings.Join(server.Requests(), "\n"))
 	}
 }
+
+// TestClusterFollowsACallBesideAnAgent: what is behind a Service is asked for before what a pod is only compared with. Why a program ended
+// does not depend on whether an agent was asked as well.
+func TestClusterFollowsACallBesideAnAgent(t *testing.T) {
+	for _, test := range []struct{ name, said, last string }{
+		{"a Service without pods", "FATAL: dial tcp 10.96.0.8:5432: connect: connection refused", "GET /apis/apps/v1/namespaces/shop/statefulsets?"},
+		{"pods that crash", "FATAL: dial tcp 10.96.0.7:5432: connect: connection refused", "GET /apis/networking.k8s.io/v1/namespaces/shop/networkpolicies?"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := besideAgent(t, calling(test.said, database()), "t", nil, func(*apitest.Server) {})
+			s := mustAsk(t, server, pod("web-7-a"))
+			asked := server.Requests()
+			read := func(start string) bool {
+				return slices.ContainsFunc(asked, func(r string) bool { return strings.HasPrefix(r, start) })
+			}
+			if len(asked) != mostForPod || !read(test.last) || !read("GET /api/v1/namespaces/inquest/pods/https:inquest-agent-x") || s.Has&evidence.Host == 0 {
+				t.Errorf("has %s, %d requests:\n%s", s.Has, len(asked), strings.Join(asked, "\n"))
+			}
+		})
+	}
+}

@@ -43,12 +43,8 @@ type incident struct {
 	fresh, dirty   bool
 }
 
-// attach finds or makes the incident of a death, and counts the death in it.
-func (t *txn) attach(now *known, d *incoming) (*share, error) {
-	in, err := t.incidentOf(d)
-	if err != nil {
-		return nil, err
-	}
+// attach counts a death in its incident.
+func (t *txn) attach(now *known, d *incoming, in *incident) (*share, error) {
 	in.include(d.at())
 	sh, err := t.shareOf(in, d.Of.Namespace)
 	if err != nil {
@@ -105,7 +101,12 @@ func (t *txn) another(of *known, share int64, container, reason string) (another
 }
 
 // incidentOf finds the incident that a death belongs to, the nearest in time where there are two, or makes one.
-func (t *txn) incidentOf(d *incoming) (*incident, error) {
+func (t *txn) incidentOf(pod int64, d *incoming) (*incident, error) {
+	if d.isVague() {
+		if in, err := t.ofContainer(pod, d); in != nil || err != nil {
+			return in, err
+		}
+	}
 	v, at := d.Verdict, d.at()
 	key := keyOf(d.Cluster, v.Rule, v.Thing.Kind, v.Thing.Namespace, v.Thing.Name, v.Thing.Container)
 	candidates, err := t.withKey(key)

@@ -3,6 +3,8 @@
 package history
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +106,41 @@ func TestMoves(t *testing.T) {
 		want(t, "the latest", all[0].Rule+all[0].State.String(), "NOD009open")
 		want(t, "what stays", all[1].Rule+all[1].State.String()+all[1].Title, "EXT001closedits deaths turned out to have other causes")
 		want(t, "its deaths", all[1].Deaths, 0)
+	})
+}
+
+// TestALoopIsOneIncident: what is only guessed of a run goes with what evidence said of others of its container, before and after it.
+func TestALoopIsOneIncident(t *testing.T) {
+	web := evidence.RefTo("Deployment", "shop", "web")
+	run := func(n, minute int, rule, confidence string, settled bool) Death {
+		d := death("web-0", n, minute).of(rule, web.InContainer("app"), settled)
+		d.Verdict.Confidence = confidence
+		return d
+	}
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		are := func(what, expected string) {
+			t.Helper()
+			var got []string
+			for _, in := range incidents(t, s, Filter{}) {
+				got = append(got, fmt.Sprint(in.Rule, " ", in.Deaths, " of ", in.Pods))
+			}
+			want(t, what, strings.Join(got, ", "), expected)
+		}
+		must(t, s.Record(t.Context(), run(0, 0, "", "", false), run(1, 1, "EXT007", "possible", false)))
+		are("guesses", "EXT007 1 of 1,  1 of 1")
+		must(t, s.Record(t.Context(), run(1, 1, "EXT025", "certain", true)))
+		are("one is explained", "EXT025 2 of 1")
+		must(t, s.Record(t.Context(), run(2, 5, "EXT007", "possible", false)))
+		are("the next is guessed at", "EXT025 3 of 1")
+		must(t, s.GiveUp(t.Context(), "it was deleted", run(2, 5, "", "", false)))
+		must(t, s.Record(t.Context(), run(3, 6, "EXT025", "certain", true)))
+		are("it was never captured", "EXT025 4 of 1")
+		must(t, s.Record(t.Context(), run(4, 7, "MEM001", "certain", false)))
+		are("another cause that the status proves", "MEM001 1 of 1, EXT025 4 of 1")
+		must(t, s.Record(t.Context(), run(5, 100, "EXT007", "possible", false)))
+		are("long after", "EXT007 1 of 1, MEM001 1 of 1, EXT025 4 of 1")
+		must(t, s.Record(t.Context(), run(5, 100, "EXT001", "likely", true), run(6, 101, "EXT007", "possible", false), run(6, 101, "EXT007", "possible", true)))
+		are("two that are explained differently", "EXT007 1 of 1, EXT001 1 of 1, MEM001 1 of 1, EXT025 4 of 1")
 	})
 }
 

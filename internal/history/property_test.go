@@ -44,20 +44,86 @@ func (m *model) record(d Death, o Options) {
 		in.deaths = slices.DeleteFunc(in.deaths, func(k string) bool { return k == key })
 	}
 	if d.Verdict != nil {
-		in := m.nearest(&d, o)
-		if d.at() > in.last {
-			if in.state == StateClosed {
-				in.reopened++
-			}
-			in.state = StateOpen
+		in := m.beside(&d, o)
+		if in == nil {
+			in = m.nearest(&d, o)
 		}
-		in.deaths = append(in.deaths, key)
+		in.add(&d)
+		m.gather(&d, in, o)
 	}
 	m.incidents = slices.DeleteFunc(m.incidents, func(in *modelIncident) bool { return len(in.deaths) == 0 })
 	for _, in := range m.incidents {
 		in.first, in.last = m.deaths[in.deaths[0]].at(), m.deaths[in.deaths[0]].at()
 		for _, k := range in.deaths {
 			in.first, in.last = min(in.first, m.deaths[k].at()), max(in.last, m.deaths[k].at())
+		}
+	}
+}
+
+// add has an incident grow by a death.
+func (in *modelIncident) add(d *Death) {
+	if d.at() > in.last {
+		if in.state == StateClosed {
+			in.reopened++
+		}
+		in.state = StateOpen
+	}
+	in.first, in.last = min(in.first, d.at()), max(in.last, d.at())
+	in.deaths = append(in.deaths, modelKey(d))
+}
+
+func (in *modelIncident) goesOn(at int64, o Options) bool {
+	return max(in.first-at, at-in.last) <= o.Close.Microseconds()
+}
+
+// runs returns the ends of runs of the container of a death, by attempt, that evidence explains, or that are guessed at.
+func (m *model) runs(of *Death, proven bool) []*Death {
+	var all []*Death
+	for _, d := range m.deaths {
+		if d.PodUID != of.PodUID || d.Kind != Died || d.Verdict == nil {
+			continue
+		}
+		settled := d.Verdict.Settled && d.Missing == ""
+		if proven && settled || !proven && !settled && d.Verdict.Confidence != "certain" {
+			all = append(all, d)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Death) int { return cmp.Compare(a.Of.Attempt, b.Of.Attempt) })
+	return all
+}
+
+func (m *model) incidentOf(d *Death) *modelIncident {
+	i := slices.IndexFunc(m.incidents, func(in *modelIncident) bool { return slices.Contains(in.deaths, modelKey(d)) })
+	if i < 0 {
+		return nil
+	}
+	return m.incidents[i]
+}
+
+// beside returns where the last proven run of its container is, for a death that is guessed at.
+func (m *model) beside(d *Death, o Options) *modelIncident {
+	proven := m.runs(d, true)
+	if !slices.Contains(m.runs(d, false), d) || len(proven) == 0 {
+		return nil
+	}
+	if in := m.incidentOf(proven[len(proven)-1]); in.goesOn(d.at(), o) {
+		return in
+	}
+	return nil
+}
+
+// gather brings what is guessed at to a death that is proven.
+func (m *model) gather(d *Death, to *modelIncident, o Options) {
+	proven := m.runs(d, true)
+	if !slices.Contains(proven, d) {
+		return
+	}
+	for _, l := range m.runs(d, false) {
+		in := m.incidentOf(l)
+		rooted := slices.ContainsFunc(proven, func(p *Death) bool { return slices.Contains(in.deaths, modelKey(p)) })
+		if in != to && !rooted && to.goesOn(l.at(), o) {
+			in.deaths = slices.DeleteFunc(in.deaths, func(k string) bool { return k == modelKey(l) })
+			to.add(l)
 		}
 	}
 }
@@ -79,6 +145,15 @@ func (m *model) nearest(d *Death, o Options) *modelIncident {
 	in := &modelIncident{key: key, first: at, last: at}
 	m.incidents = append(m.incidents, in)
 	return in
+}
+
+// giveUp settles a death as it is known.
+func (m *model) giveUp(of *Death) {
+	if d := m.deaths[modelKey(of)]; d != nil && d.rank() == provisional {
+		v := *d.Verdict
+		v.Settled = true
+		d.Verdict, d.Missing = &v, "gone"
+	}
 }
 
 func (m *model) sweep(now time.Time, o Options) {
@@ -189,6 +264,11 @@ func compare(t *testing.T, r *rapid.T, url string) {
 				continue
 			}
 			d := drawDeath(r)
+			if rapid.IntRange(0, 7).Draw(r, "give up") == 0 {
+				must(t, s.GiveUp(t.Context(), "gone", d))
+				m.giveUp(&d)
+				continue
+			}
 			must(t, s.Record(t.Context(), d))
 			m.record(d, o)
 		}

@@ -108,8 +108,11 @@ func (t *txn) place(old *known, d *incoming) error {
 		v = &Verdict{}
 	} else {
 		now.confidence = v.Confidence
-		var err error
-		if in, err = t.attach(&now, d); err != nil {
+		of, err := t.incidentOf(old.pod, d)
+		if err != nil {
+			return err
+		}
+		if in, err = t.attach(&now, d, of); err != nil {
 			return err
 		}
 		now.share = in.id
@@ -146,6 +149,9 @@ func (t *txn) place(old *known, d *incoming) error {
 	}
 	if in != nil {
 		in.follow(&now, d)
+		if err := t.gather(&now, d, in); err != nil {
+			return err
+		}
 	}
 	t.changed = append(t.changed, now.id)
 	if err := t.replaced(old, bare); err != nil {

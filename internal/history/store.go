@@ -18,7 +18,7 @@ type Options struct {
 	Close    time.Duration    // without a death, after which it is closed; an hour
 	Reopen   time.Duration    // after closing, within which a death reopens it; a day
 	Targets  []string         // who is told of each incident that opens, grows, reopens or closes, by names of the caller
-	Hold     time.Duration    // how long an incident is not told of, because its first verdict may not be its last; 3 seconds
+	Hold     time.Duration    // how long an incident is not told of, because its first verdict may not be its last; 4 seconds
 	Now      func() time.Time // time.Now
 	Led      bool             // several replicas may write, one of them at a time: nothing is written but in a term, see Lead
 	ReadOnly bool             // look at a history that another process may be writing to
@@ -29,7 +29,7 @@ func (o *Options) withDefaults() Options {
 	all.Window = cmp.Or(all.Window, 10*time.Minute)
 	all.Close = cmp.Or(all.Close, time.Hour)
 	all.Reopen = cmp.Or(all.Reopen, 24*time.Hour)
-	all.Hold = cmp.Or(all.Hold, 3*time.Second)
+	all.Hold = cmp.Or(all.Hold, 4*time.Second)
 	if all.Now == nil {
 		all.Now = time.Now
 	}

@@ -26,6 +26,8 @@ type unsettled struct {
 	id   string           // of its container, as the runtime names it; empty where that is not known
 	like likeness
 	held *held // its pod, where the state of that is not on record
+
+	early *history.Verdict // of a first capture, which could not settle it yet
 }
 
 // Lanes are what admissions take news from: those of one pod from one of them, so that of its deaths the earlier is on record before

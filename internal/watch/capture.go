@@ -153,7 +153,7 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 
 // judge gives the history what a capture proves.
 func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
-	var deaths, known, stay, deleted []unsettled
+	var known, stay []unsettled
 	for _, d := range todo.deaths {
 		if d.find(s) {
 			known = append(known, d)
@@ -166,20 +166,8 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	told := r.tell(withRuns(s, known))
 	done(nil)
 	r.think.Unlock()
-	for _, d := range known {
-		a := answerFor(told.report, d.run.Of, d.Workload)
-		switch first := d.like.rule != ""; { // which says more
-		case first && !a.found:
-			stay = append(stay, d)
-			continue
-		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at.ref):
-			deleted = append(deleted, d)
-			continue
-		}
-		d.Verdict = told.verdictOf(a)
-		d.Verdict.Settled = true
-		deaths = append(deaths, d)
-	}
+	deaths, unknown, deleted, until := told.verdicts(s, at.ref, known)
+	stay = append(stay, unknown...)
 	err := errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
 		r.giveUp(ctx, deleted, "its pod was being deleted before its evidence was captured"))
 	r.letGo(deaths) // after the others: what is held may be held for both
@@ -192,9 +180,16 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 			deaths = []unsettled{{Death: d}}
 		}
 	}
-	if len(deaths) == 0 { // it got well
+	switch {
+	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
 		return nil
+	case !until.IsZero():
+		r.crowd.failed(todo.likeness())
+		if err := r.record(ctx, deaths); err != nil {
+			return err
+		}
+		return r.listen(ctx, at, deaths, until)
 	}
 	last := deaths[len(deaths)-1]
 	v := *last.Verdict
@@ -204,6 +199,29 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return err
 	}
 	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like}, again)
+}
+
+// verdicts gives deaths what is told of them. Of some a verdict that they have says more: of them it tells nothing, or that their pod was
+// being deleted by then. Others are settled by a later capture.
+func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, until time.Time) {
+	for _, d := range known {
+		a := answerFor(t.report, d.run.Of, d.Workload)
+		switch first := d.like.rule != "" || d.early != nil; { // which says more
+		case first && !a.found:
+			unknown = append(unknown, d)
+			continue
+		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at):
+			deleted = append(deleted, d)
+			continue
+		}
+		d.Verdict = t.verdictOf(a)
+		later := d.listens(s, a)
+		if d.Verdict.Settled = later.IsZero(); later.After(until) {
+			until = later
+		}
+		deaths = append(deaths, d)
+	}
+	return deaths, unknown, deleted, until
 }
 
 // disruptedIn tells whether a pod of the snapshot has to go because of a disruption.
@@ -230,7 +248,7 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 	}
 	var same, others []unsettled
 	for _, d := range deaths {
-		if d.Kind == history.Died && (d.like != todo.likeness() || d.like.rule == v.Rule && d.like.thing == v.Thing) {
+		if d.Kind == history.Died && (d.early != nil || d.like != todo.likeness() || d.like.rule == v.Rule && d.like.thing == v.Thing) {
 			same = append(same, d) // what was told of it at first stands
 			continue
 		}
@@ -246,8 +264,9 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 
 // giveUp notes why there will be no more evidence of deaths.
 func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
-	if len(deaths) == 0 {
-		return nil
+	deaths, err := r.stand(ctx, deaths)
+	if err != nil || len(deaths) == 0 {
+		return err
 	}
 	if err := r.keepHeld(ctx, deaths); err != nil {
 		return err

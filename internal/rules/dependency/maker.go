@@ -53,6 +53,14 @@ func makerOf(p *diagnosis.Pass, s *corev1.Service) (maker, bool) {
 	return maker{}, false
 }
 
+// scaledDown tells whether the workloads whose pods a Service selects are to have none: so it has no endpoints, also where it is so new
+// that no EndpointSlice says so.
+func scaledDown(p *diagnosis.Pass, s *corev1.Service) bool {
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	ours := slices.DeleteFunc(makers(p, s.Namespace), func(m maker) bool { return !selector.Matches(labels.Set(m.labels)) })
+	return len(ours) > 0 && !slices.ContainsFunc(ours, func(m maker) bool { return m.replicas > 0 })
+}
+
 // nearest returns the workload whose pods a Service very likely means to select and does not, where no workload's pods
 // have its labels: one that bears its name, or that shares a label with its selector. The text says what differs.
 func nearest(p *diagnosis.Pass, s *corev1.Service) (*maker, string) {

@@ -18,7 +18,8 @@ The program could not connect to a Service. It exists, and no pod has the labels
 cannot create pods, or was removed.
 
 **How it is told from its look-alikes.** The EndpointSlices of the Service are empty and no pod matches its selector. A workload whose pod
-template has the labels shows which case it is: with zero replicas somebody, or an autoscaler, scaled it down. Where a workload exists
+template has the labels shows which case it is: with zero replicas somebody, or an autoscaler, scaled it down; that also tells it of a Service
+so new that it has no EndpointSlice yet. Where a workload exists
 whose labels differ from the selector only a little, the selector is wrong, which is another rule's. Pods that exist and are not
 ready are another's, too.
 

@@ -38,7 +38,7 @@ func (c *call) byService(p *diagnosis.Pass, port string) class {
 	switch {
 	case port != "" && !direct && !hasPort(c.service, port):
 		return portMismatch
-	case len(c.service.Spec.Selector) > 0 && c.slices.known && c.slices.all == 0 && len(c.pods) == 0:
+	case len(c.service.Spec.Selector) > 0 && len(c.pods) == 0 && (c.slices.known && c.slices.all == 0 || !c.slices.known && scaledDown(p, c.service)):
 		if near, _ := nearest(p, c.service); near != nil {
 			return selectorMismatch
 		}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// TestSilence holds that an exit code of a signal is looked at once more where the silence of a trace is yet to prove something: what
+// was captured first is on record meanwhile, and stands where the second look comes to nothing.
+func TestSilence(t *testing.T) {
+	ended := began.Add(time.Minute)
+	for _, tt := range []struct {
+		name          string
+		code          int32
+		traced        bool
+		first, second time.Duration // after the end; 0: the pod is gone by then
+		open          string        // what the first look finds, where it does not settle it
+		want          string
+	}{
+		{"nobody sent one", 137, true, time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"by the runtime's word it was later in that second", 137, true, 2 * time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"it is told of late", 137, true, 3 * time.Second, 0, "", "EXT025 certain"},
+		{"nobody traces", 137, false, time.Second, 0, "", "EXT007 possible"},
+		{"it is no signal's", 3, true, time.Second, 0, "", "EXT001 certain"},
+		{"it is gone by then", 143, true, time.Second, 0, "EXT007 possible", "EXT007 possible"},
+		{"the clock of its node is ahead", 143, true, -time.Minute, -time.Minute + time.Second, "EXT007 possible", "EXT007 possible"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRecorder(t)
+			pod := podWith("a", 1, ended)
+			pod.Spec.NodeName = "n1"
+			last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+			last.ExitCode, last.StartedAt = tt.code, metav1.NewTime(ended.Add(-3*time.Second))
+			if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+				t.Fatal(err)
+			}
+			at := subject{evidence.RefOf(pod), pod.UID}
+			look := func(after time.Duration) {
+				t.Helper()
+				todo := r.pending[at]
+				delete(r.pending, at)
+				if err := r.judge(t.Context(), at, todo, alone(pod, ended.Add(after), tt.traced)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			verdict := func() history.Verdict { return *kept(t, r).Verdict }
+			look(tt.first)
+			if v := verdict(); v.Settled == (tt.open != "") || !v.Settled && v.Rule+" "+v.Confidence != tt.open || !kept(t, r).HasBundle || len(r.holds) != 0 {
+				t.Errorf("after %s: %+v, %d held", tt.first, v, len(r.holds))
+			}
+			switch todo := r.pending[at]; {
+			case tt.open == "" && todo != nil:
+				t.Error("it is to be looked at again")
+			case tt.second != 0:
+				look(tt.second)
+			case tt.open != "":
+				r.ledger.Delete(pod.UID)
+				if err := r.settle(t.Context(), at, todo); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if v := verdict(); !v.Settled || v.Rule+" "+v.Confidence != tt.want || !kept(t, r).HasBundle || kept(t, r).Missing != "" {
+				t.Errorf("in the end: %+v, bundle %t, missing %q", v, kept(t, r).HasBundle, kept(t, r).Missing)
+			}
+		})
+	}
+}
+
+// alone is a capture of a pod of node n1, on which an agent traces signals and knows when runs ended, or nobody does.
+func alone(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
+	s := &evidence.Snapshot{
+		Taken: at, Has: evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node,
+		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
+		Objects: []evidence.Object{pod, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}},
+	}
+	if traced {
+		s.Has |= evidence.Host | evidence.Signals
+		last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		s.Runs = []evidence.Attempt{{
+			Of: evidence.RefOf(pod).InContainer("app").InAttempt(0), Started: last.StartedAt.Time, Finished: last.FinishedAt.Add(664 * time.Millisecond),
+			ExitCode: int(last.ExitCode), Reason: last.Reason, Where: "runtime",
+		}}
+		s.Facts = []evidence.Fact{{
+			Kind: evidence.Signals, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", "n1"), At: began.Add(-time.Hour),
+			Where: "trace", Text: "SIGKILL and SIGTERM are traced", Name: "watching-signals",
+		}}
+	}
+	return s.Freeze()
+}
