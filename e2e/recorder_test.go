@@ -27,12 +27,12 @@ import (
 // with exit code 137 or 143 each has another cause.
 var recorded = []string{
 	"oom-limit", "liveness-grace", "host-kill", "sibling-kill", "own-code-kill", "stranger-term", "liveness-term",
-	"app-error", "backend-scaled-down", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
+	"app-error", "config-missing", "image-not-found", "no-gpu", "ephemeral-limit", "api-eviction",
 	"benign-rollout", "benign-scale-down", "benign-job",
 }
 
 // loops are those that die again and again.
-var loops = []string{"app-error", "oom-limit", "liveness-term", "own-code-kill", "backend-scaled-down"}
+var loops = []string{"app-error", "oom-limit", "liveness-term", "own-code-kill"}
 
 // described is the one that is looked for where people look first.
 const described = "app-error"
