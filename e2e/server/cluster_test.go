@@ -79,12 +79,13 @@ func begin(scratch string) error {
 // A cluster is a real API server without nodes. Tokens are the names of users; admin may do all.
 type cluster struct {
 	*kubernetes.Clientset
-	dir, url string
-	stops    []func()
+	dir, url, etcd string
+	program        string // the lab's, which is all of Kubernetes
+	stops          []func()
 }
 
 // users are whom the API server knows by a token.
-var users = []string{"admin,admin,1,system:masters", "sue,sue,2,dev", "bob,bob,3,dev", "eve,eve,4,dev", "nora,nora,5,ops"}
+var users = []string{"admin,admin,1,system:masters", "sue,sue,2,dev", "bob,bob,3,dev", "eve,eve,4,dev", "nora,nora,5,ops", "calm,calm,6,system:masters", "moved,moved,7,system:masters"}
 
 func startCluster(dir string) (*cluster, error) {
 	cache, err := os.UserCacheDir()
@@ -95,7 +96,7 @@ func startCluster(dir string) (*cluster, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("the lab's programs are missing, build them by make lab-up: %w", err)
 	}
-	c := &cluster{dir: dir}
+	c := &cluster{dir: dir, program: program}
 	client, peer, secure, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -103,19 +104,27 @@ func startCluster(dir string) (*cluster, error) {
 	if err := errors.Join(c.writeKey(), c.writeUsers(), c.write("audit.json", `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}`)); err != nil {
 		return nil, err
 	}
-	host, port, err := net.SplitHostPort(secure)
-	if err != nil {
+	c.url, c.etcd = "https://"+secure, "http://"+client
+	if err := errors.Join(
+		c.run("etcd", program, "etcd", "--name=e", "--unsafe-no-fsync", "--data-dir="+c.file("etcd"), "--listen-client-urls="+c.etcd, "--advertise-client-urls="+c.etcd,
+			"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=e=http://"+peer),
+		c.serve("audit.log", secure)); err != nil {
 		return nil, err
 	}
-	c.url = "https://" + secure
-	return c, errors.Join(
-		c.run(program, "etcd", "--name=e", "--unsafe-no-fsync", "--data-dir="+c.file("etcd"), "--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
-			"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=e=http://"+peer),
-		c.run(program, "kube-apiserver", "--etcd-servers=http://"+client, "--bind-address="+host, "--secure-port="+port, "--cert-dir="+c.file("certs"),
-			"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file="+c.file("tokens"),
-			"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.file("sa.key"), "--service-account-signing-key-file="+c.file("sa.key"),
-			"--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection", "--audit-policy-file="+c.file("audit.json"), "--audit-log-path="+c.file("audit.log")),
-		c.ready())
+	c.Clientset, err = c.ready(c.url)
+	return c, err
+}
+
+// serve starts an API server with an audit log of that name; before are words before its command.
+func (c *cluster) serve(audit, secure string, before ...string) error {
+	host, port, err := net.SplitHostPort(secure)
+	if err != nil {
+		return err
+	}
+	return c.run("kube-apiserver-"+audit, append(before, c.program, "kube-apiserver", "--etcd-servers="+c.etcd, "--bind-address="+host, "--secure-port="+port, "--cert-dir="+c.file("certs"),
+		"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file="+c.file("tokens"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.file("sa.key"), "--service-account-signing-key-file="+c.file("sa.key"),
+		"--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection", "--audit-policy-file="+c.file("audit.json"), "--audit-log-path="+c.file(audit))...)
 }
 
 func freePorts() (a, b, c string, err error) {
@@ -160,13 +169,13 @@ func (c *cluster) writeUsers() error {
 	return c.write("tokens", text)
 }
 
-// run starts a program that ends with the tests.
-func (c *cluster) run(program string, args ...string) error {
-	log, err := os.Create(c.file(args[0] + ".log"))
+// run starts a program, of which what it says is in a log of that name, and which ends with the tests.
+func (c *cluster) run(name string, command ...string) error {
+	log, err := os.Create(c.file(name + ".log"))
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -185,26 +194,32 @@ func (c *cluster) stop() {
 	}
 }
 
-// ready waits for the API server, and makes a client that trusts it.
-func (c *cluster) ready() error {
+// as makes a client of an API server for whoever has a token.
+func (c *cluster) as(url, token string) (*kubernetes.Clientset, error) {
+	authority, err := os.ReadFile(c.file("certs/apiserver.crt"))
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(&rest.Config{Host: url, BearerToken: token, UserAgent: "test", QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: authority}})
+}
+
+// ready waits for an API server, and makes a client that trusts it.
+func (c *cluster) ready(url string) (*kubernetes.Clientset, error) {
 	deadline, stop := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer stop()
 	for {
-		authority, err := os.ReadFile(c.file("certs/apiserver.crt"))
+		client, err := c.as(url, "admin")
 		if err == nil {
-			config := &rest.Config{Host: c.url, BearerToken: "admin", QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: authority}}
-			if c.Clientset, err = kubernetes.NewForConfig(config); err == nil {
-				err = c.RESTClient().Get().AbsPath("/readyz").Do(deadline).Error()
-			}
+			err = client.RESTClient().Get().AbsPath("/readyz").Do(deadline).Error()
 		}
 		if err == nil {
-			_, err = c.CoreV1().Namespaces().Get(deadline, "kube-system", metav1.GetOptions{})
+			_, err = client.CoreV1().Namespaces().Get(deadline, "kube-system", metav1.GetOptions{})
 		}
 		if err == nil {
-			return nil
+			return client, nil
 		}
 		if pause(deadline, 200*time.Millisecond) != nil {
-			return fmt.Errorf("the API server does not get ready: %w", err)
+			return nil, fmt.Errorf("the API server does not get ready: %w", err)
 		}
 	}
 }

@@ -73,10 +73,14 @@ type mill struct {
 // grind goes on until the context ends.
 func (m *mill) grind(ctx context.Context, t *testing.T) {
 	for pause(ctx, 150*time.Millisecond) == nil {
-		i := rand.IntN(len(m.pods))
-		m.counts[i]++
-		control.restarts(t, m.pods[i], m.counts[i])
+		m.end(t, rand.IntN(len(m.pods)))
 	}
+}
+
+// end has a pod end once more.
+func (m *mill) end(t *testing.T, i int) {
+	m.counts[i]++
+	control.restarts(t, m.pods[i], m.counts[i])
 }
 
 // turns has three replicas, and kills or stops the one that leads, again and again, while pods end: at no time do two

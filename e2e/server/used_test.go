@@ -5,12 +5,9 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,18 +34,7 @@ const account = "system:serviceaccount:inquest-server:inquest-server"
 func used(t *testing.T) {
 	own, shared := control.granted(t)
 	asked, beyond := map[string]bool{}, map[string]bool{}
-	log, err := os.ReadFile(control.file("audit.log"))
-	must(t, err)
-	for line := range bytes.Lines(log) {
-		var r struct {
-			Verb, RequestURI string
-			User             struct{ Username string }
-			ObjectRef        struct{ Resource, Subresource, APIGroup, Namespace, Name string }
-			ResponseStatus   struct{ Code int }
-		}
-		if err := json.Unmarshal(line, &r); err != nil || r.User.Username != account {
-			continue
-		}
+	for _, r := range control.requests(t, "audit.log", account) {
 		o := r.ObjectRef
 		right := right(r.Verb, o.APIGroup, strings.TrimSuffix(o.Resource+"/"+o.Subresource, "/"))
 		if o.Resource == "" {

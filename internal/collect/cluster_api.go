@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -184,7 +185,7 @@ func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into r
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.object)
 	defer cancel()
-	request := a.rest.Get().AbsPath(at).MaxRetries(1)
+	request := a.rest.Get().AbsPath(at).MaxRetries(0)
 	for name, value := range map[string]string{
 		"labelSelector": opts.LabelSelector, "fieldSelector": opts.FieldSelector, "continue": opts.Continue,
 	} {
@@ -195,7 +196,34 @@ func (a *api) do(ctx context.Context, at string, opts metav1.ListOptions, into r
 	if opts.Limit > 0 {
 		request.Param("limit", strconv.FormatInt(opts.Limit, 10))
 	}
-	return request.Do(ctx).Into(into)
+	err := request.Do(ctx).Into(into)
+	if after, again := passing(err); again && waits(ctx, after) {
+		return request.Do(ctx).Into(into)
+	}
+	return err
+}
+
+// passing tells whether what went wrong is over soon, and when to ask again: the API server says so where too much is asked of it, and a
+// connection that was lost is made anew.
+func passing(err error) (after time.Duration, is bool) {
+	if seconds, says := apierrors.SuggestsClientDelay(err); says {
+		return time.Duration(seconds) * time.Second, true
+	}
+	return time.Second, utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err)
+}
+
+// waits does so, and tells whether there was time for that. Where there is none it does not wait: client-go would, and then say that time was
+// up instead of why.
+func waits(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // get reads one object.

@@ -114,6 +114,15 @@ type lookError struct {
 func (e lookError) Error() string { return e.verb + " " + e.ref.String() + ": " + e.err.Error() }
 func (e lookError) Unwrap() error { return e.err }
 
+// A wordedError is an error as people are told of it. What the API server said is still in it, such as for how long not to ask.
+type wordedError struct {
+	error
+	words string
+}
+
+func (e wordedError) Error() string { return e.words }
+func (e wordedError) Unwrap() error { return e.error }
+
 // explain makes one line with a remedy of the error that ends a visit.
 func (a *api) explain(err error) error {
 	var look lookError
@@ -136,7 +145,7 @@ func (a *api) explain(err error) error {
 	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return fmt.Errorf("cannot %s: %s", what, flatten(status.Status().Message))
+		return wordedError{err, fmt.Sprintf("cannot %s: %s", what, flatten(status.Status().Message))}
 	}
 	return a.unreachable(flatten(look.err.Error()))
 }

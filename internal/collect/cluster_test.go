@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubeinquest/inquest/internal/collect/apitest"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -342,6 +344,32 @@ func TestExpiredCertificate(t *testing.T) {
 		a := &api{certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 		if got := a.expired(); got != test.want {
 			t.Errorf("expired() = %q, want %q", got, test.want)
+		}
+	}
+}
+
+// TestClusterRefuses: what an API server has no time for now is asked for again when it says, if that is soon; else it is told why there is
+// no answer, and for how long not to ask.
+func TestClusterRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		seconds, asked int
+	}{{1, 2}, {30, 1}} {
+		server := apitest.New(t, shop())
+		server.Answer("/pods/web-7-a", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", strconv.Itoa(tt.seconds))
+			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
+		})
+		impatient := patient
+		impatient.object = 10 * time.Second
+		_, err := askWithin(t, impatient, server, pod("web-7-a"))
+		if want := "cannot get pods in namespace shop: the server has received too many requests and has asked us to try again later"; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		if seconds, asks := apierrors.SuggestsClientDelay(err); !asks || seconds != tt.seconds {
+			t.Errorf("it is to be asked again in %d s, %v; want %d", seconds, asks, tt.seconds)
+		}
+		if all := server.Requests(); len(all) != tt.asked {
+			t.Errorf("Retry-After %d s: %q, want %d requests", tt.seconds, all, tt.asked)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/collect"
@@ -141,6 +142,9 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 		if todo.failed++; todo.failed >= tries {
 			return r.giveUp(ctx, todo.deaths, "its evidence could not be captured: "+err.Error())
 		}
+		if err := respite(ctx, err); err != nil {
+			return err
+		}
 		return r.look(ctx, at, todo, settle<<min(todo.failed, 7))
 	}
 	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || o.GetUID() != at.uid) {
@@ -149,6 +153,21 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	}
 	r.counts.captures.Add(1)
 	return r.judge(ctx, at, todo, s)
+}
+
+// respite waits for as long as an API server asked for that refused something, with the thing in hand: of what else there is to capture, and
+// should it die again meanwhile, no more is asked for than those do who capture.
+func respite(ctx context.Context, err error) error {
+	seconds, asks := apierrors.SuggestsClientDelay(err)
+	if !asks {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(seconds) * time.Second):
+		return nil
+	}
 }
 
 // judge gives the history what a capture proves.

@@ -211,13 +211,9 @@ func TestRecorderStorm(t *testing.T) {
 		w := newWorld()
 		r := recorderOf(t, w)
 		defer start(t, r)()
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 0)
-		}
+		w.crashAll(pods, 0)
 		passes(time.Minute)
-		for i := range pods {
-			w.crash(fmt.Sprintf("web-%d", i), 1)
-		}
+		w.crashAll(pods, 1)
 		passes(10 * time.Second)
 		want := []string{fmt.Sprintf("TST001 statefulset/web[app]: %d deaths of %d pods", pods, pods)}
 		if diff := cmp.Diff(want, incidents(t, r)); diff != "" {
@@ -231,6 +227,42 @@ func TestRecorderStorm(t *testing.T) {
 		}
 		if f := r.Figures(); f.Deaths != pods || f.Alike+f.Captures != pods || f.Queue != 0 || !f.InStep {
 			t.Errorf("figures: %+v", f)
+		}
+	})
+}
+
+// TestRecorderRefused holds that an API server that refuses requests, and says for how long, is not asked sooner by anything that watches or
+// captures; that it is said at once that nothing is heard; and that what died is settled when it answers again.
+func TestRecorderRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pods = 40
+		w := newWorld()
+		r := recorderOf(t, w)
+		defer start(t, r)()
+		w.crashAll(pods, 0)
+		passes(time.Minute)
+		w.crashAll(pods, 1)
+		passes(settle / 2)
+		w.fail(always(http.StatusTooManyRequests), false)
+		passes(busyFor * time.Second / 2)
+		gaps, err := r.Store.GapsIn(t.Context(), "test", time.Time{}, time.Time{}, nil, 100)
+		if err != nil || len(gaps) != 4 {
+			t.Errorf("%v %v: expected four kinds of which nothing is heard", gaps, err)
+		}
+		passes(time.Minute)
+		w.fail(nil, false)
+		for what, n := range w.refused {
+			if most := map[bool]int{true: captures, false: 1}[what == "captures"] * (60/busyFor + 2); n == 0 || n > most {
+				t.Errorf("%d requests for %s were refused, expected %d at most", n, what, most)
+			}
+		}
+		if len(w.refused) != 5 {
+			t.Errorf("refused were %v, expected four watches, and captures", w.refused)
+		}
+		passes(5 * time.Minute)
+		want := []string{fmt.Sprintf("TST001 statefulset/web[app]: %d deaths of %d pods", pods, pods)}
+		if diff := cmp.Diff(want, incidents(t, r)); diff != "" || unsettledIn(t, r) > 0 {
+			t.Errorf("%d verdicts are provisional; incidents (-want +got):\n%s", unsettledIn(t, r), diff)
 		}
 	})
 }

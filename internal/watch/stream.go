@@ -142,7 +142,7 @@ func (s *Stream) follow(ctx context.Context) error {
 		s.Begin()
 	}
 	hangs := time.AfterFunc(answersIn, func() { cancel(nil) })
-	body, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Stream(ctx)
+	body, err := s.ask(options).Stream(ctx)
 	hangs.Stop()
 	if streamed && apierrors.IsInvalid(err) { // before Kubernetes 1.32, or with the feature WatchList off
 		s.lists = true
@@ -156,7 +156,13 @@ func (s *Stream) follow(ctx context.Context) error {
 	if !streamed {
 		s.inStep()
 	}
-	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure}})
+	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure, ended: ctx.Done()}})
+}
+
+// ask makes a request that is made once: where the API server refuses it and says for how long, client-go would ask again ten times, and
+// nobody would hear meanwhile that nothing is heard.
+func (s *Stream) ask(options *metav1.ListOptions) *rest.Request {
+	return s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).MaxRetries(0)
 }
 
 // read hands on what a watch brings until it ends.
@@ -228,7 +234,7 @@ func (s *Stream) list(ctx context.Context) error {
 	options := &metav1.ListOptions{FieldSelector: s.Fields, Limit: pageSize}
 	for {
 		brief, cancel := context.WithTimeout(ctx, quiet)
-		page, err := s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).Do(brief).Get()
+		page, err := s.ask(options).Do(brief).Get()
 		cancel()
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -39,6 +40,7 @@ type world struct {
 	watchers map[*watcher]bool
 	answer   func(resource string) int // an HTTP status other than 200, or down or hung; nil: all is well
 	captured map[string]int            // by name
+	refused  map[string]int            // requests for a kind, or for captures, that were too many
 	log      string                    // what captures find in the log of each run
 }
 
@@ -47,6 +49,9 @@ const (
 	down = -1
 	hung = -2
 )
+
+// busyFor is how many seconds a server asks not to be asked that refuses requests.
+const busyFor = 5
 
 type change struct {
 	resource, kind string
@@ -61,7 +66,7 @@ type watcher struct {
 }
 
 func newWorld() *world {
-	return &world{objects: map[string]map[string]evidence.Object{}, watchers: map[*watcher]bool{}, captured: map[string]int{}}
+	return &world{objects: map[string]map[string]evidence.Object{}, watchers: map[*watcher]bool{}, captured: map[string]int{}, refused: map[string]int{}}
 }
 
 // set changes or adds an object and tells who watches.
@@ -161,7 +166,12 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	default:
 		reasons := map[int]string{410: "Expired", 429: "TooManyRequests", 403: "Forbidden", 503: "ServiceUnavailable"}
-		return response(r, code, io.NopCloser(strings.NewReader(status(code, reasons[code])))), nil
+		answer := response(r, code, io.NopCloser(strings.NewReader(status(code, reasons[code]))))
+		if code == http.StatusTooManyRequests {
+			w.refused[resource]++
+			answer.Header.Set("Retry-After", strconv.Itoa(busyFor))
+		}
+		return answer, nil
 	}
 	to := &watcher{resource, make(chan string, 100_000), make(chan struct{})}
 	from, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion")) // 0 where there is none
@@ -215,8 +225,15 @@ func (to *watcher) write(ctx context.Context, out *io.PipeWriter) {
 func (w *world) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.answer != nil && w.answer("captures") != http.StatusOK {
-		return nil, errors.New("the API server does not answer")
+	if w.answer != nil {
+		switch w.answer("captures") {
+		case http.StatusOK:
+		case http.StatusTooManyRequests:
+			w.refused["captures"]++
+			return nil, apierrors.NewTooManyRequests("too many requests", busyFor)
+		default:
+			return nil, errors.New("the API server does not answer")
+		}
 	}
 	w.captured[sel.Ref.Name]++
 	s := &evidence.Snapshot{
@@ -260,6 +277,13 @@ func (w *world) crash(name string, n int) {
 		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", FinishedAt: metav1.NewTime(time.Now())}
 	}
 	w.set("pods", pod)
+}
+
+// crashAll has that many pods restart n times.
+func (w *world) crashAll(pods, n int) {
+	for i := range pods {
+		w.crash(fmt.Sprintf("web-%d", i), n)
+	}
 }
 
 func (w *world) restarts() int {
