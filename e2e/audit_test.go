@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -55,7 +56,19 @@ type request struct {
 	RequestURI     string
 	User           struct{ Username string }
 	ObjectRef      struct{ Resource, Subresource, APIGroup string }
-	ResponseStatus struct{ Code int }
+	ResponseStatus struct {
+		Code    int
+		Details struct{ Causes []struct{ Reason string } }
+	}
+	Annotations map[string]string
+}
+
+// refused tells whether a request was, for whatever reason but that its namespace ends: nobody may make anything there, and whoever
+// asks has the right to.
+func (r request) refused() bool {
+	ending := r.Annotations["authorization.k8s.io/decision"] == "allow" && len(r.ResponseStatus.Details.Causes) == 1 &&
+		r.ResponseStatus.Details.Causes[0].Reason == "NamespaceTerminating"
+	return r.ResponseStatus.Code == http.StatusForbidden && !ending
 }
 
 // right is what a role must allow for the request.
@@ -105,4 +118,20 @@ func checkRequests(t *testing.T) {
 		}
 	}
 	t.Logf("%d questions; those about a pod made %d requests at most", len(asked), highest)
+}
+
+// TestRefused: what no role allows is refused, and so is what admission does not let pass, unless it is because a namespace ends.
+func TestRefused(t *testing.T) {
+	for line, want := range map[string]bool{
+		`{"responseStatus":{"code":201},"annotations":{"authorization.k8s.io/decision":"allow"}}`:                                                          false,
+		`{"responseStatus":{"code":404},"annotations":{"authorization.k8s.io/decision":"allow"}}`:                                                          false,
+		`{"responseStatus":{"code":403,"reason":"Forbidden"},"annotations":{"authorization.k8s.io/decision":"forbid"}}`:                                    true,
+		`{"responseStatus":{"code":403,"details":{"causes":[{"reason":"NamespaceTerminating"}]}},"annotations":{"authorization.k8s.io/decision":"allow"}}`: false,
+		`{"responseStatus":{"code":403,"message":"exceeded quota"},"annotations":{"authorization.k8s.io/decision":"allow"}}`:                               true,
+	} {
+		var r request
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.refused() != want {
+			t.Errorf("%v, refused %t, expected %t: %s", err, r.refused(), want, line)
+		}
+	}
 }

@@ -80,7 +80,18 @@ func recordFaults(t *testing.T) {
 	for _, name := range slices.Concat(recorded, stuck) { // now that all is taken back
 		t.Run("one "+name, func(t *testing.T) { oneIncident(t, person, name) })
 	}
-	withinRights(t, serverUser)
+	_, used := withinRights(t, serverUser)
+	for _, role := range []string{"inquest-agents", "inquest-events"} { // what it has beside its own: server/agents.yaml, server/events.yaml
+		rights := rightsOf(t, serverUser, role)
+		if len(rights) == 0 {
+			t.Errorf("role %s is not bound to the server", role)
+		}
+		for right := range rights {
+			if !used[right] {
+				t.Errorf("the server may %s by role %s and never did", right, role)
+			}
+		}
+	}
 }
 
 // requestsOf returns what the audit log has of a user, each request once.

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"time"
@@ -106,7 +107,8 @@ func (o *serveOptions) clusterAccess(ctx context.Context, s *serving) (web.Acces
 	if err != nil {
 		return nil, err
 	}
+	known := func(ctx context.Context) ([]string, error) { return s.console.Store.Namespaces(ctx, math.MaxInt32) }
 	return web.NewClusterAccess(web.ClusterOptions{
-		Users: users, Rules: rules, Known: s.console.Store.Namespaces, Key: key, Provider: provider, Now: time.Now,
+		Users: users, Rules: rules, Known: known, Key: key, Provider: provider, Now: time.Now,
 	})
 }

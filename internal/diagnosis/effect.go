@@ -18,6 +18,7 @@ const (
 	LeaseLost        Effect = "lease lost"
 	NodeRestarted    Effect = "node restarted"
 	NodeLost         Effect = "node lost"     // not ready: its kubelet does not report
+	NodeDrained      Effect = "node drained"  // closed, and its pods are evicted
 	KernelFailed     Effect = "kernel failed" // lockup, oops, hung task, broken file system
 	DeviceFailed     Effect = "device failed"
 	NodeSaturated    Effect = "node saturated"
@@ -59,11 +60,10 @@ const (
 )
 
 var effects = []Effect{
-	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, KernelFailed, DeviceFailed,
-	NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NodeLost, NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull,
-	Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing, ImageUnavailable, Evicted,
-	PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted,
-	ProcessFailed, ProcessCompleted, Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,
+	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeDrained, KernelFailed, DeviceFailed, NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NodeLost,
+	NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull, Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing,
+	ImageUnavailable, Evicted, PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted, ProcessFailed, ProcessCompleted,
+	Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,
 }
 
 func known(e Effect) bool { return slices.Contains(effects, e) }

@@ -98,26 +98,28 @@ func inits(pod *corev1.Pod, name string) (init, sidecar bool) {
 	return true, policy != nil && *policy == corev1.ContainerRestartPolicyAlways
 }
 
-// attemptsIn numbers the runs in one container's status. While the container waits, the kubelet has moved the end of
-// the newest run from state to lastState, so lastState is run restartCount; otherwise it is the one before.
+// LastRun returns the number of the run that lastState is of. While the container waits, the kubelet has moved the end of
+// the newest run from state to lastState, so that is run restartCount; otherwise it is the one before.
+func LastRun(st *corev1.ContainerStatus) int {
+	if t := st.LastTerminationState.Terminated; st.State.Waiting != nil && (t == nil || t.Reason != lostStatus) {
+		return int(st.RestartCount)
+	}
+	return max(int(st.RestartCount)-1, 0)
+}
+
+// attemptsIn numbers the runs in one container's status.
 func attemptsIn(of Ref, list string, st *corev1.ContainerStatus) []Attempt {
 	n := int(st.RestartCount)
 	path := "status." + list + "[" + of.Container + "]."
 	var found []Attempt
 	if t := st.LastTerminationState.Terminated; t != nil {
-		last := n
-		if st.State.Waiting == nil || t.Reason == lostStatus {
-			last = max(n-1, 0)
-		}
-		found = append(found, ended(of.InAttempt(last), path+"lastState.terminated", t))
+		found = append(found, ended(of.InAttempt(LastRun(st)), path+"lastState.terminated", t))
 	}
 	switch {
 	case st.State.Terminated != nil:
 		found = append(found, ended(of.InAttempt(n), path+"state.terminated", st.State.Terminated))
 	case st.State.Running != nil:
-		found = append(found, Attempt{
-			Of: of.InAttempt(n), Started: st.State.Running.StartedAt.Time, Where: path + "state.running",
-		})
+		found = append(found, Attempt{Of: of.InAttempt(n), Started: st.State.Running.StartedAt.Time, Where: path + "state.running"})
 	}
 	return found
 }

@@ -34,7 +34,9 @@ func (t *txn) ofContainer(pod int64, d *incoming) (*incident, error) {
 }
 
 // goesOn tells whether the incident is not closed yet at that moment.
-func (o *Options) goesOn(in *incident, at int64) bool { return in.distance(at) <= o.Close.Microseconds() }
+func (o *Options) goesOn(in *incident, at int64) bool {
+	return in.distance(at) <= o.Close.Microseconds()
+}
 
 // A loose death is one that stands in an incident by a guess.
 type loose struct {

@@ -109,10 +109,21 @@ func (s *Store) Told(ctx context.Context, told ...Notice) error {
 }
 
 // Unheard tells of the notice of an end whether its target was not told of the beginning.
-func (s *Store) Unheard(ctx context.Context, end Notice) (unheard bool, err error) {
+func (s *Store) Unheard(ctx context.Context, end Notice) (bool, error) {
+	return s.waits(ctx, end, StateOpen)
+}
+
+// Ends tells of a notice whether that of the end waits for the same target. A target that was not configured when the incident
+// closed has none.
+func (s *Store) Ends(ctx context.Context, n Notice) (bool, error) {
+	return s.waits(ctx, n, StateClosed)
+}
+
+// waits tells whether the opening or the end of what a notice is about is yet to be told to its target.
+func (s *Store) waits(ctx context.Context, n Notice, state State) (waits bool, err error) {
 	err = s.reads.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox o JOIN outbox e ON e.incident = o.incident AND e.round = o.round AND e.target = o.target
-		WHERE e.id = $1 AND o.state = $2 AND o.mark = 0 AND o.done = 0)`, end.ID, StateOpen).Scan(&unheard)
-	return unheard, s.explain("read", err)
+		WHERE e.id = $1 AND o.state = $2 AND o.mark = 0 AND o.done = 0)`, n.ID, state).Scan(&waits)
+	return waits, s.explain("read", err)
 }
 
 // Untold gives a notice back that could not be delivered. It is tried again, each time after twice as long, and not
@@ -129,10 +140,13 @@ func (s *Store) Untold(ctx context.Context, n Notice, why string, pause time.Dur
 	})
 }
 
-// Untaken returns how many notices wait, and since when the oldest of them is due, which may be in the future.
+// Untaken returns how many notices wait, and since when the oldest of them is due, which may be in the future. What waits for a target
+// that is not configured any more does not count: nobody takes it, unless the target comes back.
 func (s *Store) Untaken(ctx context.Context) (waiting int, oldest time.Time, err error) {
 	var due int64
-	err = s.reads.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(due), 0) FROM outbox WHERE done = 0`).Scan(&waiting, &due)
+	q := query{conditions: []string{"done = 0"}}
+	q.among("target", append([]string{}, s.options.Targets...))
+	err = s.reads.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(MIN(due), 0) FROM outbox`+q.text(), q.args...).Scan(&waiting, &due)
 	return waiting, fromMicros(due), s.explain("read", err)
 }
 

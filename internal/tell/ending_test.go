@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -150,4 +151,49 @@ func TestNowhereToWrite(t *testing.T) {
 		must(t, a.look(t.Context()))
 	}
 	want(t, "Events of web and its pod", asked.Load(), 2)
+}
+
+// TestBack: what a target was not told before it was taken out of the configuration waits for nobody meanwhile, and is not told when it
+// comes back after the incident closed, which nobody noted for it.
+func TestBack(t *testing.T) {
+	w := newWorld(t, hook(t, "http://127.0.0.1:1"))
+	file := filepath.Join(t.TempDir(), "history.db")
+	configured := func(names ...string) {
+		t.Helper()
+		must(t, w.Store.Close())
+		var err error
+		w.Store, err = history.Open(t.Context(), file, history.Options{Targets: names, Now: w.now})
+		must(t, err)
+	}
+	waiting := func(what string, expected int) {
+		t.Helper()
+		n, _, err := w.Store.Untaken(t.Context())
+		must(t, err)
+		want(t, what, n, expected)
+	}
+	c := w.course(&w.Config.Targets[0])
+	var told []string
+	c.send = func(_ context.Context, messages []*message) error {
+		for _, m := range messages {
+			told = append(told, m.headline())
+		}
+		return nil
+	}
+
+	configured("hook")
+	w.dies("web", "it died", "web-0")
+	waiting("waiting before it is taken out", 1)
+	configured()
+	waiting("waiting for nobody", 0)
+	w.after(3 * time.Hour)
+	must(t, w.Store.Sweep(t.Context(), w.now()))
+	configured("hook")
+	w.tell(c)
+	waiting("waiting when it is back", 0)
+	want(t, "told of what is over", len(told), 0)
+	w.dies("api", "it died", "api-0")
+	w.after(time.Minute)
+	w.tell(c)
+	waiting("waiting in the end", 0)
+	want(t, "told of what is new", len(told), 1)
 }

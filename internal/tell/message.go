@@ -67,7 +67,11 @@ func (t *Teller) compose(ctx context.Context, n history.Notice) (*message, error
 	case n.Reopened < in.Reopened:
 		return nil, nil // its next beginning is told instead
 	case n.State != history.StateClosed && in.State == history.StateClosed:
-		return nil, errEnds
+		ends, err := t.Store.Ends(ctx, n)
+		if ends {
+			err = errEnds
+		}
+		return nil, err // where no end is to be told, it closed while the target was not configured
 	}
 	m := t.messageOf(ctx, in)
 	if n.State == history.StateClosed {
@@ -252,9 +256,9 @@ func some(names []string) string {
 	return text
 }
 
-// severity is critical for what reaches beyond a workload.
+// severity is critical for what reaches beyond a workload, unless somebody takes pods away from a node on purpose.
 func severity(in *history.Incident) string {
-	if in.Thing.Namespace == "" {
+	if in.Thing.Namespace == "" && !strings.HasPrefix(in.Rule, "EVC") {
 		return "critical"
 	}
 	return "warning"

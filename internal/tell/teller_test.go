@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // TestAlerts follows an incident as Alertmanager is told of it: opened, grown, told again while it is open, closed.
@@ -194,5 +197,17 @@ func TestGivenUp(t *testing.T) {
 	want(t, "tries", len(s.taken()), mostTries)
 	if after := w.now().Sub(began); after < 24*time.Hour {
 		t.Errorf("given up after %s", after)
+	}
+}
+
+// TestSeverity: what reaches beyond a workload pages people, unless somebody empties a node on purpose.
+func TestSeverity(t *testing.T) {
+	node, web := evidence.RefTo("Node", "", "n1"), evidence.RefTo("Deployment", "shop", "web")
+	for _, c := range []struct {
+		rule  string
+		thing evidence.Ref
+		want  string
+	}{{"NOD001", node, "critical"}, {"EVC011", node, "warning"}, {"MEM001", web, "warning"}, {"CTL001", evidence.Ref{}, "critical"}} {
+		want(t, c.rule+" of "+c.thing.String(), severity(&history.Incident{Rule: c.rule, Thing: c.thing}), c.want)
 	}
 }

@@ -111,16 +111,21 @@ func (e *events) nextJSON() (event apiwatch.Event, err error) {
 	return event, err
 }
 
-// A lazy reader waits for as long as it is told to after each read that had to wait: what came meanwhile is read at once.
+// A lazy reader waits for as long as it is told to after each read that had to wait: what came meanwhile is read at once. It does not
+// wait for what has ended.
 type lazy struct {
 	io.Reader
 	pause  time.Duration
+	ended  <-chan struct{}
 	waited bool
 }
 
 func (l *lazy) Read(p []byte) (int, error) {
 	if l.waited {
-		time.Sleep(l.pause)
+		select {
+		case <-time.After(l.pause):
+		case <-l.ended:
+		}
 	}
 	began := time.Now()
 	n, err := l.Reader.Read(p)

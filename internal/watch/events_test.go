@@ -4,6 +4,7 @@ package watch
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"io"
@@ -173,6 +174,22 @@ func TestLazy(t *testing.T) {
 		before := time.Now()
 		if n, err := io.CopyBuffer(io.Discard, io.LimitReader(l, 5000), make([]byte, 100)); n != 5000 || err != nil || time.Since(before) > 100*time.Millisecond {
 			t.Errorf("%d bytes that were there were read in %s: %v", n, time.Since(before), err)
+		}
+	})
+}
+
+// TestLazyEnds holds that a pause ends with the watch.
+func TestLazyEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		l := &lazy{Reader: &dripping{began: time.Now()}, pause: time.Hour, ended: ctx.Done()}
+		before := time.Now()
+		time.AfterFunc(time.Minute, end)
+		if _, err := io.CopyN(io.Discard, l, 2); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(before); took != time.Minute {
+			t.Errorf("two bytes were read in %s, and the watch ended after a minute", took)
 		}
 	})
 }

@@ -254,10 +254,13 @@ func (c *runs) fell(st *corev1.ContainerStatus, over int64) bool {
 
 // lastEnded returns the number of the last run whose end a status tells of.
 func lastEnded(st *corev1.ContainerStatus) int {
-	if st.State.Running != nil {
+	switch {
+	case st.State.Running != nil:
 		return int(st.RestartCount) - 1
+	case st.State.Terminated != nil:
+		return int(st.RestartCount)
 	}
-	return int(st.RestartCount)
+	return evidence.LastRun(st)
 }
 
 // untold stands for when a run was over of which the status says that it runs, though the next has begun: its end is to come. Of a pod

@@ -3,11 +3,18 @@
 package watch
 
 import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // TestLanes holds that what is new of one pod is given to the history by one goroutine, in the order in which it was seen.
@@ -24,6 +31,47 @@ func TestLanes(t *testing.T) {
 		if f := <-lane; len(f.news.Ended) != 1 || f.news.Ended[0].Number != n {
 			t.Errorf("place %d: %+v", n, f.news.Ended)
 		}
+	}
+}
+
+// TestMarksFollow holds that what ended as it should is noted after the deaths that came with it: they are of earlier runs, which a
+// recorder that goes on from the note would take for accounted for.
+func TestMarksFollow(t *testing.T) {
+	r := newRecorder(t)
+	var seen []string
+	var store *history.Store
+	store, err := history.Open(t.Context(), filepath.Join(t.TempDir(), "history.db"), history.Options{Now: func() time.Time { // as each write begins
+		if store != nil {
+			last, err := store.Last(t.Context(), "c")
+			n, err2 := store.Count(t.Context(), history.Filter{})
+			if err != nil || err2 != nil {
+				t.Error(err, err2)
+			}
+			for _, l := range last {
+				seen = append(seen, fmt.Sprintf("up to run %d, %d on record", l.Of.Attempt, n.Recorded))
+			}
+		}
+		return began
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r.Store = store
+	pod := podWith("a", 1, began.Add(time.Minute))
+	run := func(n int) End {
+		of := evidence.RefOf(pod).InContainer("app").InAttempt(n)
+		return End{Attempt: evidence.Attempt{Of: of, Finished: began.Add(time.Duration(n+1) * time.Minute), Reason: "Error"}, Number: n}
+	}
+	if err := r.take(t.Context(), fresh{pod: pod, news: News{Ended: []End{run(0)}, Passed: []End{run(1)}}}); err != nil {
+		t.Fatal(err)
+	}
+	last, err := store.Last(t.Context(), "c")
+	if err != nil || len(last) != 1 || last[0].Of.Attempt != 1 {
+		t.Errorf("%v, %v: expected that all up to run 1 is accounted for", last, err)
+	}
+	if len(seen) == 0 || slices.ContainsFunc(seen, func(s string) bool { return strings.HasSuffix(s, " 0 on record") }) {
+		t.Errorf("as writes began there was %q: expected the death before the note", seen)
 	}
 }
 

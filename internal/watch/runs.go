@@ -37,11 +37,7 @@ func containersOf(pod *corev1.Pod, name string) map[int]string {
 		}
 		n := int(st.RestartCount)
 		if t := st.LastTerminationState.Terminated; t != nil {
-			last := n - 1
-			if st.State.Waiting != nil {
-				last = n
-			}
-			all[last] = t.ContainerID
+			all[evidence.LastRun(st)] = t.ContainerID
 		}
 		switch {
 		case st.State.Terminated != nil:

@@ -53,22 +53,25 @@ func TestSilence(t *testing.T) {
 			}
 			verdict := func() history.Verdict { return *kept(t, r).Verdict }
 			look(tt.first)
-			if v := verdict(); v.Settled == (tt.open != "") || !v.Settled && v.Rule+" "+v.Confidence != tt.open || !kept(t, r).HasBundle || len(r.holds) != 0 {
-				t.Errorf("after %s: %+v, %d held", tt.first, v, len(r.holds))
+			open := ""
+			if v := verdict(); !v.Settled {
+				open = v.Rule + " " + v.Confidence
 			}
-			switch todo := r.pending[at]; {
-			case tt.open == "" && todo != nil:
-				t.Error("it is to be looked at again")
+			todo := r.pending[at]
+			if open != tt.open || (todo != nil) != (open != "") || len(r.holds) != 0 {
+				t.Errorf("after %s it is open as %q, and %+v waits, %d held", tt.first, open, todo, len(r.holds))
+			}
+			switch {
 			case tt.second != 0:
 				look(tt.second)
-			case tt.open != "":
+			case todo != nil:
 				r.ledger.Delete(pod.UID)
 				if err := r.settle(t.Context(), at, todo); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if v := verdict(); !v.Settled || v.Rule+" "+v.Confidence != tt.want || !kept(t, r).HasBundle || kept(t, r).Missing != "" {
-				t.Errorf("in the end: %+v, bundle %t, missing %q", v, kept(t, r).HasBundle, kept(t, r).Missing)
+			if v, d := verdict(), kept(t, r); !v.Settled || v.Rule+" "+v.Confidence != tt.want || !d.HasBundle || d.Missing != "" {
+				t.Errorf("in the end: %+v, bundle %t, missing %q", v, d.HasBundle, d.Missing)
 			}
 		})
 	}

@@ -156,7 +156,7 @@ func (s *Stream) follow(ctx context.Context) error {
 	if !streamed {
 		s.inStep()
 	}
-	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure}})
+	return s.read(ctx, cancel, &events{body: &lazy{Reader: body, pause: s.Leisure, ended: ctx.Done()}})
 }
 
 // ask makes a request that is made once: where the API server refuses it and says for how long, client-go would ask again ten times, and

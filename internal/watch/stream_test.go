@@ -112,6 +112,14 @@ func TestStream(t *testing.T) {
 			begins + "+a " + synced + "broken " + synced + "~a " + synced, []string{"stream", "watch from 7", "watch from 7", "watch from 8"},
 		},
 		{
+			"a bookmark, and then a change", []string{all + event("MODIFIED", "a", "8") + event("BOOKMARK", "", "12"), event("BOOKMARK", "", "14") + event("MODIFIED", "a", "15")},
+			begins + "+a " + synced + "~a " + synced + "~a " + synced, []string{"stream", "watch from 12", "watch from 15"},
+		},
+		{
+			"a bookmark before all were there", []string{event("ADDED", "a", "5") + event("BOOKMARK", "", "6"), all},
+			begins + "+a broken " + begins + "+a " + synced + synced, []string{"stream", "stream", "watch from 7"},
+		},
+		{
 			"garbage", []string{all, "{{{\n"},
 			begins + "+a " + synced + synced + "broken " + synced, []string{"stream", "watch from 7", "watch from 7"},
 		},

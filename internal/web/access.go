@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -18,6 +20,25 @@ type Rights struct {
 	Namespaces []string // else these; of what spans several namespaces only what is in them
 	Nodes      bool     // what is told of nodes, beside that a pod is on one
 	Foreign    []string // namespaces that there is something of and that he may not see: his pages do not name them
+	Limit      int      // where there are more namespaces than are looked at for one caller: how many are, the first by name
+}
+
+// Bounds say what a page may lack of what its caller may see.
+type Bounds struct {
+	Limit int `json:"namespaceLimit,omitempty"` // what is shown is of so many namespaces at most, the first by name; absent where it is of all
+}
+
+func (r Rights) bounds() Bounds { return Bounds{r.Limit} }
+
+// limited is how many namespaces a page is of at most; 0 for all.
+func (b Bounds) limited() int { return b.Limit }
+
+// missing is that there is nothing of that name among what was looked at.
+func (r Rights) missing(err error) error {
+	if r.Limit > 0 && errors.Is(err, errNotFound) {
+		return fmt.Errorf("%w; %d namespaces are looked at for you, the first by name, and there are more", err, r.Limit)
+	}
+	return err
 }
 
 // An Access decides who may see what. It is asked on each request.

@@ -29,7 +29,8 @@ const (
 	reviewTime  = 5 * time.Second
 	// mostReviews are under way for one caller at a time.
 	mostReviews = 16
-	// mostNamespaces are looked at for one caller.
+	// mostNamespaces are looked at for one caller: two questions each to the API server. Of others nothing is shown, and who is
+	// concerned is told so.
 	mostNamespaces = 2000
 	maxToken       = 8 << 10 // projected tokens have about 1 KiB
 )
@@ -38,9 +39,9 @@ const (
 type ClusterOptions struct {
 	Users    authenticationclient.TokenReviewsGetter
 	Rules    authorizationclient.SubjectAccessReviewsGetter
-	Known    func(ctx context.Context, most int) ([]string, error) // the namespaces that there is something of
-	Key      []byte                                                // seals sessions; replicas share it. 32 bytes
-	Provider *Provider                                             // nil: there is none
+	Known    func(ctx context.Context) ([]string, error) // the namespaces that there is something of, all of them, in order
+	Key      []byte                                      // seals sessions; replicas share it. 32 bytes
+	Provider *Provider                                   // nil: there is none
 	Now      func() time.Time
 }
 
@@ -190,9 +191,16 @@ func (a *ClusterAccess) ask(ctx context.Context, who person) (Rights, error) {
 	if everywhere && may.Nodes {
 		return Rights{All: true, Nodes: true}, nil
 	}
-	names, err := a.o.Known(ctx, mostNamespaces)
+	names, err := a.o.Known(ctx)
 	if err != nil {
 		return Rights{}, err
+	}
+	if len(names) > mostNamespaces {
+		may.Limit = mostNamespaces
+		if !everywhere {
+			may.Foreign = slices.Clone(names[mostNamespaces:]) // for all that is known
+		}
+		names = names[:mostNamespaces]
 	}
 	seen := make([]bool, len(names))
 	group, ctx := errgroup.WithContext(ctx)

@@ -83,7 +83,7 @@ func clusterAccess(t *testing.T, p *Provider) (*ClusterAccess, *authority, *time
 	now := noon
 	access, err := NewClusterAccess(ClusterOptions{
 		Users: a, Rules: a, Key: NewKey(), Provider: p, Now: func() time.Time { return now },
-		Known: func(context.Context, int) ([]string, error) { return []string{"bank", "shop", "zoo"}, nil },
+		Known: func(context.Context) ([]string, error) { return []string{"bank", "shop", "zoo"}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

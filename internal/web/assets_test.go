@@ -185,7 +185,7 @@ func TestStreams(t *testing.T) {
 	if text := read(t, first.Body, "hello"); !strings.Contains(text, "retry: ") {
 		t.Errorf("it begins with %q", text)
 	}
-	occupy(c.streams.all)
+	occupy(c.streams)
 	refused := listen(t.Context())
 	if refused.Body.Close(); refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
 		t.Errorf("one too many gets %s", refused.Status)
@@ -227,8 +227,8 @@ func TestSlowReader(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/live", http.NoBody)
 	r.Header.Set("Who", "*")
 	c.live(w, r) // returns although nobody reads
-	if w.deadline.IsZero() || len(c.streams.all) != 0 {
-		t.Errorf("there is no deadline, or %d streams are left", len(c.streams.all))
+	if w.deadline.IsZero() || c.streams.taken != 0 {
+		t.Errorf("there is no deadline, or %d streams are left", c.streams.taken)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestBusy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	occupy(c.asked.all)
+	occupy(c.asked)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // as the time for one page would
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?format=json", http.NoBody)

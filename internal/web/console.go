@@ -177,6 +177,7 @@ type frame struct {
 	Query   string
 	Here    string // the address of this view, with its query
 	Now     time.Time
+	Limited int // to how many namespaces the page is limited; 0 for all
 	Data    any
 }
 
@@ -190,7 +191,7 @@ func (c *Console) show(name string, build view) http.HandlerFunc {
 		}
 		data, err := build(r.Context(), r, may)
 		if err != nil {
-			c.refuse(w, r, err)
+			c.refuse(w, r, may.missing(err))
 			return
 		}
 		data = may.veilOf(nil).cover(data)
@@ -205,7 +206,10 @@ func (c *Console) show(name string, build view) http.HandlerFunc {
 // write makes the whole page before it sends any of it.
 func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	var b bytes.Buffer
-	f := frame{name, c.Source, c.Version, r.URL.Query().Get("q"), r.URL.RequestURI(), c.Now().UTC(), data}
+	f := frame{name, c.Source, c.Version, r.URL.Query().Get("q"), r.URL.RequestURI(), c.Now().UTC(), 0, data}
+	if bounded, ok := data.(interface{ limited() int }); ok {
+		f.Limited = bounded.limited()
+	}
 	if err := c.pages[name].Execute(&b, f); err != nil {
 		c.Log.Error("a page was not written", "path", r.URL.Path, "err", err)
 		http.Error(w, "the page could not be written; the server's log says why", http.StatusInternalServerError)

@@ -17,6 +17,8 @@ import (
 
 // A Heat is deaths by workload, time and cause.
 type Heat struct {
+	Bounds
+
 	Span   string      `json:"span"`
 	From   time.Time   `json:"from"`
 	To     time.Time   `json:"to"`
@@ -84,7 +86,7 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 		return nil, &badRequestError{fmt.Sprintf("there is no span %q: expected 24h, 3d or 7d", span)}
 	}
 	to := c.Now().UTC().Truncate(time.Hour).Add(time.Hour)
-	heat := Heat{Span: span, From: to.Add(-heatColumns * step), To: to, Step: strconv.Itoa(int(step/time.Hour)) + "h", Rows: []HeatRow{}}
+	heat := Heat{Bounds: may.bounds(), Span: span, From: to.Add(-heatColumns * step), To: to, Step: strconv.Itoa(int(step/time.Hour)) + "h", Rows: []HeatRow{}}
 	layout := "15h"
 	if step > time.Hour {
 		layout = "Jan 2 15h"

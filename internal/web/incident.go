@@ -22,6 +22,8 @@ import (
 
 // An IncidentPage is an incident with its deaths, what was told of the latest of them, and what happened around them.
 type IncidentPage struct {
+	Bounds
+
 	Incident Incident   `json:"incident"`
 	Deaths   []Death    `json:"deaths"` // the latest first, as many as are shown
 	Died     int        `json:"died"`   // how many of those are runs that ended; the rest are pods that are stuck
@@ -69,7 +71,7 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 	if err != nil {
 		return nil, err
 	}
-	shown := IncidentPage{Incident: incidentOf(in), Deaths: each(page.Items, deathOf), Logs: []Log{}, Siblings: []Sibling{}}
+	shown := IncidentPage{Bounds: may.bounds(), Incident: incidentOf(in), Deaths: each(page.Items, deathOf), Logs: []Log{}, Siblings: []Sibling{}}
 	for _, d := range shown.Deaths {
 		if d.Kind != "stuck" {
 			shown.Died++
@@ -181,6 +183,8 @@ func (c *Console) beside(ctx context.Context, in *history.Incident, may Rights) 
 
 // A DeathPage is a death with all that is known of it.
 type DeathPage struct {
+	Bounds
+
 	Death    Death     `json:"death"`
 	Told     *Told     `json:"told,omitempty"`
 	Timeline *Timeline `json:"timeline,omitempty"`
@@ -210,7 +214,7 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	if err != nil {
 		return nil, err
 	}
-	shown := DeathPage{Death: deathOf(d), Logs: logsOf(&k, d.Of), Siblings: siblings(k.snapshot, d.Of)}
+	shown := DeathPage{Bounds: may.bounds(), Death: deathOf(d), Logs: logsOf(&k, d.Of), Siblings: siblings(k.snapshot, d.Of)}
 	rule := ""
 	if d.Verdict != nil {
 		rule = d.Verdict.Rule
@@ -263,7 +267,7 @@ func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name
 			files[fmt.Sprintf("death-%d/%s", page.Items[i].ID, path)] = data
 		}
 	}
-	shown := may.veilOf(nil).cover(IncidentPage{Incident: incidentOf(in), Deaths: each(page.Items, deathOf)})
+	shown := may.veilOf(nil).cover(IncidentPage{Bounds: may.bounds(), Incident: incidentOf(in), Deaths: each(page.Items, deathOf)})
 	files["incident.json"], err = json.MarshalIndent(shown, "", "  ")
 	return name, files, err
 }
@@ -281,7 +285,7 @@ func (c *Console) download(read func(ctx context.Context, r *http.Request, may R
 			err = errNotFound
 		}
 		if err != nil {
-			c.refuse(w, r, err)
+			c.refuse(w, r, may.missing(err))
 			return
 		}
 		w.Header().Set("Content-Type", "application/zip")

@@ -38,8 +38,8 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	q := r.URL.Query()
 	list := List{
 		State: cmp.Or(q.Get("state"), "all"), Text: q.Get("q"), Rule: q.Get("rule"), Node: q.Get("node"), Image: q.Get("image"), Since: q.Get("since"),
-		Namespace: q.Get("namespace"),
-		Items:     []Incident{}, Rules: []RuleLine{},
+		Namespace: q.Get("namespace"), Bounds: may.bounds(),
+		Items: []Incident{}, Rules: []RuleLine{},
 	}
 	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || list.Namespace != "" || r.URL.Path != "/search"
 	f, err := c.filter(&list, q)

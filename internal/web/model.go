@@ -202,6 +202,8 @@ type Gap struct {
 
 // A List is a page of incidents, and what was asked for.
 type List struct {
+	Bounds
+
 	State     string     `json:"state"`
 	Text      string     `json:"text"`
 	Rule      string     `json:"rule"`

@@ -19,6 +19,8 @@ import (
 
 // Nodes are those that incidents of the last day touch.
 type Nodes struct {
+	Bounds
+
 	Nodes []NodeRow `json:"nodes"`
 }
 
@@ -59,6 +61,8 @@ type Condition struct {
 
 // A NodePage is one node with what happened on it.
 type NodePage struct {
+	Bounds
+
 	Name      string     `json:"name"`
 	State     *Node      `json:"state,omitempty"`
 	Incidents []Incident `json:"incidents"`
@@ -86,7 +90,7 @@ func (c *Console) nodes(ctx context.Context, _ *http.Request, may Rights) (any, 
 			rows[name].see(in)
 		}
 	}
-	nodes := Nodes{Nodes: []NodeRow{}}
+	nodes := Nodes{Bounds: may.bounds(), Nodes: []NodeRow{}}
 	for _, row := range rows {
 		nodes.Nodes = append(nodes.Nodes, *row)
 	}
@@ -121,7 +125,7 @@ func (row *NodeRow) see(in history.Incident) {
 }
 
 func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, error) {
-	page := NodePage{Name: r.PathValue("name")}
+	page := NodePage{Bounds: may.bounds(), Name: r.PathValue("name")}
 	found, err := c.Store.Incidents(ctx, history.Filter{Node: page.Name, Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ import (
 
 // A Now is the first page.
 type Now struct {
+	Bounds
+
 	Open    []Incident `json:"open"` // by impact
 	Quiet   []Incident `json:"quiet"`
 	Changes []Event    `json:"changes"` // of the last hour, the latest first
@@ -48,7 +50,7 @@ func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, er
 	slices.SortStableFunc(open.Items, func(a, b history.Incident) int {
 		return cmp.Or(cmp.Compare(b.Pods, a.Pods), cmp.Compare(b.Deaths, a.Deaths))
 	})
-	now := Now{Open: each(open.Items, incidentOf), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
+	now := Now{Bounds: may.bounds(), Open: each(open.Items, incidentOf), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
 	if now.Changes, err = c.changes(ctx, deaths.Items, may); err != nil {
 		return nil, err
 	}

@@ -8,23 +8,26 @@ import (
 	"time"
 )
 
-// Places bound what is under way at once: in all, and for one caller, so that none keeps all others out. Strangers, whose name is
-// empty, are one caller together.
+// Places bound what is under way at once: in all, and for one caller, so that none keeps all others out. Nor do several: a caller
+// gets one more as long as he has fewer than are left, so that few who want all leave as many as each of them has. Strangers, whose
+// name is empty, are one caller together.
 type places struct {
-	all  chan struct{}
-	each int
-	mu   sync.Mutex
-	own  map[string]*share
+	most, each int
+	mu         sync.Mutex
+	taken      int
+	left       chan struct{} // closed when somebody leaves; another one comes in its place
+	own        map[string]*share
 }
 
 // A share is what one caller has of places. It is forgotten when he has none, and waits for none.
 type share struct {
-	taken chan struct{}
-	users int
+	wanted chan struct{} // as many as he may have
+	taken  int
+	users  int
 }
 
 func newPlaces(all, each int) *places {
-	return &places{all: make(chan struct{}, all), each: each, own: map[string]*share{}}
+	return &places{most: all, each: each, left: make(chan struct{}), own: map[string]*share{}}
 }
 
 // never is what somebody waits on who does not wait.
@@ -37,35 +40,67 @@ var never = func() <-chan struct{} {
 // enter takes a place, for which it waits until the other channel says that it is too late. Who waits because his own are taken
 // takes none from others.
 func (p *places) enter(who string, late <-chan struct{}) (leave func(), ok bool) {
+	mine := p.of(who)
+	if !take(mine.wanted, late) {
+		p.forget(who, mine)
+		return nil, false
+	}
+	for {
+		left, got := p.take(mine)
+		if got {
+			return func() { p.leave(who, mine) }, true
+		}
+		select {
+		case <-left:
+		case <-late:
+			<-mine.wanted
+			p.forget(who, mine)
+			return nil, false
+		}
+	}
+}
+
+// of returns the share of a caller, and notes that he uses it.
+func (p *places) of(who string) *share {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	mine := p.own[who]
 	if mine == nil {
-		mine = &share{taken: make(chan struct{}, p.each)}
+		mine = &share{wanted: make(chan struct{}, p.each)}
 		p.own[who] = mine
 	}
 	mine.users++
+	return mine
+}
+
+func (p *places) forget(who string, mine *share) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if mine.users--; mine.users == 0 {
+		delete(p.own, who)
+	}
+}
+
+// take takes a place where there is one for the share, else it returns what is closed when somebody leaves.
+func (p *places) take(mine *share) (left <-chan struct{}, got bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if got = mine.taken < p.most-p.taken; got {
+		mine.taken++
+		p.taken++
+	}
+	return p.left, got
+}
+
+func (p *places) leave(who string, mine *share) {
+	p.mu.Lock()
+	mine.taken--
+	p.taken--
+	close(p.left)
+	p.left = make(chan struct{})
 	p.mu.Unlock()
-	forget := func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if mine.users--; mine.users == 0 {
-			delete(p.own, who)
-		}
-	}
-	if !take(mine.taken, late) {
-		forget()
-		return nil, false
-	}
-	if !take(p.all, late) {
-		<-mine.taken
-		forget()
-		return nil, false
-	}
-	return func() {
-		<-p.all
-		<-mine.taken
-		forget()
-	}, true
+	<-mine.wanted
+	p.forget(who, mine)
 }
 
 func take(places chan<- struct{}, late <-chan struct{}) bool {

@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,9 +12,10 @@ import (
 	"testing"
 )
 
-func occupy(places chan<- struct{}) {
-	for len(places) < cap(places) {
-		places <- struct{}{}
+// occupy takes all places that there are, each for another caller.
+func occupy(p *places) {
+	for n, got := 0, true; got; n++ {
+		_, got = p.enter(fmt.Sprint("another ", n), never)
 	}
 }
 
@@ -75,8 +77,8 @@ func TestNobodyIsKeptOut(t *testing.T) {
 	if got := ask(t.Context(), "shop", "/?format=json"); got != http.StatusOK {
 		t.Errorf("who has left gets %d", got)
 	}
-	if len(c.asked.own) != 0 || len(c.asked.all) != 0 {
-		t.Errorf("%d callers are remembered, %d places taken", len(c.asked.own), len(c.asked.all))
+	if len(c.asked.own) != 0 || c.asked.taken != 0 {
+		t.Errorf("%d callers are remembered, %d places taken", len(c.asked.own), c.asked.taken)
 	}
 }
 
@@ -102,6 +104,40 @@ func TestPlacesOfAll(t *testing.T) {
 	}
 }
 
+// TestFewDoNotTakeAll: a few who want all that there is leave something, of which one who comes late gets half; alone he gets all of his
+// share.
+func TestFewDoNotTakeAll(t *testing.T) {
+	for most, each := range map[int]int{mostAtOnce: ownAtOnce, mostStreams: ownStreams} {
+		p, leaves, names := newPlaces(most, each), []func(){}, []string{}
+		for n := range most / each {
+			names = append(names, fmt.Sprint("greedy ", n))
+		}
+		for got := true; got; { // all of them in turn, until none gets any more
+			got = false
+			for _, name := range names {
+				if leave, ok := p.enter(name, never); ok {
+					leaves, got = append(leaves, leave), true
+				}
+			}
+		}
+		for range most / (len(names) + 1) / 2 {
+			leave, ok := p.enter("late", never)
+			if !ok {
+				t.Fatalf("%d of %d places are taken, and one who has %d gets no more", p.taken, most, p.own["late"].taken)
+			}
+			leaves = append(leaves, leave)
+		}
+		for _, leave := range leaves {
+			leave()
+		}
+		for n := range each {
+			if _, ok := p.enter("late", never); !ok {
+				t.Fatalf("alone he gets %d of the %d that are his", n, each)
+			}
+		}
+	}
+}
+
 // TestSlowDownload: who does not read an archive, or a page, is let go of.
 func TestSlowDownload(t *testing.T) {
 	c := consoleWith(t, headerAccess{})
@@ -122,7 +158,7 @@ func TestSlowDownload(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/a.zip", http.NoBody)
 		r.Header.Set("Who", "*")
 		serve(w, r) // returns although nobody reads
-		if w.deadline.IsZero() || len(c.asked.all) != 0 {
+		if w.deadline.IsZero() || c.asked.taken != 0 {
 			t.Errorf("%s has no deadline, or holds a place", name)
 		}
 	}

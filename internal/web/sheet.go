@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func (c *Console) sheet(name string, build view) http.HandlerFunc {
 		}
 		data, err := build(r.Context(), r, may)
 		if err != nil {
-			c.refuse(w, r, err)
+			c.refuse(w, r, may.missing(err))
 			return
 		}
 		var rows [][]string
@@ -72,6 +73,9 @@ func (c *Console) sheet(name string, build view) http.HandlerFunc {
 		default:
 			c.refuse(w, r, errors.New("write a sheet: there is none of this page"))
 			return
+		}
+		if may.Limit > 0 { // a line that says so would be a row
+			name = fmt.Sprintf("%s-of-%d-namespaces", name, may.Limit)
 		}
 		var b bytes.Buffer
 		if err := report.CSV(&b, rows); err != nil {

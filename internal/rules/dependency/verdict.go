@@ -38,7 +38,7 @@ func (c *call) byService(p *diagnosis.Pass, port string) class {
 	switch {
 	case port != "" && !direct && !hasPort(c.service, port):
 		return portMismatch
-	case len(c.service.Spec.Selector) > 0 && len(c.pods) == 0 && (c.slices.known && c.slices.all == 0 || !c.slices.known && scaledDown(p, c.service)):
+	case c.isEmpty(p):
 		if near, _ := nearest(p, c.service); near != nil {
 			return selectorMismatch
 		}
@@ -56,6 +56,17 @@ func (c *call) byService(p *diagnosis.Pass, port string) class {
 		return slow
 	}
 	return unreached
+}
+
+// isEmpty tells whether the Service selects pods and there are none.
+func (c *call) isEmpty(p *diagnosis.Pass) bool {
+	switch {
+	case len(c.service.Spec.Selector) == 0 || len(c.pods) > 0:
+		return false
+	case c.slices.known:
+		return c.slices.all == 0
+	}
+	return scaledDown(p, c.service)
 }
 
 // someReady tells whether the Service has a ready endpoint; where endpoints are not known, whether it has a ready pod.

@@ -26,8 +26,8 @@ its containers, whatever they end with.
 but the API server's eviction sets; before Kubernetes 1.26 only an Event of the one who evicts tells of it, and the
 finding is likely. Evictions by the kubelet (EVC001, EVC002), preemption (EVC004) and taints (EVC005) have other reasons.
 Who asked is read from the Events that these programs write and from the taints they set; a node that is closed to new
-pods is most likely drained. A pod that nobody has begun to delete was not evicted after all, and one that still ends in order, while
-another of its workload is ready in its place, is not reported.
+pods is most likely drained (EVC011). A pod that nobody has begun to delete was not evicted after all, and one that still
+ends in order, while another of its workload is ready in its place, is not reported.
 
 **What to do.** Nothing, if the node was to be drained or the pod to be resized. Where evictions cost availability, run
 more than one replica with a PodDisruptionBudget, and handle SIGTERM.
@@ -40,7 +40,7 @@ The condition is set in kubernetes pkg/registry/core/pod/storage/eviction.go; re
 	Also:   evidence.Events | evidence.Node | evidence.Spec,
 	Effect: diagnosis.Evicted,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.NodeLost, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.ConfigChanged,
+		diagnosis.NodeLost, diagnosis.NodeDrained, diagnosis.NodePressure, diagnosis.NodeSaturated, diagnosis.ConfigChanged,
 	},
 	Run: func(p *diagnosis.Pass) {
 		d, sure := disrupted(p, "EvictionByEvictionAPI")

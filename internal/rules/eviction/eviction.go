@@ -20,4 +20,5 @@ var Rules = []*diagnosis.Rule{
 	NodeGone,
 	NodeToGo,
 	BudgetBlocks,
+	Drained,
 }

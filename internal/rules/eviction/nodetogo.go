@@ -36,21 +36,11 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 	Effect: diagnosis.NodeLost,
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
-		f := diagnosis.Finding{Confidence: diagnosis.Likely}
-		what := ""
-		for _, e := range p.NodeEvents() {
-			if says := notices[e.Reason]; says != "" {
-				what = says
-				f.Facts = append(f.Facts, e.Fact())
-			}
-		}
-		if t, fact, ok := taintOf(p, func(t corev1.Taint) bool { return takenAway[t.Key] != "" }); ok {
-			what = takenAway[t.Key]
-			f.Facts = append(f.Facts, fact)
-		}
+		what, facts := takenBy(p)
 		if what == "" {
 			return
 		}
+		f := diagnosis.Finding{Confidence: diagnosis.Likely, Facts: facts}
 		if node := p.Node(); node != nil && node.Spec.Unschedulable { // as who takes a node away does first
 			f.Facts = append(f.Facts, evidence.Fact{
 				Kind: evidence.Node, Source: evidence.FromSpec, About: p.About(), Where: "spec.unschedulable", Text: "unschedulable true",
@@ -60,6 +50,21 @@ Azure (VM scheduled events) and the cloud node lifecycle controller.
 		f.Fixes = []diagnosis.Fix{{Title: "Spread the pods over nodes that do not go away at once, and let each end within its grace period"}}
 		p.Report(f)
 	},
+}
+
+// takenBy says who takes the pass's node away, and cites what tells of it; empty where nobody does.
+func takenBy(p *diagnosis.Pass) (what string, facts []evidence.Fact) {
+	for _, e := range p.NodeEvents() {
+		if says := notices[e.Reason]; says != "" {
+			what = says
+			facts = append(facts, e.Fact())
+		}
+	}
+	if t, fact, ok := taintOf(p, func(t corev1.Taint) bool { return takenAway[t.Key] != "" }); ok {
+		what = takenAway[t.Key]
+		facts = append(facts, fact)
+	}
+	return what, facts
 }
 
 // notices are the Events about a node that say that its machine ends.
