@@ -43,9 +43,8 @@ demo: ## Diagnose a recorded incident, and show all of them in the console: no c
 		echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'; \
 	fi
 
-# SQLite is C translated to Go: the race detector makes it sixty times slower, and what races there is not ours.
 test: ## Run the tests, with the race detector where there is a C compiler: no network, no root
-	@race='-race -gcflags=modernc.org/...=-race=false'; status=0; \
+	@race=-race; status=0; \
 	if [ "$$($(GO) env CGO_ENABLED)" != 1 ]; then \
 		race=; echo 'no C compiler found: the tests run without the race detector' >&2; \
 	fi; \

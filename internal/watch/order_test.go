@@ -56,7 +56,11 @@ func TestMarksFollow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	r.Store = store
 	pod := podWith("a", 1, began.Add(time.Minute))
 	run := func(n int) End {

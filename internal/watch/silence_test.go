@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // TestSilence holds that an exit code of a signal is looked at once more where the silence of a trace is yet to prove something: what
@@ -35,14 +35,7 @@ func TestSilence(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRecorder(t)
-			pod := podWith("a", 1, ended)
-			pod.Spec.NodeName = "n1"
-			last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
-			last.ExitCode, last.StartedAt = tt.code, metav1.NewTime(ended.Add(-3*time.Second))
-			if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
-				t.Fatal(err)
-			}
-			at := subject{evidence.RefOf(pod), pod.UID}
+			pod, at := endedBy(t, r, ended, tt.code)
 			look := func(after time.Duration) {
 				t.Helper()
 				todo := r.pending[at]
@@ -51,10 +44,9 @@ func TestSilence(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			verdict := func() history.Verdict { return *kept(t, r).Verdict }
 			look(tt.first)
 			open := ""
-			if v := verdict(); !v.Settled {
+			if v := kept(t, r).Verdict; !v.Settled {
 				open = v.Rule + " " + v.Confidence
 			}
 			todo := r.pending[at]
@@ -70,11 +62,26 @@ func TestSilence(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if v, d := verdict(), kept(t, r); !v.Settled || v.Rule+" "+v.Confidence != tt.want || !d.HasBundle || d.Missing != "" {
-				t.Errorf("in the end: %+v, bundle %t, missing %q", v, d.HasBundle, d.Missing)
+			d := kept(t, r)
+			got := fmt.Sprintf("%s %s, settled %t, bundle %t, missing %q", d.Verdict.Rule, d.Verdict.Confidence, d.Verdict.Settled, d.HasBundle, d.Missing)
+			if want := tt.want + `, settled true, bundle true, missing ""`; got != want {
+				t.Errorf("in the end %s, expected %s", got, want)
 			}
 		})
 	}
+}
+
+// endedBy has the recorder see a pod of node n1 of which a run ended with an exit code.
+func endedBy(t *testing.T, r *Recorder, ended time.Time, code int32) (*corev1.Pod, subject) {
+	t.Helper()
+	pod := podWith("a", 1, ended)
+	pod.Spec.NodeName = "n1"
+	last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+	last.ExitCode, last.StartedAt = code, metav1.NewTime(ended.Add(-3*time.Second))
+	if err := r.take(t.Context(), fresh{pod: pod, news: r.ledger.See(pod, r.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	return pod, subject{evidence.RefOf(pod), pod.UID}
 }
 
 // alone is a capture of a pod of node n1, on which an agent traces signals and knows when runs ended, or nobody does.

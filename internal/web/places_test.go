@@ -112,13 +112,8 @@ func TestFewDoNotTakeAll(t *testing.T) {
 		for n := range most / each {
 			names = append(names, fmt.Sprint("greedy ", n))
 		}
-		for got := true; got; { // all of them in turn, until none gets any more
-			got = false
-			for _, name := range names {
-				if leave, ok := p.enter(name, never); ok {
-					leaves, got = append(leaves, leave), true
-				}
-			}
+		for some := allEnter(p, names); len(some) > 0; some = allEnter(p, names) { // until none gets any more
+			leaves = append(leaves, some...)
 		}
 		for range most / (len(names) + 1) / 2 {
 			leave, ok := p.enter("late", never)
@@ -136,6 +131,16 @@ func TestFewDoNotTakeAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+// allEnter has each take a place, as far as there are some for him.
+func allEnter(p *places, names []string) (leaves []func()) {
+	for _, name := range names {
+		if leave, ok := p.enter(name, never); ok {
+			leaves = append(leaves, leave)
+		}
+	}
+	return leaves
 }
 
 // TestSlowDownload: who does not read an archive, or a page, is let go of.
