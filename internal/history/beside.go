@@ -12,9 +12,10 @@ const runsBeside = 16
 // proven is what the row of a death has that evidence of its own explains.
 const proven = `rank = 3 AND missing = ''`
 
-// isVague tells whether the cause of a run's end is a guess: where a status proves it, it is none.
+// isVague tells whether the cause of a run's end is a guess: where a status proves it, it is none, and where it is a node or the
+// cluster, the watch knows more than the container does.
 func (d *incoming) isVague() bool {
-	return d.Kind == Died && !d.Verdict.Settled && d.Verdict.Confidence != sure[0]
+	return d.Kind == Died && !d.Verdict.Settled && d.Verdict.Confidence != sure[0] && d.Verdict.Thing.Namespace != ""
 }
 
 // ofContainer returns the incident that the container of a death is in by the last of its runs that evidence explains, while that goes
@@ -46,7 +47,7 @@ type loose struct {
 
 // gather brings to where a death is, if evidence explains it, those of its container that stand elsewhere by a guess alone.
 func (t *txn) gather(now *known, d *incoming, to *share) error {
-	if d.Kind != Died || !d.Verdict.Settled {
+	if d.Kind != Died || !d.Verdict.Settled || d.Missing != "" {
 		return nil
 	}
 	var all []loose

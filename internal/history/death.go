@@ -14,7 +14,7 @@ type Kind int64
 // The kinds of death.
 const (
 	Died  Kind = iota // a run of a container ended
-	Stuck             // a pod does not start, was evicted or does not end; its attempt is evidence.NoAttempt
+	Stuck             // a pod does not start, was evicted or does not end, a node is in trouble, or a workload gets no pods; its attempt is evidence.NoAttempt
 )
 
 // A Death is one run that ended, or a pod that is stuck. Cluster, PodUID, the container and attempt of Of, and Kind are

@@ -140,6 +140,9 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 	if d.Workload.Kind != "" {
 		d.Workload.Namespace, d.Workload.Attempt = d.Of.Namespace, evidence.NoAttempt
 	}
+	if d.Kind == Stuck && d.Workload.Kind != "" && d.Workload.Name == d.Of.Name { // a node, a pod without a workload, or a workload without pods
+		d.Of.Kind = d.Workload.Kind
+	}
 	if v.Thing.Kind != "" {
 		v.Thing.Attempt = evidence.NoAttempt
 	}

@@ -24,11 +24,18 @@ func (s *Store) Incidents(ctx context.Context, f Filter) (Incidents, error) {
 	if err != nil || f.none() {
 		return Incidents{}, err
 	}
+	within := f
+	if f.Within != "" {
+		if f.Namespaces != nil && !slices.Contains(f.Namespaces, f.Within) {
+			return Incidents{}, nil
+		}
+		within.Namespaces = []string{f.Within}
+	}
 	find := s.listed
 	if f.searches() {
 		find = s.searched
 	}
-	places, err := find(ctx, &f, c)
+	places, err := find(ctx, &within, c)
 	if err != nil {
 		return Incidents{}, s.explain("read", err)
 	}

@@ -61,7 +61,7 @@ type Watch struct {
 	Beat   time.Time // the last sign of life of whoever watched it before; zero where nobody did
 }
 
-// Begin notes that a cluster is watched from now on.
+// Begin notes that a cluster is to be watched from now on. That it is, Beat notes.
 func (s *Store) Begin(ctx context.Context, cluster string, now time.Time) (w Watch, err error) {
 	err = s.do(ctx, func(t *txn) error {
 		id, err := t.clusterID(clean(cluster, maxName))
@@ -78,7 +78,7 @@ func (s *Store) Begin(ctx context.Context, cluster string, now time.Time) (w Wat
 			begun = micros(now)
 		}
 		w = Watch{fromMicros(begun), seen != 0, fromMicros(beat)}
-		return t.exec(`UPDATE clusters SET begun = $1, beat = $2 WHERE id = $3`, begun, micros(now), id)
+		return t.exec(`UPDATE clusters SET begun = $1 WHERE id = $2`, begun, id)
 	})
 	return w, err
 }

@@ -103,7 +103,7 @@ func (m *model) incidentOf(d *Death) *modelIncident {
 // beside returns where the last proven run of its container is, for a death that is guessed at.
 func (m *model) beside(d *Death, o Options) *modelIncident {
 	proven := m.runs(d, true)
-	if !slices.Contains(m.runs(d, false), d) || len(proven) == 0 {
+	if !slices.Contains(m.runs(d, false), d) || len(proven) == 0 || d.Verdict.Thing.Namespace == "" {
 		return nil
 	}
 	if in := m.incidentOf(proven[len(proven)-1]); in.goesOn(d.at(), o) {

@@ -258,7 +258,7 @@ func some(names []string) string {
 
 // severity is critical for what reaches beyond a workload, unless somebody takes pods away from a node on purpose.
 func severity(in *history.Incident) string {
-	if in.Thing.Namespace == "" && !strings.HasPrefix(in.Rule, "EVC") {
+	if in.Thing.Namespace == "" && in.Rule != "EVC010" && in.Rule != "EVC011" {
 		return "critical"
 	}
 	return "warning"

@@ -131,14 +131,16 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	case captureIt:
 	}
 	taking, taken := span(ctx, "capture", at.ref)
-	s, err := r.Source.Snapshot(taking, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace})
+	s, err := r.Source.Snapshot(taking, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace, NoLogs: at.isWorkload()})
 	taken(err)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		r.crowd.failed(like)
-		r.counts.failures.Add(1)
+		if !at.isWorkload() { // that may be gone long since
+			r.counts.failures.Add(1)
+		}
 		if ended := respite(ctx, err); ended != nil {
 			return ended
 		}
@@ -165,7 +167,7 @@ func respite(ctx context.Context, err error) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(time.Duration(seconds) * time.Second):
+	case <-time.After(min(time.Duration(seconds)*time.Second, mostRespite)):
 		return nil
 	}
 }
@@ -226,7 +228,7 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 	for _, d := range known {
 		a := answerFor(t.report, d.run.Of, d.Workload)
 		switch first := d.like.rule != "" || d.early != nil; { // which says more
-		case first && !a.found:
+		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
 			unknown = append(unknown, d)
 			continue
 		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at):
@@ -300,12 +302,13 @@ func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) e
 // trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
 func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (history.Death, bool) {
 	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
-	a, still := answerFor(told.report, at.ref, at.ref), false
 	if at.isWorkload() {
+		a, found := lacksPods(s, told.report.Causes, at.ref)
 		d.PodUID, d.Verdict = string(s.Object(at.ref).GetUID()), told.verdictOf(a)
 		d.Verdict.Settled = true
-		return d, a.lacksPods()
+		return d, found
 	}
+	still := false
 	switch o := s.Object(at.ref).(type) {
 	case *corev1.Pod:
 		d.Workload, d.Node, d.Reason = workloadOf(o), o.Spec.NodeName, o.Status.Reason
@@ -315,7 +318,7 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (hist
 	case *corev1.Node:
 		d.Node, still = o.Name, troubleIn(o) != ""
 	}
-	if a = answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref)); !a.found && !still {
+	if a := answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref)); !a.found && !still {
 		return d, false
 	}
 	d.Verdict = told.verdict(at.ref, d.Workload)

@@ -23,7 +23,7 @@ type Ledger struct {
 	started time.Time // when the history began, if that is now
 }
 
-// A subject is what is looked at: a pod, a node or the control plane.
+// A subject is what is looked at: a pod, a node, the control plane, or a workload, of which only the name is known.
 type subject struct {
 	ref evidence.Ref
 	uid types.UID

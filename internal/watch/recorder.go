@@ -25,7 +25,7 @@ const (
 	settle = time.Second
 	// patience is how long what is in trouble without a death is left alone: most of it passes.
 	patience = 15 * time.Second
-	// captures is how many are made at a time. Each is fifteen requests at most.
+	// captures is how many are made at a time. That of a pod is fifteen requests at most.
 	captures = 4
 	// admissions are how many pods with news are given to the history at a time: each waits for the disk, all of them once.
 	admissions = 128
@@ -35,6 +35,8 @@ const (
 	beat, silence = 30 * time.Second, 90 * time.Second
 	// renewals is how long a lease may wait to be read: it is kept for tens of seconds.
 	renewals = 100 * time.Millisecond
+	// mostRespite bounds what an API server, or what stands before it, may ask for.
+	mostRespite = time.Minute
 	// refused is how long until something is watched again that may not be.
 	refused = time.Minute
 )
@@ -68,6 +70,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	pending map[subject]*pending
 	nodes   map[string]*node
+	wanting map[evidence.Ref]time.Time // when workloads without pods were last looked at
 }
 
 // Fresh is a pod with news that are not in the history yet.
@@ -146,7 +149,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()
-	r.pending, r.nodes = map[subject]*pending{}, map[string]*node{}
+	r.pending, r.nodes, r.wanting = map[subject]*pending{}, map[string]*node{}, map[evidence.Ref]time.Time{}
 	r.mu.Unlock()
 	r.counts.begin(r)
 	return blind, nil

@@ -53,14 +53,10 @@ func TestSilence(t *testing.T) {
 			if open != tt.open || (todo != nil) != (open != "") || len(r.holds) != 0 {
 				t.Errorf("after %s it is open as %q, and %+v waits, %d held", tt.first, open, todo, len(r.holds))
 			}
-			switch {
-			case tt.second != 0:
+			if tt.second != 0 {
 				look(tt.second)
-			case todo != nil:
-				r.ledger.Delete(pod.UID)
-				if err := r.settle(t.Context(), at, todo); err != nil {
-					t.Fatal(err)
-				}
+			} else {
+				goes(t, r, at, todo)
 			}
 			d := kept(t, r)
 			got := fmt.Sprintf("%s %s, settled %t, bundle %t, missing %q", d.Verdict.Rule, d.Verdict.Confidence, d.Verdict.Settled, d.HasBundle, d.Missing)
@@ -82,6 +78,18 @@ func endedBy(t *testing.T, r *Recorder, ended time.Time, code int32) (*corev1.Po
 		t.Fatal(err)
 	}
 	return pod, subject{evidence.RefOf(pod), pod.UID}
+}
+
+// goes has a pod be gone before what waits is looked at.
+func goes(t *testing.T, r *Recorder, at subject, todo *pending) {
+	t.Helper()
+	if todo == nil {
+		return
+	}
+	r.ledger.Delete(at.uid)
+	if err := r.settle(t.Context(), at, todo); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // alone is a capture of a pod of node n1, on which an agent traces signals and knows when runs ended, or nobody does.

@@ -90,7 +90,7 @@ func (s *Stream) Run(ctx context.Context) error {
 			continue
 		}
 		if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-			pause = max(pause, time.Duration(seconds)*time.Second)
+			pause = max(pause, min(time.Duration(seconds)*time.Second, mostRespite))
 		}
 		select {
 		case <-ctx.Done():

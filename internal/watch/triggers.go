@@ -166,7 +166,7 @@ func (r *Recorder) seeEvent(ctx context.Context, kind apiwatch.EventType, o evid
 	if !ok || kind == apiwatch.Deleted {
 		return
 	}
-	r.refused(event)
+	r.uncreated(event)
 	collect.RedactObject(event)
 	send(ctx, r.events, history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)})
 }
@@ -222,14 +222,15 @@ func gather[T any](ctx context.Context, from <-chan T) ([]T, error) {
 func (r *Recorder) glances(ctx context.Context) error {
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
-	for last := r.Now(); ; {
+	var last time.Time
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
 		now := r.Now()
-		if now.Sub(last) >= beat {
+		if r.counts.inStep.Load() && now.Sub(last) >= beat {
 			last = now
 			if err := r.insist(ctx, "note that it watches", func() error { return r.Store.Beat(ctx, r.Cluster, now) }); err != nil {
 				return err

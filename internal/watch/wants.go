@@ -3,7 +3,9 @@
 package watch
 
 import (
+	"maps"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -11,17 +13,38 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// refused has a workload looked at whose controller says that it could not create a pod: no pod tells of that. What the history of
-// Events says at the start counts as far as it is lately.
-func (r *Recorder) refused(e *corev1.Event) {
-	of := e.InvolvedObject
-	if e.Reason != "FailedCreate" || of.Namespace == "" || r.Now().Sub(evidence.EventOf(e).Last) > again {
+const (
+	// mostWanting bounds of how many workloads is remembered when they were looked at last; no more are looked at in that time.
+	mostWanting = 500
+	// lull is how long a workload is not looked at again for what its controller says.
+	lull = time.Minute
+)
+
+// uncreated has a workload looked at whose controller says that it could not create a pod: no pod tells of that. Of what the watch tells
+// of at its start, what is older than a look in between counts no more.
+func (r *Recorder) uncreated(e *corev1.Event) {
+	of, now := e.InvolvedObject, r.Now()
+	if e.Reason != "FailedCreate" || of.Namespace == "" || now.Sub(evidence.EventOf(e).Last) > again {
 		return
 	}
 	switch of.Kind {
-	case "ReplicaSet", "StatefulSet", "DaemonSet", "Job":
-		kind, name := ownerOf(of.Kind, of.Name)
-		r.lookAt(subject{ref: evidence.RefTo(kind, of.Namespace, name)}, patience)
+	case "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job", "CronJob":
+	default:
+		return
+	}
+	kind, name := ownerOf(of.Kind, of.Name)
+	ref := evidence.RefTo(kind, of.Namespace, name)
+	r.mu.Lock()
+	maps.DeleteFunc(r.wanting, func(_ evidence.Ref, last time.Time) bool { return now.Sub(last) >= lull })
+	_, lately := r.wanting[ref]
+	if !lately && len(r.wanting) < mostWanting {
+		r.wanting[ref] = now
+	} else {
+		lately = true
+	}
+	r.mu.Unlock()
+	if !lately {
+		r.lookAt(subject{ref: ref}, patience)
 	}
 }
 
@@ -41,7 +64,16 @@ func ownerOf(kind, name string) (ownerKind, ownerName string) {
 // isWorkload tells whether a subject is a workload of which only the name is known.
 func (s subject) isWorkload() bool { return s.uid == "" }
 
-// lacksPods tells whether an answer says why a workload has not the pods that it wants.
-func (a answer) lacksPods() bool {
-	return a.found && (a.effect == diagnosis.NotAdmitted || a.effect == diagnosis.Unavailable)
+// lacksPods returns why no pod can be created for a workload, or for a controller that it owns.
+func lacksPods(s *evidence.Snapshot, causes []diagnosis.Cause, of evidence.Ref) (a answer, found bool) {
+	for i := range causes {
+		c := &causes[i]
+		if c.Rule.Effect == diagnosis.NotAdmitted && s.Covers(of, c.About.Object()) {
+			return answerOf(c, of), true
+		}
+		if a, found = lacksPods(s, c.Leads, of); found {
+			return a, true
+		}
+	}
+	return answer{}, false
 }

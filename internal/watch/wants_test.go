@@ -30,13 +30,26 @@ var unmade = &diagnosis.Rule{
 	},
 }
 
+// idle is a state that somebody wants: it is no trouble.
+var idle = &diagnosis.Rule{
+	ID: "TST003", Title: "It wants no pods", Scope: diagnosis.Workload, Stage: diagnosis.Stable, Needs: evidence.Status, Effect: diagnosis.Unavailable,
+	Run: func(p *diagnosis.Pass) {
+		if d, ok := p.Object(p.About()).(*appsv1.Deployment); ok && d.Status.Replicas < 0 {
+			p.Report(diagnosis.Finding{
+				Confidence: diagnosis.Possible, Message: p.About().Name + " wants none",
+				Facts: []evidence.Fact{{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status.replicas", Text: "replicas -1"}},
+			})
+		}
+	},
+}
+
 // TestRecorderLacksPods holds that a workload whose pods cannot be created is an incident, one for as long as that lasts, and that one which
 // got its pods meanwhile is none.
 func TestRecorderLacksPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		r := recorderOf(t, w)
-		r.Rules = append(r.Rules, unmade)
+		r.Rules = append(r.Rules, unmade, idle)
 		defer start(t, r)()
 		has := func(name string, pods int32) {
 			w.set("deployments", &appsv1.Deployment{
@@ -59,6 +72,8 @@ func TestRecorderLacksPods(t *testing.T) {
 		if diff := cmp.Diff(want, incidents(t, r)); diff != "" {
 			t.Errorf("what cannot be created (-want +got):\n%s", diff)
 		}
+		has("stopped", -1)
+		fails("ReplicaSet", "stopped-5d4f7c9bbd")
 		has("well", 0)
 		fails("ReplicaSet", "well-5d4f7c9bbd")
 		has("well", 1)

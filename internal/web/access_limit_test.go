@@ -56,6 +56,9 @@ func TestLimit(t *testing.T) {
 	if _, _, header := getAs(t, h, who, "/incidents.csv"); !strings.Contains(header.Get("Content-Disposition"), "of-2000-namespaces") {
 		t.Error("a sheet does not say that it is limited")
 	}
+	if _, _, header := getAs(t, h, http.Header{"Authorization": {"Bearer :admin"}}, "/incidents.csv"); strings.Contains(header.Get("Content-Disposition"), "namespaces") {
+		t.Error("the sheet of one caller says that it is limited as that of another was")
+	}
 	crawlAs(t, h, http.Header{"Authorization": {"Bearer :admin"}}, func(path, body string) {
 		if !strings.HasPrefix(path, "/api/") && (strings.Contains(body, "namespaceLimit") || strings.Contains(body, "namespaces at most")) {
 			t.Errorf("%s says that it is limited, and is not", path)

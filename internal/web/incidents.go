@@ -46,13 +46,7 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	if err != nil {
 		return nil, err
 	}
-	f.Namespaces, f.Limit = may.allowed(), most
-	if n := list.Namespace; n != "" {
-		f.Namespaces = []string{n}
-		if all := may.allowed(); all != nil && !slices.Contains(all, n) {
-			f.Namespaces = []string{}
-		}
-	}
+	f.Namespaces, f.Within, f.Limit = may.allowed(), list.Namespace, most
 	list.Sheet = sheetOf(q)
 	if !list.Searched {
 		return list, nil

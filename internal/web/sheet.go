@@ -74,8 +74,9 @@ func (c *Console) sheet(name string, build view) http.HandlerFunc {
 			c.refuse(w, r, errors.New("write a sheet: there is none of this page"))
 			return
 		}
+		file := name
 		if may.Limit > 0 { // a line that says so would be a row
-			name = fmt.Sprintf("%s-of-%d-namespaces", name, may.Limit)
+			file = fmt.Sprintf("%s-of-%d-namespaces", name, may.Limit)
 		}
 		var b bytes.Buffer
 		if err := report.CSV(&b, rows); err != nil {
@@ -83,7 +84,7 @@ func (c *Console) sheet(name string, build view) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+		w.Header().Set("Content-Disposition", `attachment; filename="`+file+`.csv"`)
 		send(w, r, http.StatusOK, b.Bytes())
 	}
 }
