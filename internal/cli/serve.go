@@ -31,6 +31,7 @@ type serveOptions struct {
 	name     string
 	lease    string // NAMESPACE/NAME
 	turn     time.Duration
+	keep     keepOptions
 	tell     tellOptions
 }
 
@@ -53,6 +54,7 @@ func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.from, "from", "", "show recorded incidents instead of a cluster: a `bundle`, or a folder of bundles")
 	flags.StringVar(&o.name, "cluster-name", "", "what people call the cluster; default is the context")
 	flags.StringVar(&o.lease, "lease", "", "the Lease, as NAMESPACE/NAME, by which several replicas with one database take turns: one records, all serve")
+	o.keep.bind(flags)
 	o.tell.bind(flags)
 	flags.DurationVar(&o.turn, "lease-duration", 15*time.Second, "how long after a replica fell silent another one takes over")
 }
@@ -76,7 +78,7 @@ func (o *serveOptions) fromEnvironment(flags *pflag.FlagSet) error {
 // serveFlags are those that have a variable.
 var serveFlags = map[string]bool{
 	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "cluster-name": true,
-	"lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
+	"keep": true, "keep-events": true, "keep-size": true, "lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
 	"oidc-username-claim": true, "oidc-username-prefix": true, "oidc-groups-claim": true, "oidc-groups-prefix": true, "oidc-scopes": true, "oidc-ca-file": true,
 }
 
@@ -92,6 +94,9 @@ func (o *serveOptions) Validate(args []string) error {
 		return fmt.Errorf("unknown --access %q, expected loopback or cluster", o.access)
 	case o.access == accessCluster && o.from != "":
 		return errors.New("--access cluster asks the cluster who may see what, and with --from there is none")
+	}
+	if _, err := o.keep.retention(); err != nil {
+		return err
 	}
 	if len(o.listen) == 0 {
 		return errors.New("--listen names no address: give one as 127.0.0.1:8737")

@@ -42,7 +42,11 @@ func (s *serving) ready(ctx context.Context) error {
 
 // prepare opens the history and returns what fills it, and what shows it.
 func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger) (*serving, error) {
-	recorder := &watch.Recorder{Rules: p.rules, Version: thisBuild().Version, Log: log, Now: time.Now}
+	keep, err := o.keep.retention()
+	if err != nil {
+		return nil, err
+	}
+	recorder := &watch.Recorder{Rules: p.rules, Keep: keep, Version: thisBuild().Version, Log: log, Now: time.Now}
 	if err := o.tell.prepare(cmp.Or(o.name, *o.config.Context)); err != nil {
 		return nil, err
 	}

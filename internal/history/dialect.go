@@ -21,6 +21,7 @@ type dialect struct {
 	lock   string // run first in it
 	size   string // how many bytes the history takes
 	shrink string // gives a part of what is free back to the disk
+	tidy   string // merges some pages of the search index; begun by a negative number; empty where the database does so itself
 	// the search index, one row a share
 	index, unindex, matches string
 	query                   func(words []word) string
@@ -58,6 +59,7 @@ var sqliteDialect = dialect{
 	begin:   `BEGIN IMMEDIATE`,
 	size:    `SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s`,
 	shrink:  `PRAGMA incremental_vacuum(1000)`,
+	tidy:    `INSERT INTO search (search, rank) VALUES ('merge', $1)`,
 	index:   `INSERT OR REPLACE INTO search (rowid, terms) VALUES ($1, $2)`,
 	unindex: `DELETE FROM search WHERE rowid = $1`,
 	matches: `SELECT rowid AS share FROM search WHERE search MATCH $1`,

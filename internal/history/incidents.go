@@ -227,11 +227,44 @@ func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, err
 	if len(words) == 0 {
 		return nil, nil
 	}
-	var q query
 	match := s.dialect.query(words)
-	q.arg(match)
+	var places []place
+	seen := map[int64]bool{}
+	for at := cmp.Or(c.id, int64(math.MaxInt64)); ; {
+		found, err := s.matching(ctx, f, match, at, c.id)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			shown := seen[p.incident]
+			if !shown && p.earlier {
+				if shown, err = s.shown(ctx, f, match, p.incident, c.id); err != nil {
+					return nil, err
+				}
+			}
+			if seen[p.incident] = true; !shown {
+				places = append(places, p.place)
+			}
+		}
+		if len(found) <= f.limit() || len(places) > f.limit() {
+			return places, nil
+		}
+		at = found[len(found)-1].id
+	}
+}
+
+// A match is a share that is found.
+type match struct {
+	place
+	earlier bool // something of its incident may be on the pages before
+}
+
+// matching returns what is found behind a share, in the order of the index; the pages before end with another share, 0 for none.
+func (s *Store) matching(ctx context.Context, f *Filter, words string, behind, page int64) ([]match, error) {
+	var q query
+	q.arg(words)
 	q.conditions = append(q.conditions, "s.id = m.share")
-	q.where("m.share < %s", cmp.Or(c.id, int64(math.MaxInt64)))
+	q.where("m.share < %s", behind)
 	q.among("s.namespace", f.Namespaces)
 	if len(f.States) > 0 {
 		var states []string
@@ -252,39 +285,25 @@ func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, err
 	if !f.To.IsZero() {
 		q.where("s.first < %s", micros(f.To))
 	}
-	var found []place
-	var later []bool
+	before := q.arg(cmp.Or(page, int64(math.MaxInt64)))
+	var found []match
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
-		var p place
+		var m match
 		var n int
-		err := scan(&p.id, &p.incident, &n)
-		found, later = append(found, p), append(later, n > 0)
+		err := scan(&m.id, &m.incident, &n)
+		m.earlier = n > 0
+		found = append(found, m)
 		return err
-	}, `SELECT s.id, s.incident, (SELECT COUNT(*) FROM shares o WHERE o.incident = s.incident AND o.id > s.id)
+	}, `SELECT s.id, s.incident, (SELECT COUNT(*) FROM shares o WHERE o.incident = s.incident AND o.id >= `+before+`)
 		FROM (`+s.dialect.matches+`) m CROSS JOIN shares s`+q.text()+` ORDER BY m.share DESC`+q.limit(f.limit()+1), q.args...)
-	if err != nil {
-		return nil, err
-	}
-	var places []place
-	for i, p := range found {
-		shown := false
-		if later[i] {
-			if shown, err = s.shown(ctx, f, match, p); err != nil {
-				return nil, err
-			}
-		}
-		if !shown {
-			places = append(places, p)
-		}
-	}
-	return places, nil
+	return found, err
 }
 
-// shown tells whether an incident is listed already, by what of it lies in another namespace.
-func (s *Store) shown(ctx context.Context, f *Filter, match string, p place) (bool, error) {
-	q := query{args: []any{match}}
-	q.where("o.incident = %s", p.incident)
-	q.where("o.id > %s", p.id)
+// shown tells whether an incident is on a page before, by what of it lies in another namespace.
+func (s *Store) shown(ctx context.Context, f *Filter, words string, incident, page int64) (bool, error) {
+	q := query{args: []any{words}}
+	q.where("o.incident = %s", incident)
+	q.where("o.id >= %s", page)
 	q.among("o.namespace", f.Namespaces)
 	shown := false
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {

@@ -222,3 +222,35 @@ func writeTogether(t *testing.T, s *Store) {
 	want(t, "pods", in[0].Pods, 8)
 	must(t, s.Check(t.Context()))
 }
+
+// TestSearchPages: an incident that touches several namespaces is found once, and does not hide what is behind it; also once the index
+// was put in order.
+func TestSearchPages(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		node := evidence.RefTo("Node", "", "n1")
+		for i := range 4 {
+			pod := fmt.Sprint("web-", i)
+			must(t, s.Record(t.Context(), death(pod, 0, i).of("EXT001", evidence.RefTo("Deployment", "shop", pod), true)))
+			must(t, s.Record(t.Context(), death(pod, 1, i).in(fmt.Sprint("other-", i)).of("NOD002", node, true)))
+		}
+		for _, tidy := range []bool{false, true} {
+			if tidy {
+				must(t, s.Tidy(t.Context()))
+			}
+			for _, text := range []string{"web ", "web"} {
+				found := map[string]int{}
+				for f := (Filter{Text: text, Limit: 2}); ; {
+					page, err := s.Incidents(t.Context(), f)
+					must(t, err)
+					for _, in := range page.Items {
+						found[in.Rule+" "+in.Thing.Name]++
+					}
+					if f.Cursor = page.Next; f.Cursor == "" {
+						break
+					}
+				}
+				want(t, text, fmt.Sprint(found), "map[EXT001 web-0:1 EXT001 web-1:1 EXT001 web-2:1 EXT001 web-3:1 NOD002 n1:1]")
+			}
+		}
+	})
+}

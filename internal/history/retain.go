@@ -218,3 +218,31 @@ func (s *Store) shrink(ctx context.Context) error {
 		return t.each(func(func(...any) error) error { return nil }, s.dialect.shrink)
 	})
 }
+
+// tidyPages are merged in one transaction, so that nobody waits long.
+const tidyPages = 500
+
+// Tidy puts the search index in order: what was written at different times is merged, and what was removed is left out of it. A search for
+// the beginning of a word reads all that begins so. See https://www.sqlite.org/fts5.html#the_merge_command.
+func (s *Store) Tidy(ctx context.Context) error {
+	if s.dialect.tidy == "" {
+		return nil
+	}
+	for pages := -tidyPages; ; pages = tidyPages {
+		var before, after int64
+		err := s.do(ctx, func(t *txn) error {
+			const changes = `SELECT total_changes()`
+			if _, err := t.row([]any{&before}, changes); err != nil {
+				return err
+			}
+			if err := t.exec(s.dialect.tidy, pages); err != nil {
+				return err
+			}
+			_, err := t.row([]any{&after}, changes)
+			return err
+		})
+		if err != nil || after-before < 2 {
+			return err
+		}
+	}
+}

@@ -49,8 +49,9 @@ type Recorder struct {
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store
-	Cluster string // which one it is, in the history
-	Version string // of the program, kept with each report
+	Cluster string            // which one it is, in the history
+	Keep    history.Retention // what of the history is kept
+	Version string            // of the program, kept with each report
 	Log     *slog.Logger
 	Now     func() time.Time
 
@@ -110,6 +111,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	run(r.keepForgetting)
 	run(r.resume)
 	run(r.glances)
+	run(r.clears)
 	for _, w := range r.watches(ctx) {
 		run(func(ctx context.Context) error { return r.follow(ctx, w, blind[gapOf(w.resource)]) })
 	}

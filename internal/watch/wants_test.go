@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 var unmade = &diagnosis.Rule{
@@ -99,4 +100,25 @@ func TestOwnerOf(t *testing.T) {
 			t.Errorf("%s/%s is owned by %s/%s, expected %s", tt.kind, tt.name, kind, name, tt.want)
 		}
 	}
+}
+
+// TestRecorderClears holds that what is too old is removed while a cluster is watched.
+func TestRecorderClears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r := recorderOf(t, w)
+		r.Keep = history.Retention{Age: 24 * time.Hour}
+		defer start(t, r)()
+		w.crash("web-0", 0)
+		passes(time.Minute)
+		w.crash("web-0", 1)
+		passes(time.Hour)
+		if n := counted(t, r); n.Recorded != 1 {
+			t.Errorf("%d deaths on record, expected 1", n.Recorded)
+		}
+		passes(30 * time.Hour)
+		if n := counted(t, r); n.Recorded != 0 {
+			t.Errorf("after more than a day %d deaths are on record", n.Recorded)
+		}
+	})
 }
