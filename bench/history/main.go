@@ -68,6 +68,11 @@ func run() (err error) {
 	if err := fill(ctx, s, newWorld(all, o.bundles, o.logs), o); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	began := time.Now()
+	if err := s.Tidy(ctx); err != nil { // as the recorder does each day
+		return errors.Join(err, s.Close())
+	}
+	fmt.Printf("the index was put in order in %.0f s\n", time.Since(began).Seconds())
 	return errors.Join(ask(ctx, s, newWorld(all, o.bundles, o.logs), o), s.Close())
 }
 
