@@ -238,19 +238,25 @@ func TestSearchPages(t *testing.T) {
 				must(t, s.Tidy(t.Context()))
 			}
 			for _, text := range []string{"web ", "web"} {
-				found := map[string]int{}
-				for f := (Filter{Text: text, Limit: 2}); ; {
-					page, err := s.Incidents(t.Context(), f)
-					must(t, err)
-					for _, in := range page.Items {
-						found[in.Rule+" "+in.Thing.Name]++
-					}
-					if f.Cursor = page.Next; f.Cursor == "" {
-						break
-					}
-				}
+				found := found(t, s, Filter{Text: text, Limit: 2})
 				want(t, text, fmt.Sprint(found), "map[EXT001 web-0:1 EXT001 web-1:1 EXT001 web-2:1 EXT001 web-3:1 NOD002 n1:1]")
 			}
 		}
 	})
+}
+
+// found counts how often each incident is on the pages.
+func found(t *testing.T, s *Store, f Filter) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for {
+		page, err := s.Incidents(t.Context(), f)
+		must(t, err)
+		for _, in := range page.Items {
+			all[in.Rule+" "+in.Thing.Name]++
+		}
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return all
+		}
+	}
 }
