@@ -63,8 +63,8 @@ func (p *program) history() *cobra.Command {
 		Use:   "history",
 		Short: "Look into what serve has recorded",
 		Long: `Look into what "serve" has recorded, also while it runs: list incidents, show one,
-save its evidence as a bundle, or judge old evidence by the rules of today. It
-only reads.`,
+save its evidence as a bundle, or judge old evidence by the rules of today. All
+but "migrate" only read.`,
 		Example: p.examples(`  %[1]s history list
   %[1]s history show 5k3v
   %[1]s history export 5k3v -o case.zip
@@ -76,7 +76,7 @@ only reads.`,
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(p.historyList(), p.historyShow(), p.historyExport(), p.historyRerun())
+	cmd.AddCommand(p.historyList(), p.historyShow(), p.historyExport(), p.historyRerun(), p.historyMigrate())
 	return cmd
 }
 

@@ -80,6 +80,28 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryMigrate: what is on record is there after one version back and forth.
+func TestHistoryMigrate(t *testing.T) {
+	file := historyOf(t, []string{"shop"})
+	for _, step := range []struct {
+		db, to string
+		status int
+		says   string
+	}{
+		{file + ".none", "1", 1, "no such file"}, {file, "99", 1, "version 99 is unknown"},
+		{file, fmt.Sprint(history.Version - 1), 0, "are of version"}, {file, fmt.Sprint(history.Version), 0, "are of version"},
+	} {
+		var notes bytes.Buffer
+		if got := Main(t.Context(), []string{"history", "migrate", "--db", step.db, "--to", step.to}, strings.NewReader(""), &notes, &notes); got != step.status || !strings.Contains(notes.String(), step.says) {
+			t.Errorf("to %s: exit status %d: %s", step.to, got, notes.String())
+		}
+	}
+	var out bytes.Buffer
+	if got := Main(t.Context(), []string{"history", "list", "--db", file}, strings.NewReader(""), &out, &out); got != 0 || !strings.Contains(out.String(), "shop") {
+		t.Errorf("exit status %d: %s", got, out.String())
+	}
+}
+
 // historyOf fills a file with a death for each of some words, which are all that is said of it.
 func historyOf(t *testing.T, all []string) (file string) {
 	t.Helper()
