@@ -108,7 +108,7 @@ func TestCalm(t *testing.T) {
 				t.Errorf("%d lists in %s, expected %d to %d", n, wait, least, most)
 			}
 		}
-		b.wait(10 * time.Second)
+		b.wait(wrongFor + 10*time.Second)
 		during(time.Minute, 11, 13)
 		id := b.fake.run("web", "app", 0)
 		b.fake.emit(id)
@@ -344,11 +344,11 @@ func TestHungContainer(t *testing.T) {
 		bad := b.fake.run("bad", "app", 0)
 		b.fake.set(func() { b.fake.hang["ContainerStatus/"+bad] = true })
 		b.fake.run("web", "app", 0)
-		b.wait(17 * time.Second)
+		b.wait(12 * time.Second)
 		b.expect("runtime-hung node/n1 10.0", "pod/web[app]#0 running 0 ")
 		b.fake.run("bad", "app", 1)
 		b.fake.run("web", "app", 1)
-		b.wait(7 * time.Second)
+		b.wait(2 * time.Second)
 		b.expect("pod/web[app]#1 running 0 ")
 		b.fake.set(func() { clear(b.fake.hang) })
 		b.wait(time.Minute)
@@ -363,7 +363,7 @@ func TestHungContainerThatIsGone(t *testing.T) {
 	play(t, func(b *bench) {
 		bad := b.fake.run("bad", "app", 0)
 		b.fake.set(func() { b.fake.hang["ContainerStatus/"+bad] = true })
-		b.wait(17 * time.Second)
+		b.wait(12 * time.Second)
 		b.expect("runtime-hung node/n1 10.0")
 		b.fake.remove(bad)
 		b.wait(2 * time.Minute)
