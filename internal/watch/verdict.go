@@ -25,15 +25,16 @@ type answer struct {
 
 // answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
 // none, rule is empty and the message says what is not known.
-func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
+func (t telling) answerFor(of, workload evidence.Ref) answer {
+	report := t.report
 	for i := range report.Causes { // why a pod is in trouble is not why a run of it ended, if there is more to say
 		if c := &report.Causes[i]; of.Container == "" && bears(c.About, of) && c.About.Attempt == evidence.NoAttempt {
-			return answerOf(c, thingOf(c.About, of, workload))
+			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
 	for i := range report.Causes {
 		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
-			return answerOf(c, thingOf(c.About, of, workload))
+			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
 	for _, u := range report.Undetermined {
@@ -80,12 +81,15 @@ func bears(about, of evidence.Ref) bool {
 }
 
 // thingOf returns what an incident with a cause about something is of: pods come and go, so theirs are of their workload.
-func thingOf(about, of, workload evidence.Ref) evidence.Ref {
+func (t telling) thingOf(about, of, workload evidence.Ref) evidence.Ref {
 	switch {
 	case about.Object() == of.Object():
 		return workload.InContainer(about.Container)
 	case about.Kind == "ReplicaSet" && about.Namespace == of.Namespace:
 		return workload
+	}
+	if pod, ok := t.s.Object(about).(*corev1.Pod); ok {
+		return workloadOf(pod).InContainer(about.Container)
 	}
 	return about.Object()
 }
