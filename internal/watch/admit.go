@@ -28,6 +28,7 @@ type unsettled struct {
 	held *held // its pod, where the state of that is not on record
 
 	early *history.Verdict // of a first capture, which could not settle it yet
+	about evidence.Ref     // what the cause of its verdict is about
 }
 
 // Lanes are what admissions take news from: those of one pod from one of them, so that of its deaths the earlier is on record before

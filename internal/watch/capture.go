@@ -201,9 +201,10 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	}
 	if len(deaths) == 0 {
 		if d, found := r.trouble(s, at, told); found {
-			deaths = []unsettled{{Death: d}}
+			deaths = []unsettled{d}
 		}
 	}
+	r.blame(ctx, s, deaths)
 	switch {
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
@@ -250,7 +251,7 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 			deleted = append(deleted, d)
 			continue
 		}
-		d.Verdict = t.verdictOf(a)
+		d.Verdict, d.about = t.verdictOf(a), a.about
 		later := d.listens(s, a)
 		if d.Verdict.Settled = later.IsZero(); later.After(until) {
 			until = later
@@ -315,17 +316,16 @@ func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) e
 }
 
 // trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
-func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (history.Death, bool) {
-	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
+func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d unsettled, found bool) {
+	d.Death = history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
 	if at.isNamed() {
 		o := s.Object(s.Subject) // of an autoscaler it is what that scales
 		if o == nil {
 			return d, false
 		}
 		a, found := told.unseen(s.Subject)
-		d.PodUID, d.Of, d.Workload, d.Verdict = string(o.GetUID()), s.Subject, s.Subject, told.verdictOf(a)
-		d.Verdict.Settled = true
-		return d, found
+		d.PodUID, d.Of, d.Workload = string(o.GetUID()), s.Subject, s.Subject
+		return d.answered(told, a), found
 	}
 	still := false
 	switch o := s.Object(at.ref).(type) {
@@ -337,15 +337,18 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (hist
 	case *corev1.Node:
 		if d.Node, still = o.Name, troubleIn(o) != ""; !still && o.Spec.Unschedulable { // for itself that is no trouble
 			a, found := told.unseen(at.ref)
-			d.Verdict = told.verdictOf(a)
-			d.Verdict.Settled = true
-			return d, found
+			return d.answered(told, a), found
 		}
 	}
 	a := told.answerFor(at.ref, cmp.Or(d.Workload, at.ref))
-	d.Verdict = told.verdictOf(a)
+	return d.answered(told, a), a.found || still
+}
+
+// answered returns a death with what settles it.
+func (d unsettled) answered(told telling, a answer) unsettled {
+	d.Verdict, d.about = told.verdictOf(a), a.about
 	d.Verdict.Settled = true
-	return d, a.found || still
+	return d
 }
 
 // resume has captured what the last process, or another one, had begun to: what has a provisional verdict only.

@@ -19,6 +19,7 @@ import (
 type answer struct {
 	rule, confidence, message string
 	thing                     evidence.Ref // what an incident is of: a workload where the cause is in one of its pods
+	about                     evidence.Ref // what the cause is about
 	effect                    diagnosis.Effect
 	found                     bool // the report tells of it
 }
@@ -51,7 +52,7 @@ func (t telling) answerFor(of, workload evidence.Ref) answer {
 }
 
 func answerOf(c *diagnosis.Cause, thing evidence.Ref) answer {
-	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.Rule.Effect, true}
+	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.About, c.Rule.Effect, true}
 }
 
 // covers tells whether a cause or what follows from it is about the end.

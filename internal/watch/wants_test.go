@@ -211,6 +211,33 @@ func TestReplayUnseen(t *testing.T) {
 	}
 }
 
+// TestBlame holds that what is in trouble because of another pod is in the incident of that one, whatever its own log tells there.
+func TestBlame(t *testing.T) {
+	r := newRecorder(t)
+	s := fixtureOf(t, "admission/ADM008-crashing")
+	told := r.tell(s)
+	gate := evidence.List[*corev1.Pod](s)[0]
+	own := history.Death{
+		Cluster: "c", PodUID: string(gate.UID), Of: evidence.RefOf(gate).InContainer("app").InAttempt(0), Workload: workloadOf(gate), Finished: r.Now(), Seen: r.Now(),
+		Verdict: &history.Verdict{Rule: "DEP011", Confidence: "possible", Message: "it cannot reach its store", Thing: workloadOf(gate).InContainer("app"), Settled: true},
+	}
+	if err := r.Store.Record(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	for container, want := range map[string]string{"app": "DEP011", "sidecar": "EXT001"} {
+		a, found := told.unseen(s.Subject)
+		if !found || a.about.Object() != evidence.RefOf(gate) {
+			t.Fatalf("the cause is about %s, expected %s", a.about, evidence.RefOf(gate))
+		}
+		a.about.Container = container
+		d := unsettled{Death: history.Death{Of: s.Subject}}.answered(told, a)
+		r.blame(t.Context(), s, []unsettled{d})
+		if d.Verdict.Rule != want {
+			t.Errorf("of container %s: %s, expected %s", container, d.Verdict.Rule, want)
+		}
+	}
+}
+
 // fixtureOf reads the evidence that a rule is tested by.
 func fixtureOf(t *testing.T, name string) *evidence.Snapshot {
 	t.Helper()
