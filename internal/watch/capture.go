@@ -325,7 +325,8 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d un
 		}
 		a, found := told.unseen(s.Subject)
 		d.PodUID, d.Of, d.Workload = string(o.GetUID()), s.Subject, s.Subject
-		return d.answered(told, a), found
+		d.settleBy(told, a)
+		return d, found
 	}
 	still := false
 	switch o := s.Object(at.ref).(type) {
@@ -337,18 +338,19 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d un
 	case *corev1.Node:
 		if d.Node, still = o.Name, troubleIn(o) != ""; !still && o.Spec.Unschedulable { // for itself that is no trouble
 			a, found := told.unseen(at.ref)
-			return d.answered(told, a), found
+			d.settleBy(told, a)
+			return d, found
 		}
 	}
 	a := told.answerFor(at.ref, cmp.Or(d.Workload, at.ref))
-	return d.answered(told, a), a.found || still
+	d.settleBy(told, a)
+	return d, a.found || still
 }
 
-// answered returns a death with what settles it.
-func (d unsettled) answered(told telling, a answer) unsettled {
+// settleBy gives a death the verdict that settles it.
+func (d *unsettled) settleBy(told telling, a answer) {
 	d.Verdict, d.about = told.verdictOf(a), a.about
 	d.Verdict.Settled = true
-	return d
 }
 
 // resume has captured what the last process, or another one, had begun to: what has a provisional verdict only.

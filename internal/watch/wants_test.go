@@ -230,7 +230,8 @@ func TestBlame(t *testing.T) {
 			t.Fatalf("the cause is about %s, expected %s", a.about, evidence.RefOf(gate))
 		}
 		a.about.Container = container
-		d := unsettled{Death: history.Death{Of: s.Subject}}.answered(told, a)
+		d := unsettled{Death: history.Death{Of: s.Subject}}
+		d.settleBy(told, a)
 		r.blame(t.Context(), s, []unsettled{d})
 		if d.Verdict.Rule != want {
 			t.Errorf("of container %s: %s, expected %s", container, d.Verdict.Rule, want)
