@@ -4,9 +4,7 @@ package history
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -204,14 +202,11 @@ func asked(text string) []word {
 	return words
 }
 
-// refill makes the index anew where it is empty, as after a migration.
+// refill makes the index of what it lacks, as after a migration, or after one at which the program ended: shares are indexed in their order.
 func (s *Store) refill(ctx context.Context) error {
-	var one int
-	err := s.db.QueryRowContext(ctx, `SELECT 1 FROM shares WHERE NOT EXISTS (SELECT 1 FROM search) LIMIT 1`).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	for after, done := int64(0), false; err == nil && !done; {
+	var after int64
+	err := s.db.QueryRowContext(ctx, s.dialect.indexed).Scan(&after)
+	for done := false; err == nil && !done; {
 		err = s.commit([]*job{{run: func(t *txn) (err error) {
 			after, done, err = t.refill(after)
 			return err
