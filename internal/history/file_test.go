@@ -96,6 +96,7 @@ func TestMigrations(t *testing.T) {
 			s = open(t, url, Options{})
 			want(t, "incidents", len(incidents(t, s, Filter{})), 2)
 			want(t, "found", len(incidents(t, s, Filter{Text: "oom-kill web-1"})), 1)
+			want(t, "found by the beginning of joined words", len(incidents(t, s, Filter{Text: "web-1 oom-ki"})), 1)
 			want(t, "deaths", len(deaths(t, s, Filter{})), 2)
 			must(t, s.commit([]*job{{run: func(t *txn) error {
 				last, err := t.numbers(t.store.dialect.indexed)
