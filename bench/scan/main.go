@@ -142,6 +142,11 @@ func (o options) compare(ctx context.Context, w *world, ours, theirs []string) e
 		return err
 	}
 	fmt.Printf("found   %s of %d true restart risks, %s by kube-score, in %d manifests\n", hits(w, mine), len(w.truth), hits(w, peers), w.objects)
+	for r := range mine {
+		if !w.truth[r] {
+			fmt.Printf("        none: %s of %s\n", r.name, r.object)
+		}
+	}
 	fmt.Printf("lines   %d findings without a line\n", lineless)
 	for _, name := range slices.Sorted(maps.Keys(names(w.truth))) {
 		fmt.Printf("        %-24s %3d there, %3d and %3d found\n", name, names(w.truth)[name], names(common(w.truth, mine))[name], names(common(w.truth, peers))[name])

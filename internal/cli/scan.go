@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,7 +105,7 @@ func (p *program) scan() *cobra.Command {
 	o := &scanOptions{}
 	cmd := &cobra.Command{
 		Use:   "scan FILE|FOLDER|- ...",
-		Short: "Judge manifests before they ship: what will not start, and what will restart",
+		Short: "Judge manifests: what will not start, what will restart",
 		Long: `Judge manifests before they ship: fields that there are not, what the API server
 refuses, what will not start, and what will be restarted. Folders are read with
 all below them; a chart is rendered by helm, a kustomization by kustomize or
@@ -135,6 +136,9 @@ func (o *scanOptions) run(ctx context.Context, p *program, args []string) error 
 	if err != nil {
 		return err
 	}
+	// Nearly all that is read is thrown away at once: it is cheaper to clear it away seldom, below a bound.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(512 << 20))
 	minor, _ := o.minor()
 	notice := func(text string) { fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text)) }
 	files, err := collect.ManifestFiles{Stdin: p.In, Values: o.values, Notice: notice}.Find(ctx, args)

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,10 +70,6 @@ func (o *scanOptions) price(ctx context.Context, p *program, result *scan.Result
 	if o.history == "" {
 		return nil
 	}
-	effects := map[string]string{}
-	for _, r := range p.rules {
-		effects[r.ID] = string(r.Effect)
-	}
 	var deaths []scan.Death
 	err := (&historyOptions{database: o.history}).with(ctx, func(s *history.Store) error {
 		f := history.Filter{Limit: 1000}
@@ -82,16 +79,7 @@ func (o *scanOptions) price(ctx context.Context, p *program, result *scan.Result
 				return err
 			}
 			for i := range page.Items {
-				d := &page.Items[i]
-				of := d.Workload
-				if of.Kind == "" {
-					of = d.Of.Object()
-				}
-				death := scan.Death{Of: of.InContainer(d.Of.Container), Count: 1}
-				if d.Verdict != nil {
-					death.Effects = []string{effects[d.Verdict.Rule]}
-				}
-				deaths = append(deaths, death)
+				deaths = append(deaths, p.priced(&page.Items[i]))
 			}
 			if f.Cursor = page.Next; page.Next == "" {
 				break
@@ -99,9 +87,20 @@ func (o *scanOptions) price(ctx context.Context, p *program, result *scan.Result
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		result.Price(deaths)
 	}
-	result.Price(deaths)
-	return nil
+	return err
+}
+
+// priced is what a death costs: of which container of which workload it is, and the effect of the rule that explains it.
+func (p *program) priced(d *history.Death) scan.Death {
+	of := cmp.Or(d.Workload, d.Of.Object())
+	death := scan.Death{Of: of.InContainer(d.Of.Container), Count: 1}
+	for _, r := range p.rules {
+		if d.Verdict != nil && r.ID == d.Verdict.Rule {
+			death.Effects = []string{string(r.Effect)}
+		}
+	}
+	return death
 }

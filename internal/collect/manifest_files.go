@@ -151,7 +151,8 @@ func (m ManifestFiles) render(ctx context.Context, dir string, asked bool) []Man
 		if err != nil {
 			f.err = fmt.Errorf("render %s with %s: %w", dir, command[0], err)
 		} else {
-			f.data = append(data, '\n')
+			data = append(data, '\n')
+			f.data = data
 		}
 		return []ManifestFile{f}
 	}

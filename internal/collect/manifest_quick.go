@@ -347,11 +347,12 @@ func (q *quick) literal(rest []byte, column, in int) *yamlv3.Node {
 	if q.at == len(q.lines) { // what follows the last line break is no line
 		n.Value = strings.TrimSuffix(n.Value, "\n")
 	}
-	if chomp != "+" {
-		n.Value = strings.TrimRight(n.Value, "\n")
-		if chomp == "" {
-			n.Value += "\n"
-		}
+	text := strings.TrimRight(n.Value, "\n")
+	switch {
+	case chomp == "" && text != n.Value:
+		n.Value = text + "\n"
+	case chomp != "+":
+		n.Value = text
 	}
 	return n
 }

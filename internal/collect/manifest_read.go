@@ -21,7 +21,7 @@ import (
 )
 
 // maxManifestSteps bounds how many values one document may unfold to.
-const maxManifestSteps = 500_000
+const maxManifestSteps = 300_000
 
 // A ManifestReader reads the manifests of a text.
 type ManifestReader struct {
@@ -83,7 +83,7 @@ func documentEnd(data []byte, at int) (end, next int) {
 		if length == 0 {
 			length = len(data) - i
 		}
-		if l := data[i : i+length]; bytes.HasPrefix(l, []byte("---")) && (len(l) == 3 || bytes.IndexByte([]byte(" \t\r\n"), l[3]) >= 0) {
+		if l := data[i : i+length]; bytes.HasPrefix(l, []byte("---")) && (len(l) == 3 || strings.IndexByte(" \t\r\n", l[3]) >= 0) {
 			return i, i + length
 		}
 		i += length
@@ -225,7 +225,7 @@ func (r ManifestReader) decode(m *Manifest) {
 		o = newAutoscaler(old)
 	}
 	m.secrets(o)
-	mask(o)
+	maskManifest(o)
 	m.Object = o
 }
 

@@ -70,3 +70,22 @@ func (m *Manifest) secretVariables(path string, spec *corev1.PodSpec) {
 		}
 	}
 }
+
+// maskManifest masks what is secret in the object of a manifest: in its pods, in annotations, and all values of ConfigMaps and
+// Secrets. Other kinds hold names and numbers; a look at every text of each, as of what comes from a cluster, would cost more
+// than all rules do.
+func maskManifest(o evidence.Object) {
+	switch o := o.(type) {
+	case *corev1.ConfigMap, *corev1.Secret:
+		mask(o)
+		return
+	case *corev1.Pod:
+		RedactPodSpec(&o.Spec)
+	default:
+		if t := templateOf(o); t != nil {
+			redactMap(t.Annotations)
+			RedactPodSpec(&t.Spec)
+		}
+	}
+	redactMeta(o)
+}

@@ -92,6 +92,9 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		}
 		parts[i] = part{}
 	}
+	if len(snapshot.Objects) > 0 {
+		snapshot.Asked = []evidence.Ref{evidence.RefOf(snapshot.Objects[0])} // rules about all look at the whole, and at no one thing
+	}
 	r.Findings = append(r.Findings, j.together(r, snapshot.Freeze())...)
 	order(r.Findings)
 	fingerprint(r.Findings)
@@ -176,6 +179,8 @@ func (j Job) found(m *collect.Manifest, f *diagnosis.Finding) Finding {
 	if len(f.Fixes) > 0 {
 		found.Fix = f.Fixes[0].Title
 	}
+	found.Message, _ = collect.Redact(found.Message)
+	found.Fix, _ = collect.Redact(found.Fix)
 	found.Waived = j.Policy.waived(&found, m.Waivers)
 	return found
 }

@@ -93,8 +93,8 @@ var habits = map[string]habit{
 // missing returns the folders that the image writes and that the container has no volume on.
 func missing(c *corev1.Container, writes []string) []string {
 	var list []string
-	for _, any := range writes {
-		folders := strings.Split(any, "|")
+	for _, names := range writes {
+		folders := strings.Split(names, "|")
 		mounted := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
 			return slices.ContainsFunc(folders, func(f string) bool { return within(f, m.MountPath) })
 		})

@@ -34,12 +34,13 @@ budget for one replica blocks too, unless it is left out.
 	Also:   evidence.Status,
 	Effect: diagnosis.NodeDrained,
 	Run: func(p *diagnosis.Pass) {
+		x := indexOf(p)
 		for _, b := range diagnosis.List[*policyv1.PodDisruptionBudget](p) {
 			selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
 			if err != nil {
 				continue
 			}
-			total := replicas(p, indexOf(p).matching(b.Namespace, selector))
+			total := x.replicas(p, x.matching(b.Namespace, selector))
 			field, amount := "maxUnavailable", b.Spec.MaxUnavailable
 			if amount == nil {
 				field, amount = "minAvailable", b.Spec.MinAvailable
@@ -62,11 +63,11 @@ budget for one replica blocks too, unless it is left out.
 }
 
 // replicas returns how many pods there would be of those; 0 where it is not known, or an autoscaler says.
-func replicas(p *diagnosis.Pass, list []*corev1.Pod) int {
+func (x *index) replicas(p *diagnosis.Pass, list []*corev1.Pod) int {
 	total := 0
 	for _, pod := range list {
 		n := int(wanted(p, owner(pod)))
-		if n == 0 || indexOf(p).scaled[owner(pod)] != nil {
+		if n == 0 || x.scaled[owner(pod)] != nil {
 			return 0
 		}
 		total += n

@@ -29,17 +29,18 @@ time, although there are several so that one is always up.
 	Also:   evidence.Status,
 	Effect: diagnosis.NodeDrained,
 	Run: func(p *diagnosis.Pass) {
+		x := indexOf(p)
 		protected := map[*corev1.Pod]bool{}
 		for _, b := range diagnosis.List[*policyv1.PodDisruptionBudget](p) {
 			if selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil {
-				for _, pod := range indexOf(p).matching(b.Namespace, selector) {
+				for _, pod := range x.matching(b.Namespace, selector) {
 					protected[pod] = true
 				}
 			}
 		}
 		for _, pod := range diagnosis.List[*corev1.Pod](p) {
 			of := owner(pod)
-			h := indexOf(p).scaled[of]
+			h := x.scaled[of]
 			scaled := h != nil && h.Spec.MinReplicas != nil && *h.Spec.MinReplicas > 1
 			if wanted(p, of) < 2 && !scaled || protected[pod] || p.Object(of) == nil {
 				continue

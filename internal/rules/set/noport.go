@@ -4,6 +4,7 @@ package set
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,11 +33,12 @@ lead to the pods themselves, and are left out but for names.
 	Also:   evidence.Status,
 	Effect: diagnosis.DependencyDown,
 	Run: func(p *diagnosis.Pass) {
+		x := indexOf(p)
 		for _, s := range diagnosis.List[*corev1.Service](p) {
 			if len(s.Spec.Selector) == 0 {
 				continue
 			}
-			behind := indexOf(p).matching(s.Namespace, labels.SelectorFromSet(s.Spec.Selector))
+			behind := x.matching(s.Namespace, labels.SelectorFromSet(s.Spec.Selector))
 			for i, port := range s.Spec.Ports {
 				target := port.TargetPort
 				if target == (intstr.IntOrString{}) {
@@ -56,7 +58,7 @@ lead to the pods themselves, and are left out but for names.
 func open(pods []*corev1.Pod, port intstr.IntOrString) bool {
 	for _, pod := range pods {
 		declared := 0
-		for _, c := range append(pod.Spec.Containers[:len(pod.Spec.Containers):len(pod.Spec.Containers)], pod.Spec.InitContainers...) {
+		for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
 			for _, d := range c.Ports {
 				if declared++; port.Type == intstr.Int && d.ContainerPort == port.IntVal || port.Type == intstr.String && d.Name == port.StrVal {
 					return true

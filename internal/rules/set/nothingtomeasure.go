@@ -31,12 +31,13 @@ container only that one counts.
 	Also:   evidence.Status,
 	Effect: diagnosis.Unavailable,
 	Run: func(p *diagnosis.Pass) {
+		x := indexOf(p)
 		for _, h := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p) {
 			for _, m := range h.Spec.Metrics {
 				if m.Resource == nil || m.Resource.Target.AverageUtilization == nil {
 					continue
 				}
-				for _, pod := range indexOf(p).of[targetOf(h)] {
+				for _, pod := range x.of[targetOf(h)] {
 					unmeasured(p, h, pod, m.Resource.Name)
 				}
 			}

@@ -26,9 +26,10 @@ The autoscaler scales a workload that none of the manifests has. It does nothing
 	Also:   evidence.Status,
 	Effect: diagnosis.Unavailable,
 	Run: func(p *diagnosis.Pass) {
+		x := indexOf(p)
 		for _, h := range diagnosis.List[*autoscalingv2.HorizontalPodAutoscaler](p) {
 			t := h.Spec.ScaleTargetRef
-			if t.Kind != "Deployment" && t.Kind != "StatefulSet" && t.Kind != "ReplicaSet" || len(indexOf(p).in[h.Namespace]) == 0 {
+			if t.Kind != "Deployment" && t.Kind != "StatefulSet" && t.Kind != "ReplicaSet" || len(x.in[h.Namespace]) == 0 {
 				continue
 			}
 			if p.Object(evidence.RefTo(t.Kind, h.Namespace, t.Name)) != nil {
