@@ -286,13 +286,20 @@ func scoreRisks(data []byte) (map[risk]bool, error) {
 				continue
 			}
 			for _, comment := range c.Comments {
-				for key, name := range theirChecks {
-					if strings.HasPrefix(c.Check.ID+"/"+comment.Summary, key) {
-						found[riskOf(o.TypeMeta.Kind, o.ObjectMeta.Name, name)] = true
-					}
+				if name := theirRisk(c.Check.ID + "/" + comment.Summary); name != "" {
+					found[riskOf(o.TypeMeta.Kind, o.ObjectMeta.Name, name)] = true
 				}
 			}
 		}
 	}
 	return found, nil
+}
+
+func theirRisk(comment string) string {
+	for key, name := range theirChecks {
+		if strings.HasPrefix(comment, key) {
+			return name
+		}
+	}
+	return ""
 }
