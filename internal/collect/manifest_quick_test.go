@@ -5,6 +5,7 @@ package collect
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestQuick(t *testing.T) {
 	documents, quick := 0, 0
 	for _, root := range []string{"../rules/set", "../rules/probe", "../rules/stopping", "../scan/testdata", "../../deploy"} {
 		err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.Contains(".yaml .yml .txtar", filepath.Ext(path)) {
+			if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".txtar"}, filepath.Ext(path)) {
 				return err
 			}
 			data, err := os.ReadFile(path)
