@@ -210,19 +210,28 @@ func (b *builder) quoted(at int, quote byte) (int, error) {
 	return 0, fmt.Errorf("line %d: the end of a string is not found", b.lineOf(at)-b.line)
 }
 
-// blockEnd finds the end of a literal or folded text: the last line that is indented deeper than what is around it, with the blank lines
-// that follow when these count ("+").
+// blockEnd finds the end of a literal or folded text: the last line that is indented as its first is, or by as much as its header says,
+// with the blank lines that follow when these count ("+").
 func (b *builder) blockEnd(at, indent int) int {
 	end := b.lineEnd(at)
 	header, _, _ := strings.Cut(string(b.src[at:end]), "#")
+	header = strings.TrimRight(header, " \t")
 	keep := strings.Contains(header, "+")
-	end = at + len(strings.TrimRight(header, " \t"))
+	deep := -1
+	if i := strings.IndexAny(header, "123456789"); i > 0 {
+		deep = max(indent, 0) + int(header[i]-'0')
+	}
+	end = at + len(header)
 	for line := b.lineOf(at) - b.line; line < len(b.starts); line++ {
 		from := b.starts[line]
 		to := b.lineEnd(from)
 		text := string(b.src[from:to])
 		blank := strings.Trim(text, " ") == ""
-		if !blank && len(text)-len(strings.TrimLeft(text, " ")) <= indent {
+		column := len(text) - len(strings.TrimLeft(text, " "))
+		if !blank && deep < 0 {
+			deep = max(column, indent+1)
+		}
+		if !blank && column < deep {
 			break
 		}
 		if !blank || keep && line+1 < len(b.starts) {

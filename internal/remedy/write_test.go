@@ -139,7 +139,7 @@ func TestCheckout(t *testing.T) {
 		"another folder": {"-- a/web.yaml --\n" + base, "apps", flux, memory, nil, "folder apps is not in --source SOURCE: name a checkout of the repository that is applied"},
 		"outside":        {"-- a/web.yaml --\n" + base, "../..", flux, memory, nil, "folder ../.. is not in --source SOURCE: name a checkout of the repository that is applied"},
 		"an alias": {"-- web.yaml --\nkind: Deployment\napiVersion: apps/v1\nmetadata: {name: web}\nx: &c {name: app}\nspec: {template: {spec: {containers: [*c]}}}\n", "", flux, memory, nil,
-			"SOURCE/web.yaml:6: spec.template.spec.containers[app] is the alias *c: change what has the anchor, at line 5, for all who use it, or write the value out here"},
+			"SOURCE/web.yaml:5: spec.template.spec.containers[app] is the alias *c: change what has the anchor, at line 4, for all who use it, or write the value out here"},
 		"an operator": {"-- web.yaml --\n" + base, "", Owner{ownerOperator, "Shop prod/shop", "the spec of Shop prod/shop"}, memory, nil,
 			"nothing was written: operator Shop prod/shop sets this of deployment/web in namespace prod; change the spec of Shop prod/shop"},
 	} {
