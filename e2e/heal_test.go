@@ -150,7 +150,7 @@ func run(t *testing.T, c faults.Cluster, args ...string) (string, int) {
 
 // target returns what people have set of the object that a fix changes. The revision of a Deployment is its controller's.
 func target(t *testing.T, c faults.Cluster, of report.Thing) map[string]any {
-	group := map[string]string{"PersistentVolumeClaim": "", "Service": "", "StorageClass": "storage.k8s.io", "CronJob": "batch", "Job": "batch"}
+	group := map[string]string{"PersistentVolumeClaim": "", "Service": "", "ResourceQuota": "", "HorizontalPodAutoscaler": "autoscaling", "StorageClass": "storage.k8s.io", "CronJob": "batch", "Job": "batch"}
 	gvr := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: strings.ToLower(of.Kind) + "s"}
 	if g, other := group[of.Kind]; other {
 		gvr.Group = g

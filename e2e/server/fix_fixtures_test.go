@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,6 +78,9 @@ func (c *cluster) fixture(t *testing.T, s *evidence.Snapshot, f *diagnosis.Findi
 		fix.Patch = &patch
 	}
 	c.classes(t, cluster, s)
+	if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {
+		c.growing(t, s, claim)
+	}
 	before := c.put(t, cluster, object, fix.Patch.Target)
 	plan, err := cluster.Plan(t.Context(), remedy.Proposal{Finding: f, Fix: fix}, diagnosis.NodeRestart)
 	must(t, err)
@@ -125,6 +129,26 @@ func (c *cluster) classes(t *testing.T, cluster *remedy.Cluster, s *evidence.Sna
 			c.put(t, cluster, o.DeepCopyObject().(evidence.Object), ref)
 		}
 	}
+}
+
+// growing has a claim grow of which the fixture does not tell whether its class lets it.
+func (c *cluster) growing(t *testing.T, s *evidence.Snapshot, claim *corev1.PersistentVolumeClaim) {
+	name := "fixture"
+	if claim.Spec.StorageClassName != nil {
+		name = *claim.Spec.StorageClassName
+	}
+	claim.Spec.StorageClassName = &name
+	if s.Object(evidence.RefTo("StorageClass", "", name)) != nil {
+		return
+	}
+	grows := true
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "example.com/disk", AllowVolumeExpansion: &grows}
+	classes := c.StorageV1().StorageClasses()
+	if err := classes.Delete(t.Context(), name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		must(t, err)
+	}
+	_, err := classes.Create(t.Context(), class, metav1.CreateOptions{})
+	must(t, err)
 }
 
 // put makes an object of a fixture. What a fixture leaves out because no rule asks for it, is filled in.
@@ -193,6 +217,6 @@ func (c *cluster) resource(cluster *remedy.Cluster, u *unstructured.Unstructured
 
 // groups says of which API the kinds are that fixes change.
 var groups = map[string]string{
-	"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "CronJob": "batch/v1", "Job": "batch/v1", "PersistentVolumeClaim": "v1", "Service": "v1",
+	"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "CronJob": "batch/v1", "Job": "batch/v1", "PersistentVolumeClaim": "v1", "Service": "v1", "ResourceQuota": "v1",
 	"HorizontalPodAutoscaler": "autoscaling/v2", "StorageClass": "storage.k8s.io/v1",
 }

@@ -49,7 +49,7 @@ func (c *cluster) outOfMemory(t *testing.T, namespace string, change func(*appsv
 	must(t, err)
 	template = d.Spec.Template
 	set := &appsv1.ReplicaSet{
-		ObjectMeta: metav1.ObjectMeta{Name: "web-1", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
+		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Labels: labels, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
 		Spec:       appsv1.ReplicaSetSpec{Selector: d.Spec.Selector, Template: template},
 	}
 	set, err = c.AppsV1().ReplicaSets(namespace).Create(t.Context(), set, metav1.CreateOptions{})

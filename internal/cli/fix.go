@@ -93,7 +93,7 @@ func (p *program) fix() *cobra.Command {
 	o := &fixOptions{ask: newAsk()}
 	cmd := &cobra.Command{
 		Use:   "fix TYPE/NAME",
-		Short: "Show what a fix would change, as the API server sees it, and apply it if asked",
+		Short: "Show what a fix would change by a dry run, and apply it if asked",
 		Long: `Show what a fix would change, and apply it if asked.
 
 The thing is diagnosed as by why. Of its fixes one is shown: what the API server
