@@ -6,6 +6,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -57,7 +58,7 @@ func TestFixtures(t *testing.T) {
 			}
 		})
 	}
-	if tried < 60 {
+	if tried < 100 {
 		t.Errorf("%d patches were tried, expected more", tried)
 	}
 	t.Logf("%d patches", tried)
@@ -166,6 +167,8 @@ func (c *cluster) put(t *testing.T, cluster *remedy.Cluster, o evidence.Object, 
 		o.Spec.Selector = complete(&o.Spec.Template, o.Spec.Selector)
 	case *appsv1.DaemonSet:
 		o.Spec.Selector = complete(&o.Spec.Template, o.Spec.Selector)
+	case *corev1.Service:
+		o.Spec.ClusterIP, o.Spec.ClusterIPs = "", nil
 	case *corev1.PersistentVolumeClaim:
 		if len(o.Spec.AccessModes) == 0 {
 			o.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
@@ -192,16 +195,20 @@ func (c *cluster) put(t *testing.T, cluster *remedy.Cluster, o evidence.Object, 
 
 // complete fills in what the API server demands of a workload.
 func complete(template *corev1.PodTemplateSpec, selector *metav1.LabelSelector) *metav1.LabelSelector {
-	if len(template.Labels) == 0 {
-		template.Labels = map[string]string{"app": "fixture"}
+	if selector == nil || len(selector.MatchLabels) == 0 {
+		selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "fixture"}}
+	}
+	if template.Labels == nil {
+		template.Labels = map[string]string{}
+	}
+	maps.Copy(template.Labels, selector.MatchLabels)
+	if len(template.Spec.Containers) == 0 {
+		template.Spec.Containers = []corev1.Container{{Name: "app"}}
 	}
 	for i := range template.Spec.Containers {
 		if template.Spec.Containers[i].Image == "" {
 			template.Spec.Containers[i].Image = "registry.example/fixture:1"
 		}
-	}
-	if selector == nil || len(selector.MatchLabels) == 0 {
-		selector = &metav1.LabelSelector{MatchLabels: template.Labels}
 	}
 	return selector
 }

@@ -171,8 +171,8 @@ func (c *cluster) race(t *testing.T, namespace string, change func(context.Conte
 		must(t, change(t.Context(), c, namespace))
 	}
 	_, _, err = cluster.Apply(t.Context(), plan, &remedy.Journal{File: filepath.Join(t.TempDir(), "audit.jsonl")})
-	var refusal *remedy.Refusal
-	if !errors.As(err, &refusal) || refusal.Because != want {
+	refusal, ok := errors.AsType[*remedy.RefusedError](err)
+	if !ok || refusal.Because != want {
 		t.Fatalf("%v, expected a refusal because it is %s", err, want)
 	}
 	t.Logf("%s", refusal.Why)

@@ -204,12 +204,22 @@ func (v *remedies) add(causes []diagnosis.Cause) {
 			if fix.Patch != nil {
 				proposal.Seen = v.snapshot.Object(fix.Patch.Target)
 			}
-			v.fixes = append(v.fixes, proposal)
+			if !slices.ContainsFunc(v.fixes, func(p remedy.Proposal) bool { return alike(&p.Fix, &fix) }) { // each pod of a workload has it
+				v.fixes = append(v.fixes, proposal)
+			}
 		}
 	}
 	for i := range causes {
 		v.add(causes[i].Leads)
 	}
+}
+
+// alike tells whether two fixes are the same act.
+func alike(a, b *diagnosis.Fix) bool {
+	if a.Patch != nil && b.Patch != nil {
+		return *a.Patch == *b.Patch
+	}
+	return a.Patch == nil && b.Patch == nil && a.Title == b.Title && a.Command == b.Command
 }
 
 // plan plans the fix that was chosen.
