@@ -19,6 +19,16 @@ const (
 	leastShare  = 0.95
 )
 
+// beyond are faults that no change of an object mends, though their first fix is one, with why not. The program must not say of them that
+// they are cured.
+var beyond = map[string]string{
+	"liveness-refused":   "its program never listens",
+	"liveness-throttled": "its program takes every processor that it is given",
+	"image-never":        "its image is nowhere",
+	"wrong-system":       "no node of the lab runs Windows",
+	"pod-security":       "its image runs as root, which the fix says it must not",
+}
+
 // TestHealEvery applies the first fix of every fault of which that is a patch, and says what came of each.
 func TestHealEvery(t *testing.T) {
 	if !inLab() {
@@ -52,10 +62,15 @@ func tally(t *testing.T, all map[string]healing) {
 		if h.back != "" {
 			t.Errorf("the undo of %s does not restore the object: %s", name, h.back)
 		}
-		switch h.outcome {
-		case cured:
+		switch {
+		case beyond[name] != "":
+			if h.outcome == cured {
+				t.Errorf("%s counts as cured, and %s", name, beyond[name])
+			}
+			h.outcome = "beyond a fix, and told so"
+		case h.outcome == cured:
 			mended, tried = mended+1, tried+1
-		case failed, worse, refused:
+		case h.outcome == failed, h.outcome == worse, h.outcome == refused:
 			tried++
 			line += "\n    " + strings.ReplaceAll(strings.TrimSpace(h.said), "\n", "\n    ")
 		}

@@ -6,6 +6,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,7 +58,7 @@ func TestFixtures(t *testing.T) {
 			}
 		})
 	}
-	if tried < 60 {
+	if tried < 100 {
 		t.Errorf("%d patches were tried, expected more", tried)
 	}
 	t.Logf("%d patches", tried)
@@ -77,6 +79,9 @@ func (c *cluster) fixture(t *testing.T, s *evidence.Snapshot, f *diagnosis.Findi
 		fix.Patch = &patch
 	}
 	c.classes(t, cluster, s)
+	if claim, ok := object.(*corev1.PersistentVolumeClaim); ok {
+		c.growing(t, s, claim)
+	}
 	before := c.put(t, cluster, object, fix.Patch.Target)
 	plan, err := cluster.Plan(t.Context(), remedy.Proposal{Finding: f, Fix: fix}, diagnosis.NodeRestart)
 	must(t, err)
@@ -127,6 +132,26 @@ func (c *cluster) classes(t *testing.T, cluster *remedy.Cluster, s *evidence.Sna
 	}
 }
 
+// growing has a claim grow of which the fixture does not tell whether its class lets it.
+func (c *cluster) growing(t *testing.T, s *evidence.Snapshot, claim *corev1.PersistentVolumeClaim) {
+	name := "fixture"
+	if claim.Spec.StorageClassName != nil {
+		name = *claim.Spec.StorageClassName
+	}
+	claim.Spec.StorageClassName = &name
+	if s.Object(evidence.RefTo("StorageClass", "", name)) != nil {
+		return
+	}
+	grows := true
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "example.com/disk", AllowVolumeExpansion: &grows}
+	classes := c.StorageV1().StorageClasses()
+	if err := classes.Delete(t.Context(), name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		must(t, err)
+	}
+	_, err := classes.Create(t.Context(), class, metav1.CreateOptions{})
+	must(t, err)
+}
+
 // put makes an object of a fixture. What a fixture leaves out because no rule asks for it, is filled in.
 func (c *cluster) put(t *testing.T, cluster *remedy.Cluster, o evidence.Object, target evidence.Ref) *unstructured.Unstructured {
 	t.Helper()
@@ -142,6 +167,8 @@ func (c *cluster) put(t *testing.T, cluster *remedy.Cluster, o evidence.Object, 
 		o.Spec.Selector = complete(&o.Spec.Template, o.Spec.Selector)
 	case *appsv1.DaemonSet:
 		o.Spec.Selector = complete(&o.Spec.Template, o.Spec.Selector)
+	case *corev1.Service:
+		o.Spec.ClusterIP, o.Spec.ClusterIPs = "", nil
 	case *corev1.PersistentVolumeClaim:
 		if len(o.Spec.AccessModes) == 0 {
 			o.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
@@ -168,16 +195,20 @@ func (c *cluster) put(t *testing.T, cluster *remedy.Cluster, o evidence.Object, 
 
 // complete fills in what the API server demands of a workload.
 func complete(template *corev1.PodTemplateSpec, selector *metav1.LabelSelector) *metav1.LabelSelector {
-	if len(template.Labels) == 0 {
-		template.Labels = map[string]string{"app": "fixture"}
+	if selector == nil || len(selector.MatchLabels) == 0 {
+		selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "fixture"}}
+	}
+	if template.Labels == nil {
+		template.Labels = map[string]string{}
+	}
+	maps.Copy(template.Labels, selector.MatchLabels)
+	if len(template.Spec.Containers) == 0 {
+		template.Spec.Containers = []corev1.Container{{Name: "app"}}
 	}
 	for i := range template.Spec.Containers {
 		if template.Spec.Containers[i].Image == "" {
 			template.Spec.Containers[i].Image = "registry.example/fixture:1"
 		}
-	}
-	if selector == nil || len(selector.MatchLabels) == 0 {
-		selector = &metav1.LabelSelector{MatchLabels: template.Labels}
 	}
 	return selector
 }
@@ -193,6 +224,6 @@ func (c *cluster) resource(cluster *remedy.Cluster, u *unstructured.Unstructured
 
 // groups says of which API the kinds are that fixes change.
 var groups = map[string]string{
-	"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "CronJob": "batch/v1", "Job": "batch/v1", "PersistentVolumeClaim": "v1", "Service": "v1",
+	"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "CronJob": "batch/v1", "Job": "batch/v1", "PersistentVolumeClaim": "v1", "Service": "v1", "ResourceQuota": "v1",
 	"HorizontalPodAutoscaler": "autoscaling/v2", "StorageClass": "storage.k8s.io/v1",
 }

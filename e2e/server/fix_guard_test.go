@@ -16,6 +16,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -117,7 +118,9 @@ func (c *cluster) person(t *testing.T, namespace, name string, verbs []string) s
 	}
 	_, err = c.RbacV1().RoleBindings(namespace).Create(t.Context(), bound, metav1.CreateOptions{})
 	must(t, err)
-	return c.tokenFor(t, namespace, name)
+	_, err = c.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	must(t, err)
+	return c.tokenOf(t, namespace, name)
 }
 
 // TestFixRaces changes the object between the plan and the act, which a command line alone cannot be made to do.
@@ -168,8 +171,8 @@ func (c *cluster) race(t *testing.T, namespace string, change func(context.Conte
 		must(t, change(t.Context(), c, namespace))
 	}
 	_, _, err = cluster.Apply(t.Context(), plan, &remedy.Journal{File: filepath.Join(t.TempDir(), "audit.jsonl")})
-	var refusal *remedy.Refusal
-	if !errors.As(err, &refusal) || refusal.Because != want {
+	refusal, ok := errors.AsType[*remedy.RefusedError](err)
+	if !ok || refusal.Because != want {
 		t.Fatalf("%v, expected a refusal because it is %s", err, want)
 	}
 	t.Logf("%s", refusal.Why)
@@ -218,7 +221,7 @@ func TestFixWhileStatusMoves(t *testing.T) {
 	d.Status.ObservedGeneration, d.Status.Replicas = d.Generation, 1
 	_, err = control.AppsV1().Deployments(namespace).UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
 	must(t, err)
-	if act, _, err := cluster.Apply(t.Context(), plan, &remedy.Journal{File: filepath.Join(t.TempDir(), "audit.jsonl")}); err != nil || act.Before == d.ResourceVersion {
+	if act, _, err := cluster.Apply(t.Context(), plan, &remedy.Journal{File: filepath.Join(t.TempDir(), "audit.jsonl")}); err != nil || act.After == d.ResourceVersion {
 		t.Errorf("%v: %+v", err, act)
 	}
 }

@@ -56,7 +56,7 @@ func (c *cluster) killed(t *testing.T, d *appsv1.Deployment) {
 	t.Helper()
 	namespace, template, labels := d.Namespace, d.Spec.Template, d.Spec.Template.Labels
 	set := &appsv1.ReplicaSet{
-		ObjectMeta: metav1.ObjectMeta{Name: "web-1", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
+		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Labels: labels, OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
 		Spec:       appsv1.ReplicaSetSpec{Selector: d.Spec.Selector, Template: template},
 	}
 	set, err := c.AppsV1().ReplicaSets(namespace).Create(t.Context(), set, metav1.CreateOptions{})
@@ -96,8 +96,8 @@ func (c *cluster) inquest(t *testing.T, token string, args ...string) call {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	status := 0
-	var exit *exec.ExitError
-	if err := cmd.Run(); errors.As(err, &exit) {
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		status = exit.ExitCode()
 	} else {
 		must(t, err)
@@ -140,8 +140,14 @@ func TestFix(t *testing.T) {
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("showing the plan has changed the object:\n%s", diff)
 	}
+	control.act(t, before)
+}
+
+// act applies the fix for a Deployment and takes it back, with all that is to be left by that.
+func (c *cluster) act(t *testing.T, before *appsv1.Deployment) {
+	t.Helper()
 	journal := &remedy.Journal{File: filepath.Join(t.TempDir(), "state", "audit.jsonl")}
-	got := control.inquest(t, "calm", "fix", "deploy/web", "-n", "fix-whole", "--apply", "--yes", "--verify=false", "--audit-file", journal.File)
+	got := c.inquest(t, "calm", "fix", "deploy/web", "-n", "fix-whole", "--apply", "--yes", "--verify=false", "--audit-file", journal.File)
 	if got.status != 0 {
 		t.Fatalf("apply: status %d: %s%s", got.status, got.out, got.errs)
 	}
@@ -152,8 +158,8 @@ func TestFix(t *testing.T) {
 	if act.By != "calm" || act.Rule != "MEM001" || act.State != remedy.Applied || act.Before != before.ResourceVersion || len(act.Facts) == 0 {
 		t.Errorf("the audit line is %+v", act)
 	}
-	control.left(t, "fix-whole", "InquestFixed", id)
-	fixed, err := control.AppsV1().Deployments("fix-whole").Get(t.Context(), "web", metav1.GetOptions{})
+	c.left(t, "fix-whole", "InquestFixed", id)
+	fixed, err := c.AppsV1().Deployments("fix-whole").Get(t.Context(), "web", metav1.GetOptions{})
 	must(t, err)
 	if limit := fixed.Spec.Template.Spec.Containers[0].Resources.Limits.Memory(); limit.Cmp(resource.MustParse("64Mi")) <= 0 {
 		t.Errorf("the limit is %s after the fix", limit)
@@ -161,15 +167,15 @@ func TestFix(t *testing.T) {
 	if !slices.ContainsFunc(fixed.ManagedFields, func(m metav1.ManagedFieldsEntry) bool { return m.Manager == remedy.Manager }) {
 		t.Errorf("no field is of the manager %s: %+v", remedy.Manager, fixed.ManagedFields)
 	}
-	if got := control.inquest(t, "calm", "fix", "--undo", id, "--yes", "--audit-file", journal.File); got.status != 0 {
+	if got := c.inquest(t, "calm", "fix", "--undo", id, "--yes", "--audit-file", journal.File); got.status != 0 {
 		t.Fatalf("undo: status %d: %s%s", got.status, got.out, got.errs)
 	}
-	undone, err := control.AppsV1().Deployments("fix-whole").Get(t.Context(), "web", metav1.GetOptions{})
+	undone, err := c.AppsV1().Deployments("fix-whole").Get(t.Context(), "web", metav1.GetOptions{})
 	must(t, err)
 	if diff := cmp.Diff(asPeopleSet(before), asPeopleSet(undone)); diff != "" {
 		t.Errorf("the undo does not restore the object (-before +after):\n%s", diff)
 	}
-	if got := control.inquest(t, "calm", "fix", "--undo", id, "--yes", "--audit-file", journal.File); got.status != 1 || !strings.Contains(got.errs, "is not so any more") {
+	if got := c.inquest(t, "calm", "fix", "--undo", id, "--yes", "--audit-file", journal.File); got.status != 1 || !strings.Contains(got.errs, "is not so any more") {
 		t.Errorf("a second undo: status %d: %s", got.status, got.errs)
 	}
 }

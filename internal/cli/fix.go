@@ -97,7 +97,7 @@ func (p *program) fix() *cobra.Command {
 	o := &fixOptions{ask: newAsk()}
 	cmd := &cobra.Command{
 		Use:   "fix TYPE/NAME",
-		Short: "Show what a fix would change, as the API server sees it, and apply it if asked",
+		Short: "Show what a fix would change by a dry run, and apply it if asked",
 		Long: `Show what a fix would change, and apply it if asked.
 
 The thing is diagnosed as by why. Of its fixes one is shown: what the API server
@@ -208,12 +208,22 @@ func (v *remedies) add(causes []diagnosis.Cause) {
 			if fix.Patch != nil {
 				proposal.Seen = v.snapshot.Object(fix.Patch.Target)
 			}
-			v.fixes = append(v.fixes, proposal)
+			if !slices.ContainsFunc(v.fixes, func(p remedy.Proposal) bool { return alike(&p.Fix, &fix) }) { // each pod of a workload has it
+				v.fixes = append(v.fixes, proposal)
+			}
 		}
 	}
 	for i := range causes {
 		v.add(causes[i].Leads)
 	}
+}
+
+// alike tells whether two fixes are the same act.
+func alike(a, b *diagnosis.Fix) bool {
+	if a.Patch != nil && b.Patch != nil {
+		return *a.Patch == *b.Patch
+	}
+	return a.Patch == nil && b.Patch == nil && a.Title == b.Title && a.Command == b.Command
 }
 
 // plan plans the fix that was chosen.

@@ -72,7 +72,7 @@ var errUnproven = errors.New("not proven to have helped")
 // carryOut applies a plan and watches what comes of it.
 func (o *fixOptions) carryOut(ctx context.Context, p *program, v *remedies, plan *remedy.Plan) error {
 	if plan.Refused != nil {
-		return fmt.Errorf("%w; nothing was changed", plan.Refused)
+		return errors.New(plan.Refused.Why + "; nothing was changed")
 	}
 	if err := o.show(p, v, plan); err != nil {
 		return err

@@ -26,11 +26,11 @@ import (
 const tries = 5
 
 // Apply carries a plan out, if it still holds, and leaves an Event and a record. The journal is written before the object
-// is, so that there is no act without one. A *Refusal says that nothing was written to the cluster; a notice is what else
+// is, so that there is no act without one. A *RefusedError says that nothing was written to the cluster; a notice is what else
 // there is to say.
 func (c *Cluster) Apply(ctx context.Context, plan *Plan, journal *Journal) (done *Record, notice string, err error) {
 	if plan.Refused != nil {
-		return nil, "", plan.Refused
+		return nil, "", plan.Refused.err()
 	}
 	return c.apply(ctx, plan, c.record(ctx, plan), journal)
 }
@@ -66,7 +66,7 @@ func (c *Cluster) write(ctx context.Context, looked *unstructured.Unstructured, 
 			return nil, fmt.Errorf("read %s: %w", named(p.Target), err)
 		}
 		if refusal := moved(looked, live, err); refusal != nil {
-			return nil, refusal
+			return nil, refusal.err()
 		}
 		var held *diagnosis.Patch
 		if held, err = holding(p, live); err != nil {
@@ -77,12 +77,12 @@ func (c *Cluster) write(ctx context.Context, looked *unstructured.Unstructured, 
 		case err == nil:
 			return now, nil
 		case apierrors.IsForbidden(err):
-			return nil, refuse(Forbidden, "the API server forbids the change of %s: %s", named(p.Target), words(err))
+			return nil, refuse(Forbidden, "the API server forbids the change of %s: %s", named(p.Target), words(err)).err()
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("patch %s: %w", named(p.Target), err)
 		}
 	}
-	return nil, refuse(Changed, "%s changes all the time (%d tries): nothing was changed, try again later", named(p.Target), tries)
+	return nil, refuse(Changed, "%s changes all the time (%d tries): nothing was changed, try again later", named(p.Target), tries).err()
 }
 
 // moved tells why an object is not the one any more that was looked at.

@@ -146,10 +146,10 @@ func (j *Journal) Find(id string) (*Record, error) {
 func (c *Cluster) Undo(ctx context.Context, of *Record, journal *Journal) (done *Record, notice string, err error) {
 	target := of.Object.Ref()
 	if of.Undo.Never != "" {
-		return nil, "", refuse(Unknown, "%s cannot be undone: %s", of.ID, of.Undo.Never)
+		return nil, "", refuse(Unknown, "%s cannot be undone: %s", of.ID, of.Undo.Never).err()
 	}
 	if of.State == Failed || len(of.Undo.Patch) == 0 || kinds[target.Kind].empty == nil {
-		return nil, "", refuse(Nothing, "%s changed nothing, so there is nothing to undo", of.ID)
+		return nil, "", refuse(Nothing, "%s changed nothing, so there is nothing to undo", of.ID).err()
 	}
 	data, err := json.Marshal(of.Undo.Patch)
 	if err != nil {
@@ -161,16 +161,16 @@ func (c *Cluster) Undo(ctx context.Context, of *Record, journal *Journal) (done 
 		return nil, "", fmt.Errorf("read %s: %w", named(target), err)
 	}
 	if string(plan.Live.GetUID()) != of.Object.UID {
-		return nil, "", refuse(Recreated, "%s was deleted and made again since %s: nothing was undone", named(target), of.ID)
+		return nil, "", refuse(Recreated, "%s was deleted and made again since %s: nothing was undone", named(target), of.ID).err()
 	}
 	if err := c.try(ctx, plan); err != nil {
 		return nil, "", err
 	}
 	if plan.Refused != nil && plan.Refused.Because == Rejected {
-		return nil, "", refuse(Changed, "what %s has set in %s is not so any more, so nothing was undone: %s", of.ID, named(target), plan.Refused.Why)
+		return nil, "", refuse(Changed, "what %s has set in %s is not so any more, so nothing was undone: %s", of.ID, named(target), plan.Refused.Why).err()
 	}
 	if plan.Refused != nil {
-		return nil, "", plan.Refused
+		return nil, "", plan.Refused.err()
 	}
 	record := c.record(ctx, plan)
 	record.Rule, record.Undoes = of.Rule, of.ID

@@ -49,8 +49,12 @@ type Refusal struct {
 	Why     string // a sentence that names the thing and the remedy
 }
 
-// Error makes a refusal an error of those who asked for an act.
-func (r *Refusal) Error() string { return r.Why }
+// A RefusedError is a refusal as the error of who asked for an act.
+type RefusedError struct{ Refusal }
+
+func (e *RefusedError) Error() string { return e.Why }
+
+func (r *Refusal) err() error { return &RefusedError{*r} }
 
 // A Reason is the kind of a refusal.
 type Reason string

@@ -74,7 +74,7 @@ func (w *Watch) Proof(ctx context.Context) (Proof, error) {
 		return Proof{}, err
 	}
 	if s.reason != "" && s.hopeless {
-		return Proof{}, refuse(Nothing, "%s", s.reason)
+		return Proof{}, refuse(Nothing, "%s", s.reason).err()
 	}
 	// An attempt may live half as long again by chance alone.
 	lived := w.Lived + w.Lived/2
@@ -190,7 +190,9 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 	if s.reason == "" { // it lives, and has to stand for a while
 		return Verdict{}, false
 	}
-	other := slices.IndexFunc(causes, func(c diagnosis.Cause) bool { return w.bears(&c, s, since) })
+	other := slices.IndexFunc(causes, func(c diagnosis.Cause) bool { // what is only possible may be a slow start
+		return c.Confidence >= diagnosis.Likely && w.bears(&c, s, since)
+	})
 	if other < 0 {
 		w.others = 0
 		return Verdict{}, false

@@ -93,7 +93,7 @@ func (w *world) watched(t *testing.T, limit time.Duration) (Verdict, time.Durati
 
 func died(rule, pod string, at time.Time) diagnosis.Cause {
 	return diagnosis.Cause{Finding: diagnosis.Finding{
-		Rule: &diagnosis.Rule{ID: rule}, About: evidence.RefTo("Pod", "shop", pod).InContainer("app"), At: at, Message: "it died",
+		Rule: &diagnosis.Rule{ID: rule}, Confidence: diagnosis.Certain, About: evidence.RefTo("Pod", "shop", pod).InContainer("app"), At: at, Message: "it died",
 	}}
 }
 
@@ -102,56 +102,61 @@ func ended(pod *corev1.Pod, at time.Time) {
 	pod.Status.ContainerStatuses[0].RestartCount = 1
 }
 
+// A watching is one course of things after a change.
+type watching struct {
+	change func(*appsv1.Deployment, *corev1.Pod)
+	lived  time.Duration
+	causes func() []diagnosis.Cause
+	want   Outcome
+	says   string
+	least  time.Duration // how long it takes at least
+}
+
+var watchings = map[string]watching{
+	"cured after two periods of its probes": {want: Cured, least: 65 * time.Second},
+	"cured after as long as attempts lived": {lived: 4 * time.Minute, want: Cured, least: 6 * time.Minute},
+	"what ended before does not count": {
+		change: func(_ *appsv1.Deployment, p *corev1.Pod) { ended(p, time.Now().Add(-time.Minute)) },
+		causes: func() []diagnosis.Cause {
+			return []diagnosis.Cause{died("MEM001", "web-new-a", time.Now().Add(-time.Minute)), died("MEM001", "web-old-a", time.Now())}
+		},
+		want: Cured, least: 65 * time.Second,
+	},
+	"the same cause of a new pod": {
+		change: func(_ *appsv1.Deployment, p *corev1.Pod) { ended(p, time.Now().Add(time.Second)) },
+		causes: func() []diagnosis.Cause {
+			c := died("CHG001", "web-new-a", time.Now())
+			c.Leads = []diagnosis.Cause{died("MEM001", "web-new-a", time.Now().Add(time.Second))}
+			return []diagnosis.Cause{c}
+		},
+		want: Back, says: "the same cause is back",
+	},
+	"another cause keeps it from living": {
+		change: func(d *appsv1.Deployment, p *corev1.Pod) {
+			d.Status.AvailableReplicas = 0
+			p.Status.Conditions = nil
+			p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}
+		},
+		causes: func() []diagnosis.Cause { return []diagnosis.Cause{died("IMG001", "web-new-a", time.Now())} },
+		want:   Other, says: "IMG001", least: 20 * time.Second,
+	},
+	"a rollout that does not end": {
+		change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.UpdatedReplicas = 0 },
+		want:   Open, says: "0 of 1 pods are of the new revision", least: 10 * time.Minute,
+	},
+	"the cause is there when the time is over": {
+		change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.ObservedGeneration = 1 },
+		causes: func() []diagnosis.Cause {
+			c := died("MEM001", "", time.Now().Add(-time.Hour))
+			c.About = web
+			return []diagnosis.Cause{c}
+		},
+		want: Back, says: "still there", least: 10 * time.Minute,
+	},
+}
+
 func TestWatch(t *testing.T) {
-	for name, test := range map[string]struct {
-		change func(*appsv1.Deployment, *corev1.Pod)
-		lived  time.Duration
-		causes func() []diagnosis.Cause
-		want   Outcome
-		says   string
-		least  time.Duration // how long it takes at least
-	}{
-		"cured after two periods of its probes": {want: Cured, least: 65 * time.Second},
-		"cured after as long as attempts lived": {lived: 4 * time.Minute, want: Cured, least: 6 * time.Minute},
-		"what ended before does not count": {
-			change: func(_ *appsv1.Deployment, p *corev1.Pod) { ended(p, time.Now().Add(-time.Minute)) },
-			causes: func() []diagnosis.Cause {
-				return []diagnosis.Cause{died("MEM001", "web-new-a", time.Now().Add(-time.Minute)), died("MEM001", "web-old-a", time.Now())}
-			},
-			want: Cured, least: 65 * time.Second,
-		},
-		"the same cause of a new pod": {
-			change: func(_ *appsv1.Deployment, p *corev1.Pod) { ended(p, time.Now().Add(time.Second)) },
-			causes: func() []diagnosis.Cause {
-				c := died("CHG001", "web-new-a", time.Now())
-				c.Leads = []diagnosis.Cause{died("MEM001", "web-new-a", time.Now().Add(time.Second))}
-				return []diagnosis.Cause{c}
-			},
-			want: Back, says: "the same cause is back",
-		},
-		"another cause keeps it from living": {
-			change: func(d *appsv1.Deployment, p *corev1.Pod) {
-				d.Status.AvailableReplicas = 0
-				p.Status.Conditions = nil
-				p.Status.ContainerStatuses[0].State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}
-			},
-			causes: func() []diagnosis.Cause { return []diagnosis.Cause{died("IMG001", "web-new-a", time.Now())} },
-			want:   Other, says: "IMG001", least: 20 * time.Second,
-		},
-		"a rollout that does not end": {
-			change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.UpdatedReplicas = 0 },
-			want:   Open, says: "0 of 1 pods are of the new revision", least: 10 * time.Minute,
-		},
-		"the cause is there when the time is over": {
-			change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.ObservedGeneration = 1 },
-			causes: func() []diagnosis.Cause {
-				c := died("MEM001", "", time.Now().Add(-time.Hour))
-				c.About = web
-				return []diagnosis.Cause{c}
-			},
-			want: Back, says: "still there", least: 10 * time.Minute,
-		},
-	} {
+	for name, test := range watchings {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, test.change)

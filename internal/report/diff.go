@@ -38,7 +38,7 @@ func (p *Patch) Apply(object evidence.Object) (evidence.Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("patch %s: %w", p.Target, err)
 	}
-	typed, ok := reflect.New(reflect.TypeOf(object).Elem()).Interface().(evidence.Object)
+	typed, ok := reflect.TypeAssert[evidence.Object](reflect.New(reflect.TypeOf(object).Elem()))
 	if !ok {
 		return nil, fmt.Errorf("patch %s: it is no object", p.Target) // cannot happen: it is of the object's type
 	}

@@ -15,10 +15,12 @@ import (
 
 // JSON returns the reports for programs: one as a Report, any other number as a ReportList. What a terminal could
 // take for a command is written as \u escapes, so that the text read back is what the cluster said.
-func JSON(reports []Report) ([]byte, error) { return asJSON(document(reports)) }
+func JSON(reports []Report) ([]byte, error) {
+	return inJSON(document(reports))
+}
 
-func asJSON(v any) ([]byte, error) {
-	return encode(v, func(r rune) string {
+func inJSON(document any) ([]byte, error) {
+	return encode(document, func(r rune) string {
 		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
 			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 		}
@@ -27,12 +29,12 @@ func asJSON(v any) ([]byte, error) {
 }
 
 // encode writes JSON, with what its encoder lets through and terminals act on as escape says.
-func encode(v any, escape func(rune) string) ([]byte, error) {
+func encode(document any, escape func(rune) string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
+	if err := e.Encode(document); err != nil {
 		return nil, fmt.Errorf("write the report as JSON: %w", err)
 	}
 	return []byte(replaceHidden(b.String(), escape)), nil
@@ -40,10 +42,12 @@ func encode(v any, escape func(rune) string) ([]byte, error) {
 
 // YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what its encoder lets through
 // and a terminal could take for a command is shown as Escape shows it.
-func YAML(reports []Report) ([]byte, error) { return asYAML(document(reports)) }
+func YAML(reports []Report) ([]byte, error) {
+	return inYAML(document(reports))
+}
 
-func asYAML(v any) ([]byte, error) {
-	js, err := encode(v, func(r rune) string {
+func inYAML(document any) ([]byte, error) {
+	js, err := encode(document, func(r rune) string {
 		if r > 0xffff { // a YAML reader takes no surrogates, and these as they are
 			return string(r)
 		}

@@ -48,9 +48,9 @@ type Option struct {
 func (p *Plan) Encode(form string) ([]byte, error) {
 	p.APIVersion, p.Kind = APIVersion, "Plan"
 	if form == "yaml" {
-		return asYAML(p)
+		return inYAML(p)
 	}
-	return asJSON(p)
+	return inJSON(p)
 }
 
 // Text returns the plan for a terminal.

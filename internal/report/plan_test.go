@@ -89,13 +89,11 @@ func TestHostilePlan(t *testing.T) {
 			t.Errorf("%s has %q", form, text[at:min(len(text), at+20)])
 		}
 	}
-	for form, data := range map[string][]byte{"JSON": js, "YAML": ym} {
-		var again Plan
-		if err := yaml.Unmarshal(data, &again); err != nil || again.Kind != "Plan" || again.APIVersion != APIVersion {
-			t.Errorf("%s cannot be read again: %v: %+v", form, err, again)
-		}
-	}
 	var again Plan
+	if err := yaml.Unmarshal(ym, &again); err != nil || again.Kind != "Plan" || again.APIVersion != APIVersion {
+		t.Errorf("YAML cannot be read again: %v: %+v", err, again)
+	}
+	again = Plan{}
 	if err := json.Unmarshal(js, &again); err != nil || again.Cause.Message != strings.ToValidUTF8(attack, "\ufffd") {
 		t.Errorf("JSON does not keep the text: %v %q", err, again.Cause.Message)
 	}

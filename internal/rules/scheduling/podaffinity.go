@@ -61,9 +61,6 @@ Kubernetes 1.37.
 			fix = diagnosis.Fix{Title: "Correct the labels that the affinity asks for, or start those pods first", Command: "kubectl get pods -n " + p.About().Namespace + " --show-labels"}
 		case selectsItself(p, far):
 			message = fmt.Sprintf("pod %s must not share a %s with another pod of its workload, and %s have one already", name, domain(far), v.on(k))
-			if patch := preferring(p, far); patch != nil {
-				fix = diagnosis.Fix{Title: "Let the pods share a " + domain(far) + " where there is no other: make their anti-affinity preferred", Risk: diagnosis.Restart, Patch: patch}
-			}
 		case len(far) > 0:
 			message = fmt.Sprintf("pod %s must not be beside pods with %s, which %s have", name, selectors(far), v.on(k))
 		default:
