@@ -2,7 +2,10 @@
 
 package edit
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A pairing is an element that stays, perhaps changed, or one that goes (want < 0) or comes (have < 0).
 type pairing struct{ have, want int }
@@ -82,7 +85,7 @@ func common(have, want []any) []pairing {
 	for i := range best {
 		best[i] = make([]int, len(want)+1)
 	}
-	for i := len(have) - 1; i >= 0; i-- {
+	for i := range slices.Backward(have) {
 		for j := len(want) - 1; j >= 0; j-- {
 			best[i][j] = max(best[i+1][j], best[i][j+1])
 			if score := alike(have[i], want[j]); score > 0 {

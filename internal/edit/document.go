@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -188,37 +190,20 @@ func same(a, b any) bool {
 	switch x := a.(type) {
 	case map[string]any:
 		y, ok := b.(map[string]any)
-		if !ok || len(x) != len(y) {
-			return false
-		}
-		for k := range x {
-			if v, ok := y[k]; !ok || !same(x[k], v) {
-				return false
-			}
-		}
-		return true
+		return ok && maps.EqualFunc(x, y, same)
 	case []any:
 		y, ok := b.([]any)
-		if !ok || len(x) != len(y) {
-			return false
-		}
-		for i := range x {
-			if !same(x[i], y[i]) {
-				return false
-			}
-		}
-		return true
+		return ok && slices.EqualFunc(x, y, same)
 	case json.Number:
 		y, ok := b.(json.Number)
-		if !ok {
-			return false
-		}
-		m, errM := x.Float64()
-		n, errN := y.Float64()
-		return x == y || errM == nil && errN == nil && m == n && (m != float64(int64(m)) || whole53(m))
+		return ok && (x == y || sameNumber(x, y))
 	}
 	return a == b
 }
 
-// whole53 tells whether a whole number is exact as a float64.
-func whole53(f float64) bool { return f < 1<<53 && f > -1<<53 }
+// sameNumber compares numbers that are written differently, as far as a float64 is exact.
+func sameNumber(x, y json.Number) bool {
+	m, errM := x.Float64()
+	n, errN := y.Float64()
+	return errM == nil && errN == nil && m == n && m < 1<<53 && m > -1<<53
+}

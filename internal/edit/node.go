@@ -3,6 +3,7 @@
 package edit
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -130,7 +131,7 @@ func (b *builder) mapping(n *node, indent int) error {
 			return err
 		}
 		if i%2 == 1 && kid.start == kid.end { // nothing is written: it stands behind the colon, where there is one
-			if colon := strings.IndexByte(string(b.src[n.kids[i-1].end:kid.start]), ':'); colon >= 0 {
+			if colon := bytes.IndexByte(b.src[n.kids[i-1].end:kid.start], ':'); colon >= 0 {
 				kid.start = n.kids[i-1].end + colon + 1
 				kid.content, kid.end = kid.start, kid.start
 			}
@@ -245,24 +246,28 @@ func (b *builder) blockEnd(at, indent int) int {
 func (b *builder) plain(n *node) (int, error) {
 	at := n.content
 	for i := 0; i < len(n.Value); {
-		if at < b.end && b.src[at] == n.Value[i] && n.Value[i] != '\n' {
-			if next := b.skipBlank(at); n.Value[i] != ' ' || next < b.end && b.src[next] != '\r' && b.src[next] != '\n' {
-				at, i = at+1, i+1
-				continue
-			}
-		}
 		next := b.skipBlank(at)
-		if next >= b.end || b.src[next] != '\r' && b.src[next] != '\n' || n.Value[i] != ' ' && n.Value[i] != '\n' {
+		folded := next < b.end && (b.src[next] == '\r' || b.src[next] == '\n')
+		blank := n.Value[i] == ' ' || n.Value[i] == '\n'
+		switch {
+		case folded && blank:
+			at = b.skipSpace(next)
+			i = len(n.Value) - len(strings.TrimLeft(n.Value[i:], " \n"))
+		case at < b.end && b.src[at] == n.Value[i]:
+			at, i = at+1, i+1
+		default:
 			return 0, fmt.Errorf("line %d: the end of a text is not found", n.Line)
-		}
-		for next < b.end && strings.ContainsRune(" \t\r\n", rune(b.src[next])) {
-			next++
-		}
-		for at = next; i < len(n.Value) && (n.Value[i] == '\n' || n.Value[i] == ' '); i++ {
-			continue
 		}
 	}
 	return at, nil
+}
+
+// skipSpace goes over blanks and breaks.
+func (b *builder) skipSpace(at int) int {
+	for at < b.end && strings.IndexByte(" \t\r\n", b.src[at]) >= 0 {
+		at++
+	}
+	return at
 }
 
 func (b *builder) skipBlank(at int) int {

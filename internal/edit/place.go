@@ -3,6 +3,7 @@
 package edit
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -83,7 +84,7 @@ func (e *editor) removeFlow(at spot, all []span) error {
 		first++
 	}
 	cut := func(from, to int) error {
-		if strings.Contains(string(e.doc.src[from:to]), "#") && strings.ContainsAny(string(e.doc.src[from:to]), "\r\n") {
+		if bytes.Contains(e.doc.src[from:to], []byte("#")) && bytes.ContainsAny(e.doc.src[from:to], "\r\n") {
 			return e.unsafe(at, "has comments between its entries: change it by hand")
 		}
 		e.replace(from, to, "")

@@ -3,6 +3,7 @@
 package edit
 
 import (
+	"bytes"
 	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
@@ -29,10 +30,17 @@ func (e *editor) rewrite(at spot, want any) error {
 			e.replace(end, e.doc.lineEnd(at.end), e.style.under(want, e.doc.column(at.key.start)))
 			return nil
 		}
-		e.replace(e.afterKey(at), e.afterKey(at), " "+e.inline(at, want))
-		e.replace(end, e.doc.lineEnd(at.end), "")
+		head, body := e.literalParts(at, want)
+		if body != "" {
+			end = e.doc.lineEnd(e.afterKey(at)) // comments in between would become part of it
+		}
+		e.replace(e.afterKey(at), e.afterKey(at), " "+head)
+		e.replace(end, e.doc.lineEnd(at.end), body)
 	case !filled(want):
-		e.replace(from, at.end, e.gap(from)+e.inline(at, want))
+		head, body := e.literalParts(at, want)
+		end := e.doc.lineEnd(at.end)
+		e.replace(from, at.end, e.gap(from)+head)
+		e.replace(end, end, body)
 	case own:
 		e.replace(at.content, at.end, e.style.block(want, e.doc.column(at.content)))
 	case at.key == nil:
@@ -44,6 +52,17 @@ func (e *editor) rewrite(at spot, want any) error {
 		e.replace(end, end, e.style.under(want, e.doc.column(at.key.start)))
 	}
 	return nil
+}
+
+// literalParts returns a scalar or an empty collection as what stands in the line of its key, before a comment, and the lines below.
+func (e *editor) literalParts(at spot, want any) (head, body string) {
+	text := e.inline(at, want)
+	head, _, _ = strings.Cut(text, e.style.eol)
+	body = text[len(head):]
+	if body != "" && head != "|-" && e.doc.lineEnd(at.end) == e.doc.end {
+		body += e.style.eol // the last break counts, and the source has none at its end
+	}
+	return head, body
 }
 
 // inFlow returns a value for a collection in flow style, with the quotes of what it replaces.
@@ -81,7 +100,7 @@ func (e *editor) afterKey(at spot) int {
 	if at.start < at.content && at.Style&yamlv3.TaggedStyle == 0 {
 		return at.start + len(strings.Fields(string(e.doc.src[at.start:at.content]))[0])
 	}
-	return at.key.end + strings.IndexByte(string(e.doc.src[at.key.end:]), ':') + 1
+	return at.key.end + bytes.IndexByte(e.doc.src[at.key.end:], ':') + 1
 }
 
 // inline returns a scalar or an empty collection in the style of the value that it replaces.

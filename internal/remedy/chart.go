@@ -206,7 +206,7 @@ func changesOf(was, will any, keys []string) []fieldChange {
 	if isMap && toMap {
 		var all []fieldChange
 		for _, key := range keysOf(a, b) {
-			all = append(all, changesOf(a[key], b[key], append(keys[:len(keys):len(keys)], key))...)
+			all = append(all, changesOf(a[key], b[key], slices.Concat(keys, []string{key}))...)
 		}
 		return all
 	}

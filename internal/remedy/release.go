@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -90,7 +91,7 @@ func asked(v any, keys []string, element string) []fieldChange {
 	case map[string]any:
 		for _, key := range keysOf(v, nil) {
 			if key != "name" || element == "" || len(keys) > 0 {
-				all = append(all, asked(v[key], append(keys[:len(keys):len(keys)], key), element)...)
+				all = append(all, asked(v[key], slices.Concat(keys, []string{key}), element)...)
 			}
 		}
 		return all
@@ -176,7 +177,7 @@ func (d *desk) helmRelease(plan *Plan, set map[string]any) ([]Written, error) {
 		return d.component(path.Dir(at.file), at.object, edit.Merge, string(patch), at.why)
 	}
 	w, err := d.change(at.file, at.object, edit.Merge, string(patch))
-	if w.What == "has the change" {
+	if w.What == changedThere {
 		w.What = ""
 	}
 	return []Written{w}, err

@@ -4,6 +4,7 @@ package remedy
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,7 @@ func touches(live *unstructured.Unstructured, patch *diagnosis.Patch) []fieldPat
 
 // leaves returns the paths to what a strategic patch sets; directives, as $patch, are no fields.
 func leaves(value any, at fieldPath) []fieldPath {
-	at = at[:len(at):len(at)]
+	at = slices.Clip(at)
 	var all []fieldPath
 	switch v := value.(type) {
 	case map[string]any:
@@ -108,7 +109,7 @@ func sets(m *metav1.ManagedFieldsEntry, touched []fieldPath) bool {
 		return false
 	}
 	var fields map[string]any
-	if json.Unmarshal(m.FieldsV1.Raw, &fields) != nil {
+	if json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
 		return false
 	}
 	for _, p := range touched {

@@ -71,7 +71,7 @@ func homes(values map[string]any, changes []fieldChange, object string) [][]stri
 		all = append(all, home{at, score})
 		for _, key := range slices.Sorted(maps.Keys(m)) {
 			if child, ok := m[key].(map[string]any); ok {
-				walk(child, append(at[:len(at):len(at)], key))
+				walk(child, slices.Concat(at, []string{key}))
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func equals(values map[string]any, value string, keys []string) [][]string {
 	var walk func(m map[string]any, at []string)
 	walk = func(m map[string]any, at []string) {
 		for _, key := range slices.Sorted(maps.Keys(m)) {
-			here := append(at[:len(at):len(at)], key)
+			here := slices.Concat(at, []string{key})
 			child, ok := m[key].(map[string]any)
 			switch {
 			case ok:

@@ -42,7 +42,7 @@ var barred = []Reason{NoPatch, Unknown, Gone, Masked, Nothing, Rejected}
 // chart, or a patch as Kustomize takes it. The cluster is not asked, and nothing of it changes.
 func Write(ctx context.Context, plan *Plan, s Sources) ([]Written, error) {
 	if plan.Refused != nil && slices.Contains(barred, plan.Refused.Because) {
-		return nil, fmt.Errorf("nothing was written: %w", plan.Refused)
+		return nil, fmt.Errorf("nothing was written: %s", plan.Refused.Why)
 	}
 	patch := plan.Fix.Patch
 	k := kinds[patch.Target.Kind]
@@ -92,7 +92,7 @@ func (d *desk) change(file string, o edit.Object, kind, patch string) (Written, 
 	if err != nil {
 		return Written{}, err
 	}
-	w := Written{File: filepath.Join(d.out.Name(), file), What: "has the change"}
+	w := Written{File: filepath.Join(d.out.Name(), file), What: changedThere}
 	if o != (edit.Object{}) {
 		if w.Line, err = edit.Line(shown, out, o); err != nil {
 			return Written{}, err
@@ -103,6 +103,9 @@ func (d *desk) change(file string, o edit.Object, kind, patch string) (Written, 
 	}
 	return w, d.write(file, out)
 }
+
+// changedThere is said of a manifest.
+const changedThere = "has the change, and differs in nothing else: commit it where it is applied from"
 
 // plainPatch tells whether a patch only sets values, so that it can be merged into another patch: a null or a directive would be carried
 // out there, and be lost.

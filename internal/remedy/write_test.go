@@ -155,19 +155,27 @@ func TestCheckout(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := map[string]string{}
-			must := filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
-				if err == nil && !e.IsDir() {
-					rel, _ := filepath.Rel(dir, name)
-					got[filepath.ToSlash(rel)] = contents(t, name)
-				}
-				return err
-			})
-			if diff := cmp.Diff(test.changes, got); must != nil || diff != "" {
-				t.Errorf("%v (-want +got):\n%s", must, diff)
+			if diff := cmp.Diff(test.changes, below(t, dir)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// below returns all files below a folder.
+func below(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			all[filepath.ToSlash(strings.TrimPrefix(name, dir+string(filepath.Separator)))] = contents(t, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // TestInPlace: the checkout itself may be written to; what was written is said to be there when it is asked for again.
@@ -177,7 +185,7 @@ func TestInPlace(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"has the change", "has it already: it is not what is applied, or not applied yet"} {
+	for _, want := range []string{changedThere, "has it already: it is not what is applied, or not applied yet"} {
 		written, err := Write(t.Context(), planFor(Owner{}, Git{}, memory), Sources{Dir: source, Checkout: source})
 		if err != nil {
 			t.Fatal(err)
