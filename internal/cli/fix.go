@@ -73,15 +73,24 @@ func (o *fixOptions) Validate(args []string) error {
 		return fmt.Errorf("-o %s shows what would be done: leave out -o or --apply", o.output)
 	case o.undo != "" && (o.apply || len(args) > 0 || o.from != ""):
 		return errors.New("--undo takes back one act by its id: give nothing to be fixed with it")
-	case o.sources.Dir == "" && (o.sources.Checkout != "" || o.sources.Chart != "" || len(o.sources.Values) > 0):
-		return errors.New("--source, --chart and --values say what is changed, and --output-dir where that is written: give it too")
 	case o.undo == "" && o.number < 1:
 		return fmt.Errorf("--fix %d: fixes are numbered from 1", o.number)
 	}
 	if _, err := riskOf(o.maxRisk); err != nil {
 		return err
 	}
+	if err := o.written(); err != nil {
+		return err
+	}
 	return o.ask.Validate(args)
+}
+
+// written tells what is wrong with where the fix is written.
+func (o *fixOptions) written() error {
+	if o.sources.Dir == "" && (o.sources.Checkout != "" || o.sources.Chart != "" || len(o.sources.Values) > 0) {
+		return errors.New("--source, --chart and --values say what is changed, and --output-dir where that is written: give it too")
+	}
+	return nil
 }
 
 func riskOf(word string) (diagnosis.Risk, error) {
