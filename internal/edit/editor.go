@@ -54,7 +54,7 @@ func (e *editor) apply() ([]byte, error) {
 }
 
 // endsLiteral finds a literal text whose last break is part of it.
-var endsLiteral = regexp.MustCompile(`(?m)\|\+?\r?$`)
+var endsLiteral = regexp.MustCompile(`\|\+?\r?\n`)
 
 // unsafe is an error that names the file, the line and the field, and says what to do.
 func (e *editor) unsafe(at spot, format string, args ...any) error {
