@@ -26,6 +26,7 @@ var beyond = map[string]string{
 	"liveness-throttled": "its program takes every processor that it is given",
 	"image-never":        "its image is nowhere",
 	"wrong-system":       "no node of the lab runs Windows",
+	"class-none":         "the lab has no storage class that would make a volume",
 	"pod-security":       "its image runs as root, which the fix says it must not",
 }
 
