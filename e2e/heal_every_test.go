@@ -22,7 +22,9 @@ const (
 // beyond are faults that no change of an object mends, though their first fix is one, with why not. The program must not say of them that
 // they are cured.
 var beyond = map[string]string{
+	"liveness-early":     "its program never answers",
 	"liveness-refused":   "its program never listens",
+	"liveness-zero":      "its program never listens",
 	"liveness-throttled": "its program takes every processor that it is given",
 	"image-never":        "its image is nowhere",
 	"wrong-system":       "no node of the lab runs Windows",
