@@ -51,6 +51,7 @@ type Refusal struct {
 // A RefusedError is a refusal as the error of who asked for an act.
 type RefusedError struct{ Refusal }
 
+// Error says why, in a sentence that names the thing and the remedy.
 func (e *RefusedError) Error() string { return e.Why }
 
 func (r *Refusal) err() error { return &RefusedError{*r} }
