@@ -53,11 +53,11 @@ func TestHealEvery(t *testing.T) {
 			}
 		}
 	})
-	tally(t, all)
+	reckon(t, all)
 }
 
-// tally counts what came of the fixes, and holds it against what is demanded.
-func tally(t *testing.T, all map[string]healing) {
+// reckon counts what came of the fixes, and holds it against what is demanded.
+func reckon(t *testing.T, all map[string]healing) {
 	by := map[string][]string{}
 	mended, tried := 0, 0
 	for name, h := range all {
