@@ -154,8 +154,11 @@ func target(t *testing.T, c faults.Cluster, of report.Thing) map[string]any {
 	if g, other := group[of.Kind]; other {
 		gvr.Group = g
 	}
-	if of.Kind == "StorageClass" {
+	switch of.Kind {
+	case "StorageClass":
 		gvr.Resource = "storageclasses"
+	case "HorizontalPodAutoscaler":
+		gvr.Version = "v2" // v1 has the status in annotations
 	}
 	client := c.Objects.Resource(gvr)
 	u, err := client.Get(t.Context(), of.Name, metav1.GetOptions{})
@@ -170,6 +173,9 @@ func target(t *testing.T, c faults.Cluster, of report.Thing) map[string]any {
 		unstructured.RemoveNestedField(u.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", "deployment.kubernetes.io/revision")
+	if len(u.GetAnnotations()) == 0 {
+		unstructured.RemoveNestedField(u.Object, "metadata", "annotations")
+	}
 	return u.Object
 }
 
@@ -227,7 +233,7 @@ func wellNow(t *testing.T, c faults.Cluster, plan report.Plan) bool {
 			}
 		}
 	}
-	return ready > 0
+	return ready > 0 || plan.Fix.Patch.Target.Kind == "CronJob" // which has its next pod when it is time
 }
 
 func (h healing) String() string {

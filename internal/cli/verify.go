@@ -184,7 +184,12 @@ func (v *verification) run(ctx context.Context) (remedy.Verdict, error) {
 func (v *verification) conclude(verdict remedy.Verdict) {
 	word := map[remedy.Outcome]string{remedy.Cured: "cured", remedy.Back: "not cured", remedy.Other: "not cured", remedy.Open: "not proven"}[verdict.Outcome]
 	fmt.Fprintf(v.program.Out, "%s: %s\n", word, report.Escape(verdict.Why))
+	const most = 5
 	for i := range verdict.Found {
+		if i == most {
+			fmt.Fprintf(v.program.Out, "  and %d more: %s\n", len(verdict.Found)-most, report.Escape(v.program.name+" why "+v.subject.String()+" -n "+v.subject.Namespace))
+			break
+		}
 		c := &verdict.Found[i]
 		fmt.Fprintf(v.program.Out, "  found now: %s %s %s: %s\n", c.Rule.ID, c.Confidence, report.Escape(c.About.String()), report.Escape(c.Message))
 	}

@@ -52,7 +52,7 @@ type Refusal struct {
 // A RefusedError is a refusal as the error of who asked for an act.
 type RefusedError struct{ Refusal }
 
-// Error is the sentence of the refusal.
+// Error says why, in a sentence that names the thing and the remedy.
 func (e *RefusedError) Error() string { return e.Why }
 
 func (r *Refusal) err() error { return &RefusedError{*r} }

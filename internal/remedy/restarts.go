@@ -3,6 +3,7 @@
 package remedy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -57,7 +58,7 @@ func restarts(before, after evidence.Object, budgets []policyv1.PodDisruptionBud
 	if _, isDaemon := after.(*appsv1.DaemonSet); !isDaemon {
 		count = report.Plural(int(pods), "pod")
 	}
-	all := []string{count + " of " + evidence.RefOf(after).String() + " made anew, " + manner(after)}
+	all := []string{"makes " + count + " of " + evidence.RefOf(after).String() + " anew, " + manner(after)}
 	for i := range budgets {
 		b := &budgets[i]
 		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
@@ -75,11 +76,13 @@ func manner(o evidence.Object) string {
 		if o.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
 			return "all at once: the strategy is Recreate, so none serves meanwhile"
 		}
-		surge, missing := "25%", "25%" // the API's defaults
+		quarter := intstr.FromString("25%") // the API's default of both
+		surge, missing := &quarter, &quarter
 		if r := o.Spec.Strategy.RollingUpdate; r != nil {
-			surge, missing = share(r.MaxSurge, surge), share(r.MaxUnavailable, missing)
+			surge, missing = cmp.Or(r.MaxSurge, surge), cmp.Or(r.MaxUnavailable, missing)
 		}
-		return fmt.Sprintf("at most %s more and %s fewer than wanted at a time", surge, missing)
+		pods := int(wanted(o.Spec.Replicas))
+		return fmt.Sprintf("with at most %d more and %d fewer than wanted at a time", share(surge, pods, true), share(missing, pods, false))
 	case *appsv1.StatefulSet:
 		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
 			return "but only when somebody deletes them: the strategy is OnDelete"
@@ -92,18 +95,21 @@ func manner(o evidence.Object) string {
 		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
 			return "but only when somebody deletes them: the strategy is OnDelete"
 		}
-		if r := o.Spec.UpdateStrategy.RollingUpdate; r != nil {
-			return share(r.MaxUnavailable, "1") + " at a time"
+		if r := o.Spec.UpdateStrategy.RollingUpdate; r != nil && r.MaxUnavailable != nil {
+			return r.MaxUnavailable.String() + " at a time"
 		}
 	}
 	return "one at a time"
 }
 
-func share(v *intstr.IntOrString, otherwise string) string {
-	if v == nil {
-		return otherwise
+// share is how many of some pods a number or a percentage is. A Deployment rounds its surge up and what may be missing
+// down (apps/v1, RollingUpdateDeployment).
+func share(v *intstr.IntOrString, of int, up bool) int {
+	n, err := intstr.GetScaledValueFromIntOrPercent(v, of, up)
+	if err != nil {
+		return 0 // cannot happen: the API server has checked it
 	}
-	return v.String()
+	return n
 }
 
 // budgets returns the disruption budgets of a namespace; none where they cannot be read, as they only add to what is said.

@@ -62,11 +62,13 @@ metrics/collectors/volume_stats.go).
 func larger(p *diagnosis.Pass, pvc *corev1.PersistentVolumeClaim) diagnosis.Fix {
 	size := pvc.Spec.Resources.Requests[corev1.ResourceStorage]
 	size.Add(size)
-	if name := pvc.Spec.StorageClassName; name != nil {
-		class, known := diagnosis.Get[*storagev1.StorageClass](p, "", *name)
-		if known && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
-			return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: StorageClass %s does not let claim %s grow", size.String(), *name, pvc.Name)}
-		}
+	name := pvc.Spec.StorageClassName
+	if name == nil || *name == "" {
+		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: claim %s has no StorageClass, and only one that a class provisions can grow", size.String(), pvc.Name)}
+	}
+	class, known := diagnosis.Get[*storagev1.StorageClass](p, "", *name)
+	if known && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
+		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: StorageClass %s does not let claim %s grow", size.String(), *name, pvc.Name)}
 	}
 	return diagnosis.Fix{
 		Title: fmt.Sprintf("Make claim %s larger, %s: its StorageClass must allow that (allowVolumeExpansion)", pvc.Name, size.String()),
