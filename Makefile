@@ -15,7 +15,7 @@ CONTAINERS ?= docker
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e storm every image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e storm every tune image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch bench-advise accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ bench-ends: ## Measure how soon after the end of a process its entry can be fetc
 cases: build ## Count right and wrong answers over cases, those of manifests where KUBECONFIG leads to the lab: make cases CASES=FOLDER
 	@$(GO) run ./bench/cases -inquest $(BIN)/inquest '$(CASES)'
 
+bench-advise: ## Measure what inquest tune proposes, on programs and usage that come from seeds
+	$(GO) run ./bench/advise
+
 bench-watch: ## Measure the recorder against its bars, over an API server of its own (the lab's programs, root; an hour; PART=detect: one)
 	$(GO) run ./bench/watch -only '$(PART)'
 
@@ -117,6 +120,12 @@ every: ## Run the server beside every fault of the lab, and say which become the
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e,storm -count 1 -timeout 60m -parallel 24 -run '^TestRecorderEvery$$' -v ./e2e $(TESTFLAGS)
+
+tune: ## Start programs in the lab and compare their starts with what inquest tune says of them (five minutes, root)
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) || exit 1; \
+	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
+		$(GO) test -tags e2e,storm -count 1 -timeout 30m -run '^TestTune$$' -v ./e2e $(TESTFLAGS)
 
 image: ## Build the images of the node agent and of the server with docker, or with CONTAINERS=podman
 	$(CONTAINERS) build -f deploy/agent/Dockerfile -t inquest-agent .

@@ -16,7 +16,12 @@ import (
 // JSON returns the reports for programs: one as a Report, any other number as a ReportList. What a terminal could
 // take for a command is written as \u escapes, so that the text read back is what the cluster said.
 func JSON(reports []Report) ([]byte, error) {
-	return encode(reports, func(r rune) string {
+	return JSONOf(document(reports))
+}
+
+// JSONOf returns any other answer as JSON returns reports.
+func JSONOf(document any) ([]byte, error) {
+	return encode(document, func(r rune) string {
 		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
 			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 		}
@@ -25,12 +30,12 @@ func JSON(reports []Report) ([]byte, error) {
 }
 
 // encode writes JSON, with what its encoder lets through and terminals act on as escape says.
-func encode(reports []Report, escape func(rune) string) ([]byte, error) {
+func encode(document any, escape func(rune) string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(document(reports)); err != nil {
+	if err := e.Encode(document); err != nil {
 		return nil, fmt.Errorf("write the report as JSON: %w", err)
 	}
 	return []byte(replaceHidden(b.String(), escape)), nil
@@ -39,7 +44,12 @@ func encode(reports []Report, escape func(rune) string) ([]byte, error) {
 // YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what its encoder lets through
 // and a terminal could take for a command is shown as Escape shows it.
 func YAML(reports []Report) ([]byte, error) {
-	js, err := encode(reports, func(r rune) string {
+	return YAMLOf(document(reports))
+}
+
+// YAMLOf returns any other answer as YAML returns reports.
+func YAMLOf(document any) ([]byte, error) {
+	js, err := encode(document, func(r rune) string {
 		if r > 0xffff { // a YAML reader takes no surrogates, and these as they are
 			return string(r)
 		}

@@ -27,17 +27,18 @@ var mayImport = map[string][]string{
 	"collect":   {"diagnosis", "evidence", "hostlog", "record", "signature"},
 	"history":   {"evidence"},
 	"report":    {"diagnosis", "evidence"},
+	"advise":    {"diagnosis", "evidence", "record"},
 	"ruletest":  {"collect", "diagnosis", "evidence"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
-	"bench":     {"collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
+	"bench":     {"advise", "collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
 	"lead":      {},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report", "watch"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "record", "report", "signature"},
-	"cli":       {"collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
+	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
-	"e2e":       {"cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
+	"e2e":       {"advise", "cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
 }
 
 // roomOf names the room that a file or a package lies in, by its path from the root; "" outside all rooms.
@@ -88,7 +89,7 @@ func permitted(f *goFile, from, to string, allowed []string) bool {
 }
 
 // pure are the rooms that are functions of their arguments: the same evidence gives the same report, byte for byte.
-var pure = []string{"evidence", "diagnosis", "family", "rules", "signature", "report"}
+var pure = []string{"evidence", "diagnosis", "family", "rules", "signature", "report", "advise"}
 
 // impure are packages that reach outside, with what to do instead.
 var impure = map[string]string{

@@ -31,7 +31,7 @@ func (c *Console) keptOf(ctx context.Context, id int64, may Rights) (known, erro
 		return k, ignoreMissing(err)
 	}
 	k.veil = may.veilOf(all)
-	snapshot, err := collect.Bundle{FS: memory(may.files(all))}.Snapshot(ctx, evidence.Selection{})
+	snapshot, err := collect.Bundle{FS: collect.Memory(may.files(all))}.Snapshot(ctx, evidence.Selection{})
 	if err != nil {
 		c.Log.Warn("the evidence of a death could not be read", "death", id, "err", err)
 	} else {

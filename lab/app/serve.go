@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,10 @@ func serve(args []string) error {
 	flags := newFlags("serve")
 	addr := flags.String("addr", ":8080", "where to listen")
 	slow := flags.Duration("slow-start", 0, "time before it listens at all")
+	other := flags.Duration("or", 0, "with -slow-start: by chance, every other run takes this time instead")
+	spread := flags.Float64("spread", 0, "with -slow-start: by which share of it runs differ, by chance")
+	warm := flags.Duration("warm-cpu", 0, "processor time that it uses before it listens")
+	needs := flags.String("needs", "", "host:port that must take a connection before it listens")
 	deaf := flags.Duration("close-after", 0, "stop listening after this long")
 	crashAfter := flags.Duration("crash-after", 0, "exit with 1 after this long")
 	flags.DurationVar(&s.badAfter, "bad-after", 0, "/healthz answers 500 after this long")
@@ -43,7 +48,10 @@ func serve(args []string) error {
 	go leaveOnTerm(*onTerm, *drain, *stubborn)
 	if *slow > 0 {
 		say(os.Stdout, "warming up")
-		time.Sleep(*slow)
+		time.Sleep(startTime(*slow, *other, *spread))
+	}
+	if err := warmUp(*warm, *needs); err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -64,6 +72,39 @@ func serve(args []string) error {
 	}
 	return err
 }
+
+// startTime is how long this run takes to start.
+func startTime(slow, other time.Duration, spread float64) time.Duration {
+	if other > 0 && rand.IntN(2) == 0 {
+		slow = other
+	}
+	return time.Duration(float64(slow) * (1 + spread*(2*rand.Float64()-1)))
+}
+
+// warmUp uses processor time, as what compiles or loads, and waits for another server.
+func warmUp(cpu time.Duration, needs string) error {
+	for used := time.Duration(0); used < cpu; {
+		for n := range 1 << 20 {
+			sink += n
+		}
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			return err
+		}
+		used = time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	for needs != "" {
+		conn, err := net.DialTimeout("tcp", needs, time.Second)
+		if err == nil {
+			return conn.Close()
+		}
+		say(os.Stderr, "waiting: %v", err)
+		time.Sleep(time.Second)
+	}
+	return nil
+}
+
+var sink int // what keeps a loop from being left out
 
 func atEnd(d time.Duration, f func()) {
 	if d > 0 {

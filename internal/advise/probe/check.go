@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Check is something that is wrong with what a probe asks, whatever its numbers are.
+type Check struct {
+	Field string // of the container: "livenessProbe"
+	Says  string // what is wrong and what follows
+	Do    string // what to do, a verb phrase
+}
+
+// check looks at what the probes of a container ask.
+func check(o *Subject) []Check {
+	p := Of(&o.Spec)
+	var list []Check
+	for _, f := range []struct {
+		name string
+		*corev1.Probe
+	}{{"startupProbe", p.Startup}, {"livenessProbe", p.Liveness}, {"readinessProbe", p.Readiness}} {
+		if f.Probe != nil {
+			list = append(list, port(o, f.name, f.Probe)...)
+			list = append(list, heavy(f.name, f.Probe)...)
+		}
+	}
+	return append(list, roles(p)...)
+}
+
+// roles checks that each probe asks what it is for.
+func roles(p Probes) (list []Check) {
+	live := p.Liveness
+	if live == nil {
+		if p.Readiness != nil {
+			list = append(list, Check{"livenessProbe", "there is none: a container that hangs is taken out of its Services and never restarted", "add one, with a question that the program alone can fail"})
+		}
+		return list
+	}
+	if p.Readiness == nil {
+		list = append(list, Check{"readinessProbe", "there is none: it is sent requests as soon as it runs, or its startup probe succeeds, and goes on to be while it cannot answer", "add one that asks whether it can serve"})
+	}
+	if sameQuestion(live, p.Readiness) {
+		list = append(list, Check{"livenessProbe", "it asks the same as the readiness probe: whatever makes the container unable to serve for a while also restarts it, which cures nothing where a dependency is down", "ask in the liveness probe only whether the program itself still works"})
+	}
+	if p.Startup != nil && p.Startup.TCPSocket != nil && live.TCPSocket == nil {
+		list = append(list, Check{"startupProbe", "it only opens a connection, and passes before the program can answer its liveness probe", "ask in it what the liveness probe asks"})
+	}
+	if live.TCPSocket != nil {
+		list = append(list, Check{"livenessProbe", "it only opens a connection, which the kernel does for a program that hangs too", "ask for an answer, with httpGet, grpc or exec"})
+	}
+	if what := dependency(live); what != "" {
+		list = append(list, Check{"livenessProbe", what + ": when that is down, each container that asks it is restarted at once", "leave dependencies to the readiness probe"})
+	}
+	return list
+}
+
+// clients are programs that ask another server, unless they are told of this host.
+var clients = []string{"psql", "pg_isready", "mysql", "mysqladmin", "mariadb-admin", "redis-cli", "mongosh", "mongo", "curl", "wget", "nc", "grpc_health_probe", "rabbitmqctl", "kafka-topics.sh", "cqlsh"}
+
+// deep are parts of paths that by custom ask for more than the program itself (Spring Boot, ASP.NET, MicroProfile Health).
+var deep = []string{"ready", "readyz", "readiness", "deep", "dependencies", "db", "database", "full"}
+
+// dependency says what the liveness probe asks beyond the container, as far as that can be seen; "" where it does not.
+func dependency(p *corev1.Probe) string {
+	switch {
+	case p.HTTPGet != nil && p.HTTPGet.Host != "" && !local(p.HTTPGet.Host):
+		return "it asks another host, " + p.HTTPGet.Host
+	case p.TCPSocket != nil && p.TCPSocket.Host != "" && !local(p.TCPSocket.Host):
+		return "it asks another host, " + p.TCPSocket.Host
+	case p.HTTPGet != nil:
+		for part := range strings.SplitSeq(strings.ToLower(p.HTTPGet.Path), "/") {
+			if slices.Contains(deep, part) {
+				return "it asks for " + p.HTTPGet.Path + ", which by its name tells of what the program depends on too"
+			}
+		}
+	case p.Exec != nil:
+		return asksElsewhere(strings.Fields(strings.Join(p.Exec.Command, " ")))
+	}
+	return ""
+}
+
+// asksElsewhere looks in a command for a client with another host.
+func asksElsewhere(words []string) string {
+	for i, word := range words {
+		if !slices.Contains(clients, path.Base(word)) {
+			continue
+		}
+		for j, arg := range words[i+1:] {
+			host, named := strings.CutPrefix(arg, "--host=")
+			if _, rest, ok := strings.Cut(arg, "://"); ok {
+				host, named = rest, true
+			} else if (arg == "-h" || arg == "--host") && i+j+2 < len(words) {
+				host, named = words[i+j+2], true
+			}
+			if host, _, _ = strings.Cut(host, "/"); named && !local(strings.Split(host, ":")[0]) {
+				return "its command " + path.Base(word) + " asks another host, " + host
+			}
+		}
+	}
+	return ""
+}
+
+func local(host string) bool {
+	return host == "" || host == "localhost" || strings.HasPrefix(host, "127.") || host == "[" || host == "::1" || host == "0.0.0.0" ||
+		strings.HasPrefix(host, "$") // a variable, as of its own address
+}
+
+// dear are programs whose start alone takes a good part of a second of a processor.
+var dear = []string{"java", "python", "python3", "node", "ruby", "php", "dotnet", "perl", "kubectl", "mongosh", "cqlsh", "rabbitmqctl", "rabbitmq-diagnostics", "kafka-topics.sh", "kafka-broker-api-versions.sh", "nodetool", "aws", "gcloud", "az"}
+
+// seldom is how far apart the starts of such a program should be, in seconds.
+const seldom = 30
+
+// heavy finds a command that takes more than it tells.
+func heavy(field string, p *corev1.Probe) []Check {
+	if p.Exec == nil {
+		return nil
+	}
+	for _, word := range strings.Fields(strings.Join(p.Exec.Command, " ")) {
+		if name := path.Base(word); slices.Contains(dear, name) && p.PeriodSeconds < seldom {
+			return []Check{{field, fmt.Sprintf("its command starts %s every %ds, within the container's own limits: under load that is what fails first", name, p.PeriodSeconds), "ask over HTTP, TCP or gRPC, or less often"}}
+		}
+	}
+	return nil
+}
+
+// port checks what a probe names against what the container declares.
+func port(o *Subject, field string, p *corev1.Probe) []Check {
+	name, number := "", int32(0)
+	switch {
+	case p.HTTPGet != nil:
+		name, number = p.HTTPGet.Port.StrVal, p.HTTPGet.Port.IntVal
+	case p.TCPSocket != nil:
+		name, number = p.TCPSocket.Port.StrVal, p.TCPSocket.Port.IntVal
+	case p.GRPC != nil:
+		number = p.GRPC.Port
+	}
+	ports := o.Spec.Ports
+	i := slices.IndexFunc(ports, func(q corev1.ContainerPort) bool {
+		return name != "" && q.Name == name || name == "" && q.ContainerPort == number
+	})
+	switch {
+	case name == "" && number == 0:
+		return nil
+	case i < 0 && name != "":
+		return []Check{{field, fmt.Sprintf("it names the port %s, which the container does not declare: a kubelet cannot ask, and throws that away", name), "name a port that is declared, or its number"}}
+	case i < 0 && len(ports) > 0:
+		return []Check{{field, fmt.Sprintf("it asks port %d, and the container declares others only", number), "ask a port that the program listens on, or declare that one"}}
+	case i >= 0 && ports[i].Protocol != "" && ports[i].Protocol != corev1.ProtocolTCP:
+		return []Check{{field, fmt.Sprintf("it asks port %d, which is declared for %s: probes ask over TCP", ports[i].ContainerPort, ports[i].Protocol), "ask a TCP port"}}
+	case i >= 0 && p.HTTPGet != nil && p.HTTPGet.Scheme != corev1.URISchemeHTTPS && strings.HasPrefix(ports[i].Name, "https"):
+		return []Check{{field, fmt.Sprintf("it asks port %d in plain text, and the container calls that port %s", ports[i].ContainerPort, ports[i].Name), "set scheme: HTTPS"}}
+	}
+	return nil
+}

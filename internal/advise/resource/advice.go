@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/advise"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Amounts are requests and limits, in bytes and processors; 0 where there is none.
+type Amounts struct{ RequestMemory, LimitMemory, RequestCPU, LimitCPU float64 }
+
+// Advice is what to do about the requests and limits of one container.
+type Advice struct {
+	About         evidence.Ref
+	Memory, CPU   Shape
+	Samples       int           // of memory
+	Over          time.Duration // that they were taken in
+	Peak          float64       // of memory, in bytes
+	Kills         int
+	Replicas      int
+	Now, Proposed Amounts
+	Enough        string // why nothing is proposed; "" where the record is enough
+	Reasons       []string
+	Checks        []Check
+	Fix           *diagnosis.Fix // nil where nothing is to change
+	Fields        map[string]any // that it changes
+}
+
+// differ is the share by which an amount must be too high before it is worth a restart.
+const differ = 0.1
+
+// Advise says what to do about the resources of one container.
+func Advise(o Subject) Advice {
+	samples := all(o.Memory)
+	n := o.memory()
+	a := Advice{
+		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas,
+		Now: amounts(&o.Spec), Reasons: n.reasons,
+	}
+	a.Proposed = a.Now
+	a.Checks = append(runtimes(&o.Spec, a.Now.LimitMemory), classes(&o)...)
+	if a.Samples < fewSamples && a.Kills == 0 {
+		a.Enough = fmt.Sprintf("not enough: %s of its memory over %s, and advice needs %d, or an end for want of memory", advise.Count(a.Samples, "sample"), advise.Round(a.Over), fewSamples)
+		return a
+	}
+	a.memory(&o, n)
+	a.processors(&o)
+	a.Checks = append(a.Checks, a.scaling(&o)...)
+	a.change(&o)
+	return a
+}
+
+func amounts(c *corev1.Container) Amounts {
+	r := c.Resources
+	return Amounts{
+		r.Requests.Memory().AsApproximateFloat64(), r.Limits.Memory().AsApproximateFloat64(),
+		r.Requests.Cpu().AsApproximateFloat64(), r.Limits.Cpu().AsApproximateFloat64(),
+	}
+}
+
+// memory sets request and limit: what was used at most, and that with room.
+func (a *Advice) memory(o *Subject, n need) {
+	if n.limit == 0 {
+		return
+	}
+	limit := n.limit
+	if h := heap(&o.Spec); h > 0 {
+		limit = max(limit, native*h)
+		a.Reasons = append(a.Reasons, fmt.Sprintf("its runtime may have a heap of %s, whatever it has used so far: the limit is that and a quarter at least", Bytes(h)))
+	} else if isJava(&o.Spec) && a.Now.LimitMemory > limit {
+		a.Reasons = append(a.Reasons, "its heap is a share of its limit: a lower limit would be a smaller heap, so the limit stays")
+		limit = a.Now.LimitMemory
+	}
+	request := n.peak
+	if later := lateHigh(o.Memory); n.shape == Spike && later > 0 {
+		request = later * (1 + least)
+		a.Reasons = append(a.Reasons, fmt.Sprintf("only its first minutes need %s, later it needs %s: the limit bears the start, the request goes by the rest", Bytes(n.peak), Bytes(later)))
+	}
+	a.Proposed.RequestMemory, a.Proposed.LimitMemory = near(a.Now.RequestMemory, mebi(request)), near(a.Now.LimitMemory, mebi(limit))
+	a.Proposed.RequestMemory = min(a.Proposed.RequestMemory, a.Proposed.LimitMemory)
+}
+
+// near keeps an amount that is right as it is: not below what it should be by more than a peak is above others, and not far above.
+func near(now, then float64) float64 {
+	if now >= (1-least)*then && now <= (1+differ)*then {
+		return now
+	}
+	return then
+}
+
+func mebi(n float64) float64 { return math.Ceil(n/(1<<20)) * (1 << 20) }
+
+// lateHigh is the highest that runs used after their first minutes.
+func lateHigh(list []Series) (high float64) {
+	for _, s := range list {
+		for _, m := range s.Samples {
+			if m.At.Sub(s.Began) > starting {
+				high = max(high, m.Value)
+			}
+		}
+	}
+	return high
+}
+
+// held is the share of periods from which on a limit counts as holding back: where the alert CPUThrottlingHigh of
+// kubernetes-mixin is.
+const held = 0.25
+
+// processors sets the request, and takes away a limit that holds the container back. A request is what a container is sure to get
+// when all want more, and no bound, so that it may be below a peak.
+func (a *Advice) processors(o *Subject) {
+	samples := all(o.CPU)
+	if len(samples) >= fewSamples {
+		request := math.Ceil(decayed(samples, target)*safety*1000) / 1000
+		a.Proposed.RequestCPU = near(a.Now.RequestCPU, max(request, 0.001))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("nine tenths of the time it used less than %s of processors, recent time counting more, and 15%% on top is its request", Cores(decayed(samples, target))))
+	}
+	if a.Now.LimitCPU > 0 && o.Throttled >= held {
+		text := fmt.Sprintf("its CPU limit held it back in %.0f%% of its periods", 100*o.Throttled)
+		if o.ProbeKills > 0 {
+			text += fmt.Sprintf(", and probes ended %s", advise.Count(o.ProbeKills, "run"))
+		}
+		a.Reasons = append(a.Reasons, text+": it needs none, as its request protects the others")
+		a.Proposed.LimitCPU = 0
+	} else if a.Now.LimitCPU > 0 {
+		a.Proposed.RequestCPU = min(a.Proposed.RequestCPU, a.Now.LimitCPU)
+	}
+}
+
+// change makes the fix of what differs.
+func (a *Advice) change(o *Subject) {
+	requests, limits := map[string]any{}, map[string]any{}
+	var says []string
+	for _, f := range []struct {
+		of        map[string]any
+		what      string
+		name      string
+		now, then float64
+		text      func(float64) string
+	}{
+		{requests, "memory", "memory request", a.Now.RequestMemory, a.Proposed.RequestMemory, Bytes},
+		{limits, "memory", "memory limit", a.Now.LimitMemory, a.Proposed.LimitMemory, Bytes},
+		{requests, "cpu", "CPU request", a.Now.RequestCPU, a.Proposed.RequestCPU, Cores},
+		{limits, "cpu", "CPU limit", a.Now.LimitCPU, a.Proposed.LimitCPU, Cores},
+	} {
+		switch {
+		case f.now == f.then:
+		case f.then == 0:
+			f.of[f.what] = nil
+			says = append(says, "no "+f.name)
+		default:
+			f.of[f.what] = f.text(f.then)
+			says = append(says, "a "+f.name+" of "+f.text(f.then))
+		}
+	}
+	if len(says) == 0 {
+		return
+	}
+	set := map[string]any{}
+	for name, of := range map[string]map[string]any{"requests": requests, "limits": limits} {
+		if len(of) > 0 {
+			set[name] = of
+		}
+	}
+	a.Fields = map[string]any{"resources": set}
+	a.Fix = o.Fix("Give "+o.Spec.Name+" "+strings.Join(says, ", "), a.Fields)
+}
+
+// classes explains in which order pods are evicted (Kubernetes docs, concepts/scheduling-eviction/node-pressure-eviction): first
+// those that use more memory than they request, by priority, then by how much.
+func classes(o *Subject) []Check {
+	now := amounts(&o.Spec)
+	switch {
+	case now == Amounts{}:
+		return []Check{{"resources", "there is nothing set, so its pod is BestEffort unless another container of it has something: whatever memory it uses is more than it requests, and it is evicted before all that keep to their requests", "set a memory request of what it needs"}}
+	case now.RequestMemory == 0 && now.LimitMemory == 0:
+		return []Check{{"resources", "it requests no memory: whatever it uses is more than it requests, and it is evicted before all that keep to theirs", "set a memory request of what it needs"}}
+	case now.LimitMemory > 2*now.RequestMemory && now.RequestMemory > 0:
+		return []Check{{"resources", fmt.Sprintf("it may use %s and requests %s: on a full node it is evicted before all that keep to their requests, first of those with its priority", Bytes(now.LimitMemory), Bytes(now.RequestMemory)), "request what it usually needs"}}
+	}
+	return nil
+}
+
+// scaling proposes more replicas where load explains the need, and says where they cannot help.
+func (a *Advice) scaling(o *Subject) []Check {
+	kind := o.About.Kind
+	if kind != "Deployment" && kind != "StatefulSet" {
+		return nil
+	}
+	values := slices.Sorted(slices.Values(valuesOf(all(o.CPU))))
+	varies := len(values) >= fewSamples && values[len(values)*19/20] >= 2*values[len(values)/2] && values[len(values)*19/20] >= 0.1
+	switch {
+	case a.Memory == Leak:
+		return []Check{{"replicas", "more replicas do not cure memory that grows without end: each of them would grow", "leave autoscaling by memory off"}}
+	case !varies:
+		return nil
+	case a.Now.LimitCPU > 0 && o.Throttled >= held:
+		return []Check{{"replicas", "its load goes up and down, and its CPU limit holds each replica back: the limit is the first thing to change", "take the limit away before more replicas"}}
+	case a.CPU == Daily || a.CPU == Bursty:
+		n := max(o.Replicas, 1)
+		return []Check{{"replicas", fmt.Sprintf("its load goes up and down: half of the time each replica uses up to %s of processors, one time in twenty %s or more", Cores(values[len(values)/2]), Cores(values[len(values)*19/20])), fmt.Sprintf("a HorizontalPodAutoscaler of %d to %d replicas at 70%% of the CPU request follows it", max(n/2, 1), 2*n)}}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	least   = 0.03      // of the peak, that a limit is above it at least
+	surely  = 2         // times by which the highest peak is above that of half of the blocks of a history, that a limit is above it: with peaks as Gumbel has them, one in a hundred such times gets there
+	mostTop = 0.3       // of the peak, that a limit is above it at most for that
+	bump    = 1.2       // after a kill, as the Vertical Pod Autoscaler does (aggregations_config.go: DefaultOOMBumpUpRatio)
+	bumpMin = 100 << 20 // bytes, and at least (DefaultOOMMinBumpUp)
+	startUp = time.Minute
+	settled = 10 * time.Minute // that a run lives which grows into its limit
+	native  = 1.25             // times its heap, that a virtual machine needs with its stacks, code and buffers
+)
+
+// A need is how much memory a container needs, and why.
+type need struct {
+	shape   Shape
+	peak    float64 // bytes, the highest that was seen
+	limit   float64 // that is to be; 0 where none can be told
+	reasons []string
+}
+
+func (n *need) because(format string, args ...any) {
+	n.reasons = append(n.reasons, fmt.Sprintf(format, args...))
+}
+
+// memory says how much memory the container needs. Never more for what grows without end.
+func (o *Subject) memory() need {
+	samples := all(o.Memory)
+	n := need{shape: shapeOf(o.Memory)}
+	for _, s := range samples {
+		n.peak = max(n.peak, s.Value)
+	}
+	n.counted(o.Peaks)
+	if n.shape != Leak && o.killedInRhythm() {
+		n.shape = Leak
+	}
+	switch n.shape {
+	case Leak:
+		n.because("its memory grows as long as it runs: more would only put off its end, so its limit stays as it is; find what it keeps, with a heap profile of a run that is near its end")
+		return n
+	case Growing:
+		n.because("its memory grew all the time that was looked at, which is less than two days: that may be a leak or the rise of a day; ask again later")
+		return n
+	}
+	n.limit = n.withRoom(samples, heap(&o.Spec) > 0)
+	n.kills(o.Kills)
+	return n
+}
+
+// counted takes the peaks that the kernel counted into account. They include the page cache, which it takes back before it kills: what is
+// far above all samples is that.
+func (n *need) counted(peaks []Sample) {
+	sampled, cache := n.peak, 0.0
+	for _, s := range peaks {
+		if sampled == 0 || s.Value <= farAbove*sampled {
+			n.peak = max(n.peak, s.Value)
+		} else {
+			cache = max(cache, s.Value)
+		}
+	}
+	if cache > 0 {
+		n.because("the kernel counted a peak of %s, which is page cache for the most part and was not needed: no sample of the working set is above %s", Bytes(cache), Bytes(sampled))
+	}
+}
+
+// withRoom is a limit above the peak by what the peaks of the parts of the history differ: as much as a time of the same length
+// after it may. Where they rise from part to part, it leaves room for as much again, unless a heap has its bound.
+func (n *need) withRoom(samples []Sample, bounded bool) float64 {
+	if len(samples) < fewSamples {
+		return 0
+	}
+	peaks := perBlock(samples, slices.Max[[]float64])
+	sorted := slices.Sorted(slices.Values(peaks))
+	usual := sorted[len(sorted)/2]
+	room := max(least*n.peak, min(surely*(sorted[len(sorted)-1]-usual), mostTop*n.peak))
+	if bounded {
+		room = least * n.peak
+	} else if rising(peaks) {
+		room += peaks[len(peaks)-1] - peaks[0]
+		n.because("its peaks rise from one eighth of the record to the next: there is room for as much again")
+	}
+	n.because("its peak was %s, half of the eighths of the record stay below %s, and the limit leaves %s", Bytes(n.peak), Bytes(usual), Bytes(room))
+	return n.peak + room
+}
+
+// rising tells whether values grow but for one.
+func rising(values []float64) bool {
+	rises := 0
+	for i := 1; i < len(values); i++ {
+		if values[i] > values[i-1] {
+			rises++
+		}
+	}
+	return len(values) > 3 && rises >= len(values)-2
+}
+
+// kills raises the limit above those at which the container was killed.
+func (n *need) kills(kills []Kill) {
+	at, soon := 0.0, 0
+	for _, k := range kills {
+		at = max(at, k.Limit)
+		if k.Lived <= startUp {
+			soon++
+		}
+	}
+	if at == 0 {
+		return
+	}
+	n.peak, n.limit = max(n.peak, at), max(n.limit, at*bump, at+bumpMin)
+	n.because("it was killed for memory %d times, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", len(kills), Bytes(at))
+	if 2*soon > len(kills) {
+		n.because("%d of these were within a minute of its start: it needs more than that to start", soon)
+	}
+}
+
+// killedInRhythm tells whether runs were killed for memory again and again after about the same time, none of them soon: memory that
+// grows until the limit, at the same pace.
+func (o *Subject) killedInRhythm() bool {
+	var lived []time.Duration
+	for _, k := range o.Kills {
+		if k.Lived >= settled {
+			lived = append(lived, k.Lived)
+		}
+	}
+	return len(lived) >= 3 && slices.Min(lived) >= slices.Max(lived)*3/4
+}
+
+// Bytes is an amount of memory as Kubernetes writes it, up to the next mebibyte.
+func Bytes(n float64) string { return fmt.Sprintf("%dMi", int64(math.Ceil(n/(1<<20)))) }
+
+// Cores are processors as Kubernetes writes them, up to the next thousandth.
+func Cores(n float64) string { return fmt.Sprintf("%dm", int64(math.Ceil(n*1000-1e-9))) }

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/advise"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+const mib = 1 << 20
+
+var (
+	zero = time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	web  = evidence.RefTo("Deployment", "shop", "web")
+)
+
+// container has requests and limits as Kubernetes writes them; "" for none.
+func container(requestMemory, limitMemory, requestCPU, limitCPU string) advise.Container {
+	c := advise.Container{About: web.InContainer("app"), Target: web, Spec: corev1.Container{Name: "app"}}
+	list := func(memory, cpu string) corev1.ResourceList {
+		l := corev1.ResourceList{}
+		if memory != "" {
+			l[corev1.ResourceMemory] = apiresource.MustParse(memory)
+		}
+		if cpu != "" {
+			l[corev1.ResourceCPU] = apiresource.MustParse(cpu)
+		}
+		return l
+	}
+	c.Spec.Resources = corev1.ResourceRequirements{Requests: list(requestMemory, requestCPU), Limits: list(limitMemory, limitCPU)}
+	return c
+}
+
+// flat is a day of samples by ten minutes, all of them alike.
+func flat(value float64) []Series {
+	s := Series{Of: evidence.RefTo("Pod", "shop", "web-1").InContainer("app").InAttempt(0), Began: zero}
+	for i := range 144 {
+		s.Samples = append(s.Samples, Sample{zero.Add(time.Duration(i) * 10 * time.Minute), value})
+	}
+	return []Series{s}
+}
+
+// killed are ends for want of memory at a limit of 256Mi, after these lives.
+func killed(lived ...time.Duration) (kills []Kill) {
+	for i, l := range lived {
+		kills = append(kills, Kill{At: zero.Add(time.Duration(i) * time.Hour), Limit: 256 * mib, Lived: l})
+	}
+	return kills
+}
+
+// TestAdvise: case by case what is proposed.
+func TestAdvise(t *testing.T) {
+	for name, c := range map[string]struct {
+		of     Subject
+		fields string // that change, as JSON; "" for none
+		says   string // among the reasons, or why nothing is proposed
+	}{
+		"little is known":      {Subject{Container: container("64Mi", "128Mi", "", "")}, "", "not enough: 0 samples"},
+		"as it should be":      {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib)}, "", "its peak was 100Mi"},
+		"a little too low":     {Subject{Container: container("100Mi", "101Mi", "", ""), Memory: flat(104 * mib)}, `{"resources":{"limits":{"memory":"108Mi"},"requests":{"memory":"104Mi"}}}`, ""},
+		"far too high":         {Subject{Container: container("100Mi", "1Gi", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"}}}`, ""},
+		"none set":             {Subject{Container: container("", "", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"},"requests":{"memory":"100Mi"}}}`, ""},
+		"killed as it starts":  {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(20*time.Second, 30*time.Second)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "it needs more than that to start"},
+		"killed in a rhythm":   {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(40*time.Minute, 44*time.Minute, 42*time.Minute)}, "", "more would only put off its end"},
+		"killed now and then":  {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(11*time.Minute, 90*time.Minute, 30*time.Minute)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "a fifth more"},
+		"page cache":           {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 4096 * mib}}}, "", "page cache"},
+		"a burst not sampled":  {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 120 * mib}}}, `{"resources":{"limits":{"memory":"124Mi"},"requests":{"memory":"120Mi"}}}`, ""},
+		"held back":            {Subject{Container: container("100Mi", "110Mi", "100m", "200m"), Memory: flat(100 * mib), Throttled: 0.6, ProbeKills: 2}, `{"resources":{"limits":{"cpu":null}}}`, "60% of its periods, and probes ended 2 runs"},
+		"processors":           {Subject{Container: container("100Mi", "110Mi", "2", ""), Memory: flat(100 * mib), CPU: flat(0.1)}, `{"resources":{"requests":{"cpu":"127m"}}}`, "nine tenths of the time"},
+		"a heap that may grow": {Subject{Container: java("512m"), Memory: flat(200 * mib)}, `{"resources":{"limits":{"memory":"640Mi"},"requests":{"memory":"200Mi"}}}`, "heap of 512Mi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Advise(c.of)
+			got := ""
+			if a.Fix != nil {
+				data, err := json.Marshal(a.Fields)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got = string(data); !strings.Contains(a.Fix.Patch.Data, `"name":"app","resources":`) || a.Fix.Patch.Target != web {
+					t.Errorf("patch %+v", a.Fix.Patch)
+				}
+			}
+			if got != c.fields {
+				t.Errorf("changes %s, want %s", got, c.fields)
+			}
+			if said := strings.Join(append(a.Reasons, a.Enough), "\n"); !strings.Contains(said, c.says) {
+				t.Errorf("it does not say %q:\n%s", c.says, said)
+			}
+		})
+	}
+}
+
+func java(heap string) advise.Container {
+	c := container("1Gi", "1Gi", "", "")
+	c.Spec.Command = []string{"java", "-Xmx" + heap, "-jar", "app.jar"}
+	return c
+}
+
+// TestRuntimes: what runtimes are told against the limit, and what is well.
+func TestRuntimes(t *testing.T) {
+	env := func(pairs ...string) (list []corev1.EnvVar) {
+		for i := 0; i < len(pairs); i += 2 {
+			list = append(list, corev1.EnvVar{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		command []string
+		env     []corev1.EnvVar
+		want    []string
+	}{
+		"a heap that fits":      {[]string{"java", "-Xmx384m"}, nil, nil},
+		"one that does not":     {[]string{"java", "-Xmx512m"}, nil, []string{"-Xmx"}},
+		"in gibibytes":          {nil, env("JAVA_TOOL_OPTIONS", "-Xmx1g"), []string{"-Xmx"}},
+		"no heap":               {[]string{"/usr/bin/java", "-jar", "x"}, nil, []string{"JAVA_TOOL_OPTIONS"}},
+		"a share":               {[]string{"java"}, env("JAVA_TOOL_OPTIONS", "-XX:MaxRAMPercentage=75.0"), nil},
+		"Node with too much":    {[]string{"node", "--max-old-space-size=512"}, nil, []string{"NODE_OPTIONS"}},
+		"Node":                  {nil, env("NODE_OPTIONS", "--max-old-space-size=384"), nil},
+		"Go without a limit":    {nil, env("GOGC", "100"), []string{"GOMEMLIMIT"}},
+		"Go with one":           {nil, env("GOMEMLIMIT", "460MiB"), nil},
+		"Go with all of it":     {nil, env("GOMEMLIMIT", "512MiB"), []string{"GOMEMLIMIT"}},
+		"Go with many threads":  {nil, env("GOMEMLIMIT", "460MiB", "GOMAXPROCS", "16"), []string{"GOMAXPROCS"}},
+		"nothing that is known": {[]string{"nginx"}, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := container("512Mi", "512Mi", "1", "2")
+			o.Spec.Command, o.Spec.Env = c.command, c.env
+			var got []string
+			for _, check := range runtimes(&o.Spec, 512*mib) {
+				got = append(got, check.Where)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("want -, got +\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRead: what a snapshot tells of use: the curve of an agent, its peak, and an end for want of memory.
+func TestRead(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}
+	pod.Spec.Containers = []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse("256Mi")}}}}
+	st := corev1.ContainerStatus{Name: "app", RestartCount: 1}
+	st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+		StartedAt: metav1.NewTime(zero), FinishedAt: metav1.NewTime(zero.Add(time.Minute)), ExitCode: 137, Reason: "OOMKilled",
+	}
+	st.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(zero.Add(2 * time.Minute))}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{st}
+	of, end := evidence.RefOf(pod).InContainer("app").InAttempt(0), zero.Add(time.Minute)
+	fact := func(name, text string, value float64) evidence.Fact {
+		return evidence.Fact{Kind: evidence.Usage, Source: evidence.FromMetric, About: of, At: end, Name: name, Text: text, Value: value}
+	}
+	course := record.Course("working set in KiB", end, []record.Step{{At: zero, Value: 1024}, {At: end, Value: 2048}})
+	s := &evidence.Snapshot{Taken: end.Add(time.Hour), Has: evidence.Spec | evidence.Status | evidence.Usage, Objects: []evidence.Object{pod}, Facts: []evidence.Fact{
+		fact("course.memory", course, 0), fact("memory.peak", "memory.peak 3145728", 3*mib), fact("cpu.throttled", "", 0.4),
+	}}
+	list := Add(Read(s.Freeze()), s)
+	if len(list) != 1 {
+		t.Fatalf("read %d containers", len(list))
+	}
+	got := list[0]
+	want := []Series{{Of: of, Began: zero, Samples: []Sample{{zero, mib}, {end, 2 * mib}}}}
+	if diff := cmp.Diff(want, got.Memory); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
+	}
+	if len(got.Kills) != 1 || got.Kills[0] != (Kill{of, end, 256 * mib, time.Minute}) || got.Throttled != 0.4 || len(got.Peaks) == 0 || got.Peaks[0].Value != 3*mib {
+		t.Errorf("kills %+v, throttled %.1f, peaks %v", got.Kills, got.Throttled, got.Peaks)
+	}
+}
+
+// TestSplit: memory that falls to less than half is that of another run.
+func TestSplit(t *testing.T) {
+	var s Series
+	for i, v := range []float64{10, 20, 30, 5, 10, 12, 11, 1} {
+		s.Samples = append(s.Samples, Sample{zero.Add(time.Duration(i) * time.Minute), v})
+	}
+	var got []int
+	for _, part := range Split(s) {
+		got = append(got, len(part.Samples))
+	}
+	if diff := cmp.Diff([]int{3, 4, 1}, got); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
+	}
+}
+
+// TestBounds: a namespace gets what its containers need, as often as they are there.
+func TestBounds(t *testing.T) {
+	one := Advice{Replicas: 2, Proposed: Amounts{100 * mib, 200 * mib, 0.1, 0}}
+	limits, quota := Bounds("shop", []Advice{one, {Enough: "not enough"}, {Replicas: 1, Proposed: Amounts{300 * mib, 400 * mib, 0.2, 0}}})
+	for want, of := range map[string]any{`"max":{"memory":"600Mi"}`: limits, `{"requests.cpu":"500m","requests.memory":"625Mi"}`: quota} {
+		if data, err := json.Marshal(of); err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%v: %s lacks %s", err, data, want)
+		}
+	}
+	if limits, quota := Bounds("shop", nil); limits != nil || quota != nil {
+		t.Errorf("of nothing: %v, %v", limits, quota)
+	}
+}

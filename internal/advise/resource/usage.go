@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package resource is measured advice about requests and limits. Memory goes by the peaks of each attempt and by the sizes at which
+// containers were killed, never by averages, and is never proposed below a peak that was seen; processors go by the
+// decaying histogram that the Vertical Pod Autoscaler recommends by.
+package resource
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	"github.com/kubeinquest/inquest/internal/advise"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/record"
+)
+
+// A Sample is one measurement: bytes of memory, or processors.
+type Sample struct {
+	At    time.Time
+	Value float64
+}
+
+// A Series is what one run of a container used over time, oldest first.
+type Series struct {
+	Of      evidence.Ref
+	Began   time.Time // when the run did; zero where that is not known
+	Samples []Sample
+}
+
+// A Kill is an end for want of memory.
+type Kill struct {
+	Of    evidence.Ref
+	At    time.Time
+	Limit float64 // bytes, at which it was killed
+	Lived time.Duration
+}
+
+// A Subject is one container of a workload with what is known of its use.
+type Subject struct {
+	advise.Container
+	Memory, CPU []Series
+	Peaks       []Sample // of the memory of whole attempts, as the kernel counts them
+	Kills       []Kill
+	Throttled   float64 // the greatest share of its periods in which its CPU limit held it back
+	ProbeKills  int     // attempts that a probe ended
+	Replicas    int     // that were seen
+}
+
+// Read returns the containers that a snapshot knows the use of, or that were killed for memory, in order.
+func Read(s *evidence.Snapshot) []Subject {
+	var list []Subject
+	for _, pod := range evidence.List[*corev1.Pod](s) {
+		for i := range pod.Spec.Containers {
+			c := advise.ContainerOf(s, pod, pod.Spec.Containers[i].Name)
+			at := slices.IndexFunc(list, func(o Subject) bool { return o.About == c.About })
+			if at < 0 {
+				at, list = len(list), append(list, Subject{Container: c})
+			}
+			list[at].take(s, pod, pod.Spec.Containers[i].Name)
+			list[at].Replicas++
+		}
+	}
+	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
+	return list
+}
+
+// Add adds what another snapshot, as one of the history, tells of the same containers.
+func Add(list []Subject, s *evidence.Snapshot) []Subject {
+	for _, more := range Read(s) {
+		i := slices.IndexFunc(list, func(o Subject) bool { return o.About == more.About })
+		if i < 0 {
+			list = append(list, more)
+			continue
+		}
+		o := &list[i]
+		o.Memory, o.CPU = join(o.Memory, more.Memory), join(o.CPU, more.CPU)
+		o.Peaks = append(o.Peaks, more.Peaks...)
+		for _, k := range more.Kills {
+			if !slices.ContainsFunc(o.Kills, func(l Kill) bool { return l.Of == k.Of && l.At.Equal(k.At) }) {
+				o.Kills = append(o.Kills, k)
+			}
+		}
+		o.Throttled, o.ProbeKills, o.Replicas = max(o.Throttled, more.Throttled), max(o.ProbeKills, more.ProbeKills), max(o.Replicas, more.Replicas)
+	}
+	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
+	return list
+}
+
+// join adds series to others: what two tell of the same run is one.
+func join(list, more []Series) []Series {
+	for _, m := range more {
+		i := slices.IndexFunc(list, func(o Series) bool { return o.Of == m.Of && o.Began.Equal(m.Began) })
+		if i < 0 {
+			list = append(list, m)
+			continue
+		}
+		list[i].Samples = append(slices.Clone(list[i].Samples), m.Samples...)
+		slices.SortStableFunc(list[i].Samples, func(a, b Sample) int { return a.At.Compare(b.At) })
+		list[i].Samples = slices.CompactFunc(list[i].Samples, func(a, b Sample) bool { return a.At.Equal(b.At) })
+	}
+	return list
+}
+
+// AddSeries adds what another source of measurements, as Prometheus, tells.
+func (o *Subject) AddSeries(memory, cpu []Series) {
+	o.Memory, o.CPU = join(o.Memory, memory), join(o.CPU, cpu)
+}
+
+// Split parts a series of a container at its restarts, where nothing else tells of them: memory falls to less than half.
+func Split(s Series) (list []Series) {
+	from := 0
+	for i := range s.Samples {
+		if i > from && s.Samples[i].Value < s.Samples[i-1].Value/2 {
+			list = append(list, Series{Of: s.Of.InAttempt(len(list)), Samples: s.Samples[from:i]})
+			from = i
+		}
+	}
+	return append(list, Series{Of: s.Of.InAttempt(len(list)), Samples: s.Samples[from:]})
+}
+
+// take reads what is known of a container of a pod.
+func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
+	of := evidence.RefOf(pod).InContainer(name)
+	for _, run := range s.Attempts(of) {
+		if order, ordered := s.OrderFor(run); ordered && (order.By == evidence.ByLiveness || order.By == evidence.ByStartup) {
+			o.ProbeKills++
+		}
+		if run.Reason == "OOMKilled" {
+			o.Kills = append(o.Kills, Kill{Of: run.Of, At: run.Finished, Limit: limitOf(pod, name), Lived: run.Finished.Sub(run.Started)})
+		}
+	}
+	began := func(of evidence.Ref) time.Time {
+		for _, run := range s.Attempts(of) {
+			if run.Of == of || of.Attempt == evidence.NoAttempt && !run.Ended() {
+				return run.Started
+			}
+		}
+		return time.Time{}
+	}
+	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool {
+		return f.Kind == evidence.Usage && f.About.InAttempt(evidence.NoAttempt) == of
+	}) {
+		o.fact(f, began(f.About))
+	}
+	if m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name); ok {
+		for _, c := range m.Containers {
+			if c.Name != name {
+				continue
+			}
+			one := func(what corev1.ResourceName) []Series {
+				q := c.Usage[what]
+				return []Series{{Of: of, Began: began(of), Samples: []Sample{{m.Timestamp.Time, q.AsApproximateFloat64()}}}}
+			}
+			o.AddSeries(one(corev1.ResourceMemory), one(corev1.ResourceCPU))
+		}
+	}
+}
+
+// fact takes what a node's agent or a kubelet says of a run. Its curves are in KiB and thousandths of a processor.
+func (o *Subject) fact(f evidence.Fact, began time.Time) {
+	curve := func(unit float64) []Series {
+		series := Series{Of: f.About, Began: began}
+		for _, step := range record.ReadCourse(f.At, f.Text) {
+			series.Samples = append(series.Samples, Sample{step.At, step.Value * unit})
+		}
+		return []Series{series}
+	}
+	one := []Series{{Of: f.About, Began: began, Samples: []Sample{{f.At, f.Value}}}}
+	switch f.Name {
+	case "course.memory":
+		o.AddSeries(curve(1024), nil)
+	case "course.cpu":
+		o.AddSeries(nil, curve(0.001))
+	case "usage.memory":
+		o.AddSeries(one, nil)
+	case "usage.cpu":
+		o.AddSeries(nil, one)
+	case "memory.peak":
+		o.Peaks = append(o.Peaks, Sample{f.At, f.Value})
+	case "cpu.throttled":
+		o.Throttled = max(o.Throttled, f.Value)
+	}
+}
+
+// limitOf is the memory limit of a container, in bytes; 0 without one.
+func limitOf(pod *corev1.Pod, name string) float64 {
+	if c := evidence.ContainerSpec(pod, name); c != nil {
+		return c.Resources.Limits.Memory().AsApproximateFloat64()
+	}
+	return 0
+}
+
+// all are the samples of series in order of time.
+func all(list []Series) []Sample {
+	var samples []Sample
+	for _, s := range list {
+		samples = append(samples, s.Samples...)
+	}
+	slices.SortStableFunc(samples, func(a, b Sample) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Value, b.Value)) })
+	return samples
+}
+
+// span is the time between the first and the last of samples.
+func span(samples []Sample) time.Duration {
+	if len(samples) == 0 {
+		return 0
+	}
+	return samples[len(samples)-1].At.Sub(samples[0].At)
+}

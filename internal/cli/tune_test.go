@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// slowStarters is a Deployment whose pods, n of them from the given one on, were ready after ten seconds and more. Its liveness probe ends a
+// start after ten, unless a tick comes late.
+func slowStarters(from, n int) *evidence.Snapshot {
+	began := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	live := &corev1.Probe{PeriodSeconds: 5, TimeoutSeconds: 1, FailureThreshold: 3, SuccessThreshold: 1}
+	live.HTTPGet = &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(8080)}
+	ready := live.DeepCopy()
+	ready.HTTPGet.Path = "/readyz"
+	app := corev1.Container{Name: "app", LivenessProbe: live, ReadinessProbe: ready}
+	yes, labels := true, map[string]string{"app": "web"}
+	own := func(kind, name string) []metav1.OwnerReference {
+		return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kind, Name: name, Controller: &yes}}
+	}
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+	d.Spec.Template.Spec.Containers = []corev1.Container{app}
+	rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-5", OwnerReferences: own("Deployment", "web")}}
+	s := &evidence.Snapshot{
+		Taken: began.Add(6 * time.Hour), Has: evidence.Spec | evidence.Status | evidence.Events,
+		Subject: evidence.RefTo("Deployment", "shop", "web"), Objects: []evidence.Object{d, rs},
+	}
+	for i := from; i < from+n; i++ {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprintf("web-5-%d", i), UID: types.UID(fmt.Sprint("u", i)), Labels: labels, OwnerReferences: own("ReplicaSet", "web-5")}}
+		pod.Spec.Containers = []corev1.Container{app}
+		pod.Status.Phase = corev1.PodRunning
+		st := corev1.ContainerStatus{Name: "app", Ready: true, Started: &yes}
+		st.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(began.Add(time.Duration(i) * time.Minute))}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{st}
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.ContainersReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(st.State.Running.StartedAt.Add(time.Duration(10+i) * time.Second)),
+		}}
+		s.Objects = append(s.Objects, pod)
+	}
+	return s.Freeze()
+}
+
+// filesOf is a snapshot as the files of a bundle.
+func filesOf(t *testing.T, s *evidence.Snapshot) map[string][]byte {
+	files, err := collect.Files(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// tuning runs the command line, and returns its output and what it noted.
+func tuning(t *testing.T, status int, args ...string) (string, string) {
+	t.Helper()
+	var out, notes bytes.Buffer
+	if got := Main(t.Context(), append([]string{"tune"}, args...), strings.NewReader(""), &out, &notes); got != status {
+		t.Fatalf("%v: exit status %d: %s", args, got, notes.String())
+	}
+	return out.String(), notes.String()
+}
+
+// TestTuneProbes: advice from a bundle, as text and for programs; too little of a record; and what a history adds to that.
+func TestTuneProbes(t *testing.T) {
+	folder := t.TempDir()
+	enough, few := filepath.Join(folder, "enough.zip"), filepath.Join(folder, "few.zip")
+	for name, s := range map[string]*evidence.Snapshot{enough: slowStarters(0, 6), few: slowStarters(0, 3)} {
+		if err := collect.WriteArchive(name, filesOf(t, s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, _ := tuning(t, 0, "probes", "--from", enough)
+	for _, want := range []string{"deployment/web[app] in namespace shop: ", "it rests on 6 starts of 6 pods", "startupProbe:", "kubectl -n shop patch deployment/web"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	js, _ := tuning(t, 0, "probes", "deploy/web", "-n", "shop", "--from", enough, "-o", "json")
+	var a report.Advice
+	if err := json.Unmarshal([]byte(js), &a); err != nil || a.Kind != "Advice" || a.Fix == nil || a.Fix.Patch == nil || len(a.Figures) != 4 || *a.Figures[0].Proposed <= *a.Figures[0].Now {
+		t.Errorf("%v:\n%s", err, js)
+	}
+	if text, _ := tuning(t, 0, "probes", "--from", few); !strings.Contains(text, "not enough: of 3 starts") || strings.Contains(text, "fix:") {
+		t.Errorf("of three starts:\n%s", text)
+	}
+	file := filepath.Join(folder, "h.db")
+	store, err := history.Open(t.Context(), file, history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := slowStarters(3, 3)
+	err = store.Record(t.Context(), history.Death{
+		Cluster: "c", PodUID: "gone", Of: evidence.RefTo("Pod", "shop", "web-5-9").InContainer("app").InAttempt(0), Workload: older.Subject,
+		Finished: older.Taken, Verdict: &history.Verdict{Message: "it died", Confidence: "likely", Settled: true, Report: []byte("{}"), Bundle: filesOf(t, older)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := tuning(t, 0, "probes", "--from", few, "--history", file); !strings.Contains(text, "it rests on 6 starts") || !strings.Contains(text, "fix:") {
+		t.Errorf("with a history:\n%s", text)
+	}
+	if _, notes := tuning(t, 1, "probes", "--from", few, "--history", filepath.Join(folder, "none.db")); !strings.Contains(notes, "none.db") || strings.Count(notes, "\n") != 1 {
+		t.Error(notes)
+	}
+	if _, notes := tuning(t, 1, "probes", "--from", few, "-o", "xml"); !strings.Contains(notes, `unknown output "xml"`) {
+		t.Error(notes)
+	}
+	if _, notes := tuning(t, 1, "probse"); !strings.Contains(notes, "probse") {
+		t.Error(notes)
+	}
+}
+
+// TestTuneResources: with nothing that was measured it says so; a Prometheus that is none is one clear sentence.
+func TestTuneResources(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, filesOf(t, slowStarters(0, 6))); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := tuning(t, 0, "resources", "--from", file); !strings.Contains(text, "not enough: 0 samples of its memory") || !strings.Contains(text, "BestEffort") {
+		t.Error(text)
+	}
+	if _, notes := tuning(t, 1, "resources", "--from", file, "--prometheus", "prometheus:9090"); !strings.Contains(notes, "give one such as http://") || strings.Count(notes, "\n") != 1 {
+		t.Error(notes)
+	}
+	if _, notes := tuning(t, 1, "resources", "--from", file, "--prometheus", "http://127.0.0.1:1", "--window", "1m"); !strings.Contains(notes, "give at least 1h") {
+		t.Error(notes)
+	}
+}
