@@ -6,6 +6,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,11 +27,12 @@ import (
 
 // A worker is an account and the work that it does, with the rights that are shipped for it.
 type worker struct {
-	name     string
-	cluster  []string // ClusterRoles
-	leases   bool     // and the Role for the lease that servers take turns on
-	work     func(t *testing.T, token string)
-	rightsOf int // how many rules its least roles have at least
+	name    string
+	cluster []string // ClusterRoles
+	leases  bool     // and the Role for the lease that servers take turns on
+	work    func(t *testing.T, token string) error
+	least   int  // how many rules its least roles have at least
+	again   bool // the work is also done without each rule, and not asked of the authorizer alone
 }
 
 // inLeast is the namespace of the accounts.
@@ -47,9 +49,9 @@ func TestLeast(t *testing.T) {
 	control.namespace(t, inLeast)
 	stage(t)
 	for _, w := range []worker{
-		{name: "reader", cluster: []string{"inquest-reader", "inquest-access-reader"}, work: askQuestions, rightsOf: 10},
-		{name: "server", cluster: []string{"inquest-reader", "inquest-server"}, leases: true, work: recordAndServe, rightsOf: 5},
-		{name: "agent", cluster: []string{"inquest-agent"}, work: answerAsAgent, rightsOf: 2},
+		{name: "reader", cluster: []string{"inquest-reader", "inquest-access-reader"}, work: askQuestions, least: 10, again: true},
+		{name: "server", cluster: []string{"inquest-reader", "inquest-server"}, leases: true, work: recordAndServe, least: 5},
+		{name: "agent", cluster: []string{"inquest-agent"}, work: answerAsAgent, least: 2},
 	} {
 		t.Run(w.name, func(t *testing.T) { leastOf(t, w) })
 	}
@@ -57,14 +59,14 @@ func TestLeast(t *testing.T) {
 
 func leastOf(t *testing.T, w worker) {
 	from := control.logSize(t)
-	w.work(t, control.shipped(t, w))
+	must(t, w.work(t, control.shipped(t, w)))
 	log := control.logSince(t, from, accountOf(w.name))
 	roles := proposedRoles(t, w, log)
 	rules := 0
 	for _, r := range roles {
 		rules += len(r.rules)
 	}
-	if rules < w.rightsOf {
+	if rules < w.least {
 		t.Fatalf("%d rules are proposed: %v", rules, roles)
 	}
 	t.Logf("%s: %d requests, %d rules in %d roles", w.name, len(log.requests), rules, len(roles))
@@ -75,23 +77,39 @@ func leastOf(t *testing.T, w worker) {
 		t.Fatalf("the proposed roles refuse %q", refused)
 	}
 	from = control.logSize(t)
-	w.work(t, token)
-	for _, r := range control.logSince(t, from, accountOf(again)).requests {
-		if r.ResponseStatus.Code == http.StatusForbidden {
-			t.Errorf("under the least roles it was refused to %s %s", r.Verb, r.RequestURI)
-		}
+	must(t, w.work(t, token))
+	if refused := refusedIn(control.logSince(t, from, accountOf(again))); len(refused) > 0 {
+		t.Errorf("under the least roles it was refused to %q", refused)
 	}
 	for i := range roles {
 		for k := range roles[i].rules {
 			without := slices.Clone(roles)
 			without[i].rules = slices.Delete(slices.Clone(roles[i].rules), k, k+1)
 			name := fmt.Sprintf("%s-%d-%d", w.name, i, k)
-			control.bind(t, name, without)
-			if refused := control.replay(t, name, log.requests); len(refused) == 0 {
+			token := control.bind(t, name, without)
+			refused := control.replay(t, name, log.requests)
+			if w.again {
+				from := control.logSize(t)
+				wrong := w.work(t, token) // most of it goes on without, and says so
+				if done := refusedIn(control.logSince(t, from, accountOf(name))); len(done) == 0 {
+					t.Errorf("without %+v the work passes: %v", roles[i].rules[k], wrong)
+				}
+			}
+			if len(refused) == 0 {
 				t.Errorf("without %+v nothing is refused", roles[i].rules[k])
 			}
 		}
 	}
+}
+
+// refusedIn are the requests that an authorizer refused.
+func refusedIn(p part) (all []string) {
+	for _, r := range p.requests {
+		if r.ResponseStatus.Code == http.StatusForbidden {
+			all = append(all, r.Verb+" "+r.RequestURI)
+		}
+	}
+	return all
 }
 
 func accountOf(name string) string { return "system:serviceaccount:" + inLeast + ":" + name }
@@ -116,20 +134,21 @@ func stage(t *testing.T) {
 }
 
 // askQuestions asks what a person asks, one after the other.
-func askQuestions(t *testing.T, token string) {
+func askQuestions(t *testing.T, token string) (wrong error) {
 	kubeconfig := control.kubeconfig(t, token)
 	for _, question := range [][]string{
 		{"why", "-A"}, {"why", "pod/shop", "-n", inLeast}, {"why", "-n", inLeast}, {"why", "node/least-1"}, {"why", "control-plane"}, {"rbac"},
 		{"collect", "pod/shop", "-n", inLeast, "-o", filepath.Join(t.TempDir(), "case.zip")},
 	} {
 		if out, err := exec.CommandContext(t.Context(), inquest, append(question, "--kubeconfig", kubeconfig)...).CombinedOutput(); err != nil {
-			t.Errorf("inquest %s: %v: %s", strings.Join(question, " "), err, out)
+			wrong = errors.Join(wrong, fmt.Errorf("inquest %s: %w: %s", strings.Join(question, " "), err, out))
 		}
 	}
+	return wrong
 }
 
 // recordAndServe records an end as the replica that leads, and tells a person of it.
-func recordAndServe(t *testing.T, token string) {
+func recordAndServe(t *testing.T, token string) error {
 	name := fmt.Sprintf("least%d", shops.Add(1))
 	postgres.create(t, name)
 	r := serve(t, name, token, "--db", postgres.url(name, name), "--lease", "inquest-server/inquest-server", "--lease-duration", "5s")
@@ -142,12 +161,13 @@ func recordAndServe(t *testing.T, token string) {
 		_, body := admin.ask(t, "/?format=json")
 		return strings.Contains(body, name)
 	})
+	return nil
 }
 
 var shops atomic.Int32
 
 // answerAsAgent runs an agent, and asks it as somebody.
-func answerAsAgent(t *testing.T, token string) {
+func answerAsAgent(t *testing.T, token string) error {
 	dir := t.TempDir()
 	program := filepath.Join(control.dir, "inquest-agent")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/inquest-agent")
@@ -173,6 +193,7 @@ func answerAsAgent(t *testing.T, token string) {
 		ask := exec.CommandContext(t.Context(), "curl", "--silent", "--insecure", "--fail", "--header", "Authorization: Bearer admin", "https://"+listen+"/metrics")
 		return ask.Run() == nil
 	})
+	return nil
 }
 
 // A part is what an audit log has of one account within a time.

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
@@ -55,7 +57,7 @@ func accessText(answer *accessReport, full bool) string {
 }
 
 func (p *page) head(l *logSummary) {
-	p.line(0, "audit log of %s, from %s to %s: %s", l.Length, l.From.Format("2006-01-02T15:04:05Z"), l.To.Format("2006-01-02T15:04:05Z"), report.Plural(l.Requests, "request"))
+	p.line(0, "audit log of %s from %s on: %s", l.Length, l.From.Format(time.RFC3339), report.Plural(l.Requests, "request"))
 	if l.Broken > 0 {
 		p.line(2, "%s could not be read, and what they told is missing below: %s", report.Plural(l.Broken, "line"), strings.Join(l.Examples, "; "))
 	}
@@ -72,39 +74,45 @@ func (p *page) head(l *logSummary) {
 func (p *page) table(answer *accessReport) {
 	w := tabwriter.NewWriter(&p.Builder, 0, 0, 2, ' ', 0)
 	if answer.Log == nil {
-		fmt.Fprintln(w, "SUBJECT\tRULES\tWAYS TO MORE RIGHTS")
+		fmt.Fprintln(w, "SUBJECT\tRULES\tWAYS")
 	} else {
-		fmt.Fprintln(w, "SUBJECT\tREQUESTS\tREFUSED\tRULES\tUNUSED\tWAYS TO MORE RIGHTS")
+		fmt.Fprintln(w, "SUBJECT\tREQUESTS\tREFUSED\tRULES\tUNUSED\tWAYS")
 	}
 	for i := range answer.Items {
 		a := &answer.Items[i]
-		rules, unused, ways := 0, 0, "none"
-		for _, g := range a.Grants {
-			for _, r := range g.Rules {
-				rules++
-				if r.Requests == 0 && len(r.Unknown) == 0 {
-					unused++
-				}
-			}
-		}
-		if n := len(a.Ways); n > 0 {
-			ways = fmt.Sprintf("%d", n)
-			if slices.ContainsFunc(a.Ways, func(w rbac.Way) bool { return w.Rights[0].Verb == "*" && w.Namespace == "" }) {
-				ways = "everything"
-			}
-		}
+		rules, unused, refused := countRules(a)
 		if answer.Log == nil {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", report.Escape(a.Subject.String()), rules, ways)
-			continue
+			fmt.Fprintf(w, "%s\t%d\t%s\n", report.Escape(a.Subject.String()), rules, countWays(a.Ways))
+		} else {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", report.Escape(a.Subject.String()), a.Requests, refused, rules, unused, countWays(a.Ways))
 		}
-		refused := 0
-		for _, r := range a.Refused {
-			refused += r.Times
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", report.Escape(a.Subject.String()), a.Requests, refused, rules, unused, ways)
 	}
-	w.Flush()
-	p.WriteString("\nName one with --subject to see what was used, and the least role.\n")
+	_ = w.Flush() // a builder takes all
+	p.WriteString("\nWays lead to more rights. Name somebody with --subject to see them, what was\nused, and the least role.\n")
+}
+
+// countRules counts the rules that somebody has, those of them that nobody used, and the requests that were refused.
+func countRules(a *rbac.Advice) (rules, unused, refused int) {
+	for _, g := range a.Grants {
+		for _, r := range g.Rules {
+			rules++
+			if r.Requests == 0 && len(r.Unknown) == 0 {
+				unused++
+			}
+		}
+	}
+	for _, r := range a.Refused {
+		refused += r.Times
+	}
+	return rules, unused, refused
+}
+
+// countWays says how many there are, or that one of them is to everything.
+func countWays(all []rbac.Way) string {
+	if slices.ContainsFunc(all, func(w rbac.Way) bool { return w.Rights[0].Verb == "*" && w.Namespace == "" }) {
+		return "everything"
+	}
+	return strconv.Itoa(len(all))
 }
 
 // advice tells all of one subject.
@@ -255,7 +263,7 @@ func (p *page) proposal(a *rbac.Advice) {
 				p.line(6, "%s: stays, as it cannot be judged", ruleText(&r.Rule))
 				continue
 			}
-			p.line(6, "%s: without it %s were refused", ruleText(&r.Rule), report.Plural(r.Needed, "request"))
+			p.line(6, "%s: without it %s would be refused", ruleText(&r.Rule), report.Plural(r.Needed, "request"))
 		}
 	}
 	if len(a.Replay.Refused) > 0 {

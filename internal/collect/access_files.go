@@ -63,12 +63,11 @@ func accessFolder(name string, notice func(string)) ([]evidence.Object, error) {
 		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(file)) {
 			return err
 		}
-		f, err := fsys.Open(file)
+		data, err := fs.ReadFile(fsys, file)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		some, err := accessStream(file, f)
+		some, err := accessStream(file, bytes.NewReader(data))
 		if err != nil {
 			notice(err.Error() + "; left out")
 		}

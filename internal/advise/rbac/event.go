@@ -4,10 +4,15 @@ package rbac
 
 import (
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+)
+
+// What an API server answers with (RFC 9110).
+const (
+	created   = 201
+	forbidden = 403
 )
 
 // An event is what is read of an Event of audit.k8s.io/v1 (apiserver pkg/apis/audit/v1).
@@ -50,7 +55,7 @@ func (e *event) askings() []asking {
 		return nil
 	}
 	// Whoever was turned away before the authorizer was asked, as one too many, will ask again: no decision is not a refusal.
-	refused := e.Annotations.Decision == "forbid" || e.Annotations.Decision == "" && e.ResponseStatus.Code == http.StatusForbidden
+	refused := e.Annotations.Decision == "forbid" || e.Annotations.Decision == "" && e.ResponseStatus.Code == forbidden
 	first := asking{user: e.User.Username, groups: e.User.Groups, request: r, refused: refused, dryRun: dryRun}
 	all := []asking{first}
 	if e.ImpersonatedUser.Username != "" {
@@ -58,7 +63,7 @@ func (e *event) askings() []asking {
 		first.user, first.groups = e.ImpersonatedUser.Username, e.ImpersonatedUser.Groups
 		all = append(all, first)
 	}
-	if (e.Verb == "update" || e.Verb == "patch") && e.ResponseStatus.Code == http.StatusCreated && !refused {
+	if (e.Verb == "update" || e.Verb == "patch") && e.ResponseStatus.Code == created && !refused {
 		also := first
 		also.request.Verb = "create" // apiserver pkg/endpoints/handlers/update.go and patch.go ask for this too
 		all = append(all, also)

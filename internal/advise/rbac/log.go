@@ -82,7 +82,8 @@ func (l *Log) Read(name string, r io.Reader) error {
 	var long []byte
 	for number := 1; ; number++ {
 		line, whole, err := readLine(in, &long)
-		if err != nil && !errors.Is(err, io.EOF) {
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
 			return fmt.Errorf("read audit log %s, line %d: %w", name, number, err)
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
@@ -90,8 +91,8 @@ func (l *Log) Read(name string, r io.Reader) error {
 				l.broken(fmt.Sprintf("%s line %d: %s", name, number, why))
 			}
 		}
-		if err != nil {
-			return nil // the end
+		if end {
+			return nil
 		}
 	}
 }

@@ -145,7 +145,9 @@ func TestGzip(t *testing.T) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	fmt.Fprint(w, entry("sue", "list", "/api/v1/pods", ""))
-	w.Close()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	var l Log
 	if err := l.Read("audit.log.gz", &b); err != nil || l.Events != 1 {
 		t.Errorf("%d events, %v", l.Events, err)

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/fields"
 )
 
@@ -31,18 +31,17 @@ func requestOf(verb, uri string) (r Request, dryRun, ok bool) {
 	}
 	r.Verb = verb
 	if (parts[0] == "proxy" || parts[0] == "watch") && len(parts) > 1 { // of old; it heeds no selector
-		r.place(parts[1:])
-		return r, dryRun, true
+		return r.at(parts[1:]), dryRun, true
 	}
-	r.place(parts)
+	r = r.at(parts)
 	if r.Name == "" && (verb == "list" || verb == "watch") {
 		r.Name = selected(query.Get("fieldSelector"))
 	}
 	return r, dryRun, true
 }
 
-// place reads namespaces/NAMESPACE/RESOURCE/NAME/SUBRESOURCE.
-func (r *Request) place(parts []string) {
+// at reads namespaces/NAMESPACE/RESOURCE/NAME/SUBRESOURCE.
+func (r Request) at(parts []string) Request {
 	if parts[0] == "namespaces" && len(parts) > 1 {
 		r.Namespace = parts[1]
 		if len(parts) > 2 && parts[2] != "status" && parts[2] != "finalize" {
@@ -56,6 +55,7 @@ func (r *Request) place(parts []string) {
 	if len(parts) > 2 {
 		r.Resource += "/" + parts[2]
 	}
+	return r
 }
 
 // selected is the one name that a field selector asks for: a list or watch of one object by name is one of that name to an authorizer.
@@ -65,7 +65,7 @@ func selected(text string) string {
 		return ""
 	}
 	name, ok := selector.RequiresExactMatch("metadata.name")
-	if !ok || len(path.IsValidPathSegmentName(name)) > 0 {
+	if !ok || len(content.IsPathSegmentName(name)) > 0 {
 		return ""
 	}
 	return name

@@ -3,6 +3,7 @@
 package rbac
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -47,13 +48,7 @@ func useOf(g *Grant, number int, act *Activity, j *judge) RuleUse {
 		}
 	}
 	for _, right := range rightsOf(&rule) {
-		right.Namespace, right.Name = g.Namespace, "*"
-		if g.Namespace == "" {
-			right.Namespace = "*"
-		}
-		if right.Resource == "" {
-			right.Namespace, right.Name = "", ""
-		}
+		right = g.place(right)
 		if slices.ContainsFunc(used, func(r Request) bool { return uses(right, r) }) {
 			continue
 		}
@@ -70,6 +65,14 @@ func useOf(g *Grant, number int, act *Activity, j *judge) RuleUse {
 	}
 	u.Wildcards = wildcardsOf(&rule, used)
 	return u
+}
+
+// place says where a right of a grant holds.
+func (g *Grant) place(right Request) Request {
+	if right.Resource != "" {
+		right.Namespace, right.Name = cmp.Or(g.Namespace, "*"), "*"
+	}
+	return right
 }
 
 // covers tells whether a request lies where a grant holds.
@@ -187,7 +190,7 @@ func (j *judge) unknown(right Request) string {
 	case right.Resource != "" && right.Verb != "*" && !j.seen["own "+kindOf(right.Verb)]:
 		return "the log has no " + kindOf(right.Verb) + " of it: an audit policy may leave them out"
 	case right.Resource != "" && !strings.Contains(right.Group+right.Resource, "*") && !j.seen[resourceName(right.Group, right.Resource)]:
-		return "the log has nobody's request for " + resourceName(right.Group, right.Resource) + ": an audit policy may leave them out"
+		return "the log has no such request of anybody: an audit policy may leave them out"
 	}
 	return ""
 }

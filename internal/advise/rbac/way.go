@@ -76,20 +76,24 @@ func waysOf(g *Grant, act *Activity) []Way {
 			continue
 		}
 		for _, w := range ways {
-			var rights []Request
-			for resource := range strings.FieldsSeq(w.resources) {
-				for verb := range strings.FieldsSeq(w.verbs) {
-					if r := (Request{Verb: verb, Group: w.group, Resource: resource}); grants(rule, r) && useful(rule, verb, resource) {
-						rights = append(rights, r)
-					}
-				}
-			}
-			if len(rights) > 0 {
+			if rights := w.openedBy(rule); len(rights) > 0 {
 				all = append(all, found(g, i, act, w, rights))
 			}
 		}
 	}
 	return all
+}
+
+// openedBy are the rights of a way that a rule grants.
+func (w *way) openedBy(rule *rbacv1.PolicyRule) (rights []Request) {
+	for resource := range strings.FieldsSeq(w.resources) {
+		for verb := range strings.FieldsSeq(w.verbs) {
+			if r := (Request{Verb: verb, Group: w.group, Resource: resource}); grants(rule, r) && useful(rule, verb, resource) {
+				rights = append(rights, r)
+			}
+		}
+	}
+	return rights
 }
 
 // useful tells whether a rule that is narrowed to names lets the verb through: what is made anew has no name yet.
