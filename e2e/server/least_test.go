@@ -22,6 +22,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 )
 
@@ -31,8 +33,9 @@ type worker struct {
 	cluster []string // ClusterRoles
 	leases  bool     // and the Role for the lease that servers take turns on
 	work    func(t *testing.T, token string) error
-	least   int  // how many rules its least roles have at least
-	again   bool // the work is also done without each rule, and not asked of the authorizer alone
+	whole   string // the one of these that it makes use of wholly
+	least   int    // how many rules its least roles have at least
+	again   bool   // the work is also done without each rule, and not asked of the authorizer alone
 }
 
 // inLeast is the namespace of the accounts.
@@ -49,9 +52,9 @@ func TestLeast(t *testing.T) {
 	control.namespace(t, inLeast)
 	stage(t)
 	for _, w := range []worker{
-		{name: "reader", cluster: []string{"inquest-reader", "inquest-access-reader"}, work: askQuestions, least: 10, again: true},
+		{name: "reader", cluster: []string{"inquest-reader", "inquest-access-reader"}, whole: "inquest-access-reader", work: askQuestions, least: 10, again: true},
 		{name: "server", cluster: []string{"inquest-reader", "inquest-server"}, leases: true, work: recordAndServe, least: 5},
-		{name: "agent", cluster: []string{"inquest-agent"}, work: answerAsAgent, least: 2},
+		{name: "agent", cluster: []string{"inquest-agent"}, whole: "inquest-agent", work: answerAsAgent, least: 2},
 	} {
 		t.Run(w.name, func(t *testing.T) { leastOf(t, w) })
 	}
@@ -68,6 +71,9 @@ func leastOf(t *testing.T, w worker) {
 	}
 	if rules < w.least {
 		t.Fatalf("%d rules are proposed: %v", rules, roles)
+	}
+	if w.whole != "" {
+		control.givenWhole(t, w.whole, roles)
 	}
 	t.Logf("%s: %d requests, %d rules in %d roles", w.name, len(log.requests), rules, len(roles))
 
@@ -98,6 +104,20 @@ func leastOf(t *testing.T, w worker) {
 			if len(refused) == 0 {
 				t.Errorf("without %+v nothing is refused", roles[i].rules[k])
 			}
+		}
+	}
+}
+
+// givenWhole checks that all rules of a ClusterRole are among those that are proposed: all of it was used.
+func (c *cluster) givenWhole(t *testing.T, name string, roles []leastRole) {
+	t.Helper()
+	shipped, err := c.RbacV1().ClusterRoles().Get(t.Context(), name, metav1.GetOptions{})
+	must(t, err)
+	for _, rule := range shipped.Rules {
+		if !slices.ContainsFunc(roles, func(r leastRole) bool {
+			return slices.ContainsFunc(r.rules, func(one rbacv1.PolicyRule) bool { return cmp.Equal(one, rule) })
+		}) {
+			t.Errorf("%s gives %+v, which is not proposed: %+v", name, rule, roles)
 		}
 	}
 }
