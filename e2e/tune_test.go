@@ -34,7 +34,7 @@ const late = 4 * time.Second
 // their starts with what they say themselves, what the kubelet did with what the simulation says that it can, and what becomes of
 // them with what is proposed.
 func TestTune(t *testing.T) {
-	c := place(t, "e2e-tune", "testdata/tune.yaml")
+	c := place(t, "e2e-tune", "tune.yaml")
 	for _, name := range []string{"slow", "slow-liveness", "two-ways", "two-ways-liveness", "held-back", "dependent"} {
 		t.Run(name, func(t *testing.T) {
 			rolledOut(t, c, name)

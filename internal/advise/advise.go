@@ -7,6 +7,7 @@ package advise
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -67,9 +68,7 @@ func (c *Container) Fix(title string, fields map[string]any) *diagnosis.Fix {
 		}
 	}
 	named := map[string]any{"name": c.Spec.Name}
-	for field, value := range fields {
-		named[field] = value
-	}
+	maps.Copy(named, fields)
 	spec := map[string]any{list: []any{named}}
 	data, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": spec}}})
 	if err != nil {

@@ -100,6 +100,20 @@ func TestTuneProbes(t *testing.T) {
 	if text, _ := tuning(t, 0, "probes", "--from", few); !strings.Contains(text, "not enough: of 3 starts") || strings.Contains(text, "fix:") {
 		t.Errorf("of three starts:\n%s", text)
 	}
+	for want, args := range map[string][]string{`unknown output "xml"`: {"probes", "--from", few, "-o", "xml"}, `unknown command "probse"`: {"probse"}} {
+		if _, notes := tuning(t, 1, args...); !strings.Contains(notes, want) || strings.Count(notes, "\n") != 1 {
+			t.Error(notes)
+		}
+	}
+}
+
+// TestTuneHistory: what a history has counts too, and one that is not there is one clear sentence.
+func TestTuneHistory(t *testing.T) {
+	folder := t.TempDir()
+	few := filepath.Join(folder, "few.zip")
+	if err := collect.WriteArchive(few, filesOf(t, slowStarters(0, 3))); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(folder, "h.db")
 	store, err := history.Open(t.Context(), file, history.Options{})
 	if err != nil {
@@ -120,12 +134,6 @@ func TestTuneProbes(t *testing.T) {
 		t.Errorf("with a history:\n%s", text)
 	}
 	if _, notes := tuning(t, 1, "probes", "--from", few, "--history", filepath.Join(folder, "none.db")); !strings.Contains(notes, "none.db") || strings.Count(notes, "\n") != 1 {
-		t.Error(notes)
-	}
-	if _, notes := tuning(t, 1, "probes", "--from", few, "-o", "xml"); !strings.Contains(notes, `unknown output "xml"`) {
-		t.Error(notes)
-	}
-	if _, notes := tuning(t, 1, "probse"); !strings.Contains(notes, "probse") {
 		t.Error(notes)
 	}
 }

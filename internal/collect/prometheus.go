@@ -123,8 +123,7 @@ func (p Prometheus) shown() string {
 
 // plainly takes the request out of an error, which is long and may hold a password.
 func plainly(err error) error {
-	var of *url.Error
-	if errors.As(err, &of) {
+	if of, ok := errors.AsType[*url.Error](err); ok {
 		return of.Err
 	}
 	return errors.New(flatten(strings.TrimSpace(err.Error())))

@@ -94,6 +94,7 @@ func servePrometheus(t *testing.T, metrics []byte) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Wait() }) // it is killed when the test ends
+	client := &http.Client{Timeout: 5 * time.Second}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
@@ -101,7 +102,7 @@ func servePrometheus(t *testing.T, metrics []byte) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := http.DefaultClient.Do(request)
+		answer, err := client.Do(request)
 		if err == nil {
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {

@@ -128,7 +128,7 @@ func (p *Program) seen(c probe.Course, r *rand.Rand, i int) probe.Start {
 	case p.Present.Startup != nil:
 		st.Lives = o.Started
 	case st.Lived > c.Lives:
-		st.Lives = ph.Liveness + (max(c.Lives-ph.Liveness, 0)+period-1)/period*period
+		st.Lives = nextTick(c.Lives, ph.Liveness, period)
 	}
 	if st.Lives != probe.Never && !st.Ended {
 		for _, m := range c.Mute {
@@ -138,19 +138,25 @@ func (p *Program) seen(c probe.Course, r *rand.Rand, i int) probe.Start {
 	return st
 }
 
+// nextTick is the first tick from a time on.
+func nextTick(from, phase, period time.Duration) time.Duration {
+	n := int64((max(from-phase, 0) + period - 1) / period)
+	return phase + time.Duration(n)*period
+}
+
 // failing is what a record says of a pause that was borne: how often the liveness probe failed in it, at its ticks.
 func (p *Program) failing(m probe.Span, phase, period time.Duration) []probe.Span {
-	n, waits := time.Duration(0), time.Duration(0)
+	n, waits := 0, time.Duration(0)
 	if p.silent {
 		waits = time.Duration(p.Present.Liveness.TimeoutSeconds) * time.Second
 	}
-	for at := phase + (m.From-phase+period-1)/period*period; at < m.To-waits; at += period {
+	for at := nextTick(m.From, phase, period); at < m.To-waits; at += period {
 		n++
 	}
 	if n == 0 {
 		return nil
 	}
-	return []probe.Span{{From: m.From, To: m.From + (n+1)*period}}
+	return []probe.Span{{From: m.From, To: m.From + time.Duration(n+1)*period}}
 }
 
 // Advise is the advice about a container with these probes and starts.

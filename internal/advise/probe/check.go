@@ -123,7 +123,7 @@ func heavy(field string, p *corev1.Probe) []Check {
 	if p.Exec == nil {
 		return nil
 	}
-	for _, word := range strings.Fields(strings.Join(p.Exec.Command, " ")) {
+	for word := range strings.FieldsSeq(strings.Join(p.Exec.Command, " ")) {
 		if name := path.Base(word); slices.Contains(dear, name) && p.PeriodSeconds < seldom {
 			return []Check{{field, fmt.Sprintf("its command starts %s every %ds, within the container's own limits: under load that is what fails first", name, p.PeriodSeconds), "ask over HTTP, TCP or gRPC, or less often"}}
 		}

@@ -70,10 +70,7 @@ type Course struct {
 // takes it and says nothing: the kernel opens it.
 func (c *Course) answer(p *corev1.Probe, from, at time.Duration) (ok bool, took time.Duration) {
 	timeout := seconds(p.TimeoutSeconds)
-	until := at
-	if at < from {
-		until = from
-	}
+	until := max(at, from)
 	for _, m := range c.Mute {
 		if at >= m.From && at < m.To {
 			until = max(until, m.To)

@@ -101,8 +101,8 @@ func (p *proposal) liveness(present Probes, starts []Start) {
 		return
 	}
 	longest, n := pauses(starts)
-	bears := func(q *corev1.Probe, margin time.Duration) bool {
-		return q.FailureThreshold > 1 && seconds((q.FailureThreshold-1)*q.PeriodSeconds) >= longest*margin/2
+	bears := func(q *corev1.Probe, halves int) bool {
+		return q.FailureThreshold > 1 && seconds((q.FailureThreshold-1)*q.PeriodSeconds) >= time.Duration(halves)*longest/2
 	}
 	switch {
 	case bears(q, margin):
@@ -112,7 +112,7 @@ func (p *proposal) liveness(present Probes, starts []Start) {
 	default:
 		p.because("the liveness probe acts on the first failure: one lost try ends the container")
 	}
-	for _, m := range []time.Duration{margin, 2} {
+	for _, m := range []int{margin, 2} {
 		if better := p.search(present, func(q *corev1.Probe) bool { return bears(q, m) }); better != nil {
 			p.Liveness = better
 			return
@@ -169,27 +169,33 @@ const slowAnswer = 3
 // readiness gives answers the time that the record shows them to need, and drops a delay that a startup probe makes idle.
 func (p *proposal) readiness(present Probes, starts []Start) {
 	silent := 0
-	for _, s := range starts {
-		if s.Silent && s.measured() && !s.hung() {
+	for i := range starts {
+		if s := &starts[i]; s.Silent && s.measured() && !s.hung() {
 			silent++
 		}
 	}
-	for _, q := range []*corev1.Probe{p.Liveness, p.Readiness} {
-		if q == nil || silent == 0 || q.TimeoutSeconds >= slowAnswer || q.PeriodSeconds < slowAnswer {
-			continue
-		}
-		before := q.TimeoutSeconds
-		q.TimeoutSeconds = slowAnswer
-		if q == p.Liveness && !p.inTime(present) {
-			q.TimeoutSeconds = before
-		}
-	}
-	changed := p.Liveness != nil && present.Liveness != nil && p.Liveness.TimeoutSeconds != present.Liveness.TimeoutSeconds
-	if changed || p.Readiness != nil && p.Readiness.TimeoutSeconds != present.Readiness.TimeoutSeconds {
+	if silent > 0 && p.patient(present) {
 		p.because("in %d runs that recovered a try had no answer in time: answers get %ds", silent, slowAnswer)
 	}
 	if present.Startup == nil && p.Startup != nil && p.Readiness != nil && p.Readiness.InitialDelaySeconds > 0 {
 		p.Readiness.InitialDelaySeconds = 0
 		p.because("the readiness probe needs no initialDelaySeconds: it is not asked before the startup probe has succeeded")
 	}
+}
+
+// patient gives answers more time, where a hang is noticed early enough still, and tells whether it did.
+func (p *proposal) patient(present Probes) (changed bool) {
+	for _, q := range []*corev1.Probe{p.Liveness, p.Readiness} {
+		if q == nil || q.TimeoutSeconds >= slowAnswer || q.PeriodSeconds < slowAnswer {
+			continue
+		}
+		before := q.TimeoutSeconds
+		q.TimeoutSeconds = slowAnswer
+		if q == p.Liveness && !p.inTime(present) {
+			q.TimeoutSeconds = before
+			continue
+		}
+		changed = true
+	}
+	return changed
 }

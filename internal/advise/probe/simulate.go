@@ -115,9 +115,9 @@ func (s *simulation) step(w *worker) {
 // wait sets when the worker looks next that looked at one time and was done at another.
 func (w *worker) wait(asked, done time.Duration) {
 	period := seconds(w.spec.PeriodSeconds)
-	before := (asked - w.base) / period
-	w.next = w.base + (before+1)*period
-	if (done-w.base)/period > before { // a tick came meanwhile
+	before := int64((asked - w.base) / period)
+	w.next = w.base + time.Duration(before+1)*period
+	if int64((done-w.base)/period) > before { // a tick came meanwhile
 		w.next = done
 	}
 }
@@ -132,7 +132,7 @@ func (s *simulation) skip(w *worker) {
 		w.next = Never
 	default:
 		period := seconds(w.spec.PeriodSeconds)
-		w.next += max((change-w.next)/period-1, 0) * period
+		w.next += time.Duration(max(int64((change-w.next)/period)-1, 0)) * period
 	}
 }
 

@@ -197,9 +197,9 @@ func (r *reading) pauses() {
 		return
 	}
 	period := seconds(q.PeriodSeconds)
-	tries := time.Duration(min(n, int(q.FailureThreshold)-1))
-	from := max(first, last-(tries-1)*period, r.Lives)
-	r.Pauses = append(r.Pauses, Span{from, from + (tries+1)*period})
+	tries := min(n, int(q.FailureThreshold)-1)
+	from := max(first, last-time.Duration(tries-1)*period, r.Lives)
+	r.Pauses = append(r.Pauses, Span{from, from + time.Duration(tries+1)*period})
 }
 
 // merge keeps of what is known of one attempt what tells more.

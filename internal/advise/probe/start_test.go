@@ -76,19 +76,22 @@ func (c *scene) snapshot() *evidence.Snapshot {
 	return snap.Freeze()
 }
 
+// A told is a scene and what is known of its first run.
+type told struct {
+	scene
+	lives, ready, lived time.Duration
+	by                  evidence.Orderer
+	pauses              []Span
+	silent              bool
+}
+
 // TestRead: what is known of a start by what an API server tells.
 func TestRead(t *testing.T) {
 	guarded := Probes{Startup: ask(0, 5, 1, 30), Liveness: ask(0, 10, 1, 3)}
 	alone := Probes{Liveness: ask(0, 10, 1, 3), Readiness: ask(0, 5, 1, 3)}
 	refused := "Startup probe failed: Get \"http://10.0.0.1:8080/healthz\": dial tcp 10.0.0.1:8080: connect: connection refused"
 	failing := "Liveness probe failed: Get \"http://10.0.0.1:8080/healthz\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-	for name, c := range map[string]struct {
-		scene
-		lives, ready, lived time.Duration
-		by                  evidence.Orderer
-		pauses              []Span
-		silent              bool
-	}{
+	for name, c := range map[string]told{
 		"a period after the last failure": {
 			scene: scene{probes: guarded, age: 300, started: true, ready: 31, events: []sceneEvent{{refused, 4, 24, 5}}},
 			lives: 29 * s, ready: 31 * s, lived: 300 * s,
@@ -134,24 +137,25 @@ func TestRead(t *testing.T) {
 			lives: 19 * s, ready: Never, lived: 720 * s, by: evidence.ByLiveness, silent: true,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			list := Read(c.snapshot())
-			if len(list) != 1 || len(list[0].Starts) == 0 {
-				t.Fatalf("read %+v", list)
-			}
-			o := list[0]
-			if o.About.String() != "statefulset/web[app]" || o.Target != o.About.Object() {
-				t.Errorf("it is about %s, and would change %s", o.About, o.Target)
-			}
-			got := o.Starts[0]
-			want := Start{
-				Of: evidence.RefTo("Pod", "shop", "web-1").InContainer("app").InAttempt(0), Pod: "u", Revision: "r", Probes: c.probes, Began: zero,
-				Lives: c.lives, Ready: c.ready, Lived: c.lived, Ended: c.ended > 0, By: c.by, Pauses: c.pauses, Silent: c.silent,
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("want -, got +\n%s", diff)
-			}
-		})
+		t.Run(name, func(t *testing.T) { c.check(t) })
+	}
+}
+
+func (c *told) check(t *testing.T) {
+	list := Read(c.snapshot())
+	if len(list) != 1 || len(list[0].Starts) == 0 {
+		t.Fatalf("read %+v", list)
+	}
+	o := list[0]
+	if o.About.String() != "statefulset/web[app]" || o.Target != o.About.Object() {
+		t.Errorf("it is about %s, and would change %s", o.About, o.Target)
+	}
+	want := Start{
+		Of: evidence.RefTo("Pod", "shop", "web-1").InContainer("app").InAttempt(0), Pod: "u", Revision: "r", Probes: c.probes, Began: zero,
+		Lives: c.lives, Ready: c.ready, Lived: c.lived, Ended: c.ended > 0, By: c.by, Pauses: c.pauses, Silent: c.silent,
+	}
+	if diff := cmp.Diff(want, o.Starts[0]); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 const (
 	least   = 0.03      // of the peak, that a limit is above it at least
+	seldom  = 0.1       // and where peaks are few: each says less of the next
 	surely  = 2         // times by which the highest peak is above that of half of the blocks of a history, that a limit is above it: with peaks as Gumbel has them, one in a hundred such times gets there
 	mostTop = 0.3       // of the peak, that a limit is above it at most for that
 	bump    = 1.2       // after a kill, as the Vertical Pod Autoscaler does (aggregations_config.go: DefaultOOMBumpUpRatio)
@@ -81,7 +82,11 @@ func (n *need) withRoom(samples []Sample, bounded bool) float64 {
 	peaks := perBlock(samples, slices.Max[[]float64])
 	sorted := slices.Sorted(slices.Values(peaks))
 	usual := sorted[len(sorted)/2]
-	room := max(least*n.peak, min(surely*(sorted[len(sorted)-1]-usual), mostTop*n.peak))
+	floor := least
+	if n.shape == Bursty || n.shape == Spike {
+		floor = seldom
+	}
+	room := max(floor*n.peak, min(surely*(sorted[len(sorted)-1]-usual), mostTop*n.peak))
 	if bounded {
 		room = least * n.peak
 	} else if rising(peaks) {

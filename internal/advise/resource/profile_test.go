@@ -3,6 +3,7 @@
 package resource_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/kubeinquest/inquest/bench/advise/profile"
@@ -16,32 +17,36 @@ const seeds = 5 // of each sort of program
 func TestMemories(t *testing.T) {
 	var ours, simple, n float64
 	for i, m := range profile.Memories() {
-		t.Run(m.Name, func(t *testing.T) {
-			for seed := range uint64(seeds) {
+		for seed := range uint64(seeds) {
+			t.Run(fmt.Sprintf("%s %d", m.Name, seed), func(t *testing.T) {
 				first, second := profile.Halves(m.Weeks(uint64(i)<<8 | seed))
-				high, later := profile.High(first), profile.High(second)
-				a := m.Sized(first, 4*high)
+				a := m.Sized(first, 4*profile.High(first))
 				if a.Memory != m.Want {
 					t.Errorf("it is taken for %s", a.Memory)
 				}
 				if m.Want == resource.Leak {
-					if a.Proposed != a.Now || a.Fix != nil {
-						t.Errorf("a leak gets %+v", a.Proposed)
-					}
-					continue
+					nothing(t, &a)
+					return
 				}
-				limit := a.Proposed.LimitMemory
-				if limit <= later || limit < high || a.Proposed.RequestMemory > limit {
-					t.Errorf("limit %s, request %s; the peaks of the weeks are %s and %s", resource.Bytes(limit), resource.Bytes(a.Proposed.RequestMemory), resource.Bytes(high), resource.Bytes(later))
-				}
-				s, k := profile.Slack(limit, second), profile.Slack(1.15*high, second)
-				t.Logf("limit %s for %s: slack %.2f, with the peak and 15%% %.2f", resource.Bytes(limit), resource.Bytes(later), s, k)
-				ours, simple, n = ours+s, simple+k, n+1
-			}
-		})
+				suffices(t, &a, profile.High(first), profile.High(second))
+				ours, simple, n = ours+profile.Slack(a.Proposed.LimitMemory, second), simple+profile.Slack(1.15*profile.High(first), second), n+1
+			})
+		}
 	}
 	if ours > simple {
 		t.Errorf("mean slack %.3f, with the peak and 15%% %.3f", ours/n, simple/n)
 	}
-	t.Logf("mean slack %.3f, with the peak and 15%% %.3f", ours/n, simple/n)
+}
+
+func nothing(t *testing.T, a *resource.Advice) {
+	if a.Proposed != a.Now || a.Fix != nil {
+		t.Errorf("a leak gets %+v", a.Proposed)
+	}
+}
+
+func suffices(t *testing.T, a *resource.Advice, high, later float64) {
+	limit, request := a.Proposed.LimitMemory, a.Proposed.RequestMemory
+	if limit <= later || limit < high || request > limit {
+		t.Errorf("limit %s, request %s; the peaks of the weeks are %s and %s", resource.Bytes(limit), resource.Bytes(request), resource.Bytes(high), resource.Bytes(later))
+	}
 }

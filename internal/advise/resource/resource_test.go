@@ -4,6 +4,7 @@ package resource
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,8 +112,8 @@ func java(heap string) advise.Container {
 // TestRuntimes: what runtimes are told against the limit, and what is well.
 func TestRuntimes(t *testing.T) {
 	env := func(pairs ...string) (list []corev1.EnvVar) {
-		for i := 0; i < len(pairs); i += 2 {
-			list = append(list, corev1.EnvVar{Name: pairs[i], Value: pairs[i+1]})
+		for pair := range slices.Chunk(pairs, 2) {
+			list = append(list, corev1.EnvVar{Name: pair[0], Value: pair[1]})
 		}
 		return list
 	}

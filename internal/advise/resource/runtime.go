@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,17 +37,15 @@ func variable(c *corev1.Container, name string) string {
 
 func has(c *corev1.Container, names ...string) bool {
 	for _, v := range c.Env {
-		for _, name := range names {
-			if v.Name == name {
-				return true
-			}
+		if slices.Contains(names, v.Name) {
+			return true
 		}
 	}
 	return false
 }
 
 func runs(c *corev1.Container, program string) bool {
-	for _, word := range strings.Fields(words(c)) {
+	for word := range strings.FieldsSeq(words(c)) {
 		if path.Base(word) == program {
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/advise"
@@ -146,18 +147,17 @@ func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
 	}) {
 		o.fact(f, began(f.About))
 	}
-	if m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name); ok {
-		for _, c := range m.Containers {
-			if c.Name != name {
-				continue
-			}
-			one := func(what corev1.ResourceName) []Series {
-				q := c.Usage[what]
-				return []Series{{Of: of, Began: began(of), Samples: []Sample{{m.Timestamp.Time, q.AsApproximateFloat64()}}}}
-			}
-			o.AddSeries(one(corev1.ResourceMemory), one(corev1.ResourceCPU))
+	m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name)
+	for i := 0; ok && i < len(m.Containers); i++ {
+		if c := &m.Containers[i]; c.Name == name {
+			o.AddSeries(now(m, c.Usage.Memory(), of, began(of)), now(m, c.Usage.Cpu(), of, began(of)))
 		}
 	}
+}
+
+// now is what the metrics API says of a container, as a series.
+func now(m *metricsv1.PodMetrics, q *resource.Quantity, of evidence.Ref, began time.Time) []Series {
+	return []Series{{Of: of, Began: began, Samples: []Sample{{m.Timestamp.Time, q.AsApproximateFloat64()}}}}
 }
 
 // fact takes what a node's agent or a kubelet says of a run. Its curves are in KiB and thousandths of a processor.
