@@ -54,7 +54,7 @@ func TestAccessFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"clusterrole/c", "role/shop/a", "rolebinding/shop/b", "serviceaccount/s"}, namesIn(all)); diff != "" {
+	if diff := cmp.Diff([]string{"clusterrole/c", "role/a", "rolebinding/b", "serviceaccount/s"}, namesIn(all)); diff != "" {
 		t.Error(diff)
 	}
 	if len(told) != 1 || !strings.Contains(told[0], "broken.yaml") {
