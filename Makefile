@@ -115,11 +115,11 @@ storm: ## Crash 110 containers of a node for ten minutes, twice, and account for
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e,storm -count 1 -timeout 60m -run '^TestStorm$$' -v ./e2e $(TESTFLAGS)
 
-every: ## Run the server beside every fault of the lab, and say which become the right incident (a quarter of an hour, root)
+every: ## Run the server beside every fault of the lab, and say which become the right incident (an hour, root)
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
-		$(GO) test -tags e2e,storm -count 1 -timeout 60m -parallel 24 -run '^TestRecorderEvery$$' -v ./e2e $(TESTFLAGS)
+		$(GO) test -tags e2e,storm -count 1 -timeout 120m -run '^TestRecorderEvery$$' -v ./e2e $(TESTFLAGS)
 
 tune: ## Start programs in the lab and compare their starts with what inquest tune says of them (five minutes, root)
 	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \

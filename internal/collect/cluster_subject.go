@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +37,8 @@ func (v *visit) subject(ctx context.Context) ([]*corev1.Pod, error) {
 		return v.ofWorkload(ctx, ref)
 	case ref.Kind == "PersistentVolumeClaim":
 		return v.ofClaim(ctx, ref)
+	case ref.Kind == "HorizontalPodAutoscaler":
+		return v.ofScaler(ctx, ref)
 	}
 	return nil, fmt.Errorf("cannot look at a %s: name a pod, a workload, a claim, a node or a namespace", ref.Kind)
 }
@@ -159,6 +162,28 @@ func (v *visit) ofWorkload(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod
 		}
 	}
 	return asked, nil
+}
+
+// ofScaler reads an autoscaler: to ask about it is to ask about what it scales. There is no right to get one.
+func (v *visit) ofScaler(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, error) {
+	q := query{kind: ref.Kind, namespace: ref.Namespace, fields: fields.OneTermEqualSelector("metadata.name", ref.Name).String()}
+	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool { return o.GetName() == ref.Name })
+	switch {
+	case err != nil:
+		return nil, lookError{verb: "list", ref: ref, err: err}
+	case len(objects) == 0:
+		return nil, v.notFound(ctx, ref)
+	}
+	v.about = targetOf(objects[0].(*autoscalingv2.HorizontalPodAutoscaler))
+	if !workloadKinds[v.about.Kind] {
+		return nil, fmt.Errorf("cannot look at what %s scales: a %s", describe(ref), v.about.Kind)
+	}
+	return v.ofWorkload(ctx, v.about)
+}
+
+// targetOf returns what an autoscaler scales.
+func targetOf(hpa *autoscalingv2.HorizontalPodAutoscaler) evidence.Ref {
+	return evidence.RefTo(hpa.Spec.ScaleTargetRef.Kind, hpa.Namespace, hpa.Spec.ScaleTargetRef.Name)
 }
 
 // children reads the controllers below a controller: those that have or want pods, and the newest of those before them.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +38,9 @@ func Select(s *evidence.Snapshot, sel evidence.Selection) (*evidence.Snapshot, e
 	ref, err := locate(s, subjectOf(sel))
 	if err != nil {
 		return nil, err
+	}
+	if hpa, ok := s.Object(ref).(*autoscalingv2.HorizontalPodAutoscaler); ok {
+		ref = targetOf(hpa)
 	}
 	narrowed := *s
 	narrowed.Subject, narrowed.Asked = ref, []evidence.Ref{ref}

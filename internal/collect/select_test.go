@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -32,6 +33,9 @@ func town() *evidence.Snapshot {
 			ObjectMeta: ownedBy(object("shop", "big-5"), "apps/v1", "Deployment", "big"), Spec: appsv1.ReplicaSetSpec{Replicas: &two},
 		},
 		&appsv1.Deployment{ObjectMeta: object("shop", "big")},
+		&autoscalingv2.HorizontalPodAutoscaler{
+			ObjectMeta: object("shop", "scaler"), Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment", Name: "web"}},
+		},
 		node("n2", corev1.ConditionUnknown), node("n3", corev1.ConditionTrue), node("n4", corev1.ConditionFalse),
 		&corev1.Namespace{ObjectMeta: object("", "bank")},
 	)
@@ -53,6 +57,7 @@ var selections = []struct {
 	{"deployment without pods", named("Deployment", "big"), "deployment/big", "deployment/big replicaset/big-5"},
 	{"cron job", named("CronJob", "backup"), "cronjob/backup", "cronjob/backup job/backup-1 pod/backup-1-x"},
 	{"job", named("Job", "backup-1"), "job/backup-1", "job/backup-1 pod/backup-1-x"},
+	{"autoscaler", named("HorizontalPodAutoscaler", "scaler"), "deployment/web", "deployment/web pod/web-7-a replicaset/web-7"},
 	{"node", named("Node", "n2"), "node/n2", "node/n2 pod/lone"},
 	{"namespace", evidence.Selection{Namespace: "shop"}, "namespace/shop", "deployment/big namespace/shop pod/backup-1-x pod/web-7-a replicaset/big-5"},
 	{"namespace by name", named("Namespace", "bank"), "namespace/bank", "namespace/bank pod/lone"},

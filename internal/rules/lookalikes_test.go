@@ -359,7 +359,7 @@ func TestLookalikes(t *testing.T) {
 
 // TestHowItFailed wants the words about a failed probe to be those of the run that it ended.
 func TestHowItFailed(t *testing.T) {
-	timeout := event("Unhealthy", "Liveness probe failed: Get \"http://x\": context deadline exceeded", 300, 489, 9)
+	timeout := event("Unhealthy", "Liveness probe failed: command timed out: \"true\" timed out after 1s", 300, 489, 9)
 	refused := event("Unhealthy", "Liveness probe failed: dial tcp: connect: connection refused", 505, 560, 4)
 	s := snapshot(app(death(143, "Error", 100, 490)), "", timeout, refused, event("Killing", liveness, 489, 489, 1))
 	r := diagnosis.Examine(s, rules.All())

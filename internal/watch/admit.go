@@ -28,6 +28,7 @@ type unsettled struct {
 	held *held // its pod, where the state of that is not on record
 
 	early *history.Verdict // of a first capture, which could not settle it yet
+	about evidence.Ref     // what the cause of its verdict is about
 }
 
 // Lanes are what admissions take news from: those of one pod from one of them, so that of its deaths the earlier is on record before
@@ -238,9 +239,10 @@ func (r *Recorder) troubleBefore(ctx context.Context, pod *corev1.Pod) *history.
 // firstAnswer returns what is told of a pod's state alone says of an end; where that is of the run before the last, by the state as it
 // was then.
 func (r *Recorder) firstAnswer(told telling, pod *corev1.Pod, of, workload evidence.Ref) answer {
-	a := answerFor(told.report, of, workload)
+	a := told.answerFor(of, workload)
 	if earlier := beforeLast(pod, of); !a.found && earlier != nil {
-		a = answerFor(diagnosis.Examine(r.aloneOf(earlier), r.Rules), of, workload)
+		s := r.aloneOf(earlier)
+		a = telling{s: s, report: diagnosis.Examine(s, r.Rules)}.answerFor(of, workload)
 	}
 	return a
 }

@@ -24,6 +24,8 @@ const (
 	// again is how long after a look at something in trouble it is looked at again, as long as it is: within the window of an
 	// incident.
 	again = 5 * time.Minute
+	// soon is how long after the first look: what it is in may need half a minute to be told from what it looks like.
+	soon = time.Minute
 	// tries is how often a capture is tried. The pauses between them double, and add up to some twenty minutes.
 	tries = 12
 	// breather is how long one waits whose representatives are being captured.
@@ -36,6 +38,7 @@ type pending struct {
 	stuck  *history.Death // what is kept of a pod that is in trouble, as far as its status tells
 	like   likeness       // of that
 	failed int            // how often its capture was tried
+	looked bool           // it was found in trouble before
 }
 
 // likeness returns what it has in common with others: that of its last death, or of its trouble.
@@ -55,7 +58,7 @@ func (r *Recorder) look(ctx context.Context, at subject, what *pending, pause ti
 		r.pending[at] = p
 	}
 	p.deaths = append(p.deaths, what.deaths...)
-	p.failed = max(p.failed, what.failed)
+	p.failed, p.looked = max(p.failed, what.failed), p.looked || what.looked
 	if what.stuck != nil {
 		p.stuck, p.like = what.stuck, what.like
 	}
@@ -131,25 +134,25 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 	case captureIt:
 	}
 	taking, taken := span(ctx, "capture", at.ref)
-	s, err := r.Source.Snapshot(taking, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace, NoLogs: at.isWorkload()})
+	s, err := r.Source.Snapshot(taking, evidence.Selection{Ref: at.ref, Namespace: at.ref.Namespace, NoLogs: at.isNamed()})
 	taken(err)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		r.crowd.failed(like)
-		if !at.isWorkload() { // that may be gone long since
+		if !at.isNamed() { // that may be gone long since
 			r.counts.failures.Add(1)
 		}
 		if ended := respite(ctx, err); ended != nil {
 			return ended
 		}
-		if todo.failed++; todo.failed >= tries || at.isWorkload() { // that is looked at again when its controller has failed again
+		if todo.failed++; todo.failed >= tries || at.isNamed() { // that is looked at again when its controller has failed again
 			return r.giveUp(ctx, todo.deaths, "its evidence could not be captured: "+err.Error())
 		}
 		return r.look(ctx, at, todo, settle<<min(todo.failed, 7))
 	}
-	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || !at.isWorkload() && o.GetUID() != at.uid) {
+	if o := s.Object(at.ref); at.uid != controlPlane && (o == nil || !at.isNamed() && o.GetUID() != at.uid) {
 		r.crowd.failed(like)
 		return r.giveUp(ctx, todo.deaths, gone)
 	}
@@ -198,13 +201,14 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	}
 	if len(deaths) == 0 {
 		if d, found := r.trouble(s, at, told); found {
-			deaths = []unsettled{{Death: d}}
+			deaths = []unsettled{d}
 		}
 	}
+	r.blame(ctx, s, deaths)
 	switch {
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
-		return nil
+		return r.lookIfClosed(ctx, at, todo, s)
 	case !until.IsZero():
 		r.crowd.failed(todo.likeness())
 		if err := r.record(ctx, deaths); err != nil {
@@ -219,14 +223,26 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	if err := r.record(ctx, deaths); err != nil || len(todo.deaths) > 0 {
 		return err
 	}
-	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like}, again)
+	pause := again
+	if !todo.looked {
+		pause = soon
+	}
+	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like, looked: true}, pause)
+}
+
+// lookIfClosed has a node that is closed looked at again: that somebody cannot empty it shows with time.
+func (r *Recorder) lookIfClosed(ctx context.Context, at subject, todo *pending, s *evidence.Snapshot) error {
+	if n, ok := s.Object(at.ref).(*corev1.Node); ok && n.Spec.Unschedulable {
+		return r.look(ctx, at, &pending{like: todo.like}, again)
+	}
+	return nil
 }
 
 // verdicts gives deaths what is told of them. Of some a verdict that they have says more: of them it tells nothing, or that their pod was
 // being deleted by then. Others are settled by a later capture.
 func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, until time.Time) {
 	for _, d := range known {
-		a := answerFor(t.report, d.run.Of, d.Workload)
+		a := t.answerFor(d.run.Of, d.Workload)
 		switch first := d.like.rule != "" || d.early != nil; { // which says more
 		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
 			unknown = append(unknown, d)
@@ -235,7 +251,7 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 			deleted = append(deleted, d)
 			continue
 		}
-		d.Verdict = t.verdictOf(a)
+		d.Verdict, d.about = t.verdictOf(a), a.about
 		later := d.listens(s, a)
 		if d.Verdict.Settled = later.IsZero(); later.After(until) {
 			until = later
@@ -300,12 +316,16 @@ func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) e
 }
 
 // trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
-func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (history.Death, bool) {
-	d := history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
-	if at.isWorkload() {
-		a, found := lacksPods(s, told.report.Causes, at.ref)
-		d.PodUID, d.Verdict = string(s.Object(at.ref).GetUID()), told.verdictOf(a)
-		d.Verdict.Settled = true
+func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d unsettled, found bool) {
+	d.Death = history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
+	if at.isNamed() {
+		o := s.Object(s.Subject) // of an autoscaler it is what that scales
+		if o == nil {
+			return d, false
+		}
+		a, found := told.unseen(s.Subject)
+		d.PodUID, d.Of, d.Workload = string(o.GetUID()), s.Subject, s.Subject
+		d.settleBy(told, a)
 		return d, found
 	}
 	still := false
@@ -316,14 +336,21 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (hist
 			return d, false
 		}
 	case *corev1.Node:
-		d.Node, still = o.Name, troubleIn(o) != ""
+		if d.Node, still = o.Name, troubleIn(o) != ""; !still && o.Spec.Unschedulable { // for itself that is no trouble
+			a, found := told.unseen(at.ref)
+			d.settleBy(told, a)
+			return d, found
+		}
 	}
-	if a := answerFor(told.report, at.ref, cmp.Or(d.Workload, at.ref)); !a.found && !still {
-		return d, false
-	}
-	d.Verdict = told.verdict(at.ref, d.Workload)
+	a := told.answerFor(at.ref, cmp.Or(d.Workload, at.ref))
+	d.settleBy(told, a)
+	return d, a.found || still
+}
+
+// settleBy gives a death the verdict that settles it.
+func (d *unsettled) settleBy(told telling, a answer) {
+	d.Verdict, d.about = told.verdictOf(a), a.about
 	d.Verdict.Settled = true
-	return d, true
 }
 
 // resume has captured what the last process, or another one, had begun to: what has a provisional verdict only.
@@ -374,6 +401,7 @@ func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
 
 // A telling is what is told of a snapshot: the report, in both its forms, and what it was made from.
 type telling struct {
+	s       *evidence.Snapshot
 	report  *diagnosis.Report
 	json    []byte
 	bundle  map[string][]byte
@@ -381,7 +409,7 @@ type telling struct {
 }
 
 func (r *Recorder) tell(s *evidence.Snapshot) telling {
-	t := telling{report: diagnosis.Examine(s, r.Rules), version: r.Version}
+	t := telling{s: s, report: diagnosis.Examine(s, r.Rules), version: r.Version}
 	var err error
 	if t.json, err = report.JSON([]report.Report{report.New(t.report)}); err != nil {
 		r.Log.Error("a report was not kept", "err", err)
@@ -394,7 +422,7 @@ func (r *Recorder) tell(s *evidence.Snapshot) telling {
 
 // verdict returns what is told of one end.
 func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {
-	return t.verdictOf(answerFor(t.report, of, workload))
+	return t.verdictOf(t.answerFor(of, workload))
 }
 
 func (t telling) verdictOf(a answer) *history.Verdict {

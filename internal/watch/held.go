@@ -65,5 +65,6 @@ func (r *Recorder) tellFirst(pod *corev1.Pod, h *held) telling {
 	if h == nil {
 		return r.tell(r.aloneOf(pod))
 	}
-	return telling{report: diagnosis.Examine(r.aloneOf(pod), r.Rules), version: r.Version}
+	s := r.aloneOf(pod)
+	return telling{s: s, report: diagnosis.Examine(s, r.Rules), version: r.Version}
 }

@@ -41,6 +41,10 @@ func Judge(ctx context.Context, rules []*diagnosis.Rule, d history.Death, files 
 	if err != nil {
 		return history.Verdict{}, fmt.Errorf("read the evidence of %s: %w", d.Of, err)
 	}
-	a := answerFor(diagnosis.Examine(s, rules), d.Of, cmp.Or(d.Workload, d.Of.Object()))
+	told := telling{s: s, report: diagnosis.Examine(s, rules)}
+	a := told.answerFor(d.Of, cmp.Or(d.Workload, d.Of.Object()))
+	if complaining[d.Of.Kind] {
+		a, _ = told.unseen(d.Of)
+	}
 	return history.Verdict{Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing}, nil
 }

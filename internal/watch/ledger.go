@@ -356,7 +356,21 @@ func (n *News) miss(c *runs, pod evidence.Ref, until int) {
 
 // unwell tells whether a pod is in trouble though none of its containers died.
 func unwell(pod *corev1.Pod, now time.Time) bool {
-	return !fine(pod) && troubled(pod, now)
+	if fine(pod) {
+		by := resizeBy(pod)
+		return !by.IsZero() && !now.Before(by)
+	}
+	return troubled(pod, now)
+}
+
+// resizeBy returns when a resize that the node has put off, or refuses, counts as trouble; zero where there is none (KEP-1287).
+func resizeBy(pod *corev1.Pod) time.Time {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodResizePending && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Add(waits)
+		}
+	}
+	return time.Time{}
 }
 
 func troubled(pod *corev1.Pod, now time.Time) bool {
@@ -423,6 +437,9 @@ func lookAgain(pod *corev1.Pod, unwell bool, now time.Time) int64 {
 		return pod.DeletionTimestamp.Add(time.Minute).Unix()
 	case !ready(pod):
 		return now.Add(waits).Unix()
+	}
+	if by := resizeBy(pod); !by.IsZero() {
+		return by.Unix()
 	}
 	return 0
 }

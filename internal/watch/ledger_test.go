@@ -226,11 +226,23 @@ func TestUnwell(t *testing.T) {
 		{"evicted", evicted, true},
 		{"does not end", leaving(podWith("a", 0, time.Time{})), true},
 		{"it began anew, which its death tells of", anew, false},
+		{"its node put a resize off a moment ago", putOff(began), false},
+		{"its node puts a resize off", putOff(began.Add(-waits)), true},
 	} {
 		if got := unwell(tt.pod, began.Add(50*time.Second)); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// putOff is a pod whose resize waits since then.
+func putOff(since time.Time) *corev1.Pod {
+	pod := podWith("a", 0, time.Time{})
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
+		Type: corev1.PodResizePending, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(since),
+	})
+	return pod
 }
 
 // A truth is a ledger that sees every state of some pods, and holds another one to it.

@@ -3,8 +3,10 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -43,6 +45,7 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 			deaths = append(deaths, unsettled{Death: d})
 		}
 	}
+	deaths = append(deaths, r.complaintsIn(told)...)
 	for i := range deaths {
 		deaths[i].Verdict.Settled = true
 	}
@@ -60,4 +63,23 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 		return nil, fmt.Errorf("keep the Events: %w", err)
 	}
 	return s, nil
+}
+
+// complaintsIn returns the things of a recorded question that are in trouble which no pod's status shows.
+func (r *Recorder) complaintsIn(told telling) []unsettled {
+	var all []unsettled
+	for _, of := range told.s.Asked {
+		o := told.s.Object(of)
+		owner, owned := told.s.Owner(of)
+		if !complaining[of.Kind] || o == nil || owned && slices.Contains(told.s.Asked, owner) {
+			continue
+		}
+		if a, found := told.unseen(of); found {
+			d := history.Death{
+				Cluster: r.Cluster, Kind: history.Stuck, PodUID: cmp.Or(string(o.GetUID()), of.String()), Of: of, Workload: of, Seen: told.s.Taken, Verdict: told.verdictOf(a),
+			}
+			all = append(all, unsettled{Death: d})
+		}
+	}
+	return all
 }

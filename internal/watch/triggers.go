@@ -115,8 +115,12 @@ func (r *Recorder) seeNode(kind apiwatch.EventType, o evidence.Object) {
 	n := &node{now, troubleIn(now), true}
 	r.nodes[now.Name] = n
 	r.mu.Unlock()
-	if n.trouble != "" && (before == nil || before.trouble != n.trouble) {
-		r.lookAt(subject{evidence.RefOf(now), now.UID}, settle)
+	at := subject{evidence.RefOf(now), now.UID}
+	switch {
+	case n.trouble != "" && (before == nil || before.trouble != n.trouble):
+		r.lookAt(at, settle)
+	case now.Spec.Unschedulable && (before == nil || !before.Spec.Unschedulable): // it is to be emptied by then
+		r.lookAt(at, again)
 	}
 }
 
@@ -166,7 +170,7 @@ func (r *Recorder) seeEvent(ctx context.Context, kind apiwatch.EventType, o evid
 	if !ok || kind == apiwatch.Deleted {
 		return
 	}
-	r.uncreated(event)
+	r.complains(event)
 	collect.RedactObject(event)
 	send(ctx, r.events, history.Event{Cluster: r.Cluster, ID: string(event.UID), Event: evidence.EventOf(event)})
 }

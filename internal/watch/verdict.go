@@ -19,21 +19,23 @@ import (
 type answer struct {
 	rule, confidence, message string
 	thing                     evidence.Ref // what an incident is of: a workload where the cause is in one of its pods
+	about                     evidence.Ref // what the cause is about
 	effect                    diagnosis.Effect
 	found                     bool // the report tells of it
 }
 
 // answerFor returns the first cause in a report that the end of a run, or the trouble of a pod, follows from. Where there is
 // none, rule is empty and the message says what is not known.
-func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
+func (t telling) answerFor(of, workload evidence.Ref) answer {
+	report := t.report
 	for i := range report.Causes { // why a pod is in trouble is not why a run of it ended, if there is more to say
 		if c := &report.Causes[i]; of.Container == "" && bears(c.About, of) && c.About.Attempt == evidence.NoAttempt {
-			return answerOf(c, thingOf(c.About, of, workload))
+			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
 	for i := range report.Causes {
 		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
-			return answerOf(c, thingOf(c.About, of, workload))
+			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
 	for _, u := range report.Undetermined {
@@ -50,7 +52,7 @@ func answerFor(report *diagnosis.Report, of, workload evidence.Ref) answer {
 }
 
 func answerOf(c *diagnosis.Cause, thing evidence.Ref) answer {
-	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.Rule.Effect, true}
+	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.About, c.Rule.Effect, true}
 }
 
 // covers tells whether a cause or what follows from it is about the end.
@@ -80,12 +82,15 @@ func bears(about, of evidence.Ref) bool {
 }
 
 // thingOf returns what an incident with a cause about something is of: pods come and go, so theirs are of their workload.
-func thingOf(about, of, workload evidence.Ref) evidence.Ref {
+func (t telling) thingOf(about, of, workload evidence.Ref) evidence.Ref {
 	switch {
 	case about.Object() == of.Object():
 		return workload.InContainer(about.Container)
 	case about.Kind == "ReplicaSet" && about.Namespace == of.Namespace:
 		return workload
+	}
+	if pod, ok := t.s.Object(about).(*corev1.Pod); ok {
+		return workloadOf(pod).InContainer(about.Container)
 	}
 	return about.Object()
 }

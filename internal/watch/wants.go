@@ -4,6 +4,7 @@ package watch
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,38 +15,50 @@ import (
 )
 
 const (
-	// mostWanting bounds of how many workloads is remembered when they were looked at last; no more are looked at in that time.
+	// mostWanting bounds of how many things is remembered when they were looked at last; no more are looked at in that time.
 	mostWanting = 500
-	// lull is how long a workload is not looked at again for what its controller says.
+	// lull is how long a thing is not looked at again for what an Event says of it.
 	lull = time.Minute
+	// A controller that says the same of scaling so often within that time goes to and fro.
+	toAndFro, toAndFroWithin = 3, 30 * time.Minute
 )
 
-// uncreated has a workload looked at whose controller says that it could not create a pod: no pod tells of that. Of what the watch tells
-// of at its start, what is older than a look in between counts no more.
-func (r *Recorder) uncreated(e *corev1.Event) {
-	of, now := e.InvolvedObject, r.Now()
-	if e.Reason != "FailedCreate" || of.Namespace == "" || now.Sub(evidence.EventOf(e).Last) > again {
+// complaining are the kinds of things that may be in trouble which no pod's status shows. Their controllers say so in Events.
+var complaining = map[string]bool{
+	"Deployment": true, "ReplicaSet": true, "ReplicationController": true, "StatefulSet": true, "DaemonSet": true, "Job": true, "CronJob": true,
+	"PersistentVolumeClaim": true, "HorizontalPodAutoscaler": true,
+}
+
+// complains has a thing looked at of which an Event tells trouble. Of what the watch tells of at its start, what is older than a look in
+// between counts no more.
+func (r *Recorder) complains(e *corev1.Event) {
+	of := e.InvolvedObject
+	if !complaining[of.Kind] || of.Namespace == "" {
 		return
 	}
-	switch of.Kind {
-	case "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job", "CronJob":
-	default:
+	said, now := evidence.EventOf(e), r.Now()
+	if now.Sub(said.Last) > again || e.Type != corev1.EventTypeWarning && !swings(said) {
 		return
 	}
 	kind, name := ownerOf(of.Kind, of.Name)
-	ref := evidence.RefTo(kind, of.Namespace, name)
+	at := subject{ref: evidence.RefTo(kind, of.Namespace, name)}
 	r.mu.Lock()
 	maps.DeleteFunc(r.wanting, func(_ evidence.Ref, last time.Time) bool { return now.Sub(last) >= lull })
-	_, lately := r.wanting[ref]
-	if !lately && len(r.wanting) < mostWanting {
-		r.wanting[ref] = now
-	} else {
-		lately = true
+	_, lately := r.wanting[at.ref]
+	lately = lately || r.pending[at] != nil || len(r.wanting) >= mostWanting // it is looked at soon, or for as long as its trouble lasts
+	if !lately {
+		r.wanting[at.ref] = now
 	}
 	r.mu.Unlock()
 	if !lately {
-		r.lookAt(subject{ref: ref}, patience)
+		r.lookAt(at, patience)
 	}
+}
+
+// swings tells whether a controller makes and deletes the same pods again and again (kubernetes pkg/controller/deployment/sync.go,
+// pkg/controller/statefulset/stateful_pod_control.go).
+func swings(e evidence.Event) bool {
+	return (e.Reason == "ScalingReplicaSet" || e.Reason == "SuccessfulDelete") && e.Count >= toAndFro && e.Last.Sub(e.First) <= toAndFroWithin
 }
 
 // ownerOf returns what owns a controller of pods, as far as the name tells that it was generated: a Deployment a ReplicaSet, a CronJob a
@@ -61,19 +74,46 @@ func ownerOf(kind, name string) (ownerKind, ownerName string) {
 	return kind, name
 }
 
-// isWorkload tells whether a subject is a workload of which only the name is known.
-func (s subject) isWorkload() bool { return s.uid == "" }
+// isNamed tells whether of a subject only the name is known: it is no pod and no node.
+func (s subject) isNamed() bool { return s.uid == "" }
 
-// lacksPods returns why no pod can be created for a workload, or for a controller that it owns.
-func lacksPods(s *evidence.Snapshot, causes []diagnosis.Cause, of evidence.Ref) (a answer, found bool) {
-	for i := range causes {
-		c := &causes[i]
-		if c.Rule.Effect == diagnosis.NotAdmitted && s.Covers(of, c.About.Object()) {
+// unseen returns why a thing is in trouble that no pod's status shows: a workload, a claim, or a node that is closed. What its pods are in
+// they tell themselves.
+func (t telling) unseen(of evidence.Ref) (a answer, found bool) {
+	for i := range t.report.Causes {
+		c := &t.report.Causes[i]
+		switch {
+		case c.About.Kind == "Pod" && t.s.Covers(of, c.About): // an incident of its own
+		case !t.tellsOf(of, c):
+		case t.s.Covers(of, c.About.Object()):
 			return answerOf(c, of), true
-		}
-		if a, found = lacksPods(s, c.Leads, of); found {
-			return a, true
+		default:
+			return answerOf(c, t.thingOf(c.About, of, of)), true
 		}
 	}
 	return answer{}, false
+}
+
+// tellsOf tells whether a cause or what follows from it is trouble of a thing that no pod's status shows.
+func (t telling) tellsOf(of evidence.Ref, c *diagnosis.Cause) bool {
+	return c.About.Kind != "Pod" && t.s.Covers(of, c.About.Object()) && isTrouble(c) ||
+		slices.ContainsFunc(c.Leads, func(lead diagnosis.Cause) bool { return t.tellsOf(of, &lead) })
+}
+
+// isTrouble tells whether what a workload, a claim or a node is in is trouble. That a workload has no pods, is paused or rests, or that
+// its autoscaler stays at its maximum, is what somebody wants; that an autoscaler cannot scale it, or a CronJob cannot be kept, is not.
+func isTrouble(c *diagnosis.Cause) bool {
+	switch c.Rule.Effect {
+	case diagnosis.NotAdmitted, diagnosis.DeadlinePassed, diagnosis.VolumeFailed:
+		return true
+	case diagnosis.RolledOut:
+		return c.About.Kind != "Node"
+	case diagnosis.StuckTerminating:
+		return c.About.Kind == "Node"
+	case diagnosis.Unavailable:
+		return slices.ContainsFunc(c.Facts, func(f evidence.Fact) bool {
+			return f.About.Kind == "HorizontalPodAutoscaler" && strings.HasPrefix(f.Text, "status False") || f.About.Kind == "CronJob" && f.Kind == evidence.Events
+		})
+	}
+	return false
 }

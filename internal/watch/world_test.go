@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -239,12 +241,17 @@ func (w *world) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence
 	s := &evidence.Snapshot{
 		Taken: time.Now(), Has: evidence.Spec | evidence.Status | evidence.Logs | evidence.Events | evidence.Node, Subject: sel.Ref, Asked: []evidence.Ref{sel.Ref},
 	}
-	resource := map[string]string{"Pod": "pods", "Node": "nodes", "Deployment": "deployments"}[sel.Ref.Kind]
-	o := w.objects[resource][sel.Ref.Name]
+	resource := map[string]string{"Pod": "pods", "Node": "nodes", "HorizontalPodAutoscaler": "horizontalpodautoscalers"}[sel.Ref.Kind]
+	o := w.objects[cmp.Or(resource, "workloads")][sel.Ref.Name]
 	if o == nil {
 		return nil, fmt.Errorf("there is no %s", sel.Ref)
 	}
 	s.Objects = append(s.Objects, o)
+	if hpa, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok { // to ask about it is to ask about what it scales
+		target := w.objects["workloads"][hpa.Spec.ScaleTargetRef.Name]
+		s.Subject, s.Objects = evidence.RefOf(target), append(s.Objects, target)
+		s.Asked = []evidence.Ref{s.Subject}
+	}
 	if pod, ok := o.(*corev1.Pod); ok && w.log != "" {
 		for _, st := range pod.Status.ContainerStatuses {
 			s.Logs = append(s.Logs, evidence.Log{Of: sel.Ref.InContainer(st.Name).InAttempt(max(int(st.RestartCount)-1, 0)), Text: w.log})

@@ -55,10 +55,8 @@ func callOf(p *diagnosis.Pass) call {
 
 func readCall(p *diagnosis.Pass) call {
 	var c call
-	log := p.Log()
-	if i := slices.IndexFunc(p.Attempts(), func(a evidence.Attempt) bool { return a.Of == log.Of }); i >= 0 {
-		c.run = p.Attempts()[i]
-	}
+	run, log := complaining(p)
+	c.run = run
 	block, _ := signature.Find(log.Text)
 	if c.run.Expected != "" {
 		return c
@@ -84,6 +82,36 @@ func readCall(p *diagnosis.Pass) call {
 	}
 	return c
 }
+
+// complaining returns the run whose log is read, and that: the last that has one. Where that run goes on, and complains of what the one
+// before ended of a moment ago, it is that one: of the same this one will end.
+func complaining(p *diagnosis.Pass) (evidence.Attempt, evidence.Log) {
+	log, runs := p.Log(), p.Attempts()
+	i := slices.IndexFunc(runs, func(a evidence.Attempt) bool { return a.Of == log.Of })
+	if i < 0 {
+		return evidence.Attempt{}, log
+	}
+	if i > 0 && !runs[i].Ended() {
+		before, earlier := runs[i-1], p.LogOf(runs[i-1])
+		recent := before.Ended() && before.Expected == "" && p.Now().Sub(before.Finished) <= atOnce
+		if recent && target(earlier) != "" && target(earlier) == target(log) {
+			return before, earlier
+		}
+	}
+	return runs[i], log
+}
+
+// target returns what a log complains of first that it could not use; empty for nothing.
+func target(log evidence.Log) string {
+	block, _ := signature.Find(log.Text)
+	if deps := signature.Dependencies(block); len(deps) > 0 {
+		return deps[0].Target
+	}
+	return ""
+}
+
+// atOnce is how long ago a run ended that one which goes on is hardly another than: the first restart comes at once.
+const atOnce = time.Minute
 
 // fresh is how old a complaint of a running container may be to be about now.
 const fresh = 10 * time.Minute

@@ -39,6 +39,9 @@ func TestHow(t *testing.T) {
 		{tcp, "Liveness probe failed: dial tcp 10.0.0.5:80: connect: connection refused", refused},
 		{exec, "Liveness probe failed: connection refused", badCommand},
 		{exec, "Liveness probe failed: command timed out", timedOut},
+		{exec, "Liveness probe errored: rpc error: code = DeadlineExceeded desc = failed to exec in container: timeout 1s exceeded: context deadline exceeded", timedOut},
+		{exec, "Liveness probe failed: curl: (28) Operation timed out after 1001 milliseconds", badCommand},
+		{exec, "Liveness probe failed: fatal: Get \"http://10.97.87.81:8080/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)", badCommand},
 		{get, "Liveness probe failed: hm", unclear},
 	} {
 		if got := how(c.message, c.probe).kind; got != c.want {

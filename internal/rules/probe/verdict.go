@@ -49,7 +49,7 @@ var tells = []struct {
 }{
 	{refused, false, "no connection to a gRPC server came about", []string{"failed to connect service"}},
 	{noCommand, true, "its command is not in the image", []string{"executable file not found", "no such file or directory: unknown"}},
-	{timedOut, true, "it timed out", []string{"command timed out", "timed out after", `" timed out`, "deadlineexceeded", "deadline exceeded"}},
+	{timedOut, true, "it timed out", []string{"command timed out", `" timed out`, "deadlineexceeded"}},
 	{notRun, true, "it could not be run", []string{"oci runtime exec failed"}},
 	{noPort, false, "the port that it names is not declared", []string{"strconv.atoi", "couldn't find port"}}, // before about 1.36
 	{noHealth, false, "the server has no gRPC health service", []string{"does not implement the grpc health protocol", "unknown service grpc.health"}},
@@ -58,7 +58,7 @@ var tells = []struct {
 	{wantsTLS, false, "the port speaks TLS", []string{`malformed http response "\x15\x03`, "malformed http status code"}},
 	{refused, false, "the connection was refused", []string{"connection refused"}},
 	{unreachable, false, "the pod could not be reached", []string{"no route to host", "network is unreachable", "connect: connection timed out"}},
-	{timedOut, false, "it timed out", []string{"client.timeout", "timed out", "timeout"}},
+	{timedOut, false, "it timed out", []string{"client.timeout", "timed out", "timeout", "deadline exceeded"}},
 	{closed, false, "the connection was closed without an answer", []string{"connection reset", "eof"}},
 }
 
