@@ -176,17 +176,15 @@ func everyFault(t *testing.T, person *console, f faults.Fault) string {
 // aloneFault makes a fault beside which there is no other, and tells what became of it, wherever in the cluster.
 func aloneFault(t *testing.T, person *console, f faults.Fault) string {
 	before := map[string]int{}
-	for _, in := range person.everything(t) {
+	for _, in := range person.since(t, nil) {
 		before[in.ID] = in.Times
 	}
 	establish(t, f, ofFault(f.Name))
-	return person.await(t, f, func() []recording {
-		return slices.DeleteFunc(person.everything(t), func(in recording) bool { return in.Times <= before[in.ID] })
-	})
+	return person.await(t, f, func() []recording { return person.since(t, before) })
 }
 
-// everything returns the incidents of the whole cluster that are proven.
-func (c *console) everything(t *testing.T) []recording {
+// since returns the incidents of the whole cluster that are proven and have more deaths than they had, by their names.
+func (c *console) since(t *testing.T, before map[string]int) []recording {
 	var all []recording
 	for next := "/incidents"; next != ""; {
 		var page struct {
@@ -198,7 +196,7 @@ func (c *console) everything(t *testing.T) []recording {
 		}
 		for _, in := range page.Items {
 			var one telling
-			if c.get(t, "/incidents/"+in.ID, &one) && slices.ContainsFunc(one.Deaths, func(d ended) bool { return d.Settled }) {
+			if in.Times > before[in.ID] && c.get(t, "/incidents/"+in.ID, &one) && slices.ContainsFunc(one.Deaths, func(d ended) bool { return d.Settled }) {
 				all = append(all, one.Incident)
 			}
 		}

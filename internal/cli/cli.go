@@ -56,7 +56,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return statusInterrupted
 	}
 	fmt.Fprintln(stderr, "error: "+report.Escape(oneLine(err)))
-	if slices.Contains(args, "--exit-code") {
+	if errors.Is(err, errTrouble) || slices.Contains(args, "--exit-code") || slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--fail-on") }) {
 		return statusTrouble
 	}
 	return statusFailed
@@ -93,7 +93,9 @@ about it. It only reads.`,
   # All that is in trouble in every namespace
   %[1]s why -A
   # The same from a file that somebody sent
-  %[1]s why --from case.zip`),
+  %[1]s why --from case.zip
+  # What will not start, or will restart, before it ships
+  %[1]s scan deploy/`),
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: p.name},
 		SilenceErrors: true, SilenceUsage: true, DisableAutoGenTag: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -104,7 +106,7 @@ about it. It only reads.`,
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
-	root.AddCommand(p.why(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
+	root.AddCommand(p.why(), p.scan(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
 	return root
 }
 

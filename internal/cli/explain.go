@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubeinquest/inquest/internal/report"
+	"github.com/kubeinquest/inquest/internal/rules"
 )
 
 func (p *program) explain() *cobra.Command {
@@ -29,7 +30,7 @@ func (p *program) explain() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return p.runExplain(args) },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var ids []string
-			for _, r := range p.rules {
+			for _, r := range rules.Everything() {
 				ids = append(ids, r.ID+"\t"+r.Title)
 			}
 			return ids, cobra.ShellCompDirectiveNoFileComp
@@ -39,7 +40,7 @@ func (p *program) explain() *cobra.Command {
 
 func (p *program) runExplain(args []string) error {
 	if len(args) == 0 {
-		for _, r := range p.rules {
+		for _, r := range rules.Everything() {
 			if _, err := fmt.Fprintf(p.Out, "%s  %s\n", r.ID, r.Title); err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func (p *program) runExplain(args []string) error {
 		return nil
 	}
 	var ids []string
-	for _, r := range p.rules {
+	for _, r := range rules.Everything() {
 		if strings.EqualFold(r.ID, args[0]) {
 			_, err := io.WriteString(p.Out, report.Explain(r, columns(p.Out)))
 			return err
@@ -69,7 +70,7 @@ func (p *program) rulesAbout(word string) []string {
 		return nil
 	}
 	var ids []string
-	for _, r := range p.rules {
+	for _, r := range rules.Everything() {
 		words := strings.FieldsFunc(strings.ToLower(r.Title+" "+r.Doc), func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
 		if slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, strings.ToLower(word)) }) {
 			ids = append(ids, r.ID)

@@ -85,6 +85,14 @@ type sight struct {
 	about []evidence.Ref
 }
 
+// more says where there may be more of a record.
+func (s *sight) more() string {
+	if s.history != "" {
+		return ""
+	}
+	return "; what serve has recorded counts too: name it with --history"
+}
+
 // An adviser gives advice about what was seen.
 type adviser func(context.Context, sight) ([]report.Advice, error)
 

@@ -23,14 +23,14 @@ func adviseProbes(_ context.Context, of sight) ([]report.Advice, error) {
 	for _, subject := range subjects {
 		asked := slices.Contains(of.about, subject.About.Object()) && (of.container == "" || subject.Spec.Name == of.container)
 		if asked {
-			all = append(all, probeAdvice(probe.Advise(subject), of.seen[0].Taken))
+			all = append(all, probeAdvice(probe.Advise(subject), of.seen[0].Taken, of.more()))
 		}
 	}
 	return all, nil
 }
 
 // probeAdvice puts advice about probes into the form that is shown.
-func probeAdvice(a probe.Advice, taken time.Time) report.Advice {
+func probeAdvice(a probe.Advice, taken time.Time, more string) report.Advice {
 	r := report.NewAdvice("probes", a.About, taken, a.Fix)
 	t := a.Tally
 	r.Rests = append(r.Rests, probe.Basis(t))
@@ -40,7 +40,7 @@ func probeAdvice(a probe.Advice, taken time.Time) report.Advice {
 	}
 	switch {
 	case a.Enough != "":
-		r.Verdict = a.Enough
+		r.Verdict = a.Enough + more
 	case a.Fix == nil:
 		r.Verdict = "its probes do what they should, by " + report.Plural(t.Healthy, "recorded start")
 	case a.Before.Ends > 0:
@@ -72,8 +72,8 @@ func probeFigures(before, after *probe.Effect, starts int) []report.Figure {
 	}
 	list := []report.Figure{
 		row("a start may take", func(e *probe.Effect) (*float64, string) { return inSeconds(e.Patience, "as long as it likes") }),
-		row("a start that hangs is ended within", func(e *probe.Effect) (*float64, string) { return inSeconds(e.GivesUp, "never") }),
-		row("a hang is noticed within", func(e *probe.Effect) (*float64, string) { return inSeconds(e.Notices, "never") }),
+		row("until a start that hangs is ended", func(e *probe.Effect) (*float64, string) { return inSeconds(e.GivesUp, "never") }),
+		row("until a hang is noticed", func(e *probe.Effect) (*float64, string) { return inSeconds(e.Notices, "never") }),
 	}
 	if starts > 0 {
 		list = append(list, row(fmt.Sprintf("of %s that became healthy it may end", report.Plural(starts, "start")), func(e *probe.Effect) (*float64, string) {

@@ -66,7 +66,11 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		}
 		a := resource.Advise(subject)
 		within[subject.About.Namespace] = append(within[subject.About.Namespace], a)
-		shown = append(shown, resourceAdvice(&a, of.seen[0].Taken))
+		more := ""
+		if prometheus.URL == "" {
+			more = "; a Prometheus has more as a rule: name it with --prometheus"
+		}
+		shown = append(shown, resourceAdvice(&a, of.seen[0].Taken, more))
 	}
 	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" {
 		shown = append(shown, boundsAdvice(namespace, within[namespace.Name], of.seen[0].Taken)...)
@@ -86,7 +90,7 @@ func series(list []collect.Measured) (all []resource.Series) {
 }
 
 // resourceAdvice puts advice about resources into the form that is shown.
-func resourceAdvice(a *resource.Advice, taken time.Time) report.Advice {
+func resourceAdvice(a *resource.Advice, taken time.Time, more string) report.Advice {
 	r := report.NewAdvice("resources", a.About, taken, a.Fix)
 	basis := fmt.Sprintf("it rests on %s of its memory over %s", report.Plural(a.Samples, "sample"), advise.Round(a.Over))
 	if a.Kills > 0 {
@@ -98,7 +102,7 @@ func resourceAdvice(a *resource.Advice, taken time.Time) report.Advice {
 	}
 	switch {
 	case a.Enough != "":
-		r.Verdict = a.Enough
+		r.Verdict = a.Enough + more
 	case a.Memory == resource.Leak:
 		r.Verdict = "its memory grows without end, and a higher limit would not help"
 	case a.Fix == nil:

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,24 +23,8 @@ func RedactObject(obj runtime.Object) int {
 		spans += RedactPodSpec(&o.Spec) + redactPodStatus(&o.Status)
 	case *corev1.PodTemplate:
 		spans += RedactPodSpec(&o.Template.Spec)
-	case *corev1.ReplicationController:
-		if o.Spec.Template != nil {
-			spans += RedactPodSpec(&o.Spec.Template.Spec)
-		}
-	case *appsv1.Deployment:
-		spans += RedactPodSpec(&o.Spec.Template.Spec)
-	case *appsv1.ReplicaSet:
-		spans += RedactPodSpec(&o.Spec.Template.Spec)
-	case *appsv1.StatefulSet:
-		spans += RedactPodSpec(&o.Spec.Template.Spec)
-	case *appsv1.DaemonSet:
-		spans += RedactPodSpec(&o.Spec.Template.Spec)
 	case *appsv1.ControllerRevision:
 		spans += redactRevision(o)
-	case *batchv1.Job:
-		spans += RedactPodSpec(&o.Spec.Template.Spec)
-	case *batchv1.CronJob:
-		spans += RedactPodSpec(&o.Spec.JobTemplate.Spec.Template.Spec)
 	case *corev1.Event:
 		spans += redactText(&o.Message)
 	case *eventsv1.Event:
@@ -52,6 +35,10 @@ func RedactObject(obj runtime.Object) int {
 	case *corev1.ConfigMap:
 		spans += redactMap(o.Data)
 		o.BinaryData = nil
+	default:
+		if t := templateOf(obj); t != nil {
+			spans += RedactPodSpec(&t.Spec)
+		}
 	}
 	return spans + redactRest(reflect.ValueOf(obj), "")
 }

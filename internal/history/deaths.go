@@ -185,7 +185,7 @@ func (f *Filter) deaths() *query {
 	for _, w := range asked(f.Text) {
 		q.conditions = append(q.conditions, `LOWER(p.name || ' ' || d.container || ' ' || (SELECT name FROM names WHERE id = d.node) || ' ' ||
 			(SELECT name FROM names WHERE id = d.image) || ' ' || d.reason || ' ' || `+
-			message+`) LIKE `+q.arg("%"+likeEscaper.Replace(w.any[0])+"%")+` ESCAPE '\'`)
+			message+`) LIKE `+q.arg("%"+likeEscaper.Replace(strings.TrimPrefix(w.any[0], mark))+"%")+` ESCAPE '\'`)
 	}
 	return &q
 }

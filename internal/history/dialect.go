@@ -24,6 +24,7 @@ type dialect struct {
 	tidy   string // merges some pages of the search index; begun by a negative number; empty where the database does so itself
 	// the search index, one row a share
 	index, unindex, matches string
+	indexed                 string // the last share in it, 0 where there is none
 	query                   func(words []word) string
 	list                    func(terms []string) any
 }
@@ -63,6 +64,7 @@ var sqliteDialect = dialect{
 	index:   `INSERT OR REPLACE INTO search (rowid, terms) VALUES ($1, $2)`,
 	unindex: `DELETE FROM search WHERE rowid = $1`,
 	matches: `SELECT rowid AS share FROM search WHERE search MATCH $1`,
+	indexed: `SELECT COALESCE((SELECT rowid FROM search ORDER BY rowid DESC LIMIT 1), 0)`,
 	query:   func(words []word) string { return ask(words, `"`, `*`, ` OR `, ` AND `) },
 	list:    func(terms []string) any { return strings.Join(terms, " ") },
 }
@@ -84,6 +86,7 @@ var postgresDialect = dialect{
 		ON CONFLICT (share) DO UPDATE SET terms = excluded.terms`,
 	unindex: `DELETE FROM search WHERE share = $1`,
 	matches: `SELECT share FROM search WHERE terms @@ $1::tsquery`,
+	indexed: `SELECT COALESCE(MAX(share), 0) FROM search`,
 	query:   func(words []word) string { return ask(words, `'`, `:*`, ` | `, ` & `) },
 	list:    func(terms []string) any { return terms },
 }

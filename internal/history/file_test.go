@@ -4,6 +4,7 @@ package history
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,7 +96,15 @@ func TestMigrations(t *testing.T) {
 			s = open(t, url, Options{})
 			want(t, "incidents", len(incidents(t, s, Filter{})), 2)
 			want(t, "found", len(incidents(t, s, Filter{Text: "oom-kill web-1"})), 1)
+			want(t, "found by the beginning of joined words", len(incidents(t, s, Filter{Text: "web-1 oom-ki"})), 1)
 			want(t, "deaths", len(deaths(t, s, Filter{})), 2)
+			must(t, s.commit([]*job{{run: func(t *txn) error {
+				last, err := t.numbers(t.store.dialect.indexed)
+				return errors.Join(err, t.exec(t.store.dialect.unindex, last[0])) // as where the program ended while it made the index
+			}}}))
+			must(t, s.Close())
+			s = open(t, url, Options{})
+			want(t, "found after it was made in two steps", len(incidents(t, s, Filter{Text: "oom-kill"})), 2)
 			must(t, s.Close())
 			if err := Migrate(t.Context(), url, 0); err == nil {
 				t.Error("version 0 is none")

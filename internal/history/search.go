@@ -4,9 +4,8 @@ package history
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,8 +13,10 @@ import (
 )
 
 // Both databases are given words that are made here, so that both find the same. A word is a run of letters and digits,
-// and what joins such runs by . - _ / : @ is one word more: "web-0" is found by web-0 and by web.
+// and what joins such runs by . - _ / : @ is one word more, which begins with a mark: "web-0" is found by web-0 and by web. Of
+// names that are joined there are as many as pods, and none of them is in the way of whoever looks for the beginning of a word.
 const (
+	mark        = "=" // before a word that is joined
 	mostWords   = 160 // of one share
 	longestWord = 96
 	mostAsked   = 8
@@ -28,21 +29,43 @@ func terms(text ...string) []string {
 	seen := map[string]bool{}
 	var all []string
 	add := func(word string) {
-		if len(word) >= 2 && len(word) <= longestWord && !seen[word] && len(all) < mostWords && !isTime(word) {
+		if isTerm(word) && !seen[word] && len(all) < mostWords {
 			seen[word] = true
 			all = append(all, word)
 		}
 	}
 	for _, t := range text {
-		for joined := range strings.FieldsFuncSeq(strings.ToLower(t), func(r rune) bool { return !isWord(r) && !isJoin(r) }) {
-			joined = strings.TrimFunc(joined, isJoin)
-			add(joined)
+		for joined := range joinedIn(t) {
+			add(marked(joined))
 			for part := range strings.FieldsFuncSeq(joined, isJoin) {
 				add(part)
 			}
 		}
 	}
 	return all
+}
+
+// joinedIn are the words of a text, those that are joined as one.
+func joinedIn(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for joined := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !isWord(r) && !isJoin(r) }) {
+			if !yield(strings.TrimFunc(joined, isJoin)) {
+				return
+			}
+		}
+	}
+}
+
+// marked puts the mark before a word that is joined.
+func marked(word string) string {
+	if strings.ContainsFunc(word, isJoin) {
+		return mark + word
+	}
+	return word
+}
+
+func isTerm(word string) bool {
+	return len(word) >= 2 && len(word) <= longestWord && !isTime(strings.TrimPrefix(word, mark))
 }
 
 func isWord(r rune) bool {
@@ -190,13 +213,11 @@ func without(text string, names map[string]bool) string {
 
 // asked returns the words that a text asks for: all of them are to be there, the last one as a beginning.
 func asked(text string) []word {
-	all := terms(clean(text, maxTitle))
 	var words []word
-	for i, w := range all {
-		if i >= mostAsked {
-			break
+	for joined := range joinedIn(clean(text, maxTitle)) {
+		if w := marked(joined); isTerm(w) && len(words) < mostAsked {
+			words = append(words, word{any: []string{w}})
 		}
-		words = append(words, word{any: []string{w}})
 	}
 	if n := len(words); n > 0 && len(words[n-1].any[0]) > 2 {
 		words[n-1].prefix = true
@@ -204,14 +225,11 @@ func asked(text string) []word {
 	return words
 }
 
-// refill makes the index anew where it is empty, as after a migration.
+// refill makes the index of what it lacks, as after a migration, or after one at which the program ended: shares are indexed in their order.
 func (s *Store) refill(ctx context.Context) error {
-	var one int
-	err := s.db.QueryRowContext(ctx, `SELECT 1 FROM shares WHERE NOT EXISTS (SELECT 1 FROM search) LIMIT 1`).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	for after, done := int64(0), false; err == nil && !done; {
+	var after int64
+	err := s.db.QueryRowContext(ctx, s.dialect.indexed).Scan(&after)
+	for done := false; err == nil && !done; {
 		err = s.commit([]*job{{run: func(t *txn) (err error) {
 			after, done, err = t.refill(after)
 			return err

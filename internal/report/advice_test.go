@@ -24,7 +24,7 @@ func someAdvice() []Advice {
 	a := NewAdvice("probes", about.InContainer(evil), time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC), fix)
 	ten := 10.0
 	a.Verdict, a.Rests = "the present probes end 7 of 19 starts", []string{"it rests on 19 starts of 6 pods, between Monday and Thursday, all of which became healthy in the end"}
-	a.Figures = []Figure{{Name: "a start may take", Now: &ten, Shown: [2]string{"10s", "36s"}}, {Name: "a hang is noticed within", Shown: [2]string{"never", "31s"}}}
+	a.Figures = []Figure{{Name: "a start may take", Now: &ten, Shown: [2]string{"10s", "36s"}}, {Name: "until a hang is noticed", Shown: [2]string{"never", "31s"}}}
 	a.Reasons, a.Checks = []string{"the longest start took 24s" + evil}, []AdviceCheck{{"livenessProbe", "it asks " + evil, "ask less"}}
 	a.Fields = map[string]any{"startupProbe": map[string]any{"failureThreshold": 19, "exec": evil}}
 	return []Advice{a, NewAdvice("probes", about, a.Taken, nil)}
@@ -33,7 +33,7 @@ func someAdvice() []Advice {
 // TestAdviceText: it fits 80 columns but for the command, which is to be pasted, and nothing of it acts on a terminal.
 func TestAdviceText(t *testing.T) {
 	text := AdviceText(someAdvice(), Options{})
-	for _, want := range []string{"a start may take          10s    36s", "fix: Give", "startupProbe:\n", "kubectl -n shop patch deployment/web --type strategic", "look at"} {
+	for _, want := range []string{"a start may take         10s    36s", "fix: Give", "startupProbe:\n", "kubectl -n shop patch deployment/web --type strategic", "look at"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it lacks %q:\n%s", want, text)
 		}

@@ -114,3 +114,11 @@ func chunks(word string, width int) []string {
 	}
 	return append(parts, string(runes))
 }
+
+// Wrapped sets text that is escaped as one paragraph of that many columns: first begins its first line, as many spaces every
+// other.
+func Wrapped(first, text string, width int) string {
+	p := &printer{width: max(width, minWidth)}
+	p.para(first, span{text, plain})
+	return p.String()
+}

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rules lists every rule. One package a family, one file a rule.
+// Package rules lists every rule: those about what has happened, which why runs, and those about what is written, which scan
+// runs. One package a family, one file a rule.
 package rules
 
 import (
 	"slices"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/rules/access"
 	"github.com/kubeinquest/inquest/internal/rules/admission"
 	"github.com/kubeinquest/inquest/internal/rules/change"
 	"github.com/kubeinquest/inquest/internal/rules/config"
@@ -18,18 +20,24 @@ import (
 	"github.com/kubeinquest/inquest/internal/rules/image"
 	"github.com/kubeinquest/inquest/internal/rules/initial"
 	"github.com/kubeinquest/inquest/internal/rules/kernel"
+	"github.com/kubeinquest/inquest/internal/rules/manifest"
 	"github.com/kubeinquest/inquest/internal/rules/memory"
 	"github.com/kubeinquest/inquest/internal/rules/node"
 	"github.com/kubeinquest/inquest/internal/rules/pod"
 	"github.com/kubeinquest/inquest/internal/rules/probe"
+	"github.com/kubeinquest/inquest/internal/rules/resource"
 	"github.com/kubeinquest/inquest/internal/rules/sandbox"
+	"github.com/kubeinquest/inquest/internal/rules/scaling"
 	"github.com/kubeinquest/inquest/internal/rules/scheduling"
+	"github.com/kubeinquest/inquest/internal/rules/security"
+	"github.com/kubeinquest/inquest/internal/rules/set"
+	"github.com/kubeinquest/inquest/internal/rules/stopping"
 	"github.com/kubeinquest/inquest/internal/rules/storage"
 	"github.com/kubeinquest/inquest/internal/rules/usage"
 	"github.com/kubeinquest/inquest/internal/rules/workload"
 )
 
-// All returns every rule, family by family.
+// All returns every rule about what has happened, family by family.
 func All() []*diagnosis.Rule {
 	return slices.Concat(
 		admission.Rules,
@@ -54,3 +62,27 @@ func All() []*diagnosis.Rule {
 		workload.Rules,
 	)
 }
+
+// Manifests returns the rules that look at one manifest at a time, family by family. What is risky is no finding about a death,
+// so why does not run them.
+func Manifests() []*diagnosis.Rule {
+	return slices.Concat(
+		access.Rules,
+		config.Manifests,
+		image.Manifests,
+		manifest.Rules,
+		memory.Manifests,
+		probe.Manifests,
+		resource.Rules,
+		scaling.Rules,
+		security.Rules,
+		stopping.Rules,
+		workload.Manifests,
+	)
+}
+
+// Sets returns the rules that look at all manifests together.
+func Sets() []*diagnosis.Rule { return set.Rules }
+
+// Everything returns all rules there are, for what lists and explains them.
+func Everything() []*diagnosis.Rule { return slices.Concat(All(), Manifests(), Sets()) }

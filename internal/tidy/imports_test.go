@@ -33,10 +33,11 @@ var mayImport = map[string][]string{
 	"tidy":      {},
 	"bench":     {"advise", "collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
 	"lead":      {},
+	"scan":      {"collect", "diagnosis", "evidence", "report"},
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report", "watch"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "record", "report", "signature"},
-	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "signature", "tell", "watch", "web"},
+	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "scan", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"advise", "cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
 }

@@ -118,7 +118,7 @@ func Advise(o Subject) Advice {
 	case t.Healthy < Few:
 		a.Enough = fmt.Sprintf("not enough: of %s it is known how long it took, and advice needs %d", advise.Count(t.Healthy, "start"), Few)
 		if t.Cut > 0 {
-			a.Enough += fmt.Sprintf("; %d more were ended by a probe before they were healthy, the longest after %s", t.Cut, advise.Round(t.LongestCut))
+			a.Enough += fmt.Sprintf("; a probe ended %d more too early to tell, the longest after %s: give it more time first, and ask again then", t.Cut, advise.Round(t.LongestCut))
 		}
 		return a
 	}
@@ -203,17 +203,17 @@ func Basis(t Tally) string {
 	if t.Revisions > 1 {
 		text += fmt.Sprintf(" in %d revisions", t.Revisions)
 	}
-	if t.Starts > 0 {
-		text += fmt.Sprintf(", between %s and %s", t.From.UTC().Format(advise.Minute), t.To.UTC().Format(advise.Minute))
+	if from, to := t.From.UTC().Format(advise.Minute), t.To.UTC().Format(advise.Minute); t.Starts > 1 && from != to {
+		text += fmt.Sprintf(", between %s and %s", from, to)
 	}
 	if t.Healthy > 0 {
 		text += fmt.Sprintf("; %d became healthy within %s to %s, half of them within %s", t.Healthy, advise.Round(t.Shortest), advise.Round(t.Longest), advise.Round(t.Median))
 	}
 	if t.Cut > 0 {
-		text += fmt.Sprintf("; %d were ended by a probe before they were", t.Cut)
+		text += fmt.Sprintf("; a probe ended %d before that", t.Cut)
 	}
 	if t.Hung > 0 {
-		text += fmt.Sprintf("; %d were ended by the liveness probe later", t.Hung)
+		text += fmt.Sprintf("; the liveness probe ended %d later", t.Hung)
 	}
 	return text
 }

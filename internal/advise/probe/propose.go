@@ -48,7 +48,7 @@ func (p *proposal) startup(present Probes, t Tally) {
 	needs := withMargin(t.Longest)
 	if t.Cut > 0 && 2*t.LongestCut > needs {
 		needs = 2 * t.LongestCut
-		p.because("%d of the starts were ended by a probe before they were healthy, the longest after %s: how long they would have needed nobody knows, so they get twice that; measure again then", t.Cut, advise.Round(t.LongestCut))
+		p.because("a probe ended %d of the starts before they were healthy, the longest after %s: how long they would have needed nobody knows, so they get twice that; measure again then", t.Cut, advise.Round(t.LongestCut))
 	}
 	switch {
 	case patience == Never:

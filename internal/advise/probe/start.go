@@ -144,9 +144,12 @@ func (r *reading) failures(kind string) (first, last time.Duration, n int) {
 	return first, last, n
 }
 
-// told tells whether Events of the run's beginning are there still, so that none means that nothing failed.
+// told tells whether Events of the run's beginning are there, so that none means that nothing failed: that it was started is one. Of
+// pods that are well they are not always read.
 func (r *reading) told() bool {
-	return r.s.Lacks(evidence.Events, r.Of) == 0 && r.s.Taken.Sub(r.Began) < evidence.EventTTL
+	return r.s.Taken.Sub(r.Began) < evidence.EventTTL && slices.ContainsFunc(r.s.EventsAbout(r.Of.InAttempt(evidence.NoAttempt)), func(e evidence.Event) bool {
+		return e.Reason == "Started" && e.Last.Sub(r.Began).Abs() <= 2*time.Second
+	})
 }
 
 // lives reads when the startup probe, or without one the liveness probe, was answered: a period after its last failure at the most, or

@@ -24,6 +24,7 @@ type scene struct {
 	ended   int           // when the run before the present one was; 0: there was none, and this is the first
 	events  []sceneEvent  //
 	taken   time.Duration // later than age, so that Events are gone
+	unread  bool          // its Events were not read
 }
 
 type sceneEvent struct {
@@ -61,10 +62,17 @@ func (c *scene) snapshot() *evidence.Snapshot {
 	snap := &evidence.Snapshot{
 		Taken: at(c.age).Add(c.taken), Has: evidence.Spec | evidence.Status | evidence.Events, Objects: []evidence.Object{pod, owner},
 	}
-	for i, e := range c.events {
+	all := c.events
+	if !c.unread {
+		all = append([]sceneEvent{{message: "Container started"}}, all...)
+	}
+	for i, e := range all {
 		reason, kind := "Unhealthy", "Warning"
 		if e.count == 0 {
 			reason, kind, e.count = "Killing", "Normal", 1
+		}
+		if e.message == "Container started" {
+			reason = "Started"
 		}
 		snap.Events = append(snap.Events, &corev1.Event{
 			ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: string(rune('a' + i))},
@@ -99,6 +107,10 @@ func TestRead(t *testing.T) {
 		"by the first try": {
 			scene: scene{probes: guarded, age: 300, started: true, ready: 6},
 			lives: 5 * s, ready: 6 * s, lived: 300 * s,
+		},
+		"by when it was ready, as Events were not read": {
+			scene: scene{probes: guarded, age: 300, started: true, ready: 16, unread: true},
+			lives: 16 * s, ready: 16 * s, lived: 300 * s,
 		},
 		"not yet": {
 			scene: scene{probes: guarded, age: 40, events: []sceneEvent{{refused, 4, 39, 8}}},

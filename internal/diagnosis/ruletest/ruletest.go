@@ -3,7 +3,7 @@
 // Package ruletest is the harness that every family of rules calls. Fixtures are bundles as txtar files in testdata,
 // named after the rule (MEM001.txtar, MEM001-nolimit.txtar), with the expectation inside: the file want holds the
 // findings, and fixed/… each object as a fix's patch leaves it. An empty want is a near miss: the rule stays silent.
-// Every rule has at least one fixture of each sort. Run tests with -update to rewrite want and fixed/….
+// Rules about manifests have the file manifest.yaml instead. Every rule has at least one fixture of each sort. Run tests with -update to rewrite want and fixed/….
 package ruletest
 
 import (
@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -30,8 +31,10 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // Run checks a family: its rules are valid, sorted and all listed; each fires on its fixtures as they expect and
 // stays silent on its near misses; it uses the evidence that it declares, no more and no less; its patches apply; and
 // the same fixture gives the same findings twice and after a round trip through a bundle.
-func Run(t *testing.T, rules []*diagnosis.Rule) {
+// Rules about what is written, and not yet run, are a list of their own beside those about what has happened.
+func Run(t *testing.T, lists ...[]*diagnosis.Rule) {
 	t.Helper()
+	rules := slices.Concat(lists...)
 	if err := diagnosis.Validate(rules); err != nil {
 		t.Error(err)
 	}
@@ -126,9 +129,16 @@ func runFixture(t *testing.T, r *diagnosis.Rule, name string) diagnosis.Result {
 	return result
 }
 
-// Read reads the bundle in a txtar fixture.
+// Read reads the bundle in a txtar fixture, or the manifests where it has a file manifest.yaml.
 func Read(t *testing.T, archive *txtar.Archive) *evidence.Snapshot {
 	t.Helper()
+	if text := file(archive, "manifest.yaml"); text != nil {
+		var all []*collect.Manifest
+		collect.ManifestReader{File: "manifest.yaml", Namespace: "shop", Strangers: true}.Read(text, func(m *collect.Manifest) { all = append(all, m) })
+		s := collect.SnapshotOf(all...)
+		s.Taken = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // which a bundle must say
+		return s
+	}
 	files, err := txtar.FS(archive)
 	if err != nil {
 		t.Fatal(err)
@@ -220,11 +230,14 @@ func forgotten(t *testing.T, n int) []string {
 			names = append(names, m[1])
 		}
 	}
-	_, list, _ := strings.Cut(all.String(), "var Rules = []*diagnosis.Rule{")
-	list, _, _ = strings.Cut(list, "}")
-	listed := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '\n' || r == '\t' || r == ' ' })
+	var listed []string
+	for _, name := range []string{"Rules", "Manifests"} {
+		_, list, _ := strings.Cut(all.String(), "var "+name+" = []*diagnosis.Rule{")
+		list, _, _ = strings.Cut(list, "}")
+		listed = append(listed, strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '\n' || r == '\t' || r == ' ' })...)
+	}
 	if len(listed) != n {
-		t.Errorf("var Rules names %d rules, the test was given %d", len(listed), n)
+		t.Errorf("var Rules and var Manifests name %d rules, the test was given %d", len(listed), n)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(listed, name) })
 }

@@ -11,15 +11,14 @@ import (
 	"time"
 )
 
-// refused is the number of the connection that was not made.
-const refused = -1
-
 // A link watches the connection to a socket: it is made anew by itself, and nobody says when it was lost.
 type link struct {
 	mu    sync.Mutex
-	dials int       // connections so far
-	good  int       // the newest of them that answered a call
-	lost  time.Time // zero: it is there
+	dials int           // connections so far; those that are open side by side are one
+	open  int           // how many are
+	ended chan struct{} // closed when none is any more
+	good  int           // the newest of them that answered a call
+	lost  time.Time     // zero: it is there
 	why   string
 	deny  bool // the socket may not be opened
 }
@@ -34,9 +33,11 @@ func (l *link) to(socket string) dialer {
 	})
 }
 
-// watch wraps a dial so that its connections are known.
+// watch wraps a dial so that its connections are known. Of requests that come at once each has a connection dialled, and all then
+// use the first that is there: the others say nothing new.
 func (l *link) watch(dial func(context.Context) (net.Conn, error)) dialer {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		l.outlast(ctx)
 		conn, err := dial(ctx)
 		if err != nil {
 			l.refuse(err)
@@ -44,19 +45,57 @@ func (l *link) watch(dial func(context.Context) (net.Conn, error)) dialer {
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.loseLocked(l.dials, "the connection ended")
-		l.dials++
-		n := l.dials
-		return &watched{Conn: conn, closed: sync.OnceFunc(func() { l.lose(n, "the connection ended") })}, nil
+		if l.open == 0 {
+			l.dials++
+			l.ended = make(chan struct{})
+		}
+		l.open++
+		return &watched{Conn: conn, closed: sync.OnceFunc(l.end)}, nil
 	}
 }
 
-// refuse notes that no connection could be made.
+// closing is how long a connection may take to be closed after what was asked over it has failed.
+const closing = 100 * time.Millisecond
+
+// outlast waits for the end of a connection that has failed: a new one may be asked for before the old one is closed.
+func (l *link) outlast(ctx context.Context) {
+	l.mu.Lock()
+	open, ended := l.open, l.ended
+	l.mu.Unlock()
+	if open == 0 {
+		return
+	}
+	limit := time.NewTimer(closing)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
+// end notes that a connection was closed. That it was the last one is the first moment without; one that ends before it answered
+// anything says nothing new.
+func (l *link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open--; l.open > 0 {
+		return
+	}
+	close(l.ended)
+	if l.dials == l.good {
+		l.loseLocked("the connection ended")
+	}
+}
+
+// refuse notes that no connection could be made, where there is none.
 func (l *link) refuse(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deny = errors.Is(err, os.ErrPermission)
-	l.loseLocked(refused, err.Error())
+	if l.open == 0 {
+		l.loseLocked(err.Error())
+	}
 }
 
 // forbidden tells whether the socket may not be opened.
@@ -66,15 +105,8 @@ func (l *link) forbidden() bool {
 	return l.deny
 }
 
-// lose notes the first moment without connection n. One that ends before it answered anything says nothing new.
-func (l *link) lose(n int, why string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.loseLocked(n, why)
-}
-
-func (l *link) loseLocked(n int, why string) {
-	if l.lost.IsZero() && (n == refused || n > 0 && n == l.good) {
+func (l *link) loseLocked(why string) {
+	if l.lost.IsZero() {
 		l.lost, l.why = time.Now(), why
 	}
 }

@@ -22,3 +22,10 @@ var Rules = []*diagnosis.Rule{
 	TokenMissing,
 	Unconfigured,
 }
+
+// Manifests are the rules of this family about what is written before anything has run, in order of id.
+var Manifests = []*diagnosis.Rule{
+	PlainSecret,
+	DuplicateVariable,
+	VolumeMissing,
+}

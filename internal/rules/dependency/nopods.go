@@ -55,7 +55,7 @@ calls it.
 			f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Look at why %s makes no pods", m.ref), Command: fmt.Sprintf("inquest why %s -n %s", m.ref, m.ref.Namespace)}}
 			p.Report(f)
 		default:
-			f := c.finding(p, "no pod has the labels that it selects, and no workload makes any", c.slices.facts...)
+			f := c.finding(p, "no pod has the labels that it selects, and no workload that was seen makes any", c.slices.facts...)
 			f.Fixes = []diagnosis.Fix{{Title: "Deploy what the Service is for, or correct its selector", Command: fmt.Sprintf("kubectl -n %s describe service %s", c.service.Namespace, c.service.Name)}}
 			p.Report(f)
 		}

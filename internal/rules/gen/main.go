@@ -34,7 +34,7 @@ func run(root string, args []string) error {
 	}
 	switch {
 	case len(args) == 1 && args[0] == "pages":
-		err = errors.Join(writePages(project, rules.All()), writeCoverage(project))
+		err = errors.Join(writePages(project, rules.Everything()), writeCoverage(project))
 	case len(args) == 4 && args[0] == "rule":
 		err = start(project, draft{ID: args[1], Family: args[2], Title: args[3]})
 	default:

@@ -28,3 +28,9 @@ var Rules = []*diagnosis.Rule{
 	TagMoved,
 	Unexplained,
 }
+
+// Manifests are the rules of this family about what is written before anything has run, in order of id.
+var Manifests = []*diagnosis.Rule{
+	TagMoves,
+	Nameless,
+}

@@ -26,3 +26,9 @@ var Rules = []*diagnosis.Rule{
 	LimitByDefault,
 	UnknownPod,
 }
+
+// Manifests are the rules of this family about what is written before anything has run, in order of id.
+var Manifests = []*diagnosis.Rule{
+	HeapTooLarge,
+	VolumeInMemory,
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-func TestRules(t *testing.T) { ruletest.Run(t, Rules) }
+func TestRules(t *testing.T) { ruletest.Run(t, Rules, Manifests) }
 
 func TestHow(t *testing.T) {
 	get := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{}}}

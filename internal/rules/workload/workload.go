@@ -35,6 +35,13 @@ var Rules = []*diagnosis.Rule{
 	PodDeadline,
 }
 
+// Manifests are the rules of this family about what is written before anything has run, in order of id.
+var Manifests = []*diagnosis.Rule{
+	SelectorMismatch,
+	RestartPolicy,
+	NoDeadline,
+}
+
 // podTrouble are the effects by which a pod comes to nothing, so that its controller has fewer than it wants.
 var podTrouble = []diagnosis.Effect{
 	diagnosis.NotAdmitted, diagnosis.NotScheduled, diagnosis.VolumeFailed, diagnosis.SandboxFailed, diagnosis.ConfigMissing,

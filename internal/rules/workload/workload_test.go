@@ -15,7 +15,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-func TestRules(t *testing.T) { ruletest.Run(t, Rules) }
+func TestRules(t *testing.T) { ruletest.Run(t, Rules, Manifests) }
 
 func TestWriter(t *testing.T) {
 	entry := func(manager string, minute int, fields string) metav1.ManagedFieldsEntry {

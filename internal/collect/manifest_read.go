@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	yamlv3 "go.yaml.in/yaml/v3"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// maxManifestSteps bounds how many values one document may unfold to.
+const maxManifestSteps = 300_000
+
+// A ManifestReader reads the manifests of a text.
+type ManifestReader struct {
+	File      string // as findings name it
+	Namespace string // of objects that name none
+	Kube      int    // the minor version of Kubernetes 1 that the manifests are for; 0: the newest that is known
+	Strangers bool   // tell of documents that are no manifest, which in a folder of all sorts is no news
+}
+
+// NewestKube is the minor version of Kubernetes 1 whose kinds are known, that of k8s.io/api.
+const NewestKube = 37
+
+// Read calls visit with each manifest of a text of documents, in their order. What cannot be read is a manifest with a fact
+// that says so.
+func (r ManifestReader) Read(data []byte, visit func(*Manifest)) {
+	source := ""
+	for at, line := 0, 1; at < len(data); {
+		end, next := documentEnd(data, at)
+		doc := data[at:end]
+		if m := sourceLine.FindSubmatch(doc); m != nil {
+			source = string(m[1])
+		}
+		if anyValue(doc) {
+			r.document(&Manifest{File: r.File, Source: source, Line: line, Offset: int64(at), text: doc}, visit)
+		}
+		line += bytes.Count(data[at:next], []byte("\n"))
+		at = next
+	}
+}
+
+// At returns the manifest that was read at an offset, without its object: where its fields stand, and what is waived.
+func (r ManifestReader) At(data []byte, offset int64, line, item int) *Manifest {
+	m := &Manifest{File: r.File, Line: line, Offset: offset, Item: item}
+	if offset >= int64(len(data)) {
+		return m
+	}
+	end, _ := documentEnd(data, int(offset))
+	first := 1 + bytes.Count(data[:offset], []byte("\n"))
+	root, err := parseManifest(data[offset:end])
+	if err != nil || root == nil {
+		return m
+	}
+	shift(root, first-1)
+	m.Waivers = waiversIn(data[offset:end], first)
+	if items := child(root, "items"); item > 0 && items != nil && item <= len(items.Content) {
+		root = behind(items.Content[item-1])
+	}
+	m.root, m.Kind = root, wordOf(root, "kind")
+	return m
+}
+
+// sourceLine is how helm template names the file that a document is from.
+var sourceLine = regexp.MustCompile(`(?m)^# Source: (\S+)`)
+
+// documentEnd returns where the document that begins at a place ends, and where the next begins, behind its mark.
+func documentEnd(data []byte, at int) (end, next int) {
+	for i := at; i < len(data); {
+		length := bytes.IndexByte(data[i:], '\n') + 1
+		if length == 0 {
+			length = len(data) - i
+		}
+		if l := data[i : i+length]; bytes.HasPrefix(l, []byte("---")) && (len(l) == 3 || strings.IndexByte(" \t\r\n", l[3]) >= 0) {
+			return i, i + length
+		}
+		i += length
+	}
+	return len(data), len(data)
+}
+
+// document reads one document, which may be a list of objects.
+func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
+	root, err := parseManifest(m.text)
+	if err != nil {
+		line := m.Line
+		if at := yamlLine.FindStringSubmatch(err.Error()); at != nil {
+			n, _ := strconv.Atoi(at[1]) // digits
+			line += n - 1
+			if strings.Contains(err.Error(), "did not find expected") { // the parser's own errors count lines from 0
+				line++
+			}
+		}
+		if r.Strangers || kindLine.Match(m.text) {
+			m.Facts = []evidence.Fact{{
+				Kind: evidence.Spec, Source: evidence.FromSpec, Name: FactUnreadable, Where: fmt.Sprintf("line %d", line),
+				About: evidence.RefTo("File", "", m.File),
+				Text:  "not YAML: " + yamlLine.ReplaceAllString(strings.TrimPrefix(oneLine(err).Error(), "yaml: "), ""),
+			}}
+			m.Line = line
+			visit(m)
+		}
+		return
+	}
+	if root == nil {
+		return
+	}
+	shift(root, m.Line-1)
+	m.Waivers = waiversIn(m.text, m.Line)
+	r.object(m, root, visit)
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): `)
+
+// parseManifest returns the tree of one document, nil of one without a mapping.
+func parseManifest(doc []byte) (*yamlv3.Node, error) {
+	if len(doc) > maxDocumentBytes || countMarks(doc) > maxDocumentMarks {
+		return nil, errors.New("larger than what is read of one document, 4 MiB and 250,000 values")
+	}
+	if root, ok := quickly(doc); ok {
+		return root, nil
+	}
+	var top yamlv3.Node
+	if err := yamlv3.Unmarshal(doc, &top); err != nil {
+		return nil, err
+	}
+	if len(top.Content) == 0 || top.Content[0].Kind != yamlv3.MappingNode {
+		return nil, nil
+	}
+	return top.Content[0], nil
+}
+
+// shift moves a tree down by that many lines. What an alias stands for is moved where it is written.
+func shift(n *yamlv3.Node, lines int) {
+	n.Line += lines
+	for _, c := range n.Content {
+		shift(c, lines)
+	}
+}
+
+// object reads an object, or those of a list.
+func (r ManifestReader) object(m *Manifest, root *yamlv3.Node, visit func(*Manifest)) {
+	m.root, m.APIVersion, m.Kind = root, wordOf(root, "apiVersion"), wordOf(root, "kind")
+	if m.APIVersion == "" || m.Kind == "" {
+		if r.Strangers && (m.Kind != "" || m.APIVersion != "") {
+			m.tell(FactUnreadable, "", "it has no "+map[bool]string{true: "apiVersion", false: "kind"}[m.APIVersion == ""])
+			visit(m)
+		}
+		return
+	}
+	items := child(root, "items")
+	if strings.HasSuffix(m.Kind, "List") && items != nil && items.Kind == yamlv3.SequenceNode {
+		for i, item := range items.Content {
+			if item = behind(item); item.Kind == yamlv3.MappingNode {
+				r.object(&Manifest{
+					File: m.File, Source: m.Source, Line: item.Line, Offset: m.Offset, Item: i + 1, Waivers: m.Waivers, text: m.text,
+				}, item, visit)
+			}
+		}
+		return
+	}
+	r.decode(m)
+	visit(m)
+}
+
+func (m *Manifest) tell(name, where, text string) {
+	m.Facts = append(m.Facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: m.Ref, Name: name, Where: where, Text: text})
+}
+
+func child(n *yamlv3.Node, key string) *yamlv3.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return behind(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+func wordOf(n *yamlv3.Node, key string) string {
+	if c := child(n, key); c != nil && c.Kind == yamlv3.ScalarNode {
+		return c.Value
+	}
+	return ""
+}
+
+// decode makes the typed object of a manifest, and tells what is wrong with its fields.
+func (r ManifestReader) decode(m *Manifest) {
+	gvk := schema.FromAPIVersionAndKind(m.APIVersion, m.Kind)
+	m.Ref = r.refOf(m)
+	r.version(m, gvk)
+	as, moved := current(gvk)
+	typed, err := objectScheme.New(as)
+	if err != nil {
+		return
+	}
+	o, ok := typed.(evidence.Object)
+	if !ok {
+		return
+	}
+	d := &strict{about: m.Ref, steps: maxManifestSteps}
+	d.value(m.root, reflect.ValueOf(o).Elem(), "")
+	switch {
+	case d.steps < 0:
+		m.tell(FactUnreadable, "", "its aliases unfold to more values than are read")
+		return
+	case !moved:
+		m.Facts = append(m.Facts, d.facts...)
+	}
+	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as a client gives it
+	o.SetName(m.Ref.Name)
+	o.SetNamespace(m.Ref.Namespace)
+	if old, ok := o.(*autoscalingv1.HorizontalPodAutoscaler); ok {
+		o = newAutoscaler(old)
+	}
+	m.secrets(o)
+	maskManifest(o)
+	m.Object = o
+}
+
+// refOf names the object of a manifest.
+func (r ManifestReader) refOf(m *Manifest) evidence.Ref {
+	ref := evidence.RefTo(m.Kind, r.Namespace, "")
+	if meta := child(m.root, "metadata"); meta != nil {
+		if ref.Name = wordOf(meta, "name"); ref.Name == "" {
+			ref.Name = wordOf(meta, "generateName")
+		}
+		if ns := wordOf(meta, "namespace"); ns != "" {
+			ref.Namespace = ns
+		}
+	}
+	if unplaced[m.Kind] {
+		ref.Namespace = ""
+	}
+	return ref
+}
+
+// unplaced are the kinds of Kubernetes that are in no namespace.
+var unplaced = map[string]bool{
+	"Namespace": true, "Node": true, "ClusterRole": true, "ClusterRoleBinding": true, "PersistentVolume": true, "StorageClass": true,
+	"PriorityClass": true, "CSIDriver": true, "CSINode": true, "VolumeAttachment": true, "ValidatingWebhookConfiguration": true,
+	"MutatingWebhookConfiguration": true, "RuntimeClass": true, "IngressClass": true, "CertificateSigningRequest": true, "APIService": true,
+	"CustomResourceDefinition": true, "PodSecurityPolicy": true, "FlowSchema": true, "PriorityLevelConfiguration": true,
+	"ValidatingAdmissionPolicy": true, "ValidatingAdmissionPolicyBinding": true, "MutatingAdmissionPolicy": true,
+	"MutatingAdmissionPolicyBinding": true, "DeviceClass": true, "VolumeAttributesClass": true, "ClusterTrustBundle": true,
+}
+
+// newAutoscaler writes an autoscaler of the first version as the second has it, for rules to know one form.
+func newAutoscaler(old *autoscalingv1.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscaler {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: old.ObjectMeta, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference(old.Spec.ScaleTargetRef),
+		MinReplicas:    old.Spec.MinReplicas, MaxReplicas: old.Spec.MaxReplicas,
+	}}
+	if target := old.Spec.TargetCPUUtilizationPercentage; target != nil {
+		h.Spec.Metrics = []autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{
+			Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: target},
+		}}}
+	}
+	return h
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// A Job says which manifests are judged by which rules.
+type Job struct {
+	Files  []collect.ManifestFile
+	Alone  []*diagnosis.Rule // that look at one manifest at a time
+	Sets   []*diagnosis.Rule // that look at all of them together
+	Reader collect.ManifestReader
+	Policy Policy
+}
+
+// A Result is what came of a scan.
+type Result struct {
+	Findings  []Finding // by file and line
+	Files     int       // that held manifests
+	Manifests int
+	Unknown   int     // of kinds that are not Kubernetes' own, of which only the YAML was judged
+	Failed    []error // texts that could not be read
+	objects   map[evidence.Ref][]handle
+	waivers   map[string][]collect.Waiver // by file
+}
+
+// A handle is where a manifest can be read again.
+type handle struct {
+	file   int
+	offset int64
+	line   int
+	item   int
+}
+
+// A part is what came of one text.
+type part struct {
+	findings  []Finding
+	outlines  []evidence.Object
+	handles   []handle
+	refs      []evidence.Ref
+	waivers   []collect.Waiver
+	manifests int
+	unknown   int
+	err       error
+}
+
+// Run judges the manifests. Of each, only an outline is kept for the rules about several, so that memory does not grow with
+// what is in them.
+func (j Job) Run(ctx context.Context) (*Result, error) {
+	parts := make([]part, len(j.Files))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range j.Files {
+		group.Go(func() error {
+			parts[i] = j.text(i)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	r := &Result{objects: map[evidence.Ref][]handle{}, waivers: map[string][]collect.Waiver{}}
+	snapshot := &evidence.Snapshot{Has: evidence.Spec}
+	for i := range parts {
+		p := &parts[i]
+		if p.err != nil {
+			r.Failed = append(r.Failed, p.err)
+		}
+		if p.manifests > 0 {
+			r.Files++
+		}
+		r.Manifests, r.Unknown = r.Manifests+p.manifests, r.Unknown+p.unknown
+		r.Findings = append(r.Findings, p.findings...)
+		snapshot.Objects = append(snapshot.Objects, p.outlines...)
+		for k, ref := range p.refs {
+			r.objects[ref] = append(r.objects[ref], p.handles[k])
+		}
+		if len(p.waivers) > 0 {
+			r.waivers[tidyPath(j.Files[i].Name)] = p.waivers
+		}
+		parts[i] = part{}
+	}
+	if len(snapshot.Objects) > 0 {
+		snapshot.Asked = []evidence.Ref{evidence.RefOf(snapshot.Objects[0])} // rules about all look at the whole, and at no one thing
+	}
+	r.Findings = append(r.Findings, j.together(r, snapshot.Freeze())...)
+	order(r.Findings)
+	fingerprint(r.Findings)
+	return r, nil
+}
+
+// text judges the manifests of one text, each by itself.
+func (j Job) text(i int) part {
+	var p part
+	data, err := j.Files[i].Data()
+	if err != nil {
+		p.err = err
+		return p
+	}
+	j.reader(i).Read(data, func(m *collect.Manifest) {
+		p.manifests++
+		if m.Object == nil && m.Kind != "" {
+			p.unknown++
+		}
+		for _, f := range diagnosis.Run(collect.SnapshotOf(m), j.Alone).Findings {
+			p.findings = append(p.findings, j.found(m, &f))
+		}
+		p.findings, p.waivers = append(p.findings, j.wrongWaivers(m)...), append(p.waivers, m.Waivers...)
+		p.refs = append(p.refs, m.Ref)
+		p.handles = append(p.handles, handle{i, m.Offset, m.Line, m.Item})
+		p.outlines = append(p.outlines, m.Outline()...)
+	})
+	return p
+}
+
+func (j Job) reader(i int) collect.ManifestReader {
+	r := j.Reader
+	r.File, r.Strangers = j.Files[i].Name, j.Files[i].Asked
+	return r
+}
+
+// together judges all manifests with each other. A finding stands where its first fact does, for which that text is read
+// once more.
+func (j Job) together(r *Result, s *evidence.Snapshot) []Finding {
+	var list []Finding
+	open, data := -1, []byte(nil)
+	for _, f := range diagnosis.Run(s, j.Sets).Findings {
+		at := r.objects[home(s, f.Facts[0].About)]
+		if len(at) == 0 {
+			continue // cannot happen: facts are about what was read
+		}
+		if h := at[0]; h.file != open {
+			open = h.file
+			var err error
+			if data, err = j.Files[open].Data(); err != nil {
+				r.Failed = append(r.Failed, err)
+			}
+		}
+		m := j.reader(open).At(data, at[0].offset, at[0].line, at[0].item)
+		list = append(list, j.found(m, &f))
+	}
+	return list
+}
+
+// home returns the object that a file has for a thing: of a pod that a template would become, what has the template.
+func home(s *evidence.Snapshot, about evidence.Ref) evidence.Ref { return s.TopOwner(about.Object()) }
+
+// found makes the finding of a rule into one of the scan.
+func (j Job) found(m *collect.Manifest, f *diagnosis.Finding) Finding {
+	fact := &f.Facts[0]
+	at := m.Place(fact.About, fact.Where)
+	about := f.About
+	if about.Kind == "" {
+		about = fact.About
+	}
+	if about.Kind == "Pod" && m.Kind != "Pod" && m.Kind != "" {
+		about.Kind = m.Kind
+	}
+	found := Finding{
+		Tool: Ours, Rule: f.Rule.ID, Title: f.Rule.Title, Message: f.Message, Severity: j.Policy.severity(Ours, f.Rule.ID, Warning),
+		File: tidyPath(m.File), Line: at.Line, Column: at.Column, About: about,
+		key: strings.Join([]string{about.Namespace, about.String(), fact.Where}, "\x00"), effect: string(f.Rule.Effect), field: fact.Where,
+	}
+	if m.Source != "" {
+		found.Message += " (" + m.Source + ")"
+	}
+	if len(f.Fixes) > 0 {
+		found.Fix = f.Fixes[0].Title
+	}
+	found.Message, _ = collect.Redact(found.Message)
+	found.Fix, _ = collect.Redact(found.Fix)
+	found.Waived = j.Policy.waived(&found, m.Waivers)
+	return found
+}
+
+// wrongWaivers tells of waivers that do not hold: without a reason, or without a last day, or past it.
+func (j Job) wrongWaivers(m *collect.Manifest) []Finding {
+	var list []Finding
+	if m.Item > 1 {
+		return nil // those of a list are told with its first
+	}
+	for _, w := range m.Waivers {
+		why := j.Policy.lapsed(w.Reason, w.Until)
+		if why == "" {
+			continue
+		}
+		list = append(list, Finding{
+			Tool: Ours, Rule: WaiverRule, Title: "Waiver that does not hold", Severity: j.Policy.severity(Ours, WaiverRule, Warning),
+			Message: fmt.Sprintf("the waiver of %s %s", strings.Join(w.Rules, ", "), why),
+			Fix:     "Write # inquest:ignore RULE why it is accepted, until YYYY-MM-DD",
+			File:    tidyPath(m.File), Line: w.Line, Column: 1, About: m.Ref, key: cmp.Or(strings.Join(w.Rules, ","), "*"),
+		})
+	}
+	return list
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Merge adds what other tools found, under the same policy. What two tools say of one place is one finding, ours before
+// others': it then names who says so too, and matters as much as the strictest of them says. The root is the folder that absolute paths are shortened by.
+func (j Job) Merge(r *Result, others []Finding, root string) {
+	spans := r.spans(j, root)
+	for i := range others {
+		f := &others[i]
+		f.File = spans.path(relative(f.File, root))
+		f.Severity = j.Policy.severity(f.Tool, f.Rule, f.Severity)
+		r.locate(f, spans)
+		if f.Waived == "" {
+			f.Waived = j.Policy.waived(f, spans.waivers[f.File])
+		}
+	}
+	for i := range r.Findings {
+		r.Findings[i].File = relative(r.Findings[i].File, root)
+	}
+	r.Findings = joined(append(r.Findings, others...))
+	order(r.Findings)
+	fingerprint(r.Findings)
+	r.drop()
+}
+
+// locate gives a finding of another tool the object that it lies in, or that object's line where the tool tells none.
+func (r *Result) locate(f *Finding, s spans) {
+	in := s.of[f.File]
+	if f.About.Kind != "" {
+		for _, span := range in {
+			if span.about.Kind == f.About.Kind && span.about.Name == f.About.Name && f.Line <= 1 {
+				f.Line, f.About = span.first, span.about
+				return
+			}
+		}
+	}
+	for _, span := range in {
+		if f.Line >= span.first && f.Line <= span.last {
+			f.About = span.about
+		}
+	}
+}
+
+// alike says which rules of several tools mean the same as one of ours, or, where we have none, as each other.
+var alike = func() map[string]string {
+	m := map[string]string{}
+	for same, names := range map[string]string{
+		"RES101": "trivy/KSV018 checkov/CKV_K8S_13", "RES102": "trivy/KSV016 checkov/CKV_K8S_12 kube-linter/unset-memory-requirements",
+		"RES103": "trivy/KSV015 checkov/CKV_K8S_10 kube-linter/unset-cpu-requirements", "cpu-limit": "trivy/KSV011 checkov/CKV_K8S_11",
+		"PRB101": "checkov/CKV_K8S_9 kube-linter/no-readiness-probe", "no-liveness": "checkov/CKV_K8S_8 kube-linter/no-liveness-probe",
+		"PRB104": "kube-linter/liveness-port kube-linter/readiness-port kube-linter/startup-port",
+		"SEC102": "trivy/KSV012 checkov/CKV_K8S_23 kube-linter/run-as-non-root", "SEC104": "trivy/KSV014 checkov/CKV_K8S_22 kube-linter/no-read-only-root-fs",
+		"SEC105": "trivy/KSV017 checkov/CKV_K8S_16 kube-linter/privileged-container trivy/KSV009 checkov/CKV_K8S_19 kube-linter/host-network trivy/KSV010 checkov/CKV_K8S_17 kube-linter/host-pid trivy/KSV008 checkov/CKV_K8S_18 kube-linter/host-ipc trivy/KSV023 kube-linter/sensitive-host-mounts",
+		"SEC106": "trivy/KSV001 checkov/CKV_K8S_20 kube-linter/privilege-escalation-container trivy/KSV003 trivy/KSV106 checkov/CKV_K8S_28 checkov/CKV_K8S_37 kube-linter/drop-net-raw-capability trivy/KSV030 trivy/KSV104 checkov/CKV_K8S_31",
+		"IMG101": "trivy/KSV013 checkov/CKV_K8S_14 kube-linter/latest-tag", "CFG101": "kube-linter/env-var-secret trivy/KSV109",
+		"CFG102": "kube-linter/duplicate-env-var", "RBC101": "trivy/KSV044 trivy/KSV046 checkov/CKV_K8S_49 kube-linter/wildcard-in-rules",
+		"RBC103": "trivy/KSV111 kube-linter/cluster-admin-role-binding", "RBC102": "trivy/KSV041 trivy/KSV053 trivy/KSV050 kube-linter/access-to-secrets",
+		"WRK101": "kube-linter/mismatching-selector", "SET101": "kube-linter/dangling-service", "SET106": "kube-linter/non-existent-service-account",
+		"SET108": "kube-linter/dangling-horizontalpodautoscaler", "SET112": "kube-linter/pdb-max-unavailable kube-linter/pdb-min-available",
+		"MAN105": "kube-linter/no-extensions-v1beta", "no-network-policy": "checkov/CKV2_K8S_6 kube-linter/non-isolated-pod",
+		"default-namespace": "trivy/KSV110 checkov/CKV_K8S_21 kube-linter/use-namespace", "high-user": "trivy/KSV020 checkov/CKV_K8S_40",
+		"mounted-token": "trivy/KSV036 checkov/CKV_K8S_38", "docker-socket": "trivy/KSV006 checkov/CKV_K8S_27 kube-linter/docker-sock",
+	} {
+		m[Ours+"/"+same] = same
+		for name := range strings.FieldsSeq(names) {
+			m[name] = same
+		}
+	}
+	return m
+}()
+
+// A claim is what a finding says of what: findings of one claim are one.
+type claim struct {
+	what, file string
+	about      evidence.Ref
+	line       int // where no object is known, or the rule has no like
+}
+
+func claimOf(f *Finding) claim {
+	what, known := alike[f.Tool+"/"+f.Rule]
+	c := claim{what: what, file: f.File, about: f.About.Object()}
+	if !known {
+		c.what = f.Tool + "/" + f.Rule + "\x00" + f.Message
+	}
+	if c.about.Kind == "" || !known {
+		c.line = f.Line
+	}
+	return c
+}
+
+// joined makes one finding of those of several tools that say the same. Those of one tool stay as they are, but for what it
+// says twice.
+func joined(findings []Finding) []Finding {
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(rank(a.Tool), rank(b.Tool)) })
+	first := map[claim]int{}
+	list := make([]Finding, 0, len(findings))
+	for i := range findings {
+		f := &findings[i]
+		at := claimOf(f)
+		before, said := first[at]
+		if said && list[before].Tool != f.Tool {
+			list[before].join(f)
+			continue
+		}
+		if said && f.Tool != Ours && list[before].Line == f.Line && list[before].Message == f.Message {
+			continue
+		}
+		if !said {
+			first[at] = len(list)
+		}
+		list = append(list, *f)
+	}
+	return list
+}
+
+// join takes in what another tool says of the same.
+func (f *Finding) join(other *Finding) {
+	if also := other.Tool + " " + other.Rule; !slices.Contains(f.Also, also) {
+		f.Also = append(f.Also, also)
+	}
+	f.Severity = max(f.Severity, other.Severity)
+}
+
+// rank puts ours before those of others, which are in order of their names.
+func rank(tool string) string {
+	if tool == Ours {
+		return ""
+	}
+	return tool
+}
+
+// unescaped returns the path in a URI.
+func unescaped(uri string) string {
+	if u, err := url.Parse(uri); err == nil && u.Path != "" {
+		return u.Path
+	}
+	return uri
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// Outputs are the forms of an answer.
+var Outputs = []string{"text", "json", "sarif", "junit", "github"}
+
+// An Output says how an answer is written.
+type Output struct {
+	Rules   []*diagnosis.Rule // whose documents SARIF takes along
+	Version string            // of this program
+	Width   int               // of text, in columns
+	Color   bool
+	FailOn  Severity // from which on findings fail; Off: none
+	All     bool     // tell also of what is waived or known
+}
+
+// Write writes the answer in a form.
+func (o Output) Write(w io.Writer, form string, r *Result) error {
+	var data []byte
+	var err error
+	switch form {
+	case "json":
+		data, err = o.JSON(r)
+	case "sarif":
+		data, err = o.SARIF(r)
+	case "junit":
+		data, err = o.JUnit(r)
+	case "github":
+		data = o.GitHub(r)
+	default:
+		data = []byte(o.Text(r))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
+}
+
+// Fails tells whether a finding is reason to fail.
+func (o Output) Fails(f *Finding) bool {
+	return o.FailOn != Off && f.Severity >= o.FailOn && f.Counts()
+}
+
+// A document is the JSON form. Fields are added to it, never renamed or removed.
+type document struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Files      int    `json:"files"`
+	Manifests  int    `json:"manifests"`
+	Failed     bool   `json:"failed"`
+	Findings   []item `json:"findings"`
+}
+
+type item struct {
+	Tool        string   `json:"tool"`
+	Rule        string   `json:"rule"`
+	Title       string   `json:"title,omitempty"`
+	Severity    string   `json:"severity"`
+	Message     string   `json:"message"`
+	Fix         string   `json:"fix,omitempty"`
+	File        string   `json:"file"`
+	Line        int      `json:"line"`
+	Column      int      `json:"column,omitempty"`
+	Kind        string   `json:"kind,omitempty"`
+	Namespace   string   `json:"namespace,omitempty"`
+	Name        string   `json:"name,omitempty"`
+	Container   string   `json:"container,omitempty"`
+	Field       string   `json:"field,omitempty"`
+	Fingerprint string   `json:"fingerprint"`
+	Also        []string `json:"alsoToldBy,omitempty"`
+	Waived      string   `json:"waived,omitempty"`
+	Known       bool     `json:"known,omitempty"`
+	Cost        string   `json:"cost,omitempty"`
+	Deaths      int      `json:"deaths,omitempty"`
+	Explained   int      `json:"explained,omitempty"`
+}
+
+// JSON writes all findings, those that are waived or known too.
+func (o Output) JSON(r *Result) ([]byte, error) {
+	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, Findings: []item{}}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		doc.Failed = doc.Failed || o.Fails(f)
+		doc.Findings = append(doc.Findings, item{
+			Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
+			Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
+			Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, Explained: f.Cost.Explained,
+		})
+	}
+	return indented(doc)
+}
+
+// The parts of JUnit's XML that pipelines read: a suite for each file, a case for each finding.
+type (
+	junitSuites struct {
+		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Name    string        `xml:"name,attr"`
+		Class   string        `xml:"classname,attr"`
+		File    string        `xml:"file,attr"`
+		Line    int           `xml:"line,attr"`
+		Failure *junitFailure `xml:"failure,omitempty"`
+		Skipped *junitSkipped `xml:"skipped,omitempty"`
+	}
+	junitFailure struct {
+		Type    string `xml:"type,attr"`
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+	junitSkipped struct {
+		Message string `xml:"message,attr"`
+	}
+)
+
+// JUnit writes a case for each finding: one that fails the scan has failed, another that counts has passed, as an answer that
+// says more is no test result, and what is waived or known is skipped. Without findings there is one case that has passed.
+func (o Output) JUnit(r *Result) ([]byte, error) {
+	suites := junitSuites{Name: "inquest scan"}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if len(suites.Suites) == 0 || suites.Suites[len(suites.Suites)-1].Name != f.File {
+			suites.Suites = append(suites.Suites, junitSuite{Name: f.File})
+		}
+		s := &suites.Suites[len(suites.Suites)-1]
+		c := junitCase{
+			Name: fmt.Sprintf("%s %s: %s", f.Rule, f.About, report.Escape(f.Message)), Class: f.Tool + "." + f.Rule, File: f.File, Line: f.Line,
+		}
+		switch {
+		case o.Fails(f) || o.FailOn == Off && f.Counts():
+			c.Failure = &junitFailure{f.Severity.String(), report.Escape(f.Message), fmt.Sprintf("%s:%d\n%s", f.File, f.Line, report.Escape(f.Fix))}
+			s.Failures++
+		case f.Waived != "":
+			c.Skipped = &junitSkipped{"waived: " + report.Escape(f.Waived)}
+			s.Skipped++
+		case f.Known:
+			c.Skipped = &junitSkipped{"known from the baseline"}
+			s.Skipped++
+		}
+		s.Tests++
+		s.Cases = append(s.Cases, c)
+	}
+	if len(suites.Suites) == 0 {
+		suites.Suites = []junitSuite{{Name: "manifests", Tests: 1, Cases: []junitCase{{Name: fmt.Sprintf("%d manifests without a finding", r.Manifests), Class: Ours}}}}
+	}
+	for _, s := range suites.Suites {
+		suites.Tests, suites.Failures = suites.Tests+s.Tests, suites.Failures+s.Failures
+	}
+	data, err := xml.MarshalIndent(suites, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(xml.Header), append(data, '\n')...), nil
+}
+
+// githubData and githubProperty escape what workflow commands act on
+// (https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts).
+var (
+	githubData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	githubProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+// GitHub writes the findings that count as annotations of a workflow run: workflow commands.
+func (o Output) GitHub(r *Result) []byte {
+	var b strings.Builder
+	words := map[Severity]string{Note: "notice", Warning: "warning", Error: "error"}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if !f.Counts() {
+			continue
+		}
+		text := report.Escape(f.Message)
+		if f.Fix != "" {
+			text += ". " + report.Escape(f.Fix)
+		}
+		column := ""
+		if f.Column > 0 {
+			column = fmt.Sprintf(",col=%d", f.Column)
+		}
+		fmt.Fprintf(&b, "::%s file=%s,line=%d%s,title=%s::%s\n", words[f.Severity], githubProperty.Replace(f.File), f.Line, column,
+			githubProperty.Replace(report.Escape(f.Rule+" "+f.Title)), githubData.Replace(text))
+	}
+	return []byte(b.String())
+}
+
+// Count tells how many findings there are of each sort.
+func (r *Result) Count() (bySeverity [4]int, waived, known int) {
+	for i := range r.Findings {
+		switch f := &r.Findings[i]; {
+		case f.Waived != "":
+			waived++
+		case f.Known:
+			known++
+		default:
+			bySeverity[f.Severity]++
+		}
+	}
+	return bySeverity, waived, known
+}
+
+// drop takes away what the policy does not want to hear of.
+func (r *Result) drop() {
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Severity == Off })
+}

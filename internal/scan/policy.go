@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/collect"
+)
+
+// WaiverRule is the id under which waivers that do not hold are told.
+const WaiverRule = "waiver"
+
+// A Policy says how much findings matter and which are accepted, whichever tool they are of. It is a file of YAML:
+//
+//	failOn: error
+//	rules:
+//	- rule: trivy/KSV014     # a rule of another tool; * stands for any run of letters
+//	  severity: note         # off, note, warning, error
+//	waivers:
+//	- rule: RES101
+//	  path: deploy/dev/*     # optional, as object
+//	  object: deployment/web
+//	  reason: the node pool has nothing else on it
+//	  until: 2027-01-31
+type Policy struct {
+	FailOn  string    `json:"failOn,omitempty"`
+	Rules   []Measure `json:"rules,omitempty"`
+	Waivers []Accept  `json:"waivers,omitempty"`
+	Today   time.Time `json:"-"` // by which waivers lapse
+}
+
+// A Measure is how much the findings of some rules matter. The last one that matches counts.
+type Measure struct {
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+}
+
+// An Accept is a waiver for what no comment can be written into.
+type Accept struct {
+	Rule   string `json:"rule"`
+	Path   string `json:"path,omitempty"`
+	Object string `json:"object,omitempty"`
+	Reason string `json:"reason"`
+	Until  string `json:"until"`
+}
+
+// ReadPolicy reads a policy, strictly.
+func ReadPolicy(data []byte) (Policy, error) {
+	var p Policy
+	if err := collect.DecodeStrict(data, &p); err != nil {
+		return p, err
+	}
+	if p.FailOn != "" {
+		if _, err := ParseSeverity(p.FailOn); err != nil {
+			return p, fmt.Errorf("failOn: %w", err)
+		}
+	}
+	for _, m := range p.Rules {
+		if _, err := ParseSeverity(m.Severity); err != nil {
+			return p, fmt.Errorf("rule %s: %w", m.Rule, err)
+		}
+		if m.Rule == "" {
+			return p, errors.New("a measure names no rule: expected as RES101, trivy/KSV014 or trivy/*")
+		}
+	}
+	for i, w := range p.Waivers {
+		if w.Rule == "" || w.Reason == "" || w.Until == "" {
+			return p, fmt.Errorf("waiver %d: it needs rule, reason and until", i+1)
+		}
+		if _, err := time.Parse(time.DateOnly, w.Until); err != nil {
+			return p, fmt.Errorf("waiver %d: until %q is no day as 2027-01-31", i+1, w.Until)
+		}
+	}
+	return p, nil
+}
+
+// severity returns how much a finding of a rule matters; byDefault is what its tool says.
+func (p Policy) severity(tool, rule string, byDefault Severity) Severity {
+	s := byDefault
+	if tool == Ours {
+		if own, ok := matters[rule]; ok {
+			s = own
+		}
+	}
+	for _, m := range p.Rules {
+		if matches(m.Rule, tool, rule) {
+			if said, err := ParseSeverity(m.Severity); err == nil {
+				s = said
+			}
+		}
+	}
+	return s
+}
+
+// matches tells whether a pattern means a rule: "RES101" and "RES*" of ours, "trivy/KSV014" and "*/*" of others'.
+func matches(pattern, tool, rule string) bool {
+	if !strings.Contains(pattern, "/") {
+		pattern = Ours + "/" + pattern
+	}
+	of, name, _ := strings.Cut(pattern, "/")
+	return like(of, tool) && like(name, rule)
+}
+
+// like matches text with a pattern in which * stands for anything, slashes too.
+func like(pattern, text string) bool {
+	head, tail, star := strings.Cut(pattern, "*")
+	if !star {
+		return strings.EqualFold(pattern, text)
+	}
+	if len(text) < len(head) || !strings.EqualFold(text[:len(head)], head) {
+		return false
+	}
+	for i := len(head); i <= len(text); i++ {
+		if like(tail, text[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// waived returns why a finding is accepted, or "".
+func (p Policy) waived(f *Finding, inline []collect.Waiver) string {
+	for _, w := range inline {
+		if f.Line < w.First || f.Line > w.Last || p.lapsed(w.Reason, w.Until) != "" {
+			continue
+		}
+		for _, rule := range w.Rules {
+			if rule == "*" || matches(rule, f.Tool, f.Rule) {
+				return w.Reason
+			}
+		}
+	}
+	for _, w := range p.Waivers {
+		until, err := time.Parse(time.DateOnly, w.Until)
+		if err != nil || p.lapsed(w.Reason, until) != "" || !matches(w.Rule, f.Tool, f.Rule) {
+			continue
+		}
+		if like(cmp.Or(w.Path, "*"), f.File) && like(cmp.Or(w.Object, "*"), f.About.Object().String()) {
+			return w.Reason
+		}
+	}
+	return ""
+}
+
+// lapsed says why a waiver does not hold, or "".
+func (p Policy) lapsed(reason string, until time.Time) string {
+	switch {
+	case reason == "":
+		return "gives no reason"
+	case until.IsZero():
+		return "does not say until when it holds"
+	case p.Today.After(until.AddDate(0, 0, 1)):
+		return "has lapsed: it held until " + until.Format(time.DateOnly)
+	}
+	return ""
+}
