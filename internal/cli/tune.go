@@ -47,7 +47,7 @@ func (o *tuneOptions) Validate(args []string) error {
 func (p *program) tune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tune",
-		Short: "Say what probes, requests and limits should be, from what was measured",
+		Short: "Say what probes, requests and limits should be, as measured",
 		Long: `Say what should be set differently, from what was measured: starts that were
 recorded are replayed against what is there and against what is proposed. It only
 reads.`,
