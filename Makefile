@@ -15,7 +15,7 @@ CONTAINERS ?= docker
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e storm every tune image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch bench-advise accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e storm every heal tune image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch bench-advise accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -151,3 +151,9 @@ cross: ## Build inquest for every platform into dist/, and discard it
 
 clean: ## Remove bin/ and dist/
 	rm -rf bin dist
+
+heal: ## Apply the first fix of every fault of the lab, and say what came of each (a quarter of an hour, root)
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) || exit 1; \
+	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
+		$(GO) test -tags e2e,storm -count 1 -timeout 60m -run '^TestHealEvery$$' -v ./e2e $(TESTFLAGS)

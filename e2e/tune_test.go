@@ -35,6 +35,10 @@ const late = 4 * time.Second
 // them with what is proposed.
 func TestTune(t *testing.T) {
 	c := place(t, "e2e-tune", "tune.yaml")
+	t.Run("forgets", func(t *testing.T) { remembered(t, c, "forgets") }) // first what the status tells of for a while only
+	for _, name := range []string{"hangs", "closes"} {
+		t.Run(name, func(t *testing.T) { noticed(t, c, name) })
+	}
 	for _, name := range []string{"slow", "slow-liveness", "two-ways", "two-ways-liveness", "held-back", "dependent"} {
 		t.Run(name, func(t *testing.T) {
 			rolledOut(t, c, name)
@@ -53,10 +57,6 @@ func TestTune(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"hangs", "closes"} {
-		t.Run(name, func(t *testing.T) { noticed(t, c, name) })
-	}
-	t.Run("forgets", func(t *testing.T) { remembered(t, c, "forgets") })
 }
 
 // rolledOut waits until all replicas of a Deployment are ready, and no others are there.

@@ -53,10 +53,18 @@ func begin(ctx context.Context, c Cluster, f Fault) error {
 	if err != nil {
 		return err
 	}
+	if c.Mendable {
+		manifest = modest.Replace(manifest)
+	}
 	if c.Image != "" {
 		manifest = strings.ReplaceAll(manifest, "lab.local/app:v1", c.Image)
 	}
-	return c.eachObject(manifest, func(object *unstructured.Unstructured) error { return c.create(ctx, object) })
+	return c.eachObject(manifest, func(object *unstructured.Unstructured) error {
+		if c.Mendable {
+			object = managed(object)
+		}
+		return c.create(ctx, object)
+	})
 }
 
 // eachObject calls do for every object of a manifest. The word NAMESPACE in it stands for the fault's namespace.
@@ -75,6 +83,34 @@ func (c Cluster) eachObject(manifest string, do func(*unstructured.Unstructured)
 			return err
 		}
 	}
+}
+
+// modest makes of programs that leak some that want more than they are given, and no more than that: a leak is mended in
+// the program alone.
+var modest = strings.NewReplacer("args: [oom]", `args: [oom, "-max-mib=100"]`, "/app oom -every=5ms", "/app oom -every=5ms -max-mib=100")
+
+// managed returns a Deployment of one pod for a pod that runs for ever, and anything else as it is.
+func managed(pod *unstructured.Unstructured) *unstructured.Unstructured {
+	policy, set, _ := unstructured.NestedString(pod.Object, "spec", "restartPolicy")
+	if pod.GetKind() != "Pod" || set && policy != "Always" {
+		return pod
+	}
+	name, labels := pod.GetName(), pod.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["fault"] = name
+	meta := &unstructured.Unstructured{Object: map[string]any{}}
+	meta.SetLabels(labels)
+	meta.SetAnnotations(pod.GetAnnotations())
+	meta.SetFinalizers(pod.GetFinalizers())
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": name},
+		"spec": map[string]any{
+			"replicas": int64(1), "selector": map[string]any{"matchLabels": map[string]any{"fault": name}},
+			"template": map[string]any{"metadata": meta.Object["metadata"], "spec": pod.Object["spec"]},
+		},
+	}}
 }
 
 func (c Cluster) create(ctx context.Context, object *unstructured.Unstructured) error {

@@ -105,6 +105,7 @@ type Cluster struct {
 	Namespace string
 	Image     string // the image to run instead of the lab's own; empty: the lab's
 	Lab       string // the lab's program, for faults that need nodes
+	Mendable  bool   // pods are made by Deployments, where fixes can change them, and no program takes memory without end
 }
 
 // NewCluster returns the cluster that a client configuration reaches.

@@ -123,7 +123,7 @@ func (c *cluster) serve(audit, secure string, before ...string) error {
 		return err
 	}
 	return c.run("kube-apiserver-"+audit, append(before, c.program, "kube-apiserver", "--etcd-servers="+c.etcd, "--bind-address="+host, "--secure-port="+port, "--cert-dir="+c.file("certs"),
-		"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file="+c.file("tokens"),
+		"--endpoint-reconciler-type=none", "--allow-privileged", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file="+c.file("tokens"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.file("sa.key"), "--service-account-signing-key-file="+c.file("sa.key"),
 		"--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection", "--audit-policy-file="+c.file("audit.json"), "--audit-log-path="+c.file(audit))...)
 }

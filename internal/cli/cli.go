@@ -27,6 +27,7 @@ const (
 	statusFailed      = 1
 	statusFound       = 1 // with --exit-code
 	statusTrouble     = 2 // with --exit-code: could not
+	statusUnproven    = 3 // of fix and verify: changed, and not proven to have helped
 	statusInterrupted = 130
 )
 
@@ -52,6 +53,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return 0
 	case errors.Is(err, errFound):
 		return statusFound
+	case errors.Is(err, errUnproven):
+		return statusUnproven
 	case ctx.Err() != nil:
 		return statusInterrupted
 	}
@@ -87,7 +90,7 @@ func (p *program) root() *cobra.Command {
 		Short: "Say why a container died or a pod does not start, with the proof",
 		Long: `Inquest says why a container died or a pod does not start: who ended it, on what
 evidence, what follows from what, what could not be checked, and what to do
-about it. It only reads.`,
+about it. It only reads, unless fix --apply or --undo is given.`,
 		Example: p.examples(`  # Why does this pod restart or not start?
   %[1]s why web-0 -n shop
   # All that is in trouble in every namespace
@@ -106,7 +109,7 @@ about it. It only reads.`,
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
-	root.AddCommand(p.why(), p.scan(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
+	root.AddCommand(p.why(), p.scan(), p.fix(), p.verify(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
 	return root
 }
 

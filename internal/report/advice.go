@@ -50,11 +50,11 @@ type AdviceCheck struct {
 // NewAdvice begins the advice about a thing. What it is made of is put in by whoever knows.
 func NewAdvice(topic string, about evidence.Ref, taken time.Time, fix *diagnosis.Fix) Advice {
 	a := Advice{
-		APIVersion: APIVersion, Kind: "Advice", Topic: topic, About: thing(about), Taken: taken.UTC(),
+		APIVersion: APIVersion, Kind: "Advice", Topic: topic, About: ThingOf(about), Taken: taken.UTC(),
 		Rests: []string{}, Figures: []Figure{}, Reasons: []string{}, Checks: []AdviceCheck{},
 	}
 	if fix != nil {
-		f := newFix(fix)
+		f := NewFix(fix)
 		a.Fix = &f
 	}
 	return a

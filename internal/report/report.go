@@ -119,7 +119,7 @@ type Gap struct {
 func New(d *diagnosis.Report) Report {
 	r := Report{
 		APIVersion: APIVersion, Kind: "Report",
-		Taken: d.Taken.UTC(), Subject: thing(d.Subject), Pods: d.Asked,
+		Taken: d.Taken.UTC(), Subject: ThingOf(d.Subject), Pods: d.Asked,
 		Causes:       each(d.Causes, newCause),
 		Undetermined: each(d.Undetermined, newUndetermined),
 		Skipped:      each(d.Skipped, newSkip),
@@ -140,7 +140,8 @@ func each[A, B any](list []A, f func(*A) B) []B {
 	return mapped
 }
 
-func thing(r evidence.Ref) Thing {
+// ThingOf names a thing as reports do.
+func ThingOf(r evidence.Ref) Thing {
 	t := Thing{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Container: r.Container}
 	if r.Container != "" && r.Attempt != evidence.NoAttempt {
 		t.Attempt = &r.Attempt
@@ -151,40 +152,41 @@ func thing(r evidence.Ref) Thing {
 func newCause(c *diagnosis.Cause) Cause {
 	return Cause{
 		Rule: c.Rule.ID, Title: c.Rule.Title, Effect: string(c.Rule.Effect),
-		About: thing(c.About), At: c.At.UTC(), Confidence: c.Confidence.String(), Message: c.Message,
-		Facts: each(c.Facts, newFact), Against: each(c.Against, newFact), Fixes: each(c.Fixes, newFix),
+		About: ThingOf(c.About), At: c.At.UTC(), Confidence: c.Confidence.String(), Message: c.Message,
+		Facts: each(c.Facts, newFact), Against: each(c.Against, newFact), Fixes: each(c.Fixes, NewFix),
 		Leads: each(c.Leads, newCause),
 	}
 }
 
 func newFact(f *evidence.Fact) Fact {
-	return Fact{Source: f.Source.String(), At: f.At.UTC(), Where: f.Where, Text: f.Text, About: thing(f.About)}
+	return Fact{Source: f.Source.String(), At: f.At.UTC(), Where: f.Where, Text: f.Text, About: ThingOf(f.About)}
 }
 
-func newFix(f *diagnosis.Fix) Fix {
+// NewFix returns a fix as it is shown.
+func NewFix(f *diagnosis.Fix) Fix {
 	fix := Fix{Title: f.Title, Risk: f.Risk.String(), Command: harmless(f.Command)}
 	if f.Patch != nil {
-		fix.Patch = &Patch{Target: thing(f.Patch.Target), Type: string(f.Patch.Type), Data: f.Patch.Data}
+		fix.Patch = &Patch{Target: ThingOf(f.Patch.Target), Type: string(f.Patch.Type), Data: f.Patch.Data}
 	}
 	return fix
 }
 
 func newUndetermined(u *diagnosis.Undetermined) Undetermined {
 	return Undetermined{
-		About: thing(u.About), At: u.At.UTC(), Message: u.Message,
+		About: ThingOf(u.About), At: u.At.UTC(), Message: u.Message,
 		SettledBy: each(u.SettledBy, func(s *string) string { return *s }),
 	}
 }
 
 func newSkip(s *diagnosis.Skip) Skip {
 	return Skip{
-		Rule: s.Rule.ID, About: thing(s.About), Why: s.Why,
+		Rule: s.Rule.ID, About: ThingOf(s.About), Why: s.Why,
 		Missing: each(s.Missing.Kinds(), func(k *evidence.Kind) string { return k.String() }),
 	}
 }
 
 func newGap(g *evidence.Gap) Gap {
-	return Gap{Kind: g.Kind.String(), About: thing(g.About), Why: g.Why}
+	return Gap{Kind: g.Kind.String(), About: ThingOf(g.About), Why: g.Why}
 }
 
 // String returns kubectl's form of the name with the container in brackets: "web-0[app]" for a container of a pod,

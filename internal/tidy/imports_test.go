@@ -28,7 +28,9 @@ var mayImport = map[string][]string{
 	"history":   {"evidence"},
 	"report":    {"diagnosis", "evidence"},
 	"advise":    {"diagnosis", "evidence", "record"},
-	"ruletest":  {"collect", "diagnosis", "evidence"},
+	"ruletest":  {"collect", "diagnosis", "evidence", "report"},
+	"edit":      {},
+	"remedy":    {"diagnosis", "edit", "evidence", "report"},
 	"gen":       {"diagnosis", "evidence", "rules"},
 	"tidy":      {},
 	"bench":     {"advise", "collect", "diagnosis", "evidence", "history", "report", "rules", "signature", "node", "record", "watch", "e2e"},
@@ -37,9 +39,9 @@ var mayImport = map[string][]string{
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report", "watch"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "record", "report", "signature"},
-	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "report", "rules", "scan", "signature", "tell", "watch", "web"},
+	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "remedy", "report", "rules", "scan", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
-	"e2e":       {"advise", "cli", "collect", "diagnosis", "evidence", "record", "report", "rules", "e2e"},
+	"e2e":       {"advise", "cli", "collect", "diagnosis", "evidence", "record", "remedy", "report", "rules", "e2e"},
 }
 
 // roomOf names the room that a file or a package lies in, by its path from the root; "" outside all rooms.

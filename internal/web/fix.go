@@ -3,15 +3,7 @@
 package web
 
 import (
-	"encoding/json"
-	"fmt"
-	"reflect"
 	"strings"
-
-	jsonpatch "github.com/evanphx/json-patch/v5"
-	"github.com/rogpeppe/go-internal/diff"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/report"
@@ -28,68 +20,33 @@ func fixOf(s *evidence.Snapshot, f report.Fix) Fix {
 	if object == nil {
 		return shown
 	}
-	before, after, err := patched(object, f.Patch)
+	after, err := f.Patch.Apply(object)
 	if err != nil { // the object is another one than the patch was made for: the command stays
 		return shown
 	}
-	shown.Diff = differing(before, after)
+	shown.Diff = differing(object, after)
 	return shown
 }
 
-// patched returns an object before and after a patch, as YAML. What was never set, as the status of a manifest, is not in it.
-func patched(object evidence.Object, patch *report.Patch) (before, after []byte, err error) {
-	old, err := json.Marshal(object)
-	if err != nil {
-		return nil, nil, err
-	}
-	var now []byte
-	switch patch.Type {
-	case "strategic":
-		now, err = strategicpatch.StrategicMergePatch(old, []byte(patch.Data), object)
-	case "json":
-		var p jsonpatch.Patch
-		if p, err = jsonpatch.DecodePatch([]byte(patch.Data)); err == nil {
-			now, err = p.Apply(old)
-		}
-	default:
-		err = fmt.Errorf("unknown type of patch %q", patch.Type)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	typed := reflect.New(reflect.TypeOf(object).Elem()).Interface()
-	if err := json.Unmarshal(now, typed); err != nil {
-		return nil, nil, err
-	}
-	if before, err = yaml.Marshal(object); err == nil {
-		after, err = yaml.Marshal(typed)
-	}
-	return before, after, err
-}
-
-const (
-	mostDiff = 60       // lines of it that are shown
-	mostYAML = 64 << 10 // bytes of an object of which a diff is made
-)
+// mostDiff is how many lines of a diff are shown.
+const mostDiff = 60
 
 // differing are the lines that differ, with those around them.
-func differing(before, after []byte) []Line {
-	if len(before) > mostYAML || len(after) > mostYAML {
+func differing(before, after evidence.Object) []Line {
+	texts, err := report.Diff(before, after)
+	if err != nil { // the command stays
 		return nil
 	}
 	var lines []Line
-	for i, text := range strings.Split(strings.TrimRight(string(diff.Diff("before", before, "after", after)), "\n"), "\n") {
-		if i < 3 || text == "" { // its head
-			continue
-		}
+	for _, text := range texts[:min(len(texts), mostDiff)] {
 		line := Line{Text: text}
-		switch text[0] {
-		case '+':
+		switch {
+		case strings.HasPrefix(text, "+"):
 			line.Mark = "add"
-		case '-':
+		case strings.HasPrefix(text, "-"):
 			line.Mark = "remove"
 		}
 		lines = append(lines, line)
 	}
-	return lines[:min(len(lines), mostDiff)]
+	return lines
 }

@@ -3,20 +3,18 @@
 package ruletest
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/report"
 )
 
 // Format writes findings as fixtures hold them: one paragraph each, in the order they were reported.
@@ -94,31 +92,12 @@ func applyFixes(t *testing.T, s *evidence.Snapshot, findings []diagnosis.Finding
 
 // apply returns the object as YAML after the patch; a patch that changes nothing is an error.
 func apply(object evidence.Object, patch *diagnosis.Patch) ([]byte, error) {
-	before, err := json.Marshal(object)
+	after, err := (&report.Patch{Type: string(patch.Type), Data: patch.Data}).Apply(object)
 	if err != nil {
 		return nil, err
 	}
-	var after []byte
-	switch patch.Type {
-	case diagnosis.Strategic:
-		after, err = strategicpatch.StrategicMergePatch(before, []byte(patch.Data), object)
-	case diagnosis.JSONPatch:
-		var p jsonpatch.Patch
-		if p, err = jsonpatch.DecodePatch([]byte(patch.Data)); err == nil {
-			after, err = p.Apply(before)
-		}
-	default:
-		err = fmt.Errorf("unknown type of patch %q", patch.Type)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if jsonpatch.Equal(before, after) {
+	if equality.Semantic.DeepEqual(object, after) {
 		return nil, fmt.Errorf("the patch changes nothing: %s", patch.Data)
 	}
-	typed := reflect.New(reflect.TypeOf(object).Elem()).Interface()
-	if err := json.Unmarshal(after, typed); err != nil {
-		return nil, err
-	}
-	return yaml.Marshal(typed)
+	return yaml.Marshal(after)
 }

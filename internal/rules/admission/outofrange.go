@@ -53,7 +53,11 @@ Kubernetes 1.37.
 		for _, said := range slices.Concat(bound.FindAllString(r.said, -1), ratio.FindAllString(r.said, -1)) {
 			says = append(says, inWords(said))
 		}
-		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, "; it "), ranges(p, says), look)
+		fixes := []diagnosis.Fix{look}
+		if fix, ok := lowered(p, r.said); ok {
+			fixes = []diagnosis.Fix{fix, look}
+		}
+		r.report(p, "the LimitRange of namespace "+p.About().Namespace+" "+strings.Join(says, "; it "), ranges(p, says), fixes...)
 	},
 }
 

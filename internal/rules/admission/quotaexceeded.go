@@ -57,11 +57,7 @@ The words are written in kubernetes apiserver pkg/admission/plugin/resourcequota
 			says = append(says, says1(name, asked[name], used[name], hard[name]))
 			raise = append(raise, fmt.Sprintf("%q:%q", name, enough(asked[name], used[name], hard[name], r.wants)))
 		}
-		r.report(p, fmt.Sprintf("quota %s has no room: %s", m[1], strings.Join(says, ", and ")), limitsNow(p, m[1], names(hard)), diagnosis.Fix{
-			Title: "Raise the quota so far that the pods fit",
-			Command: fmt.Sprintf(`kubectl patch resourcequota -n %s %s --type=merge -p '{"spec":{"hard":{%s}}}'`,
-				namespace, m[1], strings.Join(raise, ",")),
-		}, diagnosis.Fix{Title: "Or free room in the namespace, or lower what the pods request", Command: look.Command})
+		r.report(p, fmt.Sprintf("quota %s has no room: %s", m[1], strings.Join(says, ", and ")), limitsNow(p, m[1], names(hard)), raised(p, m[1], strings.Join(raise, ",")), diagnosis.Fix{Title: "Or free room in the namespace, or lower what the pods request", Command: look.Command})
 	},
 }
 
@@ -69,6 +65,18 @@ var (
 	exceeded = regexp.MustCompile(`exceeded quota: ([^,\s]+), requested: (\S+), used: (\S+), limited: (\S+)`)
 	scoped   = regexp.MustCompile(`(?s)insufficient quota to (?:match these scopes|consume): (.*)`)
 )
+
+// raised is the fix that gives a quota more; only where it is known can it be patched.
+func raised(p *diagnosis.Pass, name, hard string) diagnosis.Fix {
+	namespace := p.About().Namespace
+	fix := diagnosis.Fix{Title: "Raise the quota so far that the pods fit"}
+	if quota, ok := diagnosis.Get[*corev1.ResourceQuota](p, namespace, name); ok {
+		fix.Patch = &diagnosis.Patch{Target: evidence.RefOf(quota), Type: diagnosis.Strategic, Data: `{"spec":{"hard":{` + hard + `}}}`}
+		return fix
+	}
+	fix.Command = fmt.Sprintf(`kubectl patch resourcequota -n %s %s --type=merge -p '{"spec":{"hard":{%s}}}'`, namespace, name, hard)
+	return fix
+}
 
 // amounts reads "limits.cpu=2,pods=1".
 func amounts(list string) map[string]resource.Quantity {

@@ -5,6 +5,10 @@ package admission
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -49,9 +53,28 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 				}
 			}
 		}
-		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away: %s is not allowed there", where(p), p.About().Name, which), facts,
-			change(p, "Leave the sysctl out, or allow it on nodes set aside for it (allowedUnsafeSysctls of the kubelet)"))
+		fixes := []diagnosis.Fix{change(p, "Leave the sysctl out, or allow it on nodes set aside for it (allowedUnsafeSysctls of the kubelet)")}
+		if patch := without(p, strings.TrimPrefix(which, "sysctl ")); patch != nil {
+			fixes = slices.Insert(fixes, 0, diagnosis.Fix{Title: "Leave " + which + " out", Risk: diagnosis.Restart, Patch: patch})
+		}
+		r.report(p, fmt.Sprintf("the kubelet of %s turned pod %s away: %s is not allowed there", where(p), p.About().Name, which), facts, fixes...)
 	},
 }
 
 var sysctl = regexp.MustCompile(`forbidden sysctl: "([^"]+)"`)
+
+// without leaves a sysctl out of those that the pod sets. Their list is replaced as a whole.
+func without(p *diagnosis.Pass, name string) *diagnosis.Patch {
+	sc := p.PodSpec().SecurityContext
+	if sc == nil {
+		return nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(sc.Sysctls), func(s corev1.Sysctl) bool { return s.Name == name })
+	if len(rest) == len(sc.Sysctls) {
+		return nil
+	}
+	if len(rest) == 0 {
+		return p.PatchPodSpec(map[string]any{"securityContext": map[string]any{"sysctls": nil}})
+	}
+	return p.PatchPodSpec(map[string]any{"securityContext": map[string]any{"sysctls": rest}})
+}

@@ -42,11 +42,15 @@ The revisions are the ReplicaSets of a Deployment, and the ControllerRevisions o
 	Change: true,
 	Run: func(p *diagnosis.Pass) {
 		if b, ok := breakOf(p); ok {
+			fixes := []diagnosis.Fix{undo(b.now.top, b.before.number)}
+			if fix, ok := restore(p, b); ok {
+				fixes = append([]diagnosis.Fix{fix}, fixes...)
+			}
 			p.Report(diagnosis.Finding{
 				At: p.Attempt().Finished, Confidence: diagnosis.Likely,
 				Message: fmt.Sprintf("container %s %s what revision %d of %s changed: %s", p.About().Container, b.effect, b.now.number, b.now.top, b.by.text),
 				Facts:   slices.Concat(b.now.cite(b.by, b.before), []evidence.Fact{p.Attempt().Fact()}, b.facts),
-				Fixes:   []diagnosis.Fix{undo(b.now.top, b.before.number)},
+				Fixes:   fixes,
 			})
 		}
 	},

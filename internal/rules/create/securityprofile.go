@@ -42,16 +42,29 @@ The wordings are those of containerd (contrib/seccomp, contrib/apparmor), CRI-O 
 			r.facts = append(r.facts, fact)
 		}
 		return fmt.Sprintf("container %s could not be %s: node %s cannot apply its security profile: %s",
-			p.About().Container, r.step(), p.NodeName(), said(r.text)), []diagnosis.Fix{profileFix(p)}
+			p.About().Container, r.step(), p.NodeName(), said(r.text)), profileFixes(p)
 	}),
 }
 
-func profileFix(p *diagnosis.Pass) diagnosis.Fix {
+// profileFixes are the profile of the runtime itself, where the node lacks a file of seccomp, and what only a person can do.
+func profileFixes(p *diagnosis.Pass) []diagnosis.Fix {
 	what := "the security profile"
 	if asked, _ := asksFor(p); asked != "" {
 		what = "profile " + asked
 	}
-	return diagnosis.Fix{Title: fmt.Sprintf("Put %s on node %s and the others that the pod may run on, or use the type RuntimeDefault", what, p.NodeName())}
+	put := diagnosis.Fix{Title: fmt.Sprintf("Put %s on node %s and the others that the pod may run on", what, p.NodeName())}
+	fields := map[string]any{"securityContext": map[string]any{"seccompProfile": map[string]any{"type": string(corev1.SeccompProfileTypeRuntimeDefault), "localhostProfile": nil}}}
+	var patch *diagnosis.Patch
+	if own := p.Spec().SecurityContext; own != nil && own.SeccompProfile != nil && own.SeccompProfile.LocalhostProfile != nil {
+		patch = p.PatchContainer(fields)
+	} else if pod := p.PodSpec().SecurityContext; pod != nil && pod.SeccompProfile != nil && pod.SeccompProfile.LocalhostProfile != nil {
+		patch = p.PatchPodSpec(fields)
+	}
+	if patch == nil {
+		put.Title += ", or use the type RuntimeDefault"
+		return []diagnosis.Fix{put}
+	}
+	return []diagnosis.Fix{{Title: "Use the runtime's own profile (RuntimeDefault) instead of " + what, Risk: diagnosis.Restart, Patch: patch}, put}
 }
 
 // asksFor returns the profile on the node that the container or its pod asks for, and cites it; "" where neither does.

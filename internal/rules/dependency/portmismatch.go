@@ -4,6 +4,8 @@ package dependency
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,15 +42,41 @@ Services lead to the pods directly and are left out.
 		_, port := c.Host()
 		ports := citePorts(c.service)
 		f := c.finding(p, fmt.Sprintf("it has no port %s, only %s", port, portsOf(c.service)), ports...)
+		var patch *diagnosis.Patch
 		if hasPort(c.service, port) {
 			target := wrongTarget(c.service, c.pods, port)
+			patch = leading(c.service, c.pods, port)
 			f = c.finding(p, fmt.Sprintf("it leads to port %s of its pods, and none of their containers has that", target), ports...)
 		}
 		f.Fixes = []diagnosis.Fix{{
 			Title: fmt.Sprintf("Correct the port that is called, or port and targetPort of Service %s", c.service.Name), Command: fmt.Sprintf("kubectl -n %s edit service %s", c.service.Namespace, c.service.Name),
 		}}
+		if patch != nil {
+			f.Fixes = append([]diagnosis.Fix{{
+				Title: fmt.Sprintf("Let port %s of Service %s lead to the one port that its pods have", port, c.service.Name), Risk: diagnosis.Restart, Patch: patch,
+			}}, f.Fixes...)
+		}
 		p.Report(f)
 	},
+}
+
+// leading makes a port of a Service lead to the port of its pods, where they all declare the same one and no other.
+func leading(s *corev1.Service, pods []*corev1.Pod, port string) *diagnosis.Patch {
+	has := map[int32]bool{}
+	for _, pod := range pods {
+		for i := range pod.Spec.Containers {
+			for _, cp := range pod.Spec.Containers[i].Ports {
+				has[cp.ContainerPort] = true
+			}
+		}
+	}
+	ports := slices.Collect(maps.Keys(has))
+	at := slices.IndexFunc(s.Spec.Ports, func(sp corev1.ServicePort) bool { return fmt.Sprint(sp.Port) == port })
+	if len(ports) != 1 || at < 0 {
+		return nil
+	}
+	fields := fmt.Sprintf(`{"spec":{"ports":[{"port":%s,"targetPort":%d}]}}`, port, ports[0])
+	return &diagnosis.Patch{Target: evidence.RefOf(s), Type: diagnosis.Strategic, Data: fields}
 }
 
 // citePorts cites the ports of a Service and where they lead.

@@ -3,7 +3,10 @@
 package dependency
 
 import (
+	"encoding/json"
 	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -41,8 +44,34 @@ which is another rule's. Services without a selector have endpoints that somebod
 			Kind: evidence.Spec, Source: evidence.FromSpec, About: m.ref, Where: "spec.template.metadata.labels", Text: fmt.Sprintf("labels %v", m.labels),
 		})...)
 		f.Fixes = []diagnosis.Fix{{
-			Title: "Correct the selector of Service " + c.service.Name, Command: fmt.Sprintf("kubectl -n %s edit service %s", c.service.Namespace, c.service.Name),
+			Title: fmt.Sprintf("Let Service %s select the pods of %s", c.service.Name, m.ref), Risk: diagnosis.Restart, Patch: selecting(c.service, m.labels),
 		}}
 		p.Report(f)
 	},
+}
+
+// selecting makes a Service select pods with these labels: by the keys that it selects by already, as far as they have
+// them, and by all where they have none.
+func selecting(s *corev1.Service, labels map[string]string) *diagnosis.Patch {
+	selector, kept := map[string]any{}, false
+	for key, value := range s.Spec.Selector {
+		has, there := labels[key]
+		kept = kept || there
+		switch {
+		case !there:
+			selector[key] = nil
+		case has != value:
+			selector[key] = has
+		}
+	}
+	for key, value := range labels {
+		if !kept {
+			selector[key] = value
+		}
+	}
+	data, err := json.Marshal(map[string]any{"spec": map[string]any{"selector": selector}})
+	if err != nil {
+		return nil // cannot happen: it is of strings
+	}
+	return &diagnosis.Patch{Target: evidence.RefOf(s), Type: diagnosis.Strategic, Data: string(data)}
 }

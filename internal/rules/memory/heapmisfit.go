@@ -47,7 +47,10 @@ shows who takes it.
 		f := diagnosis.Finding{
 			At: d.Started, Confidence: diagnosis.Likely,
 			Facts: []evidence.Fact{h.cite(p), p.CiteSpec("resources.limits.memory", d.limit), d.Fact()},
-			Fixes: []diagnosis.Fix{{Title: fmt.Sprintf("Set the heap to %dMi at most, or raise the memory limit of %s", limit*3/4>>20, d.Of.Container), Risk: diagnosis.Restart}},
+			Fixes: []diagnosis.Fix{
+				roomFor(p, h.bytes, limit),
+				{Title: fmt.Sprintf("Set the heap to %dMi at most", limit*3/4>>20), Risk: diagnosis.Restart},
+			},
 		}
 		switch room := limit - h.bytes; {
 		case room <= 0:
@@ -66,3 +69,13 @@ shows who takes it.
 
 // leastRoom is what a JVM needs beside its heap even for a small program: Metaspace, code cache, stacks and its own code.
 const leastRoom = 128 << 20
+
+// roomFor raises the memory limit so far that the heap fits in with what a JVM needs beside it: a quarter more, and at
+// least that.
+func roomFor(p *diagnosis.Pass, heap, limit int64) diagnosis.Fix {
+	to := fmt.Sprintf("%dMi", (max(heap, limit)+max(heap/4, leastRoom))>>20)
+	return diagnosis.Fix{
+		Title: fmt.Sprintf("Raise the memory limit of %s to %s, in which the heap has room", p.About().Container, to), Risk: diagnosis.Restart,
+		Patch: p.PatchContainer(map[string]any{"resources": map[string]any{"limits": map[string]any{"memory": to}}}),
+	}
+}

@@ -60,7 +60,11 @@ use a volume on disk.
 				Kind: evidence.Spec, Source: evidence.FromSpec, About: d.Of.Object(), Where: "spec.volumes[" + volume.Name + "].emptyDir.medium", Text: "medium Memory",
 			}, d.Fact()}, d.killFacts()...),
 			Fixes: []diagnosis.Fix{
-				{Title: fmt.Sprintf("Give volume %s a sizeLimit that leaves room for the program, or use a volume on disk", volume.Name), Risk: diagnosis.Restart},
+				{
+					Title: fmt.Sprintf("Keep volume %s on disk instead of in memory", volume.Name), Risk: diagnosis.Restart,
+					Patch: p.PatchPodSpec(map[string]any{"volumes": []any{map[string]any{"name": volume.Name, "emptyDir": map[string]any{"medium": nil}}}}),
+				},
+				{Title: fmt.Sprintf("Give volume %s a sizeLimit that leaves room for the program", volume.Name), Risk: diagnosis.Restart},
 				{Title: "Delete the pod once: only that empties the volume", Risk: diagnosis.Restart, Command: fmt.Sprintf("kubectl -n %s delete pod %s", d.Of.Namespace, d.Of.Name)},
 			},
 		}

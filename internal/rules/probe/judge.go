@@ -57,7 +57,10 @@ func judge(p *diagnosis.Pass, f failing) advice {
 			Command: "kubectl get pods -n kube-system -o wide --field-selector spec.nodeName=" + p.NodeName(),
 		}}}
 	case noHealth:
-		a = advice{fixes: []diagnosis.Fix{{Title: "Register grpc.health.v1.Health in the server, or ask for the port alone with tcpSocket"}}}
+		a = advice{fixes: []diagnosis.Fix{{Title: "Register grpc.health.v1.Health in the server"}}}
+		if f.probe.GRPC != nil {
+			a.fixes = append([]diagnosis.Fix{portAlone(p, f)}, a.fixes...)
+		}
 	}
 	if f.field == "startupProbe" && f.killed && a.fixes == nil {
 		a.fixes = []diagnosis.Fix{look, moreTries(p, f, 2*max(f.probe.FailureThreshold, 1))}

@@ -55,3 +55,11 @@ func lookInto(p *diagnosis.Pass, f failing) diagnosis.Fix {
 	}
 	return fix
 }
+
+// portAlone asks whether the port of a gRPC probe is open, and no more.
+func portAlone(p *diagnosis.Pass, f failing) diagnosis.Fix {
+	return diagnosis.Fix{
+		Title: fmt.Sprintf("Let the %s of %s ask for its port alone (tcpSocket), until the server tells its health", words[f.field], p.About().Container), Risk: diagnosis.Restart,
+		Patch: p.PatchContainer(map[string]any{f.field: map[string]any{"grpc": nil, "tcpSocket": map[string]any{"port": f.probe.GRPC.Port}}}),
+	}
+}

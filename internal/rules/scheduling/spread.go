@@ -60,13 +60,32 @@ Kubernetes 1.37.
 		}
 		over := strings.Join(keys, ", ")
 		message := fmt.Sprintf("one more pod on %s would make the spread of %s too uneven, so pod %s waits for another domain", v.on(spread), cmp.Or(over, "its workload"), name)
-		fix := diagnosis.Fix{Title: "Make room in the domain with the fewest pods, raise maxSkew, or set whenUnsatisfiable to ScheduleAnyway", Command: edit(p)}
+		fixes := []diagnosis.Fix{{Title: "Make room in the domain with the fewest pods, or raise maxSkew", Command: edit(p)}}
+		if patch := anyway(p); patch != nil {
+			fixes = slices.Insert(fixes, 0, diagnosis.Fix{
+				Title: "Prefer the spread over " + over + " instead of demanding it (whenUnsatisfiable ScheduleAnyway)", Risk: diagnosis.Restart, Patch: patch,
+			})
+		}
 		if unlabelled(v) {
 			message = fmt.Sprintf("%s lack the label %s, by which pod %s is to be spread", v.on(spread), cmp.Or(over, "of its topology spread constraint"), name)
-			fix = diagnosis.Fix{Title: "Label the nodes, or correct the topologyKey", Command: strings.TrimSuffix("kubectl get nodes -L "+strings.Join(keys, ","), " -L ")}
+			fixes[len(fixes)-1] = diagnosis.Fix{Title: "Label the nodes, or correct the topologyKey", Command: strings.TrimSuffix("kubectl get nodes -L "+strings.Join(keys, ","), " -L ")}
 		}
-		v.report(p, spread, message, facts, fix)
+		v.report(p, spread, message, facts, fixes...)
 	},
+}
+
+// anyway lets the pods be placed where their spread cannot be had.
+func anyway(p *diagnosis.Pass) *diagnosis.Patch {
+	list := []any{}
+	for _, c := range p.PodSpec().TopologySpreadConstraints {
+		if c.WhenUnsatisfiable == corev1.DoNotSchedule {
+			list = append(list, map[string]any{"topologyKey": c.TopologyKey, "whenUnsatisfiable": string(corev1.ScheduleAnyway)})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return p.PatchPodSpec(map[string]any{"topologySpreadConstraints": list})
 }
 
 // unlabelled tells whether every node that breaks the constraint does so for want of the label.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -51,16 +52,24 @@ metrics/collectors/volume_stats.go).
 		}
 		f.Fixes = []diagnosis.Fix{{Title: fmt.Sprintf("Remove what is no longer needed below %s, and bound what the program keeps there", c.mount.MountPath)}}
 		if pvc, ok := p.Object(claim).(*corev1.PersistentVolumeClaim); ok {
-			f.Fixes = append([]diagnosis.Fix{larger(pvc)}, f.Fixes...)
+			f.Fixes = append([]diagnosis.Fix{larger(p, pvc)}, f.Fixes...)
 		}
 		p.Report(f)
 	},
 }
 
-// larger proposes to double the claim.
-func larger(pvc *corev1.PersistentVolumeClaim) diagnosis.Fix {
+// larger proposes to double the claim, which the API server refuses where its StorageClass does not allow that.
+func larger(p *diagnosis.Pass, pvc *corev1.PersistentVolumeClaim) diagnosis.Fix {
 	size := pvc.Spec.Resources.Requests[corev1.ResourceStorage]
 	size.Add(size)
+	name := pvc.Spec.StorageClassName
+	if name == nil || *name == "" {
+		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: claim %s has no StorageClass, and only one that a class provisions can grow", size.String(), pvc.Name)}
+	}
+	class, known := diagnosis.Get[*storagev1.StorageClass](p, "", *name)
+	if known && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
+		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: StorageClass %s does not let claim %s grow", size.String(), *name, pvc.Name)}
+	}
 	return diagnosis.Fix{
 		Title: fmt.Sprintf("Make claim %s larger, %s: its StorageClass must allow that (allowVolumeExpansion)", pvc.Name, size.String()),
 		Patch: &diagnosis.Patch{

@@ -90,8 +90,9 @@ The condition is set in kubernetes pkg/controller/podautoscaler/horizontal.go.
 					Kind: evidence.Status, Source: evidence.FromStatus, About: evidence.RefOf(hpa), Where: "status.currentReplicas", Text: fmt.Sprintf("currentReplicas %d", hpa.Status.CurrentReplicas),
 				}},
 				Fixes: []diagnosis.Fix{{
-					Title:   fmt.Sprintf("Raise maxReplicas of hpa %s if the cluster has room, or give each pod more", hpa.Name),
-					Command: fmt.Sprintf(`kubectl patch -n %s hpa %s -p '{"spec":{"maxReplicas":%d}}'`, hpa.Namespace, hpa.Name, 2*hpa.Spec.MaxReplicas),
+					Title: fmt.Sprintf("Raise maxReplicas of hpa %s if the cluster has room, or give each pod more", hpa.Name),
+					Risk:  diagnosis.Restart,
+					Patch: &diagnosis.Patch{Target: evidence.RefOf(hpa), Type: diagnosis.Strategic, Data: fmt.Sprintf(`{"spec":{"maxReplicas":%d}}`, 2*hpa.Spec.MaxReplicas)},
 				}},
 			})
 		}

@@ -54,8 +54,7 @@ The Events are written in kubernetes pkg/controller/cronjob/cronjob_controllerv2
 			}
 			f.Facts = append(f.Facts, spec(p, "spec.suspend", "suspend true"))
 			f.Fixes = []diagnosis.Fix{{
-				Title: "Let it run again, unless it is meant to rest", Risk: diagnosis.Advice,
-				Command: kubectl(p, "patch") + ` -p '{"spec":{"suspend":false}}'`,
+				Title: "Let it run again, unless it is meant to rest", Risk: diagnosis.Restart, Patch: patch(p, `{"spec":{"suspend":false}}`),
 			}}
 		case len(events) > 0:
 			e := events[len(events)-1]

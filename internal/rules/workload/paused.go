@@ -43,7 +43,7 @@ The condition DeploymentPaused is set in kubernetes pkg/controller/deployment/sy
 				status(p, p.Now(), "status.observedGeneration", "observedGeneration %d", d.Status.ObservedGeneration),
 			},
 			Fixes: []diagnosis.Fix{{
-				Title: "Resume the rollout, if the change is to come", Risk: diagnosis.Restart, Command: kubectl(p, "rollout resume"),
+				Title: "Resume the rollout, if the change is to come", Risk: diagnosis.Restart, Patch: patch(p, `{"spec":{"paused":false}}`),
 			}},
 		}
 		if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Reason == "DeploymentPaused" {

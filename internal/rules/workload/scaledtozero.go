@@ -68,10 +68,14 @@ would write it again.
 			}
 		}
 		f.Message += keeper(o)
-		f.Fixes = []diagnosis.Fix{{
-			Title:   fmt.Sprintf("Scale %s %s up, unless it is meant to be off", kind, p.About().Name),
-			Command: kubectl(p, "scale") + fmt.Sprintf(" --replicas=%d", max(before(f.Facts), 1)),
-		}}
+		fix := diagnosis.Fix{Title: fmt.Sprintf("Scale %s %s up, unless it is meant to be off", kind, p.About().Name), Risk: diagnosis.Restart}
+		replicas := max(before(f.Facts), 1)
+		if p.About().Kind == "Deployment" || p.About().Kind == "StatefulSet" {
+			fix.Patch = patch(p, fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas))
+		} else {
+			fix.Command = kubectl(p, "scale") + fmt.Sprintf(" --replicas=%d", replicas)
+		}
+		f.Fixes = []diagnosis.Fix{fix}
 		p.Report(f)
 	},
 }

@@ -133,6 +133,11 @@ func kubectl(p *diagnosis.Pass, verb string) string {
 	return fmt.Sprintf("kubectl %s -n %s %s", verb, p.About().Namespace, p.About())
 }
 
+// patch merges fields into the pass's workload.
+func patch(p *diagnosis.Pass, fields string) *diagnosis.Patch {
+	return &diagnosis.Patch{Target: p.About(), Type: diagnosis.Strategic, Data: fields}
+}
+
 // pods counts pods in words.
 func pods(n int32) string {
 	if n == 1 {

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/remedy"
+	"github.com/kubeinquest/inquest/internal/report"
+)
+
+// A verification watches a thing after a change.
+type verification struct {
+	*ask
+	program *program
+	subject evidence.Ref
+	rule    string
+	lived   time.Duration
+	since   time.Time
+	timeout time.Duration
+}
+
+func (p *program) verify() *cobra.Command {
+	v := &verification{ask: newAsk(), program: p}
+	cmd := &cobra.Command{
+		Use:   "verify TYPE/NAME",
+		Short: "Watch after a change until it is proven to have helped, or not",
+		Long: `Watch a pod or a workload after a change, whoever made it, until it is proven to
+live: its rollout is complete, all its pods are ready, and no container ends for
+as long as earlier attempts lived and two periods of its probes. What is waited
+for is said before.
+
+Exit status: 0 it is proven; 3 it is not: the cause is back, another keeps it
+from living, or the time is over; 1 it could not be watched.`,
+		Example: p.examples(`  %[1]s verify deploy/web -n shop
+  %[1]s verify deploy/web -n shop --rule MEM001 --timeout 5m`),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := v.Validate(args); err != nil {
+				return err
+			}
+			return v.alone(cmd.Context(), args)
+		},
+	}
+	v.bind(cmd.Flags())
+	for _, name := range []string{"from", "all-namespaces", "selector", "filename", "recursive", "container"} {
+		cmd.Flags().Lookup(name).Hidden = true // one thing that lives is watched
+	}
+	cmd.Flags().StringVar(&v.rule, "rule", "", "the `rule` whose cause must not come back; default is any")
+	cmd.Flags().DurationVar(&v.timeout, "timeout", 0, "how long to watch at most; default is as long as the proof takes, and 10m more")
+	v.completion(cmd)
+	return cmd
+}
+
+// Validate tells what is wrong with the command line.
+func (v *verification) Validate(args []string) error {
+	if v.from != "" {
+		return fmt.Errorf("nothing changes in %s: leave out --from", v.from)
+	}
+	if v.rule != "" {
+		if _, err := v.program.ruleOf(v.rule); err != nil {
+			return err
+		}
+	}
+	if len(args) == 0 || v.all || v.label != "" || len(v.files) > 0 {
+		return errors.New("name what to watch: TYPE/NAME, such as deploy/web")
+	}
+	return v.ask.Validate(args)
+}
+
+// ruleOf returns a rule by its id.
+func (p *program) ruleOf(id string) (*diagnosis.Rule, error) {
+	var ids []string
+	for _, r := range p.rules {
+		if r.ID == id {
+			return r, nil
+		}
+		ids = append(ids, r.ID)
+	}
+	if near, ok := nearest(id, ids); ok {
+		return nil, fmt.Errorf("unknown rule %q, did you mean %s?", id, near)
+	}
+	return nil, fmt.Errorf("unknown rule %q, see %q", id, p.name+" explain")
+}
+
+// alone watches without having changed anything.
+func (v *verification) alone(ctx context.Context, args []string) error {
+	selections, err := v.selections(v.program, args)
+	if err != nil {
+		return err
+	}
+	if len(selections) != 1 {
+		return fmt.Errorf("%d things are named, and one is watched at a time: name one", len(selections))
+	}
+	asking, source, done, err := v.begin(ctx, v.program)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := source.Snapshot(asking, selections[0])
+	if err != nil {
+		return v.late(asking, err)
+	}
+	done()
+	v.subject, v.lived = s.TopOwner(s.Subject), remedy.Lived(s, nil)
+	verdict, err := v.run(ctx)
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		fmt.Fprintln(v.program.Out, "stopped; to go on: "+v.again())
+		return ctx.Err()
+	case verdict.Outcome != remedy.Cured:
+		return errUnproven
+	}
+	return nil
+}
+
+// again is the command that goes on watching.
+func (v *verification) again() string {
+	command := v.program.name + " verify " + v.subject.String()
+	if v.subject.Namespace != "" {
+		command += " -n " + v.subject.Namespace
+	}
+	if v.rule != "" {
+		command += " --rule " + v.rule
+	}
+	return report.Escape(command)
+}
+
+// run says what is waited for, waits, and says what came of it.
+func (v *verification) run(ctx context.Context) (remedy.Verdict, error) {
+	cluster, _, err := v.cluster()
+	if err != nil {
+		return remedy.Verdict{}, err
+	}
+	source, err := v.source(v.program, func(string) {})
+	if err != nil {
+		return remedy.Verdict{}, err
+	}
+	out := v.program.Out
+	w := &remedy.Watch{
+		Cluster: cluster, Subject: v.subject, Since: v.since, Rule: v.rule, Lived: v.lived,
+		Tell: func(s string) { fmt.Fprintln(out, "  "+report.Escape(s)) },
+		Diagnose: func(ctx context.Context) ([]diagnosis.Cause, error) {
+			d, err := diagnosis.Diagnose(ctx, source, evidence.Selection{Ref: v.subject, Namespace: v.subject.Namespace, LogBytes: v.logBytes}, v.program.rules)
+			if err != nil {
+				return nil, err
+			}
+			return d.Causes, nil
+		},
+	}
+	proof, err := w.Proof(ctx)
+	if err != nil {
+		return remedy.Verdict{}, err
+	}
+	limit := v.timeout
+	if limit == 0 {
+		limit = proof.Stand + patience
+	}
+	if limit < proof.Stand {
+		return remedy.Verdict{}, fmt.Errorf("the proof takes %s, longer than --timeout %s: give it more", proof.Stand.Round(time.Second), limit)
+	}
+	fmt.Fprintf(out, "\nproven when (within %s):\n", limit.Round(time.Second))
+	for _, term := range proof.Terms {
+		fmt.Fprintln(out, "- "+report.Escape(term))
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	verdict, err := w.Run(ctx, proof)
+	if err == nil {
+		v.conclude(verdict)
+	}
+	return verdict, err
+}
+
+// conclude prints a verdict, with what is wrong now.
+func (v *verification) conclude(verdict remedy.Verdict) {
+	word := map[remedy.Outcome]string{remedy.Cured: "cured", remedy.Back: "not cured", remedy.Other: "not cured", remedy.Open: "not proven"}[verdict.Outcome]
+	fmt.Fprintf(v.program.Out, "%s: %s\n", word, report.Escape(verdict.Why))
+	const most = 5
+	for i := range verdict.Found {
+		if i == most {
+			fmt.Fprintf(v.program.Out, "  and %d more: %s\n", len(verdict.Found)-most, report.Escape(v.program.name+" why "+v.subject.String()+" -n "+v.subject.Namespace))
+			break
+		}
+		c := &verdict.Found[i]
+		fmt.Fprintf(v.program.Out, "  found now: %s %s %s: %s\n", c.Rule.ID, c.Confidence, report.Escape(c.About.String()), report.Escape(c.Message))
+	}
+}

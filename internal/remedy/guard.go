@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package remedy
+
+import (
+	"reflect"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// unfit says why a fix cannot be applied to whatever object, or returns nil.
+func unfit(fix *diagnosis.Fix) *Refusal {
+	switch {
+	case fix.Patch == nil && fix.Command != "":
+		return refuse(NoPatch, "only a person can carry this fix out; this begins it: %s", fix.Command)
+	case fix.Patch == nil:
+		return refuse(NoPatch, "only a person can carry this fix out: it is no change of one object")
+	case kinds[fix.Patch.Target.Kind].empty == nil:
+		return refuse(Unknown, "fixes do not change objects of kind %s: apply the patch by hand", fix.Patch.Target.Kind)
+	case strings.Contains(fix.Patch.Data, "[masked]"):
+		return refuse(Masked, "the patch of %s repeats a value that was masked as a secret, and would write the mask: apply it by hand, with the value", named(fix.Patch.Target))
+	}
+	return nil
+}
+
+// guard says why a plan may not be applied to the object as it is, before the API server is asked what it would make of it.
+func (plan *Plan) guard(most diagnosis.Risk) *Refusal {
+	target := plan.Fix.Patch.Target
+	if seen := plan.Seen; seen != nil && seen.GetUID() != "" {
+		switch {
+		case seen.GetUID() != plan.Live.GetUID():
+			return refuse(Recreated, "%s was deleted and made again since it was diagnosed: ask again", named(target))
+		case seen.GetGeneration() != plan.Live.GetGeneration():
+			return refuse(Stale, "%s has changed since it was diagnosed (generation %d, now %d): ask again", named(target), seen.GetGeneration(), plan.Live.GetGeneration())
+		}
+	}
+	if plan.Live.GetDeletionTimestamp() != nil {
+		return refuse(Gone, "%s is being deleted", named(target))
+	}
+	if owner, owned := OwnerOf(plan.Live, plan.Fix.Patch); owned {
+		plan.Owner = owner
+		return ownedBy(target, owner)
+	}
+	if plan.Fix.Risk > most {
+		return refuse(TooRisky, "its risk is %s and --max-risk allows %s", plan.Fix.Risk, most)
+	}
+	return nil
+}
+
+func ownedBy(target evidence.Ref, o Owner) *Refusal {
+	place := "in " + o.Where
+	if o.Where == "" {
+		place = "where " + o.Kind + " has it from"
+	}
+	return refuse(Owned, "%s would put the old value of %s back: change it %s instead, for which --output-dir writes what it can", o, named(target), place)
+}
+
+// barren says why a plan may not be applied, from what the API server made of it.
+func barren(plan *Plan, before, after evidence.Object) *Refusal {
+	target := plan.Fix.Patch.Target
+	if same(plan.Live, plan.Would) {
+		return refuse(Nothing, "the fix would change nothing: %s is so already", named(target))
+	}
+	old, ok := before.(*appsv1.Deployment)
+	if now, is := after.(*appsv1.Deployment); ok && is && now.Spec.Paused && !reflect.DeepEqual(old.Spec.Template, now.Spec.Template) {
+		return refuse(Paused, "%s is paused, so that nothing would come of the change: let it go on first (kubectl -n %s rollout resume %s)", named(target), target.Namespace, target)
+	}
+	return nil
+}
+
+// same tells whether two states of an object differ in nothing that a person has set.
+func same(a, b *unstructured.Unstructured) bool {
+	return reflect.DeepEqual(settled(a).Object, settled(b).Object)
+}
