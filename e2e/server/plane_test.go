@@ -38,7 +38,12 @@ type request struct {
 // is not among them.
 func (c *cluster) requests(t *testing.T, log, user string) []request {
 	t.Helper()
-	data, err := os.ReadFile(c.file(log))
+	return requestsIn(t, c.file(log), user)
+}
+
+func requestsIn(t *testing.T, file, user string) []request {
+	t.Helper()
+	data, err := os.ReadFile(file)
 	must(t, err)
 	var all []request
 	seen := map[string]bool{}

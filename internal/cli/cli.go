@@ -109,7 +109,7 @@ about it. It only reads, unless fix --apply or --undo is given.`,
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
-	root.AddCommand(p.why(), p.scan(), p.fix(), p.verify(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.chat(), p.tune(), p.explain(), p.version())
+	root.AddCommand(p.why(), p.scan(), p.fix(), p.verify(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
 	return root
 }
 

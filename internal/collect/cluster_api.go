@@ -251,7 +251,7 @@ type query struct {
 // list reads a list page by page and returns what keep takes, and whether there was more than one page of it. What
 // was read before an error is returned with the error. Kept objects are copies, so that a page can be let go.
 func (a *api) list(ctx context.Context, q query, keep func(evidence.Object) bool) (kept []evidence.Object, more bool, err error) {
-	r := resources[q.kind]
+	r := resourceOf(q.kind)
 	opts := metav1.ListOptions{LabelSelector: q.labels, FieldSelector: q.fields, Limit: pageSize}
 	for {
 		page, err := objectScheme.New(schema.GroupVersionKind{Group: r.group, Version: r.version, Kind: q.kind + "List"})

@@ -129,12 +129,15 @@ func (a *api) explain(err error) error {
 	if !errors.As(err, &look) {
 		return err
 	}
-	what := look.verb + " " + resources[look.ref.Kind].plural
+	of := resourceOf(look.ref.Kind)
+	what := look.verb + " " + of.plural
 	if look.ref.Namespace != "" {
 		what += " in namespace " + look.ref.Namespace
 	}
 	switch {
-	case apierrors.IsForbidden(err) && resources[look.ref.Kind].cluster: // view has none of these
+	case apierrors.IsForbidden(err) && accessKinds[look.ref.Kind] == of:
+		return fmt.Errorf("forbidden: this user cannot %s: ask for the role of deploy/rbac/access.yaml, or give roles and bindings as files with --from", what)
+	case apierrors.IsForbidden(err) && of.cluster: // view has none of these
 		return fmt.Errorf("forbidden: this user cannot %s: ask for a role that can, such as that of deploy/rbac/reader.yaml", what)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("forbidden: this user cannot %s: ask for a role that can, such as view", what)

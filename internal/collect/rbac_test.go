@@ -36,6 +36,17 @@ func TestTheRoleForKubelets(t *testing.T) {
 	}
 }
 
+func TestTheRoleForAccess(t *testing.T) {
+	rule := rbacv1.PolicyRule{APIGroups: []string{rbacv1.GroupName}, Verbs: []string{"list"}}
+	for _, r := range accessKinds {
+		rule.Resources = append(rule.Resources, r.plural)
+	}
+	slices.Sort(rule.Resources)
+	if diff := cmp.Diff([]rbacv1.PolicyRule{rule}, roleIn(t, "access.yaml").Rules); diff != "" {
+		t.Errorf("deploy/rbac/access.yaml grants other than is read (-read +granted):\n%s", diff)
+	}
+}
+
 // TestTheRoleGrantsWhatIsRead compares the role that is shipped with what a visit may ask for.
 func TestTheRoleGrantsWhatIsRead(t *testing.T) {
 	role := roleIn(t, "reader.yaml")

@@ -75,10 +75,10 @@ func adviceDocument(all []Advice) any {
 }
 
 // AdviceJSON returns advice for programs, as JSON does with reports.
-func AdviceJSON(all []Advice) ([]byte, error) { return inJSON(adviceDocument(all)) }
+func AdviceJSON(all []Advice) ([]byte, error) { return JSONOf(adviceDocument(all)) }
 
 // AdviceYAML returns advice for programs, as YAML does with reports.
-func AdviceYAML(all []Advice) ([]byte, error) { return inYAML(adviceDocument(all)) }
+func AdviceYAML(all []Advice) ([]byte, error) { return YAMLOf(adviceDocument(all)) }
 
 // AdviceText returns advice for a terminal.
 func AdviceText(all []Advice, o Options) string {

@@ -16,10 +16,11 @@ import (
 // JSON returns the reports for programs: one as a Report, any other number as a ReportList. What a terminal could
 // take for a command is written as \u escapes, so that the text read back is what the cluster said.
 func JSON(reports []Report) ([]byte, error) {
-	return inJSON(document(reports))
+	return JSONOf(document(reports))
 }
 
-func inJSON(document any) ([]byte, error) {
+// JSONOf returns any other answer as JSON returns reports.
+func JSONOf(document any) ([]byte, error) {
 	return encode(document, func(r rune) string {
 		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
 			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
@@ -43,10 +44,11 @@ func encode(document any, escape func(rune) string) ([]byte, error) {
 // YAML returns the reports as JSON does. YAML has no escapes outside of quotes, so what its encoder lets through
 // and a terminal could take for a command is shown as Escape shows it.
 func YAML(reports []Report) ([]byte, error) {
-	return inYAML(document(reports))
+	return YAMLOf(document(reports))
 }
 
-func inYAML(document any) ([]byte, error) {
+// YAMLOf returns any other answer as YAML returns reports.
+func YAMLOf(document any) ([]byte, error) {
 	js, err := encode(document, func(r rune) string {
 		if r > 0xffff { // a YAML reader takes no surrogates, and these as they are
 			return string(r)

@@ -48,9 +48,9 @@ type Option struct {
 func (p *Plan) Encode(form string) ([]byte, error) {
 	p.APIVersion, p.Kind = APIVersion, "Plan"
 	if form == "yaml" {
-		return inYAML(p)
+		return YAMLOf(p)
 	}
-	return inJSON(p)
+	return JSONOf(p)
 }
 
 // Text returns the plan for a terminal.

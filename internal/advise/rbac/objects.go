@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Objects are the roles, the bindings, and the service accounts of a cluster, or of manifests.
+type Objects struct {
+	roles    map[string]*rbacv1.Role // by namespace/name
+	cluster  map[string]*rbacv1.ClusterRole
+	bindings []binding
+	accounts []Subject
+}
+
+// A binding is a RoleBinding or, without a namespace, a ClusterRoleBinding.
+type binding struct {
+	namespace, name string
+	to              rbacv1.RoleRef
+	subjects        []rbacv1.Subject
+}
+
+// NewObjects takes what bears on rights from among objects. Roles that are made of others by their labels are put together here, where the
+// controller that does so in a cluster has not (kubernetes pkg/controller/clusterroleaggregation).
+func NewObjects(all []evidence.Object) *Objects {
+	o := &Objects{roles: map[string]*rbacv1.Role{}, cluster: map[string]*rbacv1.ClusterRole{}}
+	for _, object := range all {
+		switch object := object.(type) {
+		case *rbacv1.Role:
+			o.roles[namespaceOf(object.Namespace)+"/"+object.Name] = object
+		case *rbacv1.ClusterRole:
+			o.cluster[object.Name] = object
+		case *rbacv1.RoleBinding:
+			o.bindings = append(o.bindings, binding{namespaceOf(object.Namespace), object.Name, object.RoleRef, object.Subjects})
+		case *rbacv1.ClusterRoleBinding:
+			o.bindings = append(o.bindings, binding{"", object.Name, object.RoleRef, object.Subjects})
+		case *corev1.ServiceAccount:
+			o.accounts = append(o.accounts, Subject{rbacv1.ServiceAccountKind, namespaceOf(object.Namespace), object.Name})
+		}
+	}
+	slices.SortFunc(o.bindings, func(a, b binding) int {
+		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+	})
+	o.aggregate()
+	return o
+}
+
+// namespaceOf is where kubectl puts what does not say.
+func namespaceOf(namespace string) string { return cmp.Or(namespace, metav1.NamespaceDefault) }
+
+func (o *Objects) aggregate() {
+	names := sortedKeys(o.cluster)
+	for _, name := range names {
+		role := o.cluster[name]
+		if role.AggregationRule == nil || len(role.Rules) > 0 {
+			continue
+		}
+		made := role.DeepCopy()
+		for i := range role.AggregationRule.ClusterRoleSelectors {
+			selector, err := metav1.LabelSelectorAsSelector(&role.AggregationRule.ClusterRoleSelectors[i])
+			if err != nil {
+				continue // the API server takes no such role
+			}
+			for _, other := range names {
+				if from := o.cluster[other]; other != name && selector.Matches(labels.Set(from.Labels)) {
+					made.Rules = union(made.Rules, from.Rules)
+				}
+			}
+		}
+		o.cluster[name] = made
+	}
+}
+
+func union(rules, more []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	for i := range more {
+		if !slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return reflect.DeepEqual(r, more[i]) }) {
+			rules = append(rules, more[i])
+		}
+	}
+	return rules
+}
+
+// Knows tells whether a binding names somebody, or there is such an account.
+func (o *Objects) Knows(who Subject) bool { return slices.Contains(o.all(), who) }
+
+// Names are all that rules narrow a right to.
+func (o *Objects) Names() map[string]bool {
+	names := map[string]bool{}
+	add := func(rules []rbacv1.PolicyRule) {
+		for i := range rules {
+			for _, name := range rules[i].ResourceNames {
+				names[name] = true
+			}
+		}
+	}
+	for _, role := range o.roles {
+		add(role.Rules)
+	}
+	for _, role := range o.cluster {
+		add(role.Rules)
+	}
+	return names
+}
+
+// Subjects are all that bindings name, and service accounts, in order; without those of Kubernetes itself.
+func (o *Objects) Subjects() []Subject {
+	return slices.DeleteFunc(o.all(), func(s Subject) bool { return s.Namespace == "kube-system" || strings.HasPrefix(s.Name, "system:") })
+}
+
+func (o *Objects) all() []Subject {
+	all := slices.Clone(o.accounts)
+	for _, b := range o.bindings {
+		for _, s := range b.subjects {
+			all = append(all, subject(s, b.namespace))
+		}
+	}
+	slices.SortFunc(all, compareSubjects)
+	return slices.Compact(all)
+}
+
+// subject reads one of a binding: the namespace of a service account may be left out of a RoleBinding's in files, and nowhere else.
+func subject(s rbacv1.Subject, namespace string) Subject {
+	if s.Kind == rbacv1.ServiceAccountKind {
+		return Subject{s.Kind, cmp.Or(s.Namespace, namespace), s.Name}
+	}
+	if s.Kind == rbacv1.UserKind {
+		return SubjectOf(s.Name)
+	}
+	return Subject{Kind: s.Kind, Name: s.Name}
+}
+
+func compareSubjects(a, b Subject) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
+
+// A Grant is what one binding gives to somebody.
+type Grant struct {
+	Binding   string `json:"binding"` // ClusterRoleBinding/name or RoleBinding/name
+	Role      string `json:"role"`    // ClusterRole/name or Role/name
+	Namespace string `json:"namespace,omitempty"`
+	To        string `json:"to,omitempty"`      // the group that it is given to, where it is not the subject itself
+	Missing   bool   `json:"missing,omitempty"` // there is no such role: nothing is given
+
+	rules    []rbacv1.PolicyRule
+	standard bool // every cluster gives it to everybody
+}
+
+// allows tells whether a grant gives a right, and by which of its rules. A RoleBinding's holds for what lies in its namespace.
+func (g *Grant) allows(r Request) (rule int, ok bool) {
+	if g.Namespace != "" && (r.Resource == "" || r.Namespace != g.Namespace) {
+		return 0, false
+	}
+	for i := range g.rules {
+		if allows(&g.rules[i], r) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// grantsTo returns what is given to a subject, by its name or as one of a group. Groups beside its own are those that the log has it in.
+func (o *Objects) grantsTo(s Subject, groups []string) []Grant {
+	groups = append(s.groups(), groups...)
+	var all []Grant
+	for _, b := range o.bindings {
+		for _, to := range b.subjects {
+			who := subject(to, b.namespace)
+			if who != s && (who.Kind != rbacv1.GroupKind || !slices.Contains(groups, who.Name)) {
+				continue
+			}
+			g := o.grant(b)
+			if who != s {
+				g.To = who.String()
+			}
+			g.standard = g.To != "" && slices.Contains(defaultRoles, b.to.Name)
+			all = append(all, g)
+			break
+		}
+	}
+	if s.Kind != rbacv1.GroupKind && s.Name != "system:anonymous" && !slices.ContainsFunc(all, func(g Grant) bool { return g.standard }) {
+		all = append(all, Grant{Binding: "ClusterRoleBinding/system:basic-user", Role: "ClusterRole/system:basic-user", To: "group:" + everybody, rules: defaultRules, standard: true})
+	}
+	return all
+}
+
+func (o *Objects) grant(b binding) Grant {
+	g := Grant{Binding: "RoleBinding/" + b.name, Role: b.to.Kind + "/" + b.to.Name, Namespace: b.namespace}
+	if b.namespace == "" {
+		g.Binding = "ClusterRoleBinding/" + b.name
+	}
+	if role := o.cluster[b.to.Name]; b.to.Kind == "ClusterRole" && role != nil {
+		g.rules = role.Rules
+	} else if role := o.roles[b.namespace+"/"+b.to.Name]; b.to.Kind == "Role" && role != nil {
+		g.rules = role.Rules
+	} else {
+		g.Missing = true
+	}
+	return g
+}
+
+// defaultRoles are those that an API server binds to all who have logged in, or to all service accounts, and puts right when it starts
+// (kubernetes plugin/pkg/auth/authorizer/rbac/bootstrappolicy). Nobody is to ask for what they give.
+var defaultRoles = []string{
+	"system:discovery", "system:basic-user", "system:public-info-viewer", "system:service-account-issuer-discovery", "system:cluster-trust-bundle-discovery",
+}
+
+// defaultRules are theirs, for where there are only manifests.
+var defaultRules = []rbacv1.PolicyRule{
+	{Verbs: []string{"get"}, NonResourceURLs: []string{
+		"/livez", "/readyz", "/healthz", "/version", "/version/", "/openapi", "/openapi/*", "/api", "/api/*", "/apis", "/apis/*",
+		"/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/",
+	}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews"}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"selfsubjectreviews"}},
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
