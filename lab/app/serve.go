@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -85,7 +86,7 @@ func startTime(slow, other time.Duration, spread float64) time.Duration {
 func warmUp(cpu time.Duration, needs string) error {
 	for used := time.Duration(0); used < cpu; {
 		for n := range 1 << 20 {
-			sink += n
+			runtime.KeepAlive(n)
 		}
 		var u syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -103,8 +104,6 @@ func warmUp(cpu time.Duration, needs string) error {
 	}
 	return nil
 }
-
-var sink int // what keeps a loop from being left out
 
 func atEnd(d time.Duration, f func()) {
 	if d > 0 {

@@ -57,10 +57,7 @@ func judge(p *diagnosis.Pass, f failing) advice {
 			Command: "kubectl get pods -n kube-system -o wide --field-selector spec.nodeName=" + p.NodeName(),
 		}}}
 	case noHealth:
-		a = advice{fixes: []diagnosis.Fix{{Title: "Register grpc.health.v1.Health in the server"}}}
-		if f.probe.GRPC != nil {
-			a.fixes = append([]diagnosis.Fix{portAlone(p, f)}, a.fixes...)
-		}
+		a = judgeHealth(p, f)
 	}
 	if f.field == "startupProbe" && f.killed && a.fixes == nil {
 		a.fixes = []diagnosis.Fix{look, moreTries(p, f, 2*max(f.probe.FailureThreshold, 1))}
@@ -72,6 +69,14 @@ func judge(p *diagnosis.Pass, f failing) advice {
 		a.fixes = append([]diagnosis.Fix{look}, a.fixes...)
 	} else if a.text != "" {
 		a.fixes = append(a.fixes, look)
+	}
+	return a
+}
+
+func judgeHealth(p *diagnosis.Pass, f failing) advice {
+	a := advice{fixes: []diagnosis.Fix{{Title: "Register grpc.health.v1.Health in the server"}}}
+	if f.probe.GRPC != nil {
+		a.fixes = append([]diagnosis.Fix{portAlone(p, f)}, a.fixes...)
 	}
 	return a
 }
