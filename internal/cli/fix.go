@@ -90,6 +90,12 @@ func (o *fixOptions) written() error {
 	if o.sources.Dir == "" && (o.sources.Checkout != "" || o.sources.Chart != "" || len(o.sources.Values) > 0) {
 		return errors.New("--source, --chart and --values say what is changed, and --output-dir where that is written: give it too")
 	}
+	if o.sources.Dir != "" && o.apply {
+		return errors.New("--apply changes the cluster, and --output-dir writes files instead: give one of them")
+	}
+	if o.undoOnFailure && (!o.apply || !o.verify) {
+		return errors.New("--undo-on-failure needs --apply and its watch: without these nothing tells that a fix has failed")
+	}
 	return nil
 }
 

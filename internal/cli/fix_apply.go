@@ -74,6 +74,9 @@ func (o *fixOptions) carryOut(ctx context.Context, p *program, v *remedies, plan
 	if plan.Refused != nil {
 		return errors.New(plan.Refused.Why + "; nothing was changed")
 	}
+	if o.verify && v.snapshot.TopOwner(v.subject).Name == "" {
+		return errors.New("several things were asked about, and what comes of a change is watched of one: name one thing as TYPE/NAME, or give --verify=false; nothing was changed")
+	}
 	if err := o.show(p, v, plan); err != nil {
 		return err
 	}

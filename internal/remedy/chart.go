@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -42,6 +43,13 @@ type chart struct {
 // render returns what the chart gives with its values and some more (helm template), as YAML.
 func (c *chart) render(ctx context.Context, more map[string]any) ([]byte, error) {
 	c.renders++
+	wrong := validation.IsDNS1123Subdomain(c.release)
+	if c.namespace != "" {
+		wrong = append(wrong, validation.IsDNS1123Label(c.namespace)...)
+	}
+	if len(wrong) > 0 { // they come from the cluster, and become arguments
+		return nil, fmt.Errorf("render %s: no release of Helm has the name %q in the namespace %q: %s", c.dir, c.release, c.namespace, wrong[0])
+	}
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
 	args := []string{"template", c.release, c.dir, "--namespace", c.namespace}

@@ -103,7 +103,9 @@ func (j *Journal) Write(r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write the audit file: %w", err)
 	}
-	_, err = f.Write(append(line, '\n'))
+	if err = f.Chmod(0o600); err == nil { // it has values of objects, also where somebody made the file before
+		_, err = f.Write(append(line, '\n'))
+	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the audit file %s: %w", j.File, err)
 	}
@@ -162,6 +164,9 @@ func (c *Cluster) Undo(ctx context.Context, of *Record, journal *Journal) (done 
 	}
 	if string(plan.Live.GetUID()) != of.Object.UID {
 		return nil, "", refuse(Recreated, "%s was deleted and made again since %s: nothing was undone", named(target), of.ID).err()
+	}
+	if path := setSince(plan.Live.Object, of.Undo.Patch); path != "" {
+		return nil, "", refuse(Changed, "%s of %s, which %s has taken away, was set again, so nothing was undone", path, named(target), of.ID).err()
 	}
 	if err := c.try(ctx, plan); err != nil {
 		return nil, "", err

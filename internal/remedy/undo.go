@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -132,3 +133,33 @@ func (d *difference) test(path string, value any) {
 
 // pointer escapes a name in a JSON pointer (RFC 6901).
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+// setSince returns the path of a field that an undo would put back over another value: RFC 6902 has no test that a field is not there.
+func setSince(object map[string]any, patch []Op) string {
+	for _, op := range patch {
+		if op.Op != "add" {
+			continue
+		}
+		steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
+		at := any(object)
+		for i, step := range steps {
+			step = unpointer.Replace(step)
+			switch here := at.(type) {
+			case map[string]any:
+				value, there := here[step]
+				if there && i == len(steps)-1 {
+					return op.Path
+				}
+				at = value
+			case []any:
+				at = nil
+				if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(here) {
+					at = here[n]
+				}
+			}
+		}
+	}
+	return ""
+}
+
+var unpointer = strings.NewReplacer("~1", "/", "~0", "~")

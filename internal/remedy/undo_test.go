@@ -110,3 +110,16 @@ func TestUndoOfAClaim(t *testing.T) {
 		t.Errorf("a claim that has grown is made smaller again: %+v", u)
 	}
 }
+
+// TestSetSince: what was taken away and set again by somebody is not put back over.
+func TestSetSince(t *testing.T) {
+	object := map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "app", "command": []any{"sh"}, "a/b": true}}}}
+	for path, want := range map[string]bool{
+		"/spec/containers/0/command": true, "/spec/containers/0/a~1b": true, "/spec/containers/0/livenessProbe": false,
+		"/spec/containers/0": false, "/spec/containers/1/command": false, "/spec/containers/-1/command": false, "/status/x": false,
+	} {
+		if got := setSince(object, []Op{{"test", path, 1}, {"add", path, 1}}); (got != "") != want {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}

@@ -110,3 +110,13 @@ func TestHelmRelease(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestReleaseIsNoArgument: what an annotation in the cluster says becomes a name of a release, or nothing.
+func TestReleaseIsNoArgument(t *testing.T) {
+	for _, c := range []chart{{release: "--post-renderer=sh", namespace: "shop"}, {release: "web", namespace: "--output-dir"}, {namespace: "shop"}} {
+		c.program = "/nowhere/helm"
+		if _, err := c.render(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no release of Helm") {
+			t.Errorf("%q in %q: %v", c.release, c.namespace, err)
+		}
+	}
+}

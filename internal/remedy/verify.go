@@ -176,15 +176,15 @@ func (w *Watch) judge(ctx context.Context, s sight, proof Proof) (Verdict, bool,
 
 // conclude makes a verdict of a diagnosis.
 func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Proof) (Verdict, bool) {
+	if s.bare {
+		return w.ofBare(causes), true
+	}
 	since := w.Since.Truncate(time.Second)
 	if c := w.again(causes, s, since); c != nil {
 		return Verdict{Back, "the same cause is back: " + c.Message, causes}, true
 	}
 	if cured {
 		why := fmt.Sprintf("%s has stood for %s: no container ended and all pods are ready", named(w.Subject), proof.Stand.Round(time.Second))
-		if s.bare {
-			why = fmt.Sprintf("a diagnosis of %s does not find it any more", named(w.Subject))
-		}
 		return Verdict{Cured, why, causes}, true
 	}
 	if s.reason == "" { // it lives, and has to stand for a while
@@ -201,6 +201,28 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 		return Verdict{}, false
 	}
 	return Verdict{Other, "another cause keeps it from living: " + causes[other].Rule.ID + ", " + causes[other].Message, causes}, true
+}
+
+// ofBare makes a verdict of a thing without pods to watch: only what a diagnosis says of it now is known. Whatever pod it finds the cause
+// in, and whenever that began, it is still there; what runs now and then is proven by its next run alone.
+func (w *Watch) ofBare(causes []diagnosis.Cause) Verdict {
+	for i := range causes {
+		switch c := &causes[i]; {
+		case w.Rule == "":
+			return Verdict{Other, "a diagnosis finds a cause of trouble: " + c.Rule.ID + ", " + c.Message, causes}
+		case w.has(c):
+			return Verdict{Back, "the same cause is still there: " + c.Message, causes}
+		}
+	}
+	if w.Subject.Kind == "Job" || w.Subject.Kind == "CronJob" {
+		return Verdict{Open, "a diagnosis does not find it any more, and only its next run can prove that it is cured", causes}
+	}
+	return Verdict{Cured, fmt.Sprintf("a diagnosis of %s does not find it any more", named(w.Subject)), causes}
+}
+
+// has tells whether a cause, or something that follows from it, is what was to be remedied.
+func (w *Watch) has(c *diagnosis.Cause) bool {
+	return c.Rule.ID == w.Rule || slices.ContainsFunc(c.Leads, func(lead diagnosis.Cause) bool { return w.has(&lead) })
 }
 
 // again returns the finding of the cause that was to be remedied, where it bears on what is watched.

@@ -225,3 +225,29 @@ func TestProof(t *testing.T) {
 		t.Errorf("of nothing: %v, %v", proof, err)
 	}
 }
+
+// TestBare: of what has no pods to watch a diagnosis must find nothing, in whatever pod and since whenever, and a run to come proves itself.
+func TestBare(t *testing.T) {
+	oom, other := &diagnosis.Rule{ID: "MEM001"}, &diagnosis.Rule{ID: "EXT001"}
+	of := func(r *diagnosis.Rule, leads ...diagnosis.Cause) diagnosis.Cause {
+		return diagnosis.Cause{Finding: diagnosis.Finding{Rule: r, About: evidence.RefTo("Pod", "shop", "nightly-1")}, Leads: leads}
+	}
+	for _, test := range []struct {
+		kind, rule string
+		causes     []diagnosis.Cause
+		want       Outcome
+	}{
+		{"PersistentVolumeClaim", "MEM001", nil, Cured},
+		{"PersistentVolumeClaim", "MEM001", []diagnosis.Cause{of(other)}, Cured},
+		{"PersistentVolumeClaim", "MEM001", []diagnosis.Cause{of(other, of(oom))}, Back},
+		{"PersistentVolumeClaim", "", []diagnosis.Cause{of(other)}, Other},
+		{"CronJob", "MEM001", []diagnosis.Cause{of(oom)}, Back},
+		{"CronJob", "MEM001", nil, Open},
+		{"Job", "", nil, Open},
+	} {
+		w := &Watch{Subject: evidence.RefTo(test.kind, "shop", "nightly"), Rule: test.rule}
+		if v, done := w.conclude(test.causes, sight{bare: true}, true, Proof{}); v.Outcome != test.want || !done {
+			t.Errorf("%s, rule %q, %d causes: %+v, want %v", test.kind, test.rule, len(test.causes), v, test.want)
+		}
+	}
+}

@@ -124,8 +124,14 @@ func (t *text) changes(p *Plan) {
 		case strings.HasPrefix(line, "@"):
 			style = dim
 		}
-		t.put(span{"  " + clip(Escape(line), t.width-2), style})
-		t.WriteByte('\n')
+		for rest := []rune(Escape(line)); ; { // all of it: it is what is agreed to
+			n := min(len(rest), max(t.width-2, 20))
+			t.put(span{"  " + string(rest[:n]), style})
+			t.WriteByte('\n')
+			if rest = rest[n:]; len(rest) == 0 {
+				break
+			}
+		}
 	}
 }
 
