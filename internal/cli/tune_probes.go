@@ -43,7 +43,7 @@ func probeAdvice(a probe.Advice, taken time.Time, more string) report.Advice {
 		r.Verdict = a.Enough + more
 	case a.Fix == nil:
 		r.Verdict = "its probes do what they should, by " + report.Plural(t.Healthy, "recorded start")
-	case a.Before.Ends > 0:
+	case a.Before.Ends > 0 && a.After.Ends == 0:
 		r.Verdict = fmt.Sprintf("what is proposed lets all %d recorded starts live, of which the present probes may end %d", t.Healthy, a.Before.Ends)
 	default:
 		r.Verdict = "its probes should be others, by " + report.Plural(t.Healthy, "recorded start")

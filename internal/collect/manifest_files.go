@@ -130,6 +130,9 @@ func (m ManifestFiles) render(ctx context.Context, dir string, asked bool) []Man
 		return err == nil && info.Mode().IsRegular()
 	}
 	var commands [][]string
+	if strings.HasPrefix(dir, "-") { // the name of a folder is no option, whoever gave it
+		dir = "./" + dir
+	}
 	switch {
 	case has("Chart.yaml"):
 		command := []string{"helm", "template", "release", dir}

@@ -163,7 +163,7 @@ func (r ManifestReader) object(m *Manifest, root *yamlv3.Node, visit func(*Manif
 	items := child(root, "items")
 	if strings.HasSuffix(m.Kind, "List") && items != nil && items.Kind == yamlv3.SequenceNode {
 		for i, item := range items.Content {
-			if item = behind(item); item.Kind == yamlv3.MappingNode {
+			if item.Kind == yamlv3.MappingNode { // no alias, which may stand for the list itself
 				r.object(&Manifest{
 					File: m.File, Source: m.Source, Line: item.Line, Offset: m.Offset, Item: i + 1, Waivers: m.Waivers, text: m.text,
 				}, item, visit)

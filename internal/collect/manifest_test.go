@@ -94,7 +94,7 @@ func TestStrict(t *testing.T) {
 		{"number", strings.Replace(deployment, "8080\n", "http\n", 1), []string{"18:11 wrong-type: spec.template.spec.containers[1].ports[0].containerPort is a text, expected a number"}},
 		{"list", strings.Replace(deployment, "{app: web}}\n    spec", "[app]}\n    spec", 1), []string{"10:16 wrong-type: spec.template.metadata.labels is a list, expected a mapping"}},
 		{"amount", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {resources: {requests: {storage: 1 Gi}}}\n", []string{`4:31 wrong-type: spec.resources.requests.storage is "1 Gi", which is no quantity`}},
-		{"old truth", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  on: \"on\"\n  debug: off\n", []string{"6:3 wrong-type: data.debug is true or false to Kubernetes (off), expected a text: put it between quotes"}},
+		{"old truth", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  on: \"on\"\n  debug: off\n", []string{"6:3 wrong-type: data.debug is true or false to Kubernetes, expected a text: put it between quotes"}},
 		{"custom", "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\nspec: {anything: 1}\n", nil},
 		{"broken", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .x }\n", []string{"4:1 unreadable: not YAML: did not find expected ',' or '}'"}},
 		{"no kind", "apiVersion: v1\nmetadata: {name: a}\n", []string{"1:1 unreadable: it has no kind"}},

@@ -220,7 +220,7 @@ func (d *strict) scalar(n *yamlv3.Node, v reflect.Value, path string) {
 	case want == "a text":
 		v.SetString(n.Value)
 		if is != want {
-			d.tell(FactWrongType, path, "%s is %s to Kubernetes (%s), expected a text: put it between quotes", path, is, n.Value)
+			d.tell(FactWrongType, path, "%s is %s to Kubernetes, expected a text: put it between quotes", path, is)
 		}
 	case is != want:
 		d.tell(FactWrongType, path, "%s is %s, expected %s", path, is, want)
