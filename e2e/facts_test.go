@@ -5,7 +5,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
@@ -28,6 +31,7 @@ type output struct {
 	objects map[string]map[string]any // by Kind/name
 	events  []string                  // "Kind/name Reason: message"
 	logs    map[string]string         // by pod/container: the last run's and the current one's
+	usage   map[string]map[string]any // by node: what its kubelet says at /stats/summary
 }
 
 // shown are the kinds that facts are about, where a cluster keeps them.
@@ -67,7 +71,7 @@ var shown = []struct {
 }
 
 func look(ctx context.Context, c faults.Cluster) (output, error) {
-	o := output{cluster: c, objects: map[string]map[string]any{}, logs: map[string]string{}}
+	o := output{cluster: c, objects: map[string]map[string]any{}, logs: map[string]string{}, usage: map[string]map[string]any{}}
 	for _, s := range shown {
 		namespace := ""
 		if s.namespaced {
@@ -85,6 +89,9 @@ func look(ctx context.Context, c faults.Cluster) (output, error) {
 		}
 		for _, item := range list.Items {
 			o.objects[s.kind+"/"+item.GetName()] = item.Object
+			if s.kind == "Node" {
+				o.usage[item.GetName()] = summary(ctx, c, item.GetName())
+			}
 		}
 	}
 	for _, namespace := range []string{c.Namespace, metav1.NamespaceDefault} { // those of nodes are in default
@@ -97,6 +104,29 @@ func look(ctx context.Context, c faults.Cluster) (output, error) {
 		}
 	}
 	return o, o.readLogs(ctx, c)
+}
+
+// summary returns a kubelet's /stats/summary with the pods of the namespace by their names; nil if it does not answer.
+func summary(ctx context.Context, c faults.Cluster, node string) map[string]any {
+	page, err := c.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes", node, "proxy/stats/summary").Timeout(logLimit).DoRaw(ctx)
+	if err != nil {
+		return nil
+	}
+	var of map[string]any
+	d := json.NewDecoder(bytes.NewReader(page))
+	d.UseNumber()
+	if d.Decode(&of) != nil {
+		return nil
+	}
+	pods, named := of["pods"].([]any), map[string]any{}
+	for _, pod := range pods {
+		name, _, _ := unstructured.NestedString(pod.(map[string]any), "podRef", "name")
+		if namespace, _, _ := unstructured.NestedString(pod.(map[string]any), "podRef", "namespace"); namespace == c.Namespace {
+			named[name] = pod
+		}
+	}
+	of["pods"] = named
+	return of
 }
 
 // logLimit is for nodes that do not answer: the API server would wait for two minutes.
@@ -136,6 +166,9 @@ func (o output) has(f report.Fact) bool {
 	}
 	if node, page, ok := strings.Cut(strings.TrimPrefix(f.Where, "node/"), " /metrics/cadvisor "); ok {
 		return o.counts(node, page, f)
+	}
+	if node, path, ok := strings.Cut(strings.TrimPrefix(f.Where, "node/"), " /stats/summary "); ok {
+		return grounded.Says(o.usage[node], path, f.Text)
 	}
 	object, there := o.objects[f.About.Kind+"/"+f.About.Name]
 	if f.Text == "not found" {
