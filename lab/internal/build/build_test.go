@@ -122,3 +122,17 @@ func TestForeign(t *testing.T) {
 		t.Errorf("still for %s", after.Machine)
 	}
 }
+
+// TestQuiet: the command that is named is run, with its words.
+func TestQuiet(t *testing.T) {
+	dir := t.TempDir()
+	if err := quiet(t.Context(), dir, "touch", "made"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "made")); err != nil {
+		t.Error(err)
+	}
+	if err := quiet(t.Context(), dir, "ls", "absent"); err == nil || !strings.HasPrefix(err.Error(), "ls: ") || !strings.Contains(err.Error(), "absent") {
+		t.Errorf("got %v, expected what ls says of absent", err)
+	}
+}

@@ -68,7 +68,7 @@ func unpackDebian(ctx context.Context, dir string) error {
 
 // quiet runs a command whose output matters only when it goes wrong.
 func quiet(ctx context.Context, dir, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
