@@ -19,7 +19,7 @@ import (
 
 // connect reaches the database without looking at what is in it.
 func connect(ctx context.Context, address string, o Options) (*Store, error) {
-	s := &Store{options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), commits: make(chan commit, mostJobs), name: address}
+	s := &Store{eraBits: eraBits, options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), commits: make(chan commit, mostJobs), name: address}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):

@@ -25,23 +25,27 @@ type dialect struct {
 	// the search index, one row a share
 	index, unindex, matches string
 	indexed                 string // the last share in it, 0 where there is none
-	query                   func(words []word) string
+	query                   func(words []word, era int64) string
 	list                    func(terms []string) any
 }
 
 func (d *dialect) files() (fs.FS, error) { return fs.Sub(migrations, d.dir) }
 
-// A word is searched for, any of some; with prefix, so is what begins with it. It consists of what terms keeps.
+// A word is searched for, any of some; with prefix, so is what begins with it. It consists of what terms keeps. One that is no tag is of
+// a text, and is looked for in one era.
 type word struct {
-	any    []string
-	prefix bool
+	any          []string
+	prefix, text bool
 }
 
 // ask joins the words to a query: quoted, with what marks a beginning, and with the operators of a language.
-func ask(words []word, quote, prefix, or, and string) string {
+func ask(words []word, era int64, quote, prefix, or, and string) string {
 	var all []string
 	for _, w := range words {
 		var either []string
+		if w.text {
+			w.any = inEra(era, w.any)
+		}
 		for _, text := range w.any {
 			term := quote + text + quote
 			if w.prefix {
@@ -65,7 +69,7 @@ var sqliteDialect = dialect{
 	unindex: `DELETE FROM search WHERE rowid = $1`,
 	matches: `SELECT rowid AS share FROM search WHERE search MATCH $1`,
 	indexed: `SELECT COALESCE((SELECT rowid FROM search ORDER BY rowid DESC LIMIT 1), 0)`,
-	query:   func(words []word) string { return ask(words, `"`, `*`, ` OR `, ` AND `) },
+	query:   func(words []word, era int64) string { return ask(words, era, `"`, `*`, ` OR `, ` AND `) },
 	list:    func(terms []string) any { return strings.Join(terms, " ") },
 }
 
@@ -87,6 +91,6 @@ var postgresDialect = dialect{
 	unindex: `DELETE FROM search WHERE share = $1`,
 	matches: `SELECT share FROM search WHERE terms @@ $1::tsquery`,
 	indexed: `SELECT COALESCE(MAX(share), 0) FROM search`,
-	query:   func(words []word) string { return ask(words, `'`, `:*`, ` | `, ` & `) },
+	query:   func(words []word, era int64) string { return ask(words, era, `'`, `:*`, ` | `, ` & `) },
 	list:    func(terms []string) any { return terms },
 }

@@ -221,33 +221,62 @@ func (f *Filter) words() []word {
 	return words
 }
 
-// searched asks the index, which has shares in the order in which they opened.
+// searched asks the index, which has shares in the order in which they opened: era by era where it is asked for text, as a whole where not.
 func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, error) {
 	words := f.words()
 	if len(words) == 0 {
 		return nil, nil
 	}
-	match := s.dialect.query(words)
-	var places []place
-	seen := map[int64]bool{}
-	for at := cmp.Or(c.id, int64(math.MaxInt64)); ; {
-		found, err := s.matching(ctx, f, match, at, c.id)
+	first, last, err := s.eras(ctx, words, c)
+	found := finding{words: words, page: c.id, seen: map[int64]bool{}}
+	for era := last; err == nil && era >= first && len(found.places) <= f.limit(); era-- {
+		err = s.find(ctx, f, &found, era)
+	}
+	return found.places, err
+}
+
+// eras returns which eras there are before a cursor; one where words are the same in all.
+func (s *Store) eras(ctx context.Context, words []word, c cursor) (first, last int64, err error) {
+	if !slices.ContainsFunc(words, func(w word) bool { return w.text }) {
+		return 0, 0, nil
+	}
+	err = s.reads.QueryRowContext(ctx, `SELECT COALESCE((SELECT id FROM shares ORDER BY id LIMIT 1), 0),
+		COALESCE((SELECT id FROM shares ORDER BY id DESC LIMIT 1), 0)`).Scan(&first, &last)
+	if c.id != 0 {
+		last = min(last, c.id-1)
+	}
+	return first >> s.eraBits, last >> s.eraBits, err
+}
+
+// A finding is what a search has found so far.
+type finding struct {
+	words  []word
+	page   int64 // the share that the pages before end with, 0 for none
+	seen   map[int64]bool
+	places []place
+}
+
+// find adds what is found in an era.
+func (s *Store) find(ctx context.Context, f *Filter, to *finding, era int64) error {
+	words := s.dialect.query(to.words, era)
+	for at := cmp.Or(to.page, int64(math.MaxInt64)); ; {
+		found, err := s.matching(ctx, f, words, at, to.page)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range found {
-			shown := seen[p.incident]
+			shown := to.seen[p.incident]
 			if !shown && p.earlier {
-				if shown, err = s.shown(ctx, f, match, p.incident, c.id); err != nil {
-					return nil, err
+				if shown, err = s.shown(ctx, f, to.words, p.incident, to.page); err != nil {
+					return err
 				}
 			}
-			if seen[p.incident] = true; !shown {
-				places = append(places, p.place)
+			if to.seen[p.incident] = true; !shown {
+				to.places = append(to.places, p.place)
 			}
 		}
-		if len(found) <= f.limit() || len(places) > f.limit() {
-			return places, nil
+		if len(found) <= f.limit() || len(to.places) > f.limit() {
+			return nil
 		}
 		at = found[len(found)-1].id
 	}
@@ -300,16 +329,32 @@ func (s *Store) matching(ctx context.Context, f *Filter, words string, behind, p
 }
 
 // shown tells whether an incident is on a page before, by what of it lies in another namespace.
-func (s *Store) shown(ctx context.Context, f *Filter, words string, incident, page int64) (bool, error) {
-	q := query{args: []any{words}}
-	q.where("o.incident = %s", incident)
-	q.where("o.id >= %s", page)
-	q.among("o.namespace", f.Namespaces)
-	shown := false
+func (s *Store) shown(ctx context.Context, f *Filter, words []word, incident, page int64) (bool, error) {
+	var before query
+	before.where("o.incident = %s", incident)
+	before.where("o.id >= %s", page)
+	before.among("o.namespace", f.Namespaces)
+	eras := map[int64]bool{}
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var id int64
-		shown = true
-		return scan(&id)
-	}, `SELECT o.id FROM shares o JOIN (`+s.dialect.matches+`) m ON m.share = o.id`+q.text()+q.limit(1), q.args...)
+		err := scan(&id)
+		eras[id>>s.eraBits] = true
+		return err
+	}, `SELECT o.id FROM shares o`+before.text(), before.args...)
+	shown := false
+	for era := range eras {
+		if err != nil || shown {
+			break
+		}
+		q := query{args: []any{s.dialect.query(words, era)}}
+		q.where("o.incident = %s", incident)
+		q.where("o.id >= %s", page)
+		q.among("o.namespace", f.Namespaces)
+		err = s.query(ctx, s.reads, func(scan func(...any) error) error {
+			var id int64
+			shown = true
+			return scan(&id)
+		}, `SELECT o.id FROM shares o JOIN (`+s.dialect.matches+`) m ON m.share = o.id`+q.text()+q.limit(1), q.args...)
+	}
 	return shown, err
 }

@@ -227,6 +227,7 @@ func writeTogether(t *testing.T, s *Store) {
 // was put in order.
 func TestSearchPages(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		s.eraBits = 1
 		node := evidence.RefTo("Node", "", "n1")
 		for i := range 4 {
 			pod := fmt.Sprint("web-", i)

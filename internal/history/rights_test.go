@@ -114,6 +114,7 @@ func second[T any](_ T, err error) error { return err }
 // TestPages: pages put together are the list, whatever the filter and the rights.
 func TestPages(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		s.eraBits = 2
 		var all []Death
 		for i := range 30 {
 			thing := evidence.RefTo("Deployment", "shop", fmt.Sprint("app", i%12))

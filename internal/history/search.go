@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -116,7 +117,21 @@ func (t *txn) index(sh *share) error {
 	if sh.in.where == "" || sh.in.where == sh.namespace { // else it is not for everybody who may see this share
 		text = append(text, sh.in.thing, without(sh.title, sh.foreign), sh.evidence)
 	}
-	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, terms(text...)...)))
+	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, inEra(sh.id>>t.store.eraBits, terms(text...))...)))
+}
+
+// The words of a share have its era before them: so many shares, in the order in which they opened. To find all that begins
+// with some letters, a database reads every word that does, and all places of each. That is done for the last era, and for those
+// before it only until a page is full.
+const eraBits = 16 // of the id of a share are not of its era
+
+func inEra(era int64, words []string) []string {
+	of := strconv.FormatInt(era, 36) + mark
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = of + w
+	}
+	return all
 }
 
 // report reads the report of a death within the transaction; nil where there is none.
@@ -216,7 +231,7 @@ func asked(text string) []word {
 	var words []word
 	for joined := range joinedIn(clean(text, maxTitle)) {
 		if w := marked(joined); isTerm(w) && len(words) < mostAsked {
-			words = append(words, word{any: []string{w}})
+			words = append(words, word{any: []string{w}, text: true})
 		}
 	}
 	if n := len(words); n > 0 && len(words[n-1].any[0]) > 2 {

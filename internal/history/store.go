@@ -55,6 +55,7 @@ type Store struct {
 	bases   bases
 	changes broadcast
 	reign   atomic.Pointer[reign]
+	eraBits int // fewer in tests
 }
 
 // Open opens the history at url: the path of a file, which is made where there is none, "memory:", or

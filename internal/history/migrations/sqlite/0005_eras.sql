@@ -1,10 +1,10 @@
--- Joined words have a mark. A beginning of three letters is that of many words, and is found like a word. The index is filled when a program opens the file.
+-- Joined words have a mark, and all words of a share its era. The index is filled when a program opens the file.
 
 -- +goose Up
 DROP TABLE search;
 CREATE VIRTUAL TABLE search USING fts5 (
   terms,
-  content = '', contentless_delete = 1, detail = none, prefix = '3',
+  content = '', contentless_delete = 1, detail = none,
   tokenize = "ascii tokenchars '-_./:@='"
 );
 
