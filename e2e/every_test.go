@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ const (
 	// calmly is how many faults are made at once that a busy node would make another fault of.
 	calmly = 3
 )
+
+// late is how long it is waited for where time alone shows that something is wrong: a closed node is looked at again after five minutes.
+var late = map[string]time.Duration{"budget-blocks": 7 * time.Minute}
 
 // timely are faults that are told from others by how long something took: on a node that is busy with others it takes long for everybody.
 var timely = []string{
@@ -215,7 +219,7 @@ func (c *console) await(t *testing.T, f faults.Fault, incidents func() []recordi
 		all = incidents()
 		return slices.ContainsFunc(all, isRight), nil
 	}
-	limit := settles
+	limit := cmp.Or(late[f.Name], settles)
 	if want == nil {
 		limit = quiet
 	}
