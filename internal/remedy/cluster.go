@@ -103,8 +103,17 @@ func settled(u *unstructured.Unstructured) *unstructured.Unstructured {
 	return c
 }
 
-// shown returns an object as it may be shown, by its Go type: settled, without a copy of itself, and secrets masked.
+// shown returns an object as it may be shown, by its Go type: plain, and secrets masked.
 func (c *Cluster) shown(u *unstructured.Unstructured) (evidence.Object, error) {
+	o, err := plain(u)
+	if err == nil {
+		c.Mask(o)
+	}
+	return o, err
+}
+
+// plain returns an object by its Go type: settled, and without a copy of itself.
+func plain(u *unstructured.Unstructured) (evidence.Object, error) {
 	o, err := typed(settled(u))
 	if err != nil {
 		return nil, err
@@ -112,7 +121,6 @@ func (c *Cluster) shown(u *unstructured.Unstructured) (evidence.Object, error) {
 	annotations := o.GetAnnotations()
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	o.SetAnnotations(annotations)
-	c.Mask(o)
 	return o, nil
 }
 

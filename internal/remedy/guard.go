@@ -3,11 +3,14 @@
 package remedy
 
 import (
+	"context"
 	"reflect"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -22,28 +25,22 @@ func unfit(fix *diagnosis.Fix) *Refusal {
 		return refuse(NoPatch, "only a person can carry this fix out: it is no change of one object")
 	case kinds[fix.Patch.Target.Kind].empty == nil:
 		return refuse(Unknown, "fixes do not change objects of kind %s: apply the patch by hand", fix.Patch.Target.Kind)
-	case strings.Contains(fix.Patch.Data, "[masked]"):
+	case strings.Contains(fix.Patch.Data, mask):
 		return refuse(Masked, "the patch of %s repeats a value that was masked as a secret, and would write the mask: apply it by hand, with the value", named(fix.Patch.Target))
 	}
 	return nil
 }
 
 // guard says why a plan may not be applied to the object as it is, before the API server is asked what it would make of it.
-func (plan *Plan) guard(most diagnosis.Risk) *Refusal {
+func (c *Cluster) guard(ctx context.Context, plan *Plan, most diagnosis.Risk) *Refusal {
 	target := plan.Fix.Patch.Target
-	if seen := plan.Seen; seen != nil && seen.GetUID() != "" {
-		switch {
-		case seen.GetUID() != plan.Live.GetUID():
-			return refuse(Recreated, "%s was deleted and made again since it was diagnosed: ask again", named(target))
-		case seen.GetGeneration() != plan.Live.GetGeneration():
-			return refuse(Stale, "%s has changed since it was diagnosed (generation %d, now %d): ask again", named(target), seen.GetGeneration(), plan.Live.GetGeneration())
-		}
+	if refusal := c.stale(plan); refusal != nil {
+		return refusal
 	}
 	if plan.Live.GetDeletionTimestamp() != nil {
 		return refuse(Gone, "%s is being deleted", named(target))
 	}
-	if owner, owned := OwnerOf(plan.Live, plan.Fix.Patch); owned {
-		plan.Owner = owner
+	if owner, owned := c.ownerOf(ctx, plan); owned {
 		return ownedBy(target, owner)
 	}
 	if plan.Fix.Risk > most {
@@ -52,12 +49,41 @@ func (plan *Plan) guard(most diagnosis.Risk) *Refusal {
 	return nil
 }
 
-func ownedBy(target evidence.Ref, o Owner) *Refusal {
-	place := "in " + o.Where
-	if o.Where == "" {
-		place = "where " + o.Kind + " has it from"
+// stale says how an object differs from what the diagnosis saw. One that was not seen is as it was when the plan was made, which the act
+// holds for.
+func (c *Cluster) stale(plan *Plan) *Refusal {
+	target, seen, live := plan.Fix.Patch.Target, plan.Seen, plan.Live
+	switch {
+	case seen == nil:
+		return nil
+	case seen.GetUID() != "" && seen.GetUID() != live.GetUID():
+		return refuse(Recreated, "%s was deleted and made again since it was diagnosed: ask again", named(target))
+	case seen.GetResourceVersion() != "" && seen.GetResourceVersion() == live.GetResourceVersion():
+		return nil
+	case seen.GetGeneration() != live.GetGeneration():
+		return refuse(Stale, "%s has changed since it was diagnosed (generation %d, now %d): ask again", named(target), seen.GetGeneration(), live.GetGeneration())
+	case live.GetGeneration() == 0 && !c.asSeen(seen, live):
+		// Services, claims, quotas, autoscalers and classes have no generation, and whoever keeps their status moves the resource version.
+		return refuse(Stale, "%s has changed since it was diagnosed: ask again", named(target))
 	}
-	return refuse(Owned, "%s would put the old value of %s back: change it %s instead, for which --output-dir writes what it can", o, named(target), place)
+	return nil
+}
+
+// asSeen tells whether two states of an object, the one by its Go type, differ in nothing that a person has set and that may be shown.
+func (c *Cluster) asSeen(seen evidence.Object, live *unstructured.Unstructured) bool {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(seen)
+	if err != nil {
+		return false // cannot happen: it was read
+	}
+	old := &unstructured.Unstructured{Object: fields}
+	old.SetGroupVersionKind(live.GroupVersionKind())
+	a, errA := c.shown(old)
+	b, errB := c.shown(live)
+	return errA == nil && errB == nil && equality.Semantic.DeepEqual(a, b)
+}
+
+func ownedBy(target evidence.Ref, o Owner) *Refusal {
+	return refuse(Owned, "%s would put the old value of %s back: change it %s instead, for which --output-dir writes what it can", o, named(target), o.place())
 }
 
 // barren says why a plan may not be applied, from what the API server made of it.

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -62,6 +63,7 @@ func TestGuard(t *testing.T) {
 	seen := func(uid types.UID, generation int64) evidence.Object {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{UID: uid, Generation: generation}}
 	}
+	cluster := &Cluster{Mask: func(runtime.Object) int { return 0 }}
 	going := deployment("d", 3, "64Mi")
 	now := metav1.Now()
 	going.SetDeletionTimestamp(&now)
@@ -79,7 +81,42 @@ func TestGuard(t *testing.T) {
 		"more than is wanted": {seen("d", 3), deployment("d", 3, "64Mi"), diagnosis.Evict, TooRisky},
 	} {
 		plan := &Plan{Proposal: Proposal{Seen: test.seen, Fix: diagnosis.Fix{Risk: test.risk, Patch: raising()}}, Live: test.live}
-		got := plan.guard(diagnosis.Restart)
+		got := cluster.guard(t.Context(), plan, diagnosis.Restart)
+		if (got == nil) != (test.want == "") || got != nil && got.Because != test.want {
+			t.Errorf("%s: %+v, expected %q", name, got, test.want)
+		}
+	}
+}
+
+// TestStale: what has no generation is compared by what people have set, as its status moves all the time.
+func TestStale(t *testing.T) {
+	cluster := &Cluster{Mask: func(runtime.Object) int { return 0 }}
+	service := func(version, port string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Service", "spec": map[string]any{"externalName": port}}}
+		u.SetName("web")
+		u.SetNamespace("shop")
+		u.SetUID("s")
+		u.SetResourceVersion(version)
+		return u
+	}
+	moved := service("8", "a")
+	moved.Object["status"] = map[string]any{"loadBalancer": map[string]any{"ingress": []any{map[string]any{"ip": "10.0.0.1"}}}}
+	moved.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "controller", Subresource: "status"}})
+	seen, err := typed(service("7", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		live *unstructured.Unstructured
+		want Reason
+	}{
+		"as it was":       {service("7", "a"), ""},
+		"only its status": {moved, ""},
+		"its spec":        {service("8", "b"), Stale},
+	} {
+		patch := &diagnosis.Patch{Target: evidence.RefTo("Service", "shop", "web"), Type: diagnosis.Strategic, Data: `{"spec":{"externalName":"c"}}`}
+		plan := &Plan{Proposal: Proposal{Seen: seen, Fix: diagnosis.Fix{Patch: patch}}, Live: test.live}
+		got := cluster.guard(t.Context(), plan, diagnosis.Restart)
 		if (got == nil) != (test.want == "") || got != nil && got.Because != test.want {
 			t.Errorf("%s: %+v, expected %q", name, got, test.want)
 		}

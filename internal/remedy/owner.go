@@ -33,10 +33,20 @@ const (
 	ownerScaler    = "autoscaler"
 	ownerCore      = "controller"    // one of Kubernetes itself
 	ownerManager   = "field manager" // one that is known by nothing but what it set
+	ownerKapp      = "kapp"
+	ownerAddons    = "addon manager"
 )
 
 // String names the owner as a sentence does: "Flux Kustomization flux-system/apps".
 func (o Owner) String() string { return strings.TrimSpace(o.Kind + " " + o.Name) }
+
+// place says where to change instead what it sets.
+func (o Owner) place() string {
+	if o.Where == "" {
+		return "where " + o.Kind + " has it from"
+	}
+	return "in " + o.Where
+}
 
 // OwnerOf returns who sets the fields that a patch touches, and false for nobody but people. A controller outranks labels, since
 // operators copy these from their custom resource to what they make; labels and annotations outrank managedFields, since these name a
@@ -48,8 +58,8 @@ func OwnerOf(live *unstructured.Unstructured, patch *diagnosis.Patch) (Owner, bo
 	}
 	managed := live.GetManagedFields()
 	for _, o := range []Owner{
-		scaler(live, managed, touched), controlledBy(live), byOLM(live), byFlux(live), byArgo(live, managed), byHelm(live),
-		byManager(live, managed, touched), rendered(live),
+		scaler(live, managed, touched), controlledBy(live), madeFrom(live, managed, touched), byOLM(live), byFlux(live), byArgo(live, managed),
+		byHelm(live), byKapp(live), byAddons(live), byManager(live, managed, touched), rendered(live), byLabel(live, managed, touched),
 	} {
 		if o.Kind != "" {
 			return o, true
@@ -58,19 +68,23 @@ func OwnerOf(live *unstructured.Unstructured, patch *diagnosis.Patch) (Owner, bo
 	return Owner{}, false
 }
 
-// scaler: the controller of HorizontalPodAutoscalers sets replicas through the subresource scale, as kube-controller-manager
-// (kubernetes pkg/controller/podautoscaler). Vertical autoscalers set requests themselves, under a name that says so.
+// scaler: who sets replicas through the subresource scale does so again: kube-controller-manager for HorizontalPodAutoscalers (kubernetes
+// pkg/controller/podautoscaler), KEDA's operator to and from none. Vertical autoscalers set requests themselves, under a name that says so.
 func scaler(live *unstructured.Unstructured, managed []metav1.ManagedFieldsEntry, touched []fieldPath) Owner {
+	of := live.GetKind() + " " + live.GetName()
 	for i := range managed {
 		m := &managed[i]
 		switch {
 		case !sets(m, touched):
-		case m.Subresource == "scale" && m.Manager == "kube-controller-manager":
-			of := live.GetKind() + " " + live.GetName()
-			return Owner{ownerScaler, "of " + of, "minReplicas and maxReplicas of the HorizontalPodAutoscaler that scales " + of}
 		case strings.HasPrefix(m.Manager, "vpa-"):
-			of := live.GetKind() + " " + live.GetName()
 			return Owner{ownerScaler, "of " + of, "resourcePolicy of the VerticalPodAutoscaler that sizes " + of}
+		case m.Subresource != "scale" || person(m.Manager):
+		case m.Manager == "kube-controller-manager":
+			return Owner{ownerScaler, "of " + of, "minReplicas and maxReplicas of the HorizontalPodAutoscaler that scales " + of}
+		case strings.HasPrefix(m.Manager, "keda"):
+			return Owner{ownerScaler, "KEDA", "minReplicaCount and maxReplicaCount of the ScaledObject that scales " + of}
+		default:
+			return Owner{ownerScaler, m.Manager, "what " + m.Manager + " scales " + of + " by"}
 		}
 	}
 	return Owner{}

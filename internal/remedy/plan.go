@@ -38,6 +38,8 @@ type Plan struct {
 	Undo     Undo
 	Owner    Owner    // who would put the old value back; zero: nobody
 	Git      Git      // where the owner has it from, as far as that could be read
+	Undoes   *Record  // the act that it takes back; nil: it is a fix
+	Warned   []string // what else to know before it is applied
 	Refused  *Refusal // why it may not be applied; nil: it may
 
 	told Undo // the undo with secrets masked
@@ -128,7 +130,7 @@ func (c *Cluster) Plan(ctx context.Context, p Proposal, most diagnosis.Risk) (*P
 		return nil, fmt.Errorf("read %s: %w", named(target), err)
 	}
 	plan.Live = live
-	plan.Refused = plan.guard(most)
+	plan.Refused = c.guard(ctx, plan, most)
 	c.locate(ctx, plan)
 	return plan, c.try(ctx, plan)
 }
@@ -160,6 +162,7 @@ func (c *Cluster) try(ctx context.Context, plan *Plan) error {
 	if plan.Diff, err = report.Diff(before, after); err != nil {
 		return fmt.Errorf("compare %s: %w", named(target), err)
 	}
+	plan.Warned = append(plan.Warned, unshown(plan, before, after)...)
 	plan.Undo = undo(plan.Live, plan.Would)
 	plan.told = undoOf(before, after)
 	plan.Restarts = restarts(before, after, c.budgets(ctx, target.Namespace))
@@ -228,7 +231,10 @@ func (plan *Plan) Report(subject evidence.Ref, number int, others []report.Optio
 	fix := report.NewFix(&plan.Fix)
 	r := report.Plan{
 		Subject: report.ThingOf(subject), Number: number, Fix: fix, DryRun: "none", Diff: plan.Diff,
-		Restarts: plan.Restarts, Refuted: plan.Refuted, NoUndo: plan.Undo.Never, Owner: plan.Owner.String(), Others: others,
+		Restarts: plan.Restarts, Refuted: plan.Refuted, NoUndo: plan.Undo.Never, Owner: plan.Owner.String(), Warned: plan.Warned, Others: others,
+	}
+	if plan.Undoes != nil {
+		r.Undoes = plan.Undoes.ID
 	}
 	if f := plan.Finding; f != nil {
 		r.Cause = report.Claim{Rule: f.Rule.ID, Confidence: f.Confidence.String(), About: report.ThingOf(f.About), Message: f.Message}

@@ -20,7 +20,9 @@ type Plan struct {
 	Diff       []string `json:"diff"`              // a unified diff without its head, secrets masked
 	Restarts   []string `json:"restarts"`          // what it restarts, and how much of it at once
 	Refuted    []string `json:"refuted"`           // what would show that the fix is wrong
+	Warned     []string `json:"warned,omitempty"`  // what else to know before it is applied
 	Owner      string   `json:"owner,omitempty"`   // who would put the old value back
+	Undoes     string   `json:"undoes,omitempty"`  // the act that it takes back; such a plan has no cause and no number
 	Undo       any      `json:"undo,omitempty"`    // a JSON patch that puts the object back
 	NoUndo     string   `json:"noUndo,omitempty"`  // why there is none
 	Refused    string   `json:"refused,omitempty"` // why it may not be applied, in a sentence
@@ -57,11 +59,16 @@ func (p *Plan) Encode(form string) ([]byte, error) {
 func (p *Plan) Text(o Options) string {
 	t := &text{Options: o, home: home(p.Subject)}
 	t.width, t.color, t.Inquest = max(cmp.Or(o.Width, 80), minWidth), o.Color, cmp.Or(o.Inquest, "inquest")
-	t.para("", span{Escape(subject(p.Subject)), bold}, span{fmt.Sprintf(": fix %d of %d", p.Number, len(p.Others)+1), plain})
-	t.WriteByte('\n')
-	c := &p.Cause
-	t.para("cause     ", span{Escape(c.Rule) + " ", bold}, span{c.Confidence, confidenceStyle(c.Confidence)},
-		span{" " + Escape(c.About.within(t.home)), bold}, span{": " + Escape(c.Message), plain})
+	if p.Undoes != "" {
+		t.para("", span{Escape(subject(p.Subject)), bold}, span{": undo of act " + Escape(p.Undoes), plain})
+		t.WriteByte('\n')
+	} else {
+		t.para("", span{Escape(subject(p.Subject)), bold}, span{fmt.Sprintf(": fix %d of %d", p.Number, len(p.Others)+1), plain})
+		t.WriteByte('\n')
+		c := &p.Cause
+		t.para("cause     ", span{Escape(c.Rule) + " ", bold}, span{c.Confidence, confidenceStyle(c.Confidence)},
+			span{" " + Escape(c.About.within(t.home)), bold}, span{": " + Escape(c.Message), plain})
+	}
 	t.para("fix       ", span{Escape(p.Fix.Title), green}, span{risk(p.Fix.Risk), dim})
 	t.changes(p)
 	for i, s := range p.Restarts {
@@ -70,7 +77,11 @@ func (p *Plan) Text(o Options) string {
 	for i, s := range p.Refuted {
 		t.para(label("refuted", i), span{Escape(s), plain})
 	}
+	for i, s := range p.Warned {
+		t.para(label("but", i), span{Escape(s), yellow})
+	}
 	switch {
+	case p.Undoes != "":
 	case p.NoUndo != "":
 		t.para("undo      ", span{"there is none: " + Escape(p.NoUndo), yellow})
 	case p.Undo != nil:
