@@ -32,28 +32,42 @@ func (c *Cluster) Apply(ctx context.Context, plan *Plan, journal *Journal) (done
 	if plan.Refused != nil {
 		return nil, "", plan.Refused.err()
 	}
-	return c.apply(ctx, plan, c.record(ctx, plan), journal)
-}
-
-func (c *Cluster) apply(ctx context.Context, plan *Plan, record *Record, journal *Journal) (done *Record, notice string, err error) {
+	record := c.record(ctx, plan)
 	if err := journal.Write(record); err != nil {
 		return nil, "", err
 	}
 	target := plan.Fix.Patch.Target
 	now, err := c.write(ctx, plan.Live, plan.Fix.Patch)
+	lost, wasLost := errors.AsType[*sentError](err)
+	if wasLost {
+		now, err = c.lookUp(ctx, plan, lost)
+	}
+	if lost, still := errors.AsType[*sentError](err); still {
+		record.State, record.Why = Lost, err.Error()
+		return nil, "", errors.Join(&LostError{record, lost.err}, journal.Write(record))
+	}
 	if err != nil {
 		record.State, record.Why = Failed, err.Error()
 		return nil, "", errors.Join(err, journal.Write(record))
 	}
-	record.State, record.Undo, record.After = Applied, undo(plan.Live, now), now.GetResourceVersion()
+	record.State, record.After = Applied, now.GetResourceVersion()
+	if !wasLost { // else others may have written since, whom the undo of the dry run leaves alone
+		record.Undo = undo(plan.Live, now)
+	}
 	if by, at := lastWriter(now); by == Manager {
 		record.At = at.UTC()
 	}
 	if err := journal.Write(record); err != nil {
-		return record, "", fmt.Errorf("%s was changed (act %s), and its last audit line is missing: %w", named(target), record.ID, err)
+		notice = fmt.Sprintf("the audit file has its undo, and not that it was applied: %v", err)
 	}
-	return record, c.announce(ctx, now, target, record), nil
+	if wasLost {
+		notice = join(notice, fmt.Sprintf("the answer to the change was lost (%v); %s was read again and shows it", lost, named(target)))
+	}
+	return record, join(notice, c.announce(ctx, now, target, record)), nil
 }
+
+// join joins what there is of two sentences.
+func join(a, b string) string { return strings.TrimPrefix(strings.TrimSuffix(a+"; "+b, "; "), "; ") }
 
 // write sends a patch for the object that was looked at, and for no other. What the status of an object says may change at
 // any time; where anything else has, it is refused.
@@ -72,17 +86,26 @@ func (c *Cluster) write(ctx context.Context, looked *unstructured.Unstructured, 
 		if held, err = holding(p, live); err != nil {
 			return nil, err
 		}
-		now, err = c.patch(ctx, held, metav1.PatchOptions{FieldManager: Manager})
+		now, err = c.send(ctx, held)
 		switch {
 		case err == nil:
 			return now, nil
 		case apierrors.IsForbidden(err):
 			return nil, refuse(Forbidden, "the API server forbids the change of %s: %s", named(p.Target), words(err)).err()
+		case unanswered(err):
+			return nil, &sentError{live.GetResourceVersion(), err}
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("patch %s: %w", named(p.Target), err)
 		}
 	}
 	return nil, refuse(Changed, "%s changes all the time (%d tries): nothing was changed, try again later", named(p.Target), tries).err()
+}
+
+// send sends a patch that is to be carried out.
+func (c *Cluster) send(ctx context.Context, p *diagnosis.Patch) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, answering)
+	defer cancel()
+	return c.patch(ctx, p, metav1.PatchOptions{FieldManager: Manager})
 }
 
 // moved tells why an object is not the one any more that was looked at.
@@ -103,6 +126,23 @@ func moved(looked, live *unstructured.Unstructured, err error) *Refusal {
 		return refuse(Changed, "%s was changed meanwhile%s: nothing was changed, look at it again", ref, by)
 	}
 	return nil
+}
+
+// writerOf names the manager, other than fixes, that has set a field, else that wrote last; "" where nobody is known.
+func writerOf(live *unstructured.Unstructured, path string) string {
+	at := []fieldPath{follow(live.Object, path)}
+	managed := live.GetManagedFields()
+	name, last := "", metav1.Time{}
+	for i := range managed {
+		m := &managed[i]
+		if m.Manager != Manager && m.Time != nil && !m.Time.Before(&last) && sets(m, at) {
+			name, last = m.Manager, *m.Time
+		}
+	}
+	if name == "" { // who takes a field away has none
+		name, _ = lastWriter(live)
+	}
+	return name
 }
 
 // lastWriter names the manager that wrote last, the status apart, and when that was by the clock of the API server.

@@ -14,8 +14,6 @@ import (
 	"path/filepath"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -23,11 +21,12 @@ import (
 // A State says how far an act has come.
 type State string
 
-// The states. What stays begun was interrupted: the object tells whether it was written.
+// The states. What stays begun was interrupted, and of what is lost no answer came: the object tells whether it was written.
 const (
 	Begun   State = "begun"
 	Applied State = "applied"
 	Failed  State = "failed"
+	Lost    State = "lost"
 )
 
 // A Record is an act: who did what to which object, on which proof, and what undoes it. It is one line of the journal for
@@ -36,7 +35,7 @@ type Record struct {
 	ID         string              `json:"id"`
 	At         time.Time           `json:"at"`
 	State      State               `json:"state"`
-	Why        string              `json:"why,omitempty"` // it failed
+	Why        string              `json:"why,omitempty"` // it failed, or is lost
 	By         string              `json:"by,omitempty"`  // as the API server knows whoever did it
 	Cluster    string              `json:"cluster,omitempty"`
 	Object     Object              `json:"object"`
@@ -72,6 +71,9 @@ func (c *Cluster) record(ctx context.Context, plan *Plan) *Record {
 		ID: c.newID(), At: c.Now().UTC(), State: Begun, By: c.who(ctx), Title: plan.Fix.Title, Risk: plan.Fix.Risk.String(),
 		Object: Object{patch.Target.Kind, patch.Target.Namespace, patch.Target.Name, string(plan.Live.GetUID())},
 		Type:   patch.Type, Patch: json.RawMessage(patch.Data), Before: plan.Live.GetResourceVersion(), Undo: plan.Undo,
+	}
+	if of := plan.Undoes; of != nil {
+		r.Rule, r.Undoes = of.Rule, of.ID
 	}
 	if f := plan.Finding; f != nil {
 		r.Rule, r.Confidence, r.Cause = f.Rule.ID, f.Confidence.String(), f.Message
@@ -115,7 +117,7 @@ func (j *Journal) Write(r *Record) error {
 // mostLine is how long a line may be: objects have 1.5 MiB at most (etcd --max-request-bytes).
 const mostLine = 8 << 20
 
-// Find returns the last state of an act, by its id; "" is the last act that was applied and is not undone.
+// Find returns the last state of an act, by its id.
 func (j *Journal) Find(id string) (*Record, error) {
 	data, err := os.Open(j.File)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,43 +143,4 @@ func (j *Journal) Find(id string) (*Record, error) {
 		return nil, fmt.Errorf("the audit file %s has no act %s", j.File, id)
 	}
 	return found, nil
-}
-
-// Undo puts the object of an act back as it was before, if what the act has set is still so. Its act leaves an Event and a
-// record of its own.
-func (c *Cluster) Undo(ctx context.Context, of *Record, journal *Journal) (done *Record, notice string, err error) {
-	target := of.Object.Ref()
-	if of.Undo.Never != "" {
-		return nil, "", refuse(Unknown, "%s cannot be undone: %s", of.ID, of.Undo.Never).err()
-	}
-	if of.State == Failed || len(of.Undo.Patch) == 0 || kinds[target.Kind].empty == nil {
-		return nil, "", refuse(Nothing, "%s changed nothing, so there is nothing to undo", of.ID).err()
-	}
-	data, err := json.Marshal(of.Undo.Patch)
-	if err != nil {
-		return nil, "", fmt.Errorf("undo %s: %w", of.ID, err)
-	}
-	fix := diagnosis.Fix{Title: "Undo: " + of.Title, Risk: diagnosis.Restart, Patch: &diagnosis.Patch{Target: target, Type: diagnosis.JSONPatch, Data: string(data)}}
-	plan := &Plan{Proposal: Proposal{Fix: fix}}
-	if plan.Live, err = c.of(target).Get(ctx, target.Name, metav1.GetOptions{}); err != nil {
-		return nil, "", fmt.Errorf("read %s: %w", named(target), err)
-	}
-	if string(plan.Live.GetUID()) != of.Object.UID {
-		return nil, "", refuse(Recreated, "%s was deleted and made again since %s: nothing was undone", named(target), of.ID).err()
-	}
-	if path := setSince(plan.Live.Object, of.Undo.Patch); path != "" {
-		return nil, "", refuse(Changed, "%s of %s, which %s has taken away, was set again, so nothing was undone", path, named(target), of.ID).err()
-	}
-	if err := c.try(ctx, plan); err != nil {
-		return nil, "", err
-	}
-	if plan.Refused != nil && plan.Refused.Because == Rejected {
-		return nil, "", refuse(Changed, "what %s has set in %s is not so any more, so nothing was undone: %s", of.ID, named(target), plan.Refused.Why).err()
-	}
-	if plan.Refused != nil {
-		return nil, "", plan.Refused.err()
-	}
-	record := c.record(ctx, plan)
-	record.Rule, record.Undoes = of.Rule, of.ID
-	return c.apply(ctx, plan, record, journal)
 }

@@ -45,9 +45,7 @@ func undo(was, now *unstructured.Unstructured) Undo {
 	if was.GetKind() == "PersistentVolumeClaim" && grown(was, now) {
 		return Undo{Never: "a claim that has grown cannot be made smaller again"}
 	}
-	var d difference
-	d.compare("", settled(now).Object, settled(was).Object)
-	return Undo{Patch: slices.Concat(d.tests, d.acts)}
+	return Undo{Patch: changes(was, now)}
 }
 
 // undoOf is undo for objects that are as they may be shown.
@@ -140,26 +138,63 @@ func setSince(object map[string]any, patch []Op) string {
 		if op.Op != "add" {
 			continue
 		}
-		steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
-		at := any(object)
-		for i, step := range steps {
-			step = unpointer.Replace(step)
-			switch here := at.(type) {
-			case map[string]any:
-				value, there := here[step]
-				if there && i == len(steps)-1 {
-					return op.Path
-				}
-				at = value
-			case []any:
-				at = nil
-				if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(here) {
-					at = here[n]
-				}
-			}
+		around, _ := valueAt(object, op.Path[:strings.LastIndex(op.Path, "/")])
+		_, field := around.(map[string]any)
+		if _, there := valueAt(object, op.Path); there && field {
+			return op.Path
 		}
 	}
 	return ""
+}
+
+// changes are what makes an object that is as now what it was, whether or not that can be done.
+func changes(was, now *unstructured.Unstructured) []Op {
+	var d difference
+	d.compare("", settled(now).Object, settled(was).Object)
+	return slices.Concat(d.tests, d.acts)
+}
+
+// strays returns a field that is not as a change has left it, whose undo is known; "": all are. Back tells that it is as it was before.
+func strays(object map[string]any, undo []Op) (path string, back bool) {
+	path = setSince(object, undo)
+	for _, op := range undo {
+		if path != "" || op.Op != "test" {
+			continue
+		}
+		if value, there := valueAt(object, op.Path); !there || !equal(value, op.Value) {
+			path = op.Path
+		}
+	}
+	for _, op := range undo {
+		value, there := valueAt(object, op.Path)
+		if op.Path == path && op.Op != "test" {
+			back = there == (op.Op != "remove") && (!there || equal(value, op.Value))
+		}
+	}
+	return path, back
+}
+
+// valueAt returns what a JSON pointer (RFC 6901) leads to, and false where nothing is there.
+func valueAt(object any, path string) (any, bool) {
+	if path == "" {
+		return object, true
+	}
+	for step := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		step = unpointer.Replace(step)
+		there := false
+		switch here := object.(type) {
+		case map[string]any:
+			object, there = here[step]
+		case []any:
+			if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(here) {
+				object, there = here[n], true
+			}
+		}
+		if !there {
+			return nil, false
+		}
+	}
+	return object, true
 }
 
 var unpointer = strings.NewReplacer("~1", "/", "~0", "~")
