@@ -28,6 +28,7 @@ const (
 	statusFound       = 1 // with --exit-code
 	statusTrouble     = 2 // with --exit-code: could not
 	statusUnproven    = 3 // of fix and verify: changed, and not proven to have helped
+	statusUnknown     = 4 // of fix and verify: it is not known what has become of it
 	statusInterrupted = 130
 )
 
@@ -55,6 +56,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return statusFound
 	case errors.Is(err, errUnproven):
 		return statusUnproven
+	case errors.Is(err, errUnknown):
+		return statusUnknown
 	case ctx.Err() != nil:
 		return statusInterrupted
 	}

@@ -69,8 +69,8 @@ func (o *fixOptions) Validate(args []string) error {
 		return errors.New("nothing is applied that the API server has not tried: leave out --apply or --dry-run=client")
 	case o.apply && o.from != "":
 		return fmt.Errorf("nothing can be applied to %s: leave out --apply or --from", o.from)
-	case o.apply && o.output != "text":
-		return fmt.Errorf("-o %s shows what would be done: leave out -o or --apply", o.output)
+	case (o.apply || o.undo != "") && o.output != "text":
+		return fmt.Errorf("-o %s shows what would be done: leave out -o, or --apply and --undo", o.output)
 	case o.undo != "" && (o.apply || len(args) > 0 || o.from != ""):
 		return errors.New("--undo takes back one act by its id: give nothing to be fixed with it")
 	case o.undo == "" && o.number < 1:
@@ -122,7 +122,8 @@ object, leaves an Event on it and a line in the audit file, and then watches
 whether it helped.
 
 Exit status: 0 it was shown, or applied and proven; 1 it could not be, and
-nothing was changed; 3 it was changed, and is not proven to have helped.`,
+nothing was changed; 3 it was changed, and is not proven to have helped; 4 it is
+not known whether it was changed, or could not be seen whether it has helped.`,
 		Example: p.examples(`  %[1]s fix deploy/web -n shop
   %[1]s fix deploy/web -n shop --fix 2 --apply
   %[1]s fix deploy/web -n shop --apply --yes --undo-on-failure

@@ -23,8 +23,13 @@ type verification struct {
 	subject evidence.Ref
 	rule    string
 	lived   time.Duration
-	since   time.Time
 	timeout time.Duration
+	act     string // whose change must stand; "": it is not known
+	audit   string
+
+	watch *remedy.Watch
+	proof remedy.Proof
+	limit time.Duration
 }
 
 func (p *program) verify() *cobra.Command {
@@ -35,10 +40,12 @@ func (p *program) verify() *cobra.Command {
 		Long: `Watch a pod or a workload after a change, whoever made it, until it is proven to
 live: its rollout is complete, all its pods are ready, and no container ends for
 as long as earlier attempts lived and two periods of its probes. What is waited
-for is said before.
+for is said before. With --act of the audit file what that act has set must
+stand as well.
 
 Exit status: 0 it is proven; 3 it is not: the cause is back, another keeps it
-from living, or the time is over; 1 it could not be watched.`,
+from living, somebody has set it back, or the time is over; 4 it could not be
+seen at the end; 1 it could not be watched.`,
 		Example: p.examples(`  %[1]s verify deploy/web -n shop
   %[1]s verify deploy/web -n shop --rule MEM001 --timeout 5m`),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,6 +60,8 @@ from living, or the time is over; 1 it could not be watched.`,
 		cmd.Flags().Lookup(name).Hidden = true // one thing that lives is watched
 	}
 	cmd.Flags().StringVar(&v.rule, "rule", "", "the `rule` whose cause must not come back; default is any")
+	cmd.Flags().StringVar(&v.act, "act", "", "the `id` of an act of fix --apply, whose change must stand")
+	cmd.Flags().StringVar(&v.audit, "audit-file", "", "the `file` that has a line for each act, as of fix")
 	cmd.Flags().DurationVar(&v.timeout, "timeout", 0, "how long to watch at most; default is as long as the proof takes, and 10m more")
 	v.completion(cmd)
 	return cmd
@@ -109,13 +118,23 @@ func (v *verification) alone(ctx context.Context, args []string) error {
 	}
 	done()
 	v.subject, v.lived = s.TopOwner(s.Subject), remedy.Lived(s, nil)
-	verdict, err := v.run(ctx)
-	switch {
-	case err != nil:
+	if err := v.prepare(); err != nil {
 		return err
+	}
+	if v.proof, err = v.watch.Proof(ctx); err != nil {
+		return err
+	}
+	if err := v.patience(); err != nil {
+		return err
+	}
+	verdict := v.run(ctx)
+	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(v.program.Out, "stopped; to go on: "+v.again())
 		return ctx.Err()
+	case verdict.Outcome == remedy.Blind:
+		fmt.Fprintln(v.program.Out, "to watch again: "+v.again())
+		return errUnknown
 	case verdict.Outcome != remedy.Cured:
 		return errUnproven
 	}
@@ -131,22 +150,25 @@ func (v *verification) again() string {
 	if v.rule != "" {
 		command += " --rule " + v.rule
 	}
+	if act := v.watch.Act; act != nil {
+		command += " --act " + act.ID + (&proof{audit: v.audit}).kept()
+	}
 	return report.Escape(command)
 }
 
-// run says what is waited for, waits, and says what came of it.
-func (v *verification) run(ctx context.Context) (remedy.Verdict, error) {
-	cluster, _, err := v.cluster()
+// prepare makes ready to watch.
+func (v *verification) prepare() error {
+	cluster, host, err := v.cluster()
 	if err != nil {
-		return remedy.Verdict{}, err
+		return err
 	}
 	source, err := v.source(v.program, func(string) {})
 	if err != nil {
-		return remedy.Verdict{}, err
+		return err
 	}
 	out := v.program.Out
-	w := &remedy.Watch{
-		Cluster: cluster, Subject: v.subject, Since: v.since, Rule: v.rule, Lived: v.lived,
+	v.watch = &remedy.Watch{
+		Cluster: cluster, Subject: v.subject, Rule: v.rule, Lived: v.lived,
 		Tell: func(s string) { fmt.Fprintln(out, "  "+report.Escape(s)) },
 		Diagnose: func(ctx context.Context) ([]diagnosis.Cause, error) {
 			d, err := diagnosis.Diagnose(ctx, source, evidence.Selection{Ref: v.subject, Namespace: v.subject.Namespace, LogBytes: v.logBytes}, v.program.rules)
@@ -156,33 +178,63 @@ func (v *verification) run(ctx context.Context) (remedy.Verdict, error) {
 			return d.Causes, nil
 		},
 	}
-	proof, err := w.Proof(ctx)
+	if v.act == "" {
+		return nil
+	}
+	journal, err := (&proof{audit: v.audit}).journal(host)
 	if err != nil {
-		return remedy.Verdict{}, err
+		return err
 	}
-	limit := v.timeout
-	if limit == 0 {
-		limit = proof.Stand + patience
+	if v.watch.Act, err = journal.Find(v.act); err != nil {
+		return err
 	}
-	if limit < proof.Stand {
-		return remedy.Verdict{}, fmt.Errorf("the proof takes %s, longer than --timeout %s: give it more", proof.Stand.Round(time.Second), limit)
+	if at := v.watch.Act.Cluster; at != host {
+		return fmt.Errorf("act %s was done in the cluster at %s, and this one is at %s: choose it with --context", v.act, at, host)
 	}
-	fmt.Fprintf(out, "\nproven when (within %s):\n", limit.Round(time.Second))
-	for _, term := range proof.Terms {
+	v.watch.Since = v.watch.Act.At
+	return nil
+}
+
+// foresee finds out what will be waited for, before a plan is applied.
+func (v *verification) foresee(ctx context.Context, plan *remedy.Plan) error {
+	err := v.prepare()
+	if err != nil {
+		return err
+	}
+	if v.proof, err = v.watch.Foresee(ctx, plan); err != nil {
+		return err
+	}
+	return v.patience()
+}
+
+// patience sets how long is waited at most.
+func (v *verification) patience() error {
+	if v.limit = v.timeout; v.limit == 0 {
+		v.limit = v.proof.Stand + patience
+	}
+	if v.limit < v.proof.Stand {
+		return fmt.Errorf("the proof takes %s, longer than --timeout %s: give it more", v.proof.Stand.Round(time.Second), v.limit)
+	}
+	return nil
+}
+
+// run says what is waited for, waits, and says what came of it.
+func (v *verification) run(ctx context.Context) remedy.Verdict {
+	out := v.program.Out
+	fmt.Fprintf(out, "\nproven when (within %s):\n", v.limit.Round(time.Second))
+	for _, term := range v.proof.Terms {
 		fmt.Fprintln(out, "- "+report.Escape(term))
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, v.limit)
 	defer cancel()
-	verdict, err := w.Run(ctx, proof)
-	if err == nil {
-		v.conclude(verdict)
-	}
-	return verdict, err
+	verdict := v.watch.Run(ctx, v.proof)
+	v.conclude(verdict)
+	return verdict
 }
 
 // conclude prints a verdict, with what is wrong now.
 func (v *verification) conclude(verdict remedy.Verdict) {
-	word := map[remedy.Outcome]string{remedy.Cured: "cured", remedy.Back: "not cured", remedy.Other: "not cured", remedy.Open: "not proven"}[verdict.Outcome]
+	word := map[remedy.Outcome]string{remedy.Cured: "cured", remedy.Back: "not cured", remedy.Other: "not cured", remedy.Moot: "not cured", remedy.Open: "not proven", remedy.Blind: "undetermined"}[verdict.Outcome]
 	fmt.Fprintf(v.program.Out, "%s: %s\n", word, report.Escape(verdict.Why))
 	const most = 5
 	for i := range verdict.Found {

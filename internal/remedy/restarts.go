@@ -128,11 +128,11 @@ func (c *Cluster) budgets(ctx context.Context, namespace string) []policyv1.PodD
 	return all
 }
 
-// probing returns the longest that a probe of a template takes to ask twice, its first delay included.
-func probing(template *corev1.PodTemplateSpec) time.Duration {
+// probing returns the longest that a probe of some containers takes to ask twice, its first delay included.
+func probing(containers []corev1.Container) time.Duration {
 	longest := time.Duration(0)
-	for i := range template.Spec.Containers {
-		c := &template.Spec.Containers[i]
+	for i := range containers {
+		c := &containers[i]
 		for _, p := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 			if p != nil {
 				period := max(p.PeriodSeconds, 1)

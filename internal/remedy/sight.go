@@ -26,7 +26,9 @@ type sight struct {
 	pods     []evidence.Ref // those that are to live
 	rolls    bool           // it makes pods
 	bare     bool           // it has no pods that could be watched, only what a diagnosis tells
+	old      int            // how many pods are of an old revision
 	probing  time.Duration  // what its probes need to ask twice
+	beside   time.Duration  // and those of containers that its template does not have
 	reason   string         // why it is not as it should be yet; "": it is
 	hopeless bool           // and will not be so by waiting
 	death    string         // the last end of a container after the change; "": none
@@ -57,8 +59,12 @@ func (w *Watch) lookAtPod(ctx context.Context) (sight, error) {
 		return sight{}, fmt.Errorf("read %s: %w", named(w.Subject), err)
 	}
 	w.begin(u)
+	w.object = u
 	s := sight{}
-	err = w.add(&s, []unstructured.Unstructured{*u}, 1)
+	if u.GetDeletionTimestamp() != nil {
+		return sight{reason: named(w.Subject) + " is being deleted", hopeless: true}, nil
+	}
+	err = w.add(&s, []unstructured.Unstructured{*u}, 1, nil)
 	return s, err
 }
 
@@ -71,35 +77,57 @@ func (w *Watch) lookAtWorkload(ctx context.Context) (sight, error) {
 		return sight{}, fmt.Errorf("read %s: %w", named(w.Subject), err)
 	}
 	w.begin(u)
+	w.object = u
 	o, err := typed(u)
 	if err != nil {
 		return sight{}, err
 	}
 	template, want := workload(o)
-	s := sight{rolls: true, probing: probing(template), reason: rollout(o)}
+	s := sight{rolls: true, probing: probing(template.Spec.Containers), reason: rollout(o)}
 	if want == 0 {
-		s.reason, s.hopeless = named(w.Subject)+" wants no pods, so nothing can be proven of it", true
+		s.reason, s.hopeless = none(w.Subject), true
 		return s, nil
 	}
 	selector := selectorOf(o)
 	if err := w.current(ctx, o, selector); err != nil {
 		return s, err
 	}
-	key := appsv1.ControllerRevisionHashLabelKey
-	if w.Subject.Kind == "Deployment" {
-		key = appsv1.DefaultDeploymentUniqueLabelKey
-	}
 	if w.hash == "" {
 		s.reason = cmp.Or(s.reason, "its controller has not seen the change yet")
 		return s, nil
 	}
-	options := metav1.ListOptions{LabelSelector: selector.String() + "," + key + "=" + w.hash}
-	list, err := w.Cluster.Objects.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(w.Subject.Namespace).List(ctx, options)
+	list, err := w.Cluster.Objects.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(w.Subject.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return s, fmt.Errorf("list the pods of %s: %w", named(w.Subject), err)
 	}
-	err = w.add(&s, list.Items, int(want))
+	pods, old := w.apart(list.Items)
+	if s.old = len(old); w.Subject.Kind == "Deployment" {
+		s.old = unrolled(o)
+	}
+	if why := held(o, old); s.reason != "" && s.old > 0 && why != "" {
+		s.reason, s.hopeless = why, true
+		return s, nil
+	}
+	err = w.add(&s, pods, int(want), template.Spec.Containers)
 	return s, err
+}
+
+// apart parts the pods of the revision that is to live from those of old ones. Pods that are going count for neither.
+func (w *Watch) apart(items []unstructured.Unstructured) (pods []unstructured.Unstructured, old []string) {
+	key := appsv1.ControllerRevisionHashLabelKey
+	if w.Subject.Kind == "Deployment" {
+		key = appsv1.DefaultDeploymentUniqueLabelKey
+	}
+	for i := range items {
+		switch u := &items[i]; {
+		case u.GetDeletionTimestamp() != nil:
+		case u.GetLabels()[key] == w.hash:
+			pods = append(pods, *u)
+		case u.GetLabels()[key] != "":
+			old = append(old, u.GetName())
+		}
+	}
+	return pods, old
 }
 
 // begin sets since when ends count, where nobody said: since anyone last wrote what is to be.
@@ -214,19 +242,18 @@ func revisionOf(u *unstructured.Unstructured) int64 {
 	return n
 }
 
-// add adds what pods show.
-func (w *Watch) add(s *sight, items []unstructured.Unstructured, want int) error {
+// add adds what pods show, whose containers may be more than those of their template.
+func (w *Watch) add(s *sight, items []unstructured.Unstructured, want int, template []corev1.Container) error {
 	ready := 0
 	for i := range items {
 		var pod corev1.Pod
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(items[i].Object, &pod); err != nil {
 			return fmt.Errorf("read a pod of %s: %w", named(w.Subject), err)
 		}
-		if pod.DeletionTimestamp != nil {
-			continue
-		}
 		s.pods = append(s.pods, evidence.RefTo("Pod", pod.Namespace, pod.Name))
-		s.probing = max(s.probing, probing(&corev1.PodTemplateSpec{Spec: pod.Spec}))
+		s.beside = max(s.beside, probing(slices.DeleteFunc(slices.Clone(pod.Spec.Containers), func(c corev1.Container) bool {
+			return slices.ContainsFunc(template, func(t corev1.Container) bool { return t.Name == c.Name })
+		})))
 		if isReady(&pod) {
 			ready++
 		}
@@ -261,7 +288,8 @@ func waits(pod *corev1.Pod) bool {
 // none did. What completes as it should is no death.
 func (w *Watch) deathIn(pod *corev1.Pod) (death string, at time.Time) {
 	since := w.Since.Truncate(time.Second) // of which the status is a multiple
-	if pod.Status.Phase == corev1.PodFailed && pod.CreationTimestamp.After(since) {
+	young := !pod.CreationTimestamp.Time.Before(since)
+	if pod.Status.Phase == corev1.PodFailed && young {
 		return fmt.Sprintf("pod %s failed: %s", pod.Name, cmp.Or(pod.Status.Reason, pod.Status.Message, "its containers ended")), pod.CreationTimestamp.Time
 	}
 	once := map[string]bool{} // containers that may complete
@@ -270,7 +298,7 @@ func (w *Watch) deathIn(pod *corev1.Pod) (death string, at time.Time) {
 	}
 	for _, st := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		for _, end := range []*corev1.ContainerStateTerminated{st.LastTerminationState.Terminated, st.State.Terminated} {
-			if end == nil || !end.FinishedAt.After(since) || end.FinishedAt.Time.Before(at) {
+			if end == nil || end.FinishedAt.Time.Before(at) || !tells(end, since, young) {
 				continue
 			}
 			if end.ExitCode == 0 && (once[st.Name] || pod.Spec.RestartPolicy != corev1.RestartPolicyAlways) {
@@ -281,4 +309,9 @@ func (w *Watch) deathIn(pod *corev1.Pod) (death string, at time.Time) {
 		}
 	}
 	return death, at
+}
+
+// tells tells whether an end tells something of a change: one after it, or in the same second of what began after it.
+func tells(end *corev1.ContainerStateTerminated, since time.Time, young bool) bool {
+	return end.FinishedAt.After(since) || !end.FinishedAt.Time.Before(since) && (young || !end.StartedAt.Time.Before(since))
 }

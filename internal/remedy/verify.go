@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -22,6 +24,8 @@ const (
 	least = 15 * time.Second
 	// sure is how many diagnoses in a row must find another cause until that is the answer: a pod that starts may fail once.
 	sure = 3
+	// glimpse is how long one look may take, and one diagnosis.
+	glimpse = time.Minute
 )
 
 // A Watch tells whether a change has cured a thing: a pod, or a workload with all its pods.
@@ -29,17 +33,21 @@ type Watch struct {
 	Cluster  *Cluster
 	Subject  evidence.Ref
 	Since    time.Time     // when it was changed: what ended before does not count; zero: when it was last written
+	Act      *Record       // the act whose change must stand; nil: it is not known
 	Rule     string        // the cause that must not come back; "": any cause
 	Lived    time.Duration // the longest that an attempt lived which that cause ended; 0: none is known
 	Diagnose func(context.Context) ([]diagnosis.Cause, error)
 	Tell     func(string) // what is waited for, whenever that changes
 
-	hash     string    // of the revision that is to live
-	revision int64     // the generation that it is of
-	standing time.Time // since when all is as it should be; zero: it is not
-	died     time.Time // when a container ended last, after the change
-	asked    time.Time // when it was last diagnosed
-	others   int       // how many diagnoses in a row found another cause
+	object   *unstructured.Unstructured // as it was seen last
+	hash     string                     // of the revision that is to live
+	revision int64                      // the generation that it is of
+	standing time.Time                  // since when all is as it should be; zero: it is not
+	died     time.Time                  // when a container ended last, after the change
+	asked    time.Time                  // when it was last diagnosed
+	others   int                        // how many diagnoses in a row found another cause
+	failed   error                      // why it was not seen the last time, or not diagnosed where it had to be
+	ill      error                      // why the last diagnosis failed
 	said     string
 }
 
@@ -51,7 +59,9 @@ const (
 	Cured Outcome = "cured" // proven, as far as was said before
 	Back  Outcome = "back"  // the cause came back
 	Other Outcome = "other" // another cause keeps it from living
+	Moot  Outcome = "moot"  // somebody has changed again what the change had set
 	Open  Outcome = "open"  // neither was proven within the time there was
+	Blind Outcome = "blind" // the cluster could not be asked at the end of it
 )
 
 // A Verdict is what a Watch found.
@@ -73,12 +83,31 @@ func (w *Watch) Proof(ctx context.Context) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	if s.reason != "" && s.hopeless {
+	return w.proof(s)
+}
+
+// Foresee says what will be waited for after a plan is applied.
+func (w *Watch) Foresee(ctx context.Context, plan *Plan) (Proof, error) {
+	s, err := w.look(ctx)
+	if err != nil {
+		return Proof{}, err
+	}
+	if refTo(plan.Would) == w.Subject {
+		if s, err = w.foreseen(plan, s); err != nil {
+			return Proof{}, err
+		}
+	}
+	w.Since = time.Time{}
+	return w.proof(s)
+}
+
+func (w *Watch) proof(s sight) (Proof, error) {
+	if s.hopeless {
 		return Proof{}, refuse(Nothing, "%s", s.reason).err()
 	}
 	// An attempt may live half as long again by chance alone.
 	lived := w.Lived + w.Lived/2
-	p := Proof{Stand: max(lived, s.probing, least)}
+	p := Proof{Stand: max(lived, s.probing, s.beside, least)}
 	if !s.bare {
 		p.Terms = w.terms(s, p.Stand, lived)
 	}
@@ -98,32 +127,63 @@ func (w *Watch) terms(s sight, stand, lived time.Duration) []string {
 	switch stand {
 	case lived:
 		second += fmt.Sprintf(": earlier attempts lived for %s at most", round(w.Lived))
-	case s.probing:
+	case s.probing, s.beside:
 		second += ": twice the longest period of its probes"
 	}
 	return []string{first, second}
 }
 
-// Run watches until there is an answer or the context ends. An error says that the cluster could not be asked.
-func (w *Watch) Run(ctx context.Context, proof Proof) (Verdict, error) {
+// Run watches until there is an answer or the context ends. That the cluster cannot be asked is said, and tried again.
+func (w *Watch) Run(ctx context.Context, proof Proof) Verdict {
 	tick := time.NewTicker(looking)
 	defer tick.Stop()
+	var s sight
 	for {
-		s, err := w.look(ctx)
-		if ctx.Err() != nil {
-			return w.late(ctx, s), nil
+		v, done, err := w.glance(ctx, &s, proof)
+		if done && err == nil {
+			return v
 		}
-		if err != nil {
-			return Verdict{}, err
-		}
-		if v, done, err := w.judge(ctx, s, proof); done || err != nil {
-			return v, err
+		if ctx.Err() == nil {
+			w.trouble(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
-			return w.late(ctx, s), nil
+			return w.late(ctx, s)
 		case <-tick.C:
 		}
+	}
+}
+
+// glance looks once, and tells whether there is an answer.
+func (w *Watch) glance(ctx context.Context, s *sight, proof Proof) (Verdict, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, glimpse)
+	defer cancel()
+	seen, err := w.look(ctx)
+	if err != nil {
+		return Verdict{}, false, err
+	}
+	*s = seen
+	if seen.hopeless {
+		return Verdict{Outcome: Open, Why: "by waiting nothing can be proven: " + seen.reason}, true, nil
+	}
+	if why, err := w.undone(ctx); why != "" || err != nil {
+		return Verdict{Outcome: Moot, Why: why}, true, err
+	}
+	return w.judge(ctx, seen, proof)
+}
+
+// trouble keeps why the cluster could not be asked, and says it once.
+func (w *Watch) trouble(ctx context.Context, err error) {
+	if w.failed = err; err == nil {
+		return
+	}
+	until := ""
+	if end, limited := ctx.Deadline(); limited {
+		until = " until " + end.UTC().Format("15:04:05Z")
+	}
+	if text := "it cannot be seen: " + err.Error(); text != w.said {
+		w.said = text
+		w.Tell(w.Cluster.Now().UTC().Format("15:04:05Z") + " " + text + "; trying again" + until)
 	}
 }
 
@@ -133,6 +193,9 @@ func (w *Watch) late(ended context.Context, s sight) Verdict {
 		return Verdict{Outcome: Open, Why: "it was stopped before anything was proven: " + w.said}
 	}
 	v := Verdict{Outcome: Open, Why: "the time is over and nothing is proven: " + w.said}
+	if w.failed != nil {
+		v = Verdict{Outcome: Blind, Why: fmt.Sprintf("the time is over, and it could not be seen whether it has helped: %v", w.failed)}
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ended), asking)
 	defer cancel()
 	causes, err := w.Diagnose(ctx)
@@ -157,19 +220,23 @@ func (w *Watch) judge(ctx context.Context, s sight, proof Proof) (Verdict, bool,
 		w.standing = now
 	}
 	w.died = s.died
-	w.tell(s, now, proof)
 	cured := well && now.Sub(w.standing) >= proof.Stand
 	if !cured && !s.troubled {
-		return Verdict{}, false, nil
+		w.ill = nil // nothing is asked
 	}
-	if !cured && now.Sub(w.asked) < asking {
-		return Verdict{}, false, nil
+	if w.ill == nil {
+		w.tell(s, now, proof)
+	}
+	if !cured && !s.troubled || now.Sub(w.asked) < asking && (!cured || w.ill != nil) {
+		return Verdict{}, false, w.ill
 	}
 	w.asked = now
 	causes, err := w.Diagnose(ctx)
 	if err != nil {
-		return Verdict{}, ctx.Err() == nil, err
+		w.ill = fmt.Errorf("diagnose %s: %w", named(w.Subject), err)
+		return Verdict{}, false, w.ill
 	}
+	w.ill = nil
 	v, done := w.conclude(causes, s, cured, proof)
 	return v, done, nil
 }
