@@ -71,6 +71,35 @@ func TestAccessFiles(t *testing.T) {
 	}
 }
 
+// TestAccessBounded: files that have more than any cluster end in a sentence, and do not take the time and the memory.
+func TestAccessBounded(t *testing.T) {
+	nested := `{"kind":"Role"}`
+	for range 1000 {
+		nested = `{"kind":"List","items":[` + nested + `]}`
+	}
+	documents := strings.Repeat("kind: X\n---\n", maxAccess+1)
+	for _, c := range []struct{ text, want string }{
+		{nested, "lists in lists, more than 4 deep"},
+		{`{"kind":"List","items":[` + strings.Repeat(`{},`, maxAccess) + `{}]}`, "more than 200000 objects"},
+		{documents, "more than 200000 objects"},
+		{strings.Repeat(" ", maxAccessFile+1), "more than the 64 MiB"},
+	} {
+		if _, err := AccessFiles("-", strings.NewReader(c.text), nil); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+	dir := t.TempDir()
+	half := `{"kind":"List","items":[` + strings.Repeat(`{},`, maxAccess/2) + `{}]}`
+	for _, name := range []string{"a.json", "b.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(half), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := AccessFiles(dir, nil, func(text string) { t.Error(text) }); err == nil || !strings.Contains(err.Error(), "more than 200000 objects") {
+		t.Errorf("two files: %v", err)
+	}
+}
+
 // TestAccessForbidden says which role lacks.
 func TestAccessForbidden(t *testing.T) {
 	server := apitest.New(t, &evidence.Snapshot{})
