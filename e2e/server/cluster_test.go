@@ -102,7 +102,7 @@ func startCluster(dir string) (*cluster, error) {
 		return nil, err
 	}
 	if err := errors.Join(c.writeKey(), c.writeUsers(), c.write("audit.json", `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[
-		{"level":"Request","resources":[{"group":"authorization.k8s.io","resources":["subjectaccessreviews"]}]},{"level":"Metadata"}]}`)); err != nil {
+		{"level":"RequestResponse","resources":[{"group":"authorization.k8s.io","resources":["subjectaccessreviews"]}]},{"level":"Metadata"}]}`)); err != nil {
 		return nil, err
 	}
 	c.url, c.etcd = "https://"+secure, "http://"+client

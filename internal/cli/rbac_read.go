@@ -29,9 +29,12 @@ func (p *program) auditPolicy(file string) (*rbac.Policy, error) {
 		defer f.Close()
 		r = f
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxManifest))
+	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
 	if err != nil {
 		return nil, fmt.Errorf("read audit policy %s: %w", file, err)
+	}
+	if len(data) > maxManifest {
+		return nil, fmt.Errorf("read audit policy %s: it has more than the %d MiB that are read: name the policy alone", file, maxManifest>>20)
 	}
 	policy := &rbac.Policy{}
 	if err := collect.DecodeYAML(data, policy); err != nil {
@@ -138,6 +141,8 @@ type logSummary struct {
 	Examples []string       `json:"examples,omitempty"` // of broken lines
 	Missed   int            `json:"missed,omitempty"`   // requests that were not kept, as there are too many different ones
 	Reviews  int            `json:"reviews,omitempty"`  // SubjectAccessReviews without what they ask
+
+	Overflows []string `json:"overflows,omitempty"` // what there was beyond what is kept
 }
 
 func summaryOf(a *rbac.Advisor) *logSummary {
@@ -147,6 +152,6 @@ func summaryOf(a *rbac.Advisor) *logSummary {
 	}
 	return &logSummary{
 		From: l.From.UTC(), To: l.To.UTC(), Length: rbac.Span(l.To.Sub(l.From)), Events: l.Events, Requests: l.Requests, Levels: l.Levels, Stages: l.Stages,
-		Policy: a.Policy != nil, Broken: l.Broken, Examples: l.Examples, Missed: l.Missed, Reviews: l.Reviews,
+		Policy: a.Policy != nil, Broken: l.Broken, Examples: l.Examples, Missed: l.Missed, Reviews: l.Reviews, Overflows: l.Overflows(),
 	}
 }

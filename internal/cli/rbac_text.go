@@ -61,8 +61,8 @@ func (p *page) head(l *logSummary) {
 	if l.Broken > 0 {
 		p.line(2, "%s could not be read, and what they told is missing below: %s", report.Plural(l.Broken, "line"), strings.Join(l.Examples, "; "))
 	}
-	if l.Missed > 0 {
-		p.line(2, "%s were not kept, as there are too many different ones: read fewer files", report.Plural(l.Missed, "request"))
+	for _, text := range l.Overflows {
+		p.line(2, "%s", text)
 	}
 	if !l.Policy {
 		p.line(2, "no audit policy was given: what the log leaves out is told by what is in it; name the policy with --policy")
@@ -134,6 +134,7 @@ func (p *page) advice(a *rbac.Advice, l *logSummary) {
 	p.ways(a.Ways, l != nil)
 	p.asked("let through, though none of these roles allows it: they have changed, or another authorizer did", a.Beyond)
 	p.asked("refused in the log", a.Refused)
+	p.asked("asked by others whether it may, and the log does not have what they were told", a.Open)
 	p.asked("asked for as dry runs alone", a.DryRuns)
 	if l != nil {
 		p.proposal(a)

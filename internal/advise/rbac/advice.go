@@ -17,6 +17,7 @@ type Advice struct {
 	Ways     []Way      `json:"ways,omitempty"`    // to more rights
 	Beyond   []Asked    `json:"beyond,omitempty"`  // what was let through, and none of these roles allows
 	Refused  []Asked    `json:"refused,omitempty"` // by an authorizer
+	Open     []Asked    `json:"open,omitempty"`    // by others in its name, of which the log does not have the answer
 	DryRuns  []Asked    `json:"dryRuns,omitempty"` // what was asked for as a dry run and not otherwise
 	Proposal []Role     `json:"proposal,omitempty"`
 	Replay   Replay     `json:"replay"`
@@ -160,7 +161,10 @@ func sum(advice *Advice, act *Activity, grants []Grant) {
 		return
 	}
 	for r, use := range act.Uses {
-		advice.Requests += use.Asked + use.Refused
+		advice.Requests += use.Asked + use.Refused + use.Open
+		if use.Open > 0 {
+			advice.Open = append(advice.Open, Asked{r, use.Open})
+		}
 		if use.Refused > 0 {
 			advice.Refused = append(advice.Refused, Asked{r, use.Refused})
 		}
@@ -171,7 +175,7 @@ func sum(advice *Advice, act *Activity, grants []Grant) {
 			advice.Beyond = append(advice.Beyond, Asked{r, use.Asked})
 		}
 	}
-	for _, list := range [][]Asked{advice.Refused, advice.DryRuns, advice.Beyond} {
+	for _, list := range [][]Asked{advice.Refused, advice.Open, advice.DryRuns, advice.Beyond} {
 		slices.SortFunc(list, func(a, b Asked) int { return compare(a.Request, b.Request) })
 	}
 }

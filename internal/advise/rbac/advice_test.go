@@ -181,7 +181,7 @@ func TestJudged(t *testing.T) {
 	objects := granted("r", "", "get - secrets", "get /metrics", "get kubeinquest.io nodefacts", "list - pods")
 	other := entry("sue", "list", "/api/v1/secrets", "") + entry("sue", "get", "/healthz", "")
 	own := entry(cart.User(), "list", "/api/v1/pods", "")
-	review := entry("kubelet", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", `,"objectRef":{"resource":"subjectaccessreviews"}`)
+	unsaid := entry("kubelet", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", `,"objectRef":{"resource":"subjectaccessreviews"}`)
 	for _, c := range []struct {
 		name   string
 		log    string
@@ -193,7 +193,7 @@ func TestJudged(t *testing.T) {
 		{"no policy, and others are seen", own + other, nil, []string{"get nodefacts.kubeinquest.io"}},
 		{"no policy, and nobody is seen", own, nil, []string{"get secrets", "get /metrics", "get nodefacts.kubeinquest.io"}},
 		{"no policy, and nothing of it", other, nil, []string{"get secrets", "get /metrics", "get nodefacts.kubeinquest.io", "list pods"}},
-		{"reviews that do not say what they ask", own + review, logsAll, []string{"get /metrics", "get nodefacts.kubeinquest.io"}},
+		{"reviews that do not say what they ask", own + unsaid, logsAll, []string{"get /metrics", "get nodefacts.kubeinquest.io"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := advise(t, objects, reading(t, c.log), c.policy)
@@ -214,6 +214,143 @@ func TestJudged(t *testing.T) {
 				t.Errorf("%d rules are kept: %q", kept, proposed(a))
 			}
 		})
+	}
+}
+
+// TestAnswers: a right that others asked about counts as used where they were told yes, as unused where no, and stays where the log does
+// not have the answer, also of a wildcard.
+func TestAnswers(t *testing.T) {
+	asked := func(about, more string) string {
+		return strings.ReplaceAll(review(about, more), `"user":"sue"`, `"user":"`+cart.User()+`"`)
+	}
+	const metrics, things = `{"verb":"get","resource":"nodes","subresource":"metrics"}`, `{"verb":"get","group":"example.com","resource":"things","namespace":"shop"}`
+	log := asked(metrics, `,"responseObject":{"status":{"allowed":true}}`) + asked(things, `,"responseObject":{"status":{"allowed":false}}`) +
+		asked(`{"verb":"get","resource":"pods","namespace":"shop"}`, "")
+	a := advise(t, granted("r", "", "get - nodes/metrics", "get example.com things", "* - pods"), reading(t, log), logsAll)
+	var got []string
+	for _, r := range a.Grants[0].Rules {
+		got = append(got, fmt.Sprintf("used %d, unused %v, unknown %v", r.Requests, r.Unused, len(r.Unknown)))
+	}
+	if diff := cmp.Diff([]string{"used 1, unused [], unknown 0", "used 0, unused [get things.example.com], unknown 0", "used 0, unused [], unknown 1"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{": get  nodes/metrics", ": get  pods  kept"}, proposed(a)); diff != "" {
+		t.Error(diff)
+	}
+	if len(a.Open) != 1 || len(a.Refused) != 1 || a.Requests != 3 {
+		t.Errorf("open %v, refused %v, of %d", a.Open, a.Refused, a.Requests)
+	}
+}
+
+// standardObjects are what an API server makes by itself, as far as everybody has it, and more that somebody has done to it.
+func standardObjects(change func(*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding)) []evidence.Object {
+	meta := metav1.ObjectMeta{Name: "system:basic-user", Labels: map[string]string{"kubernetes.io/bootstrapping": "rbac-defaults"}}
+	role := &rbacv1.ClusterRole{ObjectMeta: meta, Rules: defaultRules[1:]}
+	b := &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: meta.Name}, Subjects: []rbacv1.Subject{{Kind: "Group", Name: everybody}}}
+	change(role, b)
+	return []evidence.Object{role, b}
+}
+
+// TestStandard: what every cluster gives to everybody is not shown, unless somebody has changed it or given it away.
+func TestStandard(t *testing.T) {
+	none := func(*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding) {}
+	to := func(s rbacv1.Subject) func(*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding) {
+		return func(_ *rbacv1.ClusterRole, b *rbacv1.ClusterRoleBinding) { b.Subjects = append(b.Subjects, s) }
+	}
+	for name, c := range map[string]struct {
+		change   func(*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding)
+		shown    int // grants of sa:shop/cart
+		subjects string
+	}{
+		"as it is":              {none, 0, "[]"},
+		"an account beside":     {to(rbacv1.Subject{Kind: "ServiceAccount", Namespace: "shop", Name: "cart"}), 1, "[sa:shop/cart]"},
+		"a group beside":        {to(rbacv1.Subject{Kind: "Group", Name: "dev"}), 0, "[group:dev]"},
+		"a system group beside": {to(rbacv1.Subject{Kind: "Group", Name: nobody}), 0, "[group:system:unauthenticated]"},
+		"one of kube-system":    {to(rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: "tiller"}), 0, "[sa:kube-system/tiller]"},
+		"a wider role": {func(r *rbacv1.ClusterRole, _ *rbacv1.ClusterRoleBinding) {
+			r.Rules = append(slices.Clone(r.Rules), rule("get - secrets"))
+		}, 1, "[]"},
+		"another's binding": {func(_ *rbacv1.ClusterRole, b *rbacv1.ClusterRoleBinding) { b.Labels = nil }, 1, "[group:system:authenticated]"},
+		"another's role":    {func(r *rbacv1.ClusterRole, _ *rbacv1.ClusterRoleBinding) { r.Labels = nil }, 1, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := NewObjects(standardObjects(c.change))
+			shown := (&Advisor{Objects: o}).Advise(cart).Grants
+			if got := fmt.Sprint(o.Subjects()); len(shown) != c.shown || got != c.subjects {
+				t.Errorf("%d grants are shown, of %s", len(shown), got)
+			}
+		})
+	}
+}
+
+// TestBootstrapped: subjects of Kubernetes are not shown for what it gives them itself, and are for what somebody else does.
+func TestBootstrapped(t *testing.T) {
+	bind := func(name string, labels map[string]string, to rbacv1.Subject) evidence.Object {
+		return &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: name}, Subjects: []rbacv1.Subject{to}}
+	}
+	label := map[string]string{"kubernetes.io/bootstrapping": "rbac-defaults"}
+	masters, job := rbacv1.Subject{Kind: "Group", Name: "system:masters"}, rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: "job-controller"}
+	node := rbacv1.Subject{Kind: "User", Name: "system:node:n1"}
+	for _, c := range []struct {
+		of   evidence.Object
+		want string
+	}{
+		{bind("cluster-admin", label, masters), "[]"},
+		{bind("cluster-admin", nil, masters), "[group:system:masters]"},
+		{bind("cluster-admin", label, node), "[user:system:node:n1]"},
+		{bind("system:controller:job-controller", label, job), "[]"},
+		{bind("system:controller:node-controller", label, job), "[sa:kube-system/job-controller]"},
+		{bind("mine", nil, job), "[sa:kube-system/job-controller]"},
+	} {
+		if got := fmt.Sprint(NewObjects([]evidence.Object{c.of}).Subjects()); got != c.want {
+			t.Errorf("%v: %s, want %s", c.of, got, c.want)
+		}
+	}
+}
+
+// TestRoleNames: no two subjects have a role of the same name.
+func TestRoleNames(t *testing.T) {
+	names := map[string]Subject{}
+	for _, who := range []Subject{
+		{"ServiceAccount", "a", "b-c"}, {"ServiceAccount", "a-b", "c"}, {"ServiceAccount", "user", "x"}, {"ServiceAccount", "shop", "x"},
+		user("x"), group("x"), user("a/b"), user("a-b"), user("a=2Fb"), user("a%b"), user("shop:x"), group("shop:x"),
+	} {
+		for _, in := range []string{"", "shop"} {
+			key := in + "/" + roleName(who, in)
+			if other, known := names[key]; known || strings.ContainsAny(roleName(who, in), "/%") {
+				t.Errorf("%s is the name of a role of %s and of %s", key, who, other)
+			}
+			names[key] = who
+		}
+	}
+}
+
+// TestPaths: paths are given to nobody in a namespace; of many in one folder the folder is, and never all.
+func TestPaths(t *testing.T) {
+	none := &Policy{Kind: "Policy", Rules: []PolicyRule{{Level: "None"}}}
+	a := advise(t, granted("r", "shop", "get /metrics"), asks(t, "list /api/v1/pods"), none)
+	if rules := a.Grants[0].Rules; len(rules[0].Unused) != 1 || len(rules[0].Unknown) > 0 {
+		t.Errorf("%+v", rules)
+	}
+	for _, role := range a.Proposal {
+		if role.Namespace != "" && len(role.Rules) > 0 && len(role.Rules[0].Rule.NonResourceURLs) > 0 {
+			t.Errorf("a path in a namespace: %+v", role)
+		}
+	}
+	var many []string
+	for i := range mostPaths + 1 {
+		many = append(many, fmt.Sprint("get /debug/", i), fmt.Sprint("get /top-", i))
+	}
+	got := strings.Join(proposed(advise(t, granted("r", "", "get /*"), asks(t, append(many, "get /metrics")...), logsAll)), " ")
+	if !strings.Contains(got, "get /debug/*,/metrics,/top-0") || strings.Contains(got, "/*,/*") || strings.Contains(got, " /*") {
+		t.Error(got)
+	}
+	if got := proposed(advise(t, granted("r", "", "get /*"), asks(t), none)); len(got) > 0 {
+		t.Errorf("wildcards are kept: %q", got)
+	}
+	a = advise(t, granted("r", "", "* * *", "* /*"), asks(t, "get /*", "get /apis/*/v1/*", "get /metrics"), logsAll)
+	if got := proposed(a); len(got) != 1 || got[0] != ": get /metrics" || len(a.Replay.Refused) != 2 || !strings.Contains(strings.Join(a.Notes, " "), "2 different requests") {
+		t.Errorf("%q, refused %v, notes %q", got, a.Replay.Refused, a.Notes)
 	}
 }
 
@@ -273,8 +410,8 @@ func TestObjects(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if who := o.Subjects(); len(who) != 2 || who[0].String() != "group:dev" || who[1] != cart {
-		t.Errorf("%v", who)
+	if got := fmt.Sprint(o.Subjects()); got != "[group:dev group:system:serviceaccounts:shop sa:shop/cart]" {
+		t.Error(got)
 	}
 }
 

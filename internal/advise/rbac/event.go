@@ -11,8 +11,9 @@ import (
 
 // What an API server answers with (RFC 9110).
 const (
-	created   = 201
-	forbidden = 403
+	created    = 201
+	badRequest = 400 // from here on nothing was done
+	forbidden  = 403
 )
 
 // An event is what is read of an Event of audit.k8s.io/v1 (apiserver pkg/apis/audit/v1).
@@ -24,6 +25,7 @@ type event struct {
 	ObjectRef              struct{ Resource, Name, Namespace string }
 	ResponseStatus         struct{ Code int }
 	RequestObject          json.RawMessage
+	ResponseObject         json.RawMessage
 
 	RequestReceivedTimestamp, StageTimestamp time.Time
 	Annotations                              struct {
@@ -44,20 +46,21 @@ type asking struct {
 	groups  []string
 	request Request
 	refused bool
+	open    bool // whether it was is not known
 	dryRun  bool
 }
 
 // askings are all that an event tells of: the request itself; that its user may act as another; what an update that created also needs; and
-// what a SubjectAccessReview asked, where its body was logged.
-func (e *event) askings() []asking {
+// what a SubjectAccessReview asked. It is mute where that is not in it.
+func (e *event) askings() (all []asking, mute bool) {
 	r, dryRun, ok := requestOf(e.Verb, e.RequestURI)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	// Whoever was turned away before the authorizer was asked, as one too many, will ask again: no decision is not a refusal.
 	refused := e.Annotations.Decision == "forbid" || e.Annotations.Decision == "" && e.ResponseStatus.Code == forbidden
 	first := asking{user: e.User.Username, groups: e.User.Groups, request: r, refused: refused, dryRun: dryRun}
-	all := []asking{first}
+	all = []asking{first}
 	if e.ImpersonatedUser.Username != "" {
 		all = e.impersonation(first)
 		first.user, first.groups = e.ImpersonatedUser.Username, e.ImpersonatedUser.Groups
@@ -68,10 +71,11 @@ func (e *event) askings() []asking {
 		also.request.Verb = "create" // apiserver pkg/endpoints/handlers/update.go and patch.go ask for this too
 		all = append(all, also)
 	}
-	if r.Resource == "subjectaccessreviews" || r.Resource == "localsubjectaccessreviews" {
-		all = append(all, reviewed(e.RequestObject)...)
+	if (r.Resource == "subjectaccessreviews" || r.Resource == "localsubjectaccessreviews") && !refused && e.ResponseStatus.Code < badRequest {
+		asked, ok := e.reviewed()
+		return append(all, asked...), !ok
 	}
-	return all
+	return all, false
 }
 
 // impersonation is what the real user was asked for to act as another (apiserver pkg/endpoints/filters/impersonation), where it was granted.
@@ -118,9 +122,9 @@ func (e *event) impersonation(as asking) []asking {
 	return all
 }
 
-// reviewed is what a SubjectAccessReview asks: whoever asked it will not do what it is about without that right. It is logged from the level
-// Request on.
-func reviewed(body json.RawMessage) []asking {
+// reviewed is what a SubjectAccessReview asks: whoever asked it will not do what it is about without that right. What it asks is logged from
+// the level Request on, and what it was told at the level RequestResponse. It is false where the event does not have the first.
+func (e *event) reviewed() (all []asking, ok bool) {
 	var review struct {
 		Spec struct {
 			User               string
@@ -131,11 +135,13 @@ func reviewed(body json.RawMessage) []asking {
 			NonResourceAttributes *struct{ Path, Verb string }
 		}
 	}
-	if len(body) == 0 || json.Unmarshal(body, &review) != nil || review.Spec.User == "" {
-		return nil
+	if len(e.RequestObject) == 0 || json.Unmarshal(e.RequestObject, &review) != nil {
+		return nil, false
 	}
 	one := asking{user: review.Spec.User, groups: review.Spec.Groups}
 	switch r, n := review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes; {
+	case one.user == "": // of a group alone
+		return nil, true
 	case r != nil:
 		one.request = Request{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
 		if r.Subresource != "" {
@@ -143,6 +149,11 @@ func reviewed(body json.RawMessage) []asking {
 		}
 	case n != nil:
 		one.request = Request{Verb: n.Verb, Path: n.Path}
+	default:
+		return nil, false
 	}
-	return []asking{one}
+	var told struct{ Status *struct{ Allowed bool } }
+	one.open = len(e.ResponseObject) == 0 || json.Unmarshal(e.ResponseObject, &told) != nil || told.Status == nil
+	one.refused = !one.open && !told.Status.Allowed
+	return []asking{one}, true
 }

@@ -85,19 +85,19 @@ func compareProposed(a, b Proposed) int {
 		slices.Compare(x.NonResourceURLs, y.NonResourceURLs), slices.CompareFunc(x.Verbs, y.Verbs, compareVerbs))
 }
 
-// roleName says whose it is: accounts of one name in two namespaces have two.
+// roleName says whose it is, and no two subjects have the same: only names of users and groups have a colon.
 func roleName(who Subject, namespace string) string {
-	name := who.Name
-	if who.Namespace != "" && who.Namespace != namespace {
-		name = who.Namespace + "-" + name
+	switch {
+	case who.Kind != rbacv1.ServiceAccountKind:
+		return inName.Replace(who.String()) + ":least"
+	case who.Namespace == namespace:
+		return who.Name + "-least"
 	}
-	return strings.Map(func(r rune) rune {
-		if r == '/' || r == '%' {
-			return '-' // in no name of an object
-		}
-		return r
-	}, name) + "-least"
+	return "sa:" + who.Namespace + ":" + who.Name + ":least"
 }
+
+// inName writes what the name of an object does not have, each differently.
+var inName = strings.NewReplacer("/", "=2F", "%", "=25", "=", "=3D")
 
 // count tells of each rule how many requests no other one allows.
 func count(roles []Role, uses map[Request]*Use) {

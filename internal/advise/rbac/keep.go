@@ -19,13 +19,40 @@ func keptOf(uses []GrantUse, grants []Grant, act *Activity) []atom {
 	for _, g := range uses {
 		for _, rule := range g.Rules {
 			for _, u := range rule.Unknown {
-				if r := u.Right; !strings.Contains(r.Verb+r.Group+r.Resource, "*") {
+				if r := u.Right; !r.wild() && (r.Resource != "" || g.Namespace == "") {
 					all = append(all, atom{namespace: g.Namespace, right: right{r.Verb, r.Group, r.Resource}, names: rule.Rule.ResourceNames, path: r.Path, kept: u.Why})
 				}
 			}
 		}
 	}
-	return append(all, aside(grants, act)...)
+	return slices.Concat(all, open(grants, act), aside(grants, act))
+}
+
+// wild tells whether a role would take a request for others too.
+func (r Request) wild() bool {
+	return strings.Contains(r.Verb+r.Group+r.Resource, "*") || strings.HasSuffix(r.Path, "*")
+}
+
+// open keeps what others asked about, of a wildcard too: the program that they asked for may not work without.
+func open(given []Grant, act *Activity) []atom {
+	var all []atom
+	for r, use := range act.uses() {
+		if use.Open == 0 || use.Asked > 0 || r.wild() || allowedBy(given, r, func(g *Grant) bool { return g.standard }) {
+			continue
+		}
+		for i := range given {
+			g := &given[i]
+			if k, ok := g.allows(r); ok {
+				a := atom{namespace: g.Namespace, right: right{r.Verb, r.Group, r.Resource}, path: r.Path, kept: unanswered}
+				if r.Resource != "" {
+					a.names = g.rules[k].ResourceNames
+				}
+				all = append(all, a)
+				break
+			}
+		}
+	}
+	return all
 }
 
 // asides are rights that are looked up while another request is admitted, with the resources of that one.

@@ -48,6 +48,9 @@ func did(l *Log, user string) []string {
 		if use.Refused > 0 {
 			text += fmt.Sprintf(" -%d", use.Refused)
 		}
+		if use.Open > 0 {
+			text += fmt.Sprintf(" open %d", use.Open)
+		}
 		if use.Dry > 0 {
 			text += fmt.Sprintf(" dry %d", use.Dry)
 		}
@@ -55,6 +58,11 @@ func did(l *Log, user string) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// review is a SubjectAccessReview of sue.
+func review(about, more string) string {
+	return entry("kubelet", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", fmt.Sprintf(`,"requestObject":{"spec":{"user":"sue","resourceAttributes":%s}}%s`, about, more))
 }
 
 // TestEvents: what each kind of event tells that somebody was allowed.
@@ -85,9 +93,14 @@ func TestEvents(t *testing.T) {
 			[]string{"impersonate-on:arbitrary-node:get nodes n1 1", "impersonate:arbitrary-node nodes.authentication.k8s.io n1 1"}},
 		{"what others ask about it", entry("kubelet", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
 			`,"level":"Request","objectRef":{"resource":"subjectaccessreviews"},"requestObject":{"spec":{"user":"sue","resourceAttributes":{"verb":"get","resource":"nodes","subresource":"metrics","name":"n1"}}}`), "sue",
-			[]string{"get nodes/metrics n1 1"}},
+			[]string{"get nodes/metrics n1 0 open 1"}},
+		{"what others ask about it, and were told: yes", review(`{"verb":"get","resource":"nodes","subresource":"metrics","name":"n1"}`, `,"responseObject":{"status":{"allowed":true}}`), "sue", []string{"get nodes/metrics n1 1"}},
+		{"what others ask about it, and were told: no", review(`{"verb":"get","resource":"nodes","subresource":"metrics","name":"n1"}`, `,"responseObject":{"status":{"allowed":false}}`), "sue", []string{"get nodes/metrics n1 0 -1"}},
+		{"what others ask about it, and is told nothing of use", review(`{"verb":"get","resource":"pods"}`, `,"responseObject":{"status":"Failure"}`), "sue", []string{"get pods 0 open 1"}},
+		{"what it asks about itself", entry("sue", "create", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+			`,"requestObject":{"spec":{"resourceAttributes":{"verb":"get","resource":"pods"}}},"responseObject":{"status":{"allowed":false}}`), "sue", []string{"create selfsubjectaccessreviews.authorization.k8s.io 1"}},
 		{"a path that others ask about", entry("prom", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-			`,"requestObject":{"spec":{"user":"sue","nonResourceAttributes":{"verb":"get","path":"/metrics"}}}`), "sue", []string{"get /metrics 1"}},
+			`,"requestObject":{"spec":{"user":"sue","nonResourceAttributes":{"verb":"get","path":"/metrics"}}},"responseObject":{"status":{"allowed":true}}`), "sue", []string{"get /metrics 1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := reading(t, c.line)
@@ -173,6 +186,45 @@ func TestNames(t *testing.T) {
 	many.Name, kept.Name = manyNames, "kept"
 	if len(uses) != mostNames+2 || uses[many].Asked != 50 || uses[kept].Asked != 1 {
 		t.Errorf("%d kept, %v of many, %v of the name", len(uses), uses[many], uses[kept])
+	}
+}
+
+// TestReviewsUnsaid counts reviews that do not say what they ask, but for those that nobody answered.
+func TestReviewsUnsaid(t *testing.T) {
+	const uri = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+	l := reading(t, entry("a", "create", uri, "")+entry("b", "create", uri, `,"requestObject":{"spec":{"user":"sue"}}`)+entry("c", "create", uri, `,"requestObject":7`)+
+		entry("d", "create", uri, `,"responseStatus":{"code":403}`)+entry("e", "create", uri, `,"responseStatus":{"code":400},"requestObject":{"spec":{"user":"sue","resourceAttributes":{"verb":"get"}}}`))
+	if l.Reviews != 3 || l.Users["sue"] != nil {
+		t.Errorf("%d reviews, sue: %v", l.Reviews, l.Users["sue"])
+	}
+}
+
+// TestHostile: a log that has more than any cluster is read within bounds, and says what was left out.
+func TestHostile(t *testing.T) {
+	var b strings.Builder
+	for i := range mostUsers + 10 {
+		b.WriteString(entry(fmt.Sprint("user-", i), "list", "/api/v1/pods", ""))
+	}
+	for i := range mostNames + 7 {
+		b.WriteString(entry("user-1", "get", fmt.Sprintf("/api/v1/namespaces/shop/pods/%d", i), ""))
+	}
+	long := strings.Repeat("x", longest+1)
+	b.WriteString(entry("user-1", "get", "/"+long, "") + entry("user-"+long, "get", "/", ""))
+	for i := range mostGroups + 5 {
+		b.WriteString(entry("user-2", "list", "/api/v1/pods", fmt.Sprintf(`,"user":{"username":"user-2","groups":["g%d"]}`, i)))
+	}
+	b.WriteString(entry("user-1", "list", "/api/v1/pods", `,"level":"Odd"`) + entry("user-1", "list", "/api/v1/pods", `,"stage":"Odd"`) + entry("user-1", "list", "/api/v1/pods", `,"stageTimestamp":"0001-01-01T00:00:00Z"`))
+	l := reading(t, b.String())
+	if len(l.Users) != mostUsers || len(l.Levels) != 1 || len(l.Stages) != 1 || l.Broken != 3 || l.Missed != 12 {
+		t.Errorf("%d users, levels %v, stages %v, %d broken, %d missed", len(l.Users), l.Levels, l.Stages, l.Broken, l.Missed)
+	}
+	for i, want := range []string{"12 requests were not kept", "7 requests were kept without their names", "7 memberships of groups were not kept"} {
+		if said := l.Overflows(); i >= len(said) || !strings.HasPrefix(said[i], want) {
+			t.Errorf("%q lacks %q", said, want)
+		}
+	}
+	if said := reading(t, entry("sue", "list", "/api/v1/pods", "")).Overflows(); len(said) > 0 {
+		t.Errorf("an ordinary log: %q", said)
 	}
 }
 

@@ -30,6 +30,7 @@ type binding struct {
 	namespace, name string
 	to              rbacv1.RoleRef
 	subjects        []rbacv1.Subject
+	labelled        bool // as what the API server makes by itself
 }
 
 // NewObjects takes what bears on rights from among objects. Roles that are made of others by their labels are put together here, where the
@@ -43,9 +44,9 @@ func NewObjects(all []evidence.Object) *Objects {
 		case *rbacv1.ClusterRole:
 			o.cluster[object.Name] = object
 		case *rbacv1.RoleBinding:
-			o.bindings = append(o.bindings, binding{namespaceOf(object.Namespace), object.Name, object.RoleRef, object.Subjects})
+			o.bindings = append(o.bindings, binding{namespaceOf(object.Namespace), object.Name, object.RoleRef, object.Subjects, labelled(object)})
 		case *rbacv1.ClusterRoleBinding:
-			o.bindings = append(o.bindings, binding{"", object.Name, object.RoleRef, object.Subjects})
+			o.bindings = append(o.bindings, binding{"", object.Name, object.RoleRef, object.Subjects, labelled(object)})
 		case *corev1.ServiceAccount:
 			o.accounts = append(o.accounts, Subject{rbacv1.ServiceAccountKind, namespaceOf(object.Namespace), object.Name})
 		}
@@ -114,16 +115,28 @@ func (o *Objects) Names() map[string]bool {
 	return names
 }
 
-// Subjects are all that bindings name, and service accounts, in order; without those of Kubernetes itself.
+// Subjects are all that bindings name, and service accounts, in order; without those of Kubernetes itself that have what it gives them and
+// no more.
 func (o *Objects) Subjects() []Subject {
-	return slices.DeleteFunc(o.all(), func(s Subject) bool { return s.Namespace == "kube-system" || strings.HasPrefix(s.Name, "system:") })
+	own := slices.DeleteFunc(slices.Clone(o.accounts), func(s Subject) bool { return s.Namespace == metav1.NamespaceSystem })
+	return o.and(own, func(b *binding, s Subject) bool {
+		kubernetes := s.Namespace == metav1.NamespaceSystem || strings.HasPrefix(s.Name, "system:")
+		return !kubernetes || !b.bootstrapped(s)
+	})
 }
 
 func (o *Objects) all() []Subject {
-	all := slices.Clone(o.accounts)
-	for _, b := range o.bindings {
+	return o.and(slices.Clone(o.accounts), func(*binding, Subject) bool { return true })
+}
+
+// and adds those whom bindings name.
+func (o *Objects) and(all []Subject, which func(*binding, Subject) bool) []Subject {
+	for i := range o.bindings {
+		b := &o.bindings[i]
 		for _, s := range b.subjects {
-			all = append(all, subject(s, b.namespace))
+			if who := subject(s, b.namespace); which(b, who) {
+				all = append(all, who)
+			}
 		}
 	}
 	slices.SortFunc(all, compareSubjects)
@@ -175,24 +188,34 @@ func (o *Objects) grantsTo(s Subject, groups []string) []Grant {
 	groups = append(s.groups(), groups...)
 	var all []Grant
 	for _, b := range o.bindings {
-		for _, to := range b.subjects {
-			who := subject(to, b.namespace)
-			if who != s && (who.Kind != rbacv1.GroupKind || !slices.Contains(groups, who.Name)) {
-				continue
-			}
-			g := o.grant(b)
-			if who != s {
-				g.To = who.String()
-			}
-			g.standard = g.To != "" && slices.Contains(defaultRoles, b.to.Name)
-			all = append(all, g)
-			break
+		who, ok := b.gives(s, groups)
+		if !ok {
+			continue
 		}
+		g := o.grant(b)
+		if who != s {
+			g.To = who.String()
+		}
+		g.standard = g.To != "" && slices.Contains(defaultRoles, b.name) && b.bootstrapped(who) && o.unchanged(b.to.Name)
+		all = append(all, g)
 	}
 	if s.Kind != rbacv1.GroupKind && s.Name != "system:anonymous" && !slices.ContainsFunc(all, func(g Grant) bool { return g.standard }) {
 		all = append(all, Grant{Binding: "ClusterRoleBinding/system:basic-user", Role: "ClusterRole/system:basic-user", To: "group:" + everybody, rules: defaultRules, standard: true})
 	}
 	return all
+}
+
+// gives tells whether a binding names somebody: by the name rather than as one of a group.
+func (b *binding) gives(s Subject, groups []string) (as Subject, ok bool) {
+	for _, to := range b.subjects {
+		switch who := subject(to, b.namespace); {
+		case who == s:
+			return who, true
+		case who.Kind == rbacv1.GroupKind && slices.Contains(groups, who.Name):
+			as, ok = who, true
+		}
+	}
+	return as, ok
 }
 
 func (o *Objects) grant(b binding) Grant {
@@ -208,22 +231,6 @@ func (o *Objects) grant(b binding) Grant {
 		g.Missing = true
 	}
 	return g
-}
-
-// defaultRoles are those that an API server binds to all who have logged in, or to all service accounts, and puts right when it starts
-// (kubernetes plugin/pkg/auth/authorizer/rbac/bootstrappolicy). Nobody is to ask for what they give.
-var defaultRoles = []string{
-	"system:discovery", "system:basic-user", "system:public-info-viewer", "system:service-account-issuer-discovery", "system:cluster-trust-bundle-discovery",
-}
-
-// defaultRules are theirs, for where there are only manifests.
-var defaultRules = []rbacv1.PolicyRule{
-	{Verbs: []string{"get"}, NonResourceURLs: []string{
-		"/livez", "/readyz", "/healthz", "/version", "/version/", "/openapi", "/openapi/*", "/api", "/api/*", "/apis", "/apis/*",
-		"/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/",
-	}},
-	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews"}},
-	{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"selfsubjectreviews"}},
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

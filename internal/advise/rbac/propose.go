@@ -3,7 +3,7 @@
 package rbac
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,17 +59,21 @@ func propose(who Subject, act *Activity, grants []Grant, passing map[string]bool
 			p.grants = append(p.grants, g)
 		}
 	}
-	var atoms []atom
-	if act != nil {
-		for r, use := range act.Uses {
-			if use.Asked > 0 && !allowedBy(grants, r, func(g *Grant) bool { return g.standard }) {
-				p.uses[r] = use
-				p.needs[right{r.Verb, r.Group, r.Resource}] = append(p.needs[right{r.Verb, r.Group, r.Resource}], r)
-			}
+	var wild []Request
+	for r, use := range act.uses() {
+		switch {
+		case use.Asked == 0 || allowedBy(grants, r, func(g *Grant) bool { return g.standard }):
+		case r.wild():
+			wild = append(wild, r)
+		default:
+			p.uses[r] = use
+			p.needs[right{r.Verb, r.Group, r.Resource}] = append(p.needs[right{r.Verb, r.Group, r.Resource}], r)
 		}
-		atoms = p.atoms()
 	}
-	roles = fold(who, slices.Concat(atoms, p.kept))
+	if len(wild) > 0 {
+		p.notes = append(p.notes, fmt.Sprintf("no rule is proposed for %d different requests, as a role takes what has a * in it for many: %s", len(wild), slices.MinFunc(wild, compare)))
+	}
+	roles = fold(who, slices.Concat(p.atoms(), p.kept))
 	count(roles, p.uses)
 	return roles, p.notes
 }
@@ -276,35 +280,25 @@ func within(names []string, asks []Request, namespace string) []string {
 	})
 }
 
-// mostPaths are given one by one; where there are more, the pattern stays that granted them.
+// mostPaths are given one by one of what lies in one folder; where there are more, all of it is given, if that was granted.
 const mostPaths = 8
 
 func (p *proposer) paths(asks []Request) []string {
+	within := map[string]int{}
+	for _, r := range asks {
+		within[folder(r.Path)]++
+	}
 	var all []string
 	for _, r := range asks {
-		all = append(all, r.Path)
-	}
-	if len(all) <= mostPaths {
-		return all
-	}
-	for i, r := range asks {
-		all[i] = p.pattern(r)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// pattern is the narrowest one that grants a path.
-func (p *proposer) pattern(r Request) string {
-	best := ""
-	for _, g := range p.grants {
-		for i := range g.rules {
-			for _, url := range g.rules[i].NonResourceURLs {
-				if grants(&g.rules[i], r) && pathMatches(url, r.Path) && len(url) > len(best) {
-					best = url
-				}
-			}
+		if in := folder(r.Path); len(in) > 1 && within[in] > mostPaths && p.granted(Request{Verb: r.Verb, Path: in + "*"}) {
+			r.Path = in + "*"
+		}
+		if !slices.ContainsFunc(all, func(url string) bool { return pathMatches(url, r.Path) }) {
+			all = append(all, r.Path)
 		}
 	}
-	return cmp.Or(best, r.Path)
+	return all
 }
+
+// folder is a path without its last part.
+func folder(path string) string { return path[:strings.LastIndex(path, "/")+1] }

@@ -136,11 +136,16 @@ func (s Subject) groups() []string {
 	case s.Kind == rbacv1.GroupKind:
 		return []string{s.Name}
 	case s.Kind == rbacv1.ServiceAccountKind:
-		return []string{"system:serviceaccounts", "system:serviceaccounts:" + s.Namespace, everybody}
+		return []string{accounts, accounts + ":" + s.Namespace, everybody}
 	case s.Name == "system:anonymous":
-		return []string{"system:unauthenticated"}
+		return []string{nobody}
 	}
 	return []string{everybody}
 }
 
-const everybody = "system:authenticated"
+// The groups of all who have logged in, of those who have not, and of all service accounts.
+const (
+	everybody = "system:authenticated"
+	nobody    = "system:unauthenticated"
+	accounts  = "system:serviceaccounts"
+)

@@ -38,21 +38,31 @@ type Wildcard struct {
 func useOf(g *Grant, number int, act *Activity, j *judge) RuleUse {
 	rule := g.rules[number]
 	u := RuleUse{Number: number + 1, Rule: rule}
-	var used []Request
-	if act != nil {
-		for r, use := range act.Uses {
-			if use.Asked > 0 && g.covers(r) && allows(&rule, r) {
-				used = append(used, r)
-				u.Requests += use.Asked
-			}
+	var used, asked []Request
+	for r, use := range act.uses() {
+		if !g.covers(r) || !allows(&rule, r) {
+			continue
+		}
+		if use.Asked > 0 {
+			used = append(used, r)
+			u.Requests += use.Asked
+		} else if use.Open > 0 {
+			asked = append(asked, r)
 		}
 	}
 	for _, right := range rightsOf(&rule) {
 		right = g.place(right)
-		if slices.ContainsFunc(used, func(r Request) bool { return uses(right, r) }) {
+		of := func(r Request) bool { return uses(right, r) }
+		why := ""
+		switch {
+		case slices.ContainsFunc(used, of):
 			continue
+		case slices.ContainsFunc(asked, of):
+			why = unanswered
+		case g.Namespace == "" || right.Resource != "": // a RoleBinding gives no paths
+			why = j.unknown(right)
 		}
-		if why := j.unknown(right); why != "" {
+		if why != "" {
 			u.Unknown = append(u.Unknown, Unknown{bare(right), why})
 		} else {
 			u.Unused = append(u.Unused, bare(right))
@@ -65,6 +75,17 @@ func useOf(g *Grant, number int, act *Activity, j *judge) RuleUse {
 	}
 	u.Wildcards = wildcardsOf(&rule, used)
 	return u
+}
+
+// unanswered is why a right may have been used that others asked about.
+const unanswered = "others asked whether it is granted, and the log does not have what they were told: log subjectaccessreviews at the level RequestResponse"
+
+// uses are the requests of somebody, of whom the log may have nothing.
+func (a *Activity) uses() map[Request]*Use {
+	if a == nil {
+		return nil
+	}
+	return a.Uses
 }
 
 // place says where a right of a grant holds.
@@ -180,7 +201,7 @@ func (j *judge) unknown(right Request) string {
 	case j.log.Missed > 0:
 		return "the log has more different requests than are kept"
 	case j.delegated(right):
-		return "others may ask whether it is granted, and the log does not have what they ask: log subjectaccessreviews at the level Request"
+		return "others may ask whether it is granted, and the log does not have what they ask: log subjectaccessreviews at the level RequestResponse"
 	case j.policy != nil:
 		return j.policy.silent(j.who, right)
 	case j.act == nil:
