@@ -53,6 +53,17 @@ func sameQuestion(a, b *corev1.Probe) bool {
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
+// farthest is how far anything is looked at: what comes later never does. Another int32 of seconds can be added to it.
+const farthest = 200 * 365 * 24 * time.Hour
+
+// times is a multiple of a time, and farthest where it is more than that.
+func times(n int64, d time.Duration) time.Duration {
+	if n > 0 && d > farthest/time.Duration(n) {
+		return farthest
+	}
+	return time.Duration(n) * d
+}
+
 // A Span is a part of a run, as time since its start. To is Never where it has no end.
 type Span struct{ From, To time.Duration }
 

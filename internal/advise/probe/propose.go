@@ -16,11 +16,14 @@ const (
 	slack   = 2 // a hang is noticed within twice the time that the present probe needs
 	fewTry  = 3 // failures in a row before a liveness probe acts, where it acted on the first
 	mostTry = 20
+
+	longStart = 365 * 24 * time.Hour // that a start takes at most: what tells of more is wrong
+	finely    = 120                  // seconds of a period, from which on not each is tried
 )
 
 // withMargin is one and a half times a time, up to the next second.
 func withMargin(d time.Duration) time.Duration {
-	return (d*margin/2 + time.Second - 1).Truncate(time.Second)
+	return (min(d, longStart)*margin/2 + time.Second - 1).Truncate(time.Second)
 }
 
 // A proposal is what probes should be, and why.
@@ -46,8 +49,8 @@ func propose(present Probes, t Tally, starts []Start) proposal {
 func (p *proposal) startup(present Probes, t Tally) {
 	patience := present.Patience()
 	needs := withMargin(t.Longest)
-	if t.Cut > 0 && 2*t.LongestCut > needs {
-		needs = 2 * t.LongestCut
+	if cut := min(t.LongestCut, longStart); t.Cut > 0 && 2*cut > needs {
+		needs = 2 * cut
 		p.because("a probe ended %d of the starts before they were healthy, the longest after %s: how long they would have needed nobody knows, so they get twice that; measure again then", t.Cut, advise.Round(t.LongestCut))
 	}
 	switch {
@@ -102,7 +105,7 @@ func (p *proposal) liveness(present Probes, starts []Start) {
 	}
 	longest, n := pauses(starts)
 	bears := func(q *corev1.Probe, halves int) bool {
-		return q.FailureThreshold > 1 && seconds((q.FailureThreshold-1)*q.PeriodSeconds) >= time.Duration(halves)*longest/2
+		return q.FailureThreshold > 1 && times(int64(q.FailureThreshold)-1, seconds(q.PeriodSeconds)) >= times(int64(halves), longest)/2
 	}
 	switch {
 	case bears(q, margin):
@@ -131,7 +134,12 @@ func failed(n int) string {
 // search returns the liveness probe nearest to the present one that bears what it should and notices a hang within twice the time.
 func (p *proposal) search(present Probes, bears func(*corev1.Probe) bool) *corev1.Probe {
 	periods := []int32{p.Liveness.PeriodSeconds}
-	for n := p.Liveness.PeriodSeconds - 1; n > 0; n-- {
+	for n := p.Liveness.PeriodSeconds; n > 1; {
+		if n > 2*finely {
+			n /= 2
+		} else {
+			n--
+		}
 		periods = append(periods, n)
 	}
 	for _, period := range periods {

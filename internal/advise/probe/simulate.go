@@ -23,9 +23,9 @@ type worker struct {
 	asked   time.Duration // when that began
 	ok      bool          // and how it ends
 
-	fails bool // the last result was a failure
-	run   int  // how many in a row were like it
-	holds bool // the result that the kubelet goes by: success
+	fails bool  // the last result was a failure
+	run   int64 // how many in a row were like it
+	holds bool  // the result that the kubelet goes by: success
 }
 
 // Simulate asks as a kubelet does until a time after the start:
@@ -39,6 +39,9 @@ type worker struct {
 //     UpdatePodStatus);
 //   - failureThreshold or successThreshold like results in a row change what the kubelet goes by. The row is forgotten only when the
 //     probe itself decided: failures before a container ended by itself count for the next.
+//
+// Ticks at which nothing can change are counted and not looked at: a period of a second has a few thousand million of them in the longest
+// threshold that an API server takes.
 func Simulate(p Probes, c Course, ph Phase, until time.Duration) Outcome {
 	s := &simulation{course: &c, phase: ph, out: Outcome{Ready: Never, Killed: Never}}
 	s.startup = newWorker(p.Startup, evidence.ByStartup, ph.Startup, ph.CarriedStartup)
@@ -50,12 +53,12 @@ func Simulate(p Probes, c Course, ph Phase, until time.Duration) Outcome {
 	if p.Readiness == nil && p.Startup == nil {
 		s.out.Ready = 0
 	}
-	if c.Ends > 0 {
-		until = min(until, c.Ends)
+	if s.until = min(until, farthest); c.Ends > 0 {
+		s.until = min(s.until, c.Ends)
 	}
 	for {
 		w := s.soonest()
-		if w == nil || w.next > until {
+		if w == nil || w.next > s.until {
 			return s.out
 		}
 		if s.step(w); s.out.Killed != Never {
@@ -65,7 +68,7 @@ func Simulate(p Probes, c Course, ph Phase, until time.Duration) Outcome {
 }
 
 func newWorker(p *corev1.Probe, by evidence.Orderer, phase time.Duration, carried int) *worker {
-	w := &worker{spec: p, by: by, base: phase, next: phase, fails: carried > 0, run: carried}
+	w := &worker{spec: p, by: by, base: phase, next: phase, fails: carried > 0, run: int64(carried)}
 	if p == nil {
 		w.next = Never
 	}
@@ -76,6 +79,7 @@ type simulation struct {
 	course                       *Course
 	phase                        Phase
 	startup, liveness, readiness *worker
+	until                        time.Duration
 	out                          Outcome
 }
 
@@ -95,13 +99,19 @@ func (s *simulation) step(w *worker) {
 		w.pending = false
 		s.result(w, at)
 		w.wait(w.asked, at)
-		s.skip(w)
+		s.skip(w, at-w.asked)
 		return
 	}
 	second := (at + s.phase.Second).Truncate(time.Second)
-	gated := w == s.startup && s.out.Started != Never || w != s.startup && s.out.Started == Never
-	if second < seconds(w.spec.InitialDelaySeconds) || gated {
-		w.wait(at, at)
+	switch delay := seconds(w.spec.InitialDelaySeconds); {
+	case w == s.startup && s.out.Started != Never:
+		w.next = Never
+		return
+	case w != s.startup && s.out.Started == Never: // nothing can change before the startup probe is looked at
+		w.waitUntil(at, s.startup.next)
+		return
+	case second < delay:
+		w.waitUntil(at, delay-s.phase.Second)
 		return
 	}
 	from := s.course.Lives
@@ -122,18 +132,53 @@ func (w *worker) wait(asked, done time.Duration) {
 	}
 }
 
-// skip passes over the ticks at which nothing can change: a container that answers well goes on to do so.
-func (s *simulation) skip(w *worker) {
-	switch change := s.course.change(w.asked); {
+// waitUntil sets when the worker looks next that looked at one time and need not before another.
+func (w *worker) waitUntil(at, then time.Duration) {
+	if then == Never {
+		w.next = Never
+		return
+	}
+	period := seconds(w.spec.PeriodSeconds)
+	if w.wait(at, at); then > w.next {
+		late := int64((then - w.next + period - 1) / period) // ticks
+		w.next += time.Duration(late) * period
+	}
+}
+
+// skip passes over the tries that end as the last one did, which took so long, and that change nothing but their number.
+func (s *simulation) skip(w *worker, took time.Duration) {
+	change, period := s.course.change(w.asked), seconds(w.spec.PeriodSeconds)
+	left := w.needs() - w.run - 1 // before the one that decides
+	switch {
 	case w == s.startup && s.out.Started != Never:
 		w.next = Never
-	case w.fails || w.run < int(w.spec.SuccessThreshold):
-	case change == Never:
+		return
+	case left < 0 && change == Never:
 		w.next = Never
-	default:
-		period := seconds(w.spec.PeriodSeconds)
-		w.next += time.Duration(max(int64((change-w.next)/period)-1, 0)) * period
+		return
+	case took < period && (w.next-w.base)%period != 0: // it is late, and will be less so
+		return
 	}
+	each := max(period, took)
+	tries := int64((s.until-w.next)/each) + 1
+	if change != Never {
+		tries = min(tries, int64((change-w.next)/each)-1)
+	}
+	if left >= 0 {
+		tries = min(tries, left)
+	}
+	if tries > 0 {
+		w.run += tries
+		w.next += time.Duration(tries) * each
+	}
+}
+
+// needs is how many results like the last one it takes in a row.
+func (w *worker) needs() int64 {
+	if w.fails {
+		return int64(w.spec.FailureThreshold)
+	}
+	return int64(w.spec.SuccessThreshold)
 }
 
 // result counts one.
@@ -143,7 +188,7 @@ func (s *simulation) result(w *worker, at time.Duration) {
 	} else {
 		w.fails, w.run = !w.ok, 1
 	}
-	if w.fails && w.run < int(w.spec.FailureThreshold) || !w.fails && w.run < int(w.spec.SuccessThreshold) {
+	if w.run < w.needs() {
 		return
 	}
 	before := w.holds

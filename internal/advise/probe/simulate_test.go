@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -87,6 +88,38 @@ func TestBounds(t *testing.T) {
 			for i, want := range []time.Duration{c.patience, c.givesUp, c.notice} {
 				if off := got[i] - want; off > s || off < -s {
 					t.Errorf("%s: %s, want %s", []string{"patience", "gives up", "notices"}[i], advise.Round(got[i]), advise.Round(want))
+				}
+			}
+		})
+	}
+}
+
+// TestHuge: the greatest numbers that an API server takes are reckoned with and not counted up to.
+func TestHuge(t *testing.T) {
+	const most = math.MaxInt32
+	for name, c := range map[string]struct {
+		probes            Probes
+		patience, notices time.Duration
+	}{
+		"a threshold":             {Probes{Liveness: ask(0, 1, 1, most)}, (most - 1) * s, most * s},
+		"a period":                {Probes{Liveness: ask(0, most, 1, 3)}, 2 * most * s, Never},
+		"a delay":                 {Probes{Liveness: ask(most, 10, 1, 3)}, most*s + 20*s, 31 * s},
+		"a time-out":              {Probes{Liveness: ask(0, 10, most, 1)}, 0, Never},
+		"all":                     {Probes{Startup: ask(most, most, most, most), Liveness: ask(most, most, most, most), Readiness: ask(most, most, most, most)}, Never, Never},
+		"before others are asked": {Probes{Startup: ask(0, 1, 1, most), Liveness: ask(0, 1, 1, 3), Readiness: ask(0, 1, 1, 1)}, (most - 1) * s, 4 * s},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i, got := range []time.Duration{c.probes.Patience(), c.probes.Notices()} {
+				want := []time.Duration{c.patience, c.notices}[i]
+				if off := got - want; off > 10*s || off < -10*s {
+					t.Errorf("%d: %s, want %s", i, got, want)
+				}
+			}
+			starts := []Start{{Lives: 30 * s, Ready: 30 * s, Pauses: []Span{{40 * s, 100 * s}}}, {Lives: Never, Ready: Never, Ended: true, By: evidence.ByLiveness, Lived: Never}}
+			p := propose(c.probes, tally(starts), starts)
+			for _, q := range []*corev1.Probe{p.Startup, p.Liveness} {
+				if q != nil && (q.PeriodSeconds <= 0 || q.FailureThreshold <= 0 || q.InitialDelaySeconds < 0) {
+					t.Errorf("proposed %+v", q)
 				}
 			}
 		})

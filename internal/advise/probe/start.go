@@ -111,7 +111,7 @@ func (r *reading) ready() {
 func (r *reading) failedFrom(kind string) bool {
 	q := r.Probes.of(kind)
 	first, _, n := r.failures(kind)
-	return q != nil && n > 0 && first <= seconds(q.InitialDelaySeconds+2*q.PeriodSeconds+q.TimeoutSeconds)
+	return q != nil && n > 0 && first <= seconds(q.InitialDelaySeconds)+2*seconds(q.PeriodSeconds)+seconds(q.TimeoutSeconds)
 }
 
 // of returns a probe by the kubelet's word for it.
@@ -168,7 +168,7 @@ func (r *reading) lives() {
 		r.Lives = min(r.Ready, Probes{Liveness: q}.GivesUp())
 	}
 	_, last, n := r.failures(kind)
-	tries := seconds(q.InitialDelaySeconds + q.PeriodSeconds)
+	tries := seconds(q.InitialDelaySeconds) + seconds(q.PeriodSeconds)
 	switch {
 	case n > 0 && (kind == "Startup" || r.failedFrom(kind) && last <= Probes{Liveness: q}.Patience()):
 		r.Lives = min(r.Lives, last+seconds(q.PeriodSeconds))
@@ -200,9 +200,9 @@ func (r *reading) pauses() {
 		return
 	}
 	period := seconds(q.PeriodSeconds)
-	tries := min(n, int(q.FailureThreshold)-1)
-	from := max(first, last-time.Duration(tries-1)*period, r.Lives)
-	r.Pauses = append(r.Pauses, Span{from, from + time.Duration(tries+1)*period})
+	tries := int64(min(n, int(q.FailureThreshold)-1))
+	from := min(max(first, last-times(tries-1, period), r.Lives), farthest/2)
+	r.Pauses = append(r.Pauses, Span{from, from + min(times(tries+1, period), farthest/2)})
 }
 
 // merge keeps of what is known of one attempt what tells more.

@@ -93,13 +93,15 @@ func (p Probes) horizon(c Course) time.Duration {
 	last := time.Duration(0)
 	for _, t := range c.turns() {
 		if t != Never {
-			last = max(last, t)
+			last = max(last, min(t, farthest))
 		}
 	}
 	for _, q := range []*corev1.Probe{p.Startup, p.Liveness, p.Readiness} {
 		if q != nil {
 			each := max(seconds(q.PeriodSeconds), seconds(q.TimeoutSeconds))
-			last += seconds(q.InitialDelaySeconds) + each*time.Duration(q.FailureThreshold+q.SuccessThreshold+2)
+			asks := times(int64(q.FailureThreshold)+int64(q.SuccessThreshold)+2, each)
+			last = min(last+seconds(q.InitialDelaySeconds), farthest)
+			last = min(last, farthest-asks) + asks
 		}
 	}
 	return last
@@ -132,7 +134,8 @@ func (p Probes) notices(silent bool) time.Duration {
 // inTime tells whether a hang is noticed within twice the time that other probes need, of whichever sort it is.
 func (p Probes) inTime(present Probes) bool {
 	for _, silent := range []bool{false, true} {
-		if within := present.notices(silent); within != Never && p.notices(silent) > slack*within {
+		within, takes := present.notices(silent), p.notices(silent)
+		if within != Never && (takes == Never || takes-within > (slack-1)*within) {
 			return false
 		}
 	}
