@@ -72,7 +72,7 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		}
 		shown = append(shown, resourceAdvice(&a, of.seen[0].Taken, more))
 	}
-	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" {
+	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" && of.container == "" {
 		shown = append(shown, boundsAdvice(namespace, within[namespace.Name], of.seen[0].Taken)...)
 	}
 	return shown, nil
@@ -104,7 +104,9 @@ func resourceAdvice(a *resource.Advice, taken time.Time, more string) report.Adv
 	case a.Enough != "":
 		r.Verdict = a.Enough + more
 	case a.Memory == resource.Leak:
-		r.Verdict = "its memory grows without end, and a higher limit would not help"
+		r.Verdict = "its memory grows without end, a leak: a higher limit would not help"
+	case a.Memory == resource.Growing:
+		r.Verdict = "its memory grew all the time that was looked at: unless that is the rise of a day it is a leak, so it gets no more memory"
 	case a.Fix == nil:
 		r.Verdict = "its requests and limits are what they should be"
 	default:
@@ -139,7 +141,12 @@ func bound(n float64, text func(float64) string) (*float64, string) {
 
 // boundsAdvice proposes a LimitRange and a ResourceQuota for a namespace.
 func boundsAdvice(namespace evidence.Ref, all []resource.Advice, taken time.Time) (list []report.Advice) {
-	limits, quota := resource.Bounds(namespace.Name, all)
+	limits, quota, why := resource.Bounds(namespace.Name, all)
+	if why != "" {
+		a := report.NewAdvice("resources", namespace, taken, nil)
+		a.Verdict = "no LimitRange and no ResourceQuota are proposed: " + why
+		return append(list, a)
+	}
 	for _, b := range []struct {
 		kind, verdict string
 		manifest      map[string]any

@@ -53,6 +53,10 @@ func Advise(o Subject) Advice {
 		a.Enough = fmt.Sprintf("not enough: %s of its memory over %s, and advice needs %d, or an end for want of memory", advise.Count(a.Samples, "sample"), advise.Round(a.Over), fewSamples)
 		return a
 	}
+	if a.Kills > 0 && n.limit == 0 && n.shape != Leak {
+		a.Enough = fmt.Sprintf("not enough: it was killed for memory %s with no limit of its own, and how much it had nobody knows: measure what it takes where there is room", often(a.Kills))
+		return a
+	}
 	a.memory(&o, n)
 	a.processors(&o)
 	a.Checks = append(a.Checks, a.scaling(&o)...)
@@ -125,16 +129,33 @@ func (a *Advice) processors(o *Subject) {
 		a.Proposed.RequestCPU = near(a.Now.RequestCPU, max(request, 0.001))
 		a.Reasons = append(a.Reasons, fmt.Sprintf("nine tenths of the time it used less than %s of processors, recent time counting more, and 15%% on top is its request", Cores(decayed(samples, target))))
 	}
-	if a.Now.LimitCPU > 0 && o.Throttled >= held {
-		text := fmt.Sprintf("its CPU limit held it back in %.0f%% of its periods", 100*o.Throttled)
-		if o.ProbeKills > 0 {
-			text += fmt.Sprintf(", and probes ended %s", advise.Count(o.ProbeKills, "run"))
-		}
-		a.Reasons = append(a.Reasons, text+": it needs none, as its request protects the others")
-		a.Proposed.LimitCPU = 0
-	} else if a.Now.LimitCPU > 0 {
+	switch {
+	case a.Now.LimitCPU == 0:
+	case o.Throttled >= held:
+		a.unlimited(o)
+	default:
 		a.Proposed.RequestCPU = min(a.Proposed.RequestCPU, a.Now.LimitCPU)
 	}
+}
+
+// unlimited takes away a CPU limit that holds the container back, unless its namespace has it have one. Its request stays, or becomes what
+// the limit was, as the API server had filled in.
+func (a *Advice) unlimited(o *Subject) {
+	text := fmt.Sprintf("its CPU limit held it back in %.0f%% of its periods", 100*o.Throttled)
+	if o.ProbeKills > 0 {
+		text += fmt.Sprintf(", and probes ended %s", advise.Count(o.ProbeKills, "run"))
+	}
+	if o.CPUBound != "" {
+		a.Reasons = append(a.Reasons, text+": it needs a higher one, as "+o.CPUBound)
+		a.Proposed.RequestCPU = min(a.Proposed.RequestCPU, a.Now.LimitCPU)
+		return
+	}
+	if a.Proposed.RequestCPU == 0 {
+		a.Proposed.RequestCPU = a.Now.LimitCPU
+		text += "; it requests as much as that, which it would not without it, so that becomes its request"
+	}
+	a.Reasons = append(a.Reasons, text+": it needs none, as its request protects the others")
+	a.Proposed.LimitCPU = 0
 }
 
 // change makes the fix of what differs.
@@ -205,7 +226,11 @@ func (a *Advice) scaling(o *Subject) []Check {
 	case !varies:
 		return nil
 	case a.Now.LimitCPU > 0 && o.Throttled >= held:
-		return []Check{{"replicas", "its load goes up and down, and its CPU limit holds each replica back: the limit is the first thing to change", "take the limit away before more replicas"}}
+		return []Check{{"replicas", "its load goes up and down, and its CPU limit holds each replica back: the limit is the first thing to change", "take the limit away, or raise it, before more replicas"}}
+	case a.Proposed.RequestCPU == 0:
+		return []Check{{"replicas", "its load goes up and down, and it requests no processors: an autoscaler goes by the request", "set a CPU request first"}}
+	case kind == "StatefulSet":
+		return []Check{{"replicas", "its load goes up and down, and its replicas have names and volumes of their own: whether they share the load, or are members of one cluster, nobody here knows", "scale it by an autoscaler only where a new member takes part of the load"}}
 	case a.CPU == Daily || a.CPU == Bursty:
 		n := max(o.Replicas, 1)
 		return []Check{{"replicas", fmt.Sprintf("its load goes up and down: half of the time each replica uses up to %s of processors, one time in twenty %s or more", Cores(values[len(values)/2]), Cores(values[len(values)*19/20])), fmt.Sprintf("a HorizontalPodAutoscaler of %d to %d replicas at 70%% of the CPU request follows it", max(n/2, 1), 2*n)}}

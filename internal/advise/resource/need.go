@@ -41,12 +41,15 @@ func (o *Subject) memory() need {
 		n.peak = max(n.peak, s.Value)
 	}
 	n.counted(o.Peaks)
-	if n.shape != Leak && o.killedInRhythm() {
+	if n.shape == Growing && len(o.Kills) > 0 || n.shape != Leak && o.killedInRhythm() {
 		n.shape = Leak
+	}
+	if (n.shape == Leak || n.shape == Growing) && len(o.Kills) > 0 {
+		n.because("it was killed for memory %s", often(len(o.Kills)))
 	}
 	switch n.shape {
 	case Leak:
-		n.because("its memory grows as long as it runs: more would only put off its end, so its limit stays as it is; find what it keeps, with a heap profile of a run that is near its end")
+		n.because("a leak: its memory grows as long as it runs: more would only put off its end, so its limit stays as it is; find what it keeps, with a heap profile of a run that is near its end")
 		return n
 	case Growing:
 		n.because("its memory grew all the time that was looked at, which is less than two days: that may be a leak or the rise of a day; ask again later")
@@ -97,6 +100,13 @@ func (n *need) withRoom(samples []Sample, bounded bool) float64 {
 	return n.peak + room
 }
 
+func often(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
 // rising tells whether values grow but for one.
 func rising(values []float64) bool {
 	rises := 0
@@ -117,11 +127,16 @@ func (n *need) kills(kills []Kill) {
 			soon++
 		}
 	}
-	if at == 0 {
+	switch {
+	case len(kills) == 0:
+		return
+	case at == 0:
+		n.because("it was killed for memory %s with no limit of its own: its node, or a limit of its whole pod, had no more", often(len(kills)))
+		n.limit = 0
 		return
 	}
 	n.peak, n.limit = max(n.peak, at), max(n.limit, at*bump, at+bumpMin)
-	n.because("it was killed for memory %d times, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", len(kills), Bytes(at))
+	n.because("it was killed for memory %s, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", often(len(kills)), Bytes(at))
 	if 2*soon > len(kills) {
 		n.because("%d of these were within a minute of its start: it needs more than that to start", soon)
 	}

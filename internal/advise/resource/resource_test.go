@@ -4,6 +4,7 @@ package resource
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -67,19 +68,21 @@ func TestAdvise(t *testing.T) {
 		fields string // that change, as JSON; "" for none
 		says   string // among the reasons, or why nothing is proposed
 	}{
-		"little is known":      {Subject{Container: container("64Mi", "128Mi", "", "")}, "", "not enough: 0 samples"},
-		"as it should be":      {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib)}, "", "its peak was 100Mi"},
-		"a little too low":     {Subject{Container: container("100Mi", "101Mi", "", ""), Memory: flat(104 * mib)}, `{"resources":{"limits":{"memory":"108Mi"},"requests":{"memory":"104Mi"}}}`, ""},
-		"far too high":         {Subject{Container: container("100Mi", "1Gi", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"}}}`, ""},
-		"none set":             {Subject{Container: container("", "", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"},"requests":{"memory":"100Mi"}}}`, ""},
-		"killed as it starts":  {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(20*time.Second, 30*time.Second)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "it needs more than that to start"},
-		"killed in a rhythm":   {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(40*time.Minute, 44*time.Minute, 42*time.Minute)}, "", "more would only put off its end"},
-		"killed now and then":  {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(11*time.Minute, 90*time.Minute, 30*time.Minute)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "a fifth more"},
-		"page cache":           {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 4096 * mib}}}, "", "page cache"},
-		"a burst not sampled":  {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 120 * mib}}}, `{"resources":{"limits":{"memory":"124Mi"},"requests":{"memory":"120Mi"}}}`, ""},
-		"held back":            {Subject{Container: container("100Mi", "110Mi", "100m", "200m"), Memory: flat(100 * mib), Throttled: 0.6, ProbeKills: 2}, `{"resources":{"limits":{"cpu":null}}}`, "60% of its periods, and probes ended 2 runs"},
-		"processors":           {Subject{Container: container("100Mi", "110Mi", "2", ""), Memory: flat(100 * mib), CPU: flat(0.1)}, `{"resources":{"requests":{"cpu":"127m"}}}`, "nine tenths of the time"},
-		"a heap that may grow": {Subject{Container: java("512m"), Memory: flat(200 * mib)}, `{"resources":{"limits":{"memory":"640Mi"},"requests":{"memory":"200Mi"}}}`, "heap of 512Mi"},
+		"little is known":       {Subject{Container: container("64Mi", "128Mi", "", "")}, "", "not enough: 0 samples"},
+		"as it should be":       {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib)}, "", "its peak was 100Mi"},
+		"a little too low":      {Subject{Container: container("100Mi", "101Mi", "", ""), Memory: flat(104 * mib)}, `{"resources":{"limits":{"memory":"108Mi"},"requests":{"memory":"104Mi"}}}`, ""},
+		"far too high":          {Subject{Container: container("100Mi", "1Gi", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"}}}`, ""},
+		"none set":              {Subject{Container: container("", "", "", ""), Memory: flat(100 * mib)}, `{"resources":{"limits":{"memory":"103Mi"},"requests":{"memory":"100Mi"}}}`, ""},
+		"killed as it starts":   {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(20*time.Second, 30*time.Second)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "it needs more than that to start"},
+		"killed in a rhythm":    {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(40*time.Minute, 44*time.Minute, 42*time.Minute)}, "", "more would only put off its end"},
+		"killed now and then":   {Subject{Container: container("256Mi", "256Mi", "", ""), Kills: killed(11*time.Minute, 90*time.Minute, 30*time.Minute)}, `{"resources":{"limits":{"memory":"356Mi"}}}`, "a fifth more"},
+		"page cache":            {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 4096 * mib}}}, "", "page cache"},
+		"a burst not sampled":   {Subject{Container: container("100Mi", "110Mi", "", ""), Memory: flat(100 * mib), Peaks: []Sample{{zero, 120 * mib}}}, `{"resources":{"limits":{"memory":"124Mi"},"requests":{"memory":"120Mi"}}}`, ""},
+		"held back":             {Subject{Container: container("100Mi", "110Mi", "100m", "200m"), Memory: flat(100 * mib), Throttled: 0.6, ProbeKills: 2}, `{"resources":{"limits":{"cpu":null}}}`, "60% of its periods, and probes ended 2 runs"},
+		"held back, no request": {Subject{Container: container("100Mi", "110Mi", "", "200m"), Memory: flat(100 * mib), Throttled: 0.6}, `{"resources":{"limits":{"cpu":null},"requests":{"cpu":"200m"}}}`, "so that becomes its request"},
+		"held back, in a quota": {Subject{Container: container("100Mi", "110Mi", "100m", "200m"), Memory: flat(100 * mib), Throttled: 0.6, CPUBound: "resourcequota/q bounds limits.cpu"}, "", "a higher one, as resourcequota/q"},
+		"processors":            {Subject{Container: container("100Mi", "110Mi", "2", ""), Memory: flat(100 * mib), CPU: flat(0.1)}, `{"resources":{"requests":{"cpu":"127m"}}}`, "nine tenths of the time"},
+		"a heap that may grow":  {Subject{Container: java("512m"), Memory: flat(200 * mib)}, `{"resources":{"limits":{"memory":"640Mi"},"requests":{"memory":"200Mi"}}}`, "heap of 512Mi"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := Advise(c.of)
@@ -196,16 +199,161 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestBounds: a namespace gets what its containers need, as often as they are there.
+// TestBounds: a namespace gets what its containers need, as often as they are there; those that were not measured count by what they request.
 func TestBounds(t *testing.T) {
-	one := Advice{Replicas: 2, Proposed: Amounts{100 * mib, 200 * mib, 0.1, 0}}
-	limits, quota := Bounds("shop", []Advice{one, {Enough: "not enough"}, {Replicas: 1, Proposed: Amounts{300 * mib, 400 * mib, 0.2, 0}}})
-	for want, of := range map[string]any{`"max":{"memory":"600Mi"}`: limits, `{"requests.cpu":"500m","requests.memory":"625Mi"}`: quota} {
-		if data, err := json.Marshal(of); err != nil || !strings.Contains(string(data), want) {
-			t.Errorf("%v: %s lacks %s", err, data, want)
+	named := func(name string, replicas int, enough string, of Amounts) Advice {
+		return Advice{About: evidence.RefTo("Deployment", "shop", name).InContainer("app"), Replicas: replicas, Enough: enough, Proposed: of}
+	}
+	one, two := named("one", 2, "", Amounts{100 * mib, 200 * mib, 0.1, 0}), named("two", 1, "", Amounts{300 * mib, 400 * mib, 0.2, 0})
+	leak := named("leak", 1, "", Amounts{500 * mib, 600 * mib, 0, 0.5})
+	leak.Memory = Leak
+	for name, c := range map[string]struct {
+		of              []Advice
+		max, quota, why string
+	}{
+		"measured":                    {[]Advice{one, two}, `"max":{"memory":"600Mi"}`, `{"requests.cpu":"500m","requests.memory":"625Mi"}`, ""},
+		"one that was not":            {[]Advice{one, two, named("big", 3, "not enough", Amounts{1000 * mib, 2000 * mib, 1, 0})}, `"max":{"memory":"3000Mi"}`, `{"requests.cpu":"4250m","requests.memory":"4375Mi"}`, ""},
+		"one that leaks":              {[]Advice{one, leak}, `"max":{"memory":"900Mi"}`, `{"requests.cpu":"875m","requests.memory":"875Mi"}`, ""},
+		"one that says no processors": {[]Advice{one, named("odd", 1, "not enough", Amounts{100 * mib, 100 * mib, 0, 0})}, `"max":{"memory":"300Mi"}`, `{"requests.cpu":"375m","requests.memory":"375Mi"}`, ""},
+		"one that requests nothing":   {[]Advice{one, named("none", 1, "not enough", Amounts{})}, "", "", "deployment/none[app]"},
+		"one that has no limit":       {[]Advice{one, named("open", 1, "not enough", Amounts{RequestMemory: mib})}, "", "", "deployment/open[app]"},
+		"nothing measured":            {[]Advice{named("big", 3, "not enough", Amounts{1000 * mib, 2000 * mib, 1, 0})}, "", "", ""},
+		"nothing":                     {nil, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limits, quota, why := Bounds("shop", c.of)
+			if (limits == nil) != (c.max == "") || (quota == nil) != (c.quota == "") || !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
+				t.Fatalf("%v, %v, %q", limits, quota, why)
+			}
+			for want, of := range map[string]any{c.max: limits, c.quota: quota} {
+				if data, err := json.Marshal(of); err != nil || !strings.Contains(string(data), want) {
+					t.Errorf("%v: %s lacks %s", err, data, want)
+				}
+			}
+		})
+	}
+}
+
+// TestCPUBound: a namespace whose quota or LimitRange has containers have a CPU limit.
+func TestCPUBound(t *testing.T) {
+	list := corev1.ResourceList{corev1.ResourceLimitsCPU: apiresource.MustParse("4")}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "q"}, Spec: corev1.ResourceQuotaSpec{Hard: list}}
+	limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "l"}}
+	limits.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: corev1.ResourceList{corev1.ResourceCPU: apiresource.MustParse("1")}}}
+	for want, o := range map[string]evidence.Object{"resourcequota/q bounds limits.cpu": quota, "limitrange/l gives one": limits} {
+		s := (&evidence.Snapshot{Has: evidence.Spec | evidence.Changes, Objects: []evidence.Object{o}}).Freeze()
+		if got := cpuBound(s, "shop"); !strings.Contains(got, want) || cpuBound(s, "bank") != "" {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if limits, quota := Bounds("shop", nil); limits != nil || quota != nil {
-		t.Errorf("of nothing: %v, %v", limits, quota)
+}
+
+// course is what a run used, by the minute or another step, of a share of its time.
+func course(n int, every time.Duration, of func(float64) float64) []Series {
+	s := Series{Of: evidence.RefTo("Pod", "shop", "web-1").InContainer("app").InAttempt(0), Began: zero}
+	for i := range n {
+		s.Samples = append(s.Samples, Sample{zero.Add(time.Duration(i) * every), of(float64(i) / float64(n))})
 	}
+	return []Series{s}
+}
+
+// TestGrowth: what grows steadily never gets more memory, and is called a leak where it was killed or grew for two days.
+func TestGrowth(t *testing.T) {
+	up := func(share float64) float64 { return (100 + 150*share) * mib }
+	jagged := func(share float64) float64 { return (100 + 150*share + 10*math.Sin(200*share)) * mib }
+	for name, c := range map[string]struct {
+		of   Subject
+		want Shape
+	}{
+		"for an hour":                   {Subject{Memory: course(60, time.Minute, up)}, Growing},
+		"for an hour, until killed":     {Subject{Memory: course(60, time.Minute, up), Kills: killed(time.Hour)}, Leak},
+		"jagged, until killed":          {Subject{Memory: course(240, time.Minute, jagged), Kills: killed(4 * time.Hour)}, Leak},
+		"for three days":                {Subject{Memory: course(3*144, 10*time.Minute, up)}, Leak},
+		"short runs, again and again":   {Subject{Memory: slices.Concat(again(4, course(14, time.Minute, up))...), Kills: killed(14*time.Minute, 30*time.Minute)}, Leak},
+		"one short run, that was ended": {Subject{Memory: slices.Concat(course(14, time.Minute, up), again(2, course(14, time.Minute, up))[1]), Kills: killed(14 * time.Minute)}, Leak},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.of.Container = container("256Mi", "256Mi", "", "")
+			a := Advise(c.of)
+			said := strings.Join(a.Reasons, "\n")
+			if a.Memory != c.want || a.Proposed != a.Now || a.Fix != nil || !strings.Contains(said, "leak") {
+				t.Errorf("%s, %+v: %s", a.Memory, a.Proposed, said)
+			}
+			if (len(c.of.Kills) > 0) != strings.Contains(said, "it was killed for memory") {
+				t.Errorf("of its kills it says: %s", said)
+			}
+		})
+	}
+}
+
+// again are runs alike, one after the other.
+func again(n int, run []Series) (list [][]Series) {
+	for i := range n {
+		one := Series{Of: run[0].Of.InAttempt(i), Began: zero.Add(time.Duration(i) * 24 * time.Hour)}
+		for _, s := range run[0].Samples {
+			one.Samples = append(one.Samples, Sample{s.At.Add(time.Duration(i) * 24 * time.Hour), s.Value})
+		}
+		list = append(list, []Series{one})
+	}
+	return list
+}
+
+// TestKilled: a container that was killed for memory is never told that all is well, and never gets less than it had.
+func TestKilled(t *testing.T) {
+	free := killed(time.Hour)
+	free[0].Limit = 0
+	for name, o := range map[string]Subject{
+		"below its limit, by the samples": {Container: container("256Mi", "256Mi", "", ""), Memory: flat(100 * mib), Kills: killed(time.Hour)},
+		"at an earlier limit":             {Container: container("512Mi", "512Mi", "", ""), Memory: flat(100 * mib), Kills: killed(time.Hour)},
+		"with no limit":                   {Container: container("64Mi", "", "", ""), Kills: free},
+		"with no limit, and measured":     {Container: container("64Mi", "", "", ""), Memory: flat(100 * mib), Kills: free},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Advise(o)
+			if said := strings.Join(append(a.Reasons, a.Enough), "\n"); !strings.Contains(said, "it was killed for memory once") {
+				t.Errorf("it says %s", said)
+			}
+			if a.Proposed.LimitMemory > 0 && a.Proposed.LimitMemory <= o.Kills[0].Limit || a.Enough == "" && a.Fix == nil {
+				t.Errorf("proposed %+v, enough %q", a.Proposed, a.Enough)
+			}
+		})
+	}
+}
+
+// TestScaling: an autoscaler is proposed where load goes up and down, and refused where more replicas cannot help.
+func TestScaling(t *testing.T) {
+	wave := func(share float64) float64 { return 0.1 + 0.9*math.Pow(math.Sin(3*math.Pi*share), 8) }
+	load := course(3*144, 10*time.Minute, wave)
+	for name, c := range map[string]struct {
+		of   Subject
+		want string // "" for no word of replicas
+	}{
+		"a day's load":         {Subject{Container: container("100Mi", "110Mi", "500m", ""), Memory: flat(100 * mib), CPU: load, Replicas: 4}, "HorizontalPodAutoscaler of 2 to 8 replicas"},
+		"an even load":         {Subject{Container: container("100Mi", "110Mi", "500m", ""), Memory: flat(100 * mib), CPU: flat(0.5)}, ""},
+		"next to nothing":      {Subject{Container: container("100Mi", "110Mi", "500m", ""), Memory: flat(100 * mib), CPU: course(3*144, 10*time.Minute, func(x float64) float64 { return wave(x) / 100 })}, ""},
+		"held back":            {Subject{Container: container("100Mi", "110Mi", "500m", "1"), Memory: flat(100 * mib), CPU: load, Throttled: 0.5}, "the limit is the first thing to change"},
+		"a leak":               {Subject{Container: container("100Mi", "300Mi", "500m", ""), Memory: course(3*144, 10*time.Minute, func(x float64) float64 { return (100 + 150*x) * mib }), CPU: load}, "do not cure memory that grows"},
+		"one a node":           {Subject{Container: of("DaemonSet"), Memory: flat(100 * mib), CPU: load}, ""},
+		"a pod of its own":     {Subject{Container: of("Pod"), Memory: flat(100 * mib), CPU: load}, ""},
+		"members of a cluster": {Subject{Container: of("StatefulSet"), Memory: flat(100 * mib), CPU: load}, "members"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said []string
+			for _, check := range Advise(c.of).Checks {
+				if check.Where == "replicas" {
+					said = append(said, check.Says+": "+check.Do)
+				}
+			}
+			if text := strings.Join(said, "\n"); (text == "") != (c.want == "") || !strings.Contains(text, c.want) {
+				t.Errorf("it says %q, want %q", text, c.want)
+			}
+		})
+	}
+}
+
+// of is a container of another kind of workload.
+func of(kind string) advise.Container {
+	c := container("100Mi", "110Mi", "500m", "")
+	c.About = evidence.RefTo(kind, "shop", "web").InContainer("app")
+	return c
 }

@@ -25,6 +25,7 @@ const (
 const (
 	blocks     = 8               // that a history is looked at in
 	fewSamples = 24              // below which nothing is said
+	fewOfRun   = 12              // of one run among them, below which it is not asked whether it grows
 	starting   = 5 * time.Minute // that a start takes at most, as far as its peak goes
 	farAbove   = 1.3             // times what comes after, from which on a peak is one
 	day        = 24 * time.Hour
@@ -69,7 +70,7 @@ func growing(list []Series) Shape {
 	grow, looked := 0, 0
 	longest := time.Duration(0)
 	for _, s := range list {
-		if len(s.Samples) < fewSamples {
+		if len(s.Samples) < fewOfRun {
 			continue
 		}
 		if looked++; grows(s.Samples) {

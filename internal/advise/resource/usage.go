@@ -49,6 +49,7 @@ type Subject struct {
 	Throttled   float64 // the greatest share of its periods in which its CPU limit held it back
 	ProbeKills  int     // attempts that a probe ended
 	Replicas    int     // that were seen
+	CPUBound    string  // why it cannot be without a CPU limit; "" where nothing is known that has it have one
 }
 
 // Read returns the containers that a snapshot knows the use of, or that were killed for memory, in order.
@@ -63,6 +64,7 @@ func Read(s *evidence.Snapshot) []Subject {
 			}
 			list[at].take(s, pod, pod.Spec.Containers[i].Name)
 			list[at].Replicas++
+			list[at].CPUBound = cpuBound(s, pod.Namespace)
 		}
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
@@ -86,6 +88,7 @@ func Add(list []Subject, s *evidence.Snapshot) []Subject {
 			}
 		}
 		o.Throttled, o.ProbeKills, o.Replicas = max(o.Throttled, more.Throttled), max(o.ProbeKills, more.ProbeKills), max(o.Replicas, more.Replicas)
+		o.CPUBound = cmp.Or(o.CPUBound, more.CPUBound)
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
 	return list
@@ -184,6 +187,26 @@ func (o *Subject) fact(f evidence.Fact, began time.Time) {
 	case "cpu.throttled":
 		o.Throttled = max(o.Throttled, f.Value)
 	}
+}
+
+// cpuBound says what in a namespace has each container have a CPU limit: a quota on limits takes no pod without one, and a LimitRange gives it
+// one.
+func cpuBound(s *evidence.Snapshot, namespace string) string {
+	for _, q := range evidence.List[*corev1.ResourceQuota](s) {
+		if _, ok := q.Spec.Hard[corev1.ResourceLimitsCPU]; ok && q.Namespace == namespace {
+			return "resourcequota/" + q.Name + " bounds limits.cpu, and takes no pod without a CPU limit"
+		}
+	}
+	for _, r := range evidence.List[*corev1.LimitRange](s) {
+		for _, item := range r.Spec.Limits {
+			_, given := item.Default[corev1.ResourceCPU]
+			_, most := item.Max[corev1.ResourceCPU]
+			if r.Namespace == namespace && item.Type == corev1.LimitTypeContainer && (given || most) {
+				return "limitrange/" + r.Name + " gives one to each container that has none"
+			}
+		}
+	}
+	return ""
 }
 
 // limitOf is the memory limit of a container, in bytes; 0 without one.
