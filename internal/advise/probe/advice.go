@@ -206,7 +206,9 @@ func Basis(t Tally) string {
 	if from, to := t.From.UTC().Format(advise.Minute), t.To.UTC().Format(advise.Minute); t.Starts > 1 && from != to {
 		text += fmt.Sprintf(", between %s and %s", from, to)
 	}
-	if t.Healthy > 0 {
+	if t.Healthy == 1 {
+		text += "; 1 became healthy within " + advise.Round(t.Longest)
+	} else if t.Healthy > 1 {
 		text += fmt.Sprintf("; %d became healthy within %s to %s, half of them within %s", t.Healthy, advise.Round(t.Shortest), advise.Round(t.Longest), advise.Round(t.Median))
 	}
 	if t.Cut > 0 {

@@ -125,3 +125,11 @@ func TestHuge(t *testing.T) {
 		})
 	}
 }
+
+// TestBasis: one start has no spread.
+func TestBasis(t *testing.T) {
+	one := Tally{Starts: 1, Pods: 1, Healthy: 1, Shortest: 9 * s, Median: 9 * s, Longest: 9 * s}
+	if got := Basis(one); got != "it rests on 1 start of 1 pod; 1 became healthy within 9s" {
+		t.Error(got)
+	}
+}
