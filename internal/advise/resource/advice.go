@@ -59,7 +59,7 @@ func Advise(o Subject) Advice {
 	}
 	a.memory(&o, n)
 	a.processors(&o)
-	a.Checks = append(a.Checks, a.scaling(&o)...)
+	a.Checks = slices.Concat(runtimes(&o.Spec, a.Proposed.LimitMemory), classes(&o), a.scaling(&o)) // as it is to be
 	a.change(&o)
 	return a
 }

@@ -320,6 +320,16 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestRuntimeFits: what a runtime is to be told goes by the limit that is proposed, not by the one that killed it.
+func TestRuntimeFits(t *testing.T) {
+	o := Subject{Container: container("64Mi", "256Mi", "", ""), Kills: killed(20*time.Second, 30*time.Second)}
+	o.Spec.Env = []corev1.EnvVar{{Name: "GOGC", Value: "100"}}
+	a := Advise(o)
+	if i := slices.IndexFunc(a.Checks, func(c Check) bool { return c.Where == "GOMEMLIMIT" }); i < 0 || !strings.Contains(a.Checks[i].Do, "320MiB") {
+		t.Errorf("of a limit of %s: %+v", Bytes(a.Proposed.LimitMemory), a.Checks)
+	}
+}
+
 // TestScaling: an autoscaler is proposed where load goes up and down, and refused where more replicas cannot help.
 func TestScaling(t *testing.T) {
 	wave := func(share float64) float64 { return 0.1 + 0.9*math.Pow(math.Sin(3*math.Pi*share), 8) }
