@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A logReader reads the logs that are on one node. When that node does not answer, no more of it are asked for: each
@@ -151,7 +151,7 @@ func (r *logReader) receive(ctx context.Context, of evidence.Ref, previous bool,
 
 // removed is what a kubelet sends as a log when the container is gone, or its log file is already (kubernetes
 // pkg/kubelet/kuberuntime, staging/src/k8s.io/cri-client/pkg/logs). It carries no time, so that no process can have printed it.
-var removed = regexp.MustCompile(`^(?:unable to retrieve container logs for [a-z-]+://[0-9a-zA-Z]+|` +
+var removed = regex.New(`^(?:unable to retrieve container logs for [a-z-]+://[0-9a-zA-Z]+|` +
 	`failed to try resolving symlinks in path "[^"\n]+": lstat [^\n]+: no such file or directory)\n?$`)
 
 func removedContainer(err error) bool {

@@ -4,7 +4,6 @@ package collect
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"sync"
 
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // controllers reads the controllers without pods that should have some, where the question is about all that is in
@@ -106,7 +106,7 @@ func namedBy(o evidence.Object) []evidence.Ref {
 }
 
 // webhookService finds the Service of a webhook in what the API server says of a call that failed.
-var webhookService = regexp.MustCompile(`failed calling (?:admission )?webhook "[^"]*": .*https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b`)
+var webhookService = regex.New(`failed calling (?:admission )?webhook "[^"]*": .*https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b`)
 
 // mostWebhooks bounds of how many webhooks the pods are read.
 const mostWebhooks = 3

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -14,10 +13,11 @@ import (
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // insufficient names a resource in the verdict of the scheduler.
-var insufficient = regexp.MustCompile(`Insufficient ([a-z0-9./-]+)`)
+var insufficient = regex.New(`Insufficient ([a-z0-9./-]+)`)
 
 // roomTime bounds the reading of all pods of the cluster, which sharpens an answer and decides none.
 const roomTime = 2 * time.Second

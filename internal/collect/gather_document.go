@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A document is one value of JSON, with where it is from.
@@ -73,7 +73,7 @@ func anyValue(data []byte) bool {
 	return false
 }
 
-var kindLine = regexp.MustCompile(`(?m)^kind: *"?([A-Za-z]+)"? *\r?$`)
+var kindLine = regex.New(`(?m)^kind: *"?([A-Za-z]+)"? *\r?$`)
 
 // yamlKind finds the kind of a block document without decoding it; most of a large dump is of kinds that nobody asks
 // about.
@@ -271,7 +271,7 @@ func (g *gathering) newEvent(data []byte) error {
 }
 
 // seenTime matches times that are in the past of what was printed; others, as of certificates, may not be.
-var seenTime = regexp.MustCompile(`"(?:creationTimestamp|last\w*Time|startedAt|finishedAt|startTime|completionTime|\w+Timestamp|eventTime|renewTime|time)": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"`)
+var seenTime = regex.New(`"(?:creationTimestamp|last\w*Time|startedAt|finishedAt|startTime|completionTime|\w+Timestamp|eventTime|renewTime|time)": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"`)
 
 func (g *gathering) seeTimes(data []byte) {
 	for _, m := range seenTime.FindAllSubmatch(data, -1) {

@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,10 +11,11 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // hostNamed finds the name of the machine in lines of syslog and the journal.
-var hostNamed = regexp.MustCompile(`(?m)^(?:[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) ([a-zA-Z0-9][a-zA-Z0-9.-]*) (?:kernel|kubelet|containerd|systemd|dockerd|crio)(?:\[\d+\])?:`)
+var hostNamed = regex.New(`(?m)^(?:[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) ([a-zA-Z0-9][a-zA-Z0-9.-]*) (?:kernel|kubelet|containerd|systemd|dockerd|crio)(?:\[\d+\])?:`)
 
 // placeHosts reads the logs of nodes. A node that nothing else tells of is added without a status, so that there is
 // something that the log is of.
@@ -49,7 +49,7 @@ func (g *gathering) asHostLogs() bool {
 }
 
 // ofNodes is how files of a node's log are named.
-var ofNodes = regexp.MustCompile(`(?i)dmesg|kern|kubelet|containerd|crio|docker|journal|messages|syslog|node`)
+var ofNodes = regex.New(`(?i)dmesg|kern|kubelet|containerd|crio|docker|journal|messages|syslog|node`)
 
 // podsWords takes back what was taken for logs of nodes and is named after a pod: a container can print whatever it likes.
 func (g *gathering) podsWords(pods []*corev1.Pod) {

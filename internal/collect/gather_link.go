@@ -4,7 +4,6 @@ package collect
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A linker ties pods to their controllers where the text that tells of them does not: by name, as controllers name what
@@ -235,7 +235,7 @@ func (g *gathering) strays() {
 }
 
 // notInName is what the name of a pod has not.
-var notInName = regexp.MustCompile(`[^a-z0-9.-]+`)
+var notInName = regex.New(`[^a-z0-9.-]+`)
 
 // nameFrom makes the name of a pod of that of a file.
 func nameFrom(file string) string {
@@ -267,9 +267,9 @@ func stub(ref evidence.Ref) evidence.Object {
 
 var (
 	// toldCode finds an exit code in the words of tools: "exit code 1", "exit_code=137", "exited with code 2".
-	toldCode = regexp.MustCompile(`(?i)(?:exit[_ ]?code|exit status|exited with(?: status| code)?|exiting with code)[ =:]+(\d{1,3})\b`)
+	toldCode = regex.New(`(?i)(?:exit[_ ]?code|exit status|exited with(?: status| code)?|exiting with code)[ =:]+(\d{1,3})\b`)
 	// namedContainer finds the container in the words of the kubelet's Events (kubernetes pkg/kubelet).
-	namedContainer = regexp.MustCompile(`(?:Created container:? |Started container |Stopping container |restarting failed container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?: |$|,)`)
+	namedContainer = regex.New(`(?:Created container:? |Started container |Stopping container |restarting failed container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?: |$|,)`)
 )
 
 // tellEnds completes what summaries and tables leave out of containers: names, from the Events of the pod; and of one

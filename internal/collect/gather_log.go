@@ -6,11 +6,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A pendingLog is a log of which it is not settled yet which run of which container it is of.
@@ -27,13 +27,13 @@ type pendingLog struct {
 const dumpedLog = "==== START logs for container "
 
 var (
-	dumpedLine = regexp.MustCompile(`^==== START logs for container (\S+) of pod (?:([^/\s]+)/)?(\S+) ====`)
+	dumpedLine = regex.New(`^==== START logs for container (\S+) of pod (?:([^/\s]+)/)?(\S+) ====`)
 	// prefixed is how kubectl logs --prefix begins each line.
-	prefixed = regexp.MustCompile(`^\[pod/([^/\]]+)/([^/\]]+)\] `)
+	prefixed = regex.New(`^\[pod/([^/\]]+)/([^/\]]+)\] `)
 	// runtimeLine is how the kubelet keeps a line of a container: time, stream and a mark of partial lines.
-	runtimeLine = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\S+) (?:stdout|stderr) [FP] `)
+	runtimeLine = regex.New(`^(\d{4}-\d\d-\d\dT\S+) (?:stdout|stderr) [FP] `)
 	// previousName finds in the name of a file that the log is that of the run before.
-	previousName = regexp.MustCompile(`(?i)(?:^|[^a-z])(?:previous|prev|crash(?:ed)?|terminated|before)(?:[^a-z]|$)|-p\.(?:log|txt)$`)
+	previousName = regex.New(`(?i)(?:^|[^a-z])(?:previous|prev|crash(?:ed)?|terminated|before)(?:[^a-z]|$)|-p\.(?:log|txt)$`)
 )
 
 // A logSplitter parts a file into the logs that it holds and keeps the end of each.

@@ -4,13 +4,13 @@ package collect
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // restore fills in what kubectl leaves out of a status and an Event repeats: the message of a container that cannot be
@@ -79,7 +79,7 @@ func restoreScheduling(pod *corev1.Pod, events []evidence.Event) {
 }
 
 // wordsOfContainer finds the container that an Event of the kubelet is about in its words, where the text has no field for it.
-var wordsOfContainer = regexp.MustCompile(`(?:failed container |container "|Container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\b`)
+var wordsOfContainer = regex.New(`(?:failed container |container "|Container )([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\b`)
 
 // containerOf returns the container of the pod that the message of an Event names.
 func containerOf(pod *corev1.Pod, message string) string {

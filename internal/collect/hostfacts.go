@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // hostFacts reads the log of a node into facts, with secrets masked.
@@ -26,9 +26,9 @@ func hostFacts(text, node string, taken time.Time) []evidence.Fact {
 // podUID and containerID find a pod and a container in the path of a control group, as the kubelet's drivers write it:
 // "pod1f0c…" with dashes (cgroupfs) or underscores (systemd), and 64 hexadecimal digits.
 var (
-	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
-	containerID = regexp.MustCompile(`[0-9a-f]{64}`)
-	podName     = regexp.MustCompile(`pods?="([a-z0-9.-]+)/([a-z0-9.-]+)"`)
+	podUID      = regex.New(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
+	containerID = regex.New(`[0-9a-f]{64}`)
+	podName     = regex.New(`pods?="([a-z0-9.-]+)/([a-z0-9.-]+)"`)
 )
 
 // resolveHostFacts makes facts of a node that name a known pod, by its UID in a control group or by its name, facts about

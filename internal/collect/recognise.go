@@ -5,11 +5,11 @@ package collect
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/kubeinquest/inquest/internal/hostlog"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A form is what a file holds, told by its content.
@@ -153,10 +153,10 @@ func isLogLine(keys map[string]bool) bool {
 }
 
 var (
-	yamlKey = regexp.MustCompile(`(?m)^(?:- )?(?:apiVersion|kind|items): ?|^(?:- )?(?:metadata|items|pods|events|nodes|deployments):\s*$`)
+	yamlKey = regex.New(`(?m)^(?:- )?(?:apiVersion|kind|items): ?|^(?:- )?(?:metadata|items|pods|events|nodes|deployments):\s*$`)
 	// logLine is how lines of logs begin: a time in any of the usual forms, a level, or klog's header.
-	logLine = regexp.MustCompile(`(?m)^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d|[IWEF]\d{4} \d\d:|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b|level=|time=|ts=|Traceback |Exception |panic: |goroutine )`)
-	logName = regexp.MustCompile(`(?i)(?:^|[/._-])(?:logs?|previous|prev|current|stdout|stderr|crash)(?:$|[/._-])`)
+	logLine = regex.New(`(?m)^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d|[IWEF]\d{4} \d\d:|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b|level=|time=|ts=|Traceback |Exception |panic: |goroutine )`)
+	logName = regex.New(`(?i)(?:^|[/._-])(?:logs?|previous|prev|current|stdout|stderr|crash)(?:$|[/._-])`)
 )
 
 func looksYAML(text string) bool {

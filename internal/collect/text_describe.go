@@ -3,12 +3,12 @@
 package collect
 
 import (
-	"regexp"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A section is one key at the left margin of kubectl describe, with its value and the lines below it.
@@ -58,7 +58,7 @@ func keySet(list string) map[string]bool {
 }
 
 // marginLine matches a key at the left margin and its value.
-var marginLine = regexp.MustCompile(`^([A-Z][A-Za-z -]*[A-Za-z]):(?:[ \t]+(.*))?$`)
+var marginLine = regex.New(`^([A-Z][A-Za-z -]*[A-Za-z]):(?:[ \t]+(.*))?$`)
 
 // readDescription parts the text of one object into its sections. The first line is number first in its file.
 func readDescription(lines []string, first int) *description {

@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A box is a container as kubectl describes it: its spec and, below a pod, its status.
@@ -33,9 +34,9 @@ type stateText struct {
 
 var (
 	// boxName is the line that begins a container: two blanks below a pod, three below a template.
-	boxName = regexp.MustCompile(`^ {2,3}([a-z0-9](?:[-a-z0-9]*[a-z0-9])?):$`)
+	boxName = regex.New(`^ {2,3}([a-z0-9](?:[-a-z0-9]*[a-z0-9])?):$`)
 	// boxField is a field of a container, at four blanks; text edited by hand may have another indent.
-	boxField = regexp.MustCompile(`^ {3,}([A-Z][A-Za-z ]*[A-Za-z]):(?:[ \t]+(.*))?$`)
+	boxField = regex.New(`^ {3,}([A-Z][A-Za-z ]*[A-Za-z]):(?:[ \t]+(.*))?$`)
 )
 
 var boxFields = keySet(`Container ID|Image|Image ID|Port|Ports|Host Port|Host Ports|SeccompProfile|Command|Args|State|Last State|
@@ -173,7 +174,7 @@ func (b *box) finish(p *part) {
 	}
 }
 
-var mountLine = regexp.MustCompile(`^(.+) from (\S+) \((.*)\)$`)
+var mountLine = regex.New(`^(.+) from (\S+) \((.*)\)$`)
 
 // commandLine joins the lines of a script, which kubectl prints as lines of their own: after -c there is one argument.
 func commandLine(lines []string) []string {
@@ -205,10 +206,10 @@ func quantities(lines []string) corev1.ResourceList {
 }
 
 var (
-	envLine    = regexp.MustCompile(`^([-._a-zA-Z][-._a-zA-Z0-9]*):(?:\s+(.*))?$`)
-	envKey     = regexp.MustCompile(`^<set to the key '(.*)' (?:in secret|of config map) '(.*)'>\s+Optional: (true|false)$`)
-	envField   = regexp.MustCompile(`^(.*?) ?\((v\d\w*):([a-zA-Z.\[\]'/_-]+)\)$`)
-	envFromRow = regexp.MustCompile(`^(\S+)\s+(ConfigMap|Secret)(?: with prefix '(.*)')?\s+Optional: (true|false)$`)
+	envLine    = regex.New(`^([-._a-zA-Z][-._a-zA-Z0-9]*):(?:\s+(.*))?$`)
+	envKey     = regex.New(`^<set to the key '(.*)' (?:in secret|of config map) '(.*)'>\s+Optional: (true|false)$`)
+	envField   = regex.New(`^(.*?) ?\((v\d\w*):([a-zA-Z.\[\]'/_-]+)\)$`)
+	envFromRow = regex.New(`^(\S+)\s+(ConfigMap|Secret)(?: with prefix '(.*)')?\s+Optional: (true|false)$`)
 )
 
 // readEnv reads variables. A line that begins none goes on with the value before it.

@@ -3,22 +3,22 @@
 package collect
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 var (
 	// gap parts the columns of kubectl's tables, which are at least two blanks apart.
-	gap = regexp.MustCompile(`\s{2,}|\t+`)
+	gap = regex.New(`\s{2,}|\t+`)
 	// eventType is how a row of Events begins.
-	eventType = regexp.MustCompile(`^\s*(Normal|Warning)\s`)
+	eventType = regex.New(`^\s*(Normal|Warning)\s`)
 	// oldEvent is a row before 1.6: FirstSeen LastSeen Count From SubObjectPath Type Reason Message.
-	oldEvent = regexp.MustCompile(`^\s*(\S+)\s{2,}(\S+)\s{2,}(\d+)\s{2,}(.*?)\s{2,}(?:(spec\.\S+)\s+)?(Normal|Warning)\s+(\S+)\s+(.*)$`)
+	oldEvent = regex.New(`^\s*(\S+)\s{2,}(\S+)\s{2,}(\d+)\s{2,}(.*?)\s{2,}(?:(spec\.\S+)\s+)?(Normal|Warning)\s+(\S+)\s+(.*)$`)
 	// fieldPath is how kubectl 1.36 puts the container before the message.
-	fieldPath = regexp.MustCompile(`^(?:spec\.)?(?:initContainers|containers|ephemeralContainers)\{([^}]+)\}(?:: |$)`)
+	fieldPath = regex.New(`^(?:spec\.)?(?:initContainers|containers|ephemeralContainers)\{([^}]+)\}(?:: |$)`)
 )
 
 // describedEvents reads the Events below a description. A line that begins no Event goes on with the message before it.

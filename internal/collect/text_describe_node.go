@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -11,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // describedNode reads kubectl describe node, and the lease that is part of it.
@@ -78,11 +78,11 @@ const longTime = `[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} [+-
 
 var (
 	// conditionRow is a condition of a node: type, status, heartbeat, transition, reason and message.
-	conditionRow = regexp.MustCompile(`^\s*(\S+)\s+(True|False|Unknown)\s+(` + longTime + `)\s+(` + longTime + `)\s+(\S+)(?:\s+(.*))?$`)
+	conditionRow = regex.New(`^\s*(\S+)\s+(True|False|Unknown)\s+(` + longTime + `)\s+(` + longTime + `)\s+(\S+)(?:\s+(.*))?$`)
 	// shortConditionRow is a condition of a workload: type, status and reason.
-	shortConditionRow = regexp.MustCompile(`^\s*(\S+)\s+(True|False|Unknown)\s+(\S+)\s*$`)
+	shortConditionRow = regex.New(`^\s*(\S+)\s+(True|False|Unknown)\s+(\S+)\s*$`)
 	// taintText matches "key=value:NoSchedule" and "key:NoSchedule".
-	taintText = regexp.MustCompile(`^([^=:\s]+)(?:=([^:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$`)
+	taintText = regex.New(`^([^=:\s]+)(?:=([^:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$`)
 )
 
 func nodeCondition(line string, p *part) (corev1.NodeCondition, bool) {

@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // describedPod reads kubectl describe pod. It prints neither the restart policy, nor hooks and grace periods, nor the
@@ -70,7 +70,7 @@ func (d *description) text(key string) string {
 func isStatus(s string) bool { return s == "True" || s == "False" || s == "Unknown" }
 
 // terminating matches the status of an object that is being deleted.
-var terminating = regexp.MustCompile(`^Terminating(?: \((?:lasts|expires) (.+)\))?$`)
+var terminating = regex.New(`^Terminating(?: \((?:lasts|expires) (.+)\))?$`)
 
 func (d *description) podPhase(pod *corev1.Pod, p *part) {
 	status := d.value("Status")
@@ -135,7 +135,7 @@ func likelyPolicy(pod *corev1.Pod) corev1.RestartPolicy {
 }
 
 // toleration matches one line: "node.kubernetes.io/not-ready:NoExecute op=Exists for 300s".
-var toleration = regexp.MustCompile(`^([^\s:=]*)(?:=([^\s:]*))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?(?: ?op=(Exists|Equal|Lt|Gt))?(?: for (\d+)s)?$`)
+var toleration = regex.New(`^([^\s:=]*)(?:=([^\s:]*))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?(?: ?op=(Exists|Equal|Lt|Gt))?(?: for (\d+)s)?$`)
 
 func readTolerations(lines []string) []corev1.Toleration {
 	var list []corev1.Toleration

@@ -4,17 +4,18 @@ package collect
 
 import (
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // probeText matches a probe: "http-get http://:8080/healthz delay=0s timeout=1s period=10s #success=1 #failure=3"; kubectl
 // 1.37 spells the thresholds out.
-var probeText = regexp.MustCompile(`^(\S+)(?: (.*?))? delay=(\d+)s timeout=(\d+)s period=(\d+)s (?:#success|successThreshold)=(\d+) (?:#failure|failureThreshold)=(\d+)`)
+var probeText = regex.New(`^(\S+)(?: (.*?))? delay=(\d+)s timeout=(\d+)s period=(\d+)s (?:#success|successThreshold)=(\d+) (?:#failure|failureThreshold)=(\d+)`)
 
 // readProbe reads a probe as kubectl describe prints it; nil when it is none.
 func readProbe(text string) *corev1.Probe {
@@ -71,7 +72,7 @@ func readGet(text string) *corev1.HTTPGetAction {
 }
 
 // portText matches one port: "8080/TCP", "8080/TCP (http)".
-var portText = regexp.MustCompile(`^(\d+)/(TCP|UDP|SCTP)(?: \((.+)\))?$`)
+var portText = regex.New(`^(\d+)/(TCP|UDP|SCTP)(?: \((.+)\))?$`)
 
 // ports reads the ports of a container, or those of its host, which are in the same order.
 func (b *box) ports(text string, host bool) {

@@ -3,16 +3,17 @@
 package collect
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	quantity "k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // volumeName is the line that begins a volume: two blanks below a pod, three below a template.
-var volumeName = regexp.MustCompile(`^ {2,3}([a-z0-9](?:[-a-z0-9]*[a-z0-9])?):$`)
+var volumeName = regex.New(`^ {2,3}([a-z0-9](?:[-a-z0-9]*[a-z0-9])?):$`)
 
 // readVolumes reads the volumes of a section. A kind of volume that rules do not look into keeps its name only.
 func readVolumes(s *section) []corev1.Volume {

@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -13,10 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // counted matches the numbers of a line such as "3 desired | 1 updated | 3 total | 2 available | 1 unavailable".
-var counted = regexp.MustCompile(`(\d+) ([A-Za-z]+)`)
+var counted = regex.New(`(\d+) ([A-Za-z]+)`)
 
 // counts reads the numbers of a line by the word that follows each.
 func counts(s string) map[string]int32 {
@@ -66,7 +66,7 @@ func (d *description) template(p *part) corev1.PodTemplateSpec {
 }
 
 // templateLine matches a key of a pod template, which is two blanks in.
-var templateLine = regexp.MustCompile(`^ {2}([A-Z][A-Za-z -]*[A-Za-z]):(?:[ \t]+(.*))?$`)
+var templateLine = regex.New(`^ {2}([A-Z][A-Za-z -]*[A-Za-z]):(?:[ \t]+(.*))?$`)
 
 // selector reads a label selector in kubectl's form.
 func (d *description) selector() *metav1.LabelSelector {
@@ -103,7 +103,7 @@ func describedDeployment(d *description, p *part) evidence.Object {
 }
 
 // setText matches one of the ReplicaSets that a Deployment is described with.
-var setText = regexp.MustCompile(`(\S+) \((\d+)/(\d+) replicas created\)`)
+var setText = regex.New(`(\S+) \((\d+)/(\d+) replicas created\)`)
 
 // replicaSets adds the ReplicaSets that are named below a Deployment.
 func (d *description) replicaSets(key string, p *part) {
@@ -183,7 +183,7 @@ func describedJob(d *description, p *part) evidence.Object {
 	return o
 }
 
-var betweenParens = regexp.MustCompile(`\([^)]*\)`)
+var betweenParens = regex.New(`\([^)]*\)`)
 
 func (d *description) jobSpec(p *part) batchv1.JobSpec {
 	spec := batchv1.JobSpec{Template: d.template(p)}

@@ -3,8 +3,9 @@
 package collect
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A paste is what kubectl printed for people: descriptions and tables, one after the other, perhaps with the commands
@@ -30,10 +31,10 @@ const (
 
 var (
 	// prompt is a line with a command in a terminal.
-	prompt = regexp.MustCompile(`^(?:\S{0,64}[\w~/:@.-]*[$#%>❯]\s+|\+ )?(?:sudo )?(?:kubectl|oc|k|crictl|microk8s|minikube)\s+[a-z-]`)
+	prompt = regex.New(`^(?:\S{0,64}[\w~/:@.-]*[$#%>❯]\s+|\+ )?(?:sudo )?(?:kubectl|oc|k|crictl|microk8s|minikube)\s+[a-z-]`)
 	// serverError is what kubectl prints instead of an answer.
-	serverError = regexp.MustCompile(`^(?:Error from server|error:|Unable to connect to the server|The connection to the server|Warning: |No resources found)`)
-	nameLine    = regexp.MustCompile(`^Name:\s+\S`)
+	serverError = regex.New(`^(?:Error from server|error:|Unable to connect to the server|The connection to the server|Warning: |No resources found)`)
+	nameLine    = regex.New(`^Name:\s+\S`)
 )
 
 // add takes the next line.

@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // pod reads the summary of a pod.
@@ -241,7 +241,7 @@ func (z *summarizer) ended(s summary) *corev1.ContainerStateTerminated {
 }
 
 // saidReason finds the reason of the end before in the message of a waiting state, where tools put it.
-var saidReason = regexp.MustCompile(`(?:reason|Reason)[=: ]+"?([A-Z][A-Za-z]+)`)
+var saidReason = regex.New(`(?:reason|Reason)[=: ]+"?([A-Z][A-Za-z]+)`)
 
 func fromMessage(t *corev1.ContainerStateTerminated, message string) {
 	if t == nil || t.Reason != "" {

@@ -5,7 +5,6 @@ package collect
 import (
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
@@ -259,7 +259,7 @@ func (z *summarizer) keepLog(of evidence.Ref, text string, at time.Time) {
 }
 
 // podTag matches a tag by which log stores name a pod: "pod_name:web-0".
-var podTag = regexp.MustCompile(`^(?:kube_)?(pod_name|pod|kube_namespace|namespace|kube_container_name|container_name|container):(.+)$`)
+var podTag = regex.New(`^(?:kube_)?(pod_name|pod|kube_namespace|namespace|kube_container_name|container_name|container):(.+)$`)
 
 // logOwner finds the container that a log, or an entry of one, is of.
 func logOwner(s summary) evidence.Ref {

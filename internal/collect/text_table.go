@@ -3,10 +3,11 @@
 package collect
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A table is the heading of a table that kubectl get or kubectl top printed: what its rows are, and where its columns
@@ -31,7 +32,7 @@ var multiWord = []string{
 }
 
 // heading matches a word of a heading: "NAME", "UP-TO-DATE", "CPU(cores)", "PORT(S)", "CPU%".
-var heading = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*(?:\((?:[a-z]+|S)\)|%)?$`)
+var heading = regex.New(`^[A-Z][A-Z0-9_-]*(?:\((?:[a-z]+|S)\)|%)?$`)
 
 // readHeading reads the heading of a table. It is one only where its columns are those of something that is known.
 func readHeading(line string) (*table, bool) {
@@ -157,7 +158,7 @@ func offsets(line string) func(int) int {
 }
 
 // restartsAgo is the cell of a pod's restarts with when the last one was: it holds blanks.
-var restartsAgo = regexp.MustCompile(`(\d+) \((\S+) ago\)`)
+var restartsAgo = regex.New(`(\d+) \((\S+) ago\)`)
 
 // cellsByBlanks parts a line at its blanks; the last column takes what remains.
 func (t *table) cellsByBlanks(line string) row {
@@ -183,13 +184,13 @@ func (t *table) cellsByBlanks(line string) row {
 // begin with a namespace.
 var bareRows = []struct {
 	kind    string
-	pattern *regexp.Regexp
+	pattern *regex.Expr
 }{
-	{"Pod", regexp.MustCompile(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<READY>\d+/\d+)\s+(?P<STATUS>[A-Z]\S*)\s+(?P<RESTARTS>\d+(?: \(\S+ ago\))?)\s+(?P<AGE>\d[0-9smhdy]+|<unknown>|<invalid>)(?:\s+(?P<IP>[0-9a-f.:]+|<none>)\s+(?P<NODE>\S+)(?:\s+(?P<NOMINATED_NODE>\S+)\s+(?P<GATES>\S+))?(?:\s+(?P<LABELS>\S+))?)?$`)},
-	{"Node", regexp.MustCompile(`^(?P<NAME>\S+)\s+(?P<STATUS>(?:Not)?Ready(?:,SchedulingDisabled)?)\s+(?P<ROLES>\S+)\s+(?P<AGE>\d[0-9smhdy]+)\s+(?P<VERSION>v\d\S+)(?:\s+(?P<INTERNAL_IP>[0-9.]+)\s.*)?$`)},
-	{"Deployment", regexp.MustCompile(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<READY>\d+/\d+)\s+(?P<UP_TO_DATE>\d+)\s+(?P<AVAILABLE>\d+)\s+(?P<AGE>\d[0-9smhdy]+)(?:\s.*)?$`)},
-	{"Event", regexp.MustCompile(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<LAST_SEEN>\d[0-9smhdy]+(?: \(x\d+ over \S+\))?|<unknown>)\s+(?P<TYPE>Normal|Warning)\s+(?P<REASON>[A-Z]\w+)\s+(?P<OBJECT>[a-z]\S*/\S+)\s+(?P<MESSAGE>.*)$`)},
-	{"PersistentVolumeClaim", regexp.MustCompile(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<STATUS>Pending|Bound|Lost)\s{2,}(?:(?P<VOLUME>\S+)\s+(?P<CAPACITY>\d\S*)\s+(?P<ACCESS_MODES>\S+)\s+)?(?:(?P<STORAGECLASS>[a-z]\S*)\s+)?(?:<unset>\s+)?(?P<AGE>\d[0-9smhdy]+)$`)},
+	{"Pod", regex.New(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<READY>\d+/\d+)\s+(?P<STATUS>[A-Z]\S*)\s+(?P<RESTARTS>\d+(?: \(\S+ ago\))?)\s+(?P<AGE>\d[0-9smhdy]+|<unknown>|<invalid>)(?:\s+(?P<IP>[0-9a-f.:]+|<none>)\s+(?P<NODE>\S+)(?:\s+(?P<NOMINATED_NODE>\S+)\s+(?P<GATES>\S+))?(?:\s+(?P<LABELS>\S+))?)?$`)},
+	{"Node", regex.New(`^(?P<NAME>\S+)\s+(?P<STATUS>(?:Not)?Ready(?:,SchedulingDisabled)?)\s+(?P<ROLES>\S+)\s+(?P<AGE>\d[0-9smhdy]+)\s+(?P<VERSION>v\d\S+)(?:\s+(?P<INTERNAL_IP>[0-9.]+)\s.*)?$`)},
+	{"Deployment", regex.New(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<READY>\d+/\d+)\s+(?P<UP_TO_DATE>\d+)\s+(?P<AVAILABLE>\d+)\s+(?P<AGE>\d[0-9smhdy]+)(?:\s.*)?$`)},
+	{"Event", regex.New(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<LAST_SEEN>\d[0-9smhdy]+(?: \(x\d+ over \S+\))?|<unknown>)\s+(?P<TYPE>Normal|Warning)\s+(?P<REASON>[A-Z]\w+)\s+(?P<OBJECT>[a-z]\S*/\S+)\s+(?P<MESSAGE>.*)$`)},
+	{"PersistentVolumeClaim", regex.New(`^(?:(?P<NAMESPACE>[a-z0-9-]+)\s+)?(?P<NAME>\S+)\s+(?P<STATUS>Pending|Bound|Lost)\s{2,}(?:(?P<VOLUME>\S+)\s+(?P<CAPACITY>\d\S*)\s+(?P<ACCESS_MODES>\S+)\s+)?(?:(?P<STORAGECLASS>[a-z]\S*)\s+)?(?:<unset>\s+)?(?P<AGE>\d[0-9smhdy]+)$`)},
 }
 
 // readBare reads a row without a heading.

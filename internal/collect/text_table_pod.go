@@ -3,7 +3,6 @@
 package collect
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // unnamed stands for the name of a container where a text has none, as kubectl get pods.
@@ -51,8 +51,8 @@ type podWord struct {
 }
 
 var (
-	initWord = regexp.MustCompile(`^Init:(.+)$`)
-	codeWord = regexp.MustCompile(`^(ExitCode|Signal):(\d+)$`)
+	initWord = regex.New(`^Init:(.+)$`)
+	codeWord = regex.New(`^(ExitCode|Signal):(\d+)$`)
 )
 
 func (b *podWord) read(word string) {

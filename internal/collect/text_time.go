@@ -3,10 +3,11 @@
 package collect
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // An age is how long ago something was, as kubectl prints it: "45s", "5m10s", "3d4h", "2y10d". The unit is what it is
@@ -51,7 +52,7 @@ func parseAge(s string) age {
 }
 
 // repeated is how an Event's age is printed when it happened more than once: "13s (x2 over 15s)".
-var repeated = regexp.MustCompile(`^(\S+) \(x(\d+)(?: over (\S+))?\)$`)
+var repeated = regex.New(`^(\S+) \(x(\d+)(?: over (\S+))?\)$`)
 
 // parseSpan reads the age of an Event: when it was seen last and first, and how often.
 func parseSpan(s string) (last, first age, count int) {

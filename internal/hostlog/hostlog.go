@@ -6,12 +6,12 @@ package hostlog
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 const (
@@ -89,10 +89,10 @@ func shapeOf(head string) (s shape) {
 var hostPrograms = []string{"kernel", "kubelet", "containerd", "crio"}
 
 // plainLog matches how lines of applications begin, and those of nodes do not: a time or a level without a program.
-var plainLog = regexp.MustCompile(`^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
+var plainLog = regex.New(`^[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d\S*|\d\d:\d\d:\d\d\S*)? ?\[?(?i:trace|debug|info|warn|warning|error|fatal|panic|critical)\b`)
 
 // report matches how the kernel begins some of its reports, which have the name of a level in front.
-var report = regexp.MustCompile(`^(?:INFO: (?:task \S+:\d+ blocked|rcu\w* )|WARNING: (?:CPU: |possible ))`)
+var report = regex.New(`^(?:INFO: (?:task \S+:\d+ blocked|rcu\w* )|WARNING: (?:CPU: |possible ))`)
 
 // tellsOfHost tells whether a line without the form of a node's log has words of one.
 func tellsOfHost(l hostLine, line string) bool {
@@ -107,7 +107,7 @@ func tellsOfHost(l hostLine, line string) bool {
 var common = []string{"disk-full", "file-table", "cert-expired", "clock", "runtime-down", "program-panic", "iptables"}
 
 // hostRecord matches forms that nothing but a kernel log has.
-var hostRecord = regexp.MustCompile(`(?m)^(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]|^\d{1,3},\d+,\d+,[-c+,a-z=]*;|^kern +:[a-z]+ +:`)
+var hostRecord = regex.New(`(?m)^(?:<\d{1,3}>)?\[ *\d+\.\d{6}\]|^\d{1,3},\d+,\d+,[-c+,a-z=]*;|^kern +:[a-z]+ +:`)
 
 // Parse reads a log of a node into facts, one for each record that tells of trouble. Times are those of the
 // records; what is given in seconds since a boot of unknown time has none. An empty node is named after the host that the

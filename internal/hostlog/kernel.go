@@ -3,11 +3,11 @@
 package hostlog
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // kernelWords says by which words a sort of kernel record is known. Each part of an entry must be in the line. The first
@@ -106,11 +106,11 @@ var debugWords = []string{
 }
 
 var (
-	hungTask = regexp.MustCompile(`\btask (\S.*?):(\d+) blocked for more than (\d+) seconds`)            // kernel/hung_task.c
-	segfault = regexp.MustCompile(`([^\s:][^:\[\]]{0,40})\[\d+\]:? (?:segfault at|unhandled signal 11)`) // arch/x86/mm/fault.c
-	trap     = regexp.MustCompile(`traps: [^\[\]]{1,40}\[\d+\] (?:trap |general protection)`)            // arch/x86/kernel/traps.c
-	numbered = regexp.MustCompile(`^(?:Oops|.*Oops: |Internal error: Oops)`)                             // arch/x86/kernel/dumpstack.c
-	ended    = regexp.MustCompile(`---\[ end (?:trace|Kernel panic)|Kernel Offset:|Rebooting in |^Sending NMI|NMI backtrace for`)
+	hungTask = regex.New(`\btask (\S.*?):(\d+) blocked for more than (\d+) seconds`)            // kernel/hung_task.c
+	segfault = regex.New(`([^\s:][^:\[\]]{0,40})\[\d+\]:? (?:segfault at|unhandled signal 11)`) // arch/x86/mm/fault.c
+	trap     = regex.New(`traps: [^\[\]]{1,40}\[\d+\] (?:trap |general protection)`)            // arch/x86/kernel/traps.c
+	numbered = regex.New(`^(?:Oops|.*Oops: |Internal error: Oops)`)                             // arch/x86/kernel/dumpstack.c
+	ended    = regex.New(`---\[ end (?:trace|Kernel panic)|Kernel Offset:|Rebooting in |^Sending NMI|NMI backtrace for`)
 )
 
 // kernelSort says which sort of record a line of the kernel is: "" for one that tells of no trouble. Several is set for

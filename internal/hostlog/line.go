@@ -4,10 +4,11 @@ package hostlog
 
 import (
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A hostLine is one line of a log of a node without what the logging put before it.
@@ -22,22 +23,22 @@ type hostLine struct {
 // The forms in which lines come, and who writes them so.
 var (
 	// syslog, and journalctl -o short, short-precise, short-iso and short-full.
-	syslogLine = regexp.MustCompile(`^(?:<\d{1,3}>\d? ?)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Z]{3,4}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) ([A-Za-z0-9._-]+) ([A-Za-z0-9@._/()-]+?)(?:\[\d+\])?: (.*)$`)
+	syslogLine = regex.New(`^(?:<\d{1,3}>\d? ?)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Z]{3,4}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?) ([A-Za-z0-9._-]+) ([A-Za-z0-9@._/()-]+?)(?:\[\d+\])?: (.*)$`)
 	// dmesg --time-format iso, and kubectl logs --timestamps of a program of a node.
-	isoLine = regexp.MustCompile(`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)) (.*)$`)
+	isoLine = regex.New(`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)) (.*)$`)
 	// dmesg -T, and dmesg -H for its first record of each minute.
-	ctimeLine = regexp.MustCompile(`^\[([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ?(.*)$`)
-	humanLine = regexp.MustCompile(`^\[(?:([A-Z][a-z]{2}) ?(\d{1,2}) (\d\d:\d\d)| *[+]\d+\.\d+)\] (.*)$`)
+	ctimeLine = regex.New(`^\[([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ?(.*)$`)
+	humanLine = regex.New(`^\[(?:([A-Z][a-z]{2}) ?(\d{1,2}) (\d\d:\d\d)| *[+]\d+\.\d+)\] (.*)$`)
 	// dmesg, with the console's thread or CPU behind it (CONFIG_PRINTK_CALLER) and a level before it.
-	bootLine = regexp.MustCompile(`^(?:<\d{1,3}>)?[^\[\]]{0,60}?\[ *(\d{1,9}\.\d{3,9})\](?: ?\[ *[TC]\d+\])?(?: |$)(.*)$`)
+	bootLine = regex.New(`^(?:<\d{1,3}>)?[^\[\]]{0,60}?\[ *(\d{1,9}\.\d{3,9})\](?: ?\[ *[TC]\d+\])?(?: |$)(.*)$`)
 	// /dev/kmsg (kernel Documentation/ABI/testing/dev-kmsg).
-	kmsgLine = regexp.MustCompile(`^(\d{1,6}),\d+,(\d+),[^;]{0,80};(.*)$`)
+	kmsgLine = regex.New(`^(\d{1,6}),\d+,(\d+),[^;]{0,80};(.*)$`)
 	// dmesg -x.
-	levelLine = regexp.MustCompile(`^(?:kern|user|daemon|syslog|local\d) *:[a-z]+ *: ?(.*)$`)
+	levelLine = regex.New(`^(?:kern|user|daemon|syslog|local\d) *:[a-z]+ *: ?(.*)$`)
 	// klog, as the kubelet writes.
-	klogLine = regexp.MustCompile(`^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+) +\d+ (\S+?:\d+)\] (.*)$`)
+	klogLine = regex.New(`^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+) +\d+ (\S+?:\d+)\] (.*)$`)
 	// logrus and containerd's, and CRI-O's, which has a space in the time.
-	logfmtLine = regexp.MustCompile(`^time="?([^" ]+|\d{4}-\d\d-\d\d [^" ]+)"? level=\w+ (?:msg=.*)$`)
+	logfmtLine = regex.New(`^time="?([^" ]+|\d{4}-\d\d-\d\d [^" ]+)"? level=\w+ (?:msg=.*)$`)
 )
 
 // split takes the prefix of a line apart. A line of no known form is all text.

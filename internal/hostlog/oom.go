@@ -5,26 +5,26 @@ package hostlog
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // The wordings of mm/oom_kill.c and mm/memcontrol.c. Since 5.0 one line says all about the victim ("oom-kill:"); before,
 // the control groups stand in "Task in … killed as a result of limit of …". The kill itself has been "Kill process …"
 // followed by "Killed process …", and is the latter alone since 5.1.
 var (
-	oomLine  = regexp.MustCompile(`oom-kill:constraint=(\w+),(.*)$`)
-	oomLimit = regexp.MustCompile(`Task in (\S+) killed as a result of limit of (\S+)`)
-	oomKill  = regexp.MustCompile(`Kill process (\d+)(?:,? ?\((.*?)\)|, UID \d+, \((.*?)\)).* (?:score|or sacrifice child)`)
-	oomDone  = regexp.MustCompile(`Killed process (\d+)(?:,? UID (\d+),)?,? \((.*?)\),? ?(.*)$`)
-	oomSize  = regexp.MustCompile(`(total-vm|anon-rss|file-rss|shmem-rss|UID|oom_score_adj):(-?\d+)`)
-	oomTable = regexp.MustCompile(`^\[ *pid *\] +(uid .*)$`)
-	oomRow   = regexp.MustCompile(`^\[ *(\d+)\] +(\d.*)$`)
+	oomLine  = regex.New(`oom-kill:constraint=(\w+),(.*)$`)
+	oomLimit = regex.New(`Task in (\S+) killed as a result of limit of (\S+)`)
+	oomKill  = regex.New(`Kill process (\d+)(?:,? ?\((.*?)\)|, UID \d+, \((.*?)\)).* (?:score|or sacrifice child)`)
+	oomDone  = regex.New(`Killed process (\d+)(?:,? UID (\d+),)?,? \((.*?)\),? ?(.*)$`)
+	oomSize  = regex.New(`(total-vm|anon-rss|file-rss|shmem-rss|UID|oom_score_adj):(-?\d+)`)
+	oomTable = regex.New(`^\[ *pid *\] +(uid .*)$`)
+	oomRow   = regex.New(`^\[ *(\d+)\] +(\d.*)$`)
 )
 
 // An oomReader puts the lines about one kill together.

@@ -4,10 +4,11 @@ package hostlog
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 const (
@@ -29,16 +30,16 @@ type trace struct {
 }
 
 var (
-	framePart  = regexp.MustCompile(`^(?:\[<[0-9a-f]+>\] ?)?(\? )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+`)
-	placePart  = regexp.MustCompile(`^(?:RIP:? |EIP:? |pc : |PC is at |NIP )[^A-Za-z_]*(?:\[<[0-9a-f]+>\] *)*([A-Za-z_][\w.]*)\+0x`)
-	hexPlace   = regexp.MustCompile(`^RIP: [0-9a-f]{4}:(?:\[<[0-9a-f]+>\] +)*([A-Za-z_][\w.]*)\+0x`)
-	headPlace  = regexp.MustCompile(` in ([A-Za-z_][\w.]*)(?:\+0x|$| )`)
-	commPart   = regexp.MustCompile(`\bComm: (.+?) (?:Tainted|Not tainted|Kdump)`)
-	lockedTask = regexp.MustCompile(`\[([^\[\]]+):\d+\]\s*$`)
+	framePart  = regex.New(`^(?:\[<[0-9a-f]+>\] ?)?(\? )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+`)
+	placePart  = regex.New(`^(?:RIP:? |EIP:? |pc : |PC is at |NIP )[^A-Za-z_]*(?:\[<[0-9a-f]+>\] *)*([A-Za-z_][\w.]*)\+0x`)
+	hexPlace   = regex.New(`^RIP: [0-9a-f]{4}:(?:\[<[0-9a-f]+>\] +)*([A-Za-z_][\w.]*)\+0x`)
+	headPlace  = regex.New(` in ([A-Za-z_][\w.]*)(?:\+0x|$| )`)
+	commPart   = regex.New(`\bComm: (.+?) (?:Tainted|Not tainted|Kdump)`)
+	lockedTask = regex.New(`\[([^\[\]]+):\d+\]\s*$`)
 )
 
 // machinery are the functions at the top of every stack that sleeps, spins or reports; what called them is the place.
-var machinery = regexp.MustCompile(`^(_*schedule(_.*)?|io_schedule(_.*)?|bit_wait(_.*)?|_*wait_on_.*|out_of_line_wait.*|_*wait_for_.*|` +
+var machinery = regex.New(`^(_*schedule(_.*)?|io_schedule(_.*)?|bit_wait(_.*)?|_*wait_on_.*|out_of_line_wait.*|_*wait_for_.*|` +
 	`_*mutex_lock.*|_*rwsem_.*|call_rwsem_.*|_*down(_.*)?|_raw_.*|rt_mutex.*|_*rt_mutex.*|context_switch|preempt_schedule.*|prepare_to_wait.*|` +
 	`dump_stack.*|show_stack|panic|_*warn.*|report_bug|fixup_bug.*|do_error_trap|do_trap.*|asm_exc_.*|exc_.*|invalid_op|die.*|oops_.*|` +
 	`print_.*|kasan_.*|_*kasan_.*|_*asan_.*|check_memory_region.*|ubsan_.*|_*ubsan_.*|no_context|_*bad_area.*|_*do_page_fault|` +
@@ -78,7 +79,7 @@ func (t *trace) line(p *Follower, l hostLine) {
 	if m := commPart.FindStringSubmatch(text); m != nil && t.process == "" {
 		t.process = m[1]
 	}
-	for _, form := range []*regexp.Regexp{hexPlace, placePart} {
+	for _, form := range []*regex.Expr{hexPlace, placePart} {
 		if m := form.FindStringSubmatch(text); m != nil && t.place == "" {
 			t.place = m[1]
 		}

@@ -3,12 +3,13 @@
 package report
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // shellSafe matches an argument that a shell takes as it is.
-var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)
+var shellSafe = regex.New(`^[A-Za-z0-9_./:=@%+,-]+$`)
 
 // quote makes one argument of a POSIX shell out of any text: names come from the cluster, and a command is there to
 // be pasted.
@@ -20,9 +21,9 @@ func quote(arg string) string {
 }
 
 var (
-	singleQuoted = regexp.MustCompile(`'[^']*'`)
-	plainWords   = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+, -]*$`)
-	elsewhere    = regexp.MustCompile(`(^| )(-s|--(server|kubeconfig|token|as|context|cluster|user|password|client|certificate|insecure|tls)\b)`)
+	singleQuoted = regex.New(`'[^']*'`)
+	plainWords   = regex.New(`^[A-Za-z0-9_./:=@%+, -]*$`)
+	elsewhere    = regex.New(`(^| )(-s|--(server|kubeconfig|token|as|context|cluster|user|password|client|certificate|insecure|tls)\b)`)
 )
 
 // harmless returns a rule's command, or "" where a name in it would make a shell run something else, or kubectl ask

@@ -6,12 +6,13 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"regexp"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // formula finds where a spreadsheet would begin to calculate: at the first character of a cell, and, where it parts cells at
 // semicolons as in much of Europe, behind one. Blanks, quotes and the wide forms of these characters do not keep it from that.
-var formula = regexp.MustCompile(`(^|;)([\s"]*)([=+\-@＝＋－＠])`)
+var formula = regex.New(`(^|;)([\s"]*)([=+\-@＝＋－＠])`)
 
 // CSV writes rows of text from a cluster as comma-separated values (RFC 4180) that no spreadsheet calculates with: what begins as a
 // formula has an apostrophe before it, and what Escape makes visible is visible.

@@ -4,10 +4,11 @@ package report
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // maxMarks is how many combining marks may follow one letter. Vietnamese and pointed Hebrew need three; a pile of
@@ -129,4 +130,4 @@ func EscapeMarkdown(s string) string {
 
 // mention matches where GitHub and GitLab look for the name of a user or a team. They do so in the text that they have
 // made of the Markdown, so that no escape but an empty comment keeps the two apart.
-var mention = regexp.MustCompile(`(^|[^\pL\pN_])@\b`)
+var mention = regex.New(`(^|[^\pL\pN_])@\b`)

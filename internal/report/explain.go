@@ -3,14 +3,14 @@
 package report
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // listItem matches the mark of a Markdown list item or heading, which wrapped lines are indented after.
-var listItem = regexp.MustCompile(`^ *([-*]|\d+\.) +`)
+var listItem = regex.New(`^ *([-*]|\d+\.) +`)
 
 // Explain returns what a rule recognises and how, for a terminal of that many columns. Paragraphs of its doc are
 // filled anew; code and tables stay as they are.

@@ -5,9 +5,10 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A group holds causes that say the same about several things: five pods of one Deployment that fail alike, or the
@@ -42,7 +43,7 @@ func grouped(causes []Cause) []group {
 }
 
 // clock matches what differs between two tellings of one thing: times of day, dates with them, and durations.
-var clock = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]|\d\d:\d\d:\d\d(\.\d+)?Z?|\b(\d+(\.\d+)?(ns|µs|ms|s|m|h|d))+\b`)
+var clock = regex.New(`\d{4}-\d\d-\d\d[T ]|\d\d:\d\d:\d\d(\.\d+)?Z?|\b(\d+(\.\d+)?(ns|µs|ms|s|m|h|d))+\b`)
 
 func sameness(c *Cause) string {
 	var b strings.Builder

@@ -3,9 +3,10 @@
 package signature
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A Dependency is another service that a block says the process could not use.
@@ -41,21 +42,21 @@ var problems = []struct {
 }
 
 // targets find the host, and the port if there is one, in a line, the surest first.
-var targets = []*regexp.Regexp{
-	regexp.MustCompile(`\b(?:dial|read|write) (?:tcp|udp)\d? (?:\S+->)?(\[[0-9a-f:.]+\]|[\w.-]+):(\d+)`),
-	regexp.MustCompile(`\blookup ([\w.-]+\w)`),
-	regexp.MustCompile(`host='([^']+)', port=(\d+)`),
-	regexp.MustCompile(`server at "([^"]+)".*?, port (\d+)`),
-	regexp.MustCompile(`\(2\) for "?([\w.-]+?)"?(?: port |:)(\d+)`),
-	regexp.MustCompile(`\b(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN) ([\w.-]+\w)(?::(\d+))?`),
-	regexp.MustCompile(`UnknownHostException: ([\w.-]+\w)`),
-	regexp.MustCompile(`(?:host name|upstream|address|server on|resolve host:?) ["']?([\w.-]+\w)(?::(\d+))?`),
-	regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://(?:[^@/\s"']*@)?(\[[0-9a-f:.]+\]|[\w.-]*\w)(?::(\d+))?`),
-	regexp.MustCompile(`\bto ([\w.-]+\w) port (\d+)`),
-	regexp.MustCompile(`(?:^|[\s"'(/=,@])((?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]*\w):(\d{2,5})\b`),
+var targets = []*regex.Expr{
+	regex.New(`\b(?:dial|read|write) (?:tcp|udp)\d? (?:\S+->)?(\[[0-9a-f:.]+\]|[\w.-]+):(\d+)`),
+	regex.New(`\blookup ([\w.-]+\w)`),
+	regex.New(`host='([^']+)', port=(\d+)`),
+	regex.New(`server at "([^"]+)".*?, port (\d+)`),
+	regex.New(`\(2\) for "?([\w.-]+?)"?(?: port |:)(\d+)`),
+	regex.New(`\b(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN) ([\w.-]+\w)(?::(\d+))?`),
+	regex.New(`UnknownHostException: ([\w.-]+\w)`),
+	regex.New(`(?:host name|upstream|address|server on|resolve host:?) ["']?([\w.-]+\w)(?::(\d+))?`),
+	regex.New(`\b[a-z][a-z0-9+.-]*://(?:[^@/\s"']*@)?(\[[0-9a-f:.]+\]|[\w.-]*\w)(?::(\d+))?`),
+	regex.New(`\bto ([\w.-]+\w) port (\d+)`),
+	regex.New(`(?:^|[\s"'(/=,@])((?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]*\w):(\d{2,5})\b`),
 }
 
-var sourceFile = regexp.MustCompile(`\.(?:go|py|js|ts|mjs|java|kt|scala|rb|rs|php|c|cc|cpp|cs|h|sh|yaml|yml|json|conf)$`)
+var sourceFile = regex.New(`\.(?:go|py|js|ts|mjs|java|kt|scala|rb|rs|php|c|cc|cpp|cs|h|sh|yaml|yml|json|conf)$`)
 
 // Dependencies lists the services that a block says could not be used, in the order in which it names them. As with
 // all log text it is what the program claims, and no proof.

@@ -3,15 +3,16 @@
 package signature
 
 import (
-	"regexp"
+	"fmt"
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Literals returns words of which a text must have at least one for an expression to match in it; none where that cannot be
 // said. To look for them is much cheaper than to match, and most expressions match in hardly any line.
-func Literals(re *regexp.Regexp) []string {
+func Literals(re fmt.Stringer) []string {
 	tree, err := syntax.Parse(re.String(), syntax.Perl)
 	if err != nil {
 		return nil // cannot happen: it is compiled
@@ -19,13 +20,15 @@ func Literals(re *regexp.Regexp) []string {
 	return required(tree.Simplify())
 }
 
-// LiteralsOf returns the literals of each of n expressions.
-func LiteralsOf(n int, re func(i int) *regexp.Regexp) [][]string {
-	all := make([][]string, n)
-	for i := range all {
-		all[i] = Literals(re(i))
-	}
-	return all
+// LiteralsOf returns the literals of each of n expressions, found when they are first asked for.
+func LiteralsOf(n int, re func(i int) fmt.Stringer) func() [][]string {
+	return sync.OnceValue(func() [][]string {
+		all := make([][]string, n)
+		for i := range all {
+			all[i] = Literals(re(i))
+		}
+		return all
+	})
 }
 
 // MayMatch tells whether a text has one of the literals, or there are none.

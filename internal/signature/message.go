@@ -3,8 +3,9 @@
 package signature
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // suspicious says whether a line may be the reason by itself. A warning is none unless it speaks of trouble.
@@ -166,13 +167,13 @@ func (c *candidate) message(lines []line) string {
 }
 
 var (
-	nginxHead  = regexp.MustCompile(`^\d+#\d+: (?:\*\d+ )?`)
-	springName = regexp.MustCompile(`^\d+ --- .*?\] \S+\s+: `)
-	brackets   = regexp.MustCompile(`^(?:\[[^\]]*\][ :]*)+`)
-	loggerDash = regexp.MustCompile(`^(?:\([^()]*\) )?(?:\[[^\]]*\] )?[\w.$:/-]+ - `)
-	pythonName = regexp.MustCompile(`^[\w.]+:`)
-	netName    = regexp.MustCompile(`^\S+\[\d+\]$`)
-	jsonTail   = regexp.MustCompile(`^(?:(\S+)\t)?(.*?)\s*(\{".*\})$`)
+	nginxHead  = regex.New(`^\d+#\d+: (?:\*\d+ )?`)
+	springName = regex.New(`^\d+ --- .*?\] \S+\s+: `)
+	brackets   = regex.New(`^(?:\[[^\]]*\][ :]*)+`)
+	loggerDash = regex.New(`^(?:\([^()]*\) )?(?:\[[^\]]*\] )?[\w.$:/-]+ - `)
+	pythonName = regex.New(`^[\w.]+:`)
+	netName    = regex.New(`^\S+\[\d+\]$`)
+	jsonTail   = regex.New(`^(?:(\S+)\t)?(.*?)\s*(\{".*\})$`)
 )
 
 // headline is the message of a plain line: without its level, its logger's name and its place in the source.
@@ -195,7 +196,7 @@ func headline(lines []line, c *candidate) string {
 	if name := pythonName.FindString(rest); name != "" && strings.Contains(clip(l.body, 80), ":"+name) {
 		rest = rest[len(name):]
 	}
-	for _, r := range []*regexp.Regexp{nginxHead, springName, loggerDash} {
+	for _, r := range []*regex.Expr{nginxHead, springName, loggerDash} {
 		if n := len(r.FindString(rest)); n < len(rest) {
 			rest = rest[n:]
 		}

@@ -3,8 +3,9 @@
 package signature
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // aborts are what C and C++ run time libraries print before they end the process.
@@ -79,7 +80,7 @@ func hasReason(low string) bool {
 	return false
 }
 
-var shellLine = regexp.MustCompile(`^[\w./+-]+: (?:line )?\d+: `)
+var shellLine = regex.New(`^[\w./+-]+: (?:line )?\d+: `)
 
 // shellError says whether a line is the complaint of a shell or a tool: its name, a colon, and a reason at the end.
 func shellError(body string) bool {
@@ -90,7 +91,7 @@ func shellError(body string) bool {
 	return hasReason(strings.ToLower(clip(rest, maxLine))) || shellLine.MatchString(body)
 }
 
-var rubyRaised = regexp.MustCompile("^(\\S+:\\d+):in [`'](.+?)': (.+) \\(([A-Z][\\w:]*)\\)$")
+var rubyRaised = regex.New("^(\\S+:\\d+):in [`'](.+?)': (.+) \\(([A-Z][\\w:]*)\\)$")
 
 func rubyBegins(lines []line, i int) bool { return rubyRaised.MatchString(lines[i].body) }
 
@@ -98,7 +99,7 @@ func rubyBelongs(_ *candidate, lines []line, i int) bool {
 	return begins(lines[i].body, "\tfrom ", "\t ... ", "        from ")
 }
 
-var rubyAt = regexp.MustCompile("^(?:\\s+from )?(\\S+:\\d+):in [`'](.+?)'")
+var rubyAt = regex.New("^(?:\\s+from )?(\\S+:\\d+):in [`'](.+?)'")
 
 func rubyFrame(lines []string) string {
 	for _, s := range lines {
@@ -111,8 +112,8 @@ func rubyFrame(lines []string) string {
 }
 
 var (
-	rustPlace = regexp.MustCompile(`panicked at (?:'.*', )?([^\s']+:\d+:\d+)`)
-	rustOld   = regexp.MustCompile(`panicked at '(.*)', \S+:\d+:\d+$`)
+	rustPlace = regex.New(`panicked at (?:'.*', )?([^\s']+:\d+:\d+)`)
+	rustOld   = regex.New(`panicked at '(.*)', \S+:\d+:\d+$`)
 )
 
 func rustBelongs(c *candidate, lines []line, i int) bool {
@@ -148,7 +149,7 @@ func phpBelongs(_ *candidate, lines []line, i int) bool {
 	return begins(lines[i].body, "Stack trace:", "#", "  thrown in ", "PHP Stack trace:", "PHP   ", "Next ")
 }
 
-var phpPlace = regexp.MustCompile(` in (/\S+?)(?::| on line )(\d+)`)
+var phpPlace = regex.New(` in (/\S+?)(?::| on line )(\d+)`)
 
 func phpFrame(lines []string) string {
 	for _, s := range lines {
@@ -159,7 +160,7 @@ func phpFrame(lines []string) string {
 	return ""
 }
 
-var undefinedBehaviour = regexp.MustCompile(`^\S+:\d+:\d+: runtime error: `)
+var undefinedBehaviour = regex.New(`^\S+:\d+:\d+: runtime error: `)
 
 func sanitizerBegins(lines []line, i int) bool {
 	body := lines[i].body
@@ -171,7 +172,7 @@ func sanitizerBelongs(_ *candidate, lines []line, i int) bool {
 	return l.indented() || begins(l.body, "SUMMARY: ", "==", "READ of ", "WRITE of ", "freed by ", "previously allocated", "0x", "Shadow", "=>", "Direct leak")
 }
 
-var sanitizerAt = regexp.MustCompile(`^\s*#\d+ 0x[0-9a-f]+ in (\S+).* (/\S+:\d+(?::\d+)?)$`)
+var sanitizerAt = regex.New(`^\s*#\d+ 0x[0-9a-f]+ in (\S+).* (/\S+:\d+(?::\d+)?)$`)
 
 func sanitizerFrame(lines []string) string {
 	for _, s := range lines {

@@ -3,13 +3,14 @@
 package signature
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 var (
-	pythonFile   = regexp.MustCompile(`^([^"]+)", line (\d+)(?:, in (.+))?$`)
-	pythonRaised = regexp.MustCompile(`^[A-Za-z_][\w.]*(?:: |:?$)`)
+	pythonFile   = regex.New(`^([^"]+)", line (\d+)(?:, in (.+))?$`)
+	pythonRaised = regex.New(`^[A-Za-z_][\w.]*(?:: |:?$)`)
 )
 
 // pythonChains join the traceback of an exception to that of the one it came from.

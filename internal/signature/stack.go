@@ -3,16 +3,17 @@
 package signature
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // The stacks of Java, Node.js and .NET are alike: a head, then lines "at …".
 
 var (
-	javaAt   = regexp.MustCompile(`^\s*at (?:\S+/)?([\w$.<>]+)\(([^()]*)\)`)
-	nodeAt   = regexp.MustCompile(`^\s*at (?:(.+?) \()?([^()]+:\d+:\d+)\)?[,{ ]*$`)
-	dotNetAt = regexp.MustCompile(`^\s*at ([\w.<>\x60\[\],+|]+)\(.*?\)(?: in (.+):line (\d+))?$`)
+	javaAt   = regex.New(`^\s*at (?:\S+/)?([\w$.<>]+)\(([^()]*)\)`)
+	nodeAt   = regex.New(`^\s*at (?:(.+?) \()?([^()]+:\d+:\d+)\)?[,{ ]*$`)
+	dotNetAt = regex.New(`^\s*at ([\w.<>\x60\[\],+|]+)\(.*?\)(?: in (.+):line (\d+))?$`)
 )
 
 // isFrame says whether a line is a frame of a stack.
@@ -233,7 +234,7 @@ func nodeFrame(lines []string) string {
 	return ""
 }
 
-var nodePlace = regexp.MustCompile(`^/\S+:\d+$`)
+var nodePlace = regex.New(`^/\S+:\d+$`)
 
 func dotNetFrame(lines []string) string {
 	for _, s := range lines {

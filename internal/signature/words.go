@@ -3,8 +3,9 @@
 package signature
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // openers are the ways in which a line without a level begins when it reports an error.
@@ -63,7 +64,7 @@ func complaint(body string) level {
 }
 
 // perlDeath is how Perl ends the message of die, whatever it is.
-var perlDeath = regexp.MustCompile(` at \S+ line \d+\.$`)
+var perlDeath = regex.New(` at \S+ line \d+\.$`)
 
 // calmed says whether what follows a word of trouble makes it harmless: "errors=0", "failed jobs: 0".
 func calmed(word, rest string) bool {
@@ -151,7 +152,7 @@ func exceptionHead(s string) int {
 }
 
 // coded is the number that .NET puts behind the name of some exceptions.
-var coded = regexp.MustCompile(`^ \((?:0x[0-9A-F]{8}|\d{1,5})\)(?:: |$)`)
+var coded = regex.New(`^ \((?:0x[0-9A-F]{8}|\d{1,5})\)(?:: |$)`)
 
 // words calls f with each word of a line, or of its first 2 KiB, in lower case, and with what follows it, until f
 // says no.

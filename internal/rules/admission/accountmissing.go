@@ -4,10 +4,10 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // AccountMissing recognises pods whose service account does not exist.
@@ -44,7 +44,7 @@ The words are written in kubernetes plugin/pkg/admission/serviceaccount/admissio
 	},
 }
 
-var noAccount = regexp.MustCompile(`error looking up service account [^/\s]+/(\S+): .*not found`)
+var noAccount = regex.New(`error looking up service account [^/\s]+/(\S+): .*not found`)
 
 // absent cites that somebody looked for a thing and did not find it.
 func absent(p *diagnosis.Pass, kind, namespace, name string) []evidence.Fact {

@@ -3,9 +3,8 @@
 package admission
 
 import (
-	"regexp"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A cause is why the API server refuses.
@@ -30,7 +29,7 @@ const (
 // causes tell the refusals apart, before those that find the pod invalid. The first that matches counts: what a webhook or a
 // policy says may hold any words.
 var causes = []struct {
-	words *regexp.Regexp
+	words *regex.Expr
 	cause cause
 }{
 	{callFailed, webhookFailed},
@@ -46,7 +45,7 @@ var causes = []struct {
 	{noAccount, account},
 	{noPriority, priority},
 	{noRuntime, runtimeClass},
-	{regexp.MustCompile("because it is being terminated"), namespaceEnds},
+	{regex.New("because it is being terminated"), namespaceEnds},
 }
 
 // cause returns why the API server refuses.

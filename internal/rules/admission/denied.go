@@ -4,11 +4,11 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Denied recognises pods that a webhook or a policy refuses.
@@ -66,10 +66,10 @@ pkg/admission/plugin/policy/validating; recorded from Kubernetes 1.37.
 
 // Gatekeeper puts the name of the constraint in brackets before its message, Kyverno that of the policy before the rules.
 var (
-	deniedBy     = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:? ?(.*)`)
-	policyDenied = regexp.MustCompile(`(?s)(ValidatingAdmissionPolicy|MutatingAdmissionPolicy) '([^']+)' (?:with binding '[^']+' )?denied request: (.*)`)
-	blocked      = regexp.MustCompile(`was blocked due to the following policies ([a-z0-9.-]+): (.+)`)
-	bracketed    = regexp.MustCompile(`^\[([a-zA-Z0-9.-]+)\] (.+)`)
+	deniedBy     = regex.New(`(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:? ?(.*)`)
+	policyDenied = regex.New(`(?s)(ValidatingAdmissionPolicy|MutatingAdmissionPolicy) '([^']+)' (?:with binding '[^']+' )?denied request: (.*)`)
+	blocked      = regex.New(`was blocked due to the following policies ([a-z0-9.-]+): (.+)`)
+	bracketed    = regex.New(`^\[([a-zA-Z0-9.-]+)\] (.+)`)
 )
 
 // flat puts a message on one line, which a report can wrap.

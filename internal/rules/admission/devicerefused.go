@@ -4,11 +4,11 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // DeviceRefused recognises a pod that its node turned away because a device could not be given to it.
@@ -55,8 +55,8 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go and pkg/k
 }
 
 var (
-	unhealthy = regexp.MustCompile(`no healthy devices present; cannot allocate unhealthy devices ([^\s,]+)`)
-	tooFew    = regexp.MustCompile(`requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. Requested: (\d+), Available: (\d+)`)
+	unhealthy = regex.New(`no healthy devices present; cannot allocate unhealthy devices ([^\s,]+)`)
+	tooFew    = regex.New(`requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. Requested: (\d+), Available: (\d+)`)
 )
 
 func plugin(p *diagnosis.Pass) diagnosis.Fix {

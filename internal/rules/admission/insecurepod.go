@@ -4,11 +4,11 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // InsecurePod recognises pods that are less secure than their namespace demands.
@@ -68,9 +68,9 @@ The words are written in kubernetes pod-security-admission; recorded from Kubern
 }
 
 var (
-	violates   = regexp.MustCompile(`(?s)violates PodSecurity "([^"]+)": (.+ \(.+)`)
-	noProvider = regexp.MustCompile(`(?s)unable to validate against any (pod security policy|security context constraint): ?(.*)`)
-	check      = regexp.MustCompile(`(?:^|\), )([^()]+) \(`)
+	violates   = regex.New(`(?s)violates PodSecurity "([^"]+)": (.+ \(.+)`)
+	noProvider = regex.New(`(?s)unable to validate against any (pod security policy|security context constraint): ?(.*)`)
+	check      = regex.New(`(?:^|\), )([^()]+) \(`)
 )
 
 // checks returns the name of each check that the pod failed: "runAsNonRoot != true".

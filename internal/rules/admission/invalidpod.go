@@ -3,11 +3,11 @@
 package admission
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // InvalidPod recognises a template whose pods the API server finds invalid.
@@ -44,4 +44,4 @@ The words are written in kubernetes pkg/apis/core/validation/validation.go.
 	},
 }
 
-var isInvalid = regexp.MustCompile(`(?s)^.*?" is invalid: `)
+var isInvalid = regex.New(`(?s)^.*?" is invalid: `)

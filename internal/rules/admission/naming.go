@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,15 +11,16 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // forbidden is how the API server begins when it refuses: with the resource and the name, which a controller leaves to the
 // API server and which then ends in a dash.
-var forbidden = regexp.MustCompile(`(?s)^(?:.*?[:\s])?([a-z][a-z.0-9]*|[A-Z][A-Za-z]*) "([^"]*)" is (forbidden|invalid): (.*)$`)
+var forbidden = regex.New(`(?s)^(?:.*?[:\s])?([a-z][a-z.0-9]*|[A-Z][A-Za-z]*) "([^"]*)" is (forbidden|invalid): (.*)$`)
 
 // prefixes are how controllers begin (kubernetes pkg/controller/controller_utils.go, statefulset/stateful_pod_control.go,
 // cronjob/cronjob_controllerv2.go, deployment/sync.go).
-var prefixes = regexp.MustCompile(`(?s)^(?:Error creating(?: job)?: |[Cc]reate (?:Pod|Claim) .*? failed error: |Failed to create new replica set "[^"]*": )`)
+var prefixes = regex.New(`(?s)^(?:Error creating(?: job)?: |[Cc]reate (?:Pod|Claim) .*? failed error: |Failed to create new replica set "[^"]*": )`)
 
 // combined is how a recorder begins when Events of one reason differ in their words (client-go tools/record).
 const combined = "(combined from similar events): "

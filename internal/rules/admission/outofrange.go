@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // OutOfRange recognises pods that a LimitRange refuses, or whose own requests are above a limit that it fills in.
@@ -62,9 +62,9 @@ Kubernetes 1.37.
 }
 
 var (
-	bound = regexp.MustCompile(`(minimum|maximum) (\S+) usage per (\w+) is ([^,\s\]]+?)(?:, but (request|limit) is ([^,\s\]]+)|\. +No (request|limit) is specified)`)
-	ratio = regexp.MustCompile(`(\S+) max limit to request ratio per (\w+) is ([^,\s]+), but (?:provided ratio is ([\d.]+)|no (request|limit) is specified)`)
-	above = regexp.MustCompile(`spec\.(initContainers|containers)\[(\d+)\]\.resources\.requests: Invalid value: "([^"]+)": must be less than or equal to (\S+) limit`)
+	bound = regex.New(`(minimum|maximum) (\S+) usage per (\w+) is ([^,\s\]]+?)(?:, but (request|limit) is ([^,\s\]]+)|\. +No (request|limit) is specified)`)
+	ratio = regex.New(`(\S+) max limit to request ratio per (\w+) is ([^,\s]+), but (?:provided ratio is ([\d.]+)|no (request|limit) is specified)`)
+	above = regex.New(`spec\.(initContainers|containers)\[(\d+)\]\.resources\.requests: Invalid value: "([^"]+)": must be less than or equal to (\S+) limit`)
 )
 
 // inWords says what one sentence of the LimitRange means.

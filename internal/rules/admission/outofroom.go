@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // OutOfRoom recognises a pod that its node turned away for want of room.
@@ -58,7 +58,7 @@ The words are written in kubernetes pkg/kubelet/lifecycle/predicate.go; recorded
 	},
 }
 
-var shortage = regexp.MustCompile(`Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)`)
+var shortage = regex.New(`Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)`)
 
 // quantity writes a number of the kubelet: thousandths of a CPU, bytes, or pieces.
 func quantity(res, digits string) string {

@@ -4,10 +4,10 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // PriorityMissing recognises pods whose priority class does not exist.
@@ -44,4 +44,4 @@ The words are written in kubernetes plugin/pkg/admission/priority/admission.go; 
 	},
 }
 
-var noPriority = regexp.MustCompile(`no PriorityClass with name (\S+) was found`)
+var noPriority = regex.New(`no PriorityClass with name (\S+) was found`)

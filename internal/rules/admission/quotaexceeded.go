@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // QuotaExceeded recognises pods that a ResourceQuota has no room for.
@@ -62,8 +62,8 @@ The words are written in kubernetes apiserver pkg/admission/plugin/resourcequota
 }
 
 var (
-	exceeded = regexp.MustCompile(`exceeded quota: ([^,\s]+), requested: (\S+), used: (\S+), limited: (\S+)`)
-	scoped   = regexp.MustCompile(`(?s)insufficient quota to (?:match these scopes|consume): (.*)`)
+	exceeded = regex.New(`exceeded quota: ([^,\s]+), requested: (\S+), used: (\S+), limited: (\S+)`)
+	scoped   = regex.New(`(?s)insufficient quota to (?:match these scopes|consume): (.*)`)
 )
 
 // raised is the fix that gives a quota more; only where it is known can it be patched.

@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // QuotaUnspecified recognises pods that a ResourceQuota refuses because they leave open what it counts.
@@ -65,8 +65,8 @@ pkg/admission/plugin/resourcequota/controller.go; recorded from Kubernetes 1.37.
 // mustSpecify: since 1.24 each resource is followed by the containers that leave it open, and resources are parted by a
 // semicolon; before, they were parted by commas.
 var (
-	mustSpecify = regexp.MustCompile(`(?s)failed quota: ([^:]+): must specify (.+)`)
-	container   = regexp.MustCompile(` for: [^;]+`)
+	mustSpecify = regex.New(`(?s)failed quota: ([^:]+): must specify (.+)`)
+	container   = regex.New(` for: [^;]+`)
 )
 
 func resourcesIn(list string) []string {

@@ -4,10 +4,10 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // RuntimeMissing recognises pods whose runtime class does not exist.
@@ -43,4 +43,4 @@ The words are written in kubernetes plugin/pkg/admission/runtimeclass/admission.
 	},
 }
 
-var noRuntime = regexp.MustCompile(`RuntimeClass "([^"]+)" not found`)
+var noRuntime = regex.New(`RuntimeClass "([^"]+)" not found`)

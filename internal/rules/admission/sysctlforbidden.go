@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // SysctlForbidden recognises a pod that its node turned away for a sysctl that is not allowed.
@@ -61,7 +61,7 @@ The words are written in kubernetes pkg/kubelet/sysctl/allowlist.go; recorded fr
 	},
 }
 
-var sysctl = regexp.MustCompile(`forbidden sysctl: "([^"]+)"`)
+var sysctl = regex.New(`forbidden sysctl: "([^"]+)"`)
 
 // without leaves a sysctl out of those that the pod sets. Their list is replaced as a whole.
 func without(p *diagnosis.Pass, name string) *diagnosis.Patch {

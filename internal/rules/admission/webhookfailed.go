@@ -4,7 +4,6 @@ package admission
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // WebhookFailed recognises pods that cannot be created because an admission webhook does not answer.
@@ -75,8 +75,8 @@ Kubernetes 1.37.
 }
 
 var (
-	callFailed = regexp.MustCompile(`(?s)failed (?:calling|to call) (?:admission )?webhook "([^"]+)": (.+)`)
-	serviceURL = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b`)
+	callFailed = regex.New(`(?s)failed (?:calling|to call) (?:admission )?webhook "([^"]+)": (.+)`)
+	serviceURL = regex.New(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b`)
 )
 
 // settling is by how much what is about a workload counts as older than what is about a run.

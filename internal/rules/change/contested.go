@@ -4,13 +4,13 @@ package change
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Contested recognises a workload that two programs keep rewriting against each other.
@@ -76,7 +76,7 @@ type swing struct {
 
 // scaled is how controllers say so (kubernetes pkg/controller/deployment/sync.go,
 // pkg/controller/statefulset/stateful_pod_control.go).
-var scaled = regexp.MustCompile(`^(?:Scaled (up|down) replica set|(create|delete) Pod) (\S+) `)
+var scaled = regex.New(`^(?:Scaled (up|down) replica set|(create|delete) Pod) (\S+) `)
 
 // mostSwung returns the greatest swing within the pass's workload. In one rollout each goes one way only, or once.
 func mostSwung(p *diagnosis.Pass) swing {

@@ -4,10 +4,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // AccountDeleted recognises a pod that cannot get its token because its service account was deleted.
@@ -61,4 +61,4 @@ pkg/registry/core/serviceaccount/storage/token.go; recorded from Kubernetes 1.37
 }
 
 // tokenFailed is how the kubelet passes on that the account is gone, or that it is another one of that name.
-var tokenFailed = regexp.MustCompile(`failed to fetch token: .*?(?:serviceaccounts ("[^"]+") not found|does not match the UID of the service account)`)
+var tokenFailed = regex.New(`failed to fetch token: .*?(?:serviceaccounts ("[^"]+") not found|does not match the UID of the service account)`)

@@ -4,11 +4,11 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -61,7 +61,7 @@ The Event was written in kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironment
 	},
 }
 
-var skippedWords = regexp.MustCompile(`Keys \[([^\]]+)\] from the EnvFrom (\w+) \S+?/(\S+) were skipped`)
+var skippedWords = regex.New(`Keys \[([^\]]+)\] from the EnvFrom (\w+) \S+?/(\S+) were skipped`)
 
 // untimed returns the line without the time that the runtime put before it.
 func untimed(line string) string {

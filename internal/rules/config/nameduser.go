@@ -4,10 +4,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // NamedUser recognises a container whose user the kubelet cannot judge.
@@ -48,4 +48,4 @@ from Kubernetes 1.37.
 	},
 }
 
-var userWords = regexp.MustCompile(`non-numeric user \(([^)]+)\)`)
+var userWords = regex.New(`non-numeric user \(([^)]+)\)`)

@@ -4,12 +4,12 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // PullSecretMissing recognises a pull secret that the kubelet could not read.
@@ -60,4 +60,4 @@ The Event is written in kubernetes pkg/kubelet/kubelet.go (getPullSecretsForPod)
 	},
 }
 
-var pullSecretWords = regexp.MustCompile(`image pull secrets \((.+?)\);`)
+var pullSecretWords = regex.New(`image pull secrets \((.+?)\);`)

@@ -4,10 +4,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // SubPath recognises a container whose subPath the kubelet cannot mount.
@@ -66,4 +66,4 @@ The words are written in kubernetes pkg/kubelet/kubelet_pods.go (makeMounts); re
 	},
 }
 
-var subPathWords = regexp.MustCompile(`for volumeMount "([^"]+)"`)
+var subPathWords = regex.New(`for volumeMount "([^"]+)"`)

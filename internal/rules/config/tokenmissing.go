@@ -4,7 +4,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // TokenMissing recognises a program that looks for a token that its pod does not mount.
@@ -62,4 +62,4 @@ The path is fixed in kubernetes plugin/pkg/admission/serviceaccount/admission.go
 
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-var tokenWords = regexp.MustCompile(`(?im)^.*/var/run/secrets/kubernetes\.io/serviceaccount/?(token)?\S*:? .*no such file or directory.*$`)
+var tokenWords = regex.New(`(?im)^.*/var/run/secrets/kubernetes\.io/serviceaccount/?(token)?\S*:? .*no such file or directory.*$`)

@@ -4,10 +4,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Unconfigured recognises a container whose configuration the kubelet cannot make, for a reason that no other rule knows.
@@ -60,6 +60,6 @@ The reason is in kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go (Er
 }
 
 var (
-	known  = regexp.MustCompile(`(configmap|secret)s? "[^"]+" not found|couldn't find key|image will run as root|breaks non-root policy|non-numeric user|(?i:subPath)|(?i:recursive read-only)`)
-	unread = regexp.MustCompile(`have not yet been read|failed to sync \w+ cache`)
+	known  = regex.New(`(configmap|secret)s? "[^"]+" not found|couldn't find key|image will run as root|breaks non-root policy|non-numeric user|(?i:subPath)|(?i:recursive read-only)`)
+	unread = regex.New(`have not yet been read|failed to sync \w+ cache`)
 )

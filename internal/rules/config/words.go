@@ -2,15 +2,15 @@
 
 package config
 
-import "regexp"
+import "github.com/kubeinquest/inquest/internal/regex"
 
 // The words are those of the API's not-found error, of kubernetes pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables)
 // and of pkg/volume/configmap and pkg/volume/secret (MakePayload).
 var (
-	objectWords = regexp.MustCompile(`(configmap|secret)s? "([^"]+)" not found`)
-	envKeyWords = regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)`)
-	volKeyWords = regexp.MustCompile(`references non-existent (config|secret) key: ([-._a-zA-Z0-9]+)`)
-	mountWords  = regexp.MustCompile(`^MountVolume\.SetUp failed for volume "([^"]+)"`)
+	objectWords = regex.New(`(configmap|secret)s? "([^"]+)" not found`)
+	envKeyWords = regex.New(`couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)`)
+	volKeyWords = regex.New(`references non-existent (config|secret) key: ([-._a-zA-Z0-9]+)`)
+	mountWords  = regex.New(`^MountVolume\.SetUp failed for volume "([^"]+)"`)
 )
 
 var kinds = map[string]string{"configmap": "ConfigMap", "config": "ConfigMap", "secret": "Secret"}
@@ -28,7 +28,7 @@ func missingInMessage(message string) []missing {
 }
 
 // captured returns what a pattern captures in a text; otherwise, where it is not there.
-func captured(pattern *regexp.Regexp, text, otherwise string) string {
+func captured(pattern *regex.Expr, text, otherwise string) string {
 	if m := pattern.FindStringSubmatch(text); m != nil {
 		return m[1]
 	}

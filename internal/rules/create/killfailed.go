@@ -4,13 +4,13 @@ package create
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // KillFailed recognises a container that does not die when the runtime kills it.
@@ -60,7 +60,7 @@ pkg/kubelet/kubelet.go.
 }
 
 // unkilled is how the kubelet names the container and quotes the runtime's error.
-var unkilled = regexp.MustCompile(`"KillContainer" for "([^"]+)" with KillContainerError: "((?:[^"\\]|\\.)*)"`)
+var unkilled = regex.New(`"KillContainer" for "([^"]+)" with KillContainerError: "((?:[^"\\]|\\.)*)"`)
 
 // runsOn cites that the container runs on, as its status has it, though its end was asked for; over tells that it has ended.
 func runsOn(p *diagnosis.Pass, container string) (facts []evidence.Fact, over bool) {

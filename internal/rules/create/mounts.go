@@ -3,7 +3,6 @@
 package create
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,10 +11,11 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // target is the path in the container that a mount's error names: runc's "to rootfs at", crun's "to `/etc/app`".
-var target = regexp.MustCompile("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"([^\"\\\\]+)|mount `[^`]*` to `([^`]+)`")
+var target = regex.New("to rootfs(?: \\\\?\"[^\"]*\\\\?\")? at \\\\?\"([^\"\\\\]+)|mount `[^`]*` to `([^`]+)`")
 
 // mountIn returns the mount of the pass's container that the text names by its path, and its volume.
 func mountIn(p *diagnosis.Pass, text string) (*corev1.VolumeMount, *corev1.Volume) {

@@ -4,7 +4,6 @@ package create
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -74,7 +74,7 @@ The capabilities and what needs them are in capabilities(7).
 // early is how soon a process ends that lacks a capability it begins with.
 const early = time.Minute
 
-var notPermitted = regexp.MustCompile(`(?im)^.*operation not permitted.*$`)
+var notPermitted = regex.New(`(?im)^.*operation not permitted.*$`)
 
 // untimed returns the line without the time that the runtime put before it.
 func untimed(line string) string {

@@ -4,13 +4,13 @@ package create
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A refusal is what runtime or kubelet said when they did not create or start a container.
@@ -79,7 +79,7 @@ func tries(p *diagnosis.Pass) []evidence.Event {
 
 // ofImage are the kubelet's words for a pull that failed: ErrImagePull, ImagePullBackOff and their like (kubernetes
 // pkg/kubelet/images/types.go).
-var ofImage = regexp.MustCompile(`^Error: \w*Image\w*$`)
+var ofImage = regex.New(`^Error: \w*Image\w*$`)
 
 // began is when the kubelet first failed to make the container; without Events, when the node took the pod.
 func began(p *diagnosis.Pass) time.Time {

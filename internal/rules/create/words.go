@@ -3,8 +3,9 @@
 package create
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A trouble is what the runtime refused a container for.
@@ -69,7 +70,7 @@ var wordings = []struct {
 }
 
 // execError is how a runtime tells of a program that it cannot run: runc's and Go's exec.LookPath.
-var execError = regexp.MustCompile(`(^|: )exec:? ["/]|exec user process|exec container process`)
+var execError = regex.New(`(^|: )exec:? ["/]|exec user process|exec container process`)
 
 // classify tells what the runtime refused a container for by its words.
 func classify(text string) trouble {
@@ -97,8 +98,8 @@ var (
 		"start failed: ", "failed to apply OCI options: ", "failed to generate spec: ", "container process: ", "starting container process caused: ",
 		"container init: ", "container init caused: ", "container create failed: ", "nvidia-container-cli: ",
 	}
-	source = regexp.MustCompile(`\w+_linux\.go:\d+: `)
-	spec   = regexp.MustCompile(`failed to generate container "[^"]*" spec: `)
+	source = regex.New(`\w+_linux\.go:\d+: `)
+	spec   = regex.New(`failed to generate container "[^"]*" spec: `)
 )
 
 // said returns what the runtime said last, cut to what fits a sentence.

@@ -138,7 +138,7 @@ func (c *call) bySaying() class {
 	for _, line := range append([]string{c.block.Headline}, c.block.Lines...) {
 		low := strings.ToLower(line)
 		for i, s := range sayings {
-			if signature.MayMatch(needed[i], low) && s.says.MatchString(low) && (s.not == nil || !s.not.MatchString(low)) {
+			if signature.MayMatch(needed()[i], low) && s.says.MatchString(low) && (s.not == nil || !s.not.MatchString(low)) {
 				c.said = strings.TrimSpace(line)
 				return s.class
 			}

@@ -3,10 +3,9 @@
 package dependency
 
 import (
-	"regexp"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // CertificateRefused recognises a program that does not trust the certificate of what it calls, or is not trusted.
@@ -48,4 +47,4 @@ check off.
 }
 
 // plain is how TLS libraries put it that the answer was none of TLS (Go crypto/tls, OpenSSL).
-var plain = regexp.MustCompile(`(?i)first record does not look like|wrong[_ ]version[_ ]number|server gave HTTP response to HTTPS client`)
+var plain = regex.New(`(?i)first record does not look like|wrong[_ ]version[_ ]number|server gave HTTP response to HTTPS client`)

@@ -4,7 +4,6 @@ package eviction
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // BudgetBlocks recognises a node that cannot be drained because a disruption budget lets no pod go.
@@ -93,7 +93,7 @@ func blocked(p *diagnosis.Pass, b *policyv1.PodDisruptionBudget, pods []*corev1.
 }
 
 // refused is what those that drain write about a budget: Karpenter, the cluster autoscaler, and the API server's words.
-var refused = regexp.MustCompile(`(?i)disruption budget|prevents pod evictions|\bpdb\b`)
+var refused = regex.New(`(?i)disruption budget|prevents pod evictions|\bpdb\b`)
 
 // held returns the node's pods that the budget selects, that are to go and that it does not let go (kubernetes
 // pkg/registry/core/pod/storage/eviction.go).

@@ -5,7 +5,6 @@ package eviction
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // NodePressure recognises a pod that its kubelet evicted, or turned away, because the node ran low.
@@ -75,11 +75,11 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 }
 
 var (
-	lowOn        = regexp.MustCompile(`^The node was low on (?:resource: |compute resources)?\[?([^\s\]]*?)\]?\.`)
-	hadCondition = regexp.MustCompile(`The node had condition: \[([^\]]+)\]`)
-	threshold    = regexp.MustCompile(`Threshold quantity: ([^\s,]+), available: (\S+)\.`)
+	lowOn        = regex.New(`^The node was low on (?:resource: |compute resources)?\[?([^\s\]]*?)\]?\.`)
+	hadCondition = regex.New(`The node had condition: \[([^\]]+)\]`)
+	threshold    = regex.New(`Threshold quantity: ([^\s,]+), available: (\S+)\.`)
 	// Until 1.26: "Container app was using 19212Ki, which exceeds its request of 0.".
-	consumer = regexp.MustCompile(`Container (\S+) was using ([^\s,]+), (?:request is ([^\s,]+), has larger consumption of (\S+)\.|which exceeds its request of (\S+)\.)`)
+	consumer = regex.New(`Container (\S+) was using ([^\s,]+), (?:request is ([^\s,]+), has larger consumption of (\S+)\.|which exceeds its request of (\S+)\.)`)
 )
 
 // figures repeats how low the node was and which containers used more than they request. The kubelet leaves both out

@@ -4,10 +4,10 @@ package eviction
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Preempted recognises a pod that the scheduler removed to make room for one of higher priority.
@@ -61,7 +61,7 @@ The wordings are in kubernetes pkg/scheduler/framework/preemption; recorded from
 }
 
 // preemptor finds who took the place: since 1.24 by UID, before as NAMESPACE/NAME.
-var preemptor = regexp.MustCompile(`^Preempted by (?:(?:a )?(?:pod|podgroup) )?(\S+) on node \S+`)
+var preemptor = regex.New(`^Preempted by (?:(?:a )?(?:pod|podgroup) )?(\S+) on node \S+`)
 
 // whom names the pod that took the place, as far as the Event and the pods at hand tell.
 func whom(p *diagnosis.Pass, f *diagnosis.Finding, cite bool) string {

@@ -4,13 +4,13 @@ package eviction
 
 import (
 	"fmt"
-	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // StorageLimit recognises a pod that its kubelet evicted because it took more local storage than it may.
@@ -74,9 +74,9 @@ The messages are written in kubernetes pkg/kubelet/eviction/helpers.go; recorded
 }
 
 var (
-	emptyDirOver  = regexp.MustCompile(`^Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"`)
-	containerOver = regexp.MustCompile(`^Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"`)
-	podOver       = regexp.MustCompile(`^Pod ephemeral local storage usage exceeds the total limit of containers (\S+)\.`)
+	emptyDirOver  = regex.New(`^Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"`)
+	containerOver = regex.New(`^Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"`)
+	podOver       = regex.New(`^Pod ephemeral local storage usage exceeds the total limit of containers (\S+)\.`)
 )
 
 // raise proposes twice the limit: how much the pod would have written is not known.

@@ -4,13 +4,13 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -104,4 +104,4 @@ func (e *end) signalled(p *diagnosis.Pass) (line string, at time.Time) {
 // lastLines is within how many lines before its end a program says that it got a signal.
 const lastLines = 20
 
-var askedToEnd = regexp.MustCompile(`(?i)\b(?:received|caught|got|trapped)\b.{0,20}\b(?:sigterm|sigint|sighup|terminated|interrupt)\b|\b(?:sigterm|sigint|sighup)\b.{0,24}\b(?:received|caught)\b|\bsignal:? (?:15|sigterm|terminated|interrupt)\b`)
+var askedToEnd = regex.New(`(?i)\b(?:received|caught|got|trapped)\b.{0,20}\b(?:sigterm|sigint|sighup|terminated|interrupt)\b|\b(?:sigterm|sigint|sighup)\b.{0,24}\b(?:received|caught)\b|\bsignal:? (?:15|sigterm|terminated|interrupt)\b`)

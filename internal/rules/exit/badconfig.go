@@ -4,11 +4,11 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // BadConfig recognises a program that ends because its configuration is not there or cannot be understood.
@@ -60,4 +60,4 @@ a rollout and fail at their next start.
 	},
 }
 
-var noFile = regexp.MustCompile(`enoent|no such file|filenotfound|nosuchfile|does not exist`)
+var noFile = regex.New(`enoent|no such file|filenotfound|nosuchfile|does not exist`)

@@ -4,11 +4,11 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ChildEnded recognises a container whose process 1 is a shell or a supervisor and ended because its child had.
@@ -56,7 +56,7 @@ code and signal are what Kubernetes sees.
 
 // childEnd are the words of shells and supervisors for the end of a child: bash and busybox, nginx, uWSGI, Gunicorn,
 // supervisord, Go programs that pass on os/exec's error.
-var childEnd = regexp.MustCompile(`^(?:.*: line \d+: +\d+ |\S*sh: +\S* ?)?Killed\b|exited on signal \d+|killed by signal \d+|was sent SIGKILL|terminated by SIG(?:KILL|TERM)|exit status \d+; not expected|signal: killed`)
+var childEnd = regex.New(`^(?:.*: line \d+: +\d+ |\S*sh: +\S* ?)?Killed\b|exited on signal \d+|killed by signal \d+|was sent SIGKILL|terminated by SIG(?:KILL|TERM)|exit status \d+; not expected|signal: killed`)
 
 // childDied tells whether the process' last words, or the last line of its log, are about a child of it.
 func (e *end) childDied() bool {

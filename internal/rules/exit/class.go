@@ -4,7 +4,7 @@ package exit
 
 import (
 	"cmp"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -96,7 +97,7 @@ func readEnd(p *diagnosis.Pass) end {
 func (e *end) worded(line string) class {
 	low := strings.ToLower(line)
 	for i, w := range wordings {
-		if (w.exit == 0 || w.exit == e.ExitCode) && signature.MayMatch(needed[i], low) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
+		if (w.exit == 0 || w.exit == e.ExitCode) && signature.MayMatch(needed()[i], low) && w.says.MatchString(low) && (w.not == nil || !w.not.MatchString(low)) {
 			return w.class
 		}
 	}
@@ -116,7 +117,7 @@ func (e *end) worded(line string) class {
 
 // unparsed are the words for a value that is no number, or no JSON at all but, as a rule, a page: as often of the data that a
 // program reads, or of an answer that it gets, as of its configuration.
-var unparsed = regexp.MustCompile(`invalid literal for int|numberformatexception|strconv\.\w+: parsing|for input string|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)
+var unparsed = regex.New(`invalid literal for int|numberformatexception|strconv\.\w+: parsing|for input string|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)
 
 // problems are the classes of what the catalogue of signatures knows, by problem. Left out are those that are of several
 // classes here: a permission or a read-only state may be a server's.
@@ -159,30 +160,30 @@ func lastLine(log string) (time.Time, string) {
 // A wording is how programs and their libraries say one thing, in lower case.
 type wording struct {
 	class class
-	says  *regexp.Regexp
-	not   *regexp.Regexp // of another matter in the same words
-	exit  int            // only with this exit code; 0: any
+	says  *regex.Expr
+	not   *regex.Expr // of another matter in the same words
+	exit  int         // only with this exit code; 0: any
 }
 
 // needed are the literals without which a wording says nothing.
-var needed = signature.LiteralsOf(len(wordings), func(i int) *regexp.Regexp { return wordings[i].says })
+var needed = signature.LiteralsOf(len(wordings), func(i int) fmt.Stringer { return wordings[i].says })
 
 // wordings in the order in which they count. The words are those of strerror(3), of Go, Java, Node.js, Python, client-go
 // and of common servers; which class comes first matters where one line has the words of two: "too many open files" of an
 // inotify watch is about watches.
 var wordings = []wording{
-	{class: leaseLost, says: regexp.MustCompile(`leader ?election lost|lost leader ?election|lost (?:the )?(?:leadership|leader lock|leader lease|lease\b)|leadership (?:was )?lost|failed to (?:renew|update) (?:lease|lock)|error retrieving resource lock|no longer (?:the )?leader|stopped leading|leader lease expired`)},
+	{class: leaseLost, says: regex.New(`leader ?election lost|lost leader ?election|lost (?:the )?(?:leadership|leader lock|leader lease|lease\b)|leadership (?:was )?lost|failed to (?:renew|update) (?:lease|lock)|error retrieving resource lock|no longer (?:the )?leader|stopped leading|leader lease expired`)},
 	{class: reloaded, says: restarting},
-	{class: forbidden, says: regexp.MustCompile(`is forbidden: user "`)},
-	{class: watchesOut, says: regexp.MustCompile(`inotify.{0,80}(?:no space left|too many open files|limit|emfile|enospc)|(?:fsnotify|file watch\w*|filewatcher|watcher)\b.{0,80}(?:too many open files|no space left)|enospc: system limit for number of file watchers|user limit.{0,30}on inotify|max_user_(?:watches|instances)`)},
-	{class: filesOut, says: regexp.MustCompile(`too many open files|\bemfile\b|\benfile\b|file table overflow|no file descriptors available`)},
-	{class: threadsOut, says: regexp.MustCompile(`unable to create (?:new )?native thread|pthread_create.{0,40}fail|can't start new thread|failed to create (?:new os )?thread|newosproc|can(?:no|')t fork|(?:fork|clone|spawn|thread|exec).{0,80}(?:resource temporarily unavailable|eagain|errno ?= ?11)|resource temporarily unavailable.{0,40}(?:fork|thread|process)`)},
-	{class: portTaken, says: regexp.MustCompile(`address (?:is )?already in use|eaddrinuse|port \S+ (?:is|was) already (?:in use|allocated|bound|taken)|only one usage of each socket address|errno 98\b|could not bind.{0,60}in use`)},
-	{class: fileDenied, says: regexp.MustCompile(`read-only file ?system|\berofs\b|readonlyfilesystem|permission ?denied|permissionerror|\beacces\b|file\.accessdeniedexception|operation not permitted|\beperm\b|(?:run|running|execution|started|execute\w*)\b.{0,40}\bas (?:the )?(?:user )?["']?root|"root" execution|data directory .{0,80} has (?:wrong ownership|invalid permissions)|not owned by`), not: regexp.MustCompile(`permission denied (?:for (?:table|schema|relation|database|sequence|function|view)|on resource|\()|rpc error|statuscode|permissiondenied: 403|is not authorized to|missing or insufficient permissions`)},
-	{class: configBroken, says: regexp.MustCompile(`yaml: (?:line|unmarshal|control|unknown)|(?:pars\w+|read\w*|load\w*|decod\w+|unmarshal\w*|process\w*|open\w*|invalid|bad|malformed|illegal|find|missing)\b.{0,60}\bconfig|\bconfig\w*\b.{0,80}(?:\bpars\w+|invalid|malformed|not valid|syntax|unexpected|no such file|not found|cannot be (?:found|read)|does not exist|missing|unknown (?:field|key|directive))|unexpected token .{0,40}json|jsondecodeerror|parsererror|scannererror|parsingerror|tomldecodeerror|toml: |invalid character .{0,40} looking for|mapping values are not allowed|did not find expected|unknown directive|unexpected "[;}]"|\[emerg\]|fatal config file error|unknown (?:configuration )?variable|unrecognized configuration parameter|invalid value for (?:parameter|option|property)|could not parse .{0,60}\.(?:ya?ml|json|toml|ini|conf|properties|xml)`), not: regexp.MustCompile(`refused|timed out|timeout|no such host|ssl|x509|host not found|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)},
-	{class: configBroken, says: regexp.MustCompile(`(?:enoent|no such file or directory|filenotfound\w*|nosuchfileexception).{0,200}/(?:etc|config\w*|conf|secrets?|certs?|tls|var/run|opt|app|data|mnt|run)\b|/(?:etc|config\w*|conf|secrets?|certs?|tls|opt|mnt|run)/\S+.{0,40}(?:no such file|does not exist|not found)`), not: regexp.MustCompile(`\.sock\b|exec|interpreter`)},
-	{class: argumentsWrong, says: regexp.MustCompile(`flag provided but not defined|(?:unknown|unrecognized|unrecognised|invalid|illegal|unexpected|bad) (?:shorthand )?(?:flag|option|argument|switch|subcommand)s?\b|unknown command "?\S+"? for|following arguments are required|flag needs an argument|option requires an argument|required flag\(s\)|no such option|unknown long option`)},
-	{class: argumentsWrong, says: regexp.MustCompile(`^\s*usage: `), exit: 2},
+	{class: forbidden, says: regex.New(`is forbidden: user "`)},
+	{class: watchesOut, says: regex.New(`inotify.{0,80}(?:no space left|too many open files|limit|emfile|enospc)|(?:fsnotify|file watch\w*|filewatcher|watcher)\b.{0,80}(?:too many open files|no space left)|enospc: system limit for number of file watchers|user limit.{0,30}on inotify|max_user_(?:watches|instances)`)},
+	{class: filesOut, says: regex.New(`too many open files|\bemfile\b|\benfile\b|file table overflow|no file descriptors available`)},
+	{class: threadsOut, says: regex.New(`unable to create (?:new )?native thread|pthread_create.{0,40}fail|can't start new thread|failed to create (?:new os )?thread|newosproc|can(?:no|')t fork|(?:fork|clone|spawn|thread|exec).{0,80}(?:resource temporarily unavailable|eagain|errno ?= ?11)|resource temporarily unavailable.{0,40}(?:fork|thread|process)`)},
+	{class: portTaken, says: regex.New(`address (?:is )?already in use|eaddrinuse|port \S+ (?:is|was) already (?:in use|allocated|bound|taken)|only one usage of each socket address|errno 98\b|could not bind.{0,60}in use`)},
+	{class: fileDenied, says: regex.New(`read-only file ?system|\berofs\b|readonlyfilesystem|permission ?denied|permissionerror|\beacces\b|file\.accessdeniedexception|operation not permitted|\beperm\b|(?:run|running|execution|started|execute\w*)\b.{0,40}\bas (?:the )?(?:user )?["']?root|"root" execution|data directory .{0,80} has (?:wrong ownership|invalid permissions)|not owned by`), not: regex.New(`permission denied (?:for (?:table|schema|relation|database|sequence|function|view)|on resource|\()|rpc error|statuscode|permissiondenied: 403|is not authorized to|missing or insufficient permissions`)},
+	{class: configBroken, says: regex.New(`yaml: (?:line|unmarshal|control|unknown)|(?:pars\w+|read\w*|load\w*|decod\w+|unmarshal\w*|process\w*|open\w*|invalid|bad|malformed|illegal|find|missing)\b.{0,60}\bconfig|\bconfig\w*\b.{0,80}(?:\bpars\w+|invalid|malformed|not valid|syntax|unexpected|no such file|not found|cannot be (?:found|read)|does not exist|missing|unknown (?:field|key|directive))|unexpected token .{0,40}json|jsondecodeerror|parsererror|scannererror|parsingerror|tomldecodeerror|toml: |invalid character .{0,40} looking for|mapping values are not allowed|did not find expected|unknown directive|unexpected "[;}]"|\[emerg\]|fatal config file error|unknown (?:configuration )?variable|unrecognized configuration parameter|invalid value for (?:parameter|option|property)|could not parse .{0,60}\.(?:ya?ml|json|toml|ini|conf|properties|xml)`), not: regex.New(`refused|timed out|timeout|no such host|ssl|x509|host not found|expecting value: line 1 column 1 |unexpected token '?<|invalid character '<'`)},
+	{class: configBroken, says: regex.New(`(?:enoent|no such file or directory|filenotfound\w*|nosuchfileexception).{0,200}/(?:etc|config\w*|conf|secrets?|certs?|tls|var/run|opt|app|data|mnt|run)\b|/(?:etc|config\w*|conf|secrets?|certs?|tls|opt|mnt|run)/\S+.{0,40}(?:no such file|does not exist|not found)`), not: regex.New(`\.sock\b|exec|interpreter`)},
+	{class: argumentsWrong, says: regex.New(`flag provided but not defined|(?:unknown|unrecognized|unrecognised|invalid|illegal|unexpected|bad) (?:shorthand )?(?:flag|option|argument|switch|subcommand)s?\b|unknown command "?\S+"? for|following arguments are required|flag needs an argument|option requires an argument|required flag\(s\)|no such option|unknown long option`)},
+	{class: argumentsWrong, says: regex.New(`^\s*usage: `), exit: 2},
 }
 
-var restarting = regexp.MustCompile(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|chang\w*\b.{0,40}\b(?:config\w*|certificate|secret)\b.{0,60}\b(?:restart|exit|shut|terminat)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)
+var restarting = regex.New(`(?:config\w*|settings?|certificates?|secret|file)\b.{0,60}\b(?:changed|modified|updated|rotated)\b.{0,60}\b(?:restart|exit|shut|terminat|quit)|chang\w*\b.{0,40}\b(?:config\w*|certificate|secret)\b.{0,60}\b(?:restart|exit|shut|terminat)|(?:restarting|exiting|shutting down|terminating)\b.{0,40}\b(?:to (?:pick up|reload|apply|load)|due to|because)\b.{0,40}\b(?:config|settings|certificate|change)`)

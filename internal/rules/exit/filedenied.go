@@ -5,13 +5,13 @@ package exit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // FileDenied recognises a program that ends because the file system or its user id does not let it work.
@@ -49,20 +49,20 @@ its group; set runAsUser to the user that the image is made for.
 
 // A denial is what a program was not allowed, by the words that it has for it.
 type denial struct {
-	says     *regexp.Regexp
+	says     *regex.Expr
 	why, fix string
 	risk     diagnosis.Risk
 }
 
 // denials in the order in which they count; the last one is what is left.
 var denials = []denial{
-	{regexp.MustCompile(`(?i)as (?:the )?(?:user )?["']?root|"root" execution|non-root|unprivileged user`),
+	{regex.New(`(?i)as (?:the )?(?:user )?["']?root|"root" execution|non-root|unprivileged user`),
 		"it refuses to run as the user that it was given", "Set runAsUser to the user that the image is made for", diagnosis.Restart},
-	{regexp.MustCompile(`(?i)read-?only|erofs`),
+	{regex.New(`(?i)read-?only|erofs`),
 		"it writes where the file system is read-only", "Mount an emptyDir or another volume where it writes; readOnlyRootFilesystem can stay", diagnosis.Advice},
-	{regexp.MustCompile(`(?i)bind|listen`),
+	{regex.New(`(?i)bind|listen`),
 		"it may not listen on its port", "Listen on a port from 1024 up, or add the capability NET_BIND_SERVICE", diagnosis.Advice},
-	{regexp.MustCompile(``),
+	{regex.New(``),
 		"its user may not use a file", "Set fsGroup or runAsUser so that the file belongs to it, or correct the owner in the image or volume", diagnosis.Advice},
 }
 

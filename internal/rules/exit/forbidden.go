@@ -5,11 +5,11 @@ package exit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Forbidden recognises a program that ends because its service account lacks a permission.
@@ -68,7 +68,7 @@ service account "default", the pod's serviceAccountName was probably forgotten.
 	},
 }
 
-var refusal = regexp.MustCompile(`is forbidden: User \\?"([^"\\]+)\\?" cannot (\S+) (?:resource|path) \\?"([^"\\]+)\\?"(?: in API group \\?"([^"\\]*)\\?")?(?: in the namespace \\?"([^"\\]+)\\?"| at the cluster scope)?`)
+var refusal = regex.New(`is forbidden: User \\?"([^"\\]+)\\?" cannot (\S+) (?:resource|path) \\?"([^"\\]+)\\?"(?: in API group \\?"([^"\\]*)\\?")?(?: in the namespace \\?"([^"\\]+)\\?"| at the cluster scope)?`)
 
 // grants are the commands that give a service account the permission, and nothing more.
 func grants(user, verb, resource, group, namespace string) []diagnosis.Fix {

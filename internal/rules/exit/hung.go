@@ -5,12 +5,12 @@ package exit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -96,4 +96,4 @@ const (
 // timedOut tells whether a probe failed because no answer came (Go net/http and the kubelet's exec probe).
 func timedOut(message string) bool { return noAnswer.MatchString(message) }
 
-var noAnswer = regexp.MustCompile(`Client\.Timeout|deadline exceeded|timed out|timeout`)
+var noAnswer = regex.New(`Client\.Timeout|deadline exceeded|timed out|timeout`)

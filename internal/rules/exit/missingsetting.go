@@ -4,13 +4,13 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // MissingSetting recognises a program that ends because an environment variable or another setting is not there.
@@ -58,7 +58,7 @@ completed; the words count.
 	},
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variable = regex.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // whence says what the spec has to do with a variable that the program misses.
 func whence(p *diagnosis.Pass, name string) (string, evidence.Fact) {

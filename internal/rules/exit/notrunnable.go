@@ -4,12 +4,12 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -83,14 +83,14 @@ func notRun(a evidence.Attempt, block signature.Block, found bool) bool {
 }
 
 // refused are the ends of a shell's complaint about a command.
-var refused = regexp.MustCompile(`(?:not found|ermission denied|o such file or directory)$`)
+var refused = regex.New(`(?:not found|ermission denied|o such file or directory)$`)
 
 // cannotExec recognises the line that runc prints as the container's only output when the kernel refuses the program:
 // "exec /app: exec format error" (runc libcontainer/standard_init_linux.go); crun's begins with "exec container process", and
 // may be JSON.
 func cannotExec(line string) bool { return execRefused.MatchString(line) }
 
-var execRefused = regexp.MustCompile(`(?i)(?:^exec (?:/|user process)|exec container process).*(?:exec format error|no such file or directory|permission denied)(?:","level":"error"\}|\})?$`)
+var execRefused = regex.New(`(?i)(?:^exec (?:/|user process)|exec container process).*(?:exec format error|no such file or directory|permission denied)(?:","level":"error"\}|\})?$`)
 
 // explain says what the complaint of a runtime or a shell means, and what a person does about it.
 func explain(complaint string, code int) (why, fix string) {
@@ -127,6 +127,6 @@ func aboutCommand(message string) bool {
 }
 
 var (
-	aboutProgram = regexp.MustCompile(`^$|(?:^|: )exec:? ["/]|exec user process|exec format error`)
-	aboutOther   = regexp.MustCompile(`(?i)argument list too long|oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
+	aboutProgram = regex.New(`^$|(?:^|: )exec:? ["/]|exec user process|exec format error`)
+	aboutOther   = regex.New(`(?i)argument list too long|oom-killed|memory limit too low|set memory limit|minimum memory limit|cannot allocate memory`)
 )

@@ -4,13 +4,13 @@ package exit
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // PortTaken recognises a program that ends because another one listens on its port.
@@ -61,7 +61,7 @@ scheduler see to that).
 	},
 }
 
-var portNumber = regexp.MustCompile(`(?:[:\s]|[Pp]ort )(\d{2,5})(?:[^\d.]|$)`)
+var portNumber = regex.New(`(?:[:\s]|[Pp]ort )(\d{2,5})(?:[^\d.]|$)`)
 
 // portOf returns the port that a message names, or "".
 func portOf(line string) string {

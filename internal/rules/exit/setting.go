@@ -3,9 +3,10 @@
 package exit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // name is how a setting is spelled that programs take from their environment; fields are spelled in other ways too.
@@ -20,19 +21,19 @@ const (
 // settings find the name of a setting that a line says is not there. The wordings are those of shells (parameter
 // expansion), Python's os.environ, libraries that read the environment into a structure (envconfig and env for Go, pydantic,
 // joi, Spring) and of images whose entrypoint asks for a password.
-var settings = []*regexp.Regexp{
-	regexp.MustCompile(`KeyError: ['"](` + envName + `|[A-Z]{3,})['"]`),
-	regexp.MustCompile(`\b(` + anyName + `): (?:parameter not set|unbound variable|parameter null or not set)`),
-	regexp.MustCompile(`required key (` + anyName + `) missing value`),
-	regexp.MustCompile(`(?i:could not resolve placeholder) ['"]([^'"]+)['"]`),
-	regexp.MustCompile(variables + `:? ["'\x60\[]?(` + anyName + `)` + isAbsent + absent),
-	regexp.MustCompile(variables + isAbsent + absent + `:? ["'\x60\[]?(` + envName + `)`),
-	regexp.MustCompile(`(?i:missing|required|undefined|unset|no)(?: (?i:required|mandatory|necessary))? ` + variables + `:? ["'\x60\[]?(` + anyName + `)`),
-	regexp.MustCompile(`\b(` + envName + `)` + isAbsent + absent),
-	regexp.MustCompile(`(?i:missing|please set|must set|must specify|must provide|must define|need to set|set the|forgot to set|expected)(?: (?i:required|value for|the|a|` + variables + `))* ["'\x60]?(` + envName + `)\b`),
-	regexp.MustCompile(`["'](` + anyName + `)["'] is (?:a )?required`),
-	regexp.MustCompile(`validation errors? for \w+: (` + anyName + `): [Ff]ield required`),
-	regexp.MustCompile(`(?i:specify|specified).{0,60}\b(` + envName + `)\b`),
+var settings = []*regex.Expr{
+	regex.New(`KeyError: ['"](` + envName + `|[A-Z]{3,})['"]`),
+	regex.New(`\b(` + anyName + `): (?:parameter not set|unbound variable|parameter null or not set)`),
+	regex.New(`required key (` + anyName + `) missing value`),
+	regex.New(`(?i:could not resolve placeholder) ['"]([^'"]+)['"]`),
+	regex.New(variables + `:? ["'\x60\[]?(` + anyName + `)` + isAbsent + absent),
+	regex.New(variables + isAbsent + absent + `:? ["'\x60\[]?(` + envName + `)`),
+	regex.New(`(?i:missing|required|undefined|unset|no)(?: (?i:required|mandatory|necessary))? ` + variables + `:? ["'\x60\[]?(` + anyName + `)`),
+	regex.New(`\b(` + envName + `)` + isAbsent + absent),
+	regex.New(`(?i:missing|please set|must set|must specify|must provide|must define|need to set|set the|forgot to set|expected)(?: (?i:required|value for|the|a|` + variables + `))* ["'\x60]?(` + envName + `)\b`),
+	regex.New(`["'](` + anyName + `)["'] is (?:a )?required`),
+	regex.New(`validation errors? for \w+: (` + anyName + `): [Ff]ield required`),
+	regex.New(`(?i:specify|specified).{0,60}\b(` + envName + `)\b`),
 }
 
 // lacks tells whether a line says that a setting is not there which the container's spec does not give a value of its

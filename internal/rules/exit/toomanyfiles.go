@@ -3,10 +3,9 @@
 package exit
 
 import (
-	"regexp"
-
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // TooManyFiles recognises a process that ends because it may not open another file or connection.
@@ -46,4 +45,4 @@ are not read. If the need is real, raise the soft limit in the program or the ru
 }
 
 // ofSystem are the words for ENFILE, by which it is told from EMFILE (strerror(3)).
-var ofSystem = regexp.MustCompile(`(?i)enfile|file table overflow|in system`)
+var ofSystem = regex.New(`(?i)enfile|file table overflow|in system`)

@@ -4,12 +4,12 @@ package image
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Denied recognises a registry that does not let the node have the image.
@@ -58,7 +58,7 @@ distribution specification; the Event is written in kubernetes pkg/kubelet/kubel
 }
 
 // unread is how the kubelet lists the pull secrets that it could not read.
-var unread = regexp.MustCompile(`^.*image pull secrets \((.+?)\);.*$`)
+var unread = regex.New(`^.*image pull secrets \((.+?)\);.*$`)
 
 // secrets says which credentials the pod has, and cites what shows it. Those of its service account are among them:
 // admission copies them into the spec.

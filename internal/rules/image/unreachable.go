@@ -4,11 +4,11 @@ package image
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Unreachable recognises a node that gets no answer from the registry.
@@ -73,8 +73,8 @@ func removed(p *diagnosis.Pass, f *pull) bool {
 }
 
 var (
-	lookup = regexp.MustCompile(`lookup (\S+?)(?: on (\S+?))?:`)
-	dial   = regexp.MustCompile(`dial tcp (\S+?):? `)
+	lookup = regex.New(`lookup (\S+?)(?: on (\S+?))?:`)
+	dial   = regex.New(`dial tcp (\S+?):? `)
 )
 
 // failure says in plain words what happened to the connection.

@@ -4,11 +4,11 @@ package image
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Volume recognises an image that was pulled and cannot be mounted as a volume.
@@ -60,4 +60,4 @@ The code is ErrImageVolumeMountFailed in cri-api pkg/errors; containerd writes i
 }
 
 // storePath is where in the runtime's own store an image was to be mounted, which helps nobody.
-var storePath = regexp.MustCompile(` in "/[^"]+"`)
+var storePath = regex.New(` in "/[^"]+"`)

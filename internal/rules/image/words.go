@@ -3,8 +3,9 @@
 package image
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A trouble is what a failed pull failed on.
@@ -72,7 +73,7 @@ var wordings = []struct {
 }
 
 // quoted is an image or an address that an error repeats: a repository may be called "unauthorized".
-var quoted = regexp.MustCompile(`"[^"]*"`)
+var quoted = regex.New(`"[^"]*"`)
 
 // classify tells what a pull of the image failed on by the words of its error.
 func classify(text, image string) trouble {
@@ -93,7 +94,7 @@ func classify(text, image string) trouble {
 }
 
 // layers are what the parts of a node put before the error of the one below.
-var layers = regexp.MustCompile(`^(reason \w+(, message )?|Back-off pulling image "[^"]*"(: )?|ErrImagePull: |\[?Failed to pull image "[^"]*": |` +
+var layers = regex.New(`^(reason \w+(, message )?|Back-off pulling image "[^"]*"(: )?|ErrImagePull: |\[?Failed to pull image "[^"]*": |` +
 	`Failed to inspect image "[^"]*": |\[?rpc error: code = \w+ desc = |Error response from daemon: |unable to pull image or OCI artifact: |` +
 	`(failed to )?pull and unpack image "[^"]*": |failed to resolve (image|reference "[^"]*"): )`)
 

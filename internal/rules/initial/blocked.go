@@ -4,7 +4,6 @@ package initial
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -115,7 +115,7 @@ func trouble(p *diagnosis.Pass, st *corev1.ContainerStatus) (facts []evidence.Fa
 }
 
 // waiting is how a loop that waits for something speaks: in its own words, or in those of the tool that fails in it.
-var waiting = regexp.MustCompile(`(?i)waiting|not (yet )?(ready|available|up)|retry|bad address|could not resolve|can't resolve|no such host|name or service not known|connection refused|timed out`)
+var waiting = regex.New(`(?i)waiting|not (yet )?(ready|available|up)|retry|bad address|could not resolve|can't resolve|no such host|name or service not known|connection refused|timed out`)
 
 // waitsFor returns the log's last line, without its time, where it says that the container waits.
 func waitsFor(log evidence.Log) string {

@@ -4,11 +4,11 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Denied recognises what a security module of the kernel forbade.
@@ -65,8 +65,8 @@ var modules = []struct{ sort, name, field string }{
 }
 
 // allowed marks the records of what was not denied (include/uapi/linux/seccomp.h has the code).
-var allowed = regexp.MustCompile(`permissive=1|code=0x7ffc0000`)
+var allowed = regex.New(`permissive=1|code=0x7ffc0000`)
 
-var comm = regexp.MustCompile(`comm="([^"]+)"`)
+var comm = regex.New(`comm="([^"]+)"`)
 
 func auditedProcess(f evidence.Fact) string { return matched(comm, f) }

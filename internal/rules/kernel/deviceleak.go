@@ -4,10 +4,10 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // DeviceLeak recognises a network device that cannot be removed.
@@ -54,4 +54,4 @@ The line is written in net/core/dev.c.
 // telling is how many records it takes, ten seconds apart, to tell a leak from a late release.
 const telling = 3
 
-var waitingFor = regexp.MustCompile(`^.*waiting for (\S+) to become free\. Usage count = (-?\d+).*$`)
+var waitingFor = regex.New(`^.*waiting for (\S+) to become free\. Usage count = (-?\d+).*$`)

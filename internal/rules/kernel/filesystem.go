@@ -5,11 +5,11 @@ package kernel
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // FileSystemError recognises a file system that is damaged or has been closed to writes.
@@ -69,7 +69,7 @@ func checker(f evidence.Fact) string {
 	return cmp.Or(map[string]string{"XFS": "xfs_repair -n", "BTRFS": "btrfs check --readonly"}[sort], "e2fsck -n")
 }
 
-var deviceName = regexp.MustCompile(`(?:journal on device|file data on) (\S+)-\d+\b|\bdev(?:ice)? ([a-z][a-z0-9-]+)|^[\w-]+ \(([a-z0-9-]+)\):|^nvme (nvme\d+):`)
+var deviceName = regex.New(`(?:journal on device|file data on) (\S+)-\d+\b|\bdev(?:ice)? ([a-z][a-z0-9-]+)|^[\w-]+ \(([a-z0-9-]+)\):|^nvme (nvme\d+):`)
 
 // device returns the name of the block device in a record.
 func device(f evidence.Fact) string { return matched(deviceName, f) }

@@ -4,10 +4,10 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // FileTable recognises that no further file can be opened on the node.
@@ -56,4 +56,4 @@ The line is written in fs/file_table.c; the other is errno 24 (EMFILE) or 23 (EN
 }
 
 // watching are the words for what an inotify instance is taken for.
-var watching = regexp.MustCompile(`inotify|fsnotify|watcher`)
+var watching = regex.New(`inotify|fsnotify|watcher`)

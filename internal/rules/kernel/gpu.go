@@ -4,11 +4,11 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // GPU recognises a graphics processor that reports a fault.
@@ -81,7 +81,7 @@ var xids = map[int]xidMeaning{
 	140: {"an error in the device's memory that cannot be corrected", false},
 }
 
-var xidNumber = regexp.MustCompile(`Xid \([^)]*\): (\d+)`)
+var xidNumber = regex.New(`Xid \([^)]*\): (\d+)`)
 
 // worstXid returns the record that says most: the first of a fault of the device, else the first.
 func worstXid(facts []evidence.Fact) (evidence.Fact, int, xidMeaning) {

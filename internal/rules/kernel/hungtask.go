@@ -4,12 +4,12 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // HungTask recognises processes that cannot be woken, not even by a signal.
@@ -60,9 +60,9 @@ func blockedTask(f evidence.Fact) (task, seconds string) {
 }
 
 // journals are the names of the kernel's threads that write the journal or the log of a file system.
-var journals = regexp.MustCompile(`^(?:jbd2/|xfsaild/|btrfs-transacti)`)
+var journals = regex.New(`^(?:jbd2/|xfsaild/|btrfs-transacti)`)
 
-var blocked = regexp.MustCompile(`^.*?task (.*):\d+ blocked for more than (\d+) seconds.*$`)
+var blocked = regex.New(`^.*?task (.*):\d+ blocked for more than (\d+) seconds.*$`)
 
 // A wait is what it means to wait in functions of a part of the kernel.
 type wait struct{ part, means string }

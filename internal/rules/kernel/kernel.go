@@ -6,7 +6,6 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Rules are the rules of this family in order of id.
@@ -107,10 +107,10 @@ func process(f evidence.Fact) string {
 	return matched(within, f)
 }
 
-var within = regexp.MustCompile(`[(;] ?process ([^()]+)\)$`)
+var within = regex.New(`[(;] ?process ([^()]+)\)$`)
 
 // matched returns what the groups of a pattern find in a record, "" where it does not fit.
-func matched(pattern *regexp.Regexp, f evidence.Fact) string {
+func matched(pattern *regex.Expr, f evidence.Fact) string {
 	m := pattern.FindStringSubmatch(f.Text)
 	return strings.Join(m[min(len(m), 1):], "")
 }
@@ -146,7 +146,7 @@ func times(facts []evidence.Fact) string {
 	return fmt.Sprintf(", %d times", n)
 }
 
-var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
+var leftOut = regex.New(`\(and (\d+) more before it\)$`)
 
 // distinct returns the words that of finds in the records, each once, in their order; at most so many as a line takes.
 func distinct(facts []evidence.Fact, of func(evidence.Fact) string) []string {

@@ -4,11 +4,11 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // LinkDown recognises a network card that lost its link or does not send.
@@ -64,7 +64,7 @@ The lines are written by each driver in drivers/net and in net/sched/sch_generic
 }
 
 // cardName finds the name of the card, which stands before the words; in the watchdog's old form after them.
-var cardName = regexp.MustCompile(`([^\s:]+):? (?:(?:NIC )?Link is|NETDEV WATCHDOG: CPU)|NETDEV WATCHDOG: ([^\s:]+)`)
+var cardName = regex.New(`([^\s:]+):? (?:(?:NIC )?Link is|NETDEV WATCHDOG: CPU)|NETDEV WATCHDOG: ([^\s:]+)`)
 
 func cardOf(f evidence.Fact) string { return matched(cardName, f) }
 

@@ -4,11 +4,11 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Lockup recognises a processor that does not get out of the kernel.
@@ -51,7 +51,7 @@ The lines are written in kernel/watchdog.c, kernel/watchdog_perf.c and kernel/wo
 	},
 }
 
-var stuckFor = regexp.MustCompile(`CPU#(\d+) stuck for (\d+)s`)
+var stuckFor = regex.New(`CPU#(\d+) stuck for (\d+)s`)
 
 func locked(p *diagnosis.Pass, facts []evidence.Fact) string {
 	first := facts[0]

@@ -4,13 +4,13 @@ package kernel
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ProcessCrash recognises that a program crashed, as the kernel saw it.
@@ -60,8 +60,8 @@ The lines are written in arch/x86/mm/fault.c and arch/x86/kernel/traps.c.
 }
 
 var (
-	crasher   = regexp.MustCompile(`(?:traps: )?([^\s:\[\]][^:\[\]]*)\[\d+\]`)
-	inLibrary = regexp.MustCompile(` in ([A-Za-z0-9._+-]+)\[`)
+	crasher   = regex.New(`(?:traps: )?([^\s:\[\]][^:\[\]]*)\[\d+\]`)
+	inLibrary = regex.New(` in ([A-Za-z0-9._+-]+)\[`)
 )
 
 func crashed(f evidence.Fact) string { return strings.TrimPrefix(matched(crasher, f), "traps: ") }

@@ -4,7 +4,6 @@ package memory
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A class is who ran out of memory, as far as kernel, status and spec can tell. This is the one place that decides which
@@ -157,9 +157,9 @@ func orNil(limit *resource.Quantity) *resource.Quantity {
 // fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
 const fewBytes = 16 << 20
 
-var initDied = regexp.MustCompile(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
+var initDied = regex.New(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
 
-var limitTooLow = regexp.MustCompile(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
+var limitTooLow = regex.New(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
 
 // tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
 // before that, with a very low limit, that its init went away.

@@ -4,7 +4,6 @@ package memory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A heap is what a runtime with a heap of its own is told about it.
@@ -23,9 +23,9 @@ type heap struct {
 }
 
 var (
-	xmx        = regexp.MustCompile(`-Xmx(\d+)([kKmMgGtT]?)\b`)
-	ramPercent = regexp.MustCompile(`-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)`)
-	oldSpace   = regexp.MustCompile(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
+	xmx        = regex.New(`-Xmx(\d+)([kKmMgGtT]?)\b`)
+	ramPercent = regex.New(`-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)`)
+	oldSpace   = regex.New(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
 )
 
 // units are what the letter behind a size means to the JVM.
@@ -48,7 +48,7 @@ func heapOf(c *corev1.Container, limit int64) (heap, bool) {
 }
 
 // last returns the last match of a pattern with its groups, nil without one.
-func last(pattern *regexp.Regexp, line string) []string {
+func last(pattern *regex.Expr, line string) []string {
 	all := append([][]string{nil}, pattern.FindAllStringSubmatch(line, -1)...)
 	return all[len(all)-1]
 }

@@ -4,12 +4,12 @@ package memory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -60,7 +60,7 @@ var notOwn = []int{0, 137, 143}
 // A complaint is the JVM's line about a full memory area.
 type complaint string
 
-var jvmFull = regexp.MustCompile(`(?i)OutOfMemoryError: ?(?:Java heap space|GC overhead limit exceeded|Requested array size|Metaspace|Compressed class space|PermGen|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)|insufficient memory for the Java Runtime Environment`)
+var jvmFull = regex.New(`(?i)OutOfMemoryError: ?(?:Java heap space|GC overhead limit exceeded|Requested array size|Metaspace|Compressed class space|PermGen|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)|insufficient memory for the Java Runtime Environment`)
 
 // complaintIn finds the last line of a log's end in which a JVM says that a memory area is full.
 func complaintIn(log string) (complaint, string) {
@@ -87,19 +87,19 @@ func (c complaint) fact(a evidence.Attempt, raw string) evidence.Fact {
 
 // An area is a memory area of the JVM.
 type area struct {
-	says         *regexp.Regexp
+	says         *regex.Expr
 	name, remedy string
 }
 
 // areas are known by the JVM's words; the last one is meant by all others.
 var areas = []area{
-	{regexp.MustCompile(`(?i)metaspace|class space|permgen`), "Metaspace, where classes are kept",
+	{regex.New(`(?i)metaspace|class space|permgen`), "Metaspace, where classes are kept",
 		"Raise -XX:MaxMetaspaceSize and the container's limit with it, and look for class loaders that are kept"},
-	{regexp.MustCompile(`(?i)direct buffer`), "direct buffers, which are outside the heap",
+	{regex.New(`(?i)direct buffer`), "direct buffers, which are outside the heap",
 		"Raise -XX:MaxDirectMemorySize and the container's limit with it, and look for buffers that are never released"},
-	{regexp.MustCompile(`(?i)insufficient memory`), "memory that the kernel would give it",
+	{regex.New(`(?i)insufficient memory`), "memory that the kernel would give it",
 		"Lower -Xms and -Xmx, or raise the container's memory limit: the JVM asks for more than it can have at its start"},
-	{regexp.MustCompile(``), "heap", "Raise -Xmx (or MaxRAMPercentage) and the container's limit with it; take a heap dump if it fills up again"},
+	{regex.New(``), "heap", "Raise -Xmx (or MaxRAMPercentage) and the container's limit with it; take a heap dump if it fills up again"},
 }
 
 // area returns the one that the line is about.

@@ -4,7 +4,6 @@ package memory
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A kill is one process that the kernel killed for want of memory, as a fact "oom-kill" tells it. What the kernel of that
@@ -31,8 +31,8 @@ type kill struct {
 }
 
 var (
-	killField = regexp.MustCompile(`([\w-]+)=(\S+)`)
-	killTask  = regexp.MustCompile(` task=(.+?)(?: pid=|$)`) // a name may have spaces
+	killField = regex.New(`([\w-]+)=(\S+)`)
+	killTask  = regex.New(` task=(.+?)(?: pid=|$)`) // a name may have spaces
 )
 
 // parseKill reads the text of a fact "oom-kill" (kernel mm/oom_kill.c, dump_oom_victim and __oom_kill_process).
@@ -86,9 +86,9 @@ var global = []string{"CONSTRAINT_NONE", "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY
 var (
 	// A static pod has the hash of its manifest for a UID. Where the kubelet has a slice of its own, as on a node that is itself
 	// a container, that one's name comes first: "kubelet-kubepods.slice".
-	podGroup  = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
-	podsGroup = regexp.MustCompile(`^(?:(?:[a-z]+-)?kubepods(?:-burstable|-besteffort)?(?:\.slice)?|burstable|besteffort)$`)
-	ours      = regexp.MustCompile(`^$|kubepods|` + podGroup.String()) // where it is not told, it is no stranger's
+	podGroup  = regex.New(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})`)
+	podsGroup = regex.New(`^(?:(?:[a-z]+-)?kubepods(?:-burstable|-besteffort)?(?:\.slice)?|burstable|besteffort)$`)
+	ours      = regex.New(`^$|kubepods|` + podGroup.String()) // where it is not told, it is no stranger's
 )
 
 // level tells whose limit it was by the last element of the cgroup's path, which the kubelet and the runtimes name alike
@@ -121,7 +121,7 @@ func (k kill) hits(a evidence.Attempt, id string) bool {
 	return here && !k.At.Before(a.Started.Add(-slack)) && (a.Finished.IsZero() || !k.At.After(a.Finished.Add(slack)))
 }
 
-var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+var containerID = regex.New(`[0-9a-f]{64}`)
 
 // slack covers the whole seconds of the status and that the kernel's clock is converted.
 const slack = 3 * time.Second

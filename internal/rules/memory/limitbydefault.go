@@ -4,13 +4,13 @@ package memory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // LimitByDefault recognises a memory limit that nobody wrote into the manifest.
@@ -59,7 +59,7 @@ manifest's own.
 
 // limitSet is the part of the admission plugin's note that says of which containers it set the memory limit: "LimitRanger
 // plugin set: cpu request for container app; cpu, memory limit for container app".
-var limitSet = regexp.MustCompile(`[ ,]memory(?:, [^;]*)? limit for (?:init )?container ([^ ;]+)`)
+var limitSet = regex.New(`[ ,]memory(?:, [^;]*)? limit for (?:init )?container ([^ ;]+)`)
 
 func setLimit(note, container string) bool {
 	return slices.ContainsFunc(limitSet.FindAllStringSubmatch(note, -1), func(m []string) bool { return m[1] == container })

@@ -4,12 +4,12 @@ package memory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
 
@@ -65,4 +65,4 @@ real; a heap that fills up again has a leak.
 }
 
 // heapFull are the words of V8 (src/heap, FatalProcessOutOfMemory).
-var heapFull = regexp.MustCompile(`JavaScript heap out of memory|Reached heap limit Allocation failed`)
+var heapFull = regex.New(`JavaScript heap out of memory|Reached heap limit Allocation failed`)

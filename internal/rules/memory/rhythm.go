@@ -5,7 +5,6 @@ package memory
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // How long runs are that tell a start that needs too much from memory that grows until the limit; and by how much the
@@ -60,7 +60,7 @@ func (k kill) holding() string {
 
 func mebibytes(kib int64) string { return fmt.Sprintf("%dMi", (kib+1023)/1024) }
 
-var goSign = regexp.MustCompile(`^(?:GOGC|GODEBUG|GOMAXPROCS|GOTRACEBACK)$`)
+var goSign = regex.New(`^(?:GOGC|GODEBUG|GOMAXPROCS|GOTRACEBACK)$`)
 
 // goLimit proposes GOMEMLIMIT for a container that is known to run a Go program by the variables that only its runtime
 // reads: the garbage collector lets the heap double, up to any size, unless it is told where to end (Go runtime/debug,

@@ -4,13 +4,13 @@ package memory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A systemKill is the kubelet's word that the kernel killed a process for the want of the whole machine. Since 1.17 it tells
@@ -58,7 +58,7 @@ func victimOf(e evidence.Event) string {
 	return name
 }
 
-var quotedVictim = regexp.MustCompile(`Killed? process (\d+),? \(([^()]*)\)`)
+var quotedVictim = regex.New(`Killed? process (\d+),? \(([^()]*)\)`)
 
 // citeSystem cites the Events of the node in a finding that its memory was what ran out, with what speaks against that: that
 // another container fits as well, or that the container has a limit which it may have been at, and that the victim's name is none that it

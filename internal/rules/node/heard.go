@@ -4,7 +4,6 @@ package node
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // mostCited is how many records a finding cites.
@@ -70,7 +70,7 @@ func times(facts []evidence.Fact) string {
 	return fmt.Sprintf(", %d times", n)
 }
 
-var leftOut = regexp.MustCompile(`\(and (\d+) more before it\)$`)
+var leftOut = regex.New(`\(and (\d+) more before it\)$`)
 
 // condition returns the node's condition of that type.
 func condition(node *corev1.Node, kind corev1.NodeConditionType) (corev1.NodeCondition, bool) {

@@ -4,7 +4,6 @@ package pod
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // hooked reports a container that has a preStop hook and runs on for longer than the hook seems to ask for.
@@ -36,7 +36,7 @@ func hooked(p *diagnosis.Pass, d deletion, running []evidence.Fact) {
 	}
 }
 
-var sleeps = regexp.MustCompile(`sleep[" ,]+(\d{1,6})\b`)
+var sleeps = regex.New(`sleep[" ,]+(\d{1,6})\b`)
 
 // asked is how long a hook means to take: the sleeps in it.
 func asked(h *corev1.LifecycleHandler) time.Duration {

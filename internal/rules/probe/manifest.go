@@ -4,7 +4,6 @@ package probe
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // Manifests are the rules of this family about what is written before anything has run, in order of id.
@@ -71,7 +71,7 @@ func unnamed(c *corev1.Container, probe *corev1.Probe) string {
 
 // slowStarters are programs that are known to need a minute or more until they answer: those on a JVM with much to load, and
 // databases that may have to recover.
-var slowStarters = regexp.MustCompile(`(?i)\b(java|jre|jdk|openjdk|temurin|corretto|spring|tomcat|jetty|wildfly|jboss|keycloak|elasticsearch|opensearch|logstash|kafka|cassandra|jenkins|sonarqube|nexus3?|artifactory|confluence|jira|bitbucket|gitlab|neo4j|activemq|solr|zookeeper|mssql|oracle)\b`)
+var slowStarters = regex.New(`(?i)\b(java|jre|jdk|openjdk|temurin|corretto|spring|tomcat|jetty|wildfly|jboss|keycloak|elasticsearch|opensearch|logstash|kafka|cassandra|jenkins|sonarqube|nexus3?|artifactory|confluence|jira|bitbucket|gitlab|neo4j|activemq|solr|zookeeper|mssql|oracle)\b`)
 
 // starts tells how long a container may need to start, as far as its image and command tell.
 func starts(c *corev1.Container) (least time.Duration, why string) {
@@ -83,7 +83,7 @@ func starts(c *corev1.Container) (least time.Duration, why string) {
 }
 
 // elsewhere matches a command of a probe that asks another host: a client with a host that is not its own.
-var elsewhere = regexp.MustCompile(`\b(?:curl|wget)\b.*?\bhttps?://([A-Za-z0-9.-]+)|\b(?:psql|pg_isready|mysql|mysqladmin|redis-cli|mongosh?|nc)\b.*?(?:\s-h\s*|--host[= ])([A-Za-z0-9.-]+)`)
+var elsewhere = regex.New(`\b(?:curl|wget)\b.*?\bhttps?://([A-Za-z0-9.-]+)|\b(?:psql|pg_isready|mysql|mysqladmin|redis-cli|mongosh?|nc)\b.*?(?:\s-h\s*|--host[= ])([A-Za-z0-9.-]+)`)
 
 // own are the names by which a program calls itself.
 var own = []string{"localhost", "127.0.0.1", "0.0.0.0", ""}

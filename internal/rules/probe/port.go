@@ -4,17 +4,17 @@ package probe
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // listens is how programs say that they have opened their port.
-var listens = regexp.MustCompile(`(?i)\blisten(s|ing|er)?\b|\bserving\b|accept(ing)? connections|server (is )?(started|running|ready)`)
+var listens = regex.New(`(?i)\blisten(s|ing|er)?\b|\bserving\b|accept(ing)? connections|server (is )?(started|running|ready)`)
 
 // portOf returns the port that a probe asks that is no command.
 func portOf(probe *corev1.Probe) intstr.IntOrString {

@@ -3,11 +3,12 @@
 package probe
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A kind is a way in which a probe fails; each asks for another remedy.
@@ -37,7 +38,7 @@ type verdict struct {
 	code string // the HTTP status
 }
 
-var statusCode = regexp.MustCompile(`statuscode: (\d{3})`)
+var statusCode = regex.New(`statuscode: (\d{3})`)
 
 // tells are what the kubelet and the libraries that it asks with say, in lower case, the first that fits counts. What an
 // exec probe prints is the program's own word, of which only the runtime's about the command itself counts.

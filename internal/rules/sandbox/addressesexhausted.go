@@ -4,10 +4,10 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // AddressesExhausted recognises a node or a subnet that has no address left for a pod.
@@ -47,4 +47,4 @@ The wordings are those of containernetworking/plugins host-local, aws-vpc-cni, a
 }
 
 // addressRange is the range that host-local names, and its set of ranges.
-var addressRange = regexp.MustCompile(`range(?: set)?: ?([0-9a-fA-F.:/,-]+[0-9a-fA-F])`)
+var addressRange = regex.New(`range(?: set)?: ?([0-9a-fA-F.:/,-]+[0-9a-fA-F])`)

@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // KillFailed recognises a pod whose sandbox the runtime cannot remove.
@@ -73,7 +73,7 @@ containerd's.
 }
 
 // kept is how the kubelet quotes why a sandbox stays. Where a container could not be killed either, its error comes first.
-var kept = regexp.MustCompile(`^error killing pod: \[?failed to "KillPodSandbox" for .* with KillPodSandboxError: "(.+?)"?\]?$`)
+var kept = regex.New(`^error killing pod: \[?failed to "KillPodSandbox" for .* with KillPodSandboxError: "(.+?)"?\]?$`)
 
 // recent is how old the newest Event about a try may be to speak of the present: the kubelet tries again within minutes,
 // and its recorder lets one in five through.

@@ -4,11 +4,11 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // PauseImage recognises a node that cannot get the image which every sandbox is made of.
@@ -52,4 +52,4 @@ without a name, containers/storage errors.go (ErrImageUnknown).
 	}),
 }
 
-var pauseName = regexp.MustCompile(`(?:sandbox image|pulling image|pull image|docker://) ?\\?"?([^"\s\\]+)`)
+var pauseName = regex.New(`(?:sandbox image|pulling image|pull image|docker://) ?\\?"?([^"\s\\]+)`)

@@ -3,8 +3,9 @@
 package sandbox
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A trouble is what a sandbox could not be made for.
@@ -80,7 +81,7 @@ func classify(text string) trouble {
 
 // plugin is how the runtimes name the network plugin that failed: containerd's `plugin type="calico" failed (add)`,
 // CRI-O's and dockershim's `networkPlugin cni failed`, multus' list of delegates.
-var plugin = regexp.MustCompile(`plugin type=\\?"([^"\\]+)\\?"|failed to find plugin \\?"([^"\\]+)\\?"`)
+var plugin = regex.New(`plugin type=\\?"([^"\\]+)\\?"|failed to find plugin \\?"([^"\\]+)\\?"`)
 
 // pluginIn returns " NAME" of the network plugin that the text names, or "".
 func pluginIn(text string) string {
@@ -92,7 +93,7 @@ func pluginIn(text string) string {
 }
 
 // hexID is the id of a sandbox, which helps nobody.
-var hexID = regexp.MustCompile(` ?"[0-9a-f]{32,}"`)
+var hexID = regex.New(` ?"[0-9a-f]{32,}"`)
 
 // said returns what was said last, without the layers that passed it on, cut to what fits a sentence.
 func said(text string) string {

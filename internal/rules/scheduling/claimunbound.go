@@ -5,7 +5,6 @@ package scheduling
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ClaimUnbound recognises a pod that waits for a claim: it is missing, is being deleted, or is bound to no volume.
@@ -72,7 +72,7 @@ Kubernetes 1.37.
 	},
 }
 
-var named = regexp.MustCompile(`persistentvolumeclaim "([^"]*)" (not found|is being deleted)`)
+var named = regex.New(`persistentvolumeclaim "([^"]*)" (not found|is being deleted)`)
 
 // unbound names the first of the claims that is not bound, and cites the phase of each.
 func unbound(claims []*corev1.PersistentVolumeClaim) (string, []evidence.Fact) {

@@ -4,7 +4,6 @@ package scheduling
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // NoScaleUp recognises a pod without a node for which the autoscaler can add none.
@@ -80,10 +80,10 @@ func unplaced(p *diagnosis.Pass) []evidence.Fact {
 }
 
 // limited is how it speaks of a size that somebody has set.
-var limited = regexp.MustCompile(`max node group size reached|max cluster|limit`)
+var limited = regex.New(`max node group size reached|max cluster|limit`)
 
 // declined is how the autoscaler begins its message, by version.
-var declined = regexp.MustCompile(`^pod didn't trigger scale-up(?: \(it wouldn't fit if a new node is added\))?:? *|^Failed to schedule pod, *`)
+var declined = regex.New(`^pod didn't trigger scale-up(?: \(it wouldn't fit if a new node is added\))?:? *|^Failed to schedule pod, *`)
 
 // coming returns the autoscaler's word that it is adding a node for the pod: the newest of what it said, and not so long
 // ago that a machine would have joined by now.

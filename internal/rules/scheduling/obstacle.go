@@ -4,17 +4,17 @@ package scheduling
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // braced is how the scheduler wrote a taint from 1.18 to 1.36, without its effect.
-var braced = regexp.MustCompile(`\{([^:}]+): ?([^}]*)\}`)
+var braced = regex.New(`\{([^:}]+): ?([^}]*)\}`)
 
 // told returns the taints that the verdict names itself.
 func told(v verdict) []obstacle {

@@ -3,18 +3,19 @@
 package scheduling
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // The scheduler writes "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint(s). preemption:
 // …" (kubernetes pkg/scheduler/framework/types.go, FitError). Before 1.24 a taint's text had a comma in it, and before
 // 1.20 a claim that is not bound was told as an error of the plugin, without a count of nodes.
 var (
-	available = regexp.MustCompile(`(?s)\b0/(\d+) nodes are (?:un)?available:? *(.*)`)
-	counted   = regexp.MustCompile(`^(\d+) (.+)$`)
-	noCount   = regexp.MustCompile(`(?:unbound immediate PersistentVolumeClaims|persistentvolumeclaim "[^"]*" (?:not found|is being deleted|bound to non-existent)|resourceclaim[^,]* not (?:found|created)|no nodes available to schedule pods)`)
+	available = regex.New(`(?s)\b0/(\d+) nodes are (?:un)?available:? *(.*)`)
+	counted   = regex.New(`^(\d+) (.+)$`)
+	noCount   = regex.New(`(?:unbound immediate PersistentVolumeClaims|persistentvolumeclaim "[^"]*" (?:not found|is being deleted|bound to non-existent)|resourceclaim[^,]* not (?:found|created)|no nodes available to schedule pods)`)
 )
 
 // words tell the reasons apart (kubernetes pkg/scheduler/framework/plugins, the ErrReason constants, in the wordings since

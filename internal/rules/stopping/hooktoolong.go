@@ -4,7 +4,6 @@ package stopping
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // HookTooLong recognises a preStop hook that leaves the program no time.
@@ -55,7 +55,7 @@ gets two seconds after SIGTERM and is then killed (kubelet, minimumGracePeriodIn
 	},
 }
 
-var sleepWord = regexp.MustCompile(`(?:^|[;&| /])sleep[ ]+(\d+)`)
+var sleepWord = regex.New(`(?:^|[;&| /])sleep[ ]+(\d+)`)
 
 // slept returns for how many seconds a hook sleeps, and the field that says so.
 func slept(h *corev1.LifecycleHandler) (seconds int64, where string) {

@@ -4,7 +4,6 @@ package stopping
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ShellFirst recognises a shell as first process that keeps SIGTERM from the program.
@@ -57,7 +57,7 @@ command is run in the shell's own place by bash and dash, and is left alone, as 
 }
 
 var (
-	shell   = regexp.MustCompile(`(^|/)(ba|da|a)?sh$`)
-	several = regexp.MustCompile(`[;|\n]|&&`)
-	passes  = regexp.MustCompile(`(^|[;&|\s])(exec|trap|wait)\b`)
+	shell   = regex.New(`(^|/)(ba|da|a)?sh$`)
+	several = regex.New(`[;|\n]|&&`)
+	passes  = regex.New(`(^|[;&|\s])(exec|trap|wait)\b`)
 )

@@ -4,10 +4,10 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // AttachFailed recognises a pod whose volume the storage system does not attach to its node.
@@ -49,7 +49,7 @@ The Event is written by kubernetes pkg/volume/util/operationexecutor; the words 
 }
 
 // named is what a message says up to the name of the volume.
-var named = regexp.MustCompile(`^.*?for volume "?[^" ]+"?[ :]*`)
+var named = regex.New(`^.*?for volume "?[^" ]+"?[ :]*`)
 
 // after returns what a message says after the name of the volume.
 func after(message string) string { return named.ReplaceAllString(message, "") }

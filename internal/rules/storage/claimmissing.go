@@ -4,13 +4,13 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ClaimMissing recognises a pod that uses a claim which does not exist.
@@ -74,7 +74,7 @@ func saysMissing(p *diagnosis.Pass, claim evidence.Ref) (facts []evidence.Fact) 
 }
 
 // notFound is how the scheduler and the kubelet name a claim that does not exist.
-var notFound = regexp.MustCompile(`persistentvolumeclaims? "([^"]+)" not found`)
+var notFound = regex.New(`persistentvolumeclaims? "([^"]+)" not found`)
 
 func reportMissing(p *diagnosis.Pass, facts []evidence.Fact, volume, claim string) {
 	f := diagnosis.Finding{Confidence: diagnosis.Likely, Facts: facts}

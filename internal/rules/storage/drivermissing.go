@@ -4,9 +4,9 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // DriverMissing recognises a pod whose volume needs a CSI driver that its node does not have.
@@ -44,4 +44,4 @@ The words are in kubernetes pkg/volume/csi (csi_client.go) and, for CSINode, in 
 	},
 }
 
-var driverName = regexp.MustCompile(`(?:driver name|contain driver|CSIDriver object for|not supported by driver) "?([^ ":,]+)`)
+var driverName = regex.New(`(?:driver name|contain driver|CSIDriver object for|not supported by driver) "?([^ ":,]+)`)

@@ -5,13 +5,13 @@ package storage
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // mountEvidence is what the rules about a pod's volumes need.
@@ -37,8 +37,8 @@ type failure struct {
 }
 
 var (
-	quoted = regexp.MustCompile(`for volume "?([^" ]+)"?`)
-	moded  = regexp.MustCompile(`volume (\S+) has volumeMode`)
+	quoted = regex.New(`for volume "?([^" ]+)"?`)
+	moded  = regex.New(`volume (\S+) has volumeMode`)
 )
 
 // failures returns what keeps the pod from its volumes now: the newest Event of each volume and sort, unless the volume
@@ -54,7 +54,7 @@ func failures(p *diagnosis.Pass, wanted ...sort) []failure {
 			break
 		}
 		f := failure{Event: e, sort: sortOf(e.Message)}
-		for _, words := range []*regexp.Regexp{quoted, moded} {
+		for _, words := range []*regex.Expr{quoted, moded} {
 			if m := words.FindStringSubmatch(e.Message); m != nil {
 				f.volume = m[1]
 			}

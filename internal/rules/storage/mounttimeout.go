@@ -4,11 +4,11 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // MountTimeout recognises a pod whose volumes are not there in time, where nothing says why.
@@ -61,4 +61,4 @@ func explained(list []failure) bool {
 	return false
 }
 
-var unmounted = regexp.MustCompile(`unmounted volumes=\[([^\]]*)\]`)
+var unmounted = regex.New(`unmounted volumes=\[([^\]]*)\]`)

@@ -4,12 +4,12 @@ package storage
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // PathMissing recognises a volume made of a path of the node that is not there, or not of the kind that is asked for.
@@ -57,7 +57,7 @@ The checks are in kubernetes pkg/volume/hostpath (checkType) and pkg/volume/loca
 	},
 }
 
-var noPath = regexp.MustCompile(`"?(/[^" :]+)"?:? (?:does not exist|no such file)`)
+var noPath = regex.New(`"?(/[^" :]+)"?:? (?:does not exist|no such file)`)
 
 // ofNode tells whether what is not there is a path of the node: the volume is made of one, by the kubelet's words, the
 // pod's spec, or as a claim's local volume. A driver misses files of its own.

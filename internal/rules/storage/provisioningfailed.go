@@ -5,11 +5,11 @@ package storage
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ProvisioningFailed recognises a claim whose provisioner tried to make a volume and could not.
@@ -70,7 +70,7 @@ func provisionerIn(message string) string {
 }
 
 // tried is what the provisioner writes before an error of its own.
-var tried = regexp.MustCompile(`^failed to provision volume with StorageClass [^:]*: `)
+var tried = regex.New(`^failed to provision volume with StorageClass [^:]*: `)
 
 // reason cuts a storage system's error down to what says most: what follows the last gRPC code, without the frame.
 func reason(message string) string {

@@ -5,10 +5,10 @@ package storage
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // ServerUnreachable recognises a volume on a network file system that its server does not give.
@@ -44,7 +44,7 @@ The Event is written by kubernetes mount-utils (mount_linux.go); the words are t
 }
 
 // source is what is mounted: server and path in the arguments of mount(8).
-var source = regexp.MustCompile(`-t (?:nfs4?|cifs|ceph|glusterfs|efs) (?:-o \S+ )?([^ -]\S*)`)
+var source = regex.New(`-t (?:nfs4?|cifs|ceph|glusterfs|efs) (?:-o \S+ )?([^ -]\S*)`)
 
 // refusals are the words of mount(8) and its helpers, with what they mean and what helps.
 var refusals = []struct{ part, why, fix string }{

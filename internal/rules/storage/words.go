@@ -3,8 +3,9 @@
 package storage
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A sort is what a failure to attach or mount a volume comes from; each has a rule.
@@ -72,7 +73,7 @@ var words = []struct {
 }
 
 // missing are the objects whose absence other families explain.
-var missing = regexp.MustCompile(`(?i)\b(configmap|secret|serviceaccount)s? .*not found`)
+var missing = regex.New(`(?i)\b(configmap|secret|serviceaccount)s? .*not found`)
 
 func sortOf(message string) sort {
 	if missing.MatchString(message) {
@@ -87,7 +88,7 @@ func sortOf(message string) sort {
 }
 
 // captured returns what a pattern captures in a text; otherwise, where it is not there.
-func captured(pattern *regexp.Regexp, text, otherwise string) string {
+func captured(pattern *regex.Expr, text, otherwise string) string {
 	if m := pattern.FindStringSubmatch(text); m != nil {
 		return m[1]
 	}
