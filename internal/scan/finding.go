@@ -61,6 +61,7 @@ type Finding struct {
 	Waived      string   // why it is accepted; empty where it is not
 	Known       bool     // the baseline has it
 	Cost        Cost
+	external    bool   // it is accepted by what stands outside of the file
 	key         string // what the fingerprint is made of beside tool, rule and file
 	effect      string // the effect of the rule, by which deaths are counted
 	field       string // the field that it is about

@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -132,26 +134,55 @@ func (j Job) reader(i int) collect.ManifestReader {
 }
 
 // together judges all manifests with each other. A finding stands where its first fact does, for which that text is read
-// once more.
+// once more, each but once.
 func (j Job) together(r *Result, s *evidence.Snapshot) []Finding {
-	var list []Finding
-	open, data := -1, []byte(nil)
-	for _, f := range diagnosis.Run(s, j.Sets).Findings {
-		at := r.objects[home(s, f.Facts[0].About)]
-		if len(at) == 0 {
-			continue // cannot happen: facts are about what was read
+	found := diagnosis.Run(s, j.Sets).Findings
+	in := map[int][]placed{} // by file
+	for i := range found {
+		if at := r.objects[home(s, found[i].Facts[0].About)]; len(at) > 0 { // always: facts are about what was read
+			in[at[0].file] = append(in[at[0].file], placed{at[0], &found[i]})
 		}
-		if h := at[0]; h.file != open {
-			open = h.file
-			var err error
-			if data, err = j.Files[open].Data(); err != nil {
-				r.Failed = append(r.Failed, err)
-			}
-		}
-		m := j.reader(open).At(data, at[0].offset, at[0].line, at[0].item)
-		list = append(list, j.found(m, &f))
 	}
-	return list
+	files := slices.Sorted(maps.Keys(in))
+	lists, failed := make([][]Finding, len(files)), make([]error, len(files))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range files {
+		group.Go(func() error {
+			lists[i], failed[i] = j.again(file, in[file])
+			return nil
+		})
+	}
+	_ = group.Wait() // none fails
+	for _, err := range failed {
+		if err != nil {
+			r.Failed = append(r.Failed, err)
+		}
+	}
+	return slices.Concat(lists...)
+}
+
+// A placed finding is one with the manifest that it stands in.
+type placed struct {
+	at    handle
+	found *diagnosis.Finding
+}
+
+// again reads a text once more for the lines of findings in it.
+func (j Job) again(file int, in []placed) ([]Finding, error) {
+	data, err := j.Files[file].Data()
+	slices.SortStableFunc(in, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.at.offset, b.at.offset), cmp.Compare(a.at.item, b.at.item))
+	})
+	list := make([]Finding, 0, len(in))
+	var m *collect.Manifest
+	for i, p := range in {
+		if i == 0 || p.at != in[i-1].at {
+			m = j.reader(file).At(data, p.at.offset, p.at.line, p.at.item)
+		}
+		list = append(list, j.found(m, p.found))
+	}
+	return list, err
 }
 
 // home returns the object that a file has for a thing: of a pod that a template would become, what has the template.
@@ -181,7 +212,7 @@ func (j Job) found(m *collect.Manifest, f *diagnosis.Finding) Finding {
 	}
 	found.Message, _ = collect.Redact(found.Message)
 	found.Fix, _ = collect.Redact(found.Fix)
-	found.Waived = j.Policy.waived(&found, m.Waivers)
+	j.Policy.accept(&found, m.Waivers)
 	return found
 }
 

@@ -7,12 +7,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // Merge adds what other tools found, under the same policy. What two tools say of one place is one finding, ours before
-// others': it then names who says so too, and matters as much as the strictest of them says. The root is the folder that absolute paths are shortened by.
+// others': it then names who says so too, and matters as much as the strictest of them says. What is accepted takes nothing along that is
+// not accepted itself. The root is the folder that absolute paths are shortened by.
 func (j Job) Merge(r *Result, others []Finding, root string) {
 	spans := r.spans(j, root)
 	for i := range others {
@@ -21,7 +23,7 @@ func (j Job) Merge(r *Result, others []Finding, root string) {
 		f.Severity = j.Policy.severity(f.Tool, f.Rule, f.Severity)
 		r.locate(f, spans)
 		if f.Waived == "" {
-			f.Waived = j.Policy.waived(f, spans.waivers[f.File])
+			j.Policy.accept(f, spans.waivers[f.File])
 		}
 	}
 	for i := range r.Findings {
@@ -51,9 +53,15 @@ func (r *Result) locate(f *Finding, s spans) {
 	}
 }
 
+// likes are which rules of several tools mean the same.
+type likes struct {
+	what map[string]string // by tool and rule: the rule of ours, or a word where we have none
+	wide map[string]bool   // those that several rules of one tool are each a part of
+}
+
 // alike says which rules of several tools mean the same as one of ours, or, where we have none, as each other.
-var alike = func() map[string]string {
-	m := map[string]string{}
+var alike = sync.OnceValue(func() likes {
+	m := likes{map[string]string{}, map[string]bool{}}
 	for same, names := range map[string]string{
 		"RES101": "trivy/KSV018 checkov/CKV_K8S_13", "RES102": "trivy/KSV016 checkov/CKV_K8S_12 kube-linter/unset-memory-requirements",
 		"RES103": "trivy/KSV015 checkov/CKV_K8S_10 kube-linter/unset-cpu-requirements", "cpu-limit": "trivy/KSV011 checkov/CKV_K8S_11",
@@ -71,24 +79,37 @@ var alike = func() map[string]string {
 		"default-namespace": "trivy/KSV110 checkov/CKV_K8S_21 kube-linter/use-namespace", "high-user": "trivy/KSV020 checkov/CKV_K8S_40",
 		"mounted-token": "trivy/KSV036 checkov/CKV_K8S_38", "docker-socket": "trivy/KSV006 checkov/CKV_K8S_27 kube-linter/docker-sock",
 	} {
-		m[Ours+"/"+same] = same
+		m.what[Ours+"/"+same] = same
+		tools := map[string]bool{}
 		for name := range strings.FieldsSeq(names) {
-			m[name] = same
+			tool, _, _ := strings.Cut(name, "/")
+			m.what[name], m.wide[same] = same, m.wide[same] || tools[tool]
+			tools[tool] = true
 		}
 	}
 	return m
-}()
+})
+
+// sameOfOurs returns the rule of ours that says just what a finding of another tool says: a waiver of that holds for this as well.
+// Of several things that a rule of ours may say, another tool's is one, and not the one that was accepted.
+func sameOfOurs(f *Finding) string {
+	if same := alike().what[f.Tool+"/"+f.Rule]; f.Tool != Ours && !alike().wide[same] {
+		return same
+	}
+	return ""
+}
 
 // A claim is what a finding says of what: findings of one claim are one.
 type claim struct {
 	what, file string
 	about      evidence.Ref
-	line       int // where no object is known, or the rule has no like
+	line       int  // where no object is known, or the rule has no like
+	waived     bool // an accepted finding is never one with another that counts
 }
 
 func claimOf(f *Finding) claim {
-	what, known := alike[f.Tool+"/"+f.Rule]
-	c := claim{what: what, file: f.File, about: f.About.Object()}
+	what, known := alike().what[f.Tool+"/"+f.Rule]
+	c := claim{what: what, file: f.File, about: f.About.Object(), waived: f.Waived != ""}
 	if !known {
 		c.what = f.Tool + "/" + f.Rule + "\x00" + f.Message
 	}
@@ -108,6 +129,12 @@ func joined(findings []Finding) []Finding {
 		f := &findings[i]
 		at := claimOf(f)
 		before, said := first[at]
+		if !said && !at.waived && sameOfOurs(f) != "" { // it is accepted where all that we say of the same is
+			at.waived = true
+			if before, said = first[at]; !said {
+				at.waived = false
+			}
+		}
 		if said && list[before].Tool != f.Tool {
 			list[before].join(f)
 			continue

@@ -18,25 +18,11 @@ import (
 // maxReport bounds the report of another tool.
 const maxReport = 256 << 20
 
-// A Tool is another scanner that this program can run.
-type Tool struct {
-	Name    string
-	Command []string // the paths that are scanned follow
-}
-
-// Tools are the scanners that are known by name. Each ends with a status other than 0 when it finds something.
-var Tools = []Tool{
-	{"trivy", []string{"trivy", "config", "--quiet", "--format", "json"}},
-	{"checkov", []string{"checkov", "--compact", "--quiet", "--output", "json", "--directory"}},
-	{"semgrep", []string{"semgrep", "scan", "--quiet", "--json"}},
-	{"eslint", []string{"eslint", "--format", "json"}},
-	{"kube-linter", []string{"kube-linter", "lint", "--format", "json"}},
-}
-
 // errStranger is of a report that is of no tool that is known.
 var errStranger = errors.New("it is no report that is known: expected SARIF 2.1.0, or the JSON of Trivy, Checkov, Semgrep, ESLint or kube-linter")
 
-// Report reads what another tool found: SARIF, or its own JSON. Whose it is, its content tells.
+// Report reads what another tool found: SARIF, or its own JSON. Whose it is, its content tells. Where the report says that the tool could
+// not check all, that is an error beside what it did find.
 func Report(data []byte) ([]Finding, error) {
 	data = bytes.TrimPrefix(bytes.TrimSpace(data), []byte("\xef\xbb\xbf"))
 	if len(data) > maxReport {
@@ -98,8 +84,10 @@ func sarifReport(data []byte) ([]Finding, error) {
 		return nil, fmt.Errorf("it is SARIF %q, expected 2.1.0", log.Version)
 	}
 	var list []Finding
+	var failed []string
 	for i := range log.Runs {
 		run := &log.Runs[i]
+		failed = append(failed, run.failures()...)
 		for j := range run.Results {
 			r := &run.Results[j]
 			if r.Kind == "" || r.Kind == "fail" {
@@ -107,7 +95,7 @@ func sarifReport(data []byte) ([]Finding, error) {
 			}
 		}
 	}
-	return list, nil
+	return list, notAll(failed)
 }
 
 func fromResult(run *sarifRun, r *sarifResult) Finding {
@@ -133,9 +121,7 @@ func fromResult(run *sarifRun, r *sarifResult) Finding {
 		at := r.Locations[0].Physical
 		f.File, f.Line, f.Column = tidyPath(unescaped(at.Artifact.URI)), max(at.Region.StartLine, 1), at.Region.StartColumn
 	}
-	if len(r.Suppressions) > 0 {
-		f.Waived = cmp.Or(r.Suppressions[0].Justification, "suppressed in "+f.Tool)
-	}
+	f.suppressed(r.Suppressions)
 	return f
 }
 
@@ -209,9 +195,14 @@ func trivyReport(data []byte) ([]Finding, error) {
 
 func checkovReport(parts []json.RawMessage) ([]Finding, error) {
 	var list []Finding
+	var failed []string
 	for _, part := range parts {
 		var r struct {
+			Summary struct {
+				Errors int `json:"parsing_errors"`
+			} `json:"summary"`
 			Results struct {
+				Errors []string `json:"parsing_errors"`
 				Failed []struct {
 					ID       string `json:"check_id"`
 					Name     string `json:"check_name"`
@@ -224,6 +215,10 @@ func checkovReport(parts []json.RawMessage) ([]Finding, error) {
 		}
 		if err := json.Unmarshal(part, &r); err != nil {
 			return nil, fmt.Errorf("read the JSON of Checkov: %w", err)
+		}
+		failed = append(failed, r.Results.Errors...)
+		if r.Summary.Errors > len(r.Results.Errors) {
+			failed = append(failed, "a file that it does not name")
 		}
 		for _, c := range r.Results.Failed {
 			f := Finding{Tool: "checkov", Rule: c.ID, Title: c.Name, Message: c.Name, Severity: Warning, File: tidyPath(strings.TrimPrefix(c.Path, "/")), Line: 1}
@@ -239,11 +234,12 @@ func checkovReport(parts []json.RawMessage) ([]Finding, error) {
 			list = append(list, f)
 		}
 	}
-	return list, nil
+	return list, notAll(failed)
 }
 
 func semgrepReport(data []byte) ([]Finding, error) {
 	var r struct {
+		Errors  []struct{ Level, Path string }
 		Results []struct {
 			ID    string `json:"check_id"`
 			Path  string `json:"path"`
@@ -267,7 +263,13 @@ func semgrepReport(data []byte) ([]Finding, error) {
 		}
 		list = append(list, f)
 	}
-	return list, nil
+	var failed []string
+	for _, e := range r.Errors {
+		if e.Level != "info" {
+			failed = append(failed, cmp.Or(e.Path, "a file that it does not name"))
+		}
+	}
+	return list, notAll(failed)
 }
 
 func eslintReport(data []byte) ([]Finding, error) {
@@ -277,6 +279,7 @@ func eslintReport(data []byte) ([]Finding, error) {
 			RuleID       string `json:"ruleId"`
 			Message      string
 			Severity     int
+			Fatal        bool
 			Line, Column int
 		}
 	}
@@ -284,8 +287,12 @@ func eslintReport(data []byte) ([]Finding, error) {
 		return nil, fmt.Errorf("read the JSON of ESLint: %w", err)
 	}
 	var list []Finding
+	var failed []string
 	for _, file := range files {
 		for _, m := range file.Messages {
+			if m.Fatal {
+				failed = append(failed, file.FilePath)
+			}
 			f := Finding{
 				Tool: "eslint", Rule: cmp.Or(m.RuleID, "parse"), Message: m.Message, Severity: Warning, File: tidyPath(file.FilePath), Line: max(m.Line, 1), Column: m.Column,
 			}
@@ -295,7 +302,7 @@ func eslintReport(data []byte) ([]Finding, error) {
 			list = append(list, f)
 		}
 	}
-	return list, nil
+	return list, notAll(failed)
 }
 
 // linterReport reads what kube-linter found. It names objects and no lines.

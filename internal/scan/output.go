@@ -56,12 +56,13 @@ func (o Output) Fails(f *Finding) bool {
 
 // A document is the JSON form. Fields are added to it, never renamed or removed.
 type document struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Files      int    `json:"files"`
-	Manifests  int    `json:"manifests"`
-	Failed     bool   `json:"failed"`
-	Findings   []item `json:"findings"`
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Files      int      `json:"files"`
+	Manifests  int      `json:"manifests"`
+	Failed     bool     `json:"failed"`
+	NotChecked []string `json:"notChecked,omitempty"`
+	Findings   []item   `json:"findings"`
 }
 
 type item struct {
@@ -90,7 +91,7 @@ type item struct {
 
 // JSON writes all findings, those that are waived or known too.
 func (o Output) JSON(r *Result) ([]byte, error) {
-	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, Findings: []item{}}
+	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, NotChecked: r.NotChecked(), Findings: []item{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		doc.Failed = doc.Failed || o.Fails(f)
@@ -220,6 +221,15 @@ func (r *Result) Count() (bySeverity [4]int, waived, known int) {
 		}
 	}
 	return bySeverity, waived, known
+}
+
+// NotChecked says what could not be judged, a sentence each.
+func (r *Result) NotChecked() []string {
+	var list []string
+	for _, err := range r.Failed {
+		list = append(list, report.Escape(strings.Join(strings.Fields(err.Error()), " ")))
+	}
+	return list
 }
 
 // drop takes away what the policy does not want to hear of.

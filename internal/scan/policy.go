@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,45 +107,55 @@ func matches(pattern, tool, rule string) bool {
 	return like(of, tool) && like(name, rule)
 }
 
-// like matches text with a pattern in which * stands for anything, slashes too.
+// like matches text with a pattern in which * stands for anything, slashes too; it looks back to the last star alone, so that no pattern
+// takes long.
 func like(pattern, text string) bool {
-	head, tail, star := strings.Cut(pattern, "*")
-	if !star {
-		return strings.EqualFold(pattern, text)
-	}
-	if len(text) < len(head) || !strings.EqualFold(text[:len(head)], head) {
-		return false
-	}
-	for i := len(head); i <= len(text); i++ {
-		if like(tail, text[i:]) {
-			return true
+	pattern, text = strings.ToLower(pattern), strings.ToLower(text)
+	star, resume, p, t := -1, 0, 0, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, resume = p, t
+			p++
+		case p < len(pattern) && pattern[p] == text[t]:
+			p, t = p+1, t+1
+		case star >= 0:
+			resume++
+			p, t = star+1, resume
+		default:
+			return false
 		}
 	}
-	return false
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// waived returns why a finding is accepted, or "".
-func (p Policy) waived(f *Finding, inline []collect.Waiver) string {
+// names tells whether a pattern of a waiver means a finding: by its own rule, or by the rule of ours that means the same.
+func names(pattern string, f *Finding) bool {
+	own := sameOfOurs(f)
+	return matches(pattern, f.Tool, f.Rule) || own != "" && matches(pattern, Ours, own)
+}
+
+// accept marks a finding as accepted where a waiver holds for it: a comment in its file, or one of the policy.
+func (p Policy) accept(f *Finding, inline []collect.Waiver) {
 	for _, w := range inline {
 		if f.Line < w.First || f.Line > w.Last || p.lapsed(w.Reason, w.Until) != "" {
 			continue
 		}
-		for _, rule := range w.Rules {
-			if rule == "*" || matches(rule, f.Tool, f.Rule) {
-				return w.Reason
-			}
+		if slices.ContainsFunc(w.Rules, func(rule string) bool { return rule == "*" || names(rule, f) }) {
+			f.Waived = w.Reason
+			return
 		}
 	}
 	for _, w := range p.Waivers {
 		until, err := time.Parse(time.DateOnly, w.Until)
-		if err != nil || p.lapsed(w.Reason, until) != "" || !matches(w.Rule, f.Tool, f.Rule) {
+		if err != nil || p.lapsed(w.Reason, until) != "" || !names(w.Rule, f) {
 			continue
 		}
 		if like(cmp.Or(w.Path, "*"), f.File) && like(cmp.Or(w.Object, "*"), f.About.Object().String()) {
-			return w.Reason
+			f.Waived, f.external = w.Reason, true
+			return
 		}
 	}
-	return ""
 }
 
 // lapsed says why a waiver does not hold, or "".

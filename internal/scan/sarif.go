@@ -20,9 +20,19 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool       sarifTool     `json:"tool"`
-		ColumnKind string        `json:"columnKind,omitempty"`
-		Results    []sarifResult `json:"results"`
+		Tool        sarifTool         `json:"tool"`
+		Invocations []sarifInvocation `json:"invocations,omitempty"`
+		ColumnKind  string            `json:"columnKind,omitempty"`
+		Results     []sarifResult     `json:"results"`
+	}
+	sarifInvocation struct {
+		Successful *bool       `json:"executionSuccessful"`
+		Execution  []sarifNote `json:"toolExecutionNotifications,omitempty"`
+		Setting    []sarifNote `json:"toolConfigurationNotifications,omitempty"`
+	}
+	sarifNote struct {
+		Level   string    `json:"level,omitempty"`
+		Message sarifText `json:"message"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -62,6 +72,7 @@ type (
 	}
 	sarifSuppression struct {
 		Kind          string `json:"kind"`
+		Status        string `json:"status,omitempty"`
 		Justification string `json:"justification,omitempty"`
 	}
 	sarifLocation struct {
@@ -104,6 +115,14 @@ func (o Output) SARIF(r *Result) ([]byte, error) {
 	slices.Sort(tools[1:])
 	for _, tool := range tools {
 		log.Runs = append(log.Runs, o.run(tool, r.Findings))
+	}
+	if len(r.Failed) > 0 {
+		no := false
+		failed := sarifInvocation{Successful: &no}
+		for _, why := range r.NotChecked() {
+			failed.Execution = append(failed.Execution, sarifNote{"error", sarifText{Text: why}})
+		}
+		log.Runs[0].Invocations = []sarifInvocation{failed}
 	}
 	return indented(log)
 }
@@ -166,7 +185,11 @@ func result(f *Finding, index int) sarifResult {
 		r.Message.Text += ". " + f.Fix
 	}
 	if f.Waived != "" {
-		r.Suppressions = []sarifSuppression{{"inSource", f.Waived}}
+		kind := "inSource"
+		if f.external {
+			kind = "external"
+		}
+		r.Suppressions = []sarifSuppression{{kind, "accepted", f.Waived}}
 	}
 	if f.Known {
 		r.Baseline = "unchanged"
@@ -181,6 +204,14 @@ func result(f *Finding, index int) sarifResult {
 		}
 	}
 	return r
+}
+
+// suppressed takes in that a tool suppressed its finding. One that is under review or rejected is not accepted (SARIF 2.1.0, 3.35.3).
+func (f *Finding) suppressed(list []sarifSuppression) {
+	if len(list) == 0 || slices.ContainsFunc(list, func(s sarifSuppression) bool { return s.Status != "" && s.Status != "accepted" }) {
+		return
+	}
+	f.Waived, f.external = cmp.Or(list[0].Justification, "suppressed in "+f.Tool), list[0].Kind == "external"
 }
 
 func indented(v any) ([]byte, error) {

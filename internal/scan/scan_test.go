@@ -279,6 +279,8 @@ func TestPolicy(t *testing.T) {
 		"waivers:\n- {rule: A}\n":                         "waiver 1: it needs rule, reason and until",
 		"waivers:\n- {rule: A, reason: b, until: soon}\n": `waiver 1: until "soon" is no day as 2027-01-31`,
 		"rules:\n- {severity: note}\n":                    "a measure names no rule: expected as RES101, trivy/KSV014 or trivy/*",
+		"- rules\n":                                       "it is no mapping, expected its fields",
+		"failOn: note\n---\nfailOn: error\n":              "it has several documents, expected one",
 		"rules: 1\n":                                      "line 1: rules is a number, expected a list",
 	} {
 		if _, err := ReadPolicy([]byte(text)); err == nil || err.Error() != want {
