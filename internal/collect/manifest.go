@@ -33,6 +33,7 @@ type Manifest struct {
 	Waivers    []Waiver
 	text       []byte
 	root       *yamlv3.Node
+	steps      *int // left of its document for decoding
 }
 
 // A Place is where something stands in a file; lines and columns count from 1.

@@ -19,6 +19,7 @@ type quick struct {
 	cut   int // how much of the line at is read: the dash before an item that begins in its line
 	depth int
 	bad   bool
+	spare []yamlv3.Node // made in advance, many at a time
 }
 
 // quickly returns the tree of a document, false where it is not for the quick parser.
@@ -61,7 +62,13 @@ func (q *quick) peek() (in int, text []byte, ok bool) {
 func (q *quick) next() { q.at, q.cut = q.at+1, 0 }
 
 func (q *quick) node(kind yamlv3.Kind, in int) *yamlv3.Node {
-	return &yamlv3.Node{Kind: kind, Line: q.at + 1, Column: in + 1}
+	if len(q.spare) == 0 {
+		q.spare = make([]yamlv3.Node, 32)
+	}
+	n := &q.spare[0]
+	q.spare = q.spare[1:]
+	n.Kind, n.Line, n.Column = kind, q.at+1, in+1
+	return n
 }
 
 // block reads what begins in the next line, so far indented.

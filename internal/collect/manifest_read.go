@@ -4,10 +4,10 @@ package collect
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // maxManifestSteps bounds how many values one document may unfold to.
@@ -41,8 +42,8 @@ func (r ManifestReader) Read(data []byte, visit func(*Manifest)) {
 	for at, line := 0, 1; at < len(data); {
 		end, next := documentEnd(data, at)
 		doc := data[at:end]
-		if m := sourceLine.FindSubmatch(doc); m != nil {
-			source = string(m[1])
+		if from := sourceOf(doc); from != "" {
+			source = from
 		}
 		if anyValue(doc) {
 			r.document(&Manifest{File: r.File, Source: source, Line: line, Offset: int64(at), text: doc}, visit)
@@ -59,22 +60,46 @@ func (r ManifestReader) At(data []byte, offset int64, line, item int) *Manifest 
 		return m
 	}
 	end, _ := documentEnd(data, int(offset))
-	first := 1 + bytes.Count(data[:offset], []byte("\n"))
+	first := line
+	if item > 0 {
+		first = 1 + bytes.Count(data[:offset], []byte("\n"))
+	}
 	root, err := parseManifest(data[offset:end])
 	if err != nil || root == nil {
 		return m
 	}
 	shift(root, first-1)
 	m.Waivers = waiversIn(data[offset:end], first)
-	if items := child(root, "items"); item > 0 && items != nil && item <= len(items.Content) {
-		root = behind(items.Content[item-1])
+	m.root = root
+	if steps := maxManifestSteps; item > 0 && isList(root) {
+		eachItem(root, &steps, func(one *yamlv3.Node, number int) {
+			if number == item {
+				m.root = one
+			}
+		})
 	}
-	m.root, m.Kind = root, wordOf(root, "kind")
+	m.Kind = wordOf(m.root, "kind")
 	return m
 }
 
-// sourceLine is how helm template names the file that a document is from.
-var sourceLine = regexp.MustCompile(`(?m)^# Source: (\S+)`)
+// sourceOf returns the file that helm template says a document is from, in a line "# Source: web/templates/a.yaml".
+func sourceOf(doc []byte) string {
+	mark := []byte("# Source: ")
+	for at := bytes.Index(doc, mark); at >= 0; {
+		if at == 0 || doc[at-1] == '\n' {
+			line, _, _ := bytes.Cut(doc[at+len(mark):], []byte("\n"))
+			if words := bytes.Fields(line); len(words) > 0 {
+				return string(words[0])
+			}
+		}
+		next := bytes.Index(doc[at+1:], mark)
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return ""
+}
 
 // documentEnd returns where the document that begins at a place ends, and where the next begins, behind its mark.
 func documentEnd(data []byte, at int) (end, next int) {
@@ -104,12 +129,8 @@ func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
 			}
 		}
 		if r.Strangers || kindLine.Match(m.text) {
-			m.Facts = []evidence.Fact{{
-				Kind: evidence.Spec, Source: evidence.FromSpec, Name: FactUnreadable, Where: fmt.Sprintf("line %d", line),
-				About: evidence.RefTo("File", "", m.File),
-				Text:  "not YAML: " + yamlLine.ReplaceAllString(strings.TrimPrefix(oneLine(err).Error(), "yaml: "), ""),
-			}}
 			m.Line = line
+			m.unreadable(yamlLine.ReplaceAllString(oneLine(err).Error(), ""))
 			visit(m)
 		}
 		return
@@ -119,10 +140,23 @@ func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
 	}
 	shift(root, m.Line-1)
 	m.Waivers = waiversIn(m.text, m.Line)
+	steps := maxManifestSteps
+	m.steps = &steps
 	r.object(m, root, visit)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = regex.New(`line (\d+): `)
+
+// unreadable tells that what stands in a line of the file is not read.
+func (m *Manifest) unreadable(why string) {
+	m.Facts = append(m.Facts, evidence.Fact{
+		Kind: evidence.Spec, Source: evidence.FromSpec, Name: FactUnreadable, Where: fmt.Sprintf("line %d", m.Line),
+		About: evidence.RefTo("File", "", m.File), Text: why,
+	})
+}
+
+// unknownAnchor is how the parser complains of an alias. It quotes that, which may be a password that begins with a star.
+var unknownAnchor = regex.New(`unknown anchor '.*' referenced`)
 
 // parseManifest returns the tree of one document, nil of one without a mapping.
 func parseManifest(doc []byte) (*yamlv3.Node, error) {
@@ -134,12 +168,28 @@ func parseManifest(doc []byte) (*yamlv3.Node, error) {
 	}
 	var top yamlv3.Node
 	if err := yamlv3.Unmarshal(doc, &top); err != nil {
-		return nil, err
+		return nil, errors.New("not YAML: " + unknownAnchor.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "an alias has no anchor"))
 	}
 	if len(top.Content) == 0 || top.Content[0].Kind != yamlv3.MappingNode {
 		return nil, nil
 	}
+	if deep := deeper(top.Content[0], maxNesting); deep > 0 {
+		return nil, fmt.Errorf("line %d: more than %d levels deep, which is not read", deep, maxNesting)
+	}
 	return top.Content[0], nil
+}
+
+// deeper returns the line of what lies that many levels deep; 0 where nothing does.
+func deeper(n *yamlv3.Node, levels int) int {
+	if levels == 0 {
+		return n.Line
+	}
+	for _, c := range n.Content {
+		if line := deeper(c, levels-1); line > 0 {
+			return line
+		}
+	}
+	return 0
 }
 
 // shift moves a tree down by that many lines. What an alias stands for is moved where it is written.
@@ -160,19 +210,60 @@ func (r ManifestReader) object(m *Manifest, root *yamlv3.Node, visit func(*Manif
 		}
 		return
 	}
-	items := child(root, "items")
-	if strings.HasSuffix(m.Kind, "List") && items != nil && items.Kind == yamlv3.SequenceNode {
-		for i, item := range items.Content {
-			if item.Kind == yamlv3.MappingNode { // no alias, which may stand for the list itself
-				r.object(&Manifest{
-					File: m.File, Source: m.Source, Line: item.Line, Offset: m.Offset, Item: i + 1, Waivers: m.Waivers, text: m.text,
-				}, item, visit)
-			}
-		}
+	if !isList(root) {
+		r.decode(m)
+		visit(m)
 		return
 	}
-	r.decode(m)
-	visit(m)
+	over, why := eachItem(root, m.steps, func(item *yamlv3.Node, number int) {
+		r.object(&Manifest{
+			File: m.File, Source: m.Source, Line: item.Line, Offset: m.Offset, Item: number, Waivers: m.Waivers, text: m.text, steps: m.steps,
+		}, item, visit)
+	})
+	if over != nil {
+		rest := &Manifest{File: m.File, Source: m.Source, Line: over.Line, Offset: m.Offset}
+		rest.unreadable(why)
+		visit(rest)
+	}
+}
+
+// maxLists bounds how deep a List lies in Lists.
+const maxLists = 5
+
+func isList(n *yamlv3.Node) bool {
+	items := child(n, "items")
+	return items != nil && items.Kind == yamlv3.SequenceNode && strings.HasSuffix(wordOf(n, "kind"), "List")
+}
+
+// eachItem calls visit for each object of a List and of the Lists in it, which are numbered from 1, within the steps that are left. An
+// item may be an alias, which stands for the List itself if it comes to the worst. It returns what is not read any more, and why.
+func eachItem(list *yamlv3.Node, steps *int, visit func(item *yamlv3.Node, number int)) (over *yamlv3.Node, why string) {
+	number := 0
+	var walk func(list *yamlv3.Node, depth int)
+	walk = func(list *yamlv3.Node, depth int) {
+		if depth > maxLists {
+			over, why = list, fmt.Sprintf("a List lies in more than %d Lists, which is not read: write its objects as documents", maxLists)
+			return
+		}
+		for _, item := range child(list, "items").Content {
+			item = behind(item)
+			if *steps--; *steps < 0 {
+				over, why = item, "the List unfolds to more than is read of one document: write its objects as documents"
+			}
+			switch {
+			case over != nil:
+				return
+			case item.Kind != yamlv3.MappingNode:
+			case isList(item):
+				walk(item, depth+1)
+			default:
+				number++
+				visit(item, number)
+			}
+		}
+	}
+	walk(list, 1)
+	return over, why
 }
 
 func (m *Manifest) tell(name, where, text string) {
@@ -209,14 +300,19 @@ func (r ManifestReader) decode(m *Manifest) {
 	if !ok {
 		return
 	}
-	d := &strict{about: m.Ref, steps: maxManifestSteps}
-	d.value(m.root, reflect.ValueOf(o).Elem(), "")
-	switch {
-	case d.steps < 0:
-		m.tell(FactUnreadable, "", "its aliases unfold to more values than are read")
-		return
-	case !moved:
+	d := &strict{about: m.Ref, steps: m.steps}
+	v := reflect.ValueOf(o).Elem()
+	d.value(m.root, v, layoutOf(v.Type()))
+	if where := tooMany(o); where != "" && !d.stopped {
+		d.facts = nil
+		d.add(FactUnreadable, where, fmt.Sprintf("it has more than %d containers, which is not read", maxContainers))
+		d.stopped = true
+	}
+	if d.stopped || !moved {
 		m.Facts = append(m.Facts, d.facts...)
+	}
+	if d.stopped {
+		return
 	}
 	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as a client gives it
 	o.SetName(m.Ref.Name)
@@ -227,6 +323,28 @@ func (r ManifestReader) decode(m *Manifest) {
 	m.secrets(o)
 	maskManifest(o)
 	m.Object = o
+}
+
+// maxContainers bounds those of one pod, each of which rules compare with the others. A node runs no more than some hundred pods.
+const maxContainers = 1000
+
+// tooMany returns the list of containers of an object that is longer than is read, or "".
+func tooMany(o evidence.Object) string {
+	path, spec := "spec", (*corev1.PodSpec)(nil)
+	if pod, ok := o.(*corev1.Pod); ok {
+		spec = &pod.Spec
+	} else if t := templateOf(o); t != nil {
+		path, spec = cmp.Or(templatePaths[evidence.RefOf(o).Kind], "spec.template")+".spec", &t.Spec
+	}
+	switch {
+	case spec == nil:
+		return ""
+	case len(spec.Containers) > maxContainers:
+		return path + ".containers"
+	case len(spec.InitContainers) > maxContainers:
+		return path + ".initContainers"
+	}
+	return ""
 }
 
 // refOf names the object of a manifest.

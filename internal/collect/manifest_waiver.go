@@ -4,9 +4,10 @@ package collect
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A Waiver says in a comment of a manifest that a finding is accepted: why, and until when.
@@ -24,10 +25,16 @@ type Waiver struct {
 	Last   int
 }
 
+const (
+	// maxWaivers bounds the waivers of one document, and maxWaiverLooks how many of its lines are looked at for what they hold for.
+	maxWaivers     = 1000
+	maxWaiverLooks = 5_000_000
+)
+
 var (
 	waiverMark = []byte("inquest:ignore")
-	waiverText = regexp.MustCompile(`#.*?inquest:ignore[ \t]+([A-Za-z0-9_*,/.-]+)[ \t]*(.*)$`)
-	untilDay   = regexp.MustCompile(`[ \t,;(-]*\buntil[ \t:]+(\d{4}-\d{2}-\d{2})\)?[ \t]*$`)
+	waiverText = regex.New(`#.*?inquest:ignore[ \t]+([A-Za-z0-9_*,/.-]+)[ \t]*(.*)$`)
+	untilDay   = regex.New(`[ \t,;(-]*\buntil[ \t:]+(\d{4}-\d{2}-\d{2})\)?[ \t]*$`)
 )
 
 // waiversIn returns the waivers of a document that begins in a line.
@@ -37,7 +44,11 @@ func waiversIn(doc []byte, first int) []Waiver {
 	}
 	var all []Waiver
 	lines := bytes.Split(doc, []byte("\n"))
+	looks := maxWaiverLooks
 	for i, line := range lines {
+		if !bytes.Contains(line, waiverMark) {
+			continue
+		}
 		m := waiverText.FindSubmatch(bytes.TrimRight(line, "\r"))
 		if m == nil {
 			continue
@@ -50,6 +61,9 @@ func waiversIn(doc []byte, first int) []Waiver {
 			}
 		}
 		from, to := waived(lines, i)
+		if looks -= 1 + to; looks < 0 || len(all) == maxWaivers {
+			break // what is not read waives nothing
+		}
 		w.First, w.Last = first+from, first+to
 		all = append(all, w)
 	}

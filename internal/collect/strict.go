@@ -10,76 +10,136 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
+const (
+	// maxManifestFacts bounds what is told of the fields of one object.
+	maxManifestFacts = 200
+	// maxPathKey bounds a key where it is told: the longest that Kubernetes takes are of labels, a name and a domain.
+	maxPathKey = 320
+)
+
 // A strict decoder puts a tree of YAML into a typed object as the API server does with fieldValidation=Strict
 // (https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation): a field that there is not, one that is
 // given twice and a value of the wrong type are told, and all else is read. It works on the tree, and not on JSON, because
-// only the tree knows where things stand.
+// only the tree knows where things stand. What it tells names fields and never a value, which may be a secret.
 type strict struct {
-	about evidence.Ref
-	facts []evidence.Fact
-	steps int // left, so that aliases of aliases do not unfold without end
+	about   evidence.Ref
+	facts   []evidence.Fact
+	at      []step // the way to what is being read
+	steps   *int   // left for the document, so that aliases of aliases do not unfold without end
+	stopped bool
 }
 
-func (d *strict) tell(name, path, format string, args ...any) {
-	d.facts = append(d.facts, evidence.Fact{
-		Kind: evidence.Spec, Source: evidence.FromSpec, About: d.about, Where: path, Name: name, Text: fmt.Sprintf(format, args...),
-	})
+// A step goes to a key of a mapping or an element of a list.
+type step struct {
+	key   string
+	index int // from 1; 0 of a key
 }
+
+// path writes where the decoder is, as Place reads it. A key with a dot goes between brackets.
+func (d *strict) path() string {
+	var b strings.Builder
+	for _, s := range d.at {
+		key := s.key[:min(len(s.key), maxPathKey)]
+		switch {
+		case s.index > 0:
+			b.WriteString("[" + strconv.Itoa(s.index-1) + "]")
+		case strings.ContainsAny(key, ".[/"):
+			b.WriteString("[" + key + "]")
+		case b.Len() == 0:
+			b.WriteString(key)
+		default:
+			b.WriteString("." + key)
+		}
+	}
+	return b.String()
+}
+
+// tell tells of the place where the decoder is; the first argument of the format is its path.
+func (d *strict) tell(name, format string, args ...any) {
+	path := ""
+	if len(d.facts) <= maxManifestFacts {
+		path = d.path()
+	}
+	switch {
+	case len(d.facts) < maxManifestFacts:
+		d.add(name, path, fmt.Sprintf(format, append([]any{path}, args...)...))
+	case len(d.facts) == maxManifestFacts:
+		d.add(FactUnreadable, path, fmt.Sprintf("more than %d of its fields are wrong, the rest is not told: correct those first", maxManifestFacts))
+	}
+}
+
+func (d *strict) add(name, path, text string) {
+	d.facts = append(d.facts, evidence.Fact{Kind: evidence.Spec, Source: evidence.FromSpec, About: d.about, Where: path, Name: name, Text: text})
+}
+
+// spend takes steps of those that are left, and tells whether there were so many.
+func (d *strict) spend(steps int) bool {
+	if *d.steps -= steps; *d.steps < 0 {
+		d.stop("its aliases unfold to more values than are read")
+	}
+	return !d.stopped
+}
+
+// stop ends the reading of the document, and says why and where.
+func (d *strict) stop(why string) {
+	if !d.stopped {
+		d.facts = nil
+		d.add(FactUnreadable, d.path(), why)
+	}
+	d.stopped, *d.steps = true, -1
+}
+
+// stepsOf is what reading a node costs: long texts are masked and copied, as often as aliases name them.
+func stepsOf(n *yamlv3.Node) int { return 1 + len(n.Value)>>8 }
 
 // value decodes a node into v, which can be set.
-func (d *strict) value(n *yamlv3.Node, v reflect.Value, path string) {
-	if d.steps--; d.steps < 0 {
-		return
-	}
+func (d *strict) value(n *yamlv3.Node, v reflect.Value, t *layout) {
 	n = behind(n)
-	if isNull(n) {
+	if !d.spend(stepsOf(n)) || isNull(n) {
 		return
 	}
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		d.value(n, v.Elem(), path)
-		return
+	if t.kind == reflect.Pointer {
+		v.Set(reflect.New(t.elem().of))
+		v, t = v.Elem(), t.elem()
 	}
-	t := layoutOf(v.Type())
 	if t.custom {
-		d.custom(n, v, path)
+		d.custom(n, v)
 		return
 	}
-	switch v.Kind() {
+	switch t.kind {
 	case reflect.Struct:
-		if d.is(n, yamlv3.MappingNode, "a mapping", path) {
-			d.fields(n, v, t, path)
+		if d.is(n, yamlv3.MappingNode, "a mapping") {
+			d.fields(n, v, t)
 		}
 	case reflect.Map:
-		if d.is(n, yamlv3.MappingNode, "a mapping", path) {
-			d.entries(n, v, path)
+		if d.is(n, yamlv3.MappingNode, "a mapping") {
+			d.entries(n, v, t)
 		}
 	case reflect.Slice:
-		d.list(n, v, path)
+		d.list(n, v, t)
 	case reflect.Interface:
-		if plain := plainValue(n, &d.steps); plain != nil {
+		if plain := d.plain(n); plain != nil {
 			v.Set(reflect.ValueOf(plain))
 		}
 	default:
-		d.scalar(n, v, path)
+		d.scalar(n, v, t)
 	}
 }
 
 // is tells whether a node is of a kind, and says so where it is not.
-func (d *strict) is(n *yamlv3.Node, kind yamlv3.Kind, want, path string) bool {
+func (d *strict) is(n *yamlv3.Node, kind yamlv3.Kind, want string) bool {
 	switch {
 	case n.Kind == kind:
 	case n.Kind == yamlv3.MappingNode && len(n.Content) > 0 && n.Content[0].Kind == yamlv3.MappingNode: // {{ … }}
-		d.tell(FactUnreadable, path, "%s is a template that was not rendered", path)
+		d.tell(FactUnreadable, "%[1]s is a template that was not rendered")
 	default:
-		d.tell(FactWrongType, path, "%s is %s, expected %s", path, describeNode(n), want)
+		d.tell(FactWrongType, "%[1]s is %[2]s, expected %[3]s", describeNode(n), want)
 	}
 	return n.Kind == kind
 }
@@ -91,6 +151,9 @@ func describeNode(n *yamlv3.Node) string {
 	case yamlv3.SequenceNode:
 		return "a list"
 	}
+	if plainText(n) {
+		return "a text"
+	}
 	switch n.ShortTag() {
 	case "!!int", "!!float":
 		return "a number"
@@ -100,116 +163,74 @@ func describeNode(n *yamlv3.Node) string {
 	return "a text"
 }
 
-// pairs calls each for the keys and values of a mapping, those of merged mappings (<<) after its own. What is given twice
-// is told.
-func (d *strict) pairs(n *yamlv3.Node, path string, each func(key string, value *yamlv3.Node, path string)) {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		at := join(path, key.Value)
-		if key.ShortTag() == "!!merge" {
-			continue
-		}
-		if givenBefore(n, i) {
-			d.tell(FactTwice, at, "field %s is given twice, and the API server takes the last or refuses both", at)
-		}
-		each(key.Value, n.Content[i+1], at)
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		merged := behind(n.Content[i+1])
-		if n.Content[i].ShortTag() != "!!merge" || merged.Kind != yamlv3.MappingNode || d.steps < 0 {
-			continue
-		}
-		d.steps--
-		d.pairs(merged, path, func(key string, value *yamlv3.Node, path string) {
-			if !hasKey(n, key) {
-				each(key, value, path)
-			}
-		})
-	}
+// plainText tells of a scalar whose first letter begins no number, truth value, nothing and day, so that it need not be resolved.
+func plainText(n *yamlv3.Node) bool {
+	return n.Tag == "" && n.Value != "" && (n.Style != 0 || strings.IndexByte("0123456789+-.~<=tTfFyYnNoO", n.Value[0]) < 0)
 }
 
-func givenBefore(n *yamlv3.Node, i int) bool {
-	for j := 0; j < i; j += 2 {
-		if n.Content[j].Value == n.Content[i].Value {
-			return true
-		}
-	}
-	return false
-}
-
-func hasKey(n *yamlv3.Node, key string) bool {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return true
-		}
-	}
-	return false
-}
-
-// join adds a key to a path; one with a dot goes between brackets.
-func join(path, key string) string {
-	switch {
-	case strings.ContainsAny(key, ".[/"):
-		return path + "[" + key + "]"
-	case path == "":
-		return key
-	}
-	return path + "." + key
-}
-
-func (d *strict) fields(n *yamlv3.Node, v reflect.Value, t *layout, path string) {
-	d.pairs(n, path, func(key string, value *yamlv3.Node, path string) {
-		index, ok := t.fields[key]
+func (d *strict) fields(n *yamlv3.Node, v reflect.Value, t *layout) {
+	d.pairs(n, func(key string, value *yamlv3.Node) {
+		f, ok := t.fields[key]
 		if !ok {
-			text := "there is no field " + path
-			if near := Nearest(key, t.names); len(near) > 0 {
-				text += ", did you mean " + near[0] + "?"
+			near := ""
+			if len(key) <= 2*maxFieldName {
+				for _, name := range Nearest(key, t.names) {
+					near = ", did you mean " + name + "?"
+					break
+				}
 			}
-			d.tell(FactUnknownField, path, "%s", text)
+			d.tell(FactUnknownField, "there is no field %[1]s%[2]s", near)
 			return
 		}
-		d.value(value, v.FieldByIndex(index), path)
+		d.value(value, v.FieldByIndex(f.index), f.layout())
 	})
 }
 
-func (d *strict) entries(n *yamlv3.Node, v reflect.Value, path string) {
-	into := reflect.MakeMapWithSize(v.Type(), len(n.Content)/2)
-	d.pairs(n, path, func(key string, value *yamlv3.Node, path string) {
-		element := reflect.New(v.Type().Elem()).Elem()
-		d.value(value, element, path)
-		into.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), element)
+// maxFieldName is longer than the names of all fields of Kubernetes.
+const maxFieldName = 64
+
+func (d *strict) entries(n *yamlv3.Node, v reflect.Value, t *layout) {
+	into := reflect.MakeMapWithSize(t.of, len(n.Content)/2)
+	key, element := reflect.New(t.of.Key()).Elem(), reflect.New(t.elem().of).Elem()
+	d.pairs(n, func(name string, value *yamlv3.Node) {
+		key.SetString(name)
+		element.SetZero()
+		d.value(value, element, t.elem())
+		into.SetMapIndex(key, element)
 	})
 	v.Set(into)
 }
 
-func (d *strict) list(n *yamlv3.Node, v reflect.Value, path string) {
-	if v.Type().Elem().Kind() == reflect.Uint8 {
+func (d *strict) list(n *yamlv3.Node, v reflect.Value, t *layout) {
+	if t.elem().kind == reflect.Uint8 {
 		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
 		if n.Kind != yamlv3.ScalarNode || err != nil {
-			d.tell(FactWrongType, path, "%s is not base64", path)
+			d.tell(FactWrongType, "%[1]s is not base64")
 		}
 		v.SetBytes(data)
 		return
 	}
-	if !d.is(n, yamlv3.SequenceNode, "a list", path) {
+	if !d.is(n, yamlv3.SequenceNode, "a list") {
 		return
 	}
-	into := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	into := reflect.MakeSlice(t.of, len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.value(item, into.Index(i), path+"["+strconv.Itoa(i)+"]")
+		d.at = append(d.at, step{index: i + 1})
+		d.value(item, into.Index(i), t.elem())
+		d.at = d.at[:len(d.at)-1]
 	}
 	v.Set(into)
 }
 
-func (d *strict) scalar(n *yamlv3.Node, v reflect.Value, path string) {
+func (d *strict) scalar(n *yamlv3.Node, v reflect.Value, t *layout) {
 	want := "a number"
-	switch v.Kind() {
+	switch t.kind {
 	case reflect.String:
 		want = "a text"
 	case reflect.Bool:
 		want = "true or false"
 	}
-	if !d.is(n, yamlv3.ScalarNode, want, path) {
+	if !d.is(n, yamlv3.ScalarNode, want) {
 		return
 	}
 	is, old := describeNode(n), oldBool(n)
@@ -220,28 +241,43 @@ func (d *strict) scalar(n *yamlv3.Node, v reflect.Value, path string) {
 	case want == "a text":
 		v.SetString(n.Value)
 		if is != want {
-			d.tell(FactWrongType, path, "%s is %s to Kubernetes, expected a text: put it between quotes", path, is)
+			d.tell(FactWrongType, "%[1]s is %[2]s to Kubernetes, expected a text: put it between quotes", is)
 		}
 	case is != want:
-		d.tell(FactWrongType, path, "%s is %s, expected %s", path, is, want)
+		d.tell(FactWrongType, "%[1]s is %[2]s, expected %[3]s", is, want)
 	case old:
 		v.SetBool(strings.HasPrefix(strings.ToLower(n.Value), "y") || strings.EqualFold(n.Value, "on"))
 	default:
-		if err := n.Decode(v.Addr().Interface()); err != nil {
-			d.tell(FactWrongType, path, "%s is %s, which does not fit", path, n.Value)
+		d.number(n, v)
+	}
+}
+
+// number decodes a number or a truth value.
+func (d *strict) number(n *yamlv3.Node, v reflect.Value) {
+	if v.CanInt() && n.Value[0] >= '1' && n.Value[0] <= '9' {
+		if i, err := strconv.ParseInt(n.Value, 10, v.Type().Bits()); err == nil {
+			v.SetInt(i)
+			return
 		}
+	}
+	f, err := strconv.ParseFloat(n.Value, 64)
+	switch {
+	case v.CanInt() && err == nil && f != math.Trunc(f):
+		d.tell(FactWrongType, "%[1]s is a number that does not fit, expected a whole one")
+	case n.Decode(v.Addr().Interface()) != nil:
+		d.tell(FactWrongType, "%[1]s is a number that does not fit, expected one of %[2]d bits", v.Type().Bits())
 	}
 }
 
 // oldBool tells whether a plain scalar is a truth value to YAML 1.1, which Kubernetes reads
 // (sigs.k8s.io/yaml/goyaml.v2/resolve.go), and a text to YAML 1.2.
 func oldBool(n *yamlv3.Node) bool {
-	if n.Style != 0 || len(n.Value) > 3 || n.ShortTag() != "!!str" {
+	if n.Style != 0 || len(n.Value) > 3 {
 		return false
 	}
 	switch n.Value {
 	case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF":
-		return true
+		return n.ShortTag() == "!!str"
 	}
 	return false
 }
@@ -251,32 +287,33 @@ func isNull(n *yamlv3.Node) bool {
 }
 
 // custom decodes a type that reads its own JSON: quantities, times, raw extensions.
-func (d *strict) custom(n *yamlv3.Node, v reflect.Value, path string) {
-	data, err := json.Marshal(plainValue(n, &d.steps))
+func (d *strict) custom(n *yamlv3.Node, v reflect.Value) {
+	data, err := json.Marshal(d.plain(n))
 	if err == nil {
 		err = v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(data)
 	}
 	if err != nil {
-		d.tell(FactWrongType, path, "%s is %.60s, which is no %s", path, data, strings.ToLower(v.Type().Name()))
+		d.tell(FactWrongType, "%[1]s is %[2]s that is no %[3]s", describeNode(n), strings.ToLower(v.Type().Name()))
 	}
 }
 
-// plainValue returns a tree of YAML as JSON knows it, within a number of steps.
-func plainValue(n *yamlv3.Node, steps *int) any {
-	if *steps--; *steps < 0 {
+// plain returns a tree of YAML as JSON knows it.
+func (d *strict) plain(n *yamlv3.Node) any {
+	n = behind(n)
+	if !d.spend(stepsOf(n)) {
 		return nil
 	}
-	switch n = behind(n); n.Kind {
+	switch n.Kind {
 	case yamlv3.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			m[n.Content[i].Value] = plainValue(n.Content[i+1], steps)
+			m[n.Content[i].Value] = d.plain(n.Content[i+1])
 		}
 		return m
 	case yamlv3.SequenceNode:
 		list := make([]any, 0, len(n.Content))
 		for _, item := range n.Content {
-			list = append(list, plainValue(item, steps))
+			list = append(list, d.plain(item))
 		}
 		return list
 	}
@@ -287,6 +324,9 @@ func plainValue(n *yamlv3.Node, steps *int) any {
 }
 
 func plainScalar(n *yamlv3.Node) any {
+	if plainText(n) {
+		return n.Value
+	}
 	switch n.ShortTag() {
 	case "!!int":
 		if i, err := strconv.ParseInt(n.Value, 0, 64); err == nil {
@@ -302,59 +342,4 @@ func plainScalar(n *yamlv3.Node) any {
 		return nil
 	}
 	return n.Value // a date too is a text to Kubernetes
-}
-
-// A layout is what decoding needs to know of a type.
-type layout struct {
-	custom bool
-	fields map[string][]int
-	names  []string
-}
-
-var (
-	layouts     sync.Map
-	unmarshaler = reflect.TypeFor[json.Unmarshaler]()
-)
-
-func layoutOf(t reflect.Type) *layout {
-	if known, ok := layouts.Load(t); ok {
-		return known.(*layout)
-	}
-	f := &layout{custom: reflect.PointerTo(t).Implements(unmarshaler)}
-	if t.Kind() == reflect.Struct && !f.custom {
-		f.fields = map[string][]int{}
-		f.add(t, nil)
-	}
-	layouts.Store(t, f)
-	return f
-}
-
-func (l *layout) add(t reflect.Type, index []int) {
-	for i := range t.NumField() {
-		field := t.Field(i)
-		at := append(append([]int(nil), index...), i)
-		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		switch {
-		case name == "" && (strings.Contains(options, "inline") || field.Anonymous):
-			l.add(field.Type, at)
-		case name != "" && name != "-":
-			l.fields[name] = at
-			l.names = append(l.names, name)
-		}
-	}
-}
-
-// DecodeStrict decodes a document into what into points to, and refuses what that does not have.
-func DecodeStrict(doc []byte, into any) error {
-	root, err := parseManifest(doc)
-	if err != nil || root == nil {
-		return oneLine(err)
-	}
-	d := &strict{steps: maxManifestSteps}
-	d.value(root, reflect.ValueOf(into).Elem(), "")
-	if len(d.facts) > 0 {
-		f := d.facts[0]
-		return fmt.Errorf("line %d: %s", place(root, f.Where).Line, f.Text)
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ type Result struct {
 // reports an invalid finding is broken: that is a Skip with the reason, and the others go on. All rules look at one thing
 // before the next one, because of many things a processor's cache holds only a few; the result is in the order of rules.
 func Run(s *evidence.Snapshot, rules []*Rule) Result {
-	result := Result{Used: map[string]evidence.Kind{}, things: targets(s)}
+	result := Result{Used: make(map[string]evidence.Kind, len(rules)), things: targets(s)}
 	everywhere, perRule := missingEverywhere(s), make([]outcome, len(rules))
 	p := &Pass{snapshot: s, memo: map[string]any{}, once: map[string]any{}}
 	for scope := Attempt; scope <= Cluster; scope++ {
