@@ -114,8 +114,9 @@ kubectl. What other scanners found is judged by the same policy.
 A finding is waived by a comment, at the end of a line or above it:
   # inquest:ignore RULE why it is accepted, until 2027-01-31
 
-Exit status: 0 it was done; 1 it could not be. With --fail-on: 0 nothing of that
-severity that counts; 1 something; 2 it could not be told.`,
+Exit status: 0 it was done; 1 it could not be. With --fail-on, or failOn in the
+policy: 0 nothing of that severity that counts; 1 something; 2 it could not be
+told.`,
 		Example: p.examples(`  %[1]s scan deploy/
   helm template charts/web | %[1]s scan -
   %[1]s scan deploy/ --fail-on error --baseline scan.json
@@ -131,20 +132,44 @@ severity that counts; 1 something; 2 it could not be told.`,
 	return cmd
 }
 
+// run scans. Where a scan that decides, by a flag or by the policy, could not be done, that is trouble and neither good nor bad news.
 func (o *scanOptions) run(ctx context.Context, p *program, args []string) error {
 	policy, err := o.readPolicy()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errTrouble, err) // whether it was to decide, nobody can tell
 	}
-	// Nearly all that is read is thrown away at once: it is cheaper to clear it away seldom, below a bound.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(512 << 20))
+	err = o.judge(ctx, p, args, policy)
+	if err != nil && !errors.Is(err, errFound) && o.severity(policy) != scan.Off {
+		return fmt.Errorf("%w: %w", errTrouble, err)
+	}
+	return err
+}
+
+// severity is from which on findings fail.
+func (o *scanOptions) severity(policy scan.Policy) scan.Severity {
+	s, err := scan.ParseSeverity(cmp.Or(o.failOn, policy.FailOn, "off"))
+	if err != nil {
+		return scan.Off
+	}
+	return s
+}
+
+// fewFiles is up to how many files a scan is over before clearing away its memory pays.
+const fewFiles = 500
+
+func (o *scanOptions) judge(ctx context.Context, p *program, args []string, policy scan.Policy) error {
 	minor, _ := o.minor()
-	notice := func(text string) { fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text)) }
-	files, err := collect.ManifestFiles{Stdin: p.In, Values: o.values, Notice: notice}.Find(ctx, args)
+	files, err := collect.ManifestFiles{Stdin: p.In, Values: o.values}.Find(ctx, args)
 	if err != nil {
 		return err
 	}
+	// Nearly all that is read is thrown away at once: of few files it need not be cleared away, and of many seldom, below a bound.
+	percent := 200
+	if len(files) <= fewFiles {
+		percent = 1000
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(percent))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(512 << 20))
 	job := scan.Job{
 		Files: files, Alone: rules.Manifests(), Sets: rules.Sets(), Policy: policy,
 		Reader: collect.ManifestReader{Namespace: o.namespace, Kube: minor},
@@ -153,10 +178,8 @@ func (o *scanOptions) run(ctx context.Context, p *program, args []string) error 
 	if err != nil {
 		return err
 	}
-	others, err := o.others(ctx, args)
-	if err != nil {
-		return err
-	}
+	others, failed := o.others(ctx, args)
+	result.Failed = append(result.Failed, failed...)
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -168,16 +191,17 @@ func (o *scanOptions) run(ctx context.Context, p *program, args []string) error 
 	if result.Manifests == 0 && len(result.Failed) == 0 && len(o.with) == 0 {
 		return fmt.Errorf("there is no manifest in %s: expected YAML or JSON with apiVersion and kind", strings.Join(args, ", "))
 	}
-	return o.answer(p, result, policy, notice)
+	return o.answer(p, result, policy)
 }
 
 // answer writes what was found, and decides by it.
-func (o *scanOptions) answer(p *program, result *scan.Result, policy scan.Policy, notice func(string)) error {
+func (o *scanOptions) answer(p *program, result *scan.Result, policy scan.Policy) error {
+	notice := func(text string) { fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text)) }
 	if err := o.applyBaseline(result, notice); err != nil {
 		return err
 	}
-	failOn, err := scan.ParseSeverity(cmp.Or(o.failOn, policy.FailOn, "off"))
-	if err != nil || o.writeBaseline != "" {
+	failOn := o.severity(policy)
+	if o.writeBaseline != "" {
 		failOn = scan.Off
 	}
 	out := scan.Output{
@@ -186,11 +210,8 @@ func (o *scanOptions) answer(p *program, result *scan.Result, policy scan.Policy
 	if err := out.Write(p.Out, o.output, result); err != nil {
 		return fmt.Errorf("write the findings: %w", err)
 	}
-	if len(result.Failed) > 0 && failOn == scan.Off {
-		return errors.Join(result.Failed...)
-	}
 	if len(result.Failed) > 0 {
-		return fmt.Errorf("%w: %w", errTrouble, errors.Join(result.Failed...))
+		return errors.Join(result.Failed...)
 	}
 	for i := range result.Findings {
 		if out.Fails(&result.Findings[i]) {

@@ -55,6 +55,45 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// TestScanIncomplete: a tool that is missing or fails, and a chart that nothing renders, are no good news, in one sentence.
+func TestScanIncomplete(t *testing.T) {
+	dir, bin := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{
+		filepath.Join(dir, "a.yaml"):       "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
+		filepath.Join(dir, "c/Chart.yaml"): "name: c\n",
+		filepath.Join(bin, "trivy"):        "#!/bin/sh\necho '{\"Results\": []}'\n",
+		filepath.Join(bin, "kube-linter"):  "#!/bin/sh\necho '{\"Checks\": [], \"Reports\": []}'\nexit 1\n",
+		filepath.Join(bin, "semgrep"):      "#!/bin/sh\necho '{\"results\": [], \"errors\": []}'\necho no rules >&2\nexit 7\n",
+		filepath.Join(bin, "checkov"):      "#!/bin/sh\nexit 0\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	for _, c := range []struct {
+		path, with, want string
+		status           int
+	}{
+		{"a.yaml", "trivy", "", 0},
+		{"a.yaml", "kube-linter", "", 0},
+		{"a.yaml", "semgrep", "ask semgrep: exit status 7: no rules", 2},
+		{"a.yaml", "checkov", "ask checkov: it printed no report", 2},
+		{"a.yaml", "eslint", "ask eslint: eslint is not installed: install it, or name its report with --with eslint=FILE", 2},
+		{"", "trivy", "c cannot be rendered: helm is not installed; install it, or render the folder elsewhere and pipe that to scan -", 2},
+	} {
+		var out, complaint strings.Builder
+		status := Main(t.Context(), []string{"scan", filepath.Join(dir, c.path), "--fail-on", "error", "--with", c.with}, nil, &out, &complaint)
+		said := complaint.String()
+		if status != c.status || !strings.Contains(said, c.want) || strings.Count(said, "\n") != min(1, c.status) {
+			t.Errorf("%s with %s: status %d, %s", c.path, c.with, status, said)
+		}
+	}
+}
+
 // TestScanHistory: with a history at hand, what a finding has cost is told first.
 func TestScanHistory(t *testing.T) {
 	dir := t.TempDir()

@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,26 +38,32 @@ func (f ManifestFile) Data() ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	return readManifests(file, f.Name)
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return readManifests(file, f.Name, info.Size())
 }
 
-func readManifests(r io.Reader, name string) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxManifestFile+1))
+// readManifests reads a text of which the size may be known.
+func readManifests(r io.Reader, name string, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(size, maxManifestFile)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(r, maxManifestFile+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", name, err)
-	case len(data) > maxManifestFile:
+	case b.Len() > maxManifestFile:
 		return nil, fmt.Errorf("read %s: more than the %d MiB that are read", name, maxManifestFile>>20)
 	}
-	return data, nil
+	return b.Bytes(), nil
 }
 
 // ManifestFiles finds manifests: in files, in folders with all below them, and in standard input, "-". A folder with a
 // Chart.yaml is given to helm, one with a kustomization to kustomize or kubectl.
 type ManifestFiles struct {
 	Stdin  io.Reader
-	Values []string          // files of values for helm
-	Notice func(text string) // told what is left out; may be nil
+	Values []string // files of values for helm
 }
 
 // Find returns the texts, in the order of the paths and, within a folder, of names.
@@ -64,7 +71,7 @@ func (m ManifestFiles) Find(ctx context.Context, paths []string) ([]ManifestFile
 	var files []ManifestFile
 	for _, path := range paths {
 		if path == "-" {
-			data, err := readManifests(m.Stdin, "standard input")
+			data, err := readManifests(m.Stdin, "standard input", 0)
 			if err != nil {
 				return nil, err
 			}
@@ -123,7 +130,7 @@ func (m ManifestFiles) folder(ctx context.Context, root string, files []Manifest
 var kustomizations = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
 // render gives a folder to the program that makes manifests of it, and then nothing else in it is read; nil where it is
-// for none. That a program is missing is an error only of a folder that was asked for.
+// for none. Where that program is missing the folder could not be judged, which is an error whoever named it.
 func (m ManifestFiles) render(ctx context.Context, dir string, asked bool) []ManifestFile {
 	has := func(name string) bool {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -159,14 +166,9 @@ func (m ManifestFiles) render(ctx context.Context, dir string, asked bool) []Man
 		}
 		return []ManifestFile{f}
 	}
-	why := fmt.Sprintf("%s is left out: %s, which renders it, is not installed; render it elsewhere and pipe it to scan -", dir, commands[0][0])
-	if asked {
-		return []ManifestFile{{Name: dir, Asked: true, err: errors.New(why)}}
-	}
-	if m.Notice != nil {
-		m.Notice(why)
-	}
-	return []ManifestFile{}
+	return []ManifestFile{{Name: dir, Asked: asked, err: fmt.Errorf(
+		"%s cannot be rendered: %s is not installed; install it, or render the folder elsewhere and pipe that to scan -", dir, commands[0][0],
+	)}}
 }
 
 // Command returns what a program prints, within bounds, and an error with the last line that it complained in where it ends
@@ -182,7 +184,7 @@ func Command(ctx context.Context, command []string) ([]byte, error) {
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	data, readErr := readManifests(out, command[0])
+	data, readErr := readManifests(out, command[0], 0)
 	if readErr != nil {
 		_ = c.Cancel() // Wait tells how it ended
 	}

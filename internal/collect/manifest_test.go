@@ -93,13 +93,19 @@ func TestStrict(t *testing.T) {
 		{"twice", strings.Replace(deployment, "        ports:", "        image: x\n        ports:", 1), []string{"16:9 duplicate-field: field spec.template.spec.containers[1].image is given twice, and the API server takes the last or refuses both"}},
 		{"number", strings.Replace(deployment, "8080\n", "http\n", 1), []string{"18:11 wrong-type: spec.template.spec.containers[1].ports[0].containerPort is a text, expected a number"}},
 		{"list", strings.Replace(deployment, "{app: web}}\n    spec", "[app]}\n    spec", 1), []string{"10:16 wrong-type: spec.template.metadata.labels is a list, expected a mapping"}},
-		{"amount", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {resources: {requests: {storage: 1 Gi}}}\n", []string{`4:31 wrong-type: spec.resources.requests.storage is "1 Gi", which is no quantity`}},
+		{"amount", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {resources: {requests: {storage: 1 Gi}}}\n", []string{"4:31 wrong-type: spec.resources.requests.storage is a text that is no quantity"}},
 		{"old truth", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  on: \"on\"\n  debug: off\n", []string{"6:3 wrong-type: data.debug is true or false to Kubernetes, expected a text: put it between quotes"}},
 		{"custom", "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\nspec: {anything: 1}\n", nil},
 		{"broken", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .x }\n", []string{"4:1 unreadable: not YAML: did not find expected ',' or '}'"}},
 		{"no kind", "apiVersion: v1\nmetadata: {name: a}\n", []string{"1:1 unreadable: it has no kind"}},
 		{"merge", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a: &x x\n  b: *x\n", nil},
-		{"bomb", bomb(), []string{"1:1 unreadable: its aliases unfold to more values than are read"}},
+		{"bomb", bomb(), []string{"4:1 unreadable: its aliases unfold to more values than are read"}},
+		{"too large", strings.Replace(deployment, "8080\n", "98765432109876\n", 1), []string{"18:11 wrong-type: spec.template.spec.containers[1].ports[0].containerPort is a number that does not fit, expected one of 32 bits"}},
+		{"part of one", strings.Replace(deployment, "8080\n", "80.5\n", 1), []string{"18:11 wrong-type: spec.template.spec.containers[1].ports[0].containerPort is a number that does not fit, expected a whole one"}},
+		{"merged", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: &x {a: b}, annotations: {<<: [*x, {c: d}], a: e}}\nimmutable: true\n", nil},
+		{"merged into itself", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels: &a\n    <<: [*a, *a]\n    x: y\n", []string{"5:3 unreadable: mappings are merged into each other (<<) more than 20 deep, which is not read"}},
+		{"deep", "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: " + strings.Repeat("[", 200) + strings.Repeat("]", 200) + "\n", []string{"4:1 unreadable: more than 100 levels deep, which is not read"}},
+		{"no anchor", "apiVersion: v1\nkind: Secret\nstringData: {password: *tr0ub4dor}\n", []string{"1:1 unreadable: not YAML: an alias has no anchor"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, saidOf(manifests(t, c.text))); diff != "" {
@@ -117,6 +123,65 @@ func bomb() string {
 		fmt.Fprintf(&b, "  x%d: &b%d [%s*b%d]\n", i, i, strings.Repeat(fmt.Sprintf("*b%d, ", i-1), 9), i-1)
 	}
 	return b.String()
+}
+
+// TestManifestBounds: however mappings are merged and Lists lie in each other, what is read has an end, which is told with its line.
+func TestManifestBounds(t *testing.T) {
+	var merges, wrong strings.Builder
+	merges.WriteString("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n  data: &x\n")
+	for i := range 2000 {
+		fmt.Fprintf(&merges, "    k%d: v\n", i)
+		fmt.Fprintf(&wrong, "k%d: v\n", i)
+	}
+	for range 500 {
+		merges.WriteString("- apiVersion: v1\n  kind: ConfigMap\n  data:\n    <<: *x\n")
+	}
+	list := "apiVersion: v1\nkind: List\n"
+	for _, c := range []struct {
+		name, text, last string
+		most             int // manifests
+	}{
+		{"merged often", merges.String(), "the List unfolds to more than is read of one document: write its objects as documents", 200},
+		{"a List in itself", list + "items: &x\n- apiVersion: v1\n  kind: List\n  items: *x\n", "4:1 unreadable: a List lies in more than 5 Lists, which is not read: write its objects as documents", 1},
+		{"itself often", list + "items: &x\n" + strings.Repeat("- {apiVersion: v1, kind: List, items: *x}\n", 100), "which is not read: write its objects as documents", 1},
+		{"one object often", list + "items: [" + strings.Repeat("&x {apiVersion: v1, kind: Pod}, ", 1) + strings.Repeat("*x, ", 200) + "]\n", "", 201},
+		{"many containers", "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n" + strings.Repeat("  - {name: a, image: a}\n", 1001), "4:3 unreadable: it has more than 1000 containers, which is not read", 1},
+		{"wrong fields", "apiVersion: v1\nkind: Pod\n" + wrong.String(), "more than 200 of its fields are wrong, the rest is not told: correct those first", 1},
+	} {
+		all := manifests(t, c.text)
+		said := saidOf(all)
+		if len(all) > c.most || c.last != "" && (len(said) == 0 || !strings.HasSuffix(said[len(said)-1], c.last)) || c.last == "" && len(said) > 0 {
+			t.Errorf("%s: %d manifests, said %.300q", c.name, len(all), said)
+		}
+		for _, m := range all[max(0, len(all)-2):] {
+			if (ManifestReader{}).At([]byte(c.text), m.Offset, m.Line, m.Item) == nil {
+				t.Errorf("%s: item %d is not found again", c.name, m.Item)
+			}
+		}
+	}
+	nested := manifests(t, list+"items:\n- apiVersion: v1\n  kind: List\n  items:\n  - {apiVersion: v1, kind: Pod, metadata: {name: a}}\n- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n")
+	if len(nested) != 2 || nested[0].Ref.Name != "a" || nested[1].Ref.Name != "b" || nested[1].Item != 2 {
+		t.Errorf("Lists in a List: %+v", nested)
+	}
+}
+
+// TestNoValue: what is wrong with a value is told without it, wherever it stands.
+func TestNoValue(t *testing.T) {
+	lines := strings.SplitAfter(deployment+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: Opaque\nimmutable: no\ndata:\n  a: YQ==\nstringData:\n  b: c\n", "\n")
+	for _, secret := range []string{"tr0ub4dor", "98765432109876543210", "12345.678", "*tr0ub4dor", "[tr0ub4dor]", "'tr0ub4dor' x", "!tr0ub4dor x"} {
+		for i, line := range lines {
+			key, _, ok := strings.Cut(line, ": ")
+			if !ok || strings.Contains(key, "apiVersion") || strings.Contains(key, "kind") || strings.Contains(line, "name: ") {
+				continue
+			}
+			text := strings.Join(lines[:i], "") + key + ": " + secret + "\n" + strings.Join(lines[i+1:], "")
+			for _, said := range saidOf(manifests(t, text)) {
+				if strings.Contains(said, strings.Trim(secret, "*[]'! x")) {
+					t.Errorf("%s: %s", key, said)
+				}
+			}
+		}
+	}
 }
 
 // TestDocuments: documents are told apart, lines count through the file, and a list is its items.
@@ -188,8 +253,7 @@ func TestManifestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin)
-	var notices []string
-	files, err := ManifestFiles{Values: []string{"v.yaml"}, Notice: func(s string) { notices = append(notices, s) }}.Find(t.Context(), []string{dir})
+	files, err := ManifestFiles{Values: []string{"v.yaml"}}.Find(t.Context(), []string{dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,15 +262,18 @@ func TestManifestFiles(t *testing.T) {
 		name, _ := filepath.Rel(dir, f.Name)
 		names = append(names, filepath.ToSlash(name))
 		data, err := f.Data()
+		if name == "kust" {
+			if err == nil || !strings.Contains(err.Error(), "kust cannot be rendered: kustomize is not installed; install it") {
+				t.Errorf("without kustomize: %v", err)
+			}
+			continue
+		}
 		if want := "# template release " + f.Name + " --values v.yaml\n\n"; err != nil || f.Rendered == "helm" && string(data) != want {
 			t.Errorf("%s is %q, %v", f.Name, data, err)
 		}
 	}
-	if want := []string{"a/x.yml", "b.yaml", "chart"}; !slices.Equal(names, want) {
+	if want := []string{"a/x.yml", "b.yaml", "chart", "kust"}; !slices.Equal(names, want) {
 		t.Errorf("found %v, want %v", names, want)
-	}
-	if len(notices) != 1 || !strings.Contains(notices[0], "kust is left out: kustomize, which renders it, is not installed") {
-		t.Errorf("notices %q", notices)
 	}
 	if _, err := (ManifestFiles{}).Find(t.Context(), []string{filepath.Join(dir, "c.yaml")}); err == nil || !strings.Contains(err.Error(), "there is no file or folder") {
 		t.Errorf("a file that is not there: %v", err)
