@@ -34,8 +34,8 @@ const (
 	calmly = 3
 )
 
-// late is how long it is waited for where time alone shows that something is wrong: a closed node is looked at again after five minutes.
-var late = map[string]time.Duration{"budget-blocks": 7 * time.Minute}
+// slow is how long it is waited for where time alone shows that something is wrong: a closed node is looked at again after five minutes.
+var slow = map[string]time.Duration{"budget-blocks": 7 * time.Minute}
 
 // timely are faults that are told from others by how long something took: on a node that is busy with others it takes long for everybody.
 var timely = []string{
@@ -219,7 +219,7 @@ func (c *console) await(t *testing.T, f faults.Fault, incidents func() []recordi
 		all = incidents()
 		return slices.ContainsFunc(all, isRight), nil
 	}
-	limit := cmp.Or(late[f.Name], settles)
+	limit := cmp.Or(slow[f.Name], settles)
 	if want == nil {
 		limit = quiet
 	}

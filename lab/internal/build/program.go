@@ -26,7 +26,7 @@ type Program struct {
 var (
 	Agent = Program{
 		Name: "inquest-agent", Image: "lab.local/inquest-agent:v1",
-		sources: []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/journal", "internal/node", "internal/record"},
+		sources: []string{"cmd/inquest-agent", "internal/evidence", "internal/hostlog", "internal/journal", "internal/node", "internal/record", "internal/regex"},
 	}
 	Server = Program{Name: "inquest", Image: "lab.local/inquest:v1", sources: []string{"cmd/inquest", "internal"}, trusts: true}
 )
