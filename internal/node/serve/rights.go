@@ -158,6 +158,9 @@ func (g *guard) ask(ctx context.Context, q asked, review func(context.Context) (
 		return a, nil
 	}
 	turn := g.turns.DoChan(fmt.Sprintf("%x %q %q", q.token, q.audience, q.to), func() (any, error) {
+		if a, ok := g.remembered(q); ok { // since it was looked for, another turn has ended
+			return a, nil
+		}
 		until := g.now().Add(keepReviews)            // of when it is asked: the answer may be slow
 		a, err := review(context.WithoutCancel(ctx)) // others wait for it too; it has its own limit
 		if err != nil {
