@@ -182,7 +182,10 @@ func unproven(one telling, want faults.Sight) string {
 	}
 	switch {
 	case sure[one.Incident.Confidence] < sure[want.Least]:
-		return fmt.Sprintf("it is %s, expected %s at least", one.Incident.Confidence, cmp.Or(want.Least, "certain"))
+		for _, d := range one.Deaths {
+			said += fmt.Sprintf("\na death: %s %s: %s; %s", d.Rule, d.Confidence, d.Why, d.Missing)
+		}
+		return fmt.Sprintf("it is %s, expected %s at least; %s", one.Incident.Confidence, cmp.Or(want.Least, "certain"), said)
 	case !regexp.MustCompile(want.Says).MatchString(said):
 		return fmt.Sprintf("nothing in it matches %q:\n%s", want.Says, said)
 	}
