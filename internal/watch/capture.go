@@ -125,8 +125,11 @@ func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error 
 		}
 		todo.stuck = nil
 	}
-	like := todo.likeness()
-	switch what, other := r.crowd.choose(like, r.queue.crowded(few), r.Now()); what {
+	like, beside := todo.likeness(), later
+	if len(todo.deaths) > 0 { // which nothing without a death is in the way of
+		beside = usual
+	}
+	switch what, other := r.crowd.choose(like, r.queue.crowded(few, beside), r.Now()); what {
 	case waitForIt:
 		return r.look(ctx, at, todo, breather)
 	case likeOthers:

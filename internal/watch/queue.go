@@ -197,10 +197,19 @@ func (q *queue[K]) state() (all, due int, since time.Time) {
 	return len(q.items), q.due.Len(), since
 }
 
-// crowded tells whether more is due than a few.
-func (q *queue[K]) crowded(few int) bool {
+// crowded tells whether of what is due more than a few goes before, or beside, what has that rank.
+func (q *queue[K]) crowded(few int, r rank) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ripen()
-	return q.due.Len() > few
+	n := 0
+	for _, it := range q.due.items {
+		if it.rank <= r {
+			n++
+		}
+		if n > few {
+			return true
+		}
+	}
+	return false
 }

@@ -90,3 +90,21 @@ func TestQueueBound(t *testing.T) {
 		t.Errorf("next is %d, %v, expected 7, which became urgent", key, err)
 	}
 }
+
+// TestQueueCrowd checks that what waits behind something makes it no part of a crowd.
+func TestQueueCrowd(t *testing.T) {
+	q := newQueue[int](time.Now)
+	for i := range few + 1 {
+		q.put(i, 0, later)
+	}
+	q.put(few+1, time.Hour, usual) // not due
+	if q.crowded(few, usual) || !q.crowded(few, later) {
+		t.Errorf("deaths are a crowd: %t, all are: %t, expected only these", q.crowded(few, usual), q.crowded(few, later))
+	}
+	for i := range few + 1 {
+		q.put(i, 0, usual)
+	}
+	if !q.crowded(few, usual) {
+		t.Error("so many deaths are no crowd")
+	}
+}
