@@ -168,6 +168,7 @@ func questions(w *world) []question {
 		{"search, a frequent word", func() history.Filter { return history.Filter{Text: word() + " "} }},
 		{"search, two frequent words", func() history.Filter { return history.Filter{Text: word() + " " + word()} }},
 		{"search, a pod", func() history.Filter { return history.Filter{Text: w.some(1, math.MaxInt)[0][0].Of.Name} }},
+		{"search, the beginning of a frequent word", func() history.Filter { return history.Filter{Text: word()} }},
 		{"search, three letters", func() history.Filter { return history.Filter{Text: word()[:3]} }},
 		{"search, a word, fifty namespaces", func() history.Filter { return history.Filter{Text: word(), Namespaces: some(50)} }},
 		{"search, a word, open", func() history.Filter {
