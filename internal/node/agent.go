@@ -192,4 +192,10 @@ func (a *agent) place(group string) (evidence.Ref, string, bool) {
 	return evidence.Ref{}, "", false
 }
 
+// knows tells whether place has all that there will be to say.
+func (a *agent) knows(group string) bool {
+	r := a.runtime.Load()
+	return r == nil || r.Knows(group)
+}
+
 func (a *agent) node() evidence.Ref { return evidence.RefTo("Node", "", a.c.Node) }

@@ -113,7 +113,7 @@ func (a *agent) runLogs(ctx context.Context) error {
 
 func (a *agent) runKernel(ctx context.Context) error {
 	r, err := kernel.New(kernel.Options{
-		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Tell: a.tellKernel,
+		Node: a.c.Node, Device: a.c.Kmsg, File: a.c.KernelLog, From: a.state.position(), Below: a.c.CgroupBelow, Place: a.place, Knows: a.knows, Tell: a.tellKernel,
 		Root: a.c.HostRoot, Journal: a.c.Journal,
 		Save: func(p kernel.Position) {
 			if err := a.state.savePosition(p); err != nil {
@@ -177,7 +177,7 @@ func (a *agent) evict(signal string) (value float64, share, ok bool) {
 }
 
 func (a *agent) runSignals(ctx context.Context) error {
-	t, err := signals.New(signals.Options{Node: a.c.Node, Tracefs: a.c.Tracefs, Proc: a.c.Proc, Place: a.place, Tell: a.ring.Tell})
+	t, err := signals.New(signals.Options{Node: a.c.Node, Tracefs: a.c.Tracefs, Proc: a.c.Proc, Place: a.place, Knows: a.knows, Tell: a.ring.Tell})
 	if err != nil {
 		return err
 	}

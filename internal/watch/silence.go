@@ -11,9 +11,9 @@ import (
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// unheard is how long after the second in which a run ended no word of a signal means that there was none: the rules wait for two of them
+// unheard is how long after the second in which a run ended no word of a signal means that there was none: the rules wait for four of them
 // (internal/rules/exit), from the moment that the runtime tells.
-const unheard = 3 * time.Second
+const unheard = 5 * time.Second
 
 // listens returns when the silence of a trace says more of a death than its capture did: where the agent of its node traces signals and
 // it ended with the exit code of one, and nothing certain says why; the zero time for never. A word of a signal is certain at once.

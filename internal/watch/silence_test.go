@@ -25,9 +25,9 @@ func TestSilence(t *testing.T) {
 		open          string        // what the first look finds, where it does not settle it
 		want          string
 	}{
-		{"nobody sent one", 137, true, time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
-		{"by the runtime's word it was later in that second", 137, true, 2 * time.Second, 3 * time.Second, "EXT007 possible", "EXT025 certain"},
-		{"it is told of late", 137, true, 3 * time.Second, 0, "", "EXT025 certain"},
+		{"nobody sent one", 137, true, time.Second, 5 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"by the runtime's word it was later in that second", 137, true, 2 * time.Second, 5 * time.Second, "EXT007 possible", "EXT025 certain"},
+		{"it is told of late", 137, true, 5 * time.Second, 0, "", "EXT025 certain"},
 		{"nobody traces", 137, false, time.Second, 0, "", "EXT007 possible"},
 		{"it is no signal's", 3, true, time.Second, 0, "", "EXT001 certain"},
 		{"it is gone by then", 143, true, time.Second, 0, "EXT007 possible", "EXT007 possible"},

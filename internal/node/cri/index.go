@@ -139,6 +139,14 @@ func (x *Index) place(uid, id string) (evidence.Ref, string, bool) {
 	return evidence.Ref{}, uid, false
 }
 
+// knows tells whether a container of a pod has been told of; of one without an id there is nothing to know. What is of no pod
+// that is known may be another node's.
+func (x *Index) knows(uid, id string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return id == "" || x.runs[id] != nil || x.boxes[id] != nil || x.pods[uid] == nil
+}
+
 // podOf returns the pod, which it makes if need be. The lock must be held.
 func (x *Index) podOf(uid, namespace, name string) *pod {
 	p := x.pods[uid]

@@ -19,6 +19,17 @@ func (x *Index) Place(cgroupPath string) (about evidence.Ref, podUID string, ok 
 	return x.place(idsOf(cgroupPath))
 }
 
+// Knows tells whether the runtime has told of the container that the path of a control group names, as far as it is one of a pod
+// that is known. If not, it is asked at once: within moments Place says more.
+func (r *Reader) Knows(cgroupPath string) bool {
+	uid, id := idsOf(cgroupPath)
+	if r.index.knows(uid, id) {
+		return true
+	}
+	r.events.add(event{uid: uid})
+	return false
+}
+
 // idsOf reads the UID of the pod and the id of the container out of the path of a control group. The kubelet names that of a
 // pod "pod" and its UID below "kubepods", or for systemd a slice "…-pod" and the UID with underscores (pkg/kubelet/cm
 // cgroup_manager_linux.go, pod_container_manager_linux.go); the runtime names that of a container after its id, or for

@@ -94,7 +94,7 @@ func (f *file) added(ctx context.Context) (n int, err error) {
 	for ctx.Err() == nil {
 		got, err := f.f.Read(f.buf[:])
 		n += f.lines(f.buf[:got])
-		f.r.tell()
+		f.r.tell(time.Now())
 		if errors.Is(err, io.EOF) {
 			break
 		}

@@ -42,6 +42,9 @@ type Options struct {
 	Below string
 	// Place tells whose a control group is. Nil: nobody's.
 	Place func(group string) (about evidence.Ref, podUID string, ok bool)
+	// Knows tells whether Place says all that it will of a control group: of one that has just been made the runtime may not have told
+	// yet. Nil: it always does.
+	Knows func(group string) bool
 	Tell  func(record.Entry)
 }
 
@@ -68,6 +71,7 @@ type Reader struct {
 	missed   record.Gap // what is to be told yet; Why is empty when nothing is
 	gapAt    time.Time  // when that was noticed
 	skipped  int64
+	early    []hostlog.Record // what is told when it is known whose it is
 	counts   struct{ records, facts, missed atomic.Int64 }
 }
 
@@ -94,6 +98,10 @@ type source interface {
 // quiet is how long nothing must come before what is being read is complete, and how often a place is saved.
 const quiet = time.Second
 
+// What happened in a control group that is not known yet is told when it is, or after earlyTime: the agent lists what the runtime has
+// once a second. It is looked up earlyEach. No more than mostEarly wait.
+const earlyTime, earlyEach, mostEarly = 1500 * time.Millisecond, 100 * time.Millisecond, 256
+
 // Why records were missed.
 const (
 	overrun   = "the kernel's ring was overrun"
@@ -115,6 +123,9 @@ func New(o Options) (*Reader, error) {
 	}
 	if o.Place == nil {
 		o.Place = func(string) (evidence.Ref, string, bool) { return evidence.Ref{}, "", false }
+	}
+	if o.Knows == nil {
+		o.Knows = func(string) bool { return true }
 	}
 	return &Reader{o: o, about: evidence.RefTo("Node", "", o.Node), follower: hostlog.Follow(o.Node)}, nil
 }
@@ -180,7 +191,10 @@ func (r *Reader) follow(ctx context.Context, s source) error {
 	var last time.Time // something came
 	for ctx.Err() == nil {
 		var most time.Duration
-		if r.outstanding() {
+		switch {
+		case len(r.early) > 0:
+			most = earlyEach
+		case r.outstanding():
 			most = quiet
 		}
 		n, err := s.read(ctx, most)
@@ -194,7 +208,7 @@ func (r *Reader) follow(ctx context.Context, s source) error {
 		} else if now.Sub(last) >= quiet {
 			r.follower.Quiet(now)
 		}
-		told := r.tell()
+		told := r.tell(now)
 		r.settle(now, told || n == 0)
 	}
 	r.end()
@@ -209,15 +223,20 @@ func (r *Reader) outstanding() bool {
 // end tells what there is to tell.
 func (r *Reader) end() {
 	r.follower.End()
-	r.tell()
+	r.tell(time.Time{})
 	r.settle(time.Now(), true)
 }
 
-// tell hands on the facts that are complete, and says whether there were any.
-func (r *Reader) tell() bool {
-	facts := r.follower.Records()
+// tell hands on the facts that are complete, and says whether there were any. Without a time it waits no longer for any.
+func (r *Reader) tell(now time.Time) bool {
+	facts := slices.Concat(r.early, r.follower.Records())
+	r.early = nil
 	for _, f := range facts {
 		if r.foreign(f.Group) {
+			continue
+		}
+		if f.Group != "" && now.Sub(f.At).Abs() < earlyTime && len(r.early) < mostEarly && !r.o.Knows(f.Group) {
+			r.early = append(r.early, f)
 			continue
 		}
 		e := record.Entry{Fact: &f.Fact}
@@ -232,7 +251,7 @@ func (r *Reader) tell() bool {
 		r.counts.facts.Add(1)
 		r.o.Tell(e)
 	}
-	return len(facts) > 0
+	return len(facts) > len(r.early)
 }
 
 // naming are the sorts of records that name processes, which may be those of any pod.
@@ -253,7 +272,7 @@ func (r *Reader) settle(now time.Time, atOnce bool) {
 		r.o.Tell(record.Entry{Gap: new(r.missed)})
 		r.missed = record.Gap{}
 	}
-	if r.at != r.saved && !r.follower.Pending() && r.missed.Why == "" && (atOnce || now.Sub(r.savedAt) >= quiet) {
+	if r.at != r.saved && !r.follower.Pending() && len(r.early) == 0 && r.missed.Why == "" && (atOnce || now.Sub(r.savedAt) >= quiet) {
 		r.o.Save(r.at)
 		r.saved, r.savedAt = r.at, now
 	}

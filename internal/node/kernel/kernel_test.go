@@ -155,10 +155,49 @@ func TestOtherNode(t *testing.T) {
 		for i, text := range []string{kill, killed} {
 			r.take(0, time.Duration(i+1), []byte(text))
 		}
-		r.tell()
+		r.tell(time.Now())
 		if got := who.said(); len(got) != want {
 			t.Errorf("below %q: %q", below, got)
 		}
+	}
+}
+
+// TestNewContainer has a kill in a container of which the runtime tells late, and one in a container of which it does not tell in time.
+func TestNewContainer(t *testing.T) {
+	for name, c := range map[string]struct {
+		knows bool
+		after time.Duration
+		want  int
+	}{
+		"not yet": {false, earlyEach, 0}, "by now": {true, earlyEach, 1}, "too late": {false, earlyTime + time.Millisecond, 1}, "before the end": {false, 1 << 62, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			who := &told{}
+			o := who.options()
+			knows := false
+			o.Knows = func(string) bool { return knows }
+			r, _ := New(o)
+			r.begin(boot, bootClock())
+			for i, text := range []string{kill, killed} {
+				r.take(0, time.Duration(i+1), []byte(text))
+			}
+			at := r.clock.at(1)
+			if r.tell(at) || len(who.said()) != 0 {
+				t.Fatalf("told %q at once", who.said())
+			}
+			r.settle(at, true)
+			knows = c.knows
+			r.tell(at.Add(c.after))
+			if got := who.said(); len(got) != c.want {
+				t.Errorf("told %q", got)
+			}
+			if len(who.saves) != 0 {
+				t.Error("its place is saved before it is told")
+			}
+			if r.settle(at, true); len(who.saves) != c.want {
+				t.Errorf("saved %d times", len(who.saves))
+			}
+		})
 	}
 }
 

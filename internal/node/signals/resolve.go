@@ -25,7 +25,19 @@ type event struct {
 	senderUID, senderGroup string
 	senderPlaced           bool
 	guessed                bool // that the target was of the sender's container, which is so if that one was ending
+	aim                    aim  // what is known of the target
 }
+
+// An aim is what is known of who a signal was sent to.
+type aim int
+
+// What may be known.
+const (
+	ofPod     aim = iota // a process of a container that is known, or of a pod's own
+	ofNew                // a process of a container that the runtime has not told of
+	ofNobody             // it was gone
+	ofAnother            // no pod's
+)
 
 // The codes and results that mean something here (include/uapi/asm-generic/siginfo.h, include/trace/events/signal.h).
 const (
@@ -62,25 +74,24 @@ func (t *Tracer) signal(e *event) {
 		t.miss(1, "more signals than can be looked up")
 		return
 	}
-	if !t.findTarget(e) {
+	t.findTarget(e)
+	switch e.aim {
+	case ofAnother:
+		t.counts.Strange++
 		return
+	case ofPod, ofNew: // who sent it may be gone in a moment as well
+		t.findSender(e)
+	case ofNobody:
 	}
-	t.findSender(e)
-	if !(e.code == fromKernel && e.sig == sigKill) && (e.senderKnown() || !e.sentByCaller()) {
+	if e.aim == ofPod && !(e.code == fromKernel && e.sig == sigKill) && (e.senderKnown() || !e.sentByCaller()) {
 		t.report(e)
 		return
 	}
 	if len(t.waiting) == 0 {
-		t.later(settleTime, func() {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			if !t.ended {
-				t.settle()
-			}
-		})
+		t.afterwards(settleTime, t.settle)
 	}
 	if t.waiting = append(t.waiting, e); len(t.waiting) >= mostLookups {
-		t.settle()
+		t.settle(time.Time{})
 	}
 }
 
@@ -99,36 +110,71 @@ func (t *Tracer) affords(e *event) bool {
 const mostSent = 100
 
 // settle reports what was put off: by now the kernel has said whether its signals were for want of memory, and the other
-// processors' buffers, which may tell of a sender that is gone, have been read.
-func (t *Tracer) settle() {
-	for _, e := range t.waiting {
-		if !e.senderKnown() {
-			t.findSender(e)
-		}
-		t.report(e)
-	}
+// processors' buffers, which may tell of a sender or a target that is gone, have been read. What was sent to a container that is not
+// known yet is put off again, but not without a time.
+func (t *Tracer) settle(now time.Time) {
+	waiting := t.waiting
 	t.waiting = nil
+	for _, e := range waiting {
+		if e.aim != ofPod {
+			t.findTarget(e)
+		}
+		if e.aim == ofNew && now.Sub(e.at).Abs() < placeTime {
+			t.waiting = append(t.waiting, e)
+			continue
+		}
+		t.conclude(e)
+	}
+	if len(t.waiting) > 0 {
+		t.afterwards(placeEach, t.settle)
+	}
 }
 
-// findTarget looks the target up, and tells whether it is a pod's.
-func (t *Tracer) findTarget(e *event) bool {
-	if e.to = t.find(e.target); e.to == nil {
-		e.to = t.left(e)
-	}
-	if e.to == nil || len(e.to.groups) == 0 {
+// conclude reports a signal by what is known of it, or notes that it was missed.
+func (t *Tracer) conclude(e *event) {
+	switch e.aim {
+	case ofAnother:
+		t.counts.Strange++
+		return
+	case ofNobody:
 		t.counts.Gone++
 		if t.known[e.target] != nil {
 			t.miss(1, "a process that the runtime had just started in a container was gone before it could be looked up")
 		}
-		return false
+		return
+	case ofNew:
+		t.miss(1, "a signal to a container that the runtime has not told of")
+	case ofPod:
 	}
-	var ok bool
-	if e.about, e.uid, _, ok = t.place(e.to.groups); !ok {
-		t.counts.Strange++
-		return false
+	if !e.senderKnown() {
+		t.findSender(e)
 	}
-	e.first = t.isFirst(e.to)
-	return true
+	t.report(e)
+}
+
+// findTarget looks the target up, and whose it is.
+func (t *Tracer) findTarget(e *event) {
+	if e.to == nil || len(e.to.groups) == 0 {
+		e.to = t.find(e.target)
+	}
+	if e.to == nil {
+		e.to = t.left(e)
+	}
+	if e.to == nil || len(e.to.groups) == 0 {
+		e.aim = ofNobody
+		return
+	}
+	about, uid, group, ok := t.place(e.to.groups)
+	switch {
+	case !ok:
+		e.aim = ofAnother
+		return
+	case !t.o.Knows(group):
+		e.aim = ofNew
+	default:
+		e.aim = ofPod
+	}
+	e.about, e.uid, e.first = about, uid, t.isFirst(e.to)
 }
 
 // left makes up a target that is gone from the first process of its container: as that one ends, the kernel ends all that is left in

@@ -36,6 +36,9 @@ type Options struct {
 	Proc    string // where a proc of the machine's first pid namespace is mounted: "/host/proc"
 	// Place tells whose a control group is.
 	Place func(group string) (about evidence.Ref, podUID string, ok bool)
+	// Knows tells whether Place says all that it will: of a container that has just begun the runtime may not have told yet. Nil: it
+	// always does.
+	Knows func(group string) bool
 	Tell  func(record.Entry)
 }
 
@@ -53,11 +56,12 @@ type Tracer struct {
 	known   map[int]*process
 	senders senders
 	victims []victim
-	waiting []*event // signals of the kernel, until it is known why
+	waiting []*event // signals that are not told yet: of the kernel, until it is known why, and of those who are not known yet
 	bounds  bounds
 	budget  budget
 	missed  map[string]int64 // how many, by why
 	since   time.Time        // when that began
+	due     bool             // it is told soon
 	counts  Counts
 	ended   bool
 }
@@ -77,7 +81,12 @@ const (
 	// settleTime is how long it may take until the kernel says why it killed: the record of the victim is written by the
 	// same function that sends the signal (mm/oom_kill.c, __oom_kill_process).
 	settleTime = 20 * time.Millisecond
-	sweepTime  = time.Minute
+	// placeTime is how long a container may be unknown: the agent lists what the runtime has once a second. It is looked up placeEach.
+	placeTime, placeEach = 1500 * time.Millisecond, 100 * time.Millisecond
+	sweepTime            = time.Minute
+	// missTime is how long what was missed may go untold: that nobody sent a signal is concluded from there being no word of either
+	// (internal/rules/exit, told).
+	missTime = time.Second
 )
 
 // New checks the options.
@@ -89,6 +98,9 @@ func New(o Options) (*Tracer, error) {
 		o: o, about: evidence.RefTo("Node", "", o.Node),
 		failed: make(chan error, 1),
 		known:  map[int]*process{}, senders: newSenders(), bounds: bounds{runs: map[key]*sent{}}, missed: map[string]int64{},
+	}
+	if t.o.Knows == nil {
+		t.o.Knows = func(string) bool { return true }
 	}
 	t.later = func(d time.Duration, f func()) { guard.After(d, f, t.fail) }
 	return t, nil
@@ -209,7 +221,7 @@ func (t *Tracer) minute(now time.Time) {
 func (t *Tracer) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settle()
+	t.settle(time.Time{})
 	t.bounds.flush(t.tell)
 	t.gaps(time.Now())
 	t.ended = true
@@ -275,10 +287,28 @@ func (t *Tracer) record(at time.Time, data []byte) {
 	}
 }
 
-// miss notes that something was missed.
+// miss notes that something was missed, which is told soon.
 func (t *Tracer) miss(n int64, why string) {
 	t.counts.Lost += n
 	t.missed[why] += n
+	if !t.due {
+		t.due = true
+		t.afterwards(missTime, func(now time.Time) {
+			t.due = false
+			t.gaps(now)
+		})
+	}
+}
+
+// afterwards does something later, unless the trace has ended by then.
+func (t *Tracer) afterwards(d time.Duration, f func(now time.Time)) {
+	t.later(d, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.ended {
+			f(time.Now())
+		}
+	})
 }
 
 // gaps tells what was missed.

@@ -188,11 +188,80 @@ func TestWhoSentIt(t *testing.T) {
 			m := populate(t)
 			c.event.at = noon
 			m.signal(&c.event)
-			m.settle()
+			m.settle(noon.Add(time.Minute))
 			if got := strings.Join(m.said(), "\n"); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestNewContainer has signals to a container of which the runtime tells late, to one of which it never tells, and to a process that is
+// gone and of which another processor's buffer says later that the runtime had started it.
+func TestNewContainer(t *testing.T) {
+	m := populate(t)
+	known := map[string]bool{sideGroup: true}
+	m.o.Place = func(group string) (evidence.Ref, string, bool) {
+		if about, uid, ok := placeGroup(group); !ok || known[group] {
+			return about, uid, ok
+		}
+		return evidence.RefTo("Pod", "shop", "web-0"), "u1", true
+	}
+	m.o.Knows = func(group string) bool { return known[group] }
+	m.signal(&event{at: noon, sender: 51, target: 100, sig: 15})
+	m.signal(&event{at: noon, sender: 51, target: 120, sig: 9})
+	m.signal(&event{at: noon, sender: 51, target: 999, sig: 9})
+	m.signal(&event{at: noon, sender: 51, target: 998, sig: 9})
+	m.gone(t, 51) // by then
+	m.gone(t, 100)
+	m.settle(noon.Add(settleTime))
+	if got := m.said(); len(got) != 0 || len(m.waiting) != 2 {
+		t.Errorf("told %q, and %d wait", got, len(m.waiting))
+	}
+	known[appGroup] = true
+	m.settle(noon.Add(placeEach))
+	want := []string{"signal-runtime pod/web-0[app]#1: SIGTERM from pid 51 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)"}
+	if diff := cmp.Diff(want, m.said()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	m.signal(&event{at: noon, sender: 51, target: 997, sig: 9})
+	m.renamed(noon, 997, "runc:[2:INIT]", "sh")
+	m.settle(noon.Add(placeTime))
+	m.gaps(noon)
+	got := m.said()
+	slices.Sort(got)
+	want = []string{
+		"gap of 1: a process that the runtime had just started in a container was gone before it could be looked up",
+		"gap of 1: a signal to a container that the runtime has not told of",
+		"signal-runtime pod/web-0: SIGKILL from pid 51 (runc) of the runtime, unit containerd.service, to process 1 of a container of pod web-0 (pid 120, tool)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if m.counts.Gone != 3 || len(m.waiting) != 0 {
+		t.Errorf("%+v, and %d wait", m.counts, len(m.waiting))
+	}
+}
+
+// TestMissedIsToldSoon: that there is no word of a signal means nothing where some were missed.
+func TestMissedIsToldSoon(t *testing.T) {
+	m := newMachine(t)
+	var due []func()
+	m.later = func(d time.Duration, f func()) {
+		if d != missTime {
+			t.Errorf("it is told after %s", d)
+		}
+		due = append(due, f)
+	}
+	for range 3 {
+		m.miss(1, "overrun")
+	}
+	for _, f := range due {
+		f()
+	}
+	m.miss(1, "overrun")
+	if diff := cmp.Diff([]string{"gap of 3: overrun"}, m.said()); diff != "" || len(due) != 2 {
+		t.Errorf("told %d times; (-want +got):\n%s", len(due), diff)
 	}
 }
 
@@ -204,7 +273,7 @@ func TestOutOfMemory(t *testing.T) {
 	m.signal(&event{at: noon.Add(9 * time.Microsecond), sender: 110, target: 101, sig: 9, code: 128})
 	m.signal(&event{at: noon.Add(10 * time.Second), sender: 110, target: 120, sig: 9, code: 128})
 	m.signal(&event{at: noon.Add(11 * time.Microsecond), sender: 110, target: 110, sig: 9, code: 128}) // where it ran, with the code of the kernel
-	m.settle()
+	m.settle(noon.Add(time.Minute))
 	got := m.said()
 	if len(got) != 4 || !strings.HasPrefix(got[3], "signal-unknown pod/web-0[side]") || !strings.Contains(got[0], "kernel for want of memory to process 1 of container app") || !strings.Contains(got[1], "kernel for want of memory to pid 101") ||
 		strings.Contains(got[2], "memory") {
@@ -226,13 +295,13 @@ func TestEndingProcesses(t *testing.T) {
 	m.signal(&event{at: noon, sender: 102, target: 101, sig: 9})
 	m.learn(140, "sh")
 	m.signal(&event{at: noon, sender: 140, target: 110, sig: 15})
-	m.settle()
+	m.settle(noon.Add(time.Minute))
 	m.gone(t, 101)
 	m.signal(&event{at: noon, sender: 100, target: 101, sig: 9, code: 128, comm: "worker"})
 	m.signal(&event{at: noon, sender: 61, target: 140, sig: 9})
 	m.gone(t, 100)
 	m.signal(&event{at: noon, sender: 100, target: 103, sig: 9, code: 128, comm: "late"})
-	m.settle()
+	m.settle(noon.Add(time.Minute))
 	want := []string{
 		"signal-host pod/web-0[app]#1: SIGKILL from pid 62 (kill), which had ended, a child of pid 61, of the node, unit session-3.scope, to process 1 of container app (pid 100, app)",
 		"child-signal-unknown pod/web-0[app]#1: SIGKILL from pid 102 (kill), which was gone before it could be looked up, to pid 101 (worker) of container app",
@@ -286,7 +355,7 @@ func TestBriefSenders(t *testing.T) {
 	for _, sender := range []int{431, 432} {
 		m.signal(&event{at: noon.Add(time.Second), sender: sender, target: 110, sig: 9})
 	}
-	m.settle()
+	m.settle(noon.Add(time.Minute))
 	want := []string{
 		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 400 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
 		"signal-pod pod/web-0[side]#0: SIGKILL from pid 410 (kill) of container app of the same pod to process 1 of container side (pid 110, side)",

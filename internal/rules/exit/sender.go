@@ -93,8 +93,9 @@ func killedForMemory(p *diagnosis.Pass, a evidence.Attempt) bool {
 	})
 }
 
-// told is how long it may take until a trace is among the facts.
-const told = 2 * time.Second
+// told is how long it may take until a trace is among the facts, or that it was missed (internal/node/signals, placeTime and missTime), and
+// a second for the status, whose times are whole ones.
+const told = 4 * time.Second
 
 // unsignalled tells whether no signal reached the attempt: they were traced all its life, nothing was missed, and there was none. It
 // returns the fact that they were traced. What was missed is told when it is over, which may be long after the end.
