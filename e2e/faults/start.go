@@ -99,7 +99,7 @@ func sandboxes() []Fault {
 	uninitialised := onNode("network-missing", "the node has no network configuration", "", "SBX002", hide(conflist), restore(conflist))
 	uninitialised.So = event("NetworkNotReady", "")
 	uninitialised.Undo = inTurn(uninitialised.Undo, await(node(corev1.ConditionTrue)))
-	uninitialised.Want = []string{"SBX002", "NOD001"}
+	uninitialised.Want = []string{"SBX002", "NOD012"}
 	exhausted := onNode("addresses-exhausted", "the node's range has a single address, and another pod has it", "no IP addresses available", "SBX001",
 		configure(`s,"subnet": "10.243.2.0/24",&\, "rangeStart": "10.243.2.201"\, "rangeEnd": "10.243.2.201",`), restore(conflist))
 	exhausted.Ready, exhausted.Act = anyReady, openGate

@@ -60,8 +60,8 @@ const (
 )
 
 var effects = []Effect{
-	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeDrained, KernelFailed, DeviceFailed, NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NodeLost,
-	NameUnresolved, NetworkFailed, CertExpired, DependencyDown, StorageFull, Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing,
+	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeDrained, KernelFailed, DeviceFailed, NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NetworkFailed, NodeLost,
+	NameUnresolved, CertExpired, DependencyDown, StorageFull, Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing,
 	ImageUnavailable, Evicted, PodDeleted, DeadlinePassed, RestartIntended, HookFailed, StartupFailed, LivenessFailed, OutOfMemory, NotStarted, ProcessFailed, ProcessCompleted,
 	Terminated, Killed, EndLost, NotReady, InitBlocked, StuckTerminating, Unavailable,
 }

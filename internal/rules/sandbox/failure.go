@@ -34,7 +34,23 @@ func failed(p *diagnosis.Pass) failure {
 	if e.Reason != "FailedCreatePodSandBox" && e.Reason != "NetworkNotReady" {
 		return failure{}
 	}
-	return failure{why: classify(e.Message), text: e.Message, at: e.First, facts: []evidence.Fact{e.Fact(), lacks}}
+	f := failure{why: classify(e.Message), text: e.Message, at: e.First, facts: []evidence.Fact{e.Fact(), lacks}}
+	if f.why == notReady && strings.Contains(e.Message, "plugin returns error") {
+		f.disagrees(events)
+	}
+	return f
+}
+
+// disagrees corrects a failure that is told of as a network that is not ready where the plugin said before that it does not know the
+// version: from version 1.1.0 of a configuration on the runtime asks it for its state (CNI's STATUS), which it cannot answer either,
+// and the node counts as not ready.
+func (f *failure) disagrees(events []evidence.Event) {
+	for _, e := range slices.Backward(events) {
+		if e.Reason == "FailedCreatePodSandBox" && classify(e.Message) == version {
+			f.why, f.text, f.at, f.facts = version, e.Message, e.First, append([]evidence.Fact{e.Fact()}, f.facts...)
+			return
+		}
+	}
 }
 
 // noSandbox tells whether the pod is on a node and has no sandbox there. A kubelet before 1.29 does not say so: then no

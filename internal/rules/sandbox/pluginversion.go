@@ -20,7 +20,9 @@ over old programs, a runtime that takes the newest version (containerd 1.6.0 to 
 
 **How it is told from its look-alikes.** By "incompatible CNI versions" and the two versions in the newest
 FailedCreatePodSandBox Event. A program that is not there at all is "failed to find plugin". All pods of the node that
-are not on the host's network are affected.
+are not on the host's network are affected. From version 1.1.0 of a configuration on the runtime asks the plugin for its
+state as well (STATUS); one that does not know the version fails there too, and the node is NotReady ("Network plugin
+returns error") a few seconds after the Event.
 
 **What to do.** Upgrade the programs below /opt/cni/bin, or set cniVersion in /etc/cni/net.d to one that all plugins of
 the list know.
