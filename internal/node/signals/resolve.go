@@ -61,7 +61,7 @@ const mostVictims = 64
 func (t *Tracer) victim(v victim) {
 	t.victims = append(t.victims, v)
 	t.victims = t.victims[max(0, len(t.victims)-mostVictims):]
-	if i := slices.IndexFunc(t.waiting, func(e *event) bool { return e.target == v.pid }); i >= 0 {
+	if i := slices.IndexFunc(t.waiting, func(e *event) bool { return e.target == v.pid && e.aim == ofPod }); i >= 0 {
 		t.report(t.waiting[i])
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 	}

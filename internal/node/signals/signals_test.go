@@ -212,6 +212,9 @@ func TestNewContainer(t *testing.T) {
 	m.signal(&event{at: noon, sender: 51, target: 120, sig: 9})
 	m.signal(&event{at: noon, sender: 51, target: 999, sig: 9})
 	m.signal(&event{at: noon, sender: 51, target: 998, sig: 9})
+	for _, pid := range []int{998, 120} { // neither can be told of yet
+		m.victim(victim{pid, 51, noon})
+	}
 	m.gone(t, 51) // by then
 	m.gone(t, 100)
 	m.settle(noon.Add(settleTime))
