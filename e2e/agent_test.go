@@ -182,8 +182,9 @@ func tryWithAgent(t *testing.T, s faults.Sight) {
 	}
 }
 
-// settling is how often a question is asked until an agent has told of what just happened. What is certain must be right at once.
-const settling = 5
+// settling is how often a question is asked until an agent has told of what just happened: that nobody sent a signal is known four
+// seconds after an end, and a run that is started again at once may end again within those. What is certain must be right at once.
+const settling = 12
 
 // differs says in what a report is other than what an agent makes possible. A certain cause that is none is an error at any time.
 func differs(t *testing.T, r report.Report, s faults.Sight) string {
