@@ -397,6 +397,11 @@ func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
 	open := unsettled{Death: d, run: run}
 	if v := d.Verdict; v != nil {
 		open.like = likeness{v.Rule, v.Thing, d.ExitCode, d.Reason}
+		if d.HasBundle { // it was captured, and not settled by that
+			early := *v
+			early.Settled = true
+			open.early = &early
+		}
 	}
 	open.Verdict = nil
 	return r.look(ctx, subject{evidence.RefTo("Pod", d.Of.Namespace, d.Of.Name), types.UID(d.PodUID)}, &pending{deaths: []unsettled{open}}, 0)

@@ -67,6 +67,29 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestSilenceIsResumed holds that what was captured too early to be settled stands, where the process was killed before it could look
+// again and finds the pod gone.
+func TestSilenceIsResumed(t *testing.T) {
+	r := newRecorder(t)
+	ended := began.Add(time.Minute)
+	pod, at := endedBy(t, r, ended, 137)
+	if err := r.judge(t.Context(), at, r.pending[at], alone(pod, ended.Add(time.Second), true)); err != nil {
+		t.Fatal(err)
+	}
+	next := &Recorder{Rules: r.Rules, Store: r.Store, Cluster: r.Cluster, Log: r.Log, Now: r.Now}
+	if _, err := next.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(next.synced)
+	if err := next.resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	goes(t, next, at, next.pending[at])
+	if d := kept(t, next); !d.Verdict.Settled || d.Verdict.Rule != "EXT007" || !d.HasBundle || d.Missing != "" {
+		t.Errorf("%+v, bundle %t, missing %q", d.Verdict, d.HasBundle, d.Missing)
+	}
+}
+
 // endedBy has the recorder see a pod of node n1 of which a run ended with an exit code.
 func endedBy(t *testing.T, r *Recorder, ended time.Time, code int32) (*corev1.Pod, subject) {
 	t.Helper()
