@@ -5,6 +5,7 @@ package memory
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -21,7 +22,8 @@ Ready, and what shows is work that is lost: a worker that is gone, a request tha
 
 **How it is told from its look-alikes.** Only the kernel tells: its record names the container's cgroup, and no run of the container
 ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
-older than an hour, or in an earlier run, is history; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
+older than an hour, or in an earlier run, is history; one of the last five seconds may be of process 1, whose end the status has yet to
+tell, unless the trace of signals says whom it hit; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
 Where the record and the status tell no container, the kill is that one's which ended with it, or which the victim is named like;
 where more than one fits, the finding is only possible. Without the kernel's log the count of the container's control group tells, which the
 node's agent reads: that of the present run, as it rose within the hour. It does not tell which process it was, nor at whose limit.
@@ -32,7 +34,7 @@ that the loss shows.
 	Stage:    diagnosis.Stable,
 	Scope:    diagnosis.Container,
 	Needs:    evidence.Status | evidence.Spec,
-	Also:     evidence.Host | evidence.Usage,
+	Also:     evidence.Host | evidence.Usage | evidence.Signals,
 	Effect:   diagnosis.OutOfMemory,
 	CausedBy: []diagnosis.Effect{diagnosis.MemoryMisfit, diagnosis.ConfigChanged, diagnosis.RolledOut},
 	Run: func(p *diagnosis.Pass) {
@@ -41,19 +43,27 @@ that the loss shows.
 			return
 		}
 		run := runs[len(runs)-1].Of
-		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool { return !k.At.IsZero() && p.Now().Sub(k.At) > time.Hour })
+		recent := slices.DeleteFunc(killsIn(p, runs[len(runs)-1]), func(k kill) bool {
+			return !k.At.IsZero() && p.Now().Sub(k.At) > time.Hour || hitFirst(p, run, k) // of the latter the status has yet to tell
+		})
 		if len(recent) == 0 {
 			lostByCount(p, run)
 			return
 		}
-		last := recent[len(recent)-1]
-		f := diagnosis.Finding{
-			At: last.At, Confidence: diagnosis.Certain,
-			Message: fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory, %d times in the last hour, and the container lives on without it", last.task, last.pid, p.About().Container, len(recent)),
+		outlived := slices.DeleteFunc(slices.Clone(recent), func(k kill) bool { return p.Now().Sub(k.At) < untold && !hitChild(p, run, k) })
+		sure, said := diagnosis.Certain, fmt.Sprintf(", %d times in the last hour, and the container lives on without it", len(outlived))
+		if len(outlived) == 0 {
+			sure, said = diagnosis.Possible, " just now, and the status does not tell yet whether the container lives on without it"
+		} else {
+			recent = outlived
 		}
+		last := recent[len(recent)-1]
 		if last.At.IsZero() { // a log without dates, of which the container's id says that it was in this run
-			f.Confidence = diagnosis.Likely
-			f.Message = fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory, at a time that its log does not tell, and the container lives on without it", last.task, last.pid, p.About().Container)
+			sure, said = diagnosis.Likely, ", at a time that its log does not tell, and the container lives on without it"
+		}
+		f := diagnosis.Finding{
+			At: last.At, Confidence: sure,
+			Message: fmt.Sprintf("the kernel killed process %s (%d) in container %s for memory%s", last.task, last.pid, p.About().Container, said),
 		}
 		for _, k := range recent[max(0, len(recent)-3):] {
 			f.Facts = append(f.Facts, k.Fact)
@@ -64,12 +74,30 @@ that the loss shows.
 	},
 }
 
+// untold is how long it may take until the status tells that a container has ended: the kubelet looks at its runtime once a second, and
+// writes a status after what it does about it.
+const untold = 5 * time.Second
+
+// hitFirst and hitChild tell whether, by the trace of signals, a kill in a run went to its process 1, or to another.
+func hitFirst(p *diagnosis.Pass, run evidence.Ref, k kill) bool {
+	return hit(p, run, k, "signal-kernel")
+}
+func hitChild(p *diagnosis.Pass, run evidence.Ref, k kill) bool {
+	return hit(p, run, k, "child-signal-kernel")
+}
+
+func hit(p *diagnosis.Pass, run evidence.Ref, k kill, name string) bool {
+	return slices.ContainsFunc(p.Facts(evidence.Signals, name), func(f evidence.Fact) bool {
+		return f.About == run && f.At.Sub(k.At).Abs() < time.Second && strings.Contains(strings.ReplaceAll(f.Text, ",", " "), fmt.Sprintf("pid %d ", k.pid))
+	})
+}
+
 // lostByCount reports kills of which only the count is known.
 func lostByCount(p *diagnosis.Pass, run evidence.Ref) {
 	var f diagnosis.Finding
 	kills := 0
 	for _, count := range p.Facts(evidence.Usage, "memory.oom-kill") {
-		if count.About == run && p.Now().Sub(count.At) <= time.Hour {
+		if age := p.Now().Sub(count.At); count.About == run && age >= untold && age <= time.Hour {
 			kills += int(count.Value)
 			f.Facts = append(f.Facts, count)
 		}
