@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,8 +141,46 @@ func TestStory(t *testing.T) {
 	if short := s.timeline(time.Minute, "1m"); short.To.Sub(short.From) > 2*time.Minute || len(short.Series[0].Points) >= 21 {
 		t.Errorf("a minute is from %s to %s", short.From, short.To)
 	}
+	s.mark("node", noon.Add(-10*time.Hour), "kernel: oom-task: another's", true)
+	if whole := s.timeline(0, ""); !whole.From.Equal(line.From) || !whole.To.Equal(line.To) {
+		t.Errorf("what was on the node before makes it begin at %s, not %s", whole.From, line.From)
+	}
 	if newStory().timeline(0, "") != nil {
 		t.Error("nothing has a timeline")
+	}
+}
+
+// TestCharts: what a node uses is not drawn beside what a pod does.
+func TestCharts(t *testing.T) {
+	plot, err := seriesOf(&Timeline{Series: []Series{{Name: "node/n1 memory", Unit: "bytes"}, {Name: "pod/web-0[app] memory", Unit: "bytes"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the plot", plot, `"Name":"node/n1 memory","Unit":"bytes","Chart":"bytes of the node"`, `"Name":"pod/web-0[app] memory","Unit":"bytes","Chart":"bytes"`)
+}
+
+func TestAmounts(t *testing.T) {
+	for _, c := range []struct {
+		unit  string
+		value float64
+		want  string
+	}{
+		{"bytes", 64 << 20, "64Mi"}, {"bytes", 9.755e9, "9.1Gi"}, {"bytes", 49150, "48Ki"}, {"bytes", 12, "12"}, {"bytes", 0, "0"},
+		{"processors", 0.03461, "0.0346"}, {"percent", 99.5, "99.5%"},
+	} {
+		if got := amount(c.unit, c.value); got != c.want {
+			t.Errorf("%g %s is %s, expected %s", c.value, c.unit, got, c.want)
+		}
+	}
+}
+
+// TestUnseen: what could not be seen of many runs is one line.
+func TestUnseen(t *testing.T) {
+	web := report.Thing{Kind: "Pod", Namespace: "shop", Name: "web-0", Container: "app"}
+	told := Told{Gaps: []report.Gap{{Kind: "events", About: web, Why: "dropped"}, {Kind: "control", Why: "not looked at"}, {Kind: "events", About: web, Why: "dropped"}}}
+	want := []string{"events of web-0[app]: dropped (of 2 runs)", "control: not looked at"}
+	if got := told.Unseen(); !slices.Equal(got, want) {
+		t.Errorf("%q, expected %q", got, want)
 	}
 }
 

@@ -120,6 +120,7 @@ func (s *Series) within(from, to time.Time) Series {
 func seriesOf(t *Timeline) (string, error) {
 	type curve struct {
 		Name, Unit string
+		Chart      string // in which it is drawn: what a pod uses would be a line at the bottom beside what its node does
 		Limit      float64
 		Points     [][2]float64 // seconds since the epoch, and the value
 	}
@@ -128,7 +129,10 @@ func seriesOf(t *Timeline) (string, error) {
 		Curves   []curve
 	}{seconds(t.From), seconds(t.To), nil}
 	for _, s := range t.Series {
-		c := curve{s.Name, s.Unit, s.Limit, nil}
+		c := curve{s.Name, s.Unit, s.Unit, s.Limit, nil}
+		if strings.HasPrefix(s.Name, "node/") {
+			c.Chart = s.Unit + " of the node"
+		}
 		for _, p := range s.Points {
 			c.Points = append(c.Points, [2]float64{seconds(p.At), p.Value})
 		}

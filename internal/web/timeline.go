@@ -260,23 +260,31 @@ func (s *story) extent() (from, to time.Time) {
 			to = at
 		}
 	}
-	var starts []time.Time
+	var starts, around []time.Time
 	for _, runs := range s.runs {
 		for _, bar := range runs {
 			see(bar.To)
 			starts = append(starts, bar.From)
 		}
 	}
-	for _, lane := range s.lanes {
+	for kind, lane := range s.lanes {
 		for _, m := range lane.Marks {
-			if to.IsZero() || m.At.After(to.Add(-mostBefore)) {
+			switch {
+			case kind == "node" && len(s.runs) > 0: // which tells of all that is on it
+				around = append(around, m.At)
+			case to.IsZero() || m.At.After(to.Add(-mostBefore)):
 				see(m.At)
 			}
 		}
 	}
-	least := from.Add(-max(to.Sub(from), time.Minute) * 4) // what ran for long is not to squeeze the rest
+	span, first := max(to.Sub(from), time.Minute), from
 	for _, at := range starts {
-		if at.After(least) {
+		if at.After(first.Add(-4 * span)) { // what ran for long is not to squeeze the rest
+			see(at)
+		}
+	}
+	for _, at := range around {
+		if at.After(first.Add(-span / 2)) {
 			see(at)
 		}
 	}

@@ -99,6 +99,28 @@ func told(k *known, rule string) *Told {
 	return &t
 }
 
+// Unseen says what could not be seen, what is the same of several runs once.
+func (t *Told) Unseen() []string {
+	var lines []string
+	runs := map[string]int{}
+	for _, g := range t.Gaps {
+		line := g.Kind
+		if g.About.Kind != "" {
+			line += " of " + g.About.String()
+		}
+		line += ": " + g.Why
+		if runs[line]++; runs[line] == 1 {
+			lines = append(lines, line)
+		}
+	}
+	for i, line := range lines {
+		if n := runs[line]; n > 1 {
+			lines[i] += fmt.Sprintf(" (of %d runs)", n)
+		}
+	}
+	return lines
+}
+
 // alike tells once what is the same of several things.
 func alike(causes []Cause) []Cause {
 	some, at := []Cause{}, map[string]int{}

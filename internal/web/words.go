@@ -5,7 +5,9 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +30,27 @@ func (c *Console) helpers() template.FuncMap {
 		"spans":  spanWords,
 		"escape": url.PathEscape,
 		"series": seriesOf,
+		"amount": amount,
 	}
+}
+
+// amount says how much of a unit was used, bytes by the powers of 1024 that limits are written in.
+func amount(unit string, value float64) string {
+	switch {
+	case unit == "percent":
+		return strconv.FormatFloat(value, 'g', 3, 64) + "%"
+	case unit != "bytes":
+		return strconv.FormatFloat(value, 'g', 3, 64)
+	}
+	for _, u := range []struct {
+		name string
+		size float64
+	}{{"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10}} {
+		if value >= u.size {
+			return strconv.FormatFloat(math.Round(10*value/u.size)/10, 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(value, 'f', 0, 64)
 }
 
 func clock(t time.Time) string {

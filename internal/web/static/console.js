@@ -54,8 +54,9 @@
     const plots = [];
     const strokes = ["ink-1", "ink-2", "ink-3", "ink-4"].map(probe);
     const grid = { stroke: probe("ink-line"), width: 1 };
-    for (const unit of new Set(data.Curves.map((c) => c.Unit))) {
-      const curves = data.Curves.filter((c) => c.Unit === unit);
+    for (const chart of new Set(data.Curves.map((c) => c.Chart))) {
+      const curves = data.Curves.filter((c) => c.Chart === chart);
+      const unit = curves[0].Unit;
       const times = [...new Set([data.From, data.To, ...curves.flatMap((c) => c.Points.map((p) => p[0]))])].sort((a, b) => a - b);
       const series = [{ label: "UTC", value: (_, v) => (v == null ? "" : new Date(v * 1000).toISOString().slice(11, 19) + "Z") }];
       const values = [times];
@@ -75,7 +76,7 @@
         hooks: { setCursor: [(u) => { if (u.cursor.event) point(u.cursor.left < 0 ? null : u.cursor.left / u.over.clientWidth, u); }] },
       }, values, holder);
       u.root.setAttribute("role", "img");
-      u.root.setAttribute("aria-label", "What was used, in " + unit);
+      u.root.setAttribute("aria-label", "What was used, in " + chart);
       plots.push(u);
     }
     new ResizeObserver(() => plots.forEach((u) => u.setSize({ width: holder.clientWidth, height: 150 }))).observe(holder);
