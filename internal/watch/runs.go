@@ -49,17 +49,26 @@ func containersOf(pod *corev1.Pod, name string) map[int]string {
 	return all
 }
 
-// withRuns returns the snapshot with runs that its statuses no longer tell of.
+// withRuns returns the snapshot with runs that its statuses no longer tell of, and with all of the deaths looked at: of those that are
+// alike, as in a loop, the newest would stand for the others.
 func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 	var lost []evidence.Attempt
+	var each []evidence.Ref
 	for _, d := range deaths {
-		told := d.Kind != history.Died || slices.ContainsFunc(s.Attempts(d.run.Of.Object()), func(a evidence.Attempt) bool { return a.Of == d.run.Of })
-		if !told {
+		is := func(a evidence.Attempt) bool { return a.Of == d.run.Of }
+		switch {
+		case d.Kind != history.Died || slices.ContainsFunc(s.Deaths(d.run.Of.Object()), is):
+			continue
+		case !slices.ContainsFunc(s.Attempts(d.run.Of.Object()), is):
 			lost = append(lost, d.run)
 		}
+		each = append(each, d.run.Of)
 	}
-	if len(lost) == 0 {
+	switch {
+	case len(each) == 0:
 		return s
+	case len(lost) == 0:
+		return s.Each(each...)
 	}
 	more := &evidence.Snapshot{
 		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
@@ -68,5 +77,5 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 	for _, a := range lost {
 		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
 	}
-	return more.Freeze()
+	return more.Freeze().Each(each...)
 }

@@ -28,7 +28,7 @@ const (
 // rhythm says what the lengths of the container's runs tell about why it needs so much, "" where they tell nothing: it
 // needs more than its limit to start, or it grows until it reaches it, at the same pace each time.
 func rhythm(p *diagnosis.Pass, a evidence.Attempt) string {
-	if p.Status().RestartCount < 2 {
+	if p.Status().RestartCount < 2 || a.Of.Attempt < 1 {
 		return ""
 	}
 	return pace(a, cmp.Or(p.PodStatus().StartTime, &metav1.Time{}).Time)
