@@ -170,15 +170,10 @@ func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, po
 
 // asked returns what the snapshot was asked about and holds; without a question, everything.
 func asked(s *evidence.Snapshot) []evidence.Ref {
-	var refs []evidence.Ref
-	for _, ref := range s.Asked {
-		if s.Knows(ref) {
-			refs = append(refs, ref)
-		}
-	}
 	if len(s.Asked) > 0 {
-		return refs
+		return slices.DeleteFunc(slices.Clone(s.Asked), func(ref evidence.Ref) bool { return !s.Knows(ref) })
 	}
+	var refs []evidence.Ref
 	for _, f := range s.Facts {
 		if f.About.Kind == "Node" {
 			refs = append(refs, f.About)

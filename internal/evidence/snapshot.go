@@ -33,6 +33,7 @@ type Snapshot struct {
 	Taken   time.Time // the only clock rules have
 	Subject Ref       // what was asked: a pod, a workload, a node, a namespace; zero: the cluster
 	Asked   []Ref     // the pods, workloads and nodes that rules look at; empty: all. The rest is context
+	Each    []Ref     // runs that rules look at by themselves, though a newer one ended like them
 	Context []Ref     // more that rules look at, as the pods behind a Service: told only where it explains what was asked
 	Has     Kind      // kinds that were looked for and could be read
 	Gaps    []Gap
@@ -43,7 +44,6 @@ type Snapshot struct {
 	Facts   []Fact    // facts that have no object: kernel log, CRI, usage
 	Runs    []Attempt // runs that the runtime told a node's agent of, in what order ever; those of the status may be among them
 
-	each     []Ref // runs that stand for themselves
 	index    map[Ref]Object
 	kinds    map[string][]Object // by kind, in order
 	events   map[Ref][]Event     // by object
@@ -280,13 +280,6 @@ func (s *Snapshot) Attempts(of Ref) []Attempt {
 	})
 }
 
-// Each returns the snapshot with runs that rules are to look at by themselves, though a newer one may have ended like them.
-func (s *Snapshot) Each(runs ...Ref) *Snapshot {
-	more := *s
-	more.each = runs
-	return &more
-}
-
 // Deaths returns the ends of a pod's attempts that need explaining. Of ends of one container that are alike (exit code,
 // reason and who ordered it) the newest stands for all: its log and its Events are the best kept. Of ends by the program's own doing it
 // is the newest with a log, where an agent has that of an older one only. Those of Each stand for themselves.
@@ -297,10 +290,8 @@ func (s *Snapshot) Deaths(pod Ref) []Attempt {
 			continue
 		}
 		order, _ := s.OrderFor(a)
-		like := fmt.Sprintf("%q %d %q %s", a.Of.Container, a.ExitCode, a.Reason, order.By)
+		like := fmt.Sprintf("%q %d %q %s %d", a.Of.Container, a.ExitCode, a.Reason, order.By, slices.Index(s.Each, a.Of))
 		switch i, seen := at[like]; {
-		case seen && slices.Contains(s.each, a.Of):
-			deaths = append(deaths, a)
 		case !seen:
 			at[like] = len(deaths)
 			deaths = append(deaths, a)

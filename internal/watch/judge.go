@@ -41,7 +41,7 @@ func Judge(ctx context.Context, rules []*diagnosis.Rule, d history.Death, files 
 	if err != nil {
 		return history.Verdict{}, fmt.Errorf("read the evidence of %s: %w", d.Of, err)
 	}
-	s = s.Each(d.Of)
+	s.Each = []evidence.Ref{d.Of}
 	told := telling{s: s, report: diagnosis.Examine(s, rules)}
 	a := told.answerFor(d.Of, cmp.Or(d.Workload, d.Of.Object()))
 	if complaining[d.Of.Kind] {

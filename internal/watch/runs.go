@@ -64,18 +64,15 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 		}
 		each = append(each, d.run.Of)
 	}
-	switch {
-	case len(each) == 0:
+	if len(each) == 0 {
 		return s
-	case len(lost) == 0:
-		return s.Each(each...)
 	}
 	more := &evidence.Snapshot{
-		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
+		Taken: s.Taken, Subject: s.Subject, Asked: s.Asked, Each: each, Context: s.Context, Has: s.Has, Gaps: s.Gaps, Absent: s.Absent,
 		Objects: s.Objects, Events: s.Events, Logs: s.Logs, Facts: s.Facts, Runs: append(slices.Clone(s.Runs), lost...),
 	}
 	for _, a := range lost {
 		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
 	}
-	return more.Freeze().Each(each...)
+	return more.Freeze()
 }

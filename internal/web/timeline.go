@@ -250,7 +250,8 @@ func (s *story) timeline(span time.Duration, word string) *Timeline {
 	return t
 }
 
-// extent is the time that matters: from the first of what happened, but not from the beginning of a run that lasted for days.
+// extent is the time that matters: from the first of what happened, but not from the beginning of a run that lasted for days, nor from
+// all that was on the node before.
 func (s *story) extent() (from, to time.Time) {
 	see := func(at time.Time) {
 		if !at.IsZero() && (from.IsZero() || at.Before(from)) {
@@ -270,7 +271,7 @@ func (s *story) extent() (from, to time.Time) {
 	for kind, lane := range s.lanes {
 		for _, m := range lane.Marks {
 			switch {
-			case kind == "node" && len(s.runs) > 0: // which tells of all that is on it
+			case kind == "node" && len(s.runs) > 0:
 				around = append(around, m.At)
 			case to.IsZero() || m.At.After(to.Add(-mostBefore)):
 				see(m.At)
@@ -278,17 +279,18 @@ func (s *story) extent() (from, to time.Time) {
 		}
 	}
 	span, first := max(to.Sub(from), time.Minute), from
-	for _, at := range starts {
-		if at.After(first.Add(-4 * span)) { // what ran for long is not to squeeze the rest
-			see(at)
-		}
+	for _, at := range since(starts, first.Add(-4*span)) {
+		see(at)
 	}
-	for _, at := range around {
-		if at.After(first.Add(-span / 2)) {
-			see(at)
-		}
+	for _, at := range since(around, first.Add(-span/2)) {
+		see(at)
 	}
 	return from, to
+}
+
+// since are the times after another one.
+func since(all []time.Time, least time.Time) []time.Time {
+	return slices.DeleteFunc(all, func(at time.Time) bool { return !at.After(least) })
 }
 
 // longest are the containers with the most runs.
