@@ -5,7 +5,6 @@ package memory
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -22,8 +21,8 @@ Ready, and what shows is work that is lost: a worker that is gone, a request tha
 
 **How it is told from its look-alikes.** Only the kernel tells: its record names the container's cgroup, and no run of the container
 ended with it. The Kubernetes API shows nothing of it; the runtime's event is not passed on unless the container ends. A kill
-older than an hour, or in an earlier run, is history; one of the last five seconds may be of process 1, whose end the status has yet to
-tell, unless the trace of signals says whom it hit; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
+older than an hour, or in an earlier run, is history; of one in the last five seconds the status may have yet to tell that the container
+ended with it; where the log has no dates, that it was in this run makes it likely. Where all processes die together (memory.oom.group), this cannot happen.
 Where the record and the status tell no container, the kill is that one's which ended with it, or which the victim is named like;
 where more than one fits, the finding is only possible. Without the kernel's log the count of the container's control group tells, which the
 node's agent reads: that of the present run, as it rose within the hour. It does not tell which process it was, nor at whose limit.
@@ -50,7 +49,7 @@ that the loss shows.
 			lostByCount(p, run)
 			return
 		}
-		outlived := slices.DeleteFunc(slices.Clone(recent), func(k kill) bool { return p.Now().Sub(k.At) < untold && !hitChild(p, run, k) })
+		outlived := slices.DeleteFunc(slices.Clone(recent), func(k kill) bool { return p.Now().Sub(k.At) < untold })
 		sure, said := diagnosis.Certain, fmt.Sprintf(", %d times in the last hour, and the container lives on without it", len(outlived))
 		if len(outlived) == 0 {
 			sure, said = diagnosis.Possible, " just now, and the status does not tell yet whether the container lives on without it"
@@ -78,17 +77,11 @@ that the loss shows.
 // writes a status after what it does about it.
 const untold = 5 * time.Second
 
-// hitFirst and hitChild tell whether, by the trace of signals, a kill in a run went to its process 1, or to another.
+// hitFirst tells whether, by the trace of signals, the kernel ended process 1 of a run with a kill: with it, or with one of its own at
+// the same time, as it does where all of a control group goes.
 func hitFirst(p *diagnosis.Pass, run evidence.Ref, k kill) bool {
-	return hit(p, run, k, "signal-kernel")
-}
-func hitChild(p *diagnosis.Pass, run evidence.Ref, k kill) bool {
-	return hit(p, run, k, "child-signal-kernel")
-}
-
-func hit(p *diagnosis.Pass, run evidence.Ref, k kill, name string) bool {
-	return slices.ContainsFunc(p.Facts(evidence.Signals, name), func(f evidence.Fact) bool {
-		return f.About == run && f.At.Sub(k.At).Abs() < time.Second && strings.Contains(strings.ReplaceAll(f.Text, ",", " "), fmt.Sprintf("pid %d ", k.pid))
+	return slices.ContainsFunc(p.Facts(evidence.Signals, "signal-kernel"), func(f evidence.Fact) bool {
+		return f.About == run && f.Value == 9 && f.At.Sub(k.At).Abs() < time.Second
 	})
 }
 

@@ -46,8 +46,12 @@ func failed(p *diagnosis.Pass) failure {
 // and the node counts as not ready.
 func (f *failure) disagrees(events []evidence.Event) {
 	for _, e := range slices.Backward(events) {
-		if e.Reason == "FailedCreatePodSandBox" && classify(e.Message) == version {
+		failed := e.Reason == "FailedCreatePodSandBox"
+		switch why := classify(e.Message); {
+		case failed && why == version:
 			f.why, f.text, f.at, f.facts = version, e.Message, e.First, append([]evidence.Fact{e.Fact()}, f.facts...)
+			return
+		case !failed && e.Reason != "NetworkNotReady", why != notReady: // it had a sandbox since, or failed for something else
 			return
 		}
 	}
