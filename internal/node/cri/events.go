@@ -31,13 +31,15 @@ type events struct {
 	tasks map[string]bool // containers whose pods are not known, which ended
 	all   bool
 	ended []condition
+	asked map[string]bool // pods that were asked for since then
+	since time.Time
 	heard bool // there were some since that was last asked
 	open  bool // they come
 }
 
 func newEvents() events {
 	return events{
-		wake: make(chan struct{}, 1), again: []chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, pods: map[string]bool{}, tasks: map[string]bool{},
+		wake: make(chan struct{}, 1), again: []chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, pods: map[string]bool{}, tasks: map[string]bool{}, asked: map[string]bool{},
 	}
 }
 
@@ -56,6 +58,26 @@ func (e *events) add(what event) {
 	}
 	e.mu.Unlock()
 	e.ring()
+}
+
+// askEach is how often it may be asked for a pod, of which something is not known yet.
+const askEach = 100 * time.Millisecond
+
+// ask has a pod looked at, unless that was asked for a moment ago, or for many others.
+func (e *events) ask(uid string, now time.Time) {
+	e.mu.Lock()
+	if now.Sub(e.since).Abs() >= askEach {
+		clear(e.asked)
+		e.since = now
+	}
+	enough := e.asked[uid] || len(e.asked) >= mostPods
+	if !enough {
+		e.asked[uid] = true
+	}
+	e.mu.Unlock()
+	if !enough {
+		e.add(event{uid: uid})
+	}
 }
 
 // over notes that a container ended that was not told of.

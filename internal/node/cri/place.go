@@ -4,6 +4,7 @@ package cri
 
 import (
 	"strings"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -20,13 +21,13 @@ func (x *Index) Place(cgroupPath string) (about evidence.Ref, podUID string, ok 
 }
 
 // Knows tells whether the runtime has told of the container that the path of a control group names, as far as it is one of a pod
-// that is known. If not, it is asked at once: within moments Place says more.
+// that is known. If not, it is asked at once, a few times a second: within moments Place says more.
 func (r *Reader) Knows(cgroupPath string) bool {
 	uid, id := idsOf(cgroupPath)
 	if r.index.knows(uid, id) {
 		return true
 	}
-	r.events.add(event{uid: uid})
+	r.events.ask(uid, time.Now())
 	return false
 }
 
