@@ -87,12 +87,23 @@ func (t *Tracer) signal(e *event) {
 		t.report(e)
 		return
 	}
-	if len(t.waiting) == 0 {
-		t.afterwards(settleTime, t.settle)
-	}
 	if t.waiting = append(t.waiting, e); len(t.waiting) >= mostLookups {
 		t.settle(time.Time{})
+		return
 	}
+	t.settleIn(settleTime)
+}
+
+// settleIn has what is put off settled after a time, or when that is due already.
+func (t *Tracer) settleIn(d time.Duration) {
+	if t.settles {
+		return
+	}
+	t.settles = true
+	t.afterwards(d, func(now time.Time) {
+		t.settles = false
+		t.settle(now)
+	})
 }
 
 // affords tells whether a signal is looked up. There is a limit for all, which does not count for the first processes of
@@ -110,23 +121,28 @@ func (t *Tracer) affords(e *event) bool {
 const mostSent = 100
 
 // settle reports what was put off: by now the kernel has said whether its signals were for want of memory, and the other
-// processors' buffers, which may tell of a sender or a target that is gone, have been read. What was sent to a container that is not
-// known yet is put off again, but not without a time.
+// processors' buffers, which may tell of a sender or a target that is gone, have been read. What is too new for that is put off again,
+// and what was sent to a container that is not known yet, but not without a time.
 func (t *Tracer) settle(now time.Time) {
-	waiting := t.waiting
+	waiting, next := t.waiting, placeEach
 	t.waiting = nil
 	for _, e := range waiting {
+		age := now.Sub(e.at).Abs()
+		if age < settleTime {
+			t.waiting, next = append(t.waiting, e), settleTime
+			continue
+		}
 		if e.aim != ofPod {
 			t.findTarget(e)
 		}
-		if e.aim == ofNew && now.Sub(e.at).Abs() < placeTime {
+		if e.aim == ofNew && age < placeTime {
 			t.waiting = append(t.waiting, e)
 			continue
 		}
 		t.conclude(e)
 	}
 	if len(t.waiting) > 0 {
-		t.afterwards(placeEach, t.settle)
+		t.settleIn(next)
 	}
 }
 

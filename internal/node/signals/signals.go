@@ -57,6 +57,7 @@ type Tracer struct {
 	senders senders
 	victims []victim
 	waiting []*event // signals that are not told yet: of the kernel, until it is known why, and of those who are not known yet
+	settles bool     // these are settled soon
 	bounds  bounds
 	budget  budget
 	missed  map[string]int64 // how many, by why

@@ -246,6 +246,41 @@ func TestNewContainer(t *testing.T) {
 	}
 }
 
+// TestSettlesOnce: however many signals wait for a container that is not known, they are looked at by one timer, and one that has just
+// come is not told before the kernel can have said why.
+func TestSettlesOnce(t *testing.T) {
+	m := populate(t)
+	var due []func()
+	m.later = func(d time.Duration, f func()) {
+		if d != missTime {
+			due = append(due, f)
+		}
+	}
+	known := false
+	m.o.Knows = func(string) bool { return known }
+	now := time.Now()
+	for range 3 * mostLookups {
+		m.signal(&event{at: now, sender: 51, target: 120, sig: 9})
+		now = now.Add(time.Millisecond)
+	}
+	if len(due) > 1 {
+		t.Errorf("%d timers", len(due))
+	}
+	m.settle(now.Add(placeTime))
+	m.said()
+	m.signal(&event{at: now, sender: 51, target: 120, sig: 15})
+	known = true
+	m.signal(&event{at: now.Add(placeEach), sender: 100, target: 100, sig: 9, code: 128})
+	m.settle(now.Add(placeEach + settleTime/2))
+	if len(m.waiting) != 1 || m.waiting[0].sig != 9 {
+		t.Errorf("%d wait", len(m.waiting))
+	}
+	m.settle(now.Add(placeEach + settleTime))
+	if len(m.waiting) != 0 {
+		t.Errorf("%d wait", len(m.waiting))
+	}
+}
+
 // TestMissedIsToldSoon: that there is no word of a signal means nothing where some were missed.
 func TestMissedIsToldSoon(t *testing.T) {
 	m := newMachine(t)
@@ -358,7 +393,7 @@ func TestBriefSenders(t *testing.T) {
 	for _, sender := range []int{431, 432} {
 		m.signal(&event{at: noon.Add(time.Second), sender: sender, target: 110, sig: 9})
 	}
-	m.settle(noon.Add(time.Minute))
+	m.settle(noon.Add(time.Hour))
 	want := []string{
 		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 400 (runc) of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
 		"signal-pod pod/web-0[side]#0: SIGKILL from pid 410 (kill) of container app of the same pod to process 1 of container side (pid 110, side)",
