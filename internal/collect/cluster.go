@@ -24,6 +24,10 @@ type Cluster struct {
 	Now      func() time.Time   // nil: time.Now
 	Progress func(doing string) // is told what is being read; may be nil
 
+	// Pods tells which pods of a namespace or the cluster are read, well or not; of those the ones in trouble are in question. nil: all
+	// in trouble, and the controllers that cannot create theirs.
+	Pods func(*corev1.Pod) bool
+
 	limits limits // zero: the usual ones
 }
 
@@ -52,10 +56,10 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 		return nil, err
 	}
 	taken := now().UTC().Truncate(time.Second)
-	v, err := api.visit(ctx, sel, taken, progress)
+	v, err := api.visit(ctx, c.Pods, sel, taken, progress)
 	if isTimeout(err) && ctx.Err() == nil && c.Config.ExecProvider != nil {
 		// A program that gets the credentials may have had to wait for a person; the client has them now.
-		v, err = api.visit(ctx, sel, taken, progress)
+		v, err = api.visit(ctx, c.Pods, sel, taken, progress)
 	}
 	if err != nil {
 		return nil, api.explain(err)
@@ -64,8 +68,8 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 }
 
 // visit reads everything for one question, within the limit for that.
-func (a *api) visit(ctx context.Context, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
-	v := &visit{api: a, sel: sel, about: subjectOf(sel), progress: progress, asked: map[evidence.Ref]bool{}, told: map[evidence.Ref]bool{}}
+func (a *api) visit(ctx context.Context, only func(*corev1.Pod) bool, sel evidence.Selection, taken time.Time, progress func(string)) (*visit, error) {
+	v := &visit{api: a, sel: sel, about: subjectOf(sel), only: only, progress: progress, asked: map[evidence.Ref]bool{}, told: map[evidence.Ref]bool{}}
 	v.s.Taken = taken
 	v.logAPI = a
 	if v.about.Kind == "Pod" {
@@ -87,6 +91,7 @@ type visit struct {
 	logAPI   *api // for logs
 	sel      evidence.Selection
 	about    evidence.Ref
+	only     func(*corev1.Pod) bool // nil: those in trouble
 	progress func(string)
 	inOrder  bool // one after the other, so that it is always the same that are left out
 

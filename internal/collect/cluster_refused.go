@@ -19,7 +19,7 @@ import (
 // controllers reads the controllers without pods that should have some, where the question is about all that is in
 // trouble: a list a kind, of which only those are kept. A ReplicaSet's trouble is in the conditions of its Deployment.
 func (v *visit) controllers(ctx context.Context) {
-	if v.about.Kind != "" && v.about.Kind != "Namespace" {
+	if v.only != nil || v.about.Kind != "" && v.about.Kind != "Namespace" {
 		return
 	}
 	namespace := v.about.Name

@@ -5,6 +5,7 @@ package collect
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -66,12 +67,13 @@ func (v *visit) named(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, err
 	return []*corev1.Pod{o.(*corev1.Pod)}, nil
 }
 
-// everything reads the pods in trouble that the selection takes: of one namespace, or of all.
+// everything reads the pods in trouble that the selection takes, and where only some are asked for those of them that are well: of one
+// namespace, or of all.
 func (v *visit) everything(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
 	total := 0
-	pods, err := v.troubled(ctx, query{kind: "Pod", namespace: namespace, labels: v.sel.Label}, func(*corev1.Pod) bool {
+	pods, err := v.troubled(ctx, query{kind: "Pod", namespace: namespace, labels: v.sel.Label}, func(pod *corev1.Pod) bool {
 		total++
-		return true
+		return v.only == nil || v.only(pod)
 	})
 	if err == nil && total == 0 && namespace != "" && v.sel.Label == "" {
 		err = v.namespaceExists(ctx, namespace)
@@ -102,11 +104,12 @@ func (v *visit) onNode(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, er
 	return pods, nil
 }
 
-// troubled reads a list of pods and keeps those in trouble that belong to the question.
+// troubled reads a list of pods, keeps those that belong to the question, well or not where only some are asked for, and returns those in
+// trouble.
 func (v *visit) troubled(ctx context.Context, q query, belongs func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
 	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
 		pod := o.(*corev1.Pod)
-		return belongs(pod) && evidence.Troubled(pod, v.s.Taken)
+		return belongs(pod) && (v.only != nil || evidence.Troubled(pod, v.s.Taken))
 	})
 	if err != nil && len(objects) == 0 {
 		return nil, lookError{verb: "list", ref: evidence.RefTo("Pod", q.namespace, ""), err: err}
@@ -114,7 +117,7 @@ func (v *visit) troubled(ctx context.Context, q query, belongs func(*corev1.Pod)
 	if err != nil {
 		v.gap(evidence.Status, within(q.namespace), v.api.why(ctx, err, "list", "Pod", q.namespace))
 	}
-	return v.keep(objects), nil
+	return slices.DeleteFunc(v.keep(objects), func(pod *corev1.Pod) bool { return !evidence.Troubled(pod, v.s.Taken) }), nil
 }
 
 func (v *visit) keep(objects []evidence.Object) []*corev1.Pod {

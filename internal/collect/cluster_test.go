@@ -103,6 +103,37 @@ func TestClusterNeedsFewRequests(t *testing.T) {
 	}
 }
 
+// TestClusterReadsSomePods: of pods that are asked for by themselves those that are well are read as well, no others, and no controllers.
+func TestClusterReadsSomePods(t *testing.T) {
+	for _, test := range []struct{ only, read, asked string }{
+		{"web-7-a", "pod/web-7-a", "pod/web-7-a"},
+		{"web-7-b", "pod/web-7-b", ""},
+		{"none", "", ""},
+	} {
+		server := apitest.New(t, shop())
+		c := Cluster{Config: server.Config(), Now: func() time.Time { return now }, limits: patient, Pods: func(pod *corev1.Pod) bool { return pod.Name == test.only }}
+		s, err := c.Snapshot(t.Context(), evidence.Selection{Namespace: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read, asked []evidence.Ref
+		for _, pod := range evidence.List[*corev1.Pod](s) {
+			read = append(read, evidence.RefOf(pod))
+		}
+		for _, ref := range s.Asked {
+			if ref.Kind == "Pod" {
+				asked = append(asked, ref)
+			}
+		}
+		if names(read) != test.read || names(asked) != test.asked {
+			t.Errorf("of %s is read %q and asked %q", test.only, names(read), names(asked))
+		}
+		if requests := strings.Join(server.Requests(), "\n"); strings.Contains(requests, "/deployments?") {
+			t.Errorf("controllers are read:\n%s", requests)
+		}
+	}
+}
+
 func TestClusterLeavesOutWhatOnePodIsNotWorth(t *testing.T) {
 	s := shop()
 	greedy := s.Objects[0].(*corev1.Pod)
