@@ -125,7 +125,7 @@ func (r *Recorder) pass(ctx context.Context, f fresh) error {
 	}
 	marks := make([]history.Last, len(f.news.Passed))
 	for i, e := range f.news.Passed {
-		marks[i] = history.Last{PodUID: string(f.pod.UID), Of: e.Of.InAttempt(e.Number), Base: e.Base, Workload: workloadOf(f.pod)}
+		marks[i] = history.Last{PodUID: string(f.pod.UID), Of: e.Of.InAttempt(e.Number), Base: e.Base, Workload: WorkloadOf(f.pod)}
 	}
 	return r.insist(ctx, "note what ended before", func() error { return r.Store.Mark(ctx, r.Cluster, marks...) })
 }
@@ -148,7 +148,7 @@ func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 // baseOf returns what the history keeps of a pod whatever happened to it.
 func (r *Recorder) baseOf(pod *corev1.Pod, kind history.Kind) history.Death {
 	return history.Death{
-		Cluster: r.Cluster, Kind: kind, PodUID: string(pod.UID), Of: evidence.RefOf(pod), Workload: workloadOf(pod), Node: pod.Spec.NodeName,
+		Cluster: r.Cluster, Kind: kind, PodUID: string(pod.UID), Of: evidence.RefOf(pod), Workload: WorkloadOf(pod), Node: pod.Spec.NodeName,
 		Reason: pod.Status.Reason, Seen: r.Now(),
 	}
 }
@@ -321,5 +321,5 @@ func troubleOf(pod *corev1.Pod) likeness {
 			break
 		}
 	}
-	return likeness{thing: workloadOf(pod), reason: reason}
+	return likeness{thing: WorkloadOf(pod), reason: reason}
 }

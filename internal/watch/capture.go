@@ -334,7 +334,7 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d un
 	still := false
 	switch o := s.Object(at.ref).(type) {
 	case *corev1.Pod:
-		d.Workload, d.Node, d.Reason = workloadOf(o), o.Spec.NodeName, o.Status.Reason
+		d.Workload, d.Node, d.Reason = WorkloadOf(o), o.Spec.NodeName, o.Status.Reason
 		if still = unwell(o, s.Taken); !still && tellsOfDeaths(o) { // what is told of it is told of those
 			return d, false
 		}

@@ -23,23 +23,16 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 	told := r.tell(s)
 	var deaths []unsettled
 	for _, pod := range evidence.List[*evidence.Pod](s) {
-		ref, workload := evidence.RefOf(pod), workloadOf(pod)
+		ref, workload := evidence.RefOf(pod), WorkloadOf(pod)
 		base := history.Death{Cluster: r.Cluster, PodUID: string(pod.UID), Workload: workload, Node: pod.Spec.NodeName, Seen: s.Taken}
 		if base.PodUID == "" { // as in what was written from a table
 			base.PodUID = ref.Namespace + "/" + ref.Name
 		}
-		died := false
-		for _, a := range s.Attempts(ref) {
-			if !a.Ended() || a.Expected != "" {
-				continue
-			}
-			died = true
-			d := base
-			d.Of, d.Image, d.Started, d.Finished = a.Of, imageOf(pod, a.Of.Container), a.Started, a.Finished
-			d.ExitCode, d.Signal, d.Reason, d.Verdict = a.ExitCode, a.Signal, a.Reason, told.verdict(a.Of, workload)
+		ends := told.ends(pod, base)
+		for _, d := range ends {
 			deaths = append(deaths, unsettled{Death: d})
 		}
-		if !died && evidence.Troubled(pod, s.Taken) {
+		if len(ends) == 0 && evidence.Troubled(pod, s.Taken) {
 			d := base
 			d.Kind, d.Of, d.Reason, d.Verdict = history.Stuck, ref, pod.Status.Reason, told.verdict(ref, workload)
 			deaths = append(deaths, unsettled{Death: d})
@@ -63,6 +56,31 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 		return nil, fmt.Errorf("keep the Events: %w", err)
 	}
 	return s, nil
+}
+
+// ends returns the ends of a pod's runs that a snapshot tells of and that need explaining, each with what is told of it; base has what is
+// the same of all.
+func (t telling) ends(pod *evidence.Pod, base history.Death) (list []history.Death) {
+	for _, a := range t.s.Attempts(evidence.RefOf(pod)) {
+		if !a.Ended() || a.Expected != "" {
+			continue
+		}
+		d := base
+		d.Of, d.Image, d.Started, d.Finished = a.Of, imageOf(pod, a.Of.Container), a.Started, a.Finished
+		d.ExitCode, d.Signal, d.Reason, d.Verdict = a.ExitCode, a.Signal, a.Reason, t.verdict(a.Of, base.Workload)
+		list = append(list, d)
+	}
+	return list
+}
+
+// Ends returns the ends of runs that a snapshot tells of and that need explaining, as a history would have them, without report and
+// bundle.
+func Ends(s *evidence.Snapshot, rules []*diagnosis.Rule) (list []history.Death) {
+	told := telling{s: s, report: diagnosis.Examine(s, rules)}
+	for _, pod := range evidence.List[*evidence.Pod](s) {
+		list = append(list, told.ends(pod, history.Death{PodUID: string(pod.UID), Workload: WorkloadOf(pod), Node: pod.Spec.NodeName})...)
+	}
+	return list
 }
 
 // complaintsIn returns the things of a recorded question that are in trouble which no pod's status shows.

@@ -90,14 +90,14 @@ func (t telling) thingOf(about, of, workload evidence.Ref) evidence.Ref {
 		return workload
 	}
 	if pod, ok := t.s.Object(about).(*corev1.Pod); ok {
-		return workloadOf(pod).InContainer(about.Container)
+		return WorkloadOf(pod).InContainer(about.Container)
 	}
 	return about.Object()
 }
 
-// workloadOf returns the workload that owns a pod as the pod alone tells: a Deployment and a CronJob by the names that their
+// WorkloadOf returns the workload that owns a pod as the pod alone tells: a Deployment and a CronJob by the names that their
 // controllers give to what they own.
-func workloadOf(pod *corev1.Pod) evidence.Ref {
+func WorkloadOf(pod *corev1.Pod) evidence.Ref {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil || owner.Kind == "Node" {
 		return evidence.RefOf(pod)

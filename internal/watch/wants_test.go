@@ -218,8 +218,8 @@ func TestBlame(t *testing.T) {
 	told := r.tell(s)
 	gate := evidence.List[*corev1.Pod](s)[0]
 	own := history.Death{
-		Cluster: "c", PodUID: string(gate.UID), Of: evidence.RefOf(gate).InContainer("app").InAttempt(0), Workload: workloadOf(gate), Finished: r.Now(), Seen: r.Now(),
-		Verdict: &history.Verdict{Rule: "DEP011", Confidence: "possible", Message: "it cannot reach its store", Thing: workloadOf(gate).InContainer("app"), Settled: true},
+		Cluster: "c", PodUID: string(gate.UID), Of: evidence.RefOf(gate).InContainer("app").InAttempt(0), Workload: WorkloadOf(gate), Finished: r.Now(), Seen: r.Now(),
+		Verdict: &history.Verdict{Rule: "DEP011", Confidence: "possible", Message: "it cannot reach its store", Thing: WorkloadOf(gate).InContainer("app"), Settled: true},
 	}
 	if err := r.Store.Record(t.Context(), own); err != nil {
 		t.Fatal(err)
