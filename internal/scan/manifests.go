@@ -32,8 +32,11 @@ type Result struct {
 	Findings  []Finding // by file and line
 	Files     int       // that held manifests
 	Manifests int
-	Unknown   int     // of kinds that are not Kubernetes' own, of which only the YAML was judged
-	Failed    []error // texts that could not be read
+	Unknown   int      // of kinds that are not Kubernetes' own, of which only the YAML was judged
+	Failed    []error  // texts that could not be read
+	NotPriced []string // what of the costs could not be looked at, a sentence each
+	priced    bool     // it was looked at what findings have cost
+	restarts  Cost     // of what is Costly, whoever explains them
 	objects   map[evidence.Ref][]handle
 	waivers   map[string][]collect.Waiver // by file
 }

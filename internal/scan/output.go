@@ -62,6 +62,7 @@ type document struct {
 	Manifests  int      `json:"manifests"`
 	Failed     bool     `json:"failed"`
 	NotChecked []string `json:"notChecked,omitempty"`
+	NotPriced  []string `json:"costNotChecked,omitempty"`
 	Findings   []item   `json:"findings"`
 }
 
@@ -86,19 +87,20 @@ type item struct {
 	Known       bool     `json:"known,omitempty"`
 	Cost        string   `json:"cost,omitempty"`
 	Deaths      int      `json:"deaths,omitempty"`
+	CauseKnown  int      `json:"causeKnown,omitempty"`
 	Explained   int      `json:"explained,omitempty"`
 }
 
 // JSON writes all findings, those that are waived or known too.
 func (o Output) JSON(r *Result) ([]byte, error) {
-	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, NotChecked: r.NotChecked(), Findings: []item{}}
+	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, NotChecked: r.NotChecked(), NotPriced: r.NotPriced, Findings: []item{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		doc.Failed = doc.Failed || o.Fails(f)
 		doc.Findings = append(doc.Findings, item{
 			Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
 			Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
-			Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, Explained: f.Cost.Explained,
+			Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, CauseKnown: f.Cost.Known, Explained: f.Cost.Explained,
 		})
 	}
 	return indented(doc)
@@ -204,6 +206,9 @@ func (o Output) GitHub(r *Result) []byte {
 		}
 		fmt.Fprintf(&b, "::%s file=%s,line=%d%s,title=%s::%s\n", words[f.Severity], githubProperty.Replace(f.File), f.Line, column,
 			githubProperty.Replace(report.Escape(f.Rule+" "+f.Title)), githubData.Replace(text))
+	}
+	for _, why := range r.NotPriced {
+		fmt.Fprintf(&b, "::notice title=Not checked::%s\n", githubData.Replace(report.Escape(why)))
 	}
 	return []byte(b.String())
 }

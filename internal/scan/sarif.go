@@ -116,13 +116,16 @@ func (o Output) SARIF(r *Result) ([]byte, error) {
 	for _, tool := range tools {
 		log.Runs = append(log.Runs, o.run(tool, r.Findings))
 	}
-	if len(r.Failed) > 0 {
-		no := false
-		failed := sarifInvocation{Successful: &no}
+	if len(r.Failed)+len(r.NotPriced) > 0 {
+		judged := len(r.Failed) == 0
+		told := sarifInvocation{Successful: &judged}
 		for _, why := range r.NotChecked() {
-			failed.Execution = append(failed.Execution, sarifNote{"error", sarifText{Text: why}})
+			told.Execution = append(told.Execution, sarifNote{"error", sarifText{Text: why}})
 		}
-		log.Runs[0].Invocations = []sarifInvocation{failed}
+		for _, why := range r.NotPriced {
+			told.Execution = append(told.Execution, sarifNote{"note", sarifText{Text: why}})
+		}
+		log.Runs[0].Invocations = []sarifInvocation{told}
 	}
 	return indented(log)
 }

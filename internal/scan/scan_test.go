@@ -374,6 +374,18 @@ func TestPrice(t *testing.T) {
 	if text := (Output{Width: 80}).Text(r); !strings.HasPrefix(text, "What has cost the most:\n") {
 		t.Errorf("it is not told first: %s", text)
 	}
+	for want, deaths := range map[string][]Death{
+		"What has cost the most:\n  - ":                 {{of, 2, []string{"liveness probe failed"}}, {of, 1, []string{"killed"}}, {of, 16, nil}},
+		"no restart is known":                           {{of.Object().InContainer("side"), 0, nil}},
+		"no finding explains a restart: the cause is\n": {{of, 2, []string{"process failed"}}, {of, 1, nil}},
+	} {
+		_, r := judge(t, Policy{}, written(t, strings.Replace(pod, ":latest", ":v1\n    livenessProbe: {tcpSocket: {port: 80}}", 1)))
+		r.Price(deaths)
+		text := (Output{Width: 48}).Text(r)
+		if !strings.HasPrefix(text, want) || len(deaths) == 3 && !strings.Contains(strings.Join(strings.Fields(text), " "), "explains 2 of 3 restarts whose cause is known, of 19") {
+			t.Errorf("it does not begin with %q:\n%s", want, text)
+		}
+	}
 }
 
 // TestHostile: text of a file cannot write to a terminal, nor begin a command of a workflow.

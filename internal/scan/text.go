@@ -36,7 +36,7 @@ func (o Output) Text(r *Result) string {
 	return b.String()
 }
 
-// costly tells what the findings have cost that have cost anything.
+// costly tells what the findings have cost that have cost anything, what is known where none has, and what could not be looked at.
 func (o Output) costly(b *strings.Builder, r *Result) {
 	var list []*Finding
 	for i := range r.Findings {
@@ -44,15 +44,32 @@ func (o Output) costly(b *strings.Builder, r *Result) {
 			list = append(list, f)
 		}
 	}
-	if len(list) == 0 {
-		return
+	if len(list) > 0 {
+		b.WriteString("What has cost the most:\n")
+	} else if r.priced {
+		b.WriteString(report.Wrapped("", unpriced(r.restarts), o.Width))
 	}
 	slices.SortStableFunc(list, func(a, b *Finding) int { return b.Cost.Explained - a.Cost.Explained })
-	b.WriteString("What has cost the most:\n")
 	for _, f := range list[:min(len(list), 10)] {
 		b.WriteString(report.Wrapped("  - ", fmt.Sprintf("%s:%d %s: %s", report.Escape(f.File), f.Line, f.Rule, f.Cost), o.Width))
 	}
-	b.WriteByte('\n')
+	if len(r.NotPriced) > 0 {
+		b.WriteString("Not checked:\n")
+	}
+	for _, why := range r.NotPriced {
+		b.WriteString(report.Wrapped("  - ", report.Escape(why), o.Width))
+	}
+	if r.priced || len(r.NotPriced) > 0 {
+		b.WriteByte('\n')
+	}
+}
+
+// unpriced says that no finding explains a restart, and of how many that could be told.
+func unpriced(all Cost) string {
+	if all.Deaths == 0 {
+		return "no restart is known of what the findings are about"
+	}
+	return fmt.Sprintf("no finding explains a restart: the cause is known of %d of %s of what they are about", all.Known, count(all.Deaths, "restart"))
 }
 
 var colors = map[Severity]string{Note: "2", Warning: "33", Error: "1;31"}
