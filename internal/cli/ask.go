@@ -23,6 +23,7 @@ type ask struct {
 	files     []string
 	recursive bool
 	from      string
+	noFrom    bool // there is no such flag
 	noLogs    bool
 	logBytes  int64
 }

@@ -38,8 +38,11 @@ type scanOptions struct {
 	namespace     string
 	kube          string
 	history       string
+	live          bool
 	all           bool
 	noColor       bool
+	cluster       *ask           // how it is reached, and for how long it is asked
+	connection    *pflag.FlagSet // the flags that say so
 }
 
 func (o *scanOptions) bind(flags *pflag.FlagSet) {
@@ -53,6 +56,12 @@ func (o *scanOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.namespace, "namespace", "n", "default", "of objects that name none")
 	flags.StringVar(&o.kube, "kube-version", "1."+strconv.Itoa(collect.NewestKube), "the Kubernetes that the manifests are for")
 	flags.StringVar(&o.history, "history", "", "the history that serve keeps, a `file` or postgres://…: what each finding has cost is told first")
+	flags.BoolVar(&o.live, "live", false, "ask the cluster of the kubeconfig, which is not asked otherwise: what each finding has cost there is told first")
+	o.connection = pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.cluster.config.AddFlags(o.connection)
+	usual(o.connection)
+	o.connection.Lookup("request-timeout").Usage = "how long the cluster is asked at the most, in seconds or as 2m; 0 for 30s"
+	flags.AddFlagSet(o.connection)
 	flags.BoolVar(&o.all, "all", false, "show what is waived or known as well")
 	flags.BoolVar(&o.noColor, "no-color", false, "no colours; NO_COLOR in the environment does the same")
 }
@@ -81,6 +90,9 @@ func (o *scanOptions) Validate(args []string) error {
 	if _, err := o.minor(); err != nil {
 		return err
 	}
+	if err := o.validateLive(); err != nil {
+		return err
+	}
 	for _, with := range o.with {
 		name, _, reads := strings.Cut(with, "=")
 		if !reads && !slices.ContainsFunc(scan.Tools, func(t scan.Tool) bool { return t.Name == name }) {
@@ -102,7 +114,7 @@ func (o *scanOptions) minor() (int, error) {
 }
 
 func (p *program) scan() *cobra.Command {
-	o := &scanOptions{}
+	o := newScan()
 	cmd := &cobra.Command{
 		Use:   "scan FILE|FOLDER|- ...",
 		Short: "Judge manifests: what will not start, what will restart",
@@ -110,6 +122,9 @@ func (p *program) scan() *cobra.Command {
 refuses, what will not start, and what will be restarted. Folders are read with
 all below them; a chart is rendered by helm, a kustomization by kustomize or
 kubectl. What other scanners found is judged by the same policy.
+
+With --live or --history those come first that have cost restarts already. A
+cluster that cannot be asked is noted under "not checked" and changes nothing else.
 
 A finding is waived by a comment, at the end of a line or above it:
   # inquest:ignore RULE why it is accepted, until 2027-01-31
@@ -120,6 +135,7 @@ told.`,
 		Example: p.examples(`  %[1]s scan deploy/
   helm template charts/web | %[1]s scan -
   %[1]s scan deploy/ --fail-on error --baseline scan.json
+  %[1]s scan deploy/ -n shop --live --context prod
   %[1]s scan . --with trivy --with eslint=eslint.json -o sarif > scan.sarif`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Validate(args); err != nil {
@@ -199,6 +215,11 @@ func (o *scanOptions) answer(p *program, result *scan.Result, policy scan.Policy
 	notice := func(text string) { fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text)) }
 	if err := o.applyBaseline(result, notice); err != nil {
 		return err
+	}
+	if o.output == "junit" { // which has no place for it
+		for _, why := range result.NotPriced {
+			notice("not checked: " + why)
+		}
 	}
 	failOn := o.severity(policy)
 	if o.writeBaseline != "" {

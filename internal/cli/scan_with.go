@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/collect"
-	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/scan"
 )
 
@@ -74,47 +72,4 @@ func runTool(ctx context.Context, name string, paths []string) ([][]byte, error)
 		reports = append(reports, out)
 	}
 	return reports, nil
-}
-
-// mostPriced bounds how many deaths of a history are counted.
-const mostPriced = 100_000
-
-// price tells of each finding what it has cost, by the history.
-func (o *scanOptions) price(ctx context.Context, p *program, result *scan.Result) error {
-	if o.history == "" {
-		return nil
-	}
-	var deaths []scan.Death
-	err := (&historyOptions{database: o.history}).with(ctx, func(s *history.Store) error {
-		f := history.Filter{Limit: 1000}
-		for len(deaths) < mostPriced {
-			page, err := s.Deaths(ctx, f)
-			if err != nil {
-				return err
-			}
-			for i := range page.Items {
-				deaths = append(deaths, p.priced(&page.Items[i]))
-			}
-			if f.Cursor = page.Next; page.Next == "" {
-				break
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		result.Price(deaths)
-	}
-	return err
-}
-
-// priced is what a death costs: of which container of which workload it is, and the effect of the rule that explains it.
-func (p *program) priced(d *history.Death) scan.Death {
-	of := cmp.Or(d.Workload, d.Of.Object())
-	death := scan.Death{Of: of.InContainer(d.Of.Container), Count: 1}
-	for _, r := range p.rules {
-		if d.Verdict != nil && r.ID == d.Verdict.Rule {
-			death.Effects = []string{string(r.Effect)}
-		}
-	}
-	return death
 }

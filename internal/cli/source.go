@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -47,11 +46,15 @@ func (a *ask) checkKubeconfig() error {
 	if err != nil {
 		return fmt.Errorf("read the kubeconfig: %w", err)
 	}
+	or := ", or a bundle with --from"
+	if a.noFrom {
+		or = ""
+	}
 	if len(raw.Clusters) == 0 && *a.config.APIServer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		if path := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); path != "" {
-			return fmt.Errorf("KUBECONFIG names no cluster: there is none in %s; name a kubeconfig with --kubeconfig, or a bundle with --from", path)
+			return fmt.Errorf("KUBECONFIG names no cluster: there is none in %s; name a kubeconfig with --kubeconfig%s", path, or)
 		}
-		return errors.New("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or a bundle with --from")
+		return fmt.Errorf("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG%s", or)
 	}
 	name := *a.config.Context
 	if name == "" || raw.Contexts[name] != nil {
