@@ -131,8 +131,11 @@ func (s *source) operation() (string, []int) {
 	case op == 0 && f.container == "list":
 		return fmt.Sprintf(`{"op":"add","path":"%s/%s","value":%s}`, f.pointer, s.pick("0", "-"), text), nil
 	case op == 1 && f.siblings > 0:
-		if f.first {
-			lines = append(lines, f.to) // what follows moves up
+		for next := f.to; f.first; next++ { // what follows moves up to the dash, over blank lines
+			lines = append(lines, next)
+			if strings.TrimSpace(s.lines[next]) != "" {
+				break
+			}
 		}
 		return fmt.Sprintf(`{"op":"remove","path":"%s"}`, f.pointer), lines
 	}
