@@ -105,13 +105,33 @@ func (j *Journal) Write(r *Record) error {
 	if err != nil {
 		return fmt.Errorf("write the audit file: %w", err)
 	}
+	line = append(line, '\n')
+	if torn(j.File) {
+		line = append([]byte{'\n'}, line...)
+	}
 	if err = f.Chmod(0o600); err == nil { // it has values of objects, also where somebody made the file before
-		_, err = f.Write(append(line, '\n'))
+		_, err = f.Write(line)
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the audit file %s: %w", j.File, err)
 	}
 	return nil
+}
+
+// torn tells whether the last line of a file has no end, as of a disk that was full: what is added to it could not be read.
+func torn(file string) bool {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var last [1]byte
+	_, err = f.ReadAt(last[:], info.Size()-1)
+	return err == nil && last[0] != '\n'
 }
 
 // mostLine is how long a line may be: objects have 1.5 MiB at most (etcd --max-request-bytes).

@@ -56,3 +56,17 @@ func TestJournalFails(t *testing.T) {
 		t.Error("it was written into a file as if that were a folder")
 	}
 }
+
+// TestJournalTorn: a line that was not written to its end costs none but itself.
+func TestJournalTorn(t *testing.T) {
+	j := &Journal{File: filepath.Join(t.TempDir(), "audit.jsonl")}
+	if err := os.WriteFile(j.File, []byte(`{"id":"a","state":"be`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Write(&Record{ID: "b", State: Begun, Patch: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := j.Find("b"); err != nil || got.State != Begun {
+		t.Errorf("%v: the journal has %+v", err, got)
+	}
+}
