@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
@@ -193,4 +194,12 @@ func (a *ask) kubectl() []string {
 		command = append(command, "--insecure-skip-tls-verify")
 	}
 	return command
+}
+
+// same is what a command for the same cluster has after its name and arguments; "" where that is the usual one.
+func (a *ask) same() string {
+	if flags := a.kubectl()[1:]; len(flags) > 0 {
+		return " " + strings.Join(flags, " ")
+	}
+	return ""
 }

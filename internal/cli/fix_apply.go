@@ -136,8 +136,8 @@ func (o *fixOptions) lost(p *program, err error) error {
 }
 
 // back is the command that takes an act back.
-func (o *proof) back(p *program, act *remedy.Record) string {
-	return p.name + " fix --undo " + act.ID + o.kept()
+func (o *fixOptions) back(p *program, act *remedy.Record) string {
+	return p.name + " fix --undo " + act.ID + o.kept() + o.same()
 }
 
 // kept names the audit file, where it is not the usual one.

@@ -33,6 +33,7 @@ type changeable struct {
 	reads *apitest.Server
 	args  []string // that lead to it
 	audit string
+	same  string // what a command for the same cluster and audit file ends with
 
 	mu       sync.Mutex
 	snapshot *evidence.Snapshot
@@ -92,7 +93,8 @@ func newChangeable(t *testing.T) *changeable {
 	server.Config.ReadHeaderTimeout = time.Second // ends connections that were made and not needed, as ServeHTTP ends the others
 	server.Start()
 	t.Cleanup(server.Close)
-	c.args = []string{"-n", "shop", "--audit-file", c.audit, "--kubeconfig", apiServer(t, crashed(1), nil), "--server", server.URL}
+	to := []string{"--audit-file", c.audit, "--kubeconfig", apiServer(t, crashed(1), nil), "--server", server.URL}
+	c.args, c.same = append([]string{"-n", "shop"}, to...), " "+strings.Join(to, " ")
 	return c
 }
 
@@ -221,7 +223,7 @@ func TestUndoShows(t *testing.T) {
 		out, _ := c.run(t, 0, "fix", "deploy/web", "--apply", "--yes", "--verify=false")
 		raised := c.memory()
 		id := actID.FindString(out)
-		if raised == "256Mi" || !strings.Contains(out, "to take it back: inquest fix --undo "+id+" --audit-file "+c.audit) {
+		if raised == "256Mi" || !strings.Contains(out, "to take it back: inquest fix --undo "+id+c.same+"\n") {
 			t.Fatalf("the limit is %s:\n%s", raised, out)
 		}
 		shows := func(out string) bool {
@@ -248,7 +250,7 @@ func TestLostAct(t *testing.T) {
 		leads := func(out, notes string) string {
 			t.Helper()
 			id := actID.FindString(notes)
-			for _, want := range []string{"to find out: kubectl --kubeconfig ", " get deployment/web -o yaml --show-managed-fields -n shop", "inquest fix --undo " + id + " --audit-file " + c.audit} {
+			for _, want := range []string{"to find out: kubectl --kubeconfig ", " get deployment/web -o yaml --show-managed-fields -n shop", "inquest fix --undo " + id + c.same + ","} {
 				if !strings.Contains(out, want) {
 					t.Errorf("it lacks %q:\n%s", want, out)
 				}
@@ -294,7 +296,7 @@ func TestVerifyAct(t *testing.T) {
 		}
 		c.blind = true
 		out, _ = c.run(t, statusUnknown, "verify", "deploy/web", "--act", id)
-		for _, want := range []string{"undetermined: the time is over, and it could not be seen whether it has helped: ", "etcd is not there", "to watch again: inquest verify deployment/web -n shop --act " + id + " --audit-file " + c.audit} {
+		for _, want := range []string{"undetermined: the time is over, and it could not be seen whether it has helped: ", "etcd is not there", "to watch again: inquest verify deployment/web -n shop --act " + id + c.same + "\n"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("it lacks %q:\n%s", want, out)
 			}

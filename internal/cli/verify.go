@@ -153,7 +153,7 @@ func (v *verification) again() string {
 	if act := v.watch.Act; act != nil {
 		command += " --act " + act.ID + (&proof{audit: v.audit}).kept()
 	}
-	return report.Escape(command)
+	return report.Escape(command + v.same())
 }
 
 // prepare makes ready to watch.
@@ -239,7 +239,7 @@ func (v *verification) conclude(verdict remedy.Verdict) {
 	const most = 5
 	for i := range verdict.Found {
 		if i == most {
-			fmt.Fprintf(v.program.Out, "  and %d more: %s\n", len(verdict.Found)-most, report.Escape(v.program.name+" why "+v.subject.String()+" -n "+v.subject.Namespace))
+			fmt.Fprintf(v.program.Out, "  and %d more: %s\n", len(verdict.Found)-most, report.Escape(v.program.name+" why "+v.subject.String()+" -n "+v.subject.Namespace+v.same()))
 			break
 		}
 		c := &verdict.Found[i]
