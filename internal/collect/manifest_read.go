@@ -227,8 +227,12 @@ func (r ManifestReader) object(m *Manifest, root *yamlv3.Node, visit func(*Manif
 	}
 }
 
-// maxLists bounds how deep a List lies in Lists.
-const maxLists = 5
+// The bounds of a List: how deep it lies in Lists, and how often objects are read that were read before and stand there again by an alias,
+// each time with the same findings at the same place.
+const (
+	maxLists = 5
+	maxAgain = 1000
+)
 
 func isList(n *yamlv3.Node) bool {
 	items := child(n, "items")
@@ -238,7 +242,8 @@ func isList(n *yamlv3.Node) bool {
 // eachItem calls visit for each object of a List and of the Lists in it, which are numbered from 1, within the steps that are left. An
 // item may be an alias, which stands for the List itself if it comes to the worst. It returns what is not read any more, and why.
 func eachItem(list *yamlv3.Node, steps *int, visit func(item *yamlv3.Node, number int)) (over *yamlv3.Node, why string) {
-	number := 0
+	number, again := 0, 0
+	seen := map[*yamlv3.Node]bool{}
 	var walk func(list *yamlv3.Node, depth int)
 	walk = func(list *yamlv3.Node, depth int) {
 		if depth > maxLists {
@@ -249,6 +254,12 @@ func eachItem(list *yamlv3.Node, steps *int, visit func(item *yamlv3.Node, numbe
 			item = behind(item)
 			if *steps--; *steps < 0 {
 				over, why = item, "the List unfolds to more than is read of one document: write its objects as documents"
+			}
+			if seen[item] {
+				again++
+			}
+			if seen[item] = true; again > maxAgain && over == nil {
+				over, why = item, fmt.Sprintf("the List has objects again by aliases more than %d times, and the rest of it is not read: write each object once, as a document", maxAgain)
 			}
 			switch {
 			case over != nil:

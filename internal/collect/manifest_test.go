@@ -145,6 +145,8 @@ func TestManifestBounds(t *testing.T) {
 		{"a List in itself", list + "items: &x\n- apiVersion: v1\n  kind: List\n  items: *x\n", "4:1 unreadable: a List lies in more than 5 Lists, which is not read: write its objects as documents", 1},
 		{"itself often", list + "items: &x\n" + strings.Repeat("- {apiVersion: v1, kind: List, items: *x}\n", 100), "which is not read: write its objects as documents", 1},
 		{"one object often", list + "items: [" + strings.Repeat("&x {apiVersion: v1, kind: Pod}, ", 1) + strings.Repeat("*x, ", 200) + "]\n", "", 201},
+		{"one object too often", list + "items: [&x {apiVersion: v1, kind: Pod}" + strings.Repeat(", *x", 60_000) + "]\n", "more than 1000 times, and the rest of it is not read: write each object once, as a document", 1002},
+		{"a List too often", list + "items:\n- &x {apiVersion: v1, kind: List, items: [" + strings.Repeat("{apiVersion: v1, kind: Pod}, ", 100) + "]}\n" + strings.Repeat("- *x\n", 600), "write each object once, as a document", 1102},
 		{"many containers", "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n" + strings.Repeat("  - {name: a, image: a}\n", 1001), "4:3 unreadable: it has more than 1000 containers, which is not read", 1},
 		{"wrong fields", "apiVersion: v1\nkind: Pod\n" + wrong.String(), "more than 200 of its fields are wrong, the rest is not told: correct those first", 1},
 	} {
