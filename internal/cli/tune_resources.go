@@ -73,7 +73,8 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		shown = append(shown, resourceAdvice(&a, of.seen[0].Taken, more))
 	}
 	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" && of.container == "" {
-		shown = append(shown, boundsAdvice(namespace, within[namespace.Name], of.seen[0].Taken)...)
+		all := slices.Concat(within[namespace.Name], resource.Waiting(of.seen[0], namespace.Name, subjects))
+		shown = append(shown, boundsAdvice(namespace, all, of.seen[0].Taken)...)
 	}
 	return shown, nil
 }

@@ -28,6 +28,7 @@ type Advice struct {
 	Peak          float64       // of memory, in bytes
 	Kills         int
 	Replicas      int
+	Inits         []corev1.Container // the init containers of its pods
 	Now, Proposed Amounts
 	Enough        string // why nothing is proposed; "" where the record is enough
 	Reasons       []string
@@ -44,7 +45,7 @@ func Advise(o Subject) Advice {
 	samples := all(o.Memory)
 	n := o.memory()
 	a := Advice{
-		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas,
+		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas, Inits: o.Inits,
 		Now: amounts(&o.Spec), Reasons: n.reasons,
 	}
 	a.Proposed = a.Now

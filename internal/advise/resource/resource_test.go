@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -207,6 +208,12 @@ func TestBounds(t *testing.T) {
 	one, two := named("one", 2, "", Amounts{100 * mib, 200 * mib, 0.1, 0}), named("two", 1, "", Amounts{300 * mib, 400 * mib, 0.2, 0})
 	leak := named("leak", 1, "", Amounts{500 * mib, 600 * mib, 0, 0.5})
 	leak.Memory = Leak
+	begun := two // its pods need more to begin than to run
+	begun.Inits = []corev1.Container{helper("fetch", "350Mi", "900Mi", "100m", false), helper("proxy", "50Mi", "50Mi", "50m", true), helper("load", "400Mi", "400Mi", "10m", false)}
+	beside := two
+	beside.Inits = begun.Inits[:2]
+	open := two
+	open.Inits = []corev1.Container{helper("fetch", "", "", "", false)}
 	for name, c := range map[string]struct {
 		of              []Advice
 		max, quota, why string
@@ -217,6 +224,9 @@ func TestBounds(t *testing.T) {
 		"one that says no processors": {[]Advice{one, named("odd", 1, "not enough", Amounts{100 * mib, 100 * mib, 0, 0})}, `"max":{"memory":"300Mi"}`, `{"requests.cpu":"375m","requests.memory":"375Mi"}`, ""},
 		"one that requests nothing":   {[]Advice{one, named("none", 1, "not enough", Amounts{})}, "", "", "deployment/none[app]"},
 		"one that has no limit":       {[]Advice{one, named("open", 1, "not enough", Amounts{RequestMemory: mib})}, "", "", "deployment/open[app]"},
+		"an init container":           {[]Advice{one, begun}, `"max":{"memory":"1350Mi"}`, `{"requests.cpu":"563m","requests.memory":"813Mi"}`, ""},
+		"a sidecar":                   {[]Advice{one, beside}, `"max":{"memory":"1350Mi"}`, `{"requests.cpu":"563m","requests.memory":"688Mi"}`, ""},
+		"an open init container":      {[]Advice{one, open}, "", "", "deployment/two[fetch]"},
 		"nothing measured":            {[]Advice{named("big", 3, "not enough", Amounts{1000 * mib, 2000 * mib, 1, 0})}, "", "", ""},
 		"nothing":                     {nil, "", "", ""},
 	} {
@@ -231,6 +241,43 @@ func TestBounds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func helper(name, request, limit, cpu string, sidecar bool) corev1.Container {
+	c := container(request, limit, cpu, "").Spec
+	c.Name = name
+	if always := corev1.ContainerRestartPolicyAlways; sidecar {
+		c.RestartPolicy = &always
+	}
+	return c
+}
+
+// TestWaiting: a CronJob counts with all the pods that it makes at once, whether it has none now, or only such as have ended.
+func TestWaiting(t *testing.T) {
+	four := int32(4)
+	job := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "nightly"}}
+	job.Spec.JobTemplate.Spec.Parallelism = &four
+	job.Spec.JobTemplate.Spec.Template.Spec = corev1.PodSpec{
+		Containers: []corev1.Container{container("100Mi", "200Mi", "", "100m").Spec}, InitContainers: []corev1.Container{helper("fetch", "1Gi", "1Gi", "", false)},
+	}
+	s := (&evidence.Snapshot{Has: evidence.Spec | evidence.Changes, Objects: []evidence.Object{job}}).Freeze()
+	list := Waiting(s, "shop", Read(s))
+	if len(list) != 1 || list[0].Replicas != 4 || list[0].Proposed != (Amounts{100 * mib, 200 * mib, 0, 0.1}) || len(list[0].Inits) != 1 || Waiting(s, "bank", nil) != nil {
+		t.Errorf("it waits: %+v", list)
+	}
+	yes := true
+	pod := &corev1.Pod{Spec: job.Spec.JobTemplate.Spec.Template.Spec, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
+	pod.ObjectMeta = metav1.ObjectMeta{Namespace: "shop", Name: "nightly-1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "CronJob", Name: "nightly", Controller: &yes}}}
+	for range 5 {
+		pod = pod.DeepCopy()
+		pod.Name += "x"
+		s.Objects = append(s.Objects, pod)
+	}
+	s = s.Freeze()
+	seen := Read(s)
+	if len(seen) != 1 || seen[0].Replicas != 4 || len(seen[0].Inits) != 1 || Waiting(s, "shop", seen) != nil {
+		t.Errorf("its pods have ended: %+v", seen)
 	}
 }
 

@@ -46,10 +46,11 @@ type Subject struct {
 	Memory, CPU []Series
 	Peaks       []Sample // of the memory of whole attempts, as the kernel counts them
 	Kills       []Kill
-	Throttled   float64 // the greatest share of its periods in which its CPU limit held it back
-	ProbeKills  int     // attempts that a probe ended
-	Replicas    int     // that were seen
-	CPUBound    string  // why it cannot be without a CPU limit; "" where nothing is known that has it have one
+	Throttled   float64            // the greatest share of its periods in which its CPU limit held it back
+	ProbeKills  int                // attempts that a probe ended
+	Replicas    int                // that were seen, and have not ended
+	Inits       []corev1.Container // the init containers of its pods
+	CPUBound    string             // why it cannot be without a CPU limit; "" where nothing is known that has it have one
 }
 
 // Read returns the containers that a snapshot knows the use of, or that were killed for memory, in order.
@@ -63,11 +64,24 @@ func Read(s *evidence.Snapshot) []Subject {
 				at, list = len(list), append(list, Subject{Container: c})
 			}
 			list[at].take(s, pod, pod.Spec.Containers[i].Name)
-			list[at].Replicas++
-			list[at].CPUBound = cpuBound(s, pod.Namespace)
+			if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed { // which no quota counts
+				list[at].Replicas++
+			}
+			list[at].CPUBound, list[at].Inits = cpuBound(s, pod.Namespace), initsOf(s, pod)
 		}
 	}
+	for i := range list {
+		list[i].Replicas = max(list[i].Replicas, atOnce(s, list[i].About.Object()))
+	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
+	return list
+}
+
+// initsOf are the init containers of a pod, as the template of its workload has them.
+func initsOf(s *evidence.Snapshot, pod *corev1.Pod) (list []corev1.Container) {
+	for i := range pod.Spec.InitContainers {
+		list = append(list, advise.ContainerOf(s, pod, pod.Spec.InitContainers[i].Name).Spec)
+	}
 	return list
 }
 
