@@ -203,3 +203,25 @@ func TestPlanUndo(t *testing.T) {
 		t.Errorf("of nothing: %v, %+v", err, plan)
 	}
 }
+
+// TestUndoRejected: an undo that the API server does not take is told by its words, and not as if somebody had changed the object.
+func TestUndoRejected(t *testing.T) {
+	s := newStore(t, nil)
+	client := fake.NewSimpleDynamicClient(scheme.Scheme, s.plan.Would)
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"allowed": true}}}, nil
+	})
+	client.PrependReactor("patch", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(deployments.GroupResource(), "web", errors.New("a policy wants more than 64Mi"))
+	})
+	s.Objects = client
+	act := s.record(t.Context(), s.plan)
+	act.State = Applied
+	plan, err := s.PlanUndo(t.Context(), act)
+	if err != nil || plan.Refused == nil || plan.Refused.Because != Rejected {
+		t.Fatalf("%v: %+v", err, plan)
+	}
+	if why := plan.Refused.Why; !strings.Contains(why, "a policy wants more than 64Mi") || !strings.Contains(why, "nothing was undone") || strings.Contains(why, "not so any more") {
+		t.Error(why)
+	}
+}

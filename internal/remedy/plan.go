@@ -185,6 +185,8 @@ func (plan *Plan) rejected(err error) error {
 	case !errors.As(err, &status), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsUnauthorized(err):
 		return fmt.Errorf("dry run of the patch of %s: %w", named(target), err)
 	case plan.Refused != nil: // what was found before comes first
+	case plan.Undoes != nil: // what the act has set was so a moment ago
+		plan.Refused = refuse(Rejected, "the API server refused the dry run of taking %s back, so nothing was undone in %s: %s", plan.Undoes.ID, named(target), words(err))
 	default:
 		plan.Refused = refuse(Rejected, "the API server refused the dry run, so the fix is not applied as it stands: %s", words(err))
 	}

@@ -45,9 +45,6 @@ func (c *Cluster) PlanUndo(ctx context.Context, of *Record) (*Plan, error) {
 	}
 	err = c.try(ctx, plan)
 	plan.Refuted = nil // it is no cure
-	if plan.Refused != nil && plan.Refused.Because == Rejected {
-		plan.Refused = refuse(Changed, "what %s has set in %s is not so any more%s: nothing was undone, and the API server says: %s", of.ID, named(target), orNever(of), plan.Refused.Why)
-	}
 	return plan, err
 }
 
