@@ -25,6 +25,7 @@ type ask struct {
 	recursive bool
 	from      string
 	noFrom    bool // there is no such flag
+	whole     bool // of a namespace what is well is looked at, too
 	noLogs    bool
 	logBytes  int64
 }

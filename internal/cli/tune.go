@@ -75,7 +75,7 @@ is replayed against both, as a kubelet asks. Below 5 starts nothing is proposed.
 		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
   %[1]s tune probes deploy/web -n shop --history prod.db
   %[1]s tune probes --from case.zip -o yaml`),
-	}, adviseProbes)
+	}, false, adviseProbes)
 }
 
 // A sight is what was seen of the workloads that are asked about: the present snapshots first, then those of the history, the latest first.
@@ -97,8 +97,9 @@ func (s *sight) more() string {
 type adviser func(context.Context, sight) ([]report.Advice, error)
 
 // tuning makes a command of what gives advice.
-func (p *program) tuning(cmd *cobra.Command, advise adviser) *cobra.Command {
+func (p *program) tuning(cmd *cobra.Command, whole bool, advise adviser) *cobra.Command {
 	o := &tuneOptions{ask: newAsk()}
+	o.ask.whole = whole
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		args, err := o.takePipe(args)
 		if err != nil {

@@ -30,7 +30,7 @@ more. Without --prometheus, what the metrics API and node agents tell counts.`,
 		Example: p.examples(`  %[1]s tune resources deploy/web -n shop
   %[1]s tune resources deploy/web -n shop --prometheus http://localhost:9090
   %[1]s tune resources --from case.zip -o yaml`),
-	}, func(ctx context.Context, of sight) ([]report.Advice, error) {
+	}, true, func(ctx context.Context, of sight) ([]report.Advice, error) {
 		return adviseResources(ctx, of, prometheus)
 	})
 	cmd.Flags().StringVar(&prometheus.URL, "prometheus", "", "the address of a Prometheus that has the containers' metrics")
@@ -74,7 +74,7 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 	}
 	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" && of.container == "" {
 		all := slices.Concat(within[namespace.Name], resource.Waiting(of.seen[0], namespace.Name, subjects))
-		shown = append(shown, boundsAdvice(namespace, all, of.seen[0].Taken)...)
+		shown = append(shown, boundsAdvice(namespace, all, of.seen[0])...)
 	}
 	return shown, nil
 }
@@ -141,8 +141,14 @@ func bound(n float64, text func(float64) string) (*float64, string) {
 }
 
 // boundsAdvice proposes a LimitRange and a ResourceQuota for a namespace.
-func boundsAdvice(namespace evidence.Ref, all []resource.Advice, taken time.Time) (list []report.Advice) {
+func boundsAdvice(namespace evidence.Ref, all []resource.Advice, s *evidence.Snapshot) (list []report.Advice) {
+	taken := s.Taken
 	limits, quota, why := resource.Bounds(namespace.Name, all)
+	if i := slices.IndexFunc(s.Gaps, func(g evidence.Gap) bool {
+		return g.About == namespace && g.Kind&(evidence.Status|evidence.Changes) != 0
+	}); i >= 0 {
+		why = "not all that requests something there could be read: " + s.Gaps[i].Why
+	}
 	if why != "" {
 		a := report.NewAdvice("resources", namespace, taken, nil)
 		a.Verdict = "no LimitRange and no ResourceQuota are proposed: " + why

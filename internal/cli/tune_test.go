@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/kubeinquest/inquest/internal/advise/resource"
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
@@ -152,5 +153,18 @@ func TestTuneResources(t *testing.T) {
 	}
 	if _, notes := tuning(t, 1, "resources", "--from", file, "--prometheus", "http://127.0.0.1:1", "--window", "1m"); !strings.Contains(notes, "give at least 1h") {
 		t.Error(notes)
+	}
+}
+
+// TestBoundsOfAPart: of a namespace that could not be read whole no quota is proposed.
+func TestBoundsOfAPart(t *testing.T) {
+	shop := evidence.RefTo("Namespace", "", "shop")
+	s := &evidence.Snapshot{Gaps: []evidence.Gap{{Kind: evidence.Changes, About: shop, Why: "forbidden: cannot list cronjobs"}}}
+	web := resource.Advice{About: evidence.RefTo("Deployment", "shop", "web").InContainer("app"), Proposed: resource.Amounts{RequestMemory: 1 << 20, LimitMemory: 1 << 20}}
+	if list := boundsAdvice(shop, []resource.Advice{web}, s); len(list) != 1 || !strings.Contains(list[0].Verdict, "cannot list cronjobs") {
+		t.Errorf("of a part: %+v", list)
+	}
+	if list := boundsAdvice(shop, []resource.Advice{web}, &evidence.Snapshot{}); len(list) != 2 || list[1].Fields["kind"] != "ResourceQuota" {
+		t.Errorf("of all: %+v", list)
 	}
 }

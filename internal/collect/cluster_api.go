@@ -111,6 +111,7 @@ type api struct {
 	rest        *rest.RESTClient
 	slots       chan struct{}
 	limits      limits
+	whole       bool // see Cluster
 	pace        flowcontrol.RateLimiter
 	host        string
 	certificate []byte // the client's, to tell when it has expired

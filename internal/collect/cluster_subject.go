@@ -70,6 +70,9 @@ func (v *visit) named(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, err
 // everything reads the pods in trouble that the selection takes, and where only some are asked for those of them that are well: of one
 // namespace, or of all.
 func (v *visit) everything(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
+	if v.whole() {
+		v.listAll(ctx, query{kind: "CronJob", namespace: namespace}, nil)
+	}
 	total := 0
 	pods, err := v.troubled(ctx, query{kind: "Pod", namespace: namespace, labels: v.sel.Label}, func(pod *corev1.Pod) bool {
 		total++
@@ -80,6 +83,9 @@ func (v *visit) everything(ctx context.Context, namespace string) ([]*corev1.Pod
 	}
 	return pods, err
 }
+
+// whole tells whether all of a namespace is asked for, in trouble or not.
+func (v *visit) whole() bool { return v.api.whole && v.about.Kind == "Namespace" }
 
 // namespaceExists tells an empty namespace from one that is not there.
 func (v *visit) namespaceExists(ctx context.Context, name string) error {
@@ -109,7 +115,7 @@ func (v *visit) onNode(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, er
 func (v *visit) troubled(ctx context.Context, q query, belongs func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
 	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
 		pod := o.(*corev1.Pod)
-		return belongs(pod) && (v.only != nil || evidence.Troubled(pod, v.s.Taken))
+		return belongs(pod) && (v.only != nil || v.whole() || evidence.Troubled(pod, v.s.Taken))
 	})
 	if err != nil && len(objects) == 0 {
 		return nil, lookError{verb: "list", ref: evidence.RefTo("Pod", q.namespace, ""), err: err}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -401,6 +402,27 @@ func TestClusterRefuses(t *testing.T) {
 		}
 		if all := server.Requests(); len(all) != tt.asked {
 			t.Errorf("Retry-After %d s: %q, want %d requests", tt.seconds, all, tt.asked)
+		}
+	}
+}
+
+// TestWhole: of a namespace that is asked for as a whole the pods that are well and the CronJobs are read, too.
+func TestWhole(t *testing.T) {
+	alone := well("idle-0")
+	alone.OwnerReferences = nil
+	nightly := &batchv1.CronJob{ObjectMeta: object("shop", "nightly")}
+	all := shop()
+	all.Objects = append(all.Objects, alone, nightly)
+	for _, whole := range []bool{false, true} {
+		c := Cluster{Config: apitest.New(t, all).Config(), Now: func() time.Time { return now }, Whole: whole, limits: patient}
+		s, err := c.Snapshot(t.Context(), evidence.Selection{Namespace: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range []evidence.Ref{evidence.RefOf(alone), evidence.RefOf(nightly)} {
+			if (s.Object(ref) != nil) != whole {
+				t.Errorf("whole %v: %s is known: %v", whole, ref, !whole)
+			}
 		}
 	}
 }
