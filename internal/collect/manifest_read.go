@@ -302,8 +302,8 @@ func (r ManifestReader) decode(m *Manifest) {
 	gvk := schema.FromAPIVersionAndKind(m.APIVersion, m.Kind)
 	m.Ref = r.refOf(m)
 	r.version(m, gvk)
-	as, moved := current(gvk)
-	typed, err := objectScheme.New(as)
+	kind := served(gvk)
+	typed, err := objectScheme.New(kind.as)
 	if err != nil {
 		return
 	}
@@ -319,7 +319,7 @@ func (r ManifestReader) decode(m *Manifest) {
 		d.add(FactUnreadable, where, fmt.Sprintf("it has more than %d containers, which is not read", maxContainers))
 		d.stopped = true
 	}
-	if d.stopped || !moved {
+	if d.stopped || !kind.moved {
 		m.Facts = append(m.Facts, d.facts...)
 	}
 	if d.stopped {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -39,16 +40,10 @@ var gone = map[schema.GroupVersionKind]struct {
 // version tells of a version of a kind that the Kubernetes the manifest is for does not serve, or will not.
 func (r ManifestReader) version(m *Manifest, gvk schema.GroupVersionKind) {
 	kube := cmp.Or(r.Kube, NewestKube)
-	as, _ := current(gvk)
-	instead := as.GroupVersion().String()
-	deprecated, removed := 0, 0
+	k := served(gvk)
+	instead, deprecated, removed := k.as.GroupVersion().String(), k.deprecated, k.removed
 	if g, ok := gone[gvk]; ok {
-		removed, instead = g.since, g.instead
-	} else if typed, err := objectScheme.New(gvk); err == nil {
-		if l, ok := typed.(lifecycle); ok {
-			_, deprecated = l.APILifecycleDeprecated()
-			_, removed = l.APILifecycleRemoved()
-		}
+		deprecated, removed, instead = 0, g.since, g.instead
 	}
 	use := ""
 	if instead != m.APIVersion {
@@ -62,20 +57,37 @@ func (r ManifestReader) version(m *Manifest, gvk schema.GroupVersionKind) {
 	}
 }
 
-// current returns the version that a kind is read as: an old one of a kind that is served under a newer name is so alike
-// that the rules about it hold.
-func current(gvk schema.GroupVersionKind) (as schema.GroupVersionKind, moved bool) {
-	if gvk.Group == "autoscaling" && strings.HasPrefix(gvk.Version, "v2beta") {
-		gvk.Version = "v2"
-		return gvk, true
+// A life is that of a version of a kind.
+type life struct {
+	as                  schema.GroupVersionKind // that it is read as: an old one of a kind that is served under a newer name is so alike that the rules about it hold
+	moved               bool                    // which is another
+	deprecated, removed int                     // in which minor version of Kubernetes 1; 0: in none
+}
+
+// lives are those of the kinds that were met, of the few that there are: what tells them is an object, which is made for that.
+var lives sync.Map
+
+func served(gvk schema.GroupVersionKind) life {
+	if known, ok := lives.Load(gvk); ok {
+		return known.(life)
 	}
-	if typed, err := objectScheme.New(gvk); err == nil {
-		l, ok := typed.(interface {
-			APILifecycleReplacement() schema.GroupVersionKind
-		})
-		if ok && objectScheme.Recognizes(l.APILifecycleReplacement()) {
-			return l.APILifecycleReplacement(), true
-		}
+	k := life{as: gvk}
+	typed, err := objectScheme.New(gvk)
+	if l, ok := typed.(lifecycle); ok && err == nil {
+		_, k.deprecated = l.APILifecycleDeprecated()
+		_, k.removed = l.APILifecycleRemoved()
 	}
-	return gvk, false
+	l, ok := typed.(interface {
+		APILifecycleReplacement() schema.GroupVersionKind
+	})
+	switch {
+	case gvk.Group == "autoscaling" && strings.HasPrefix(gvk.Version, "v2beta"):
+		k.as.Version, k.moved = "v2", true
+	case ok && err == nil && objectScheme.Recognizes(l.APILifecycleReplacement()):
+		k.as, k.moved = l.APILifecycleReplacement(), true
+	}
+	if err == nil {
+		lives.Store(gvk, k)
+	}
+	return k
 }
