@@ -19,17 +19,62 @@ type quick struct {
 	cut   int // how much of the line at is read: the dash before an item that begins in its line
 	depth int
 	bad   bool
-	spare []yamlv3.Node // made in advance, many at a time
+	nodes int            // that were made
+	spare []yamlv3.Node  // made in advance, many at a time
+	room  []*yamlv3.Node // for what collections hold, made in advance too
+	open  []*yamlv3.Node // what was read of the collections that are not read to their end
 }
 
-// quickly returns the tree of a document, false where it is not for the quick parser.
-func quickly(doc []byte) (*yamlv3.Node, bool) {
+// A Scratch is what trees are made of, again and again: a tree is good until the next one is made. It is of one goroutine.
+type Scratch struct {
+	nodes []yamlv3.Node
+	used  int // of the nodes, by the last tree
+	room  []*yamlv3.Node
+	lines [][]byte
+	open  []*yamlv3.Node
+}
+
+// maxScratch bounds how many nodes are kept for the next tree.
+const maxScratch = 4096
+
+// start returns a parser that makes its tree of what the last one was made of.
+func (s *Scratch) start() *quick {
+	clear(s.nodes[:s.used])
+	return &quick{lines: s.lines, spare: s.nodes, room: s.room, open: s.open}
+}
+
+// end keeps what the next tree can be made of.
+func (s *Scratch) end(q *quick) {
+	switch {
+	case q.nodes > maxScratch:
+		*s = Scratch{}
+	case q.nodes > len(s.nodes):
+		s.nodes, s.room, s.used = make([]yamlv3.Node, 2*q.nodes), make([]*yamlv3.Node, 2*q.nodes), 0
+	default:
+		s.used = q.nodes
+	}
+	if q.nodes <= maxScratch {
+		s.lines, s.open = q.lines[:0], q.open[:0]
+	}
+}
+
+// quickly returns the tree of a document, false where it is not for the quick parser. Without a scratch it may be kept.
+func quickly(doc []byte, s *Scratch) (*yamlv3.Node, bool) {
 	for _, c := range doc {
 		if c >= 0x80 || c < ' ' && c != '\n' {
 			return nil, false
 		}
 	}
-	q := &quick{lines: bytes.Split(doc, []byte("\n"))}
+	q := &quick{}
+	if s != nil {
+		q = s.start()
+		defer s.end(q)
+	}
+	for rest, more := doc, true; more; {
+		var line []byte
+		line, rest, more = bytes.Cut(rest, []byte("\n"))
+		q.lines = append(q.lines, line)
+	}
 	in, _, ok := q.peek()
 	if !ok {
 		return nil, false
@@ -67,8 +112,22 @@ func (q *quick) node(kind yamlv3.Kind, in int) *yamlv3.Node {
 	}
 	n := &q.spare[0]
 	q.spare = q.spare[1:]
+	q.nodes++
 	n.Kind, n.Line, n.Column = kind, q.at+1, in+1
 	return n
+}
+
+// held returns what was read since so many nodes were open, as what a collection holds.
+func (q *quick) held(open int) []*yamlv3.Node {
+	read := q.open[open:]
+	q.open = q.open[:open]
+	if len(read) > len(q.room) {
+		q.room = make([]*yamlv3.Node, max(64, len(read)))
+	}
+	list := q.room[:len(read):len(read)]
+	q.room = q.room[len(read):]
+	copy(list, read)
+	return list
 }
 
 // block reads what begins in the next line, so far indented.
@@ -87,7 +146,7 @@ func (q *quick) block(in int) *yamlv3.Node {
 func isItem(text []byte) bool { return text[0] == '-' && (len(text) == 1 || text[1] == ' ') }
 
 func (q *quick) mapping(in int) *yamlv3.Node {
-	m := q.node(yamlv3.MappingNode, in)
+	m, open := q.node(yamlv3.MappingNode, in), len(q.open)
 	for {
 		at, text, ok := q.peek()
 		if !ok || at < in || at == in && isItem(text) {
@@ -104,9 +163,10 @@ func (q *quick) mapping(in int) *yamlv3.Node {
 		}
 		rest := text[end+1:]
 		blanks := len(rest) - len(bytes.TrimLeft(rest, " "))
-		m.Content = append(m.Content, key, q.value(rest[blanks:], in+end+1+blanks, in, true))
+		value := q.value(rest[blanks:], in+end+1+blanks, in, true)
+		q.open = append(q.open, key, value)
 	}
-	if len(m.Content) == 0 {
+	if m.Content = q.held(open); len(m.Content) == 0 {
 		return q.fail()
 	}
 	return m
@@ -144,7 +204,7 @@ func isWord(c byte) bool {
 }
 
 func (q *quick) sequence(in int) *yamlv3.Node {
-	s := q.node(yamlv3.SequenceNode, in)
+	s, open := q.node(yamlv3.SequenceNode, in), len(q.open)
 	for {
 		at, text, ok := q.peek()
 		if !ok || at < in || at == in && !isItem(text) {
@@ -161,14 +221,17 @@ func (q *quick) sequence(in int) *yamlv3.Node {
 			return q.fail()
 		case keyLength(rest) > 0:
 			q.cut = in + 1
-			s.Content = append(s.Content, q.block(in+1+blanks))
+			item := q.block(in + 1 + blanks)
+			q.open = append(q.open, item)
 		default:
-			s.Content = append(s.Content, q.value(rest, in+1+blanks, in, false))
+			item := q.value(rest, in+1+blanks, in, false)
+			q.open = append(q.open, item)
 		}
 		if q.bad {
 			return q.fail()
 		}
 	}
+	s.Content = q.held(open)
 	return s
 }
 
@@ -185,8 +248,11 @@ func (q *quick) value(rest []byte, column, in int, ofKey bool) *yamlv3.Node {
 		}
 		return empty
 	}
-	if rest[0] == '|' {
+	switch rest[0] {
+	case '|':
 		return q.literal(rest, column, in)
+	case '&':
+		return q.anchored(rest, column, in, ofKey)
 	}
 	n, end := q.inline(rest, 0, column, false)
 	if q.bad || !silentRest(rest[end:]) {
@@ -196,6 +262,24 @@ func (q *quick) value(rest []byte, column, in int, ofKey bool) *yamlv3.Node {
 	if at, _, ok := q.peek(); ok && at > in {
 		return q.fail() // it goes on
 	}
+	return n
+}
+
+// anchored reads a value with an anchor, where it then begins. What stands for it again, an alias, is for the whole parser.
+func (q *quick) anchored(rest []byte, column, in int, ofKey bool) *yamlv3.Node {
+	line, end := q.at+1, 1
+	for end < len(rest) && isWord(rest[end]) && rest[end] != '.' && rest[end] != '$' {
+		end++
+	}
+	after := blanks(rest, end)
+	if end == 1 || end < len(rest) && rest[end] != ' ' || after < len(rest) && (rest[after] == '&' || rest[after] == '#') {
+		return q.fail()
+	}
+	n := q.value(rest[after:], column+after, in, ofKey)
+	if n.Tag != "" {
+		return q.fail() // nothing has it
+	}
+	n.Anchor, n.Line, n.Column = string(rest[1:end]), line, column+1
 	return n
 }
 

@@ -26,10 +26,11 @@ const maxManifestSteps = 300_000
 
 // A ManifestReader reads the manifests of a text.
 type ManifestReader struct {
-	File      string // as findings name it
-	Namespace string // of objects that name none
-	Kube      int    // the minor version of Kubernetes 1 that the manifests are for; 0: the newest that is known
-	Strangers bool   // tell of documents that are no manifest, which in a folder of all sorts is no news
+	File      string   // as findings name it
+	Namespace string   // of objects that name none
+	Kube      int      // the minor version of Kubernetes 1 that the manifests are for; 0: the newest that is known
+	Strangers bool     // tell of documents that are no manifest, which in a folder of all sorts is no news
+	Scratch   *Scratch // where it is given, a manifest is good until the next is read
 }
 
 // NewestKube is the minor version of Kubernetes 1 whose kinds are known, that of k8s.io/api.
@@ -64,7 +65,7 @@ func (r ManifestReader) At(data []byte, offset int64, line, item int) *Manifest 
 	if item > 0 {
 		first = 1 + bytes.Count(data[:offset], []byte("\n"))
 	}
-	root, err := parseManifest(data[offset:end])
+	root, err := parseManifest(data[offset:end], r.Scratch)
 	if err != nil || root == nil {
 		return m
 	}
@@ -118,7 +119,7 @@ func documentEnd(data []byte, at int) (end, next int) {
 
 // document reads one document, which may be a list of objects.
 func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
-	root, err := parseManifest(m.text)
+	root, err := parseManifest(m.text, r.Scratch)
 	if err != nil {
 		line := m.Line
 		if at := yamlLine.FindStringSubmatch(err.Error()); at != nil {
@@ -159,11 +160,11 @@ func (m *Manifest) unreadable(why string) {
 var unknownAnchor = regex.New(`unknown anchor '.*' referenced`)
 
 // parseManifest returns the tree of one document, nil of one without a mapping.
-func parseManifest(doc []byte) (*yamlv3.Node, error) {
+func parseManifest(doc []byte, s *Scratch) (*yamlv3.Node, error) {
 	if len(doc) > maxDocumentBytes || countMarks(doc) > maxDocumentMarks {
 		return nil, errors.New("larger than what is read of one document, 4 MiB and 250,000 values")
 	}
-	if root, ok := quickly(doc); ok {
+	if root, ok := quickly(doc, s); ok {
 		return root, nil
 	}
 	var top yamlv3.Node

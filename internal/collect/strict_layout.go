@@ -82,7 +82,7 @@ func DecodeStrict(doc []byte, into any) error {
 	if !anyValue(doc[:end]) {
 		end, next = documentEnd(doc, next)
 	}
-	root, err := parseManifest(doc)
+	root, err := parseManifest(doc, nil)
 	switch {
 	case err != nil:
 		return oneLine(err)

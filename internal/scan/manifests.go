@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -106,6 +107,9 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 	return r, nil
 }
 
+// scratches are for trees, of which each is looked at once.
+var scratches = sync.Pool{New: func() any { return &collect.Scratch{} }}
+
 // text judges the manifests of one text, each by itself.
 func (j Job) text(i int) part {
 	var p part
@@ -114,7 +118,10 @@ func (j Job) text(i int) part {
 		p.err = err
 		return p
 	}
-	j.reader(i).Read(data, func(m *collect.Manifest) {
+	r := j.reader(i)
+	r.Scratch = scratches.Get().(*collect.Scratch)
+	defer scratches.Put(r.Scratch)
+	r.Read(data, func(m *collect.Manifest) {
 		p.manifests++
 		if m.Object == nil && m.Kind != "" {
 			p.unknown++
@@ -178,10 +185,13 @@ func (j Job) again(file int, in []placed) ([]Finding, error) {
 		return cmp.Or(cmp.Compare(a.at.offset, b.at.offset), cmp.Compare(a.at.item, b.at.item))
 	})
 	list := make([]Finding, 0, len(in))
+	r := j.reader(file)
+	r.Scratch = scratches.Get().(*collect.Scratch)
+	defer scratches.Put(r.Scratch)
 	var m *collect.Manifest
 	for i, p := range in {
 		if i == 0 || p.at != in[i-1].at {
-			m = j.reader(file).At(data, p.at.offset, p.at.line, p.at.item)
+			m = r.At(data, p.at.offset, p.at.line, p.at.item)
 		}
 		list = append(list, j.found(m, p.found))
 	}
