@@ -179,8 +179,8 @@ func (o *scanOptions) judge(ctx context.Context, p *program, args []string, poli
 	if err != nil {
 		return err
 	}
-	// Nearly all that is read is thrown away at once: of few files it need not be cleared away, and of many seldom, below a bound.
-	percent := 200
+	// Nearly all that is read is thrown away at once: of few files it need not be cleared away, and of many as soon as it is as much as what is kept.
+	percent := 100
 	if len(files) <= fewFiles {
 		percent = 1000
 	}
