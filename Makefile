@@ -21,11 +21,11 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build inquest and inquest-agent into bin/
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
 install: ## Install inquest, also as a plugin of kubectl, into PREFIX/bin or where go install does
 	@mkdir -p '$(INSTALL)'
-	$(GO) build -trimpath -o '$(INSTALL)/inquest' ./cmd/inquest
+	CGO_ENABLED=0 $(GO) build -trimpath -o '$(INSTALL)/inquest' ./cmd/inquest
 	ln -sf inquest '$(INSTALL)/kubectl-inquest'
 	ln -sf inquest '$(INSTALL)/kubectl_complete-inquest'
 
