@@ -99,7 +99,7 @@ type adviser func(context.Context, sight) ([]report.Advice, error)
 // tuning makes a command of what gives advice.
 func (p *program) tuning(cmd *cobra.Command, whole bool, advise adviser) *cobra.Command {
 	o := &tuneOptions{ask: newAsk()}
-	o.ask.whole = whole
+	o.whole = whole
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		args, err := o.takePipe(args)
 		if err != nil {

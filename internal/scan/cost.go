@@ -26,7 +26,7 @@ type Cost struct {
 }
 
 // String says it: "explains 14 of 19 restarts", or "explains 2 of 3 restarts whose cause is known, of 19"; empty where nothing is known.
-func (c Cost) String() string {
+func (c *Cost) String() string {
 	switch {
 	case c.Explained == 0:
 		return ""

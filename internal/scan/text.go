@@ -51,7 +51,7 @@ func (o Output) costly(b *strings.Builder, r *Result) {
 	}
 	slices.SortStableFunc(list, func(a, b *Finding) int { return b.Cost.Explained - a.Cost.Explained })
 	for _, f := range list[:min(len(list), 10)] {
-		b.WriteString(report.Wrapped("  - ", fmt.Sprintf("%s:%d %s: %s", report.Escape(f.File), f.Line, f.Rule, f.Cost), o.Width))
+		b.WriteString(report.Wrapped("  - ", fmt.Sprintf("%s:%d %s: %s", report.Escape(f.File), f.Line, f.Rule, f.Cost.String()), o.Width))
 	}
 	if len(r.NotPriced) > 0 {
 		b.WriteString("Not checked:\n")
