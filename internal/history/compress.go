@@ -94,7 +94,7 @@ func (s *Store) sibling(ctx context.Context, p *part) (*base, error) {
 	err := s.reads.QueryRowContext(ctx, `SELECT x.id, x.base, y.base FROM clusters c JOIN pods p ON p.cluster = c.id JOIN deaths d ON d.pod = p.id
 		JOIN blobs x ON x.id = d.pack LEFT JOIN blobs y ON y.id = x.base
 		WHERE c.uid = $1 AND p.uid = $2 AND d.container = $3 AND d.attempt < $4 AND d.kind = $5 AND d.rank = $6 ORDER BY d.attempt DESC LIMIT 1`,
-		p.of.Cluster, p.of.PodUID, p.of.Of.Container, p.of.Of.Attempt, p.of.Kind, settled).Scan(&first, &second, &third)
+		p.of.Cluster, s.dialect.uid(p.of.PodUID), p.of.Of.Container, p.of.Of.Attempt, p.of.Kind, settled).Scan(&first, &second, &third)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -22,7 +22,7 @@ func (s *Store) Deaths(ctx context.Context, f Filter) (Deaths, error) {
 	if err != nil || f.none() {
 		return Deaths{}, err
 	}
-	q := f.deaths()
+	q := f.deaths(s.dialect)
 	q.after("d.at", "d.id", c)
 	var page Deaths
 	var last cursor
@@ -70,7 +70,7 @@ func (s *Store) Count(ctx context.Context, f Filter) (Count, error) {
 	if f.none() {
 		return n, nil
 	}
-	q := f.deaths()
+	q := f.deaths(s.dialect)
 	q.where("d.kind = %s", Died)
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error { return scan(&n.Recorded, &n.Missing) },
 		`SELECT COALESCE(SUM(CASE WHEN d.rank > 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN d.rank = 0 THEN 1 ELSE 0 END), 0)`+
@@ -96,7 +96,7 @@ func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 	if f.none() {
 		return nil, nil
 	}
-	q := f.deaths()
+	q := f.deaths(s.dialect)
 	var cells []Cell
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		c := Cell{Workload: evidence.RefTo("", "", "")}
@@ -118,11 +118,14 @@ func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 // messageOf is what was told of a death d.
 const messageOf = `COALESCE((SELECT text FROM messages WHERE id = d.message), '')`
 
+// finishedOf is when a death d ended, 0 where that is not known. What places it in time is not written twice: 1 stands for that.
+const finishedOf = `(CASE d.finished WHEN 1 THEN d.at ELSE d.finished END)`
+
 const deathTables = ` FROM deaths d JOIN pods p ON p.id = d.pod`
 
 const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.id = p.cluster), d.kind, p.uid, p.namespace, p.name,
 	d.container, d.attempt, p.workload_kind, p.workload_name,
-	(SELECT name FROM names WHERE id = d.node), (SELECT name FROM names WHERE id = d.image), d.started, d.finished, d.seen, d.exit_code, d.signal,
+	(SELECT name FROM names WHERE id = d.node), (SELECT name FROM names WHERE id = d.image), d.started, ` + finishedOf + `, d.seen, d.exit_code, d.signal,
 	d.reason, d.missing, d.rank, d.rule, d.confidence, ` + messageOf + `, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
 	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
 	d.files > 0` + deathTables + `
@@ -132,7 +135,7 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 	var v Verdict
 	var rank, started, finished, seen int64
 	d.Of = evidence.RefTo("Pod", "", "")
-	err = scan(&d.ID, &at, &d.Cluster, &d.Kind, &d.PodUID, &d.Of.Namespace, &d.Of.Name, &d.Of.Container, &d.Of.Attempt,
+	err = scan(&d.ID, &at, &d.Cluster, &d.Kind, (*uid)(&d.PodUID), &d.Of.Namespace, &d.Of.Name, &d.Of.Container, &d.Of.Attempt,
 		&d.Workload.Kind, &d.Workload.Name, &d.Node, &d.Image, &started, &finished, &seen, &d.ExitCode, &d.Signal, &d.Reason, &d.Missing,
 		&rank, &v.Rule, &v.Confidence, &v.Message, &v.Version, &d.Incident, &v.Thing.Kind, &v.Thing.Namespace, &v.Thing.Name,
 		&v.Thing.Container, &d.HasBundle)
@@ -161,7 +164,7 @@ func concealIn(d *Death, allowed []string) {
 }
 
 // deaths are the conditions on deaths d and their pods p.
-func (f *Filter) deaths() *query {
+func (f *Filter) deaths(in *dialect) *query {
 	var q query
 	q.optional("p.cluster = (SELECT id FROM clusters WHERE uid = %s)", f.Cluster)
 	q.optional("d.share IN (SELECT s.id FROM shares s JOIN incidents i ON i.id = s.incident WHERE i.ref = %s)", f.Incident)
@@ -172,7 +175,9 @@ func (f *Filter) deaths() *query {
 	q.optional("p.workload_name = %s", f.Workload.Name)
 	q.optional("p.workload_kind = %s", f.Workload.Kind)
 	q.optional("p.namespace = %s", f.Workload.Namespace)
-	q.optional("p.uid = %s", f.Pod)
+	if f.Pod != "" {
+		q.where("p.uid = %s", in.uid(clean(f.Pod, maxWord)))
+	}
 	q.within("d.at", f.From, f.To)
 	if f.Unsettled {
 		q.conditions = append(q.conditions, "d.rank IN (1, 2)")

@@ -27,6 +27,7 @@ type dialect struct {
 	indexed                 string // the last share in it, 0 where there is none
 	query                   func(words []word, era int64) string
 	list                    func(terms []string) any
+	uid                     func(text string) any // as it is kept of pods
 }
 
 func (d *dialect) files() (fs.FS, error) { return fs.Sub(migrations, d.dir) }
@@ -71,6 +72,7 @@ var sqliteDialect = dialect{
 	indexed: `SELECT COALESCE((SELECT rowid FROM search ORDER BY rowid DESC LIMIT 1), 0)`,
 	query:   func(words []word, era int64) string { return ask(words, era, `"`, `*`, ` OR `, ` AND `) },
 	list:    func(terms []string) any { return strings.Join(terms, " ") },
+	uid:     shortUID,
 }
 
 // The lock makes writers of several replicas take turns, whoever of them is the leader: what one counts, the other has
@@ -93,4 +95,5 @@ var postgresDialect = dialect{
 	indexed: `SELECT COALESCE(MAX(share), 0) FROM search`,
 	query:   func(words []word, era int64) string { return ask(words, era, `'`, `:*`, ` | `, ` & `) },
 	list:    func(terms []string) any { return terms },
+	uid:     func(text string) any { return text },
 }

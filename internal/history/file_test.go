@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestErrors: what is in the way is named, and what to do about it.
@@ -78,6 +81,20 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// earlier reads a death as the program before this one does.
+func earlier(t *testing.T, url string, d Death) {
+	t.Helper()
+	s, err := connect(t.Context(), url, Options{})
+	must(t, err)
+	var text string
+	var finished int64
+	must(t, s.reads.QueryRowContext(t.Context(), `SELECT m.text, d.finished FROM deaths d JOIN pods p ON p.id = d.pod
+		JOIN messages m ON m.id = d.message WHERE p.uid = $1`, d.PodUID).Scan(&text, &finished))
+	want(t, "finished", finished, micros(d.Finished))
+	want(t, "message", text, d.Verdict.Message)
+	must(t, s.disconnect())
+}
+
 // TestMigrations: one version back and forth again, with data.
 func TestMigrations(t *testing.T) {
 	for name, backend := range backends() {
@@ -87,13 +104,22 @@ func TestMigrations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := backend(t)
 			s := open(t, url, Options{})
-			must(t, s.Record(t.Context(), death("web-0", 0, 0), death("web-1", 0, 60*48)))
+			one, two := death("web-0", 0, 0), death("web-1", 0, 60*48)
+			one.PodUID, two.Finished = "6f0a1c9e-2c59-4b8a-9d0f-1d2f8f6f7a11", time.Time{}
+			must(t, s.Record(t.Context(), one, two))
+			before := deaths(t, s, Filter{})
 			must(t, s.Close())
 			must(t, Migrate(t.Context(), url, Version-1))
 			must(t, Migrate(t.Context(), url, Version-1))
+			earlier(t, url, one)
 			must(t, Migrate(t.Context(), url, Version))
 			must(t, Migrate(t.Context(), url, Version-1))
 			s = open(t, url, Options{})
+			if diff := cmp.Diff(before, deaths(t, s, Filter{})); diff != "" {
+				t.Error(diff)
+			}
+			must(t, s.Record(t.Context(), one)) // is there already
+			want(t, "of the pod", len(deaths(t, s, Filter{Pod: one.PodUID})), 1)
 			want(t, "incidents", len(incidents(t, s, Filter{})), 2)
 			want(t, "found", len(incidents(t, s, Filter{Text: "oom-kill web-1"})), 1)
 			want(t, "found by the beginning of joined words", len(incidents(t, s, Filter{Text: "web-1 oom-ki"})), 1)

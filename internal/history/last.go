@@ -40,7 +40,7 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		l := Last{Of: evidence.RefTo("Pod", "", "")}
 		var finished int64
-		err := scan(&l.PodUID, &l.Of.Namespace, &l.Of.Name, &l.Of.Container, &l.Of.Attempt, &l.Base, &l.Workload.Kind, &l.Workload.Name, &l.Unsettled, &finished)
+		err := scan((*uid)(&l.PodUID), &l.Of.Namespace, &l.Of.Name, &l.Of.Container, &l.Of.Attempt, &l.Base, &l.Workload.Kind, &l.Workload.Name, &l.Unsettled, &finished)
 		l.Finished = fromMicros(finished)
 		if l.Workload.Kind != "" {
 			l.Workload.Namespace, l.Workload.Attempt = l.Of.Namespace, evidence.NoAttempt
@@ -49,7 +49,7 @@ func (s *Store) Last(ctx context.Context, cluster string) ([]Last, error) {
 		return err
 	}, `SELECT p.uid, p.namespace, p.name, e.container, e.attempt, e.base, p.workload_kind, p.workload_name,
 			EXISTS (SELECT 1 FROM deaths d WHERE d.pod = p.id AND d.container = e.container AND d.rank IN (1, 2)),
-			COALESCE((SELECT d.finished FROM deaths d WHERE d.pod = p.id AND d.container = e.container AND d.attempt = e.attempt AND d.kind = 0), 0)
+			COALESCE((SELECT `+finishedOf+` FROM deaths d WHERE d.pod = p.id AND d.container = e.container AND d.attempt = e.attempt AND d.kind = 0), 0)
 		FROM ended e JOIN pods p ON p.id = e.pod JOIN clusters c ON c.id = p.cluster WHERE c.uid = $1`, clean(cluster, maxName))
 	return all, s.explain("read", err)
 }
@@ -105,7 +105,7 @@ func (s *Store) Forget(ctx context.Context, cluster string, uids ...string) erro
 			for _, statement := range []string{
 				`DELETE FROM ended WHERE pod` + of, `DELETE FROM pods WHERE id` + of + ` AND NOT EXISTS (SELECT 1 FROM deaths d WHERE d.pod = pods.id)`,
 			} {
-				if err := t.exec(statement, clean(cluster, maxName), clean(uid, maxName)); err != nil {
+				if err := t.exec(statement, clean(cluster, maxName), s.dialect.uid(clean(uid, maxName))); err != nil {
 					return err
 				}
 			}

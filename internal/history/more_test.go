@@ -111,6 +111,9 @@ func TestRetain(t *testing.T) {
 		_, err = s.Retain(t.Context(), noon.Add(48*time.Hour), Retention{Bytes: 1})
 		must(t, err)
 		want(t, "deaths that fit", len(deaths(t, s, Filter{})), 0)
+		var messages int
+		must(t, s.reads.QueryRow(`SELECT COUNT(*) FROM messages`).Scan(&messages))
+		want(t, "messages", messages, 0)
 	})
 }
 

@@ -47,7 +47,7 @@ func (s *Store) GiveUp(ctx context.Context, why string, deaths ...Death) error {
 			d := &deaths[i]
 			err := t.exec(`UPDATE deaths SET rank = $1, missing = $2 WHERE rank = $3 AND container = $4 AND attempt = $5 AND kind = $6 AND pod IN (
 				SELECT p.id FROM pods p JOIN clusters c ON c.id = p.cluster WHERE c.uid = $7 AND p.uid = $8)`,
-				settled, clean(why, maxText), provisional, clean(d.Of.Container, maxName), d.Of.Attempt, d.Kind, clean(d.Cluster, maxName), clean(d.PodUID, maxName))
+				settled, clean(why, maxText), provisional, clean(d.Of.Container, maxName), d.Of.Attempt, d.Kind, clean(d.Cluster, maxName), s.dialect.uid(clean(d.PodUID, maxName)))
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (t *txn) place(old *known, d *incoming) error {
 		now.pack = blobs[0]
 	}
 	values := []any{
-		now.at, micros(d.Started), micros(d.Finished), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
+		now.at, micros(d.Started), boolInt(!d.Finished.IsZero()), micros(d.Seen), d.ExitCode, d.Signal, node, image, d.Reason, d.Missing,
 		now.rank, v.Rule, v.Confidence, nullable(message), v.Version, files, nullable(now.share), nullable(now.pack),
 	}
 	if err := t.put(&now, d, values); err != nil {
@@ -211,34 +211,39 @@ func (t *txn) podID(cluster, uid string, of, workload evidence.Ref) (int64, erro
 		return 0, err
 	}
 	var id int64
-	found, err := t.row([]any{&id}, `SELECT id FROM pods WHERE cluster = $1 AND uid = $2`, c, uid)
+	written := t.store.dialect.uid(uid)
+	found, err := t.row([]any{&id}, `SELECT id FROM pods WHERE cluster = $1 AND uid = $2`, c, written)
 	if !found && err == nil {
 		_, err = t.row([]any{&id}, `INSERT INTO pods (cluster, uid, namespace, name, workload_kind, workload_name)
-			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, c, uid, of.Namespace, of.Name, workload.Kind, workload.Name)
+			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, c, written, of.Namespace, of.Name, workload.Kind, workload.Name)
 	}
 	return id, err
 }
 
-// messageID returns the number of what was told of a death, 0 for nothing. The runs of a loop are told of in the same words.
+// messageID returns the number of what was told of a death, with one reference more; 0 for nothing. The runs of a loop are told of in
+// the same words.
 func (t *txn) messageID(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
 	var id int64
 	key := keyOf(text)
-	found, err := t.row([]any{&id}, `SELECT id FROM messages WHERE hash = $1 AND text = $2`, key, text)
+	found, err := t.row([]any{&id}, `UPDATE messages SET refs = refs + 1 WHERE hash = $1 AND text = $2 RETURNING id`, key, text)
 	if !found && err == nil {
-		_, err = t.row([]any{&id}, `INSERT INTO messages (hash, text) VALUES ($1, $2) RETURNING id`, key, text)
+		_, err = t.row([]any{&id}, `INSERT INTO messages (hash, text, refs) VALUES ($1, $2, 1) RETURNING id`, key, text)
 	}
 	return id, err
 }
 
-// dropMessage forgets a message that no death has.
+// dropMessage takes a reference from a message, and forgets one that no death has.
 func (t *txn) dropMessage(id int64) error {
 	if id == 0 {
 		return nil
 	}
-	return t.exec(`DELETE FROM messages WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM deaths WHERE message = $1)`, id)
+	if err := t.exec(`UPDATE messages SET refs = refs - 1 WHERE id = $1`, id); err != nil {
+		return err
+	}
+	return t.exec(`DELETE FROM messages WHERE id = $1 AND refs < 1`, id)
 }
 
 // nameID returns the number of a node or an image.

@@ -45,7 +45,7 @@ func (s *Store) Tally(ctx context.Context, cluster string, after int64, until ti
 			all = append(all, t)
 		}
 		return nil
-	}, `SELECT d.id, d.kind, p.namespace, d.rule, d.missing, d.rank, d.finished, d.seen, c.uid
+	}, `SELECT d.id, d.kind, p.namespace, d.rule, d.missing, d.rank, `+finishedOf+`, d.seen, c.uid
 		FROM deaths d JOIN pods p ON p.id = d.pod JOIN clusters c ON c.id = p.cluster WHERE d.id > $1 ORDER BY d.id LIMIT 5000`, after)
 	return all, after, s.explain("read", err)
 }
