@@ -49,22 +49,22 @@ func containersOf(pod *corev1.Pod, name string) map[int]string {
 	return all
 }
 
-// withRuns returns the snapshot with runs that its statuses no longer tell of, and with all of the deaths looked at: of those that are
-// alike, as in a loop, the newest would stand for the others.
+// withRuns returns the snapshot with runs that its statuses no longer tell of, and with all looked at that an agent tells of: of those that
+// are alike, as in a loop, the newest would stand for the others.
 func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 	var lost []evidence.Attempt
 	var each []evidence.Ref
 	for _, d := range deaths {
 		is := func(a evidence.Attempt) bool { return a.Of == d.run.Of }
-		switch {
-		case d.Kind != history.Died || slices.ContainsFunc(s.Deaths(d.run.Of.Object()), is):
-			continue
-		case !slices.ContainsFunc(s.Attempts(d.run.Of.Object()), is):
+		switch pod := d.run.Of.Object(); {
+		case d.Kind != history.Died || slices.ContainsFunc(s.Deaths(pod), is):
+		case slices.ContainsFunc(s.Attempts(pod), is):
+			each = append(each, d.run.Of)
+		default:
 			lost = append(lost, d.run)
 		}
-		each = append(each, d.run.Of)
 	}
-	if len(each) == 0 {
+	if len(lost)+len(each) == 0 {
 		return s
 	}
 	more := &evidence.Snapshot{
