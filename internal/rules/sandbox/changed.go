@@ -46,7 +46,7 @@ The Event is written in kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.g
 				continue
 			}
 			f := diagnosis.Finding{
-				At: c.at.UTC(), Confidence: diagnosis.Likely, Facts: slices.Concat(c.facts, ends(c.ended), c.untold),
+				At: c.at.UTC(), Until: c.at.Add(after).UTC(), Confidence: diagnosis.Likely, Facts: slices.Concat(c.facts, ends(c.ended), c.untold),
 				Message: fmt.Sprintf("the sandbox of pod %s was replaced on node %s, which ended all its containers", p.About().Name, p.NodeName()),
 				Fixes: []diagnosis.Fix{{
 					Title:   fmt.Sprintf("Look at what happened to the runtime of node %s at %s", p.NodeName(), c.at.UTC().Format("15:04")),
