@@ -8,8 +8,7 @@ import "slices"
 // the causal graph without any other rule being edited.
 type Effect string
 
-// The vocabulary, in the order in which things tend to follow from each other: what happens around a pod, what orders it
-// to end, how it ends, and the states that remain. The order decides between findings of the same second. Keep it about
+// The vocabulary: what happens around a pod, what orders it to end, how it ends, and the states that remain. Keep it about
 // this small: an effect is worth a word when two rules meet at it.
 const (
 	RolledOut        Effect = "rolled out"
@@ -59,6 +58,7 @@ const (
 	Unavailable      Effect = "workload unavailable" // it has fewer pods, or fewer good ones, than it wants
 )
 
+// effects are all of them, in the order in which things tend to follow from each other: it decides between findings of the same second.
 var effects = []Effect{
 	RolledOut, ConfigChanged, ControlPlaneSlow, LeaseLost, NodeRestarted, NodeDrained, KernelFailed, DeviceFailed, NodeSaturated, NodeBusy, NodePressure, RuntimeFailed, NetworkFailed, NodeLost,
 	NameUnresolved, CertExpired, DependencyDown, StorageFull, Throttled, MemoryMisfit, Hung, NotAdmitted, NotScheduled, VolumeFailed, SandboxFailed, ConfigMissing,

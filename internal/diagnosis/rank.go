@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
@@ -135,11 +137,14 @@ func reaches(s *evidence.Snapshot, a, b *Finding) bool {
 // its pods come back one after the other.
 const afterRestart = 10 * time.Minute
 
-// spared tells whether the node restart a came too early for b: the run that b is about, or those that a change ended, began after it, or it is long over.
+// spared tells whether the node restart a came too early for b: the run that b is about, or those that a change ended, began after it, the
+// container that it is about is of a pod that was made after it, or it is long over.
 func spared(s *evidence.Snapshot, a, b *Finding) bool {
 	runs := s.Attempts(b.About)
 	began := (b.Rule.Scope == Attempt || b.Rule.Change) && len(runs) > 0 && runs[0].Started.After(a.At)
-	return a.Rule.Effect == NodeRestarted && (began || b.At.Sub(a.At) > afterRestart)
+	pod, ok := s.Object(b.About.Object()).(*corev1.Pod)
+	made := ok && b.Rule.Scope <= Container && pod.CreationTimestamp.After(a.At)
+	return a.Rule.Effect == NodeRestarted && (began || made || b.At.Sub(a.At) > afterRestart)
 }
 
 // stronger prefers the surer explainer, then the one closer to what it explains, then the later one: of two orders to

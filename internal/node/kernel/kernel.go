@@ -235,7 +235,7 @@ func (r *Reader) tell(now time.Time) bool {
 		if r.foreign(f.Group) {
 			continue
 		}
-		if f.Group != "" && now.Sub(f.At).Abs() < earlyTime && len(r.early) < mostEarly && !r.o.Knows(f.Group) {
+		if f.Group != "" && !now.IsZero() && now.Sub(f.At).Abs() < earlyTime && len(r.early) < mostEarly && !r.o.Knows(f.Group) {
 			r.early = append(r.early, f)
 			continue
 		}
