@@ -42,13 +42,14 @@ type Death struct {
 }
 
 // A Verdict is what was told of a death. A provisional one is replaced by what comes after it; a settled one stays,
-// that of a stuck pod apart, which may be stuck for another reason later.
+// that of a stuck pod apart, which may be stuck for another reason later, and where one revises it that more was looked at for.
 type Verdict struct {
 	Rule       string // "" for a death that no rule explains
 	Confidence string // certain, likely or possible
 	Message    string
 	Thing      evidence.Ref // what the rule is about; with cluster and rule, this is what an incident is
 	Settled    bool
+	Revised    bool              // it takes the place of one that is settled; not kept
 	Report     []byte            // JSON, as it was told; a verdict without report and bundle leaves those that were there
 	Version    string            // of the program that told it
 	Bundle     map[string][]byte // files by path, each kept once by its content

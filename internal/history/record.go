@@ -80,7 +80,7 @@ func (t *txn) record(d *incoming) error {
 		return err
 	}
 	rank := d.rank()
-	if found && (rank < old.rank || rank == old.rank && (rank <= silent || rank == settled && d.Kind == Died)) {
+	if found && (rank < old.rank || rank == old.rank && (rank <= silent || rank == settled && d.Kind == Died && !d.Verdict.Revised)) {
 		return nil
 	}
 	if d.Kind == Died {

@@ -130,7 +130,7 @@ func (r *Recorder) pass(ctx context.Context, f fresh) error {
 	return r.insist(ctx, "note what ended before", func() error { return r.Store.Mark(ctx, r.Cluster, marks...) })
 }
 
-// record commits deaths.
+// record commits deaths, and has looked at what several of them have in common.
 func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 	if len(deaths) == 0 {
 		return nil
@@ -142,6 +142,7 @@ func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 	ctx, done := span(ctx, "commit", kept[0].Of)
 	err := r.insist(ctx, fmt.Sprintf("keep %d deaths", len(deaths)), func() error { return r.Store.Record(ctx, kept...) })
 	done(err)
+	r.hark(deaths)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -188,14 +189,14 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 			stay = append(stay, d)
 		}
 	}
-	r.think.Lock()
-	_, done := span(ctx, "diagnose", at.ref)
-	told := r.tell(withRuns(s, known))
-	done(nil)
-	r.think.Unlock()
+	doubted, err := r.doubted(ctx, at.ref, s)
+	if err != nil {
+		return err
+	}
+	told := r.diagnose(ctx, at.ref, withRuns(s, slices.Concat(known, doubted)))
 	deaths, unknown, deleted, until := told.verdicts(s, at.ref, known)
 	stay = append(stay, unknown...)
-	err := errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
+	err = errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
 		r.giveUp(ctx, deleted, "its pod was being deleted before its evidence was captured"))
 	r.letGo(deaths) // after the others: what is held may be held for both
 	if err != nil || len(stay)+len(deleted) > 0 && len(deaths) == 0 {
@@ -203,7 +204,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return err
 	}
 	if len(deaths) == 0 {
-		if d, found := r.trouble(s, at, told); found {
+		if d, found := r.trouble(s, at, told, todo.looked); found {
 			deaths = []unsettled{d}
 		}
 	}
@@ -219,11 +220,8 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		}
 		return r.listen(ctx, at, deaths, until)
 	}
-	last := deaths[len(deaths)-1]
-	v := *last.Verdict
-	v.Report, v.Bundle = nil, nil
-	r.crowd.learn(todo.likeness(), representative{last.Of, v}, r.Now())
-	if err := r.record(ctx, deaths); err != nil || len(todo.deaths) > 0 {
+	r.crowd.learn(todo.likeness(), representativeOf(deaths), r.Now())
+	if err := errors.Join(r.record(ctx, deaths), r.revise(ctx, at.ref, told, doubted)); err != nil || len(todo.deaths) > 0 {
 		return err
 	}
 	pause := again
@@ -231,6 +229,15 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		pause = soon
 	}
 	return r.look(ctx, at, &pending{stuck: todo.stuck, like: todo.like, looked: true}, pause)
+}
+
+// diagnose returns what is told of a snapshot, of one after the other.
+func (r *Recorder) diagnose(ctx context.Context, at evidence.Ref, s *evidence.Snapshot) telling {
+	r.think.Lock()
+	defer r.think.Unlock()
+	_, done := span(ctx, "diagnose", at)
+	defer done(nil)
+	return r.tell(s)
 }
 
 // lookIfClosed has a node that is closed looked at again: that somebody cannot empty it shows with time.
@@ -318,8 +325,9 @@ func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) e
 	return r.insist(ctx, "note what was not captured", func() error { return r.Store.GiveUp(ctx, why, kept...) })
 }
 
-// trouble returns what the history keeps of a thing that is in trouble without a death, if it still is.
-func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d unsettled, found bool) {
+// trouble returns what the history keeps of a thing that is in trouble without a death, if it still is, or was until it was looked at for
+// the first time.
+func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling, looked bool) (d unsettled, found bool) {
 	d.Death = history.Death{Cluster: r.Cluster, Kind: history.Stuck, PodUID: string(at.uid), Of: at.ref, Workload: at.ref, Seen: r.Now()}
 	if at.isNamed() {
 		o := s.Object(s.Subject) // of an autoscaler it is what that scales
@@ -339,10 +347,15 @@ func (r *Recorder) trouble(s *evidence.Snapshot, at subject, told telling) (d un
 			return d, false
 		}
 	case *corev1.Node:
-		if d.Node, still = o.Name, troubleIn(o) != ""; !still && o.Spec.Unschedulable { // for itself that is no trouble
+		d.Node, still = o.Name, troubleIn(o) != ""
+		switch {
+		case still:
+		case o.Spec.Unschedulable: // for itself that is no trouble
 			a, found := told.unseen(at.ref)
 			d.settleBy(told, a)
 			return d, found
+		case looked && !r.outcry.lasts(o.Name): // what it was in is over
+			return d, false
 		}
 	}
 	a := told.answerFor(at.ref, cmp.Or(d.Workload, at.ref))
@@ -387,14 +400,19 @@ func (r *Recorder) resume(ctx context.Context) error {
 	}
 }
 
-func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
+// runOf returns the run that a death on record ended, as the status numbers it.
+func runOf(d history.Death) evidence.Attempt {
 	run := evidence.Attempt{
 		Of: d.Of, Started: d.Started, Finished: d.Finished, ExitCode: d.ExitCode, Signal: d.Signal, Reason: d.Reason, Where: "history",
 	}
 	if d.Kind == history.Died {
 		run.Of = d.Of.InAttempt(d.Of.Attempt - d.Base)
 	}
-	open := unsettled{Death: d, run: run}
+	return run
+}
+
+func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
+	open := unsettled{Death: d, run: runOf(d)}
 	if v := d.Verdict; v != nil {
 		open.like = likeness{v.Rule, v.Thing, d.ExitCode, d.Reason}
 		if d.HasBundle { // it was captured, and not settled by that

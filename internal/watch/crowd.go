@@ -46,6 +46,14 @@ type representative struct {
 	verdict history.Verdict // without report and bundle
 }
 
+// representativeOf returns what the last of some deaths came to.
+func representativeOf(deaths []unsettled) representative {
+	last := deaths[len(deaths)-1]
+	v := *last.Verdict
+	v.Report, v.Bundle = nil, nil
+	return representative{last.Of, v}
+}
+
 func newCrowd() *crowd { return &crowd{groups: map[likeness]*alike{}} }
 
 // A choice is what to do with one of many.

@@ -66,6 +66,7 @@ type Recorder struct {
 	holds  chan struct{} // as many as pods are held
 	think  sync.Mutex    // captures are judged one after the other, so that a first verdict finds a processor
 	crowd  *crowd
+	outcry *outcry
 	leases *leases
 
 	mu      sync.Mutex
@@ -147,7 +148,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 		}
 	}
 	r.ledger = NewLedger(knownOf(known), !before.Looked, before.Since)
-	r.queue, r.crowd, r.leases = newQueue[subject](r.Now), newCrowd(), newLeases()
+	r.queue, r.crowd, r.outcry, r.leases = newQueue[subject](r.Now), newCrowd(), &outcry{}, newLeases()
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()

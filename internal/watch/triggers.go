@@ -252,6 +252,7 @@ func (r *Recorder) glances(ctx context.Context) error {
 			r.lookAt(subject{collect.ControlPlane, controlPlane}, 0)
 		}
 		r.crowd.disperse(now)
+		r.outcry.disperse(now)
 		if err := r.insist(ctx, "move incidents on", func() error { return r.Store.Sweep(ctx, now) }); err != nil {
 			return err
 		}

@@ -28,13 +28,12 @@ type answer struct {
 // none, rule is empty and the message says what is not known.
 func (t telling) answerFor(of, workload evidence.Ref) answer {
 	report := t.report
-	for i := range report.Causes { // why a pod is in trouble is not why a run of it ended, if there is more to say
-		if c := &report.Causes[i]; of.Container == "" && bears(c.About, of) && c.About.Attempt == evidence.NoAttempt {
-			return answerOf(c, t.thingOf(c.About, of, workload))
-		}
+	itself := func(c *diagnosis.Cause) bool { // why a pod is in trouble is not why a run of it ended, if there is more to say
+		return of.Container == "" && bears(c.About, of) && c.About.Attempt == evidence.NoAttempt
 	}
-	for i := range report.Causes {
-		if c := &report.Causes[i]; covers(c, of) || of == collect.ControlPlane {
+	behind := func(c *diagnosis.Cause) bool { return covers(c, of) || of == collect.ControlPlane }
+	for _, is := range []func(*diagnosis.Cause) bool{itself, behind} {
+		if c := first(report.Causes, is, of); c != nil {
 			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
@@ -53,6 +52,23 @@ func (t telling) answerFor(of, workload evidence.Ref) answer {
 
 func answerOf(c *diagnosis.Cause, thing evidence.Ref) answer {
 	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.About, c.Rule.Effect, true}
+}
+
+// first returns the first cause that is so, or nil. That a node restarted is one of the node only where no other is: what it lacks since
+// then is what has to be mended.
+func first(causes []diagnosis.Cause, is func(*diagnosis.Cause) bool, of evidence.Ref) *diagnosis.Cause {
+	var restarted *diagnosis.Cause
+	for i := range causes {
+		c := &causes[i]
+		switch {
+		case !is(c):
+		case of.Kind != "Node" || c.Rule.Effect != diagnosis.NodeRestarted:
+			return c
+		case restarted == nil:
+			restarted = c
+		}
+	}
+	return restarted
 }
 
 // covers tells whether a cause or what follows from it is about the end.

@@ -247,6 +247,13 @@ func (w *world) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence
 		return nil, fmt.Errorf("there is no %s", sel.Ref)
 	}
 	s.Objects = append(s.Objects, o)
+	if sel.Ref.Kind == "Node" { // to ask about it is to ask about its pods too
+		for _, o := range w.objects["pods"] {
+			if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == sel.Ref.Name {
+				s.Objects, s.Asked = append(s.Objects, pod), append(s.Asked, evidence.RefOf(pod))
+			}
+		}
+	}
 	if hpa, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok { // to ask about it is to ask about what it scales
 		target := w.objects["workloads"][hpa.Spec.ScaleTargetRef.Name]
 		s.Subject, s.Objects = evidence.RefOf(target), append(s.Objects, target)

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// Where the probes of so many workloads of one node end containers within that time, it may be the node's doing: its own report tells, as
+// the rules of failed probes have it (internal/rules/probe/storm.go), which see more than the pods of one workload there alone.
+const (
+	outcryOf   = 3
+	outcryLast = 2 * time.Minute
+	// mostRevised is how many deaths of a node are judged anew by what is told of the node.
+	mostRevised = 500
+)
+
+// An outcry is when probes ended containers last, by node and workload. Its methods may be called from many goroutines.
+type outcry struct {
+	mu sync.Mutex
+	on map[string]map[evidence.Ref]time.Time
+}
+
+// add notes an end by a probe, and tells whether there are enough of them to look at the node.
+func (o *outcry) add(node string, workload evidence.Ref, at time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.on == nil {
+		o.on = map[string]map[evidence.Ref]time.Time{}
+	}
+	if o.on[node] == nil {
+		o.on[node] = map[evidence.Ref]time.Time{}
+	}
+	cries := o.on[node]
+	if at.After(cries[workload]) {
+		cries[workload] = at
+	}
+	near := 0
+	for _, other := range cries {
+		if at.Sub(other).Abs() <= outcryLast {
+			near++
+		}
+	}
+	return near >= outcryOf
+}
+
+// lasts tells whether there were enough of them lately.
+func (o *outcry) lasts(node string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.on[node]) >= outcryOf
+}
+
+// disperse forgets what is long over.
+func (o *outcry) disperse(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for node, cries := range o.on {
+		for workload, at := range cries {
+			if now.Sub(at) > again {
+				delete(cries, workload)
+			}
+		}
+		if len(cries) == 0 {
+			delete(o.on, node)
+		}
+	}
+}
+
+// ofProbe tells whether a verdict is that a probe ended a container, and no more than that.
+func (r *Recorder) ofProbe(v *history.Verdict) bool {
+	return v != nil && v.Settled && slices.ContainsFunc(r.Rules, func(rule *diagnosis.Rule) bool {
+		return rule.ID == v.Rule && (rule.Effect == diagnosis.LivenessFailed || rule.Effect == diagnosis.StartupFailed)
+	})
+}
+
+// hark has a node looked at on which probes end containers of several workloads: each death by itself is that of its workload.
+func (r *Recorder) hark(deaths []unsettled) {
+	for _, d := range deaths {
+		if d.Kind != history.Died || !r.ofProbe(d.Verdict) {
+			continue
+		}
+		if n := r.nodeOf(d.Node); n != nil && r.outcry.add(d.Node, d.Workload, d.Finished) {
+			r.lookAt(subject{evidence.RefOf(n), n.UID}, patience)
+		}
+	}
+}
+
+// doubted returns the deaths on a node that are put down to their probes, of pods that are in a snapshot of it; none for what is no node.
+func (r *Recorder) doubted(ctx context.Context, at evidence.Ref, s *evidence.Snapshot) ([]unsettled, error) {
+	if at.Kind != "Node" {
+		return nil, nil
+	}
+	var page history.Deaths
+	err := r.insist(ctx, "read what died on a node", func() (err error) {
+		page, err = r.Store.Deaths(ctx, history.Filter{Cluster: r.Cluster, Node: at.Name, From: r.Now().Add(-2 * again), Limit: mostRevised})
+		return err
+	})
+	var all []unsettled
+	for _, d := range page.Items {
+		pod := s.Object(d.Of.Object())
+		if d.Kind == history.Died && pod != nil && string(pod.GetUID()) == d.PodUID && r.ofProbe(d.Verdict) {
+			all = append(all, unsettled{Death: d, run: runOf(d)})
+		}
+	}
+	return all, err
+}
+
+// revise gives deaths on a node the verdict that its report has of them, where they follow from what the node is in. The evidence of each
+// stays its own.
+func (r *Recorder) revise(ctx context.Context, node evidence.Ref, told telling, doubted []unsettled) error {
+	var deaths []unsettled
+	for _, d := range doubted {
+		if a := told.answerFor(d.run.Of, d.Workload); a.rule != "" && a.thing == node {
+			d.Verdict = &history.Verdict{
+				Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing, Settled: true, Revised: true, Version: r.Version,
+			}
+			deaths = append(deaths, d)
+		}
+	}
+	return r.record(ctx, deaths)
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// Rules that put ends down to probes, and those to a node that is slow where its report covers pods of several workloads.
+var (
+	killed = &diagnosis.Rule{
+		ID: "TST007", Title: "A probe ended it", Scope: diagnosis.Attempt, Stage: diagnosis.Stable, Needs: evidence.Status,
+		Effect: diagnosis.LivenessFailed, CausedBy: []diagnosis.Effect{diagnosis.NodeSaturated}, Run: exited.Run,
+	}
+	slowNode = &diagnosis.Rule{
+		ID: "TST008", Title: "The node is slow", Scope: diagnosis.Node, Stage: diagnosis.Stable, Needs: evidence.Status, Also: evidence.Node,
+		Effect: diagnosis.NodeSaturated,
+		Run: func(p *diagnosis.Pass) {
+			if pods := diagnosis.List[*corev1.Pod](p, p.About()); len(pods) >= outcryOf && p.Object(p.About()).GetAnnotations()["is"] == "slow" {
+				p.Report(diagnosis.Finding{
+					At: p.Now().Add(-time.Hour), Confidence: diagnosis.Likely, Message: "node " + p.About().Name + " is slow",
+					Facts: []evidence.Fact{{Kind: evidence.Status, Source: evidence.FromStatus, About: p.About(), Where: "status", Text: "slow"}},
+				})
+			}
+		},
+	}
+)
+
+// TestRecorderOutcry holds that deaths by probes of several workloads on one node that is slow are one incident of that node, however many
+// come later, and no incident of the node where it is well, where they are far apart, or of one workload.
+func TestRecorderOutcry(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		workloads []string
+		is        string
+		apart     time.Duration
+		want      []string
+	}{
+		{"a slow node", []string{"a", "b", "c"}, "slow", 20 * time.Second, []string{"TST008 node/n1: 7 deaths of 4 pods"}},
+		{"a node that is well", []string{"a", "b", "c"}, "", 20 * time.Second, []string{
+			"TST007 statefulset/c[app]: 2 deaths of 1 pods", "TST007 statefulset/b[app]: 2 deaths of 1 pods", "TST007 statefulset/a[app]: 2 deaths of 1 pods"}},
+		{"far apart", []string{"a", "b", "c"}, "slow", 3 * time.Minute, []string{
+			"TST007 statefulset/c[app]: 2 deaths of 1 pods", "TST007 statefulset/b[app]: 2 deaths of 1 pods", "TST007 statefulset/a[app]: 2 deaths of 1 pods"}},
+		{"one workload", []string{"a", "a", "a"}, "slow", 20 * time.Second, []string{"TST007 statefulset/a[app]: 6 deaths of 3 pods"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				r := recorderOf(t, w)
+				r.Rules = []*diagnosis.Rule{killed, slowNode}
+				defer start(t, r)()
+				w.set("nodes", &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "n1", Annotations: map[string]string{"is": tt.is}}})
+				w.cry(tt.workloads, tt.apart)
+				before := w.captures()
+				for range 2 {
+					if diff := cmp.Diff(tt.want, incidents(t, r)); diff != "" {
+						t.Errorf("incidents (-want +got):\n%s", diff)
+					}
+					passes(20 * time.Minute)
+				}
+				if n := w.captures() - before; n > 3 {
+					t.Errorf("%d looks at what is over", n)
+				}
+			})
+		})
+	}
+}
+
+// cry has a pod of each of the workloads on node n1, and each of them ended twice, one after the other, by its probe.
+func (w *world) cry(workloads []string, apart time.Duration) {
+	for i, name := range workloads {
+		pod := podWith(podName(name, i), 0, time.Time{})
+		pod.Name, pod.CreationTimestamp, pod.Spec.NodeName = podName(name, i), metav1.NewTime(time.Now()), "n1"
+		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: name, Controller: new(true)}}
+		w.set("pods", pod)
+	}
+	for range 2 {
+		passes(apart)
+		for i, name := range workloads {
+			w.crash(podName(name, i), 1)
+			passes(apart)
+		}
+	}
+	passes(time.Minute)
+}
+
+func podName(workload string, i int) string { return workload + "-" + string(rune('0'+i)) }
+
+// TestRestartedIsNotWhy holds that what a node lacks is its trouble, rather than the restart that this came with.
+func TestRestartedIsNotWhy(t *testing.T) {
+	node := evidence.RefTo("Node", "", "n1")
+	cause := func(id string, effect diagnosis.Effect) diagnosis.Cause {
+		return diagnosis.Cause{Finding: diagnosis.Finding{Rule: &diagnosis.Rule{ID: id, Effect: effect}, About: node}}
+	}
+	restarted, networkless := cause("NOD002", diagnosis.NodeRestarted), cause("NOD012", diagnosis.NetworkFailed)
+	for _, tt := range []struct {
+		causes []diagnosis.Cause
+		want   string
+	}{
+		{[]diagnosis.Cause{restarted, networkless}, "NOD012"}, {[]diagnosis.Cause{restarted}, "NOD002"}, {nil, ""},
+	} {
+		told := telling{s: (&evidence.Snapshot{}).Freeze(), report: &diagnosis.Report{Causes: tt.causes}}
+		if a := told.answerFor(node, node); a.rule != tt.want {
+			t.Errorf("of %d causes the answer is %q, expected %q", len(tt.causes), a.rule, tt.want)
+		}
+	}
+}
