@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,7 +95,7 @@ func (o *fixOptions) carryOut(ctx context.Context, p *program, v *remedies, plan
 	if err := o.show(p, v, plan); err != nil {
 		return err
 	}
-	if err := o.confirm(p, "Change "+plan.Fix.Patch.Target.String()+"?"); err != nil {
+	if err := o.confirm(ctx, p, "Change "+plan.Fix.Patch.Target.String()+"?"); err != nil {
 		return err
 	}
 	cluster, host, err := o.cluster()
@@ -212,7 +213,7 @@ func (o *fixOptions) takeBack(ctx context.Context, p *program) error {
 	if err := o.show(p, &remedies{subject: act.Object.Ref()}, plan); err != nil {
 		return err
 	}
-	if err := o.confirm(p, "Take it back?"); err != nil {
+	if err := o.confirm(ctx, p, "Take it back?"); err != nil {
 		return err
 	}
 	undone, notice, err := cluster.Apply(ctx, plan, journal)
@@ -224,7 +225,7 @@ func (o *fixOptions) takeBack(ctx context.Context, p *program) error {
 }
 
 // confirm asks a person, and returns an error unless it is answered with yes.
-func (o *fixOptions) confirm(p *program, question string) error {
+func (o *fixOptions) confirm(ctx context.Context, p *program, question string) error {
 	if o.yes {
 		return nil
 	}
@@ -232,11 +233,36 @@ func (o *fixOptions) confirm(p *program, question string) error {
 		return errors.New("there is no terminal to ask on, and nothing was changed: --yes applies it without asking")
 	}
 	fmt.Fprintf(p.ErrOut, "\n%s [y/N] ", report.Escape(question))
-	answer, err := bufio.NewReader(p.In).ReadString('\n')
+	answer, err := typed(ctx, p.In)
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.ErrOut, "\nstopped: nothing was changed")
+		return ctx.Err()
+	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); err != nil || a != "y" && a != "yes" {
 		return errors.New("nothing was changed")
 	}
 	return nil
+}
+
+// typed returns the line that somebody types. Nothing ends a read of a terminal, so that whoever presses Ctrl-C leaves it behind.
+func typed(ctx context.Context, in io.Reader) (string, error) {
+	line, failed := make(chan string, 1), make(chan error, 1)
+	go func() {
+		text, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil {
+			failed <- err
+			return
+		}
+		line <- text
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case err := <-failed:
+		return "", err
+	case text := <-line:
+		return text, nil
+	}
 }
 
 // tell says what was done, line by line, on the standard output: it is the answer.
