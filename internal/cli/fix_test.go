@@ -4,9 +4,11 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -214,6 +216,22 @@ func (c *changeable) run(t *testing.T, status int, args ...string) (out, notes s
 	return c.out.String(), stderr.String()
 }
 
+// age has the audit file say that attempts lived for as long before the act.
+func (c *changeable) age(t *testing.T, lived time.Duration) {
+	t.Helper()
+	lines, err := os.ReadFile(c.audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := regexp.MustCompile(`"lived":"[^"]+"`)
+	if !kept.Match(lines) {
+		t.Fatalf("it is not kept for how long attempts lived:\n%s", lines)
+	}
+	if err := os.WriteFile(c.audit, kept.ReplaceAll(lines, fmt.Appendf(nil, `"lived":%q`, lived)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var actID = regexp.MustCompile(`\d{8}t\d{6}-[a-z2-7]{5}`)
 
 // TestUndoShows: what --undo would do is shown before anyone is asked, and before it is done.
@@ -300,6 +318,14 @@ func TestVerifyAct(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("it lacks %q:\n%s", want, out)
 			}
+		}
+		if !strings.Contains(out, "- then a diagnosis does not find MEM001 again\n") {
+			t.Errorf("what the act was to remedy does not count:\n%s", out)
+		}
+		c.age(t, time.Hour)
+		out, _ = c.run(t, statusUnknown, "verify", "deploy/web", "--act", id)
+		if want := "for 1h30m0s after it no container ends: earlier attempts lived for 1h0m0s at most"; !strings.Contains(out, want) {
+			t.Errorf("it lacks %q:\n%s", want, out)
 		}
 		c.blind = false
 		back := was.DeepCopy()

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,9 @@ func (p *program) verify() *cobra.Command {
 		Short: "Watch after a change until it is proven to have helped, or not",
 		Long: `Watch a pod or a workload after a change, whoever made it, until it is proven to
 live: its rollout is complete, all its pods are ready, and no container ends for
-as long as earlier attempts lived and two periods of its probes. What is waited
-for is said before. With --act of the audit file what that act has set must
-stand as well.
+half as long again as earlier attempts lived and two periods of its probes. What
+is waited for is said before. With --act of the audit file the cause that this
+act was to remedy must not come back, and what it has set must stand.
 
 Exit status: 0 it is proven; 3 it is not: the cause is back, another keeps it
 from living, somebody has set it back, or the time is over; 4 it could not be
@@ -60,6 +61,7 @@ seen at the end; 1 it could not be watched.`,
 		cmd.Flags().Lookup(name).Hidden = true // one thing that lives is watched
 	}
 	cmd.Flags().StringVar(&v.rule, "rule", "", "the `rule` whose cause must not come back; default is any")
+	cmd.Flags().DurationVar(&v.lived, "lived", 0, "how long earlier attempts lived at most before they ended; default is what can be seen, or is kept of --act")
 	cmd.Flags().StringVar(&v.act, "act", "", "the `id` of an act of fix --apply, whose change must stand")
 	cmd.Flags().StringVar(&v.audit, "audit-file", "", "the `file` that has a line for each act, as of fix")
 	cmd.Flags().DurationVar(&v.timeout, "timeout", 0, "how long to watch at most; default is as long as the proof takes, and 10m more")
@@ -71,6 +73,9 @@ seen at the end; 1 it could not be watched.`,
 func (v *verification) Validate(args []string) error {
 	if v.from != "" {
 		return fmt.Errorf("nothing changes in %s: leave out --from", v.from)
+	}
+	if v.lived < 0 {
+		return fmt.Errorf("--lived %s: expected a time as 5m", v.lived)
 	}
 	if v.rule != "" {
 		if _, err := v.program.ruleOf(v.rule); err != nil {
@@ -117,9 +122,12 @@ func (v *verification) alone(ctx context.Context, args []string) error {
 		return v.late(asking, err)
 	}
 	done()
-	v.subject, v.lived = s.TopOwner(s.Subject), remedy.Lived(s, nil)
+	v.subject, v.lived = s.TopOwner(s.Subject), cmp.Or(v.lived, remedy.Lived(s, nil))
 	if err := v.prepare(); err != nil {
 		return err
+	}
+	if v.watch.Lived == 0 {
+		fmt.Fprintln(v.program.ErrOut, "notice: of no earlier attempt is it known any more for how long it lived: where some did before they ended, say so with --lived")
 	}
 	if v.proof, err = v.watch.Proof(ctx); err != nil {
 		return err
@@ -149,6 +157,9 @@ func (v *verification) again() string {
 	}
 	if v.rule != "" {
 		command += " --rule " + v.rule
+	}
+	if v.lived != 0 && v.watch.Act == nil {
+		command += " --lived " + v.lived.String()
 	}
 	if act := v.watch.Act; act != nil {
 		command += " --act " + act.ID + (&proof{audit: v.audit}).kept()
@@ -185,13 +196,17 @@ func (v *verification) prepare() error {
 	if err != nil {
 		return err
 	}
-	if v.watch.Act, err = journal.Find(v.act); err != nil {
+	act, err := journal.Find(v.act)
+	if err != nil {
 		return err
 	}
-	if at := v.watch.Act.Cluster; at != host {
-		return fmt.Errorf("act %s was done in the cluster at %s, and this one is at %s: choose it with --context", v.act, at, host)
+	if act.Cluster != host {
+		return fmt.Errorf("act %s was done in the cluster at %s, and this one is at %s: choose it with --context", v.act, act.Cluster, host)
 	}
-	v.watch.Since = v.watch.Act.At
+	v.watch.Act, v.watch.Since = act, act.At
+	if act.Undoes == "" { // an undo remedies nothing
+		v.watch.Rule, v.watch.Lived = cmp.Or(v.rule, act.Rule), max(v.lived, act.Lived.Duration)
+	}
 	return nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -45,6 +47,7 @@ type Record struct {
 	Confidence string              `json:"confidence,omitempty"`
 	Cause      string              `json:"cause,omitempty"` // the finding in a sentence
 	Facts      []string            `json:"facts,omitempty"` // what it rests on
+	Lived      metav1.Duration     `json:"lived,omitzero"`  // the longest that an attempt lived which that cause ended
 	Type       diagnosis.PatchType `json:"type"`
 	Patch      json.RawMessage     `json:"patch"`
 	Before     string              `json:"before"`          // the resource version that was planned for
@@ -76,7 +79,7 @@ func (c *Cluster) record(ctx context.Context, plan *Plan) *Record {
 		r.Rule, r.Undoes = of.Rule, of.ID
 	}
 	if f := plan.Finding; f != nil {
-		r.Rule, r.Confidence, r.Cause = f.Rule.ID, f.Confidence.String(), f.Message
+		r.Rule, r.Confidence, r.Cause, r.Lived = f.Rule.ID, f.Confidence.String(), f.Message, metav1.Duration{Duration: plan.Lived}
 		for _, fact := range f.Facts {
 			r.Facts = append(r.Facts, fact.Source.String()+": "+fact.Text)
 		}

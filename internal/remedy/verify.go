@@ -250,24 +250,39 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 	if c := w.again(causes, s, since); c != nil {
 		return Verdict{Back, "the same cause is back: " + c.Message, causes}, true
 	}
-	if cured {
-		why := fmt.Sprintf("%s has stood for %s: no container ended and all pods are ready", named(w.Subject), proof.Stand.Round(time.Second))
-		return Verdict{Cured, why, causes}, true
+	if cured && w.Rule != "" {
+		return w.stood(causes, proof), true
 	}
-	if s.reason == "" { // it lives, and has to stand for a while
+	if s.reason == "" && !cured { // it lives, and has to stand for a while
 		return Verdict{}, false
+	}
+	if cured { // and any cause counts, of what has come since it stands
+		since = w.standing.Truncate(time.Second)
 	}
 	other := slices.IndexFunc(causes, func(c diagnosis.Cause) bool { // what is only possible may be a slow start
 		return c.Confidence >= diagnosis.Likely && w.bears(&c, s, since)
 	})
-	if other < 0 {
+	switch {
+	case other < 0 && cured:
+		return w.stood(causes, proof), true
+	case other < 0:
 		w.others = 0
 		return Verdict{}, false
 	}
 	if w.others++; w.others < sure {
 		return Verdict{}, false
 	}
-	return Verdict{Other, "another cause keeps it from living: " + causes[other].Rule.ID + ", " + causes[other].Message, causes}, true
+	says := "another cause keeps it from living: "
+	if cured {
+		says = "no container ended, and a diagnosis finds a cause of trouble: "
+	}
+	return Verdict{Other, says + causes[other].Rule.ID + ", " + causes[other].Message, causes}, true
+}
+
+// stood is the verdict of what has stood for as long as the proof takes.
+func (w *Watch) stood(causes []diagnosis.Cause, proof Proof) Verdict {
+	why := fmt.Sprintf("%s has stood for %s: no container ended and all pods are ready", named(w.Subject), proof.Stand.Round(time.Second))
+	return Verdict{Cured, why, causes}
 }
 
 // ofBare makes a verdict of a thing without pods to watch: only what a diagnosis says of it now is known. Whatever pod it finds the cause

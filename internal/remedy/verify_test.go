@@ -104,6 +104,7 @@ type watching struct {
 	change func(*appsv1.Deployment, *corev1.Pod)
 	lived  time.Duration
 	causes func() []diagnosis.Cause
+	any    bool // no rule is named
 	want   Outcome
 	says   string
 	least  time.Duration // how long it takes at least
@@ -142,6 +143,18 @@ var watchings = map[string]watching{
 		causes: func() []diagnosis.Cause { return []diagnosis.Cause{died("IMG001", "web-new-a", time.Now())} },
 		want:   Other, says: "IMG001", least: 20 * time.Second,
 	},
+	"a new cause where none was named": {
+		causes: func() []diagnosis.Cause {
+			return []diagnosis.Cause{died("PRB004", "web-new-a", time.Now().Add(time.Minute))}
+		},
+		any: true, want: Other, says: "finds a cause of trouble: PRB004", least: 65 * time.Second,
+	},
+	"a cause from before it stood": {
+		causes: func() []diagnosis.Cause {
+			return []diagnosis.Cause{died("PRB004", "web-new-a", time.Now().Add(-time.Minute)), died("MEM001", "web-old-a", time.Now().Add(time.Minute))}
+		},
+		any: true, want: Cured, least: 65 * time.Second,
+	},
 	"a rollout that does not end": {
 		change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.UpdatedReplicas = 0 },
 		want:   Open, says: "0 of 1 pods are of the new revision", least: 10 * time.Minute,
@@ -163,6 +176,9 @@ func TestWatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, test.change)
 				w.Lived = test.lived
+				if test.any {
+					w.Rule = ""
+				}
 				if test.causes != nil {
 					w.causes = test.causes()
 				}
