@@ -10,7 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -71,12 +70,10 @@ func (c *Cluster) stale(plan *Plan) *Refusal {
 
 // asSeen tells whether two states of an object, the one by its Go type, differ in nothing that a person has set and that may be shown.
 func (c *Cluster) asSeen(seen evidence.Object, live *unstructured.Unstructured) bool {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(seen)
-	if err != nil {
-		return false // cannot happen: it was read
+	old := asRead(seen)
+	if old == nil {
+		return false
 	}
-	old := &unstructured.Unstructured{Object: fields}
-	old.SetGroupVersionKind(live.GroupVersionKind())
 	a, errA := c.shown(old)
 	b, errB := c.shown(live)
 	return errA == nil && errB == nil && equality.Semantic.DeepEqual(a, b)

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -91,7 +92,29 @@ func Offline(p Proposal) (*Plan, error) {
 		return plan, nil
 	}
 	plan.Refused = refuse(NoCluster, "the evidence is a recording: ask the cluster itself to apply the fix, or take the patch")
+	if recorded := asRead(p.Seen); recorded != nil { // whoever takes the patch is to know, too
+		if o, owned := OwnerOf(recorded, p.Fix.Patch); owned {
+			plan.Owner, plan.Refused = o, ownedBy(p.Fix.Patch.Target, o)
+		} else {
+			plan.Warned = doubts(recorded)
+		}
+	}
 	return plan, plan.locally()
+}
+
+// asRead returns an object of the evidence as an API server gives it; nil where there is none.
+func asRead(seen evidence.Object) *unstructured.Unstructured {
+	if seen == nil {
+		return nil
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(seen)
+	if err != nil {
+		return nil // cannot happen: it was read
+	}
+	u, ref := &unstructured.Unstructured{Object: fields}, evidence.RefOf(seen)
+	u.SetKind(ref.Kind)
+	u.SetAPIVersion(kinds[ref.Kind].resource.GroupVersion().String())
+	return u
 }
 
 // locally makes the diff from the object that the diagnosis saw.

@@ -5,6 +5,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -90,7 +91,9 @@ func (p *Plan) Text(o Options) string {
 	if p.Refused != "" {
 		t.WriteByte('\n')
 		t.para("not applied: ", span{Escape(p.Refused), yellow})
-		t.command("  ", p.Fix.Line(t.Kubectl))
+		if !slices.Contains(vain, p.Because) {
+			t.command("  ", p.Fix.Line(t.Kubectl))
+		}
 	}
 	for i := range p.Others {
 		if i == 0 {
@@ -100,6 +103,9 @@ func (p *Plan) Text(o Options) string {
 	}
 	return t.String()
 }
+
+// vain are the words for why a fix is not applied where nobody should do it by hand either, or where its command was shown before.
+var vain = []string{"no-patch", "gone", "recreated", "stale", "owned", "masked", "nothing", "rejected"}
 
 // label names the first of several lines that belong together.
 func label(name string, i int) string {
