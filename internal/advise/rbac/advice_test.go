@@ -415,6 +415,25 @@ func TestObjects(t *testing.T) {
 	}
 }
 
+// TestAggregation: a role that is made of others, which are made of others in turn or of itself, has the rules of all.
+func TestAggregation(t *testing.T) {
+	of := func(name, to, rules string) *rbacv1.ClusterRole {
+		role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"to": to}}}
+		if rules != "" {
+			role.Rules = []rbacv1.PolicyRule{rule(rules)}
+			return role
+		}
+		role.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"to": name}}}}
+		return role
+	}
+	o := NewObjects([]evidence.Object{of("admin", "view", ""), of("edit", "admin", ""), of("view", "edit", ""), of("x", "view", "get - pods"), of("y", "edit", "update - pods")})
+	for _, name := range []string{"admin", "edit", "view"} {
+		if n := len(o.cluster[name].Rules); n != 2 {
+			t.Errorf("%s has %d rules, expected 2: %v", name, n, o.cluster[name].Rules)
+		}
+	}
+}
+
 // TestRest: what was refused, what no role allows, dry runs, and what a short log may not have.
 func TestRest(t *testing.T) {
 	log := reading(t, entry(cart.User(), "list", "/api/v1/secrets", `,"annotations":{"authorization.k8s.io/decision":"forbid"}`)+entry(cart.User(), "list", "/api/v1/nodes", "")+

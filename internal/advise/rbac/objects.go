@@ -61,26 +61,38 @@ func NewObjects(all []evidence.Object) *Objects {
 // namespaceOf is where kubectl puts what does not say.
 func namespaceOf(namespace string) string { return cmp.Or(namespace, metav1.NamespaceDefault) }
 
+// aggregate does so again until nothing is added: what is put together may itself be a part, as edit is of admin.
 func (o *Objects) aggregate() {
 	names := sortedKeys(o.cluster)
+	var made []*rbacv1.ClusterRole
 	for _, name := range names {
-		role := o.cluster[name]
-		if role.AggregationRule == nil || len(role.Rules) > 0 {
-			continue
+		if role := o.cluster[name]; role.AggregationRule != nil && len(role.Rules) == 0 {
+			o.cluster[name] = role.DeepCopy()
+			made = append(made, o.cluster[name])
 		}
-		made := role.DeepCopy()
-		for i := range role.AggregationRule.ClusterRoleSelectors {
-			selector, err := metav1.LabelSelectorAsSelector(&role.AggregationRule.ClusterRoleSelectors[i])
-			if err != nil {
-				continue // the API server takes no such role
-			}
-			for _, other := range names {
-				if from := o.cluster[other]; other != name && selector.Matches(labels.Set(from.Labels)) {
-					made.Rules = union(made.Rules, from.Rules)
-				}
+	}
+	for added := true; added; {
+		added = false
+		for _, role := range made {
+			before := len(role.Rules)
+			o.collect(role, names)
+			added = added || len(role.Rules) > before
+		}
+	}
+}
+
+// collect adds the rules of all that a role is made of.
+func (o *Objects) collect(role *rbacv1.ClusterRole, names []string) {
+	for i := range role.AggregationRule.ClusterRoleSelectors {
+		selector, err := metav1.LabelSelectorAsSelector(&role.AggregationRule.ClusterRoleSelectors[i])
+		if err != nil {
+			continue // the API server takes no such role
+		}
+		for _, other := range names {
+			if from := o.cluster[other]; from != role && selector.Matches(labels.Set(from.Labels)) {
+				role.Rules = union(role.Rules, from.Rules)
 			}
 		}
-		o.cluster[name] = made
 	}
 }
 
