@@ -42,7 +42,7 @@ func newTerminal(t *testing.T) (hands, terminal *os.File) {
 // TestConfirm: only yes is yes, and who stops the program instead of answering is not waited for.
 func TestConfirm(t *testing.T) {
 	o := &fixOptions{ask: newAsk()}
-	for typed, yes := range map[string]bool{"y": true, "YES ": true, "n": false, "": false, "yesterday": false} {
+	for typed, yes := range map[string]bool{"y": true, "YES": true, "n": false, "": false, "yesterday": false} {
 		hands, terminal := newTerminal(t)
 		if _, err := hands.WriteString(typed + "\n"); err != nil {
 			t.Fatal(err)
