@@ -15,7 +15,7 @@ CONTAINERS ?= docker
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test lint e2e storm every heal tune image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch bench-advise accuracy cases mutants scale cross clean
+.PHONY: help build install demo test lint e2e storm every heal tune starts image lab-up lab-down lab-kubeconfig rule generate bench bench-logs bench-ends bench-watch bench-advise accuracy cases mutants scale cross clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' Makefile
@@ -127,6 +127,12 @@ tune: ## Start programs in the lab and compare their starts with what inquest tu
 	(cd lab && $(GO) run . up) || exit 1; \
 	KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
 		$(GO) test -tags e2e,storm -count 1 -timeout 30m -run '^TestTune$$' -v ./e2e $(TESTFLAGS)
+
+starts: ## Record how twenty programs start in the lab: make starts RECORD=$$PWD/bench/advise/profile/testdata (ten minutes, root)
+	@trap 'cd $(CURDIR)/lab && $(GO) run . down' EXIT; trap 'exit 130' INT TERM; \
+	(cd lab && $(GO) run . up) || exit 1; \
+	INQUEST_RECORD='$(RECORD)' KUBECONFIG=$$(cd lab && $(GO) run . kubeconfig) \
+		$(GO) test -tags e2e,storm -count 1 -timeout 30m -run '^TestStarts$$' -v ./e2e $(TESTFLAGS)
 
 image: ## Build the images of the node agent and of the server with docker, or with CONTAINERS=podman
 	$(CONTAINERS) build -f deploy/agent/Dockerfile -t inquest-agent .

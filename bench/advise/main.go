@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command advise measures advice against its bars, on starts and usage that come from seeds:
+// Command advise measures advice against its bars, on starts that were recorded, and on starts and usage that come from seeds:
 //
+//	recorded   of each workload that was recorded, how many of the healthy starts of one half the probes proposed after the other
+//	           half end at some tick of the kubelet, and how much longer they take to notice a hang at the most (bar: none, and twice)
 //	probes     of each program, how many of its healthy starts the present probes end at some tick of the kubelet and how many
 //	           the proposed ones do, and how much longer these take to notice a hang at the most (bar: none, and twice)
 //	resources  of each sort of usage, whether the limit that the first week proposes is reached in the second, and by how much it
@@ -9,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/kubeinquest/inquest/bench/advise/profile"
 	"github.com/kubeinquest/inquest/internal/advise"
+	"github.com/kubeinquest/inquest/internal/advise/probe"
 	"github.com/kubeinquest/inquest/internal/advise/resource"
 )
 
@@ -23,13 +27,37 @@ const seeds = 20 // of each
 
 func main() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	err := recorded(w)
+	fmt.Fprintln(w)
 	probes(w)
 	fmt.Fprintln(w)
 	resources(w)
-	if err := w.Flush(); err != nil {
+	if err := errors.Join(err, w.Flush()); err != nil {
 		fmt.Fprintf(os.Stderr, "advise: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// recorded judges both halves of each recording: what is wrong is an attempt that is ended, or a hang noticed late.
+func recorded(w io.Writer) error {
+	all, err := profile.Recordings()
+	fmt.Fprintln(w, "recorded\tattempts\tcut off\theld out, healthy\twrong\tmay take now\tthen\thang noticed at most x")
+	faults := 0
+	for _, r := range all {
+		starts, truth := r.Halves()
+		var healthy, cut, wrong int
+		var slowest float64
+		var a probe.Advice
+		for half := range starts {
+			a = profile.Advise(r.Present(), starts[half])
+			f, slow := profile.Faults(&a, starts[1-half], truth[1-half])
+			healthy, cut, wrong, slowest = healthy+a.Tally.Healthy, cut+a.Tally.Cut, wrong+len(f), max(slowest, slow)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t%.2f\n", r.Name, len(r.Attempts), cut, healthy, wrong, advise.Round(a.Before.Patience), advise.Round(a.After.Patience), slowest)
+		faults += wrong
+	}
+	fmt.Fprintf(w, "wrong in all\t%d\n", faults)
+	return err
 }
 
 func probes(w io.Writer) {
