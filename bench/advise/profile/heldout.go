@@ -4,6 +4,7 @@ package profile
 
 import (
 	"embed"
+	"path"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-//go:embed testdata/*.jsonl
+//go:embed testdata
 var recordings embed.FS
 
 // Recordings are those that are kept: each is of starts in the lab, by e2e's TestStarts.
@@ -20,6 +21,9 @@ func Recordings() ([]Recording, error) {
 	files, err := recordings.ReadDir("testdata")
 	var all []Recording
 	for _, f := range files {
+		if path.Ext(f.Name()) != ".jsonl" {
+			continue
+		}
 		file, err := recordings.Open("testdata/" + f.Name())
 		if err != nil {
 			return nil, err

@@ -17,6 +17,9 @@ func TestRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(all) < 20 {
+		t.Errorf("%d workloads are recorded, and the bar asks for 20", len(all))
+	}
 	for _, r := range all {
 		starts, truth := r.Halves()
 		for half := range starts {
