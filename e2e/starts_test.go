@@ -35,8 +35,8 @@ type starter struct {
 	spare             int32  // replicas more than need to be ready: its probes cut starts off
 }
 
-// recorded is how many replicas must become ready: twice what advice needs, as half of them are held out.
-const recorded = 2 * probe.Few
+// keptStarts is how many replicas must become ready: twice what advice needs, as half of them are held out.
+const keptStarts = 2 * probe.Few
 
 // starters are the twenty of which bench/advise/profile keeps a recording.
 func starters() []starter {
@@ -116,10 +116,10 @@ func (w starter) begin(t *testing.T, c faults.Cluster) {
 	if w.cpu != "" {
 		app.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(w.cpu)}
 	}
-	deploy(t, c, w.name, recorded+w.spare, app)
+	deploy(t, c, w.name, keptStarts+w.spare, app)
 	until(t, w.name+" is ready", func(ctx context.Context) (bool, error) {
 		d, err := c.AppsV1().Deployments(c.Namespace).Get(ctx, w.name, metav1.GetOptions{})
-		return err == nil && d.Status.ReadyReplicas >= recorded, err
+		return err == nil && d.Status.ReadyReplicas >= keptStarts, err
 	})
 }
 
@@ -173,7 +173,7 @@ func (w starter) keep(t *testing.T, r *profile.Recording) {
 	if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n := r.Known(); n < recorded {
-		t.Errorf("of %d attempts it is known how long they took, and when they listened; %d are needed", n, recorded)
+	if n := r.Known(); n < keptStarts {
+		t.Errorf("of %d attempts it is known how long they took, and when they listened; %d are needed", n, keptStarts)
 	}
 }
