@@ -42,13 +42,17 @@ func (r *Recording) Present() probe.Probes {
 	return probe.Of(&corev1.Container{StartupProbe: r.Startup, LivenessProbe: r.Liveness, ReadinessProbe: r.Ready})
 }
 
-// Halves parts the attempts: every other one of those that live, and of those that ended, is in each half. Truth is how the attempts
+// Halves parts the attempts: every other one of those of which it is known how long they took, of those that ended, and of those that had
+// just begun, is in each half. Truth is how the attempts
 // were by what they say themselves; their pauses are those that the evidence tells of, at their longest.
 func (r *Recording) Halves() (starts [2][]probe.Start, truth [2][]probe.Course) {
-	var n [2]int // that ended and that live, so far
+	var n [3]int // that ended, that are known and that had just begun, so far
 	for _, a := range r.Attempts {
-		sort := 0
-		if !a.Ended {
+		sort := 2
+		switch {
+		case a.Ended:
+			sort = 0
+		case a.known():
 			sort = 1
 		}
 		half := n[sort] % 2

@@ -106,10 +106,15 @@ func ReadRecording(from io.Reader) (Recording, error) {
 	return r, fmt.Errorf("read recording %s: %w", r.Name, err)
 }
 
+// known tells whether the evidence and the program itself say how long an attempt took.
+func (a *Attempt) known() bool {
+	return time.Duration(a.Lives) != probe.Never && time.Duration(a.Listens) != probe.Never
+}
+
 // Known is the number of attempts of which it is known how long they took, from the evidence and from themselves.
 func (r *Recording) Known() (n int) {
 	for _, a := range r.Attempts {
-		if time.Duration(a.Lives) != probe.Never && time.Duration(a.Listens) != probe.Never {
+		if a.known() {
 			n++
 		}
 	}

@@ -172,10 +172,10 @@ const hangs = 12 // that are injected into each program, at different times
 
 // Faults are what is wrong with what was proposed, by how things were: a run that became healthy and is ended at some tick of the
 // kubelet, and a hang that is noticed later than in twice the time that the present probes need. Slowest is the worst ratio of these
-// two times. A run that the present probes ended did not become healthy, or was ended as if it hung.
+// two times. A run that the present probes ended did not become healthy, or was ended as if it hung; nor did one that never answers.
 func Faults(a *probe.Advice, starts []probe.Start, truth []probe.Course) (faults []string, slowest float64) {
 	for i, c := range truth {
-		if o := a.Proposed.Worst(c); !starts[i].Ended && o.Killed != probe.Never {
+		if o := a.Proposed.Worst(c); !starts[i].Ended && c.Lives != probe.Never && o.Killed != probe.Never {
 			faults = append(faults, fmt.Sprintf("run %d, which answers from %s on and pauses in %v, is ended by its %s after %s", i, advise.Round(c.Lives), c.Mute, o.By, advise.Round(o.Killed)))
 		}
 	}
