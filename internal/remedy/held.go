@@ -73,6 +73,9 @@ func (w *Watch) foreseen(plan *Plan, now sight) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
+	if now.runs {
+		return runOf(o), nil
+	}
 	before, _ := workload(was)
 	template, want := workload(o)
 	s := sight{rolls: true, probing: probing(template.Spec.Containers), beside: now.beside}

@@ -25,6 +25,7 @@ import (
 type sight struct {
 	pods     []evidence.Ref // those that are to live
 	rolls    bool           // it makes pods
+	runs     bool           // and these complete
 	bare     bool           // it has no pods that could be watched, only what a diagnosis tells
 	old      int            // how many pods are of an old revision
 	probing  time.Duration  // what its probes need to ask twice
@@ -43,6 +44,8 @@ func (w *Watch) look(ctx context.Context) (sight, error) {
 		return w.lookAtPod(ctx)
 	case "Deployment", "StatefulSet", "DaemonSet":
 		return w.lookAtWorkload(ctx)
+	case "Job", "CronJob":
+		return w.lookAtRun(ctx)
 	}
 	if w.Since.IsZero() {
 		w.Since = w.Cluster.Now()

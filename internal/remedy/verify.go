@@ -49,6 +49,7 @@ type Watch struct {
 	failed   error                      // why it was not seen the last time, or not diagnosed where it had to be
 	ill      error                      // why the last diagnosis failed
 	said     string
+	until    time.Time // when it is given up; zero: that is not known yet
 }
 
 // An Outcome is what a change came to.
@@ -120,10 +121,18 @@ func (w *Watch) proof(s sight) (Proof, error) {
 // terms says what pods have to be seen to do.
 func (w *Watch) terms(s sight, stand, lived time.Duration) []string {
 	first := w.Subject.String() + " is ready"
-	if s.rolls {
+	switch {
+	case s.runs && w.Subject.Kind == "CronJob":
+		first = w.Subject.String() + " makes its next job, and the pods of that are ready, or it is complete"
+	case s.runs:
+		first = "the pods of " + w.Subject.String() + " are ready, or it is complete"
+	case s.rolls:
 		first = "the rollout of " + w.Subject.String() + " is complete and all its pods are ready"
 	}
 	second := fmt.Sprintf("for %s after it no container ends", stand.Round(time.Second))
+	if s.runs {
+		second = fmt.Sprintf("for %s after it no container fails", stand.Round(time.Second))
+	}
 	switch stand {
 	case lived:
 		second += fmt.Sprintf(": earlier attempts lived for %s at most", round(w.Lived))
@@ -137,6 +146,7 @@ func (w *Watch) terms(s sight, stand, lived time.Duration) []string {
 func (w *Watch) Run(ctx context.Context, proof Proof) Verdict {
 	tick := time.NewTicker(looking)
 	defer tick.Stop()
+	w.until, _ = ctx.Deadline()
 	var s sight
 	for {
 		v, done, err := w.glance(ctx, &s, proof)
@@ -282,11 +292,14 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 // stood is the verdict of what has stood for as long as the proof takes.
 func (w *Watch) stood(causes []diagnosis.Cause, proof Proof) Verdict {
 	why := fmt.Sprintf("%s has stood for %s: no container ended and all pods are ready", named(w.Subject), proof.Stand.Round(time.Second))
+	if w.Subject.Kind == "Job" || w.Subject.Kind == "CronJob" {
+		why = fmt.Sprintf("%s has stood for %s: no container failed, and all pods are ready or complete", named(w.Subject), proof.Stand.Round(time.Second))
+	}
 	return Verdict{Cured, why, causes}
 }
 
 // ofBare makes a verdict of a thing without pods to watch: only what a diagnosis says of it now is known. Whatever pod it finds the cause
-// in, and whenever that began, it is still there; what runs now and then is proven by its next run alone.
+// in, and whenever that began, it is still there.
 func (w *Watch) ofBare(causes []diagnosis.Cause) Verdict {
 	for i := range causes {
 		switch c := &causes[i]; {
@@ -295,9 +308,6 @@ func (w *Watch) ofBare(causes []diagnosis.Cause) Verdict {
 		case w.has(c):
 			return Verdict{Back, "the same cause is still there: " + c.Message, causes}
 		}
-	}
-	if w.Subject.Kind == "Job" || w.Subject.Kind == "CronJob" {
-		return Verdict{Open, "a diagnosis does not find it any more, and only its next run can prove that it is cured", causes}
 	}
 	return Verdict{Cured, fmt.Sprintf("a diagnosis of %s does not find it any more", named(w.Subject)), causes}
 }

@@ -66,6 +66,9 @@ func larger(p *diagnosis.Pass, pvc *corev1.PersistentVolumeClaim) diagnosis.Fix 
 	if name == nil || *name == "" {
 		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: claim %s has no StorageClass, and only one that a class provisions can grow", size.String(), pvc.Name)}
 	}
+	if p.Absent(evidence.RefTo("StorageClass", "", *name)) {
+		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: there is no StorageClass %s, and only a claim that a class provisions can grow", size.String(), *name)}
+	}
 	class, known := diagnosis.Get[*storagev1.StorageClass](p, "", *name)
 	if known && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
 		return diagnosis.Fix{Title: fmt.Sprintf("Move to a claim of %s: StorageClass %s does not let claim %s grow", size.String(), *name, pvc.Name)}
