@@ -194,6 +194,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return err
 	}
 	told := r.diagnose(ctx, at.ref, withRuns(s, slices.Concat(known, doubted)))
+	r.outcry.learn(at.ref, told)
 	deaths, unknown, deleted, until := told.verdicts(s, at.ref, known)
 	stay = append(stay, unknown...)
 	err = errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
@@ -209,6 +210,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		}
 	}
 	r.blame(ctx, s, deaths)
+	r.inherit(deaths)
 	switch {
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
@@ -221,7 +223,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return r.listen(ctx, at, deaths, until)
 	}
 	r.crowd.learn(todo.likeness(), representativeOf(deaths), r.Now())
-	if err := errors.Join(r.record(ctx, deaths), r.revise(ctx, at.ref, told, doubted)); err != nil || len(todo.deaths) > 0 {
+	if err := errors.Join(r.record(ctx, deaths), r.revise(ctx, told, doubted)); err != nil || len(todo.deaths) > 0 {
 		return err
 	}
 	pause := again

@@ -22,19 +22,22 @@ const (
 	mostRevised = 500
 )
 
-// An outcry is when probes ended containers last, by node and workload. Its methods may be called from many goroutines.
+// An outcry is when probes ended containers last, by node and workload, and what was told of the node then. Its methods may be called from
+// many goroutines.
 type outcry struct {
-	mu sync.Mutex
-	on map[string]map[evidence.Ref]time.Time
+	mu   sync.Mutex
+	on   map[string]map[evidence.Ref]time.Time
+	told map[string]telling // without what is written of it
+}
+
+func newOutcry() *outcry {
+	return &outcry{on: map[string]map[evidence.Ref]time.Time{}, told: map[string]telling{}}
 }
 
 // add notes an end by a probe, and tells whether there are enough of them to look at the node.
 func (o *outcry) add(node string, workload evidence.Ref, at time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.on == nil {
-		o.on = map[string]map[evidence.Ref]time.Time{}
-	}
 	if o.on[node] == nil {
 		o.on[node] = map[evidence.Ref]time.Time{}
 	}
@@ -58,6 +61,23 @@ func (o *outcry) lasts(node string) bool {
 	return len(o.on[node]) >= outcryOf
 }
 
+// learn keeps what is told of a node on which they are.
+func (o *outcry) learn(at evidence.Ref, told telling) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if at.Kind == "Node" && len(o.on[at.Name]) >= outcryOf {
+		o.told[at.Name] = telling{s: told.s, report: told.report}
+	}
+}
+
+// of returns what was told of a node last.
+func (o *outcry) of(node string) (telling, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	told, known := o.told[node]
+	return told, known
+}
+
 // disperse forgets what is long over.
 func (o *outcry) disperse(now time.Time) {
 	o.mu.Lock()
@@ -70,6 +90,7 @@ func (o *outcry) disperse(now time.Time) {
 		}
 		if len(cries) == 0 {
 			delete(o.on, node)
+			delete(o.told, node)
 		}
 	}
 }
@@ -84,13 +105,47 @@ func (r *Recorder) ofProbe(v *history.Verdict) bool {
 // hark has a node looked at on which probes end containers of several workloads: each death by itself is that of its workload.
 func (r *Recorder) hark(deaths []unsettled) {
 	for _, d := range deaths {
-		if d.Kind != history.Died || !r.ofProbe(d.Verdict) {
-			continue
-		}
-		if n := r.nodeOf(d.Node); n != nil && r.outcry.add(d.Node, d.Workload, d.Finished) {
-			r.lookAt(subject{evidence.RefOf(n), n.UID}, patience)
+		if d.Kind == history.Died && r.ofProbe(d.Verdict) {
+			r.cry(&d)
 		}
 	}
+}
+
+func (r *Recorder) cry(d *unsettled) {
+	if n := r.nodeOf(d.Node); n != nil && r.outcry.add(d.Node, d.Workload, d.Finished) {
+		r.lookAt(subject{evidence.RefOf(n), n.UID}, patience)
+	}
+}
+
+// inherit gives deaths by probes the verdict that the last look at their node had of their container: it goes on. The next look tells whether
+// it does.
+func (r *Recorder) inherit(deaths []unsettled) {
+	for i := range deaths {
+		d := &deaths[i]
+		told, known := r.outcry.of(d.Node)
+		if !known || d.Kind != history.Died || !r.ofProbe(d.Verdict) {
+			continue
+		}
+		if v, ok := told.ofNode(d, d.run.Of.InAttempt(evidence.NoAttempt)); ok {
+			d.Verdict.Rule, d.Verdict.Confidence, d.Verdict.Message, d.Verdict.Thing = v.Rule, v.Confidence, v.Message, v.Thing
+			r.cry(d)
+		}
+	}
+}
+
+// isOf tells whether a snapshot has the pod of a death, and not another of its name.
+func isOf(d *history.Death, s *evidence.Snapshot) bool {
+	pod := s.Object(d.Of.Object())
+	return pod != nil && string(pod.GetUID()) == d.PodUID
+}
+
+// ofNode returns what is told of a run of a death, or of all of its container, where it follows from what its node is in.
+func (t telling) ofNode(d *unsettled, run evidence.Ref) (v history.Verdict, found bool) {
+	if !isOf(&d.Death, t.s) {
+		return v, false
+	}
+	a := t.answerFor(run, d.Workload)
+	return history.Verdict{Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing}, a.rule != "" && a.thing == evidence.RefTo("Node", "", d.Node)
 }
 
 // doubted returns the deaths on a node that are put down to their probes, of pods that are in a snapshot of it; none for what is no node.
@@ -105,8 +160,7 @@ func (r *Recorder) doubted(ctx context.Context, at evidence.Ref, s *evidence.Sna
 	})
 	var all []unsettled
 	for _, d := range page.Items {
-		pod := s.Object(d.Of.Object())
-		if d.Kind == history.Died && pod != nil && string(pod.GetUID()) == d.PodUID && r.ofProbe(d.Verdict) {
+		if d.Kind == history.Died && r.ofProbe(d.Verdict) && isOf(&d, s) {
 			all = append(all, unsettled{Death: d, run: runOf(d)})
 		}
 	}
@@ -115,13 +169,12 @@ func (r *Recorder) doubted(ctx context.Context, at evidence.Ref, s *evidence.Sna
 
 // revise gives deaths on a node the verdict that its report has of them, where they follow from what the node is in. The evidence of each
 // stays its own.
-func (r *Recorder) revise(ctx context.Context, node evidence.Ref, told telling, doubted []unsettled) error {
+func (r *Recorder) revise(ctx context.Context, told telling, doubted []unsettled) error {
 	var deaths []unsettled
 	for _, d := range doubted {
-		if a := told.answerFor(d.run.Of, d.Workload); a.rule != "" && a.thing == node {
-			d.Verdict = &history.Verdict{
-				Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing, Settled: true, Revised: true, Version: r.Version,
-			}
+		if v, ok := told.ofNode(&d, d.run.Of); ok {
+			v.Settled, v.Revised, v.Version = true, true, r.Version
+			d.Verdict = &v
 			deaths = append(deaths, d)
 		}
 	}

@@ -75,13 +75,38 @@ func TestRecorderOutcry(t *testing.T) {
 	}
 }
 
+// TestRecorderOutcryGoesOn holds that of a container that its slow node had ended, the next end by its probe is the node's at once, and that of
+// another container it is not: the next look at the node tells.
+func TestRecorderOutcryGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r := recorderOf(t, w)
+		r.Rules = []*diagnosis.Rule{killed, slowNode}
+		defer start(t, r)()
+		w.set("nodes", &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "n1", Annotations: map[string]string{"is": "slow"}}})
+		w.cry([]string{"a", "b", "c"}, 20*time.Second)
+		expect := func(when string, want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, incidents(t, r)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", when, diff)
+			}
+		}
+		w.crash("a-0", 1)
+		passes(5 * time.Second)
+		expect("the same container", "TST008 node/n1: 8 deaths of 4 pods")
+		w.place("d", 3)
+		w.crash(podName("d", 3), 1)
+		passes(5 * time.Second)
+		expect("another one", "TST007 statefulset/d[app]: 1 deaths of 1 pods", "TST008 node/n1: 8 deaths of 4 pods")
+		passes(time.Minute)
+		expect("after the next look", "TST008 node/n1: 9 deaths of 5 pods")
+	})
+}
+
 // cry has a pod of each of the workloads on node n1, and each of them ended twice, one after the other, by its probe.
 func (w *world) cry(workloads []string, apart time.Duration) {
 	for i, name := range workloads {
-		pod := podWith(podName(name, i), 0, time.Time{})
-		pod.Name, pod.CreationTimestamp, pod.Spec.NodeName = podName(name, i), metav1.NewTime(time.Now()), "n1"
-		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: name, Controller: new(true)}}
-		w.set("pods", pod)
+		w.place(name, i)
 	}
 	for range 2 {
 		passes(apart)
@@ -91,6 +116,14 @@ func (w *world) cry(workloads []string, apart time.Duration) {
 		}
 	}
 	passes(time.Minute)
+}
+
+// place makes a pod of a workload on node n1.
+func (w *world) place(workload string, i int) {
+	pod := podWith(podName(workload, i), 0, time.Time{})
+	pod.Name, pod.CreationTimestamp, pod.Spec.NodeName = podName(workload, i), metav1.NewTime(time.Now()), "n1"
+	pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: workload, Controller: new(true)}}
+	w.set("pods", pod)
 }
 
 func podName(workload string, i int) string { return workload + "-" + string(rune('0'+i)) }

@@ -148,7 +148,7 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 		}
 	}
 	r.ledger = NewLedger(knownOf(known), !before.Looked, before.Since)
-	r.queue, r.crowd, r.outcry, r.leases = newQueue[subject](r.Now), newCrowd(), &outcry{}, newLeases()
+	r.queue, r.crowd, r.outcry, r.leases = newQueue[subject](r.Now), newCrowd(), newOutcry(), newLeases()
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()
