@@ -168,11 +168,19 @@ func (r *Recorder) doubted(ctx context.Context, at evidence.Ref, s *evidence.Sna
 }
 
 // revise gives deaths on a node the verdict that its report has of them, where they follow from what the node is in. The evidence of each
-// stays its own.
-func (r *Recorder) revise(ctx context.Context, told telling, doubted []unsettled) error {
+// stays its own. What died since the node was looked at is judged as its container was.
+func (r *Recorder) revise(ctx context.Context, at evidence.Ref, told telling) error {
+	doubted, err := r.doubted(ctx, at, told.s)
+	if err != nil {
+		return err
+	}
 	var deaths []unsettled
 	for _, d := range doubted {
-		if v, ok := told.ofNode(&d, d.run.Of); ok {
+		run := d.run.Of
+		if d.Finished.After(told.s.Taken) {
+			run = run.InAttempt(evidence.NoAttempt)
+		}
+		if v, ok := told.ofNode(&d, run); ok {
 			v.Settled, v.Revised, v.Version = true, true, r.Version
 			d.Verdict = &v
 			deaths = append(deaths, d)
