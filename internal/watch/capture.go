@@ -50,6 +50,14 @@ func (p *pending) likeness() likeness {
 	return p.like
 }
 
+// node names where the pod is that it is of.
+func (p *pending) node() string {
+	if n := len(p.deaths); n > 0 {
+		return p.deaths[n-1].Node
+	}
+	return p.stuck.Node
+}
+
 // look has something captured after a pause, and what is pending settled by that.
 func (r *Recorder) look(ctx context.Context, at subject, what *pending, pause time.Duration) error {
 	r.mu.Lock()
@@ -283,6 +291,12 @@ func disruptedIn(s *evidence.Snapshot, ref evidence.Ref) bool {
 func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, other representative) error {
 	if len(todo.deaths) == 0 && todo.stuck == nil { // only a look can tell whether it is in trouble, and of what workload
 		return r.look(ctx, at, todo, patience)
+	}
+	if thing := other.verdict.Thing; thing.Kind == "Node" && thing.Name != todo.node() { // it does not die of that one
+		if todo.stuck != nil {
+			return r.look(ctx, at, todo, patience)
+		}
+		return r.giveUp(ctx, todo.deaths, "it was not captured, as too many died at the same time")
 	}
 	r.counts.alike.Add(max(int64(len(todo.deaths)), 1))
 	why := fmt.Sprintf("it was not captured, as too many died at the same time: it is judged as %s, which died like it", other.of)

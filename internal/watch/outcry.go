@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ import (
 const (
 	outcryOf   = 3
 	outcryLast = 2 * time.Minute
+	// mostCrying is how many nodes may be in that at a time: beyond, it is no matter of a node.
+	mostCrying = 8
 	// mostRevised is how many deaths of a node are judged anew by what is told of the node.
 	mostRevised = 500
 )
@@ -51,7 +54,17 @@ func (o *outcry) add(node string, workload evidence.Ref, at time.Time) bool {
 			near++
 		}
 	}
-	return near >= outcryOf
+	return near >= outcryOf && o.crying() <= mostCrying
+}
+
+// crying is on how many nodes there are enough of them.
+func (o *outcry) crying() (n int) {
+	for _, cries := range o.on {
+		if len(cries) >= outcryOf {
+			n++
+		}
+	}
+	return n
 }
 
 // lasts tells whether there were enough of them lately.
@@ -61,21 +74,24 @@ func (o *outcry) lasts(node string) bool {
 	return len(o.on[node]) >= outcryOf
 }
 
-// learn keeps what is told of a node on which they are.
+// learn keeps what is told of a node on which they are, and forgets what was told of one before on which they are no more.
 func (o *outcry) learn(at evidence.Ref, told telling) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if at.Kind == "Node" && len(o.on[at.Name]) >= outcryOf {
+	if at.Kind != "Node" {
+		return
+	}
+	if delete(o.told, at.Name); len(o.on[at.Name]) >= outcryOf && len(o.told) < mostCrying {
 		o.told[at.Name] = telling{s: told.s, report: told.report}
 	}
 }
 
-// of returns what was told of a node last.
-func (o *outcry) of(node string) (telling, bool) {
+// of returns what was told of a node last, while that is no older than what is told of trouble.
+func (o *outcry) of(node string, now time.Time) (telling, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	told, known := o.told[node]
-	return told, known
+	return told, known && now.Sub(told.s.Taken) <= again
 }
 
 // disperse forgets what is long over.
@@ -90,9 +106,9 @@ func (o *outcry) disperse(now time.Time) {
 		}
 		if len(cries) == 0 {
 			delete(o.on, node)
-			delete(o.told, node)
 		}
 	}
+	maps.DeleteFunc(o.told, func(_ string, told telling) bool { return now.Sub(told.s.Taken) > again })
 }
 
 // ofProbe tells whether a verdict is that a probe ended a container, and no more than that.
@@ -122,7 +138,7 @@ func (r *Recorder) cry(d *unsettled) {
 func (r *Recorder) inherit(deaths []unsettled) {
 	for i := range deaths {
 		d := &deaths[i]
-		told, known := r.outcry.of(d.Node)
+		told, known := r.outcry.of(d.Node, r.Now())
 		if !known || d.Kind != history.Died || !r.ofProbe(d.Verdict) {
 			continue
 		}

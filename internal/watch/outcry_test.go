@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // Rules that put ends down to probes, and those to a node that is slow where its report covers pods of several workloads.
@@ -144,6 +145,49 @@ func TestRestartedIsNotWhy(t *testing.T) {
 		told := telling{s: (&evidence.Snapshot{}).Freeze(), report: &diagnosis.Report{Causes: tt.causes}}
 		if a := told.answerFor(node, node); a.rule != tt.want {
 			t.Errorf("of %d causes the answer is %q, expected %q", len(tt.causes), a.rule, tt.want)
+		}
+	}
+}
+
+// TestOutcryIsOfFewNodes holds that what is cried about on many nodes is no matter of each, and that what was told of a node is forgotten.
+func TestOutcryIsOfFewNodes(t *testing.T) {
+	o := newOutcry()
+	look := 0
+	for i := range 2 * mostCrying {
+		node := evidence.RefTo("Node", "", podName("n", i))
+		for _, name := range []string{"a", "b", "c"} {
+			if o.add(node.Name, evidence.RefTo("Deployment", "shop", name), began) {
+				look++
+			}
+		}
+		o.learn(node, telling{s: &evidence.Snapshot{Taken: began}})
+	}
+	if look != mostCrying || len(o.told) != mostCrying {
+		t.Errorf("%d looks, and of %d nodes is kept what was told; expected %d", look, len(o.told), mostCrying)
+	}
+	first := podName("n", 0)
+	if _, known := o.of(first, began.Add(again)); !known {
+		t.Error("what was told of a node is not known within minutes")
+	}
+	if _, known := o.of(first, began.Add(again+time.Second)); known {
+		t.Error("what was told of a node long ago counts still")
+	}
+	if o.disperse(began.Add(again + time.Second)); len(o.on)+len(o.told) > 0 {
+		t.Errorf("of %d nodes is known when probes ended containers, of %d what was told", len(o.on), len(o.told))
+	}
+}
+
+// TestAlikeOnAnotherNode holds that what died alike on another node than the one that it was put down to is not put down to that.
+func TestAlikeOnAnotherNode(t *testing.T) {
+	for node, want := range map[string]string{"n1": "PRB009", "n2": ""} {
+		r := newRecorder(t)
+		_, at := endedBy(t, r, began.Add(time.Minute), 137)
+		blamed := representative{at.ref, history.Verdict{Rule: "PRB009", Confidence: "likely", Thing: evidence.RefTo("Node", "", node)}}
+		if err := r.takeAlike(t.Context(), at, r.pending[at], blamed); err != nil {
+			t.Fatal(err)
+		}
+		if d := kept(t, r); d.Verdict.Rule != want || !d.Verdict.Settled {
+			t.Errorf("put down to %s: %+v, expected %q", node, d.Verdict, want)
 		}
 	}
 }
