@@ -306,6 +306,7 @@ func (r ManifestReader) decode(m *Manifest) {
 	kind := served(gvk)
 	typed, err := objectScheme.New(kind.as)
 	if err != nil {
+		r.unknownKind(m, gvk)
 		return
 	}
 	o, ok := typed.(evidence.Object)
