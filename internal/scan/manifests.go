@@ -33,6 +33,7 @@ type Result struct {
 	Findings  []Finding // by file and line
 	Files     int       // that held manifests
 	Manifests int
+	Made      int      // by controllers of others of them, which are judged in their place
 	Unknown   int      // of kinds that are not Kubernetes' own, of which only the YAML was judged
 	Failed    []error  // texts that could not be read
 	NotPriced []string // what of the costs could not be looked at, a sentence each
@@ -57,6 +58,7 @@ type part struct {
 	handles   []handle
 	refs      []evidence.Ref
 	waivers   []collect.Waiver
+	makers    map[evidence.Ref]evidence.Ref // of what says which controller made it
 	manifests int
 	unknown   int
 	err       error
@@ -78,7 +80,7 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{objects: map[evidence.Ref][]handle{}, waivers: map[string][]collect.Waiver{}}
-	snapshot := &evidence.Snapshot{Has: evidence.Spec}
+	snapshot, makers := &evidence.Snapshot{Has: evidence.Spec}, map[evidence.Ref]evidence.Ref{}
 	for i := range parts {
 		p := &parts[i]
 		if p.err != nil {
@@ -90,6 +92,7 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		r.Manifests, r.Unknown = r.Manifests+p.manifests, r.Unknown+p.unknown
 		r.Findings = append(r.Findings, p.findings...)
 		snapshot.Objects = append(snapshot.Objects, p.outlines...)
+		maps.Copy(makers, p.makers)
 		for k, ref := range p.refs {
 			r.objects[ref] = append(r.objects[ref], p.handles[k])
 		}
@@ -98,6 +101,7 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		}
 		parts[i] = part{}
 	}
+	snapshot.Objects = r.unmade(makers, snapshot.Objects)
 	if len(snapshot.Objects) > 0 {
 		snapshot.Asked = []evidence.Ref{evidence.RefOf(snapshot.Objects[0])} // rules about all look at the whole, and at no one thing
 	}
@@ -131,6 +135,7 @@ func (j Job) text(i int) part {
 		}
 		p.findings, p.waivers = append(p.findings, j.wrongWaivers(m)...), append(p.waivers, m.Waivers...)
 		p.refs = append(p.refs, m.Ref)
+		p.makes(m)
 		p.handles = append(p.handles, handle{i, m.Offset, m.Line, m.Item})
 		p.outlines = append(p.outlines, m.Outline()...)
 	})

@@ -60,6 +60,7 @@ type document struct {
 	Kind       string   `json:"kind"`
 	Files      int      `json:"files"`
 	Manifests  int      `json:"manifests"`
+	Made       int      `json:"made,omitempty"`
 	Failed     bool     `json:"failed"`
 	NotChecked []string `json:"notChecked,omitempty"`
 	NotPriced  []string `json:"costNotChecked,omitempty"`
@@ -93,7 +94,7 @@ type item struct {
 
 // JSON writes all findings, those that are waived or known too.
 func (o Output) JSON(r *Result) ([]byte, error) {
-	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, NotChecked: r.NotChecked(), NotPriced: r.NotPriced, Findings: []item{}}
+	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, Made: r.Made, NotChecked: r.NotChecked(), NotPriced: r.NotPriced, Findings: []item{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		doc.Failed = doc.Failed || o.Fails(f)

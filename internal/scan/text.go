@@ -128,6 +128,9 @@ func (o Output) summary(r *Result) string {
 		found += fmt.Sprintf("; %d known from the baseline", known)
 	}
 	found += " in " + count(r.Manifests, "manifest") + " of " + count(r.Files, "file")
+	if r.Made > 0 {
+		found += fmt.Sprintf(" (%d made by controllers of others are judged by these)", r.Made)
+	}
 	if r.Unknown > 0 {
 		found += fmt.Sprintf(" (of %s only the YAML was judged: the kind is not Kubernetes' own)", count(r.Unknown, "manifest"))
 	}
