@@ -60,9 +60,9 @@ func (p *program) console() *cobra.Command {
 		Use:   "console",
 		Short: "Open the console of the server in the cluster",
 		Long: `Open the console of the server that deploy/server has run in the cluster, by a
-port-forward to its pod and a link that this prints. You see there what you may read
-in the cluster: the token of the kubeconfig goes with each request, and neither into
-the link nor to the browser.`,
+port-forward to its pod and a link that this prints. You see there what you may
+read in the cluster: the token of the kubeconfig goes with each request, and
+neither into the link nor to the browser.`,
 		Example: p.examples(`  %[1]s console
   %[1]s console --context prod --open`),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -62,9 +62,9 @@ func (p *program) history() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Look into what serve has recorded",
-		Long: `Look into what "serve" has recorded, also while it runs: list incidents, show one,
-save its evidence as a bundle, or judge old evidence by the rules of today. All
-but "migrate" only read.`,
+		Long: `Look into what "serve" has recorded, also while it runs: list incidents, show
+one, save its evidence as a bundle, or judge old evidence by the rules of today.
+All but "migrate" only read.`,
 		Example: p.examples(`  %[1]s history list
   %[1]s history show 5k3v
   %[1]s history export 5k3v -o case.zip
@@ -201,7 +201,7 @@ func (p *program) historyRerun() *cobra.Command {
 	o := &historyOptions{}
 	cmd := &cobra.Command{
 		Use:   "rerun",
-		Short: "Judge the evidence that was kept by the rules of today, and say what would change",
+		Short: "Judge what was kept by the rules of today, and say what changes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.output == "csv" {

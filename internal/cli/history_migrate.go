@@ -17,11 +17,11 @@ func (p *program) historyMigrate() *cobra.Command {
 	var version int64
 	cmd := &cobra.Command{
 		Use:   "migrate --to VERSION",
-		Short: "Bring the tables of a history to another version, for an older program",
+		Short: "Bring the tables of a history to the version of an older program",
 		Long: fmt.Sprintf(`Bring the tables of a history to another version, before an older program is to
 use it: that names the one that it knows, when it refuses a newer one. Forward
 "serve" goes by itself. No program may have the history open. This one knows
-version %d and the ones before it; what an older version has no place for is lost.`, history.Version),
+version %d and the ones before it; what an older one has no place for is lost.`, history.Version),
 		Example: p.examples(fmt.Sprintf("  %%[1]s history migrate --db prod.db --to %d", history.Version-1)),
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -96,10 +96,10 @@ func (p *program) rbac() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rbac [--audit FILE]... [--subject sa:NAMESPACE/NAME]...",
 		Short: "Compare what roles grant with what was used",
-		Long: `Compare what roles grant with what was used, as audit logs of the API server tell
-it: rights that nobody used, ways to more rights, requests that were refused, and
-the least roles under which the same requests pass again. Without a log it tells
-what is granted, and the ways.
+		Long: `Compare what roles grant with what was used, as audit logs of the API server
+tell it: rights that nobody used, ways to more rights, requests that were
+refused, and the least roles under which the same requests pass again. Without a
+log it tells what is granted, and the ways.
 
 Roles and bindings are read from the cluster, which takes the role of
 deploy/rbac/access.yaml, or from files with --from. What a log leaves out cannot
@@ -109,7 +109,7 @@ Exit status: 0 when it could be told, 1 when not. With --exit-code 0 when nobody
 has rights that nobody used, 1 when somebody has, 2 when it could not be told.`,
 		Example: p.examples(`  %[1]s rbac --subject sa:shop/cart
   %[1]s rbac --audit audit.log --policy audit-policy.yaml
-  zcat audit-*.gz | %[1]s rbac --audit - --subject sa:shop/cart -o roles > least.yaml
+  zcat audit-*.gz | %[1]s rbac --audit - --subject sa:shop/cart -o roles > a.yaml
   %[1]s rbac --from manifests/ --audit logs/`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Validate(args); err != nil {

@@ -124,7 +124,8 @@ all below them; a chart is rendered by helm, a kustomization by kustomize or
 kubectl. What other scanners found is judged by the same policy.
 
 With --live or --history those come first that have cost restarts already. A
-cluster that cannot be asked is noted under "not checked" and changes nothing else.
+cluster that cannot be asked is noted under "not checked" and changes nothing
+else.
 
 A finding is waived by a comment, at the end of a line or above it:
   # inquest:ignore RULE why it is accepted, until 2027-01-31

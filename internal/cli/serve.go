@@ -140,12 +140,12 @@ func (p *program) serve() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Watch a cluster, keep what vanishes, and show it in a browser",
-		Long: `Watch a cluster, capture the evidence of each death while it exists, and show what
-was found out in a browser, by a link that this prints. What was captured stays in
-a file. It only reads the cluster.
+		Long: `Watch a cluster, capture the evidence of each death while it exists, and show
+what was found out in a browser, by a link that this prints. What was captured
+stays in a file. It only reads the cluster.
 
-In a cluster, deploy/server has it run as a Deployment, with --access cluster. Each
-flag of its own can be given as a variable too: --db as INQUEST_DB.`,
+In a cluster, deploy/server has it run as a Deployment, with --access cluster.
+Each flag of its own can be given as a variable too: --db as INQUEST_DB.`,
 		Example: p.examples(`  %[1]s serve
   %[1]s serve --context prod --db prod.db
   %[1]s serve --from examples/`),

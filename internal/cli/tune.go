@@ -49,8 +49,8 @@ func (p *program) tune() *cobra.Command {
 		Use:   "tune",
 		Short: "Say what probes, requests and limits should be, as measured",
 		Long: `Say what should be set differently, from what was measured: starts that were
-recorded are replayed against what is there and against what is proposed. It only
-reads.`,
+recorded are replayed against what is there and against what is proposed. It
+only reads.`,
 		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
   %[1]s tune probes --from case.zip`),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,10 +68,11 @@ func (p *program) tuneProbes() *cobra.Command {
 	return p.tuning(&cobra.Command{
 		Use:   "probes [TYPE/NAME | TYPE NAME | NAME ...]",
 		Short: "Say what startup, liveness and readiness probes should be",
-		Long: `Say what startup, liveness and readiness probes should be, by how long starts took
-that were recorded. A start may take one and a half times the longest; a hang is
-noticed within twice the time that the present probe needs, or sooner. Each start
-is replayed against both, as a kubelet asks. Below 5 starts nothing is proposed.`,
+		Long: `Say what startup, liveness and readiness probes should be, by how long starts
+took that were recorded. A start may take one and a half times the longest; a
+hang is noticed within twice the time that the present probe needs, or sooner.
+Each start is replayed against both, as a kubelet asks. Below 5 starts nothing
+is proposed.`,
 		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
   %[1]s tune probes deploy/web -n shop --history prod.db
   %[1]s tune probes --from case.zip -o yaml`),
