@@ -55,6 +55,33 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// TestHook: the hook for pre-commit scans folders. Of single files those that are no manifests would fail, and charts be read unrendered.
+func TestHook(t *testing.T) {
+	data, err := os.ReadFile("../../.pre-commit-hooks.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hooks []struct {
+		Entry string   `json:"entry"`
+		Args  []string `json:"args"`
+		Pass  *bool    `json:"pass_filenames"`
+	}
+	if err := collect.DecodeYAML(data, &hooks); err != nil || len(hooks) != 1 {
+		t.Fatal(hooks, err)
+	}
+	h := hooks[0]
+	if h.Pass == nil || *h.Pass || len(h.Args) == 0 {
+		t.Fatalf("it is given the names of files: %+v", h)
+	}
+	t.Chdir("../..")
+	command := append(strings.Fields(h.Entry), h.Args...)
+	var out, notes strings.Builder
+	t.Setenv("PATH", "") // the kustomizations of deploy need a program
+	if status := Main(t.Context(), command[1:], strings.NewReader(""), &out, &notes); status != statusTrouble || !strings.Contains(notes.String(), "deploy/server") {
+		t.Errorf("%v: exit status %d: %s", command, status, &notes)
+	}
+}
+
 // TestScanIncomplete: a tool that is missing or fails, and a chart that nothing renders, are no good news, in one sentence.
 func TestScanIncomplete(t *testing.T) {
 	dir, bin := t.TempDir(), t.TempDir()
