@@ -171,3 +171,19 @@ func TestHolding(t *testing.T) {
 		t.Error("a patch that is no JSON is sent")
 	}
 }
+
+// TestUnasked: a plan that the API server is not asked about, as whoever asks may not, says what it restarts and what would refute it, too.
+func TestUnasked(t *testing.T) {
+	seen, err := typed(&unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop"},
+		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "app"}}}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := &diagnosis.Finding{Rule: &diagnosis.Rule{ID: "MEM001", Title: "Container exceeded its memory limit"}}
+	plan := &Plan{Proposal: Proposal{Finding: found, Seen: seen, Fix: diagnosis.Fix{Patch: raising()}}}
+	if err := plan.locally(); err != nil || len(plan.Diff) == 0 || len(plan.Restarts) != 1 || len(plan.Refuted) != 2 {
+		t.Errorf("%v: %+v", err, plan)
+	}
+}

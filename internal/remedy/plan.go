@@ -127,7 +127,7 @@ func (plan *Plan) locally() error {
 	if err != nil {
 		return fmt.Errorf("patch %s: %w", named(patch.Target), err)
 	}
-	plan.Restarts = restarts(plan.Seen, after, nil)
+	plan.Restarts, plan.Refuted = restarts(plan.Seen, after, nil), refutation(plan.Proposal, after)
 	plan.Diff, err = report.Diff(plan.Seen, after)
 	return err
 }

@@ -216,7 +216,20 @@ func (w *Watch) late(ended context.Context, s sight) Verdict {
 	if c := w.again(causes, s, time.Time{}); c != nil {
 		return Verdict{Back, "the same cause is still there: " + c.Message, causes}
 	}
+	if c := w.other(causes, s, w.Since.Truncate(time.Second)); c != nil && w.Rule == "" {
+		return Verdict{Other, "the time is over, and a diagnosis finds a cause of trouble: " + c.Rule.ID + ", " + c.Message, causes}
+	}
 	return v
+}
+
+// other returns a cause that bears on what is watched, and came up since: what is only possible may be a slow start.
+func (w *Watch) other(causes []diagnosis.Cause, s sight, since time.Time) *diagnosis.Cause {
+	for i := range causes {
+		if c := &causes[i]; c.Confidence >= diagnosis.Likely && w.bears(c, s, since) {
+			return c
+		}
+	}
+	return nil
 }
 
 // judge looks at one sight of the pods and tells whether there is an answer.
@@ -269,13 +282,11 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 	if cured { // and any cause counts, of what has come since it stands
 		since = w.standing.Truncate(time.Second)
 	}
-	other := slices.IndexFunc(causes, func(c diagnosis.Cause) bool { // what is only possible may be a slow start
-		return c.Confidence >= diagnosis.Likely && w.bears(&c, s, since)
-	})
+	other := w.other(causes, s, since)
 	switch {
-	case other < 0 && cured:
+	case other == nil && cured:
 		return w.stood(causes, proof), true
-	case other < 0:
+	case other == nil:
 		w.others = 0
 		return Verdict{}, false
 	}
@@ -286,7 +297,7 @@ func (w *Watch) conclude(causes []diagnosis.Cause, s sight, cured bool, proof Pr
 	if cured {
 		says = "no container ended, and a diagnosis finds a cause of trouble: "
 	}
-	return Verdict{Other, says + causes[other].Rule.ID + ", " + causes[other].Message, causes}, true
+	return Verdict{Other, says + other.Rule.ID + ", " + other.Message, causes}, true
 }
 
 // stood is the verdict of what has stood for as long as the proof takes.

@@ -155,6 +155,15 @@ var watchings = map[string]watching{
 		},
 		any: true, want: Cured, least: 65 * time.Second,
 	},
+	"a cause when the time is over and none was named": {
+		change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.ObservedGeneration = 1 },
+		causes: func() []diagnosis.Cause {
+			c := died("MEM001", "", time.Now().Add(time.Second))
+			c.About = web
+			return []diagnosis.Cause{c}
+		},
+		any: true, want: Other, says: "the time is over, and a diagnosis finds a cause of trouble: MEM001", least: 10 * time.Minute,
+	},
 	"a rollout that does not end": {
 		change: func(d *appsv1.Deployment, _ *corev1.Pod) { d.Status.UpdatedReplicas = 0 },
 		want:   Open, says: "0 of 1 pods are of the new revision", least: 10 * time.Minute,
