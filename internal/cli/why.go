@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/remedy"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -112,7 +113,7 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 	var reports []report.Report
 	var failed []error
 	for _, sel := range selections {
-		d, err := diagnosis.Diagnose(ctx, source, sel, p.rules)
+		s, err := source.Snapshot(ctx, sel)
 		if err != nil && ctx.Err() != nil {
 			return false, o.late(ctx, err)
 		}
@@ -120,8 +121,10 @@ func (o *whyOptions) answer(ctx context.Context, p *program, selections []eviden
 			failed = append(failed, err)
 			continue
 		}
-		found = found || len(d.Causes) > 0
-		reports = append(reports, report.New(d))
+		r := report.New(diagnosis.Examine(s, p.rules))
+		remedy.Own(s, r.Causes)
+		found = found || len(r.Causes) > 0
+		reports = append(reports, r)
 	}
 	done()
 	if len(reports) == 0 {

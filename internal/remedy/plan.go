@@ -117,6 +117,28 @@ func asRead(seen evidence.Object) *unstructured.Unstructured {
 	return u
 }
 
+// Own names in a report who would put back what its fixes change, by the objects that it was made of.
+func Own(s *evidence.Snapshot, causes []report.Cause) {
+	for i := range causes {
+		for j := range causes[i].Fixes {
+			f := &causes[i].Fixes[j]
+			if f.Patch == nil {
+				continue
+			}
+			t := f.Patch.Target
+			target := evidence.RefTo(t.Kind, t.Namespace, t.Name)
+			recorded := asRead(s.Object(target))
+			if recorded == nil {
+				continue
+			}
+			if o, owned := OwnerOf(recorded, &diagnosis.Patch{Target: target, Type: diagnosis.PatchType(f.Patch.Type), Data: f.Patch.Data}); owned {
+				f.Owner = o.String()
+			}
+		}
+		Own(s, causes[i].Leads)
+	}
+}
+
 // locally makes the diff from the object that the diagnosis saw.
 func (plan *Plan) locally() error {
 	if plan.Seen == nil {

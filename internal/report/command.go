@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/regex"
@@ -36,12 +37,15 @@ func harmless(command string) string {
 	return command
 }
 
-// Line returns what a person types to carry out a fix, or "" when there is nothing to type. kubectl is how the
+// Line returns what a person types to carry out a fix, or "" when there is nothing to type, or somebody would put it back. kubectl is how the
 // command begins: with the flags that name the cluster that was asked.
 func (f *Fix) Line(kubectl []string) string {
 	begin := "kubectl"
 	if len(kubectl) > 0 {
 		begin = quoted(kubectl)
+	}
+	if f.Owner != "" {
+		return ""
 	}
 	if f.Patch != nil {
 		return begin + " " + f.patch()
@@ -50,6 +54,14 @@ func (f *Fix) Line(kubectl []string) string {
 		return begin + " " + rest
 	}
 	return f.Command
+}
+
+// owned says what a live change of an object comes to that somebody else applies; "" where nobody is known to.
+func (f *Fix) owned(inquest string) string {
+	if f.Owner == "" {
+		return ""
+	}
+	return f.Owner + " would put the old value back: " + cmp.Or(inquest, "inquest") + " fix says where to change it instead"
 }
 
 // patch returns what follows kubectl to apply the patch, or "" when there is none.

@@ -92,6 +92,9 @@ func (m *markdown) fact(mark string, f *Fact, about Thing) {
 
 func (m *markdown) fix(indent string, f *Fix) {
 	m.line("%s- fix: %s%s", indent, EscapeMarkdown(f.Title), risk(f.Risk))
+	if owned := f.owned(""); owned != "" {
+		m.line("%s  %s", indent, EscapeMarkdown(owned))
+	}
 	command := EscapeLines(strings.TrimSpace(f.Line(m.kubectl)))
 	if command == "" {
 		return

@@ -82,6 +82,7 @@ type Fix struct {
 	Risk    string `json:"risk" jsonschema:"enum=advice,enum=restart,enum=evict,enum=node-restart"` // the most that it disturbs
 	Command string `json:"command,omitempty"`
 	Patch   *Patch `json:"patch,omitempty"`
+	Owner   string `json:"owner,omitempty"` // who would put back what the patch changes, as far as the object tells
 }
 
 // A Patch changes one object.

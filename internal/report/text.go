@@ -313,6 +313,9 @@ func (t *text) fixes(indent string, fixes []Fix) {
 		}
 		f := &fixes[i]
 		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{risk(f.Risk), dim})
+		if owned := f.owned(t.Inquest); owned != "" {
+			t.para(indent+"  ", span{Escape(owned), yellow})
+		}
 		t.command(indent+"  ", f.Line(t.Kubectl))
 		label = "or"
 	}
