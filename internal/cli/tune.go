@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/remedy"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -142,7 +143,10 @@ func (o *tuneOptions) run(ctx context.Context, p *program, args []string, advise
 	}
 	done()
 	if len(all) == 0 {
-		return errors.New("nothing is known of any container that ran: name a workload that has pods, or another namespace with -n")
+		return errors.New("no container was found that has run, so nothing was measured: name a workload whose pods have started, or another namespace with -n")
+	}
+	for i := range all {
+		remedy.OwnFix(seen.seen[0], all[i].Fix)
 	}
 	shown, err := o.render(p, all)
 	if err != nil {

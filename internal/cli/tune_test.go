@@ -98,6 +98,15 @@ func TestTuneProbes(t *testing.T) {
 	if err := json.Unmarshal([]byte(js), &a); err != nil || a.Kind != "Advice" || a.Fix == nil || a.Fix.Patch == nil || len(a.Figures) != 4 || *a.Figures[0].Proposed <= *a.Figures[0].Now {
 		t.Errorf("%v:\n%s", err, js)
 	}
+	owned := slowStarters(0, 6)
+	owned.Objects[0].SetAnnotations(map[string]string{"meta.helm.sh/release-name": "front"})
+	helm := filepath.Join(folder, "helm.zip")
+	if err := collect.WriteArchive(helm, filesOf(t, owned)); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := tuning(t, 0, "probes", "--from", helm); !strings.Contains(text, "Helm release shop/front would put the old value back") || strings.Contains(text, "kubectl") {
+		t.Errorf("of what Helm applies:\n%s", text)
+	}
 	if text, _ := tuning(t, 0, "probes", "--from", few); !strings.Contains(text, "not enough: of 3 starts") || strings.Contains(text, "fix:") {
 		t.Errorf("of three starts:\n%s", text)
 	}

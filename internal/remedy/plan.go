@@ -121,21 +121,24 @@ func asRead(seen evidence.Object) *unstructured.Unstructured {
 func Own(s *evidence.Snapshot, causes []report.Cause) {
 	for i := range causes {
 		for j := range causes[i].Fixes {
-			f := &causes[i].Fixes[j]
-			if f.Patch == nil {
-				continue
-			}
-			t := f.Patch.Target
-			target := evidence.RefTo(t.Kind, t.Namespace, t.Name)
-			recorded := asRead(s.Object(target))
-			if recorded == nil {
-				continue
-			}
-			if o, owned := OwnerOf(recorded, &diagnosis.Patch{Target: target, Type: diagnosis.PatchType(f.Patch.Type), Data: f.Patch.Data}); owned {
-				f.Owner = o.String()
-			}
+			OwnFix(s, &causes[i].Fixes[j])
 		}
 		Own(s, causes[i].Leads)
+	}
+}
+
+// OwnFix does so in one fix, which may be nil.
+func OwnFix(s *evidence.Snapshot, f *report.Fix) {
+	if f == nil || f.Patch == nil {
+		return
+	}
+	target := evidence.RefTo(f.Patch.Target.Kind, f.Patch.Target.Namespace, f.Patch.Target.Name)
+	recorded := asRead(s.Object(target))
+	if recorded == nil {
+		return
+	}
+	if o, owned := OwnerOf(recorded, &diagnosis.Patch{Target: target, Type: diagnosis.PatchType(f.Patch.Type), Data: f.Patch.Data}); owned {
+		f.Owner = o.String()
 	}
 }
 

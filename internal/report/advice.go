@@ -120,6 +120,9 @@ func (t *text) advice(a *Advice) {
 			t.WriteString("      " + line + "\n")
 		}
 	}
+	if a.Fix.Owner != "" {
+		t.para("    ", span{Escape(a.Fix.Owner) + " would put the old value back: set it where that has it from", yellow})
+	}
 	t.command("    ", a.Fix.Line(t.Kubectl))
 }
 
