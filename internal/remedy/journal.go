@@ -104,6 +104,9 @@ func (j *Journal) Write(r *Record) error {
 	if err := os.MkdirAll(filepath.Dir(j.File), 0o700); err != nil {
 		return fmt.Errorf("write the audit file: %w", err)
 	}
+	if info, err := os.Stat(j.File); err == nil && !info.Mode().IsRegular() { // a device would be closed to others below
+		return fmt.Errorf("write the audit file: %s is no regular file, and without one nothing could be undone: name another with --audit-file", j.File)
+	}
 	f, err := os.OpenFile(j.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the audit file: %w", err)

@@ -55,6 +55,17 @@ func TestJournalFails(t *testing.T) {
 	if err := j.Write(&Record{ID: "a", Patch: []byte("{}")}); err == nil {
 		t.Error("it was written into a file as if that were a folder")
 	}
+	before, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.File = os.DevNull
+	if err := j.Write(&Record{ID: "a", Patch: []byte("{}")}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("of a device: %v", err)
+	}
+	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
+		t.Errorf("%v, a device was closed to others: %s", err, after.Mode())
+	}
 }
 
 // TestJournalTorn: a line that was not written to its end costs none but itself.
