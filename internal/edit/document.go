@@ -5,7 +5,9 @@ package edit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -181,8 +183,13 @@ func decode(data []byte) (any, error) {
 	var value any
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	err := dec.Decode(&value)
-	return value, err
+	if err := dec.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something stands behind the JSON")
+	}
+	return value, nil
 }
 
 // same compares values; numbers are the same when they are equal, however written.
