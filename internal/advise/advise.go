@@ -11,6 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -52,6 +53,8 @@ func templateOf(o evidence.Object) *corev1.PodSpec {
 		return &w.Spec.Template.Spec
 	case *appsv1.DaemonSet:
 		return &w.Spec.Template.Spec
+	case *batchv1.CronJob: // whose next run has it
+		return &w.Spec.JobTemplate.Spec.Template.Spec
 	}
 	return nil
 }
@@ -69,12 +72,15 @@ func (c *Container) Fix(title string, fields map[string]any) *diagnosis.Fix {
 	}
 	named := map[string]any{"name": c.Spec.Name}
 	maps.Copy(named, fields)
-	spec := map[string]any{list: []any{named}}
-	data, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": spec}}})
+	template, risk := map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{list: []any{named}}}}}, diagnosis.Restart
+	if c.Target.Kind == "CronJob" {
+		template, risk = map[string]any{"spec": map[string]any{"jobTemplate": template}}, diagnosis.Advice
+	}
+	data, err := json.Marshal(template)
 	if err != nil {
 		return &diagnosis.Fix{Title: title, Risk: diagnosis.Advice} // cannot happen: these are strings and numbers
 	}
-	return &diagnosis.Fix{Title: title, Risk: diagnosis.Restart, Patch: &diagnosis.Patch{Target: c.Target, Type: diagnosis.Strategic, Data: string(data)}}
+	return &diagnosis.Fix{Title: title, Risk: risk, Patch: &diagnosis.Patch{Target: c.Target, Type: diagnosis.Strategic, Data: string(data)}}
 }
 
 // Round is a time as people read it.

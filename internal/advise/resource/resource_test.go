@@ -279,6 +279,10 @@ func TestWaiting(t *testing.T) {
 	if len(seen) != 1 || seen[0].Replicas != 4 || len(seen[0].Inits) != 1 || Waiting(s, "shop", seen) != nil {
 		t.Errorf("its pods have ended: %+v", seen)
 	}
+	const want = `{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"containers":[{"a":1,"name":"app"}]}}}}}}`
+	if fix := seen[0].Fix("change it", map[string]any{"a": 1}); fix.Patch == nil || fix.Patch.Data != want || fix.Patch.Target != evidence.RefOf(job) {
+		t.Errorf("its next run is not changed: %+v", fix)
+	}
 }
 
 // TestCPUBound: a namespace whose quota or LimitRange has containers have a CPU limit.
