@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"unicode/utf8"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,6 +18,9 @@ import (
 
 // wanted returns what the patch makes of a value.
 func wanted(have any, o Object, kind, patch string) (any, error) {
+	if !utf8.ValidString(patch) {
+		return nil, errors.New("the patch is not UTF-8")
+	}
 	data, err := json.Marshal(have)
 	if err != nil {
 		return nil, err
