@@ -3,6 +3,7 @@
 package edit_test
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"path"
@@ -151,7 +152,10 @@ func FuzzPatch(f *testing.F) {
 // verify compares an outcome with what the patch makes of the source.
 func verify(t *testing.T, src, patch string, out []byte) {
 	var got, have, change any
-	for into, text := range map[*any]string{&have: src, &got: string(out), &change: patch} {
+	if err := json.Unmarshal([]byte(patch), &change); err != nil {
+		t.Fatalf("%q was taken for a patch: %v", patch, err)
+	}
+	for into, text := range map[*any]string{&have: src, &got: string(out)} {
 		if err := yaml.Unmarshal([]byte(text), into); err != nil {
 			t.Fatalf("%q cannot be read: %v", text, err)
 		}
