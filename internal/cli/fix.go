@@ -209,6 +209,8 @@ func (o *fixOptions) examine(ctx context.Context, p *program, sel evidence.Selec
 		return nil, fmt.Errorf("no pod has the labels %s, so there is nothing to fix", o.label)
 	case len(d.Causes) == 0 && len(d.Undetermined) > 0:
 		return nil, fmt.Errorf("no cause was found for what is wrong with %s, so there is nothing to fix: %s says what would settle it", what, p.name+" why")
+	case len(d.Causes) == 0 && d.Asked == 0:
+		return nil, fmt.Errorf("no trouble was found in %s, none of whose pods is in any, so there is nothing to fix", what)
 	case len(d.Causes) == 0:
 		return nil, fmt.Errorf("no trouble was found in %s (%s looked at), so there is nothing to fix", what, report.Plural(d.Asked, "pod"))
 	}

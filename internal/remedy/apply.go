@@ -34,7 +34,7 @@ func (c *Cluster) Apply(ctx context.Context, plan *Plan, journal *Journal) (done
 	}
 	record := c.record(ctx, plan)
 	if err := journal.Write(record); err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("%w; nothing was changed", err)
 	}
 	target := plan.Fix.Patch.Target
 	now, err := c.write(ctx, plan.Live, plan.Fix.Patch)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
@@ -65,6 +67,14 @@ func TestJournalFails(t *testing.T) {
 	}
 	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
 		t.Errorf("%v, a device was closed to others: %s", err, after.Mode())
+	}
+	j.File = filepath.Join(file, "audit.jsonl")
+	s := newStore(t, func(*fake.FakeDynamicClient, *unstructured.Unstructured) error {
+		t.Error("the object was changed")
+		return nil
+	})
+	if _, _, err := s.Apply(t.Context(), s.plan, j); err == nil || !strings.HasSuffix(err.Error(), "nothing was changed") {
+		t.Errorf("an act without a line: %v", err)
 	}
 }
 
