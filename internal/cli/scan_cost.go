@@ -80,7 +80,7 @@ func (o *scanOptions) price(ctx context.Context, p *program, result *scan.Result
 	return nil
 }
 
-// recorded returns the deaths of the history.
+// recorded returns the runs of the history that ended.
 func (o *scanOptions) recorded(ctx context.Context) (deaths []history.Death, err error) {
 	if o.history == "" {
 		return nil, nil
@@ -92,7 +92,8 @@ func (o *scanOptions) recorded(ctx context.Context) (deaths []history.Death, err
 			if err != nil {
 				return err
 			}
-			deaths = append(deaths, page.Items...)
+			// A pod that did not start or was evicted has restarted nothing.
+			deaths = append(deaths, slices.DeleteFunc(page.Items, func(d history.Death) bool { return d.Kind != history.Died })...)
 			if f.Cursor = page.Next; page.Next == "" {
 				break
 			}
@@ -210,11 +211,10 @@ func beside(s *evidence.Snapshot, ends, recorded []history.Death) (fresh []histo
 		return !known
 	}
 	for i := range recorded {
-		if d := &recorded[i]; d.Kind == history.Died {
-			note(d, d.Of.Attempt)
-			of := container{d.PodUID, d.Of.Container}
-			base[of] = max(base[of], d.Base)
-		}
+		d := &recorded[i]
+		note(d, d.Of.Attempt)
+		of := container{d.PodUID, d.Of.Container}
+		base[of] = max(base[of], d.Base)
 	}
 	in := s.Subject.Name // other pods are of another question
 	last := map[container]int{}

@@ -141,7 +141,9 @@ func TestScanHistory(t *testing.T) {
 			Verdict: &history.Verdict{Rule: rule, Confidence: "certain", Message: "m", Thing: of, Settled: true},
 		})
 	}
-	if err := s.Record(t.Context(), deaths...); err != nil {
+	stuck := deaths[0] // before it was started once, which is no restart
+	stuck.Kind, stuck.Of = history.Stuck, stuck.Of.InAttempt(evidence.NoAttempt)
+	if err := s.Record(t.Context(), append(deaths, stuck)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
