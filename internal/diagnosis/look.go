@@ -96,16 +96,7 @@ func (p *Pass) LogOf(a evidence.Attempt) evidence.Log {
 // Owners returns the controllers of the thing that are known, the nearest first.
 func (p *Pass) Owners() []evidence.Ref {
 	p.used |= evidence.Spec
-	var owners []evidence.Ref
-	for ref := p.about.Object(); len(owners) < 8; { // deeper than any; a cycle ends here
-		owner, ok := p.snapshot.Owner(ref)
-		if !ok || p.snapshot.Object(owner) == nil || owner.Kind == "Node" {
-			break
-		}
-		owners = append(owners, owner)
-		ref = owner
-	}
-	return owners
+	return p.snapshot.Owners(p.about)
 }
 
 // Siblings returns the other pods that the topmost controller of the pass's pod or workload has, well or not.

@@ -44,7 +44,7 @@ func (p *Pass) Lacks(k evidence.Kind) evidence.Kind { return p.snapshot.Lacks(k,
 // Attempt returns the ended attempt of an Attempt-scoped pass, without its log.
 func (p *Pass) Attempt() evidence.Attempt {
 	p.used |= evidence.Status
-	a := p.attempt
+	a := *p.attempt
 	a.Log = evidence.Log{}
 	return a
 }
@@ -131,7 +131,7 @@ func withReason(events []evidence.Event, reasons []string) []evidence.Event {
 // Order returns the kubelet's order that the attempt ended by.
 func (p *Pass) Order() (evidence.Order, bool) {
 	p.used |= evidence.Events | evidence.Status
-	return p.snapshot.OrderFor(p.attempt)
+	return p.snapshot.OrderFor(*p.attempt)
 }
 
 // Node returns the pass's node, or that of its pod; nil when unknown.

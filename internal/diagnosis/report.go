@@ -89,7 +89,7 @@ func aside(s *evidence.Snapshot, beside []evidence.Ref, c *Cause) bool {
 
 // undetermined lists every death that no finding explains at least as likely: neither one about it, nor one that such a
 // finding follows from; and every pod in trouble that nothing else is about, so that silence is not taken for health.
-func undetermined(s *evidence.Snapshot, things map[Scope][]target, causes []Cause) []Undetermined {
+func undetermined(s *evidence.Snapshot, things [Cluster + 1][]target, causes []Cause) []Undetermined {
 	explained, told := map[evidence.Ref]bool{}, map[evidence.Ref]bool{}
 	var walk func(causes []Cause, likely bool)
 	walk = func(causes []Cause, likely bool) {
@@ -124,7 +124,7 @@ func undetermined(s *evidence.Snapshot, things map[Scope][]target, causes []Caus
 }
 
 // settledBy names the evidence that would settle a death, by what it could tell.
-func settledBy(s *evidence.Snapshot, a evidence.Attempt) []string {
+func settledBy(s *evidence.Snapshot, a *evidence.Attempt) []string {
 	tells := []struct {
 		kind evidence.Kind
 		text string

@@ -15,57 +15,47 @@ import (
 type Result struct {
 	Findings []Finding
 	Skipped  []Skip
-	Used     map[string]evidence.Kind // by rule id: the kinds of evidence that its passes looked at
-	things   map[Scope][]target       // that it looked at
+	Used     evidence.Kind         // the kinds of evidence that passes looked at
+	things   [Cluster + 1][]target // that it looked at, by scope
 }
 
 // Run applies each rule to each thing in its scope. It is a pure function of its arguments. A rule that panics or
 // reports an invalid finding is broken: that is a Skip with the reason, and the others go on. All rules look at one thing
 // before the next one, because of many things a processor's cache holds only a few; the result is in the order of rules.
 func Run(s *evidence.Snapshot, rules []*Rule) Result {
-	result := Result{Used: make(map[string]evidence.Kind, len(rules)), things: targets(s)}
-	everywhere, perRule := missingEverywhere(s), make([]outcome, len(rules))
+	result := Result{things: targets(s)}
+	everywhere := missingEverywhere(s)
 	p := &Pass{snapshot: s, memo: map[string]any{}, once: map[string]any{}}
-	for scope := Attempt; scope <= Cluster; scope++ {
-		for i := range result.things[scope] {
+	for scope, things := range result.things {
+		for i := range things {
 			clear(p.memo)
-			for j, r := range rules {
-				if r.Scope == scope && r.Stage != Retired {
-					p.apply(r, &result.things[scope][i], everywhere, &perRule[j])
+			for _, r := range rules {
+				if r.Scope == Scope(scope) && r.Stage != Retired {
+					p.apply(r, &things[i], everywhere, &result)
 				}
 			}
 		}
 	}
-	for i, r := range rules {
-		result.Skipped = append(result.Skipped, perRule[i].skipped...)
-		result.Findings = append(result.Findings, perRule[i].found...)
-		result.Used[r.ID] |= perRule[i].used
-	}
+	slices.SortStableFunc(result.Skipped, func(a, b Skip) int { return slices.Index(rules, a.Rule) - slices.Index(rules, b.Rule) })
+	slices.SortStableFunc(result.Findings, func(a, b Finding) int { return slices.Index(rules, a.Rule) - slices.Index(rules, b.Rule) })
 	return result
 }
 
-// An outcome is what came of one rule.
-type outcome struct {
-	found   []Finding
-	skipped []Skip
-	used    evidence.Kind
-}
-
 // apply applies a rule to a thing.
-func (p *Pass) apply(r *Rule, t *target, everywhere evidence.Kind, o *outcome) {
+func (p *Pass) apply(r *Rule, t *target, everywhere evidence.Kind, result *Result) {
 	if missing := r.Needs & t.lacks; missing != 0 {
 		if missing&^everywhere != 0 {
-			o.skipped = append(o.skipped, Skip{r, t.about, missing, why(p.snapshot, missing, t.about)})
+			result.Skipped = append(result.Skipped, Skip{r, t.about, missing, why(p.snapshot, missing, t.about)})
 		}
 		return
 	}
-	p.rule, p.target, p.used, p.found = r, t, 0, nil
+	p.rule, p.target, p.used, p.found = r, t, 0, p.found[:0]
 	if err := p.run(); err != nil {
-		o.skipped = append(o.skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
+		result.Skipped = append(result.Skipped, Skip{Rule: r, About: t.about, Why: err.Error()})
 		return
 	}
-	o.used |= p.used
-	o.found = append(o.found, p.found...)
+	result.Used |= p.used
+	result.Findings = append(result.Findings, p.found...)
 }
 
 // missingEverywhere returns the kinds of which a gap says that they are missing everywhere. Then the gap says it all, and
@@ -109,21 +99,21 @@ func why(s *evidence.Snapshot, missing evidence.Kind, about evidence.Ref) string
 
 type target struct {
 	about   evidence.Ref
-	attempt evidence.Attempt
+	attempt *evidence.Attempt
 	lacks   evidence.Kind
 	of      *corev1.Pod      // that it is or is part of
 	events  []evidence.Event // about it
 }
 
 // targets returns what there is to look at in each scope, in a fixed order.
-func targets(s *evidence.Snapshot) map[Scope][]target {
-	t := map[Scope][]target{Cluster: {{about: evidence.Cluster}}}
+func targets(s *evidence.Snapshot) (t [Cluster + 1][]target) {
+	t[Cluster] = []target{{about: evidence.Cluster}}
 	var nodes, workloads, claims []evidence.Ref
 	for _, ref := range slices.Concat(asked(s), besides(s)) {
 		switch ref.Kind {
 		case "Pod":
 			pod := s.Object(ref).(*corev1.Pod)
-			podTargets(s, t, ref, pod)
+			podTargets(s, &t, ref, pod)
 			claims = append(claims, evidence.ClaimsOf(pod)...)
 			if pod.Spec.NodeName != "" {
 				nodes = append(nodes, evidence.RefTo("Node", "", pod.Spec.NodeName))
@@ -152,18 +142,20 @@ func targets(s *evidence.Snapshot) map[Scope][]target {
 }
 
 // podTargets adds a pod and what is in it, or of that only one container.
-func podTargets(s *evidence.Snapshot, t map[Scope][]target, ref evidence.Ref, pod *corev1.Pod) {
+func podTargets(s *evidence.Snapshot, t *[Cluster + 1][]target, ref evidence.Ref, pod *corev1.Pod) {
 	only := ref.Container
 	ref = ref.Object()
 	t[Pod] = append(t[Pod], target{about: ref, of: pod})
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		if only == "" || only == c.Name {
-			t[Container] = append(t[Container], target{about: ref.InContainer(c.Name), of: pod})
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			if name := list[i].Name; only == "" || only == name {
+				t[Container] = append(t[Container], target{about: ref.InContainer(name), of: pod})
+			}
 		}
 	}
 	for _, a := range s.Deaths(ref) {
 		if only == "" || only == a.Of.Container {
-			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: a, of: pod})
+			t[Attempt] = append(t[Attempt], target{about: a.Of, attempt: &a, of: pod})
 		}
 	}
 }

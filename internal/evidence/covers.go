@@ -31,7 +31,7 @@ func (s *Snapshot) Covers(a, b Ref) bool {
 // Above returns the objects whose trouble can reach a thing: its own, its controllers, the node and the claims of its
 // pod, its namespace, and the cluster. Whatever covers the thing is one of them or a part of one.
 func (s *Snapshot) Above(of Ref) []Ref {
-	above := []Ref{of.Object()}
+	above := append(make([]Ref, 0, 4), of.Object()) // as many as there are of most
 	if of.Kind == "" {
 		return above
 	}

@@ -59,9 +59,10 @@ func endedAfterMain(pod *corev1.Pod, a Attempt) bool {
 // ContainerSpec returns the container of that name from any of a pod's lists, or nil. Ephemeral containers are not
 // returned: they have no probes, resources or restarts.
 func ContainerSpec(pod *corev1.Pod, name string) *corev1.Container {
-	all := slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers)
-	if i := slices.IndexFunc(all, func(c corev1.Container) bool { return c.Name == name }); i >= 0 {
-		return &all[i]
+	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		if i := slices.IndexFunc(list, func(c corev1.Container) bool { return c.Name == name }); i >= 0 {
+			return &list[i]
+		}
 	}
 	return nil
 }

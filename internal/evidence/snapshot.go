@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,10 +51,10 @@ type Snapshot struct {
 	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
 	orders   map[Ref]Order
-	below    map[place][]Object // what an owner, a node, a claim or a namespace covers, in order
-	gaps     map[Ref][]int      // by object, as places in Gaps
-	facts    map[Ref][]int      // by object, as places in Facts
-	within   map[Ref][]int      // by object: the facts about it and about what it covers
+	below    func() map[place][]Object // what an owner, a node, a claim or a namespace covers, in order; worked out when first asked
+	gaps     map[Ref][]int             // by object, as places in Gaps
+	facts    map[Ref][]int             // by object, as places in Facts
+	within   map[Ref][]int             // by object: the facts about it and about what it covers
 }
 
 // A place is where objects of one kind are.
@@ -107,19 +108,24 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 }
 
 func (s *Snapshot) indexObjects() {
-	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, map[place][]Object{}
+	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, sync.OnceValue(s.indexBelow)
 	for _, o := range s.Objects {
 		ref := RefOf(o)
 		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
 	}
+}
+
+func (s *Snapshot) indexBelow() map[place][]Object {
+	below := map[place][]Object{}
 	for _, o := range s.Objects {
 		ref := RefOf(o)
 		above := s.Above(ref)
 		for _, in := range above[1 : len(above)-1] { // neither itself nor the cluster
 			at := place{in, ref.Kind}
-			s.below[at] = append(s.below[at], o)
+			below[at] = append(below[at], o)
 		}
 	}
+	return below
 }
 
 func (s *Snapshot) indexEvents() {
@@ -244,7 +250,7 @@ func List[T Object](s *Snapshot, in ...Ref) []T {
 	kind := reflect.TypeFor[T]().Elem().Name()
 	objects := s.kinds[kind]
 	if len(in) > 0 {
-		objects = s.below[place{in[0], kind}]
+		objects = s.below()[place{in[0], kind}]
 	}
 	list := make([]T, 0, len(objects))
 	for _, o := range objects {
@@ -318,6 +324,9 @@ func (s *Snapshot) EventsAbout(ref Ref) []Event {
 // FactsOn returns the facts without an object that bear on a thing and are to be kept, oldest first: about what covers it, and
 // about what it covers.
 func (s *Snapshot) FactsOn(about Ref, keep func(*Fact) bool) (list []Fact) {
+	if len(s.Facts) == 0 {
+		return nil
+	}
 	at := slices.Clone(s.within[about.Object()])
 	for _, above := range s.Above(about)[1:] {
 		at = append(at, s.facts[above]...)
@@ -334,6 +343,9 @@ func (s *Snapshot) FactsOn(about Ref, keep func(*Fact) bool) (list []Fact) {
 // Missing returns the first of the gaps that say why one of the kinds k is missing for the thing named, and all those kinds.
 func (s *Snapshot) Missing(k Kind, about Ref) (first Gap, lacks Kind) {
 	least := len(s.Gaps)
+	if least == 0 {
+		return first, lacks
+	}
 	for _, above := range s.Above(about) {
 		for _, i := range s.gaps[above] {
 			if g := &s.Gaps[i]; g.Kind&k != 0 && s.Covers(g.About, about) {
@@ -356,26 +368,30 @@ func (s *Snapshot) Lacks(k Kind, about Ref) Kind {
 // Owner returns the controller of an object: the ReplicaSet of a pod, the Deployment of a ReplicaSet. It need not be
 // among the objects.
 func (s *Snapshot) Owner(of Ref) (Ref, bool) {
-	o := s.Object(of)
-	if o == nil {
-		return Ref{}, false
-	}
-	if c := metav1.GetControllerOf(o); c != nil {
-		return RefTo(c.Kind, o.GetNamespace(), c.Name), true
+	if o := s.Object(of); o != nil {
+		if c := metav1.GetControllerOfNoCopy(o); c != nil {
+			return RefTo(c.Kind, o.GetNamespace(), c.Name), true
+		}
 	}
 	return Ref{}, false
 }
 
-// TopOwner follows controllers up to the last one that is known; the object itself when it has none. A node that owns
-// a static pod does not count.
-func (s *Snapshot) TopOwner(of Ref) Ref {
-	top := of.Object()
-	for range 8 { // deeper than any controller hierarchy; a cycle ends here
-		owner, ok := s.Owner(top)
+// Owners returns the controllers of a thing that are known, the nearest first. A node that owns a static pod does not count.
+func (s *Snapshot) Owners(of Ref) (owners []Ref) {
+	for ref := of.Object(); len(owners) < 8; { // deeper than any controller hierarchy; a cycle ends here
+		owner, ok := s.Owner(ref)
 		if !ok || s.Object(owner) == nil || owner.Kind == "Node" {
 			break
 		}
-		top = owner
+		owners, ref = append(owners, owner), owner
 	}
-	return top
+	return owners
+}
+
+// TopOwner returns the last of the controllers that are known; the object itself when it has none.
+func (s *Snapshot) TopOwner(of Ref) Ref {
+	if owners := s.Owners(of); len(owners) > 0 {
+		return owners[len(owners)-1]
+	}
+	return of.Object()
 }

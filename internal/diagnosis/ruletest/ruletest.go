@@ -73,7 +73,7 @@ func runRule(t *testing.T, r *diagnosis.Rule, names []string) {
 	for _, name := range names {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			result := runFixture(t, r, name)
-			used |= result.Used[r.ID]
+			used |= result.Used
 			if len(result.Findings) > 0 {
 				fires++
 			} else {
