@@ -16,8 +16,11 @@ import (
 	"strings"
 )
 
-// maxManifestFile bounds one file, and what a program may render.
-const maxManifestFile = 256 << 20
+// maxManifestFile bounds one file, and what a program may render; maxRoom what is kept for the next.
+const (
+	maxManifestFile = 256 << 20
+	maxRoom         = 4 << 20
+)
 
 // A ManifestFile is a text of manifests: a file, standard input, or what a program rendered.
 type ManifestFile struct {
@@ -28,8 +31,8 @@ type ManifestFile struct {
 	err      error  // why it could not be rendered
 }
 
-// Data returns the text.
-func (f ManifestFile) Data() ([]byte, error) {
+// Data returns the text, in a room that may have been used before.
+func (f ManifestFile) Data(room *bytes.Buffer) ([]byte, error) {
 	if f.data != nil || f.err != nil {
 		return f.data, f.err
 	}
@@ -42,12 +45,14 @@ func (f ManifestFile) Data() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readManifests(file, f.Name, info.Size())
+	return readManifests(room, file, f.Name, info.Size())
 }
 
 // readManifests reads a text of which the size may be known.
-func readManifests(r io.Reader, name string, size int64) ([]byte, error) {
-	var b bytes.Buffer
+func readManifests(b *bytes.Buffer, r io.Reader, name string, size int64) ([]byte, error) {
+	if b.Reset(); b.Cap() > maxRoom {
+		*b = bytes.Buffer{}
+	}
 	b.Grow(int(min(size, maxManifestFile)) + bytes.MinRead)
 	_, err := b.ReadFrom(io.LimitReader(r, maxManifestFile+1))
 	switch {
@@ -71,7 +76,7 @@ func (m ManifestFiles) Find(ctx context.Context, paths []string) ([]ManifestFile
 	var files []ManifestFile
 	for _, path := range paths {
 		if path == "-" {
-			data, err := readManifests(m.Stdin, "standard input", 0)
+			data, err := readManifests(&bytes.Buffer{}, m.Stdin, "standard input", 0)
 			if err != nil {
 				return nil, err
 			}
@@ -184,7 +189,7 @@ func Command(ctx context.Context, command []string) ([]byte, error) {
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	data, readErr := readManifests(out, command[0], 0)
+	data, readErr := readManifests(&bytes.Buffer{}, out, command[0], 0)
 	if readErr != nil {
 		_ = c.Cancel() // Wait tells how it ended
 	}

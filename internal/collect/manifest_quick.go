@@ -32,6 +32,7 @@ type Scratch struct {
 	room  []*yamlv3.Node
 	lines [][]byte
 	open  []*yamlv3.Node
+	Text  bytes.Buffer // room for the text
 }
 
 // maxScratch bounds how many nodes are kept for the next tree.
@@ -47,7 +48,7 @@ func (s *Scratch) start() *quick {
 func (s *Scratch) end(q *quick) {
 	switch {
 	case q.nodes > maxScratch:
-		*s = Scratch{}
+		*s = Scratch{Text: s.Text}
 	case q.nodes > len(s.nodes):
 		s.nodes, s.room, s.used = make([]yamlv3.Node, 2*q.nodes), make([]*yamlv3.Node, 2*q.nodes), 0
 	default:

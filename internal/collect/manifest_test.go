@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -270,7 +271,7 @@ func TestManifestFiles(t *testing.T) {
 	for _, f := range files {
 		name, _ := filepath.Rel(dir, f.Name)
 		names = append(names, filepath.ToSlash(name))
-		data, err := f.Data()
+		data, err := f.Data(&bytes.Buffer{})
 		if want := "# template release " + f.Name + " --values v.yaml\n\n"; err != nil && name != "kust" || f.Rendered == "helm" && string(data) != want {
 			t.Errorf("%s is %q, %v", f.Name, data, err)
 		}
@@ -278,7 +279,7 @@ func TestManifestFiles(t *testing.T) {
 	if want := []string{"a/x.yml", "b.yaml", "chart", "kust"}; !slices.Equal(names, want) {
 		t.Errorf("found %v, want %v", names, want)
 	}
-	if _, err := files[len(files)-1].Data(); err == nil || !strings.Contains(err.Error(), "kust cannot be rendered: kustomize is not installed; install it") {
+	if _, err := files[len(files)-1].Data(&bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "kust cannot be rendered: kustomize is not installed; install it") {
 		t.Errorf("without kustomize: %v", err)
 	}
 	if _, err := (ManifestFiles{}).Find(t.Context(), []string{filepath.Join(dir, "c.yaml")}); err == nil || !strings.Contains(err.Error(), "there is no file or folder") {

@@ -11,8 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"sync/atomic"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -65,22 +64,24 @@ type part struct {
 }
 
 // Run judges the manifests. Of each, only an outline is kept for the rules about several, so that memory does not grow with
-// what is in them.
+// what is in them. Merge is to follow, which names the findings.
 func (j Job) Run(ctx context.Context) (*Result, error) {
 	parts := make([]part, len(j.Files))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range j.Files {
-		group.Go(func() error {
+	each(len(parts), func(i int) {
+		if ctx.Err() == nil {
 			parts[i] = j.text(i)
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
+		}
+	})
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := &Result{objects: map[evidence.Ref][]handle{}, waivers: map[string][]collect.Waiver{}}
+	objects := 0
+	for i := range parts {
+		objects += len(parts[i].refs)
+	}
+	r := &Result{objects: make(map[evidence.Ref][]handle, objects), waivers: map[string][]collect.Waiver{}}
 	snapshot, makers := &evidence.Snapshot{Has: evidence.Spec}, map[evidence.Ref]evidence.Ref{}
+	findings := make([][]Finding, 0, len(parts))
 	for i := range parts {
 		p := &parts[i]
 		if p.err != nil {
@@ -90,7 +91,7 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 			r.Files++
 		}
 		r.Manifests, r.Unknown = r.Manifests+p.manifests, r.Unknown+p.unknown
-		r.Findings = append(r.Findings, p.findings...)
+		findings = append(findings, p.findings)
 		snapshot.Objects = append(snapshot.Objects, p.outlines...)
 		maps.Copy(makers, p.makers)
 		for k, ref := range p.refs {
@@ -101,30 +102,43 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		}
 		parts[i] = part{}
 	}
+	r.Findings = slices.Concat(findings...)
 	snapshot.Objects = r.unmade(makers, snapshot.Objects)
 	if len(snapshot.Objects) > 0 {
 		snapshot.Asked = []evidence.Ref{evidence.RefOf(snapshot.Objects[0])} // rules about all look at the whole, and at no one thing
 	}
 	r.Findings = append(r.Findings, j.together(r, snapshot.Freeze())...)
 	order(r.Findings)
-	fingerprint(r.Findings)
 	return r, nil
 }
 
-// scratches are for trees, of which each is looked at once.
+// each does work for the numbers below n, on all processors. A few goroutines do all of it: each new one would grow its stack again.
+func each(n int, work func(i int)) {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				work(i)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// scratches are for texts and trees, of which each is looked at once.
 var scratches = sync.Pool{New: func() any { return &collect.Scratch{} }}
 
 // text judges the manifests of one text, each by itself.
 func (j Job) text(i int) part {
 	var p part
-	data, err := j.Files[i].Data()
+	r := j.reader(i)
+	defer scratches.Put(r.Scratch)
+	data, err := j.Files[i].Data(&r.Scratch.Text)
 	if err != nil {
 		p.err = err
 		return p
 	}
-	r := j.reader(i)
-	r.Scratch = scratches.Get().(*collect.Scratch)
-	defer scratches.Put(r.Scratch)
 	r.Read(data, func(m *collect.Manifest) {
 		p.manifests++
 		if m.Object == nil && m.Kind != "" {
@@ -142,9 +156,10 @@ func (j Job) text(i int) part {
 	return p
 }
 
+// reader returns a reader of a text, with a scratch that is to be put back.
 func (j Job) reader(i int) collect.ManifestReader {
 	r := j.Reader
-	r.File, r.Strangers = j.Files[i].Name, j.Files[i].Asked
+	r.File, r.Strangers, r.Scratch = j.Files[i].Name, j.Files[i].Asked, scratches.Get().(*collect.Scratch)
 	return r
 }
 
@@ -160,15 +175,7 @@ func (j Job) together(r *Result, s *evidence.Snapshot) []Finding {
 	}
 	files := slices.Sorted(maps.Keys(in))
 	lists, failed := make([][]Finding, len(files)), make([]error, len(files))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, file := range files {
-		group.Go(func() error {
-			lists[i], failed[i] = j.again(file, in[file])
-			return nil
-		})
-	}
-	_ = group.Wait() // none fails
+	each(len(files), func(i int) { lists[i], failed[i] = j.again(files[i], in[files[i]]) })
 	for _, err := range failed {
 		if err != nil {
 			r.Failed = append(r.Failed, err)
@@ -185,14 +192,13 @@ type placed struct {
 
 // again reads a text once more for the lines of findings in it.
 func (j Job) again(file int, in []placed) ([]Finding, error) {
-	data, err := j.Files[file].Data()
+	r := j.reader(file)
+	defer scratches.Put(r.Scratch)
+	data, err := j.Files[file].Data(&r.Scratch.Text)
 	slices.SortStableFunc(in, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.at.offset, b.at.offset), cmp.Compare(a.at.item, b.at.item))
 	})
 	list := make([]Finding, 0, len(in))
-	r := j.reader(file)
-	r.Scratch = scratches.Get().(*collect.Scratch)
-	defer scratches.Put(r.Scratch)
 	var m *collect.Manifest
 	for i, p := range in {
 		if i == 0 || p.at != in[i-1].at {

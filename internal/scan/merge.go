@@ -16,7 +16,10 @@ import (
 // others': it then names who says so too, and matters as much as the strictest of them says. What is accepted takes nothing along that is
 // not accepted itself. The root is the folder that absolute paths are shortened by.
 func (j Job) Merge(r *Result, others []Finding, root string) {
-	spans := r.spans(j, root)
+	var spans spans
+	if len(others) > 0 {
+		spans = r.spans(j, root)
+	}
 	for i := range others {
 		f := &others[i]
 		f.File = spans.path(relative(f.File, root))
@@ -120,11 +123,11 @@ func claimOf(f *Finding) claim {
 }
 
 // joined makes one finding of those of several tools that say the same. Those of one tool stay as they are, but for what it
-// says twice.
+// says twice. It takes the room of what it is given.
 func joined(findings []Finding) []Finding {
 	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(rank(a.Tool), rank(b.Tool)) })
 	first := map[claim]int{}
-	list := make([]Finding, 0, len(findings))
+	list := findings[:0]
 	for i := range findings {
 		f := &findings[i]
 		at := claimOf(f)

@@ -336,7 +336,10 @@ func linterReport(data []byte) ([]Finding, error) {
 
 // relative writes an absolute path below a folder as one from there.
 func relative(file, root string) string {
-	if rel, err := filepath.Rel(root, filepath.FromSlash(file)); err == nil && filepath.IsAbs(file) && !strings.HasPrefix(rel, "..") {
+	if !filepath.IsAbs(file) {
+		return file
+	}
+	if rel, err := filepath.Rel(root, filepath.FromSlash(file)); err == nil && !strings.HasPrefix(rel, "..") {
 		return filepath.ToSlash(rel)
 	}
 	return file

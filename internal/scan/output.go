@@ -3,6 +3,9 @@
 package scan
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -32,7 +35,7 @@ func (o Output) Write(w io.Writer, form string, r *Result) error {
 	var err error
 	switch form {
 	case "json":
-		data, err = o.JSON(r)
+		return o.JSON(w, r)
 	case "sarif":
 		data, err = o.SARIF(r)
 	case "junit":
@@ -92,19 +95,41 @@ type item struct {
 	Explained   int      `json:"explained,omitempty"`
 }
 
-// JSON writes all findings, those that are waived or known too.
-func (o Output) JSON(r *Result) ([]byte, error) {
+// JSON writes all findings, those that are waived or known too: one after the other, as there may be very many.
+func (o Output) JSON(w io.Writer, r *Result) error {
 	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, Made: r.Made, NotChecked: r.NotChecked(), NotPriced: r.NotPriced, Findings: []item{}}
 	for i := range r.Findings {
-		f := &r.Findings[i]
-		doc.Failed = doc.Failed || o.Fails(f)
-		doc.Findings = append(doc.Findings, item{
-			Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
-			Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
-			Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, CauseKnown: f.Cost.Known, Explained: f.Cost.Explained,
-		})
+		doc.Failed = doc.Failed || o.Fails(&r.Findings[i])
 	}
-	return indented(doc)
+	frame, err := indented(doc)
+	if err != nil {
+		return err
+	}
+	var one bytes.Buffer
+	encoder := json.NewEncoder(&one)
+	encoder.SetIndent("    ", "  ")
+	to := bufio.NewWriterSize(w, 64<<10)
+	head, end, before := bytes.TrimSuffix(frame, []byte("]\n}\n")), "]\n}\n", "\n    "
+	_, _ = to.Write(head) // Flush tells of an error, here and below
+	for i := range r.Findings {
+		one.Reset()
+		if err := encoder.Encode(itemOf(&r.Findings[i])); err != nil {
+			return err
+		}
+		_, _ = to.WriteString(before)
+		_, _ = to.Write(bytes.TrimSuffix(one.Bytes(), []byte("\n")))
+		before, end = ",\n    ", "\n  ]\n}\n"
+	}
+	_, _ = to.WriteString(end)
+	return to.Flush()
+}
+
+func itemOf(f *Finding) *item {
+	return &item{
+		Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
+		Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
+		Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, CauseKnown: f.Cost.Known, Explained: f.Cost.Explained,
+	}
 }
 
 // The parts of JUnit's XML that pipelines read: a suite for each file, a case for each finding.
