@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/heap"
 	"github.com/kubeinquest/inquest/internal/report"
 	"github.com/kubeinquest/inquest/internal/rules"
 )
@@ -46,7 +48,10 @@ type program struct {
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	name, args := called(os.Args[0], args)
 	p := &program{genericiooptions.IOStreams{In: stdin, Out: stdout, ErrOut: stderr}, name, rules.All()}
-	root := p.root()
+	if len(args) == 0 || args[0] != "scan" { // which sets it by what there is to scan
+		heap.Settle()
+	}
+	root := p.root(args...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	switch {
@@ -87,7 +92,7 @@ func oneLine(err error) string {
 }
 
 // root is the command without a command: it prints help.
-func (p *program) root() *cobra.Command {
+func (p *program) root(args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "inquest",
 		Short: "Say why a container died or a pod does not start, with the proof",
@@ -112,8 +117,25 @@ about it. It only reads, unless fix --apply or --undo is given.`,
 	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
-	root.AddCommand(p.why(), p.scan(), p.fix(), p.verify(), p.collect(), p.node(), p.serve(), p.console(), p.history(), p.rbac(), p.chat(), p.tune(), p.explain(), p.version())
+	root.AddCommand(p.commands(args)...)
 	return root
+}
+
+// commands are those that a command line can mean: the one that it names first, as the flags of all take longer to make than a short
+// command takes, and all where it names none.
+func (p *program) commands(args []string) []*cobra.Command {
+	all := map[string]func() *cobra.Command{
+		"why": p.why, "scan": p.scan, "fix": p.fix, "verify": p.verify, "collect": p.collect, "node": p.node, "serve": p.serve, "console": p.console,
+		"history": p.history, "rbac": p.rbac, "chat": p.chat, "tune": p.tune, "explain": p.explain, "version": p.version,
+	}
+	if len(args) > 0 && all[args[0]] != nil {
+		return []*cobra.Command{all[args[0]]()}
+	}
+	var list []*cobra.Command
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name]())
+	}
+	return list
 }
 
 func (p *program) examples(s string) string { return fmt.Sprintf(s, p.name) }

@@ -17,6 +17,7 @@ const modulePath = "github.com/kubeinquest/inquest/"
 var mayImport = map[string][]string{
 	"evidence":  {},
 	"regex":     {},
+	"heap":      {},
 	"signature": {"regex"},
 	"diagnosis": {"evidence"},
 	"family":    {"diagnosis", "evidence", "regex", "signature"},
@@ -40,7 +41,7 @@ var mayImport = map[string][]string{
 	"watch":     {"collect", "diagnosis", "evidence", "history", "report"},
 	"tell":      {"collect", "evidence", "history", "report", "watch"},
 	"web":       {"collect", "diagnosis", "evidence", "history", "record", "report", "signature"},
-	"cli":       {"advise", "collect", "diagnosis", "evidence", "history", "lead", "record", "remedy", "report", "rules", "scan", "signature", "tell", "watch", "web"},
+	"cli":       {"advise", "collect", "diagnosis", "evidence", "heap", "history", "lead", "record", "remedy", "report", "rules", "scan", "signature", "tell", "watch", "web"},
 	"cmd":       {"cli", "node"},
 	"e2e":       {"advise", "cli", "collect", "diagnosis", "evidence", "record", "remedy", "report", "rules", "e2e"},
 }
