@@ -130,11 +130,12 @@ func (r *Recorder) pass(ctx context.Context, f fresh) error {
 	return r.insist(ctx, "note what ended before", func() error { return r.Store.Mark(ctx, r.Cluster, marks...) })
 }
 
-// record commits deaths, and has looked at what several of them have in common.
+// record commits deaths, as the last look at their node has them where that goes on, and has looked at what several of them have in common.
 func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 	if len(deaths) == 0 {
 		return nil
 	}
+	r.inherit(deaths)
 	kept := make([]history.Death, len(deaths))
 	for i := range deaths {
 		kept[i] = deaths[i].Death

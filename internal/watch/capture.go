@@ -218,7 +218,6 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		}
 	}
 	r.blame(ctx, s, deaths)
-	r.inherit(deaths)
 	switch {
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
