@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,11 @@ func Write(ctx context.Context, plan *Plan, s Sources) ([]Written, error) {
 	o := edit.Object{APIVersion: k.resource.GroupVersion().String(), Kind: patch.Target.Kind, Namespace: patch.Target.Namespace, Name: patch.Target.Name}
 	if slices.Contains([]string{ownerScaler, ownerOperator, ownerCore}, plan.Owner.Kind) {
 		return nil, fmt.Errorf("nothing was written: %s sets this of %s; change %s", plan.Owner, named(patch.Target), plan.Owner.Where)
+	}
+	if s.Chart != "" { // helm would take anything else for a name, and ask a registry
+		if _, err := os.Stat(filepath.Join(s.Chart, "Chart.yaml")); err != nil {
+			return nil, fmt.Errorf("nothing was written: --chart %s is not the folder of a chart, which has a Chart.yaml", s.Chart)
+		}
 	}
 	d, err := open(s.Dir, s.Checkout)
 	if err != nil {
