@@ -218,8 +218,10 @@ func (o *rbacOptions) objects(ctx context.Context, p *program) ([]evidence.Objec
 func (o *rbacOptions) chosen(access *rbac.Objects, log *rbac.Log) ([]rbac.Subject, error) {
 	all := access.Subjects()
 	if len(o.subjects) == 0 {
-		if *o.config.Namespace != "" {
-			all = slices.DeleteFunc(all, func(s rbac.Subject) bool { return s.Namespace != *o.config.Namespace })
+		if in := *o.config.Namespace; in != "" {
+			if all = slices.DeleteFunc(all, func(s rbac.Subject) bool { return s.Namespace != in }); len(all) == 0 {
+				return nil, fmt.Errorf("no binding names a service account of namespace %s: leave out -n to see whom they name", in)
+			}
 		}
 		if len(all) == 0 {
 			return nil, errors.New("no binding names anybody but Kubernetes itself: name somebody with --subject")
@@ -247,6 +249,9 @@ func unknownSubject(who rbac.Subject, all []rbac.Subject) error {
 	}
 	if near, ok := nearest(who.String(), names); ok {
 		return fmt.Errorf("no binding names %s, and the log has nothing of it, did you mean %s?", who, near)
+	}
+	if who.Kind == rbacv1.UserKind {
+		return fmt.Errorf("no binding names %s, and the log has nothing of it: leave out --subject to see whom they name; what its groups have is told of group:NAME", who)
 	}
 	return fmt.Errorf("no binding names %s, and the log has nothing of it: leave out --subject to see whom they name", who)
 }
