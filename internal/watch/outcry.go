@@ -136,6 +136,9 @@ func (r *Recorder) cry(d *unsettled) {
 // inherit gives deaths by probes the verdict that the last look at their node had of their container: it goes on. The next look tells whether
 // it does.
 func (r *Recorder) inherit(deaths []unsettled) {
+	if r.outcry == nil { // it replays what was recorded, and looks at no node
+		return
+	}
 	for i := range deaths {
 		d := &deaths[i]
 		told, known := r.outcry.of(d.Node, r.Now())
