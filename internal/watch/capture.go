@@ -261,7 +261,7 @@ func (r *Recorder) lookIfClosed(ctx context.Context, at subject, todo *pending, 
 // being deleted by then. Others are settled by a later capture.
 func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, until time.Time) {
 	for _, d := range known {
-		a := t.answerFor(d.run.Of, d.Workload)
+		a := t.answerAlike(d.run.Of, d.Workload)
 		switch first := d.like.rule != "" || d.early != nil; { // which says more
 		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
 			unknown = append(unknown, d)

@@ -43,7 +43,7 @@ func Judge(ctx context.Context, rules []*diagnosis.Rule, d history.Death, files 
 	}
 	s.Each = []evidence.Ref{d.Of}
 	told := telling{s: s, report: diagnosis.Examine(s, rules)}
-	a := told.answerFor(d.Of, cmp.Or(d.Workload, d.Of.Object()))
+	a := told.answerAlike(d.Of, cmp.Or(d.Workload, d.Of.Object()))
 	if complaining[d.Of.Kind] {
 		a, _ = told.unseen(d.Of)
 	}

@@ -19,7 +19,7 @@ import (
 const (
 	outcryOf   = 3
 	outcryLast = 2 * time.Minute
-	// mostCrying is how many nodes may be in that at a time: beyond, it is no matter of a node.
+	// mostCrying is of how many nodes is kept what was told.
 	mostCrying = 8
 	// mostRevised is how many deaths of a node are judged anew by what is told of the node.
 	mostRevised = 500
@@ -37,34 +37,34 @@ func newOutcry() *outcry {
 	return &outcry{on: map[string]map[evidence.Ref]time.Time{}, told: map[string]telling{}}
 }
 
-// add notes an end by a probe, and tells whether there are enough of them to look at the node.
+// add notes an end by a probe, and tells whether the node is to be looked at.
 func (o *outcry) add(node string, workload evidence.Ref, at time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.on[node] == nil {
 		o.on[node] = map[evidence.Ref]time.Time{}
 	}
-	cries := o.on[node]
-	if at.After(cries[workload]) {
+	if cries := o.on[node]; at.After(cries[workload]) {
 		cries[workload] = at
 	}
-	near := 0
-	for _, other := range cries {
-		if at.Sub(other).Abs() <= outcryLast {
-			near++
-		}
-	}
-	return near >= outcryOf && o.crying() <= mostCrying
+	return o.isOf(node, at)
 }
 
-// crying is on how many nodes there are enough of them.
-func (o *outcry) crying() (n int) {
-	for _, cries := range o.on {
-		if len(cries) >= outcryOf {
-			n++
+// isOf tells whether there are enough of them at that time on a node, and not as many elsewhere: then it would be what they all talk to.
+func (o *outcry) isOf(node string, at time.Time) bool {
+	here, elsewhere := 0, map[evidence.Ref]bool{}
+	for name, cries := range o.on {
+		for workload, cried := range cries {
+			switch {
+			case at.Sub(cried).Abs() > outcryLast:
+			case name == node:
+				here++
+			default:
+				elsewhere[workload] = true
+			}
 		}
 	}
-	return n
+	return here >= outcryOf && len(elsewhere) < here
 }
 
 // lasts tells whether there were enough of them lately.
@@ -81,7 +81,7 @@ func (o *outcry) learn(at evidence.Ref, told telling) {
 	if at.Kind != "Node" {
 		return
 	}
-	if delete(o.told, at.Name); len(o.on[at.Name]) >= outcryOf && len(o.told) < mostCrying {
+	if delete(o.told, at.Name); len(o.told) < mostCrying && o.isOf(at.Name, told.s.Taken) {
 		o.told[at.Name] = telling{s: told.s, report: told.report}
 	}
 }
@@ -189,6 +189,9 @@ func (r *Recorder) doubted(ctx context.Context, at evidence.Ref, s *evidence.Sna
 // revise gives deaths on a node the verdict that its report has of them, where they follow from what the node is in. The evidence of each
 // stays its own. What died since the node was looked at is judged as its container was.
 func (r *Recorder) revise(ctx context.Context, at evidence.Ref, told telling) error {
+	if _, known := r.outcry.of(at.Name, r.Now()); !known || at.Kind != "Node" {
+		return nil
+	}
 	doubted, err := r.doubted(ctx, at, told.s)
 	if err != nil {
 		return err

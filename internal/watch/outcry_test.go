@@ -162,8 +162,19 @@ func TestOutcryIsOfFewNodes(t *testing.T) {
 		}
 		o.learn(node, telling{s: &evidence.Snapshot{Taken: began}})
 	}
-	if look != mostCrying || len(o.told) != mostCrying {
-		t.Errorf("%d looks, and of %d nodes is kept what was told; expected %d", look, len(o.told), mostCrying)
+	if look != 1 || len(o.told) != 1 { // the first, of which it was not known yet that others would follow
+		t.Errorf("%d looks, and of %d nodes is kept what was told; expected one", look, len(o.told))
+	}
+	for i := range mostCrying + 2 {
+		other := evidence.RefTo("Node", "", podName("m", i))
+		at := began.Add(time.Duration(i+1) * time.Hour)
+		for _, name := range []string{"a", "b", "c"} {
+			o.add(other.Name, evidence.RefTo("Deployment", "shop", name), at)
+		}
+		o.learn(other, telling{s: &evidence.Snapshot{Taken: at}})
+	}
+	if len(o.told) != mostCrying {
+		t.Errorf("of %d nodes is kept what was told, expected %d", len(o.told), mostCrying)
 	}
 	first := podName("n", 0)
 	if _, known := o.of(first, began.Add(again)); !known {
@@ -172,7 +183,7 @@ func TestOutcryIsOfFewNodes(t *testing.T) {
 	if _, known := o.of(first, began.Add(again+time.Second)); known {
 		t.Error("what was told of a node long ago counts still")
 	}
-	if o.disperse(began.Add(again + time.Second)); len(o.on)+len(o.told) > 0 {
+	if o.disperse(began.Add(24 * time.Hour)); len(o.on)+len(o.told) > 0 {
 		t.Errorf("of %d nodes is known when probes ended containers, of %d what was told", len(o.on), len(o.told))
 	}
 }

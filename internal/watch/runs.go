@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
@@ -75,4 +76,26 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 		more.Gaps = append(more.Gaps, evidence.Gap{Kind: evidence.Logs, About: a.Of, Why: "it had been started again before its log was read"})
 	}
 	return more.Freeze()
+}
+
+// answerAlike is answerFor, and of a run that is looked at though the newest stands for it: where that ended in the same way, and more is known
+// of why, as from the state in which a service is now, the same.
+func (t telling) answerAlike(of, workload evidence.Ref) answer {
+	a := t.answerFor(of, workload)
+	if a.rule == "" || !slices.Contains(t.s.Each, of) {
+		return a
+	}
+	for i := range t.report.Causes {
+		if c := &t.report.Causes[i]; leadsTo(c, a.rule, of.InAttempt(evidence.NoAttempt)) {
+			return answerOf(c, t.thingOf(c.About, of, workload))
+		}
+	}
+	return a
+}
+
+// leadsTo tells whether what a rule finds of a container follows from a cause.
+func leadsTo(c *diagnosis.Cause, rule string, of evidence.Ref) bool {
+	return slices.ContainsFunc(c.Leads, func(lead diagnosis.Cause) bool {
+		return lead.Rule.ID == rule && bears(lead.About, of) || leadsTo(&lead, rule, of)
+	})
 }

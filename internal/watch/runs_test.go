@@ -7,11 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/rules"
 )
 
 // TestLateCapture holds that a death whose capture came when its container had ended in the same way twice more is judged by what the
@@ -50,5 +53,25 @@ func TestLateCapture(t *testing.T) {
 	d := kept(t, r)
 	if v := d.Verdict; v.Rule != "MEM001" || v.Confidence != "certain" || !v.Settled || d.Missing != "" {
 		t.Errorf("%s %s: %s; missing %q", v.Rule, v.Confidence, v.Message, d.Missing)
+	}
+}
+
+// TestLateInALoop: of two ends that are alike, the first was captured after the second. It goes with that: by the state in which the service is
+// then, which was not there before the first end, only the second can be explained.
+func TestLateInALoop(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/late-in-a-loop.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, f := range archive.Files {
+		files[f.Name] = f.Data
+	}
+	app := evidence.RefTo("Pod", "shop", "api-784c9f55b8-vnb77").InContainer("app")
+	for attempt := range 2 {
+		v, err := Judge(t.Context(), rules.All(), history.Death{Of: app.InAttempt(attempt), Workload: evidence.RefTo("Deployment", "shop", "api")}, files)
+		if err != nil || v.Rule != "DEP002" || v.Thing.Name != "api" {
+			t.Errorf("run %d: %s about %s, %v: %s", attempt, v.Rule, v.Thing, err, v.Message)
+		}
 	}
 }
