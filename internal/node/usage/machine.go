@@ -41,6 +41,7 @@ const (
 	inodeShare   = 0.9  // ours, twice what nodefs.inodesFree leaves
 	nearEviction = 1.5  // of the kubelet's threshold; ours
 	stalledCPU   = 20.0 // percent of a minute; ours, as the other two
+	pressedShare = 0.8  // of the processors, below which nobody waits for one; ours
 	stalledFull  = 10.0
 	slowDisk     = 0.1 // seconds for one request; ours
 	fewRequests  = 10  // of which an average says something
@@ -67,6 +68,7 @@ type machine struct {
 	statfs  func(path string, to *unix.Statfs_t) error
 
 	busy, all   uint64 // processor time at the last reading
+	spare       string // that processors are to be had; "": they are not, or nobody knows
 	disks       map[string]diskTimes
 	inotify     []Level
 	inotifyRead time.Time
@@ -205,6 +207,9 @@ func (m *machine) processors() {
 		return
 	}
 	used := float64(n) * float64(since(busy, wasBusy)) / float64(all-wasAll)
+	if m.spare = ""; used < pressedShare*float64(n) {
+		m.spare = fmt.Sprintf(", with %.2f of %d processors in use: who waits is held back by a quota", used, n)
+	}
 	m.add(Level{
 		Name: "usage.cpu", Used: used, Limit: float64(n), Mark: busyShare * float64(n), Text: fmt.Sprintf("%.2f of %d processors in use", used, n),
 	})
@@ -233,7 +238,8 @@ func processorTimes(b []byte) (busy, all uint64, n int) {
 	return busy, all, n
 }
 
-// pressures are those of the machine.
+// pressures are those of the machine. A task that the CPU quota of its cgroup holds back counts as one that waits (kernel
+// kernel/sched/psi.c: it stays queued), so that while processors are to be had nobody waits for one.
 func (m *machine) pressures() {
 	for _, of := range []struct {
 		file, name string
@@ -251,7 +257,11 @@ func (m *machine) pressures() {
 		if of.full {
 			is = percent(p.full)
 		}
-		m.add(Level{Name: of.name, Used: is, Limit: 100, Mark: of.mark, Text: fmt.Sprintf("avg60 %g", is)})
+		l := Level{Name: of.name, Used: is, Limit: 100, Mark: of.mark, Text: fmt.Sprintf("avg60 %g", is)}
+		if !of.full && m.spare != "" {
+			l.Used, l.Text = 0, l.Text+m.spare
+		}
+		m.add(l)
 	}
 }
 

@@ -37,6 +37,35 @@ func (w *world) proc(available, busy, idle, requests, milliseconds int) {
 	}
 }
 
+// TestQuotaIsNoSaturation: of tasks that wait while processors are to be had, the quota of their cgroup is why.
+func TestQuotaIsNoSaturation(t *testing.T) {
+	w := newWorld(t)
+	w.write("cgroup.controllers", "cpu memory pids\n")
+	w.proc(900000, 100, 1000, 100, 100)
+	r := w.reader(MachineOptions{Proc: w.root + "/proc"})
+	busy, idle := 100, 1000
+	step := func(used, spare int) string {
+		busy, idle, w.now = busy+used, idle+spare, w.now.Add(15*time.Second)
+		w.proc(900000, busy, idle, 100, 100)
+		r.tick(w.now)
+		return w.texts()
+	}
+	for range 4 {
+		if got := step(300, 700); strings.Contains(got, "psi.cpu") {
+			t.Errorf("30%% in use: %s", got)
+		}
+	}
+	if got := r.Saturation()[2]; got.Name != "psi.cpu.some" || got.Over || !strings.HasSuffix(got.Text, "avg60 25, with 0.60 of 2 processors in use: who waits is held back by a quota") {
+		t.Errorf("got %+v", got)
+	}
+	if got := step(900, 100) + step(900, 100); !strings.Contains(got, "saturated.psi.cpu.some 25") {
+		t.Errorf("90%% in use: %s", got)
+	}
+	if got := step(300, 700) + step(300, 700); !strings.Contains(got, "eased.psi.cpu.some") {
+		t.Errorf("30%% in use again: %s", got)
+	}
+}
+
 func TestSaturation(t *testing.T) {
 	w := newWorld(t)
 	w.write("cgroup.controllers", "cpu memory pids\n")
