@@ -5,8 +5,11 @@ package memory
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // BelowInit recognises a container whose memory limit does not let the runtime start its process.
@@ -20,7 +23,8 @@ OOMKilled.
 
 **How it is told from its look-alikes.** The runtime's message says "container init was OOM-killed (memory limit too low?)" (runc
 libcontainer, since 1.1), or "unable to set memory limit" where it is above already when the limit is set (cgroup v1). Older runtimes only say that their init went away (EOF, signal: killed, connection reset): that
-counts only together with a limit of 16Mi or less. Other errors of starting are about the command, mounts or the node,
+counts only together with a limit of 16Mi or less, or where the kernel recorded that it killed a process of that run at the limit of its
+container or pod, as it is where runc finds "a stopped process" to start. Other errors of starting are about the command, mounts or the node,
 and are another rule's. Where the limit is higher than that, something takes the memory before the program runs: files in a volume of
 medium Memory that survived the run before. A limit meant in Mi and written as m or without a unit is the usual reason.
 
@@ -47,4 +51,35 @@ medium Memory that survived the run before. A limit meant in Mi and written as m
 		withLimit(p, &f, d.limit)
 		p.Report(f)
 	},
+}
+
+// fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
+const fewBytes = 16 << 20
+
+var initDied = regex.New(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
+
+var limitTooLow = regex.New(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
+
+// tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
+// before that, with a very low limit, that its init went away.
+func tooLowForInit(message string, limit *resource.Quantity) bool {
+	return limitTooLow.MatchString(message) || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
+}
+
+// roomy tells whether the container's limit is one under which the runtime's init has room.
+func (d *death) roomy() bool { return d.limit != nil && d.limit.Value() > fewBytes }
+
+// initKilled says what the kernel's record makes of a run that was not started: runc need not see why its init went away, as where it was killed
+// between being made and being started ("cannot start a stopped process").
+func (d *death) initKilled() class {
+	if len(d.kills) == 0 {
+		return none
+	}
+	switch d.kills[len(d.kills)-1].level() {
+	case ofNode, ofStranger:
+		return machine
+	case ofPods:
+		return allPods
+	}
+	return belowInit
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A class is who ran out of memory, as far as kernel, status and spec can tell. This is the one place that decides which
@@ -56,7 +55,7 @@ func readDeath(p *diagnosis.Pass) death {
 	d.system = d.systemKills(p)
 	switch {
 	case slices.Contains(startErrors, d.Reason):
-		if tooLowForInit(d.Message, d.limit) {
+		if d.class = d.initKilled(); tooLowForInit(d.Message, d.limit) {
 			d.class = belowInit
 		}
 	case len(d.kills) > 0:
@@ -153,22 +152,6 @@ func orNil(limit *resource.Quantity) *resource.Quantity {
 	}
 	return limit
 }
-
-// fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
-const fewBytes = 16 << 20
-
-var initDied = regex.New(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
-
-var limitTooLow = regex.New(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
-
-// tooLowForInit tells whether the runtime could not start the process for want of memory: it says so since runc 1.1, and
-// before that, with a very low limit, that its init went away.
-func tooLowForInit(message string, limit *resource.Quantity) bool {
-	return limitTooLow.MatchString(message) || limit != nil && limit.Value() <= fewBytes && initDied.MatchString(message)
-}
-
-// roomy tells whether the container's limit is one under which the runtime's init has room.
-func (d *death) roomy() bool { return d.limit != nil && d.limit.Value() > fewBytes }
 
 // killFacts returns the kernel's records of the death as facts, the newest three.
 func (d *death) killFacts() []evidence.Fact {
