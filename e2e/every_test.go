@@ -70,6 +70,8 @@ func wanted(t *testing.T, f faults.Fault) []string {
 		return []string{"DEL002"}
 	case f.Name == "network-version": // within seconds the plugin's answer makes a node of it that is not ready
 		return append([]string{"NOD012"}, sight.Want...)
+	case f.Name == "webhook-crashing": // its log names what it cannot reach
+		return append([]string{"DEP011"}, sight.Want...)
 	case f.Name == "node-storm": // the agents have just begun there, which may have kept the node busy before
 		return append([]string{"PRB011"}, sight.Want...)
 	case f.Name == "benign-drain": // what follows from it is on record as that of a node

@@ -24,9 +24,9 @@ All pods of the workload had been running, and within a minute the liveness prob
 in common is what the probe asks about: a database, a queue, another service. A liveness probe that depends on one turns the outage
 of that one into an outage of this workload, and a start does not help.
 
-**How it is told from its look-alikes.** There are at least two pods, all of them were ended so within a minute, and each had run for more
+**How it is told from its look-alikes.** There are at least two pods, all of them were ended so within a minute, and each, as far as is known, had run for more
 than three times what its probe allows a container that never answers: a path or a port that is wrong from the beginning, or a
-slow start, ends every run at the same age. Pods of one node that fail together have the node in common; here they are on several,
+slow start, ends every run at the same age. Where each is ended again and again since, the first order counts: Events tell of it. Pods of one node that fail together have the node in common; here they are on several,
 or nothing else on the node fails. The finding is likely where liveness and readiness ask the same, else possible.
 
 **What to do.** Let the liveness probe ask only whether the process itself can go on; what it depends on belongs into the readiness probe.
@@ -41,18 +41,11 @@ or nothing else on the node fails. The finding is likely where liveness and read
 		if len(pods) < 2 || len(p.Owners()) > 0 { // told of the topmost
 			return
 		}
-		var facts []evidence.Fact
-		for _, pod := range pods {
-			e, ok := shot(p, pod)
-			if !ok {
+		facts, first, last := together(p, pods, func(e evidence.Event) time.Time { return e.Last })
+		if facts == nil { // by now each may be in a loop of its own, which began so
+			if facts, first, last = together(p, pods, func(e evidence.Event) time.Time { return e.First }); facts == nil {
 				return
 			}
-			facts = append(facts, e.Fact())
-		}
-		slices.SortStableFunc(facts, func(a, b evidence.Fact) int { return a.At.Compare(b.At) })
-		first, last := facts[0].At, facts[len(facts)-1].At
-		if last.Sub(first) > time.Minute {
-			return
 		}
 		f := diagnosis.Finding{
 			At: first, Confidence: diagnosis.Possible, Facts: facts[:min(len(facts), 4)],
@@ -75,10 +68,42 @@ or nothing else on the node fails. The finding is likely where liveness and read
 	},
 }
 
-// shot returns the newest order to end a container of the pod for its liveness probe, where that container had run well
-// before.
-func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
-	var newest evidence.Event
+// together returns the orders to end a container of each pod, and when the first and the last of them came, where all did within a minute.
+func together(p *diagnosis.Pass, pods []*corev1.Pod, when func(evidence.Event) time.Time) (facts []evidence.Fact, first, last time.Time) {
+	proven := false
+	for _, pod := range pods {
+		e, ran := shot(p, pod, when)
+		if ran == tooShort {
+			return nil, first, last
+		}
+		proven = proven || ran == well
+		at := when(e)
+		if facts = append(facts, e.Fact()); first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	if last.Sub(first) > time.Minute || !proven {
+		return nil, first, last
+	}
+	slices.SortStableFunc(facts, func(a, b evidence.Fact) int { return a.At.Compare(b.At) })
+	return facts, first, last
+}
+
+// How the run of a container was that an order ended.
+type course uint8
+
+const (
+	tooShort course = iota // to tell anything, or there was no such order
+	unknown                // it is not known: of earlier runs of pods beside, a status tells nothing
+	well
+)
+
+// shot returns the newest order to end a container of the pod for its liveness probe, and how that container had run before that time
+// of it: an Event tells of the first order and the last.
+func shot(p *diagnosis.Pass, pod *corev1.Pod, when func(evidence.Event) time.Time) (newest evidence.Event, ran course) {
 	for _, e := range p.EventsOf(evidence.RefOf(pod), "Killing") {
 		if strings.Contains(e.Message, "failed liveness probe") {
 			newest = e
@@ -86,14 +111,21 @@ func shot(p *diagnosis.Pass, pod *corev1.Pod) (evidence.Event, bool) {
 	}
 	c := evidence.ContainerSpec(pod, newest.About.Container)
 	if c == nil || c.LivenessProbe == nil {
-		return newest, false
+		return newest, tooShort
 	}
+	at := when(newest)
 	for _, a := range p.AttemptsOf(evidence.RefOf(pod).InContainer(c.Name)) {
-		if a.Finished.IsZero() || !a.Finished.Before(newest.Last) { // the oldest that had not ended before
-			return newest, a.Expected == "" && newest.Last.Sub(a.Started) > 3*patience(c.LivenessProbe)
+		switch {
+		case !a.Finished.IsZero() && a.Finished.Before(at): // not yet the oldest that had not ended before
+			continue
+		case a.Of.Attempt > 0 && !a.Started.Before(at): // both in whole seconds
+			return newest, unknown
+		case a.Expected == "" && at.Sub(a.Started) > 3*patience(c.LivenessProbe):
+			return newest, well
 		}
+		break
 	}
-	return newest, false
+	return newest, tooShort
 }
 
 // same returns the container whose liveness and readiness probe ask the same, or nil.
