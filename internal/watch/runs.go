@@ -78,11 +78,19 @@ func withRuns(s *evidence.Snapshot, deaths []unsettled) *evidence.Snapshot {
 	return more.Freeze()
 }
 
-// answerAlike is answerFor, and of a run that is looked at though the newest stands for it: where that ended in the same way, and more is known
-// of why, as from the state in which a service is now, the same.
+// answerAlike is answerFor, and of a run that is looked at though a newer stands for it, as both ended in the same way: if more is known of why
+// that ended, as from the state in which a service is now, the same.
 func (t telling) answerAlike(of, workload evidence.Ref) answer {
 	a := t.answerFor(of, workload)
-	if a.rule == "" || !slices.Contains(t.s.Each, of) {
+	if !slices.Contains(t.s.Each, of) {
+		return a
+	}
+	if a.rule == "" {
+		if newer := t.newerLike(of); newer.Kind != "" {
+			if b := t.answerFor(newer, workload); b.rule != "" {
+				return b
+			}
+		}
 		return a
 	}
 	for i := range t.report.Causes {
@@ -91,6 +99,21 @@ func (t telling) answerAlike(of, workload evidence.Ref) answer {
 		}
 	}
 	return a
+}
+
+// newerLike returns the newest run of a container after one that ended in the same way, or nothing.
+func (t telling) newerLike(of evidence.Ref) (newest evidence.Ref) {
+	all := t.s.Attempts(of.Object())
+	i := slices.IndexFunc(all, func(a evidence.Attempt) bool { return a.Of == of })
+	if i < 0 {
+		return newest
+	}
+	for _, b := range all[i+1:] { // the oldest of a container comes first
+		if b.Of.Container == of.Container && !b.Finished.IsZero() && b.ExitCode == all[i].ExitCode && b.Reason == all[i].Reason {
+			newest = b.Of
+		}
+	}
+	return newest
 }
 
 // leadsTo tells whether what a rule finds of a container follows from a cause.

@@ -75,3 +75,22 @@ func TestLateInALoop(t *testing.T) {
 		}
 	}
 }
+
+// TestNotStartedInALoop: of two starts that failed the runtime's message of the first is not there any more when it is captured.
+func TestNotStartedInALoop(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/not-started-in-a-loop.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, f := range archive.Files {
+		files[f.Name] = f.Data
+	}
+	app := evidence.RefTo("Pod", "shop", "workdir-file").InContainer("app")
+	for attempt := range 2 {
+		v, err := Judge(t.Context(), rules.All(), history.Death{Of: app.InAttempt(attempt)}, files)
+		if err != nil || v.Rule != "CRT015" {
+			t.Errorf("run %d: %s about %s, %v: %s", attempt, v.Rule, v.Thing, err, v.Message)
+		}
+	}
+}
