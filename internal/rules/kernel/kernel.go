@@ -54,7 +54,7 @@ func records(p *diagnosis.Pass, sorts ...string) []evidence.Fact {
 	})
 }
 
-// endsOn returns when containers on the node ended; nil where no pod is known.
+// endsOn returns when containers on the node ended in which a program ran; nil where no pod is known.
 func endsOn(p *diagnosis.Pass) *[]time.Time {
 	pods := diagnosis.List[*corev1.Pod](p, p.About())
 	if len(pods) == 0 {
@@ -63,7 +63,7 @@ func endsOn(p *diagnosis.Pass) *[]time.Time {
 	ends := &[]time.Time{}
 	for _, pod := range pods {
 		for _, a := range p.AttemptsOf(evidence.RefOf(pod)) {
-			if !a.Finished.IsZero() {
+			if !a.Finished.IsZero() && a.Reason != "StartError" && a.Reason != "ContainerCannotRun" {
 				*ends = append(*ends, a.Finished)
 			}
 		}
