@@ -19,6 +19,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)                      // whoever asks twice is not kept waiting
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // the Kubernetes client logs errors that it also returns
 	os.Exit(cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

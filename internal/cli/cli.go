@@ -47,7 +47,7 @@ type program struct {
 // Main runs the command line and returns the exit status.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	name, args := called(os.Args[0], args)
-	p := &program{genericiooptions.IOStreams{In: stdin, Out: stdout, ErrOut: stderr}, name, rules.All()}
+	p := &program{genericiooptions.IOStreams{In: newStoppable(ctx, stdin), Out: stdout, ErrOut: stderr}, name, rules.All()}
 	if len(args) == 0 || args[0] != "scan" { // which sets it by what there is to scan
 		heap.Settle()
 	}

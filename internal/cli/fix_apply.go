@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -229,11 +228,11 @@ func (o *fixOptions) confirm(ctx context.Context, p *program, question string) e
 	if o.yes {
 		return nil
 	}
-	if in, ok := p.In.(*os.File); !ok || !isTerminal(in) {
+	if !isTerminal(p.In) {
 		return errors.New("there is no terminal to ask on, and nothing was changed: --yes applies it without asking")
 	}
 	fmt.Fprintf(p.ErrOut, "\n%s [y/N] ", report.Escape(question))
-	answer, err := typed(ctx, p.In)
+	answer, err := bufio.NewReader(p.In).ReadString('\n')
 	if ctx.Err() != nil {
 		fmt.Fprintln(p.ErrOut, "\nstopped: nothing was changed")
 		return ctx.Err()
@@ -242,27 +241,6 @@ func (o *fixOptions) confirm(ctx context.Context, p *program, question string) e
 		return errors.New("nothing was changed")
 	}
 	return nil
-}
-
-// typed returns the line that somebody types. Nothing ends a read of a terminal, so that whoever presses Ctrl-C leaves it behind.
-func typed(ctx context.Context, in io.Reader) (string, error) {
-	line, failed := make(chan string, 1), make(chan error, 1)
-	go func() {
-		text, err := bufio.NewReader(in).ReadString('\n')
-		if err != nil {
-			failed <- err
-			return
-		}
-		line <- text
-	}()
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case err := <-failed:
-		return "", err
-	case text := <-line:
-		return text, nil
-	}
 }
 
 // tell says what was done, line by line, on the standard output: it is the answer.

@@ -48,7 +48,7 @@ func TestConfirm(t *testing.T) {
 			t.Fatal(err)
 		}
 		var notes strings.Builder
-		p := &program{IOStreams: genericiooptions.IOStreams{In: terminal, ErrOut: &notes}}
+		p := &program{IOStreams: genericiooptions.IOStreams{In: newStoppable(t.Context(), terminal), ErrOut: &notes}}
 		if err := o.confirm(t.Context(), p, "Change it?"); (err == nil) != yes || notes.String() != "\nChange it? [y/N] " {
 			t.Errorf("%q: %v, said %q", typed, err, &notes)
 		}
@@ -57,7 +57,7 @@ func TestConfirm(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	var notes strings.Builder
-	p := &program{IOStreams: genericiooptions.IOStreams{In: terminal, ErrOut: &notes}}
+	p := &program{IOStreams: genericiooptions.IOStreams{In: newStoppable(stopped, terminal), ErrOut: &notes}}
 	if err := o.confirm(stopped, p, "Change it?"); !errors.Is(err, context.Canceled) || !strings.HasSuffix(notes.String(), "stopped: nothing was changed\n") {
 		t.Errorf("stopped: %v, said %q", err, &notes)
 	}

@@ -111,20 +111,7 @@ func (p *program) readAudit(ctx context.Context, log *rbac.Log, file string) err
 		defer f.Close()
 		r, name = f, file
 	}
-	return log.Read(name, interruptible{ctx.Err, r})
-}
-
-// An interruptible reader ends when nobody waits for the answer any more: a log can be long.
-type interruptible struct {
-	over func() error
-	r    io.Reader
-}
-
-func (i interruptible) Read(b []byte) (int, error) {
-	if err := i.over(); err != nil {
-		return 0, err
-	}
-	return i.r.Read(b)
+	return log.Read(name, newStoppable(ctx, r)) // a log can be long
 }
 
 // A logSummary is what a log has, and what it lacks.
