@@ -31,6 +31,7 @@ type Manifest struct {
 	Object     evidence.Object // nil where the kind is not known here, as that of a custom resource
 	Facts      []evidence.Fact // what decoding told: fields that there are not, versions that are gone, secrets
 	Waivers    []Waiver
+	pod        *corev1.Pod // that the template would become
 	text       []byte
 	root       *yamlv3.Node
 	steps      *int // left of its document for decoding
@@ -157,8 +158,8 @@ func SnapshotOf(manifests ...*Manifest) *evidence.Snapshot {
 			continue
 		}
 		s.Objects, s.Asked = append(s.Objects, m.Object), append(s.Asked, m.Ref)
-		if pod := templatePod(m.Object); pod != nil {
-			s.Objects, s.Asked = append(s.Objects, pod), append(s.Asked, evidence.RefOf(pod))
+		if m.pod != nil {
+			s.Objects, s.Asked = append(s.Objects, m.pod), append(s.Asked, evidence.RefOf(m.pod))
 		}
 	}
 	return s.Freeze()
@@ -201,8 +202,8 @@ func templatePod(o evidence.Object) *corev1.Pod {
 	}
 }
 
-// Outline returns what rules about several objects ask for, so that very many can be kept: the object without its
-// template, and the pod of that without what is written for its programs. The manifest cannot be used after.
+// Outline returns what rules about several objects ask for, so that very many can be kept: the object without its template, its
+// labels and its texts, and the pod of that without what is written for its programs. The manifest cannot be used after.
 func (m *Manifest) Outline() []evidence.Object {
 	if m.Object == nil {
 		return nil
@@ -212,14 +213,26 @@ func (m *Manifest) Outline() []evidence.Object {
 		outline(&pod.Spec)
 		return []evidence.Object{pod}
 	}
-	pod := templatePod(m.Object)
-	if pod == nil {
+	m.Object.SetLabels(nil)
+	switch o := m.Object.(type) {
+	case *corev1.ConfigMap:
+		for key := range o.Data {
+			o.Data[key] = ""
+		}
+	case *appsv1.Deployment:
+		o.Spec.Selector = nil
+	case *appsv1.StatefulSet:
+		o.Spec.Selector = nil
+	case *appsv1.DaemonSet:
+		o.Spec.Selector = nil
+	}
+	if m.pod == nil {
 		return []evidence.Object{m.Object}
 	}
-	pod.Annotations = nil
-	outline(&pod.Spec)
+	m.pod.Annotations = nil
+	outline(&m.pod.Spec)
 	*templateOf(m.Object) = corev1.PodTemplateSpec{}
-	return []evidence.Object{m.Object, pod}
+	return []evidence.Object{m.Object, m.pod}
 }
 
 func outline(spec *corev1.PodSpec) {

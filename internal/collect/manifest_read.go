@@ -335,7 +335,7 @@ func (r ManifestReader) decode(m *Manifest) {
 	}
 	m.secrets(o)
 	maskManifest(o)
-	m.Object = o
+	m.Object, m.pod = o, templatePod(o)
 }
 
 // maxContainers bounds those of one pod, each of which rules compare with the others. A node runs no more than some hundred pods.

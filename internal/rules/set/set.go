@@ -92,7 +92,7 @@ func (x *index) matching(namespace string, selector labels.Selector) []*corev1.P
 
 // owner returns what has the template of a pod, the pod itself where nothing has.
 func owner(pod *corev1.Pod) evidence.Ref {
-	if c := metav1.GetControllerOf(pod); c != nil {
+	if c := metav1.GetControllerOfNoCopy(pod); c != nil {
 		return evidence.RefTo(c.Kind, pod.Namespace, c.Name)
 	}
 	return evidence.RefOf(pod)
