@@ -41,19 +41,13 @@ func (f ManifestFile) Data(room *bytes.Buffer) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return readManifests(room, file, f.Name, info.Size())
+	return readManifests(room, file, f.Name)
 }
 
-// readManifests reads a text of which the size may be known.
-func readManifests(b *bytes.Buffer, r io.Reader, name string, size int64) ([]byte, error) {
+func readManifests(b *bytes.Buffer, r io.Reader, name string) ([]byte, error) {
 	if b.Reset(); b.Cap() > maxRoom {
 		*b = bytes.Buffer{}
 	}
-	b.Grow(int(min(size, maxManifestFile)) + bytes.MinRead)
 	_, err := b.ReadFrom(io.LimitReader(r, maxManifestFile+1))
 	switch {
 	case err != nil:
@@ -76,7 +70,7 @@ func (m ManifestFiles) Find(ctx context.Context, paths []string) ([]ManifestFile
 	var files []ManifestFile
 	for _, path := range paths {
 		if path == "-" {
-			data, err := readManifests(&bytes.Buffer{}, m.Stdin, "standard input", 0)
+			data, err := readManifests(&bytes.Buffer{}, m.Stdin, "standard input")
 			if err != nil {
 				return nil, err
 			}
@@ -189,7 +183,7 @@ func Command(ctx context.Context, command []string) ([]byte, error) {
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	data, readErr := readManifests(&bytes.Buffer{}, out, command[0], 0)
+	data, readErr := readManifests(&bytes.Buffer{}, out, command[0])
 	if readErr != nil {
 		_ = c.Cancel() // Wait tells how it ended
 	}

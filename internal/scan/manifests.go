@@ -126,6 +126,12 @@ func each(n int, work func(i int)) {
 	group.Wait()
 }
 
+// shares parts a list into as many parts as there are processors, or fewer.
+func shares[T any](list []T) [][]T {
+	n := runtime.GOMAXPROCS(0)
+	return slices.Collect(slices.Chunk(list, max(1, (len(list)+n-1)/n)))
+}
+
 // scratches are for texts and trees, of which each is looked at once.
 var scratches = sync.Pool{New: func() any { return &collect.Scratch{} }}
 
@@ -166,7 +172,10 @@ func (j Job) reader(i int) collect.ManifestReader {
 // together judges all manifests with each other. A finding stands where its first fact does, for which that text is read
 // once more, each but once.
 func (j Job) together(r *Result, s *evidence.Snapshot) []Finding {
-	found := diagnosis.Run(s, j.Sets).Findings
+	rules := shares(j.Sets)
+	parts := make([][]diagnosis.Finding, len(rules))
+	each(len(rules), func(i int) { parts[i] = diagnosis.Run(s, rules[i]).Findings })
+	found := slices.Concat(parts...)
 	in := map[int][]placed{} // by file
 	for i := range found {
 		if at := r.objects[home(s, found[i].Facts[0].About)]; len(at) > 0 { // always: facts are about what was read

@@ -32,7 +32,9 @@ func (j Job) Merge(r *Result, others []Finding, root string) {
 	for i := range r.Findings {
 		r.Findings[i].File = relative(r.Findings[i].File, root)
 	}
-	r.Findings = joined(append(r.Findings, others...))
+	if len(others) > 0 {
+		r.Findings = joined(append(r.Findings, others...))
+	}
 	order(r.Findings)
 	fingerprint(r.Findings)
 	r.drop()

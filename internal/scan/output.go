@@ -3,12 +3,13 @@
 package scan
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -105,23 +106,46 @@ func (o Output) JSON(w io.Writer, r *Result) error {
 	if err != nil {
 		return err
 	}
-	var one bytes.Buffer
-	encoder := json.NewEncoder(&one)
-	encoder.SetIndent("    ", "  ")
-	to := bufio.NewWriterSize(w, 64<<10)
-	head, end, before := bytes.TrimSuffix(frame, []byte("]\n}\n")), "]\n}\n", "\n    "
-	_, _ = to.Write(head) // Flush tells of an error, here and below
-	for i := range r.Findings {
-		one.Reset()
-		if err := encoder.Encode(itemOf(&r.Findings[i])); err != nil {
+	end := []byte("]\n}\n")
+	if _, err := w.Write(bytes.TrimSuffix(frame, end)); err != nil {
+		return err
+	}
+	texts := make([]bytes.Buffer, runtime.GOMAXPROCS(0))
+	for some := range slices.Chunk(r.Findings, itemsAtOnce) {
+		if err := items(texts, some); err != nil {
 			return err
 		}
-		_, _ = to.WriteString(before)
-		_, _ = to.Write(bytes.TrimSuffix(one.Bytes(), []byte("\n")))
-		before, end = ",\n    ", "\n  ]\n}\n"
+		if &some[0] == &r.Findings[0] {
+			texts[0].Next(len(",")) // of the one that is the first
+			end = []byte("\n  ]\n}\n")
+		}
+		for i := range texts {
+			if _, err := texts[i].WriteTo(w); err != nil {
+				return err
+			}
+		}
 	}
-	_, _ = to.WriteString(end)
-	return to.Flush()
+	_, err = w.Write(end)
+	return err
+}
+
+// itemsAtOnce is how many findings are written at once, so that of very many no more is kept.
+const itemsAtOnce = 256
+
+// items writes findings as a list in JSON has them, each behind a comma, on all processors, each of which writes a text of its own.
+func items(texts []bytes.Buffer, findings []Finding) error {
+	parts := shares(findings)
+	failed := make([]error, len(parts))
+	each(len(parts), func(i int) {
+		encoder := json.NewEncoder(&texts[i])
+		encoder.SetIndent("    ", "  ")
+		for k := 0; k < len(parts[i]) && failed[i] == nil; k++ {
+			texts[i].WriteString(",\n    ")
+			failed[i] = encoder.Encode(itemOf(&parts[i][k]))
+			texts[i].Truncate(texts[i].Len() - len("\n"))
+		}
+	})
+	return errors.Join(failed...)
 }
 
 func itemOf(f *Finding) *item {
