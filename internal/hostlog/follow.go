@@ -210,7 +210,7 @@ func (p *Follower) add(name string, source evidence.Source, at time.Time, where,
 
 // reads tells whether a line is to be looked at: it has words that may mean something, or belongs to what is being read.
 func reads[T text](p *Follower, line T) bool {
-	if in(telling, line) {
+	if in(telling(), line) {
 		if p.read++; p.follows && p.read > mostRead {
 			p.skipped++
 			return false

@@ -4,6 +4,7 @@ package hostlog
 
 import (
 	"slices"
+	"sync"
 )
 
 // A sieve finds out quickly whether a text has one of many words: it goes over the text once, and compares only where
@@ -16,7 +17,7 @@ type sieve struct {
 const sieveBits = 13
 
 // telling finds the lines that may mean something: each entry of the tables of words is in it by its longest part.
-var telling = newSieve(tellingWords())
+var telling = sync.OnceValue(func() *sieve { return newSieve(tellingWords()) })
 
 func tellingWords() []string {
 	words := []string{

@@ -67,6 +67,11 @@ func (e *Expr) FindAllStringSubmatch(s string, n int) [][]string {
 // ReplaceAllString is that of regexp.Regexp.
 func (e *Expr) ReplaceAllString(src, repl string) string { return e.get().ReplaceAllString(src, repl) }
 
+// ReplaceAllStringFunc is that of regexp.Regexp.
+func (e *Expr) ReplaceAllStringFunc(src string, repl func(string) string) string {
+	return e.get().ReplaceAllStringFunc(src, repl)
+}
+
 // SubexpNames is that of regexp.Regexp.
 func (e *Expr) SubexpNames() []string { return e.get().SubexpNames() }
 

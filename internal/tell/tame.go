@@ -3,8 +3,9 @@
 package tell
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // taming replaces what chats and the templates of alerts act on by what looks the same and does nothing: tags and
@@ -14,7 +15,7 @@ var taming = strings.NewReplacer(
 )
 
 // summons matches where a chat looks for people or all of them.
-var summons = regexp.MustCompile(`@(everyone|here|channel|all|room)\b|(^|[^\pL\pN_])@`)
+var summons = regex.New(`@(everyone|here|channel|all|room)\b|(^|[^\pL\pN_])@`)
 
 // tame makes text from the cluster, which is safe on a terminal already, harmless in a chat.
 func tame(s string) string {

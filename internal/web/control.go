@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -100,7 +100,7 @@ func (c *Console) lookAtControl(ctx context.Context, ours []history.Incident) (*
 }
 
 // marked finds in the words of a measurement what is normal and what is not.
-var marked = regexp.MustCompile(`^(.*?) took .*; below (\d+) ms is normal, above (\d+) ms is not`)
+var marked = regex.New(`^(.*?) took .*; below (\d+) ms is normal, above (\d+) ms is not`)
 
 func (p *ControlPage) fill(s *evidence.Snapshot, told *diagnosis.Report) {
 	p.Taken = s.Taken

@@ -5,13 +5,14 @@ package resource
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubeinquest/inquest/internal/regex"
 )
 
 // A Check is something that is wrong with what is set, whatever was measured.
@@ -54,9 +55,9 @@ func runs(c *corev1.Container, program string) bool {
 }
 
 var (
-	javaHeap   = regexp.MustCompile(`-Xmx(\d+)([kKmMgGtT]?)\b`)
-	javaShare  = regexp.MustCompile(`-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)`)
-	nodeHeap   = regexp.MustCompile(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
+	javaHeap   = regex.New(`-Xmx(\d+)([kKmMgGtT]?)\b`)
+	javaShare  = regex.New(`-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)`)
+	nodeHeap   = regex.New(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
 	javaNames  = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS", "_JAVA_OPTIONS", "JAVA_OPTIONS"}
 	goOwnNames = []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS", "GOTRACEBACK"}
 )
