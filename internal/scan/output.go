@@ -137,19 +137,20 @@ func items(texts []bytes.Buffer, findings []Finding) error {
 	parts := shares(findings)
 	failed := make([]error, len(parts))
 	each(len(parts), func(i int) {
-		encoder := json.NewEncoder(&texts[i])
+		encoder, one := json.NewEncoder(&texts[i]), item{}
 		encoder.SetIndent("    ", "  ")
 		for k := 0; k < len(parts[i]) && failed[i] == nil; k++ {
 			texts[i].WriteString(",\n    ")
-			failed[i] = encoder.Encode(itemOf(&parts[i][k]))
+			one = itemOf(&parts[i][k])
+			failed[i] = encoder.Encode(&one)
 			texts[i].Truncate(texts[i].Len() - len("\n"))
 		}
 	})
 	return errors.Join(failed...)
 }
 
-func itemOf(f *Finding) *item {
-	return &item{
+func itemOf(f *Finding) item {
+	return item{
 		Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
 		Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
 		Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, CauseKnown: f.Cost.Known, Explained: f.Cost.Explained,
