@@ -101,11 +101,11 @@ func (p *Pass) PatchPodSpec(fields map[string]any) *Patch {
 	if template == nil {
 		return nil
 	}
-	data, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": fields}}})
+	data, err := json.Marshal(fields)
 	if err != nil {
 		return nil // cannot happen: rules build these of strings and numbers
 	}
-	return &Patch{Target: target, Type: Strategic, Data: string(data)}
+	return &Patch{Target: target, Type: Strategic, Data: `{"spec":{"template":{"spec":` + string(data) + `}}}`}
 }
 
 func citeCondition(kind evidence.Kind, about evidence.Ref, name, status, reason, message string, at time.Time) evidence.Fact {

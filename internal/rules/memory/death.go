@@ -136,7 +136,12 @@ func (d *death) byLabel(p *diagnosis.Pass) class {
 }
 
 // specOf returns the pass's container as the spec has it, an empty one where it does not.
-func specOf(p *diagnosis.Pass) *corev1.Container { return cmp.Or(p.Spec(), &corev1.Container{}) }
+func specOf(p *diagnosis.Pass) *corev1.Container {
+	if c := p.Spec(); c != nil {
+		return c
+	}
+	return &corev1.Container{}
+}
 
 // limitOf returns the memory limit of the pass's container, nil without one.
 func limitOf(p *diagnosis.Pass) *resource.Quantity { return orNil(specOf(p).Resources.Limits.Memory()) }
