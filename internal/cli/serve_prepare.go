@@ -23,6 +23,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/lead"
+	"github.com/kubeinquest/inquest/internal/remedy"
 	"github.com/kubeinquest/inquest/internal/watch"
 	"github.com/kubeinquest/inquest/internal/web"
 )
@@ -46,7 +47,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	recorder := &watch.Recorder{Rules: p.rules, Keep: keep, Version: thisBuild().Version, Log: log, Now: time.Now}
+	recorder := &watch.Recorder{Rules: p.rules, Own: remedy.Own, Keep: keep, Version: thisBuild().Version, Log: log, Now: time.Now}
 	if err := o.tell.prepare(cmp.Or(o.name, *o.config.Context)); err != nil {
 		return nil, err
 	}

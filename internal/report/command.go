@@ -56,8 +56,8 @@ func (f *Fix) Line(kubectl []string) string {
 	return f.Command
 }
 
-// owned says what a live change of an object comes to that somebody else applies; "" where nobody is known to.
-func (f *Fix) owned(inquest string) string {
+// Owned says what a live change of an object comes to that somebody else applies; "" where nobody is known to.
+func (f *Fix) Owned(inquest string) string {
 	if f.Owner == "" {
 		return ""
 	}

@@ -92,7 +92,7 @@ func (m *markdown) fact(mark string, f *Fact, about Thing) {
 
 func (m *markdown) fix(indent string, f *Fix) {
 	m.line("%s- fix: %s%s", indent, EscapeMarkdown(f.Title), risk(f.Risk))
-	if owned := f.owned(""); owned != "" {
+	if owned := f.Owned(""); owned != "" {
 		m.line("%s  %s", indent, EscapeMarkdown(owned))
 	}
 	command := EscapeLines(strings.TrimSpace(f.Line(m.kubectl)))

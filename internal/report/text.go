@@ -313,7 +313,7 @@ func (t *text) fixes(indent string, fixes []Fix) {
 		}
 		f := &fixes[i]
 		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{risk(f.Risk), dim})
-		if owned := f.owned(t.Inquest); owned != "" {
+		if owned := f.Owned(t.Inquest); owned != "" {
 			t.para(indent+"  ", span{Escape(owned), yellow})
 		}
 		t.command(indent+"  ", f.Line(t.Kubectl))

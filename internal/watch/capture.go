@@ -451,8 +451,12 @@ type telling struct {
 
 func (r *Recorder) tell(s *evidence.Snapshot) telling {
 	t := telling{s: s, report: diagnosis.Examine(s, r.Rules), version: r.Version}
+	written := report.New(t.report)
+	if r.Own != nil {
+		r.Own(s, written.Causes)
+	}
 	var err error
-	if t.json, err = report.JSON([]report.Report{report.New(t.report)}); err != nil {
+	if t.json, err = report.JSON([]report.Report{written}); err != nil {
 		r.Log.Error("a report was not kept", "err", err)
 	}
 	if t.bundle, err = collect.Files(s); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
 )
 
 const (
@@ -49,9 +50,10 @@ type Recorder struct {
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store
-	Cluster string            // which one it is, in the history
-	Keep    history.Retention // what of the history is kept
-	Version string            // of the program, kept with each report
+	Cluster string                                   // which one it is, in the history
+	Keep    history.Retention                        // what of the history is kept
+	Version string                                   // of the program, kept with each report
+	Own     func(*evidence.Snapshot, []report.Cause) // names in causes who would put back what their fixes change; nil: nobody does
 	Log     *slog.Logger
 	Now     func() time.Time
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/report"
 )
 
 func leaseOf(namespace, name, holder string, lasts int32) *coordinationv1.Lease {
@@ -462,4 +464,19 @@ func TestForbidden(t *testing.T) {
 			t.Errorf("gaps that are open (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestReportOwns holds that what is kept of a fix says who would put the old value back.
+func TestReportOwns(t *testing.T) {
+	r := newRecorder(t)
+	r.Own = func(_ *evidence.Snapshot, causes []report.Cause) {
+		for i := range causes {
+			causes[i].Message = "it is somebody's"
+		}
+	}
+	pod, _ := endedBy(t, r, began.Add(time.Minute), 3)
+	told := r.tell(alone(pod, began.Add(2*time.Minute), false))
+	if !strings.Contains(string(told.json), "it is somebody's") {
+		t.Errorf("the report does not tell:\n%s", told.json)
+	}
 }

@@ -160,6 +160,7 @@ type Fix struct {
 	Title   string `json:"title"`
 	Risk    string `json:"risk"`              // the most that it disturbs
 	Command string `json:"command,omitempty"` // what a person types
+	Owned   string `json:"owned,omitempty"`   // who would put it back, where there is no command for that
 	Diff    []Line `json:"diff,omitempty"`    // what a patch changes
 }
 

@@ -226,8 +226,12 @@ func TestFix(t *testing.T) {
 			removed += l.Text
 		}
 	}
-	if !strings.Contains(added, "memory: 512Mi") || !strings.Contains(removed, "memory: 256Mi") || !strings.HasPrefix(shown.Command, "kubectl -n shop patch pod/web-0") {
+	if !strings.Contains(added, "memory: 512Mi") || !strings.Contains(removed, "memory: 256Mi") || !strings.HasPrefix(shown.Command, "kubectl -n shop patch pod/web-0") || shown.Owned != "" {
 		t.Errorf("the fix is shown as %+v", shown)
+	}
+	owned := fixOf(s, report.Fix{Owner: "Helm release shop/web", Patch: &report.Patch{Target: target, Type: "json", Data: `[]`}})
+	if owned.Command != "" || !strings.HasPrefix(owned.Owned, "Helm release shop/web would put the old value back") {
+		t.Errorf("the fix of what Helm owns is shown as %+v", owned)
 	}
 	for _, patch := range []report.Patch{{Target: target, Type: "odd"}, {Target: target, Type: "json", Data: "{"}, {Target: report.Thing{Kind: "Pod", Name: "none"}, Type: "json", Data: "[]"}} {
 		if shown := fixOf(s, report.Fix{Patch: &patch}); len(shown.Diff) > 0 {
