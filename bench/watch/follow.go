@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,7 +100,7 @@ func (r *recorder) follow(ctx context.Context, often time.Duration) {
 
 // look reads what came since the last look.
 func (r *recorder) look(ctx context.Context) error {
-	rows, err := r.db.QueryContext(ctx, `SELECT d.id, p.uid, d.container, d.attempt, d.rank FROM deaths d JOIN pods p ON p.id = d.pod
+	rows, err := r.db.QueryContext(ctx, `SELECT d.id, CASE typeof(p.uid) WHEN 'blob' THEN lower(hex(p.uid)) ELSE p.uid END, d.container, d.attempt, d.rank FROM deaths d JOIN pods p ON p.id = d.pod
 		WHERE d.id > ? AND d.kind = 0 ORDER BY d.id`, r.last)
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func (r *recorder) look(ctx context.Context) error {
 		if err := rows.Scan(&r.last, &uid, &of.container, &of.number, &rank); err != nil {
 			return errors.Join(err, rows.Close())
 		}
-		of.pod = types.UID(uid)
+		of.pod = dashed(uid)
 		if rank >= 2 {
 			r.visible[of] = time.Now()
 		} else {
@@ -121,6 +122,14 @@ func (r *recorder) look(ctx context.Context) error {
 		}
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// dashed writes a UID that the history keeps as bytes as Kubernetes does.
+func dashed(digits string) types.UID {
+	if len(digits) == 32 {
+		digits = strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]}, "-")
+	}
+	return types.UID(digits)
 }
 
 // seen returns how many deaths are in the history.
