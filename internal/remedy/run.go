@@ -11,7 +11,6 @@ import (
 	"github.com/robfig/cron/v3"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -20,18 +19,9 @@ import (
 
 // lookAtRun looks at a Job, or at the newest that a CronJob has made since the change: its run is the proof.
 func (w *Watch) lookAtRun(ctx context.Context) (sight, error) {
-	u, err := w.Cluster.of(w.Subject).Get(ctx, w.Subject.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return sight{reason: named(w.Subject) + " is not there", hopeless: true}, nil
-	}
-	if err != nil {
-		return sight{}, fmt.Errorf("read %s: %w", named(w.Subject), err)
-	}
-	w.begin(u)
-	w.object = u
-	o, err := typed(u)
-	if err != nil {
-		return sight{}, err
+	o, err := w.read(ctx)
+	if o == nil {
+		return sight{reason: named(w.Subject) + " is not there", hopeless: true}, err
 	}
 	s := runOf(o)
 	if s.hopeless {

@@ -72,18 +72,9 @@ func (w *Watch) lookAtPod(ctx context.Context) (sight, error) {
 }
 
 func (w *Watch) lookAtWorkload(ctx context.Context) (sight, error) {
-	u, err := w.Cluster.of(w.Subject).Get(ctx, w.Subject.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return sight{reason: named(w.Subject) + " is not there", hopeless: true}, nil
-	}
-	if err != nil {
-		return sight{}, fmt.Errorf("read %s: %w", named(w.Subject), err)
-	}
-	w.begin(u)
-	w.object = u
-	o, err := typed(u)
-	if err != nil {
-		return sight{}, err
+	o, err := w.read(ctx)
+	if o == nil {
+		return sight{reason: named(w.Subject) + " is not there", hopeless: true}, err
 	}
 	template, want := workload(o)
 	s := sight{rolls: true, probing: probing(template.Spec.Containers), reason: rollout(o)}
@@ -113,6 +104,20 @@ func (w *Watch) lookAtWorkload(ctx context.Context) (sight, error) {
 	}
 	err = w.add(&s, pods, int(want), template.Spec.Containers)
 	return s, err
+}
+
+// read returns the workload as it is now; nil where it is not there, or cannot be read.
+func (w *Watch) read(ctx context.Context) (evidence.Object, error) {
+	u, err := w.Cluster.of(w.Subject).Get(ctx, w.Subject.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", named(w.Subject), err)
+	}
+	w.begin(u)
+	w.object = u
+	return typed(u)
 }
 
 // apart parts the pods of the revision that is to live from those of old ones. Pods that are going count for neither.
