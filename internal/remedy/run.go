@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -99,7 +100,8 @@ func (w *Watch) await(s *sight, of *batchv1.CronJob) {
 	}
 }
 
-// addRun adds what a Job and its pods show. Pods that had ended before the change tell nothing of it.
+// addRun adds what a Job and its pods show. Those that succeeded are in its count, and stand for no pod that is yet to run; those that had
+// failed before the change tell nothing of it.
 func (w *Watch) addRun(ctx context.Context, s *sight, job *batchv1.Job) error {
 	selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
 	if err != nil {
@@ -111,14 +113,20 @@ func (w *Watch) addRun(ctx context.Context, s *sight, job *batchv1.Job) error {
 	}
 	var pods []unstructured.Unstructured
 	for i := range list.Items {
-		phase, _, _ := unstructured.NestedString(list.Items[i].Object, "status", "phase")
-		over := phase == string(corev1.PodFailed) || phase == string(corev1.PodSucceeded)
-		if !over || !w.earlier(&list.Items[i]) {
+		var pod corev1.Pod
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, &pod); err != nil {
+			return fmt.Errorf("read a pod of %s: %w", named(evidence.RefOf(job)), err)
+		}
+		death, _ := w.deathIn(&pod)
+		if pod.Status.Phase != corev1.PodSucceeded && (pod.Status.Phase != corev1.PodFailed || death != "") {
 			pods = append(pods, list.Items[i])
 		}
 	}
 	want := int(min(wanted(job.Spec.Parallelism), wanted(job.Spec.Completions)-job.Status.Succeeded))
 	why, hopeless := "", false
+	if wanted(job.Spec.Parallelism) == 0 {
+		why, hopeless = none(evidence.RefOf(job)), true
+	}
 	for _, c := range job.Status.Conditions {
 		switch {
 		case c.Status != corev1.ConditionTrue:

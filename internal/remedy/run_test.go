@@ -74,8 +74,12 @@ type running struct {
 }
 
 var runnings = map[string]running{
-	"a job whose pod runs":  {kind: "Job", want: Cured, says: "no container failed", least: least},
-	"a job that completes":  {kind: "Job", change: func(n *nightly) { n.ends(0, corev1.PodSucceeded); n.is(batchv1.JobComplete, time.Now()) }, want: Cured, least: least},
+	"a job whose pod runs": {kind: "Job", want: Cured, says: "no container failed", least: least},
+	"a job that completes": {kind: "Job", change: func(n *nightly) { n.ends(0, corev1.PodSucceeded); n.is(batchv1.JobComplete, time.Now()) }, want: Cured, least: least},
+	"a job whose next pod waits": {kind: "Job", change: func(n *nightly) {
+		n.job.Spec.Completions, n.job.Status.Succeeded = new(int32(5)), 1
+		n.ends(0, corev1.PodSucceeded)
+	}, want: Open, says: "0 of 1 pods are ready", least: 10 * time.Minute},
 	"a job without its pod": {kind: "Job", change: func(n *nightly) { n.pod = nil }, want: Open, says: "0 of 1 pods are ready", least: 10 * time.Minute},
 	"a job that fails of the same": {
 		kind:   "Job",
@@ -89,11 +93,24 @@ var runnings = map[string]running{
 		causes: func() []diagnosis.Cause { return []diagnosis.Cause{died("EXT001", "nightly-1-a", time.Now())} },
 		want:   Other, says: "EXT001",
 	},
+	"a pod that began before and fails after": {
+		kind: "Job",
+		change: func(n *nightly) {
+			n.pod.CreationTimestamp = metav1.NewTime(time.Now().Add(-time.Hour))
+			n.ends(137, corev1.PodFailed)
+			n.pod.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(time.Now().Add(time.Second))
+		},
+		causes: func() []diagnosis.Cause {
+			return []diagnosis.Cause{died("MEM001", "nightly-1-a", time.Now().Add(time.Second))}
+		},
+		want: Back, says: "the same cause is back",
+	},
 	"a pod that had failed tells nothing": {
 		kind: "Job",
 		change: func(n *nightly) {
 			n.ends(137, corev1.PodFailed)
 			n.pod.CreationTimestamp = metav1.NewTime(time.Now().Add(-time.Hour))
+			n.pod.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(time.Now().Add(-time.Hour))
 		},
 		causes: func() []diagnosis.Cause {
 			return []diagnosis.Cause{died("MEM001", "nightly-1-a", time.Now().Add(-time.Hour))}
@@ -156,6 +173,13 @@ func (n *nightly) world() *world {
 func TestSuspended(t *testing.T) {
 	n := newNightly()
 	n.is(batchv1.JobFailed, time.Now().Add(-time.Hour))
+	none := newNightly()
+	none.job.Spec.Parallelism = new(int32)
+	rests := none.world()
+	rests.Subject = evidence.RefOf(none.job)
+	if _, err := rests.Proof(t.Context()); err == nil || !strings.Contains(err.Error(), "wants no pods") {
+		t.Errorf("of what wants no pods: %v", err)
+	}
 	over := n.world()
 	over.Subject = evidence.RefOf(n.job)
 	if _, err := over.Proof(t.Context()); err == nil || !strings.Contains(err.Error(), "make it anew") {

@@ -56,41 +56,27 @@ func TestLateCapture(t *testing.T) {
 	}
 }
 
-// TestLateInALoop: of two ends that are alike, the first was captured after the second. It goes with that: by the state in which the service is
-// then, which was not there before the first end, only the second can be explained.
+// TestLateInALoop: of two ends that are alike, the first was captured after the second, and goes with that. Of one that could not reach a
+// service only the second can be explained, by the state in which the service is then; of a start that failed the runtime's message of the
+// first is not there any more.
 func TestLateInALoop(t *testing.T) {
-	archive, err := txtar.ParseFile("testdata/late-in-a-loop.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	for _, f := range archive.Files {
-		files[f.Name] = f.Data
-	}
-	app := evidence.RefTo("Pod", "shop", "api-784c9f55b8-vnb77").InContainer("app")
-	for attempt := range 2 {
-		v, err := Judge(t.Context(), rules.All(), history.Death{Of: app.InAttempt(attempt), Workload: evidence.RefTo("Deployment", "shop", "api")}, files)
-		if err != nil || v.Rule != "DEP002" || v.Thing.Name != "api" {
-			t.Errorf("run %d: %s about %s, %v: %s", attempt, v.Rule, v.Thing, err, v.Message)
+	for file, tt := range map[string]struct{ pod, rule string }{
+		"late-in-a-loop": {"api-784c9f55b8-vnb77", "DEP002"}, "not-started-in-a-loop": {"workdir-file", "CRT015"},
+	} {
+		archive, err := txtar.ParseFile("testdata/" + file + ".txtar")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-// TestNotStartedInALoop: of two starts that failed the runtime's message of the first is not there any more when it is captured.
-func TestNotStartedInALoop(t *testing.T) {
-	archive, err := txtar.ParseFile("testdata/not-started-in-a-loop.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	for _, f := range archive.Files {
-		files[f.Name] = f.Data
-	}
-	app := evidence.RefTo("Pod", "shop", "workdir-file").InContainer("app")
-	for attempt := range 2 {
-		v, err := Judge(t.Context(), rules.All(), history.Death{Of: app.InAttempt(attempt)}, files)
-		if err != nil || v.Rule != "CRT015" {
-			t.Errorf("run %d: %s about %s, %v: %s", attempt, v.Rule, v.Thing, err, v.Message)
+		files := map[string][]byte{}
+		for _, f := range archive.Files {
+			files[f.Name] = f.Data
+		}
+		for attempt := range 2 {
+			of := evidence.RefTo("Pod", "shop", tt.pod).InContainer("app").InAttempt(attempt)
+			v, err := Judge(t.Context(), rules.All(), history.Death{Of: of}, files)
+			if err != nil || v.Rule != tt.rule {
+				t.Errorf("%s, run %d: %s about %s, %v: %s", file, attempt, v.Rule, v.Thing, err, v.Message)
+			}
 		}
 	}
 }

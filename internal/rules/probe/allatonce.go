@@ -123,7 +123,7 @@ func shot(p *diagnosis.Pass, pod *corev1.Pod, when func(evidence.Event) time.Tim
 		case a.Expected == "" && at.Sub(a.Started) > 3*patience(c.LivenessProbe):
 			return newest, well
 		}
-		break
+		return newest, tooShort
 	}
 	return newest, tooShort
 }
