@@ -368,12 +368,13 @@ func TestRealClaims(t *testing.T) {
 		"code":  "SIGKILL from itself, or the kernel in its name as at a limit of processor time, to pid ",
 		"timer": "SIGKILL from a timer, a file or a queue (code -2), for which the trace names no sender, to pid ",
 	} {
-		b := w.container(t, "read y; INQUEST_ENDS="+how+" "+os.Args[0]+" & read z")
+		b := w.container(t, "read y; INQUEST_ENDS="+how+" "+os.Args[0]+" & read z; wait; echo; read z")
 		b.begin(t)
 		e := w.next(t, 0)
 		if e.Fact.Name != child+byUnknown || !strings.Contains(e.Fact.Text, words) {
 			t.Errorf("%s: told %s %q", how, e.Fact.Name, e.Fact.Text)
 		}
+		b.begin(t).ready(t) // the child is gone: the end of process 1 sends it nothing more
 		b.in.Close()
 		_ = b.Wait()
 	}
