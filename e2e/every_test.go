@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kubeinquest/inquest/e2e/faults"
@@ -186,12 +188,28 @@ func everyFault(t *testing.T, person *console, f faults.Fault) string {
 
 // aloneFault makes a fault beside which there is no other, and tells what became of it, wherever in the cluster.
 func aloneFault(t *testing.T, person *console, f faults.Fault) string {
+	vacant(t)
 	before := map[string]int{}
 	for _, in := range person.since(t, nil) {
 		before[in.ID] = in.Times
 	}
 	establish(t, f, ofFault(f.Name))
 	return person.await(t, f, func() []recording { return person.since(t, before) })
+}
+
+// vacant waits until what faults before left is gone: the next may keep it there, as a node without a network plugin does.
+func vacant(t *testing.T) {
+	c := connect(t, ofFault(""))
+	err := wait.PollUntilContextTimeout(t.Context(), time.Second, settles, true, func(ctx context.Context) (bool, error) {
+		all, err := c.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		return !slices.ContainsFunc(all.Items, func(ns corev1.Namespace) bool { return strings.HasPrefix(ns.Name, c.Namespace) }), nil
+	})
+	if err != nil {
+		t.Logf("something of a fault before is there still: %v", err)
+	}
 }
 
 // since returns the incidents of the whole cluster that are proven and have more deaths than they had, by their names.

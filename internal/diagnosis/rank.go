@@ -126,9 +126,11 @@ func explains(s *evidence.Snapshot, a, b *Finding) bool {
 		(a.Until.IsZero() || !b.At.After(a.Until) && !b.At.Before(a.At.Truncate(time.Second))) // the API has whole seconds
 }
 
-// reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else.
+// reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else. What is wrong with a
+// container is not brought about by the end of a run that may follow from it.
 func reaches(s *evidence.Snapshot, a, b *Finding) bool {
-	return s.Covers(a.About, b.About) || slices.ContainsFunc(b.Through, func(t evidence.Ref) bool {
+	follows := a.Rule.Scope < b.Rule.Scope && slices.Contains(a.Rule.CausedBy, b.Rule.Effect)
+	return s.Covers(a.About, b.About) && !follows || slices.ContainsFunc(b.Through, func(t evidence.Ref) bool {
 		return s.Covers(a.About, t) || s.Covers(t, a.About)
 	})
 }

@@ -145,6 +145,22 @@ func TestRankPrefersTheCloserExplainer(t *testing.T) {
 	}
 }
 
+// TestAnEndIsNotWhyItsContainerFails holds that what may be why a container's runs end does not follow from the end of one, however early that is.
+func TestAnEndIsNotWhyItsContainerFails(t *testing.T) {
+	app := evidence.RefTo("Pod", "shop", "n0-p0").InContainer("app")
+	ended := &Rule{ID: "AAA001", Scope: Attempt, Effect: ProcessFailed, CausedBy: []Effect{NameUnresolved}}
+	unresolved := &Rule{ID: "AAA002", Scope: Container, Effect: NameUnresolved, CausedBy: []Effect{ProcessFailed}}
+	causes := Rank(world(), []Finding{
+		{Rule: ended, About: app.InAttempt(0), At: noon, Confidence: Certain, Message: "the first"},
+		{Rule: ended, About: app.InAttempt(1), At: noon.Add(time.Minute), Confidence: Certain, Message: "the second"},
+		{Rule: unresolved, About: app, At: noon.Add(time.Minute), Confidence: Likely, Message: "no such host"},
+	})
+	want := "AAA001 pod/n0-p0[app]#0 the first\nAAA002 pod/n0-p0[app] no such host\n AAA001 pod/n0-p0[app]#1 the second\n"
+	if got := shape(causes, ""); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestABrokenRuleIsASkip(t *testing.T) {
 	panics := &Rule{ID: "AAA001", Scope: Pod, Needs: evidence.Status, Run: func(*Pass) { panic("index out of range") }}
 	claims := &Rule{ID: "AAA002", Scope: Pod, Needs: evidence.Status, Run: func(p *Pass) {

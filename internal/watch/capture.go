@@ -230,7 +230,7 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 		return r.listen(ctx, at, deaths, until)
 	}
 	r.crowd.learn(todo.likeness(), representativeOf(deaths), r.Now())
-	if err := errors.Join(r.record(ctx, deaths), r.revise(ctx, at.ref, told)); err != nil || len(todo.deaths) > 0 {
+	if err := errors.Join(r.record(ctx, deaths), r.reconsider(ctx, at, s, deaths), r.revise(ctx, at.ref, told)); err != nil || len(todo.deaths) > 0 {
 		return err
 	}
 	pause := again

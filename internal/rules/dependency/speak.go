@@ -21,6 +21,11 @@ func (c *call) finding(p *diagnosis.Pass, why string, facts ...evidence.Fact) di
 	if c.run.Ended() && (f.At.IsZero() || f.At.After(c.run.Finished)) {
 		f.At = c.run.Finished
 	}
+	for _, before := range p.Attempts() { // it began with the first that complained of the same
+		if before.Ended() && before.Finished.Before(f.At) && target(p.LogOf(before)) == c.Target {
+			f.At = before.Finished
+		}
+	}
 	if len(facts) == 0 || !c.run.Ended() {
 		f.Confidence = diagnosis.Possible
 	}
