@@ -50,6 +50,34 @@ func TestGrowth(t *testing.T) {
 	})
 }
 
+// TestTallyRetained: what died after retention took all before it is counted, though SQLite gives its numbers anew.
+func TestTallyRetained(t *testing.T) {
+	var now clock
+	everywhere(t, Options{Now: now.now}, func(t *testing.T, s *Store) {
+		now.set(noon)
+		for i := range 3 {
+			must(t, s.Record(t.Context(), death("web-0", i, i)))
+		}
+		place := int64(0)
+		tally := func(counted int) {
+			t.Helper()
+			got, next, err := s.Tally(t.Context(), cluster, place, now.now().Add(time.Hour))
+			must(t, err)
+			want(t, "counted", len(got), counted)
+			place = next
+		}
+		tally(3)
+		now.set(noon.Add(100 * 24 * time.Hour))
+		removed, err := s.Retain(t.Context(), now.now(), Retention{Age: 24 * time.Hour})
+		must(t, err)
+		want(t, "removed", removed.Deaths, 3)
+		tally(0)
+		must(t, s.Record(t.Context(), death("web-1", 0, 100*24*60)))
+		tally(1)
+		tally(0)
+	})
+}
+
 func TestTally(t *testing.T) {
 	var now clock
 	everywhere(t, Options{Now: now.now}, func(t *testing.T, s *Store) {
@@ -80,6 +108,16 @@ func TestTally(t *testing.T) {
 		must(t, err)
 		want(t, "open", v.Open, 1)
 		want(t, "unsettled", v.Unsettled, 0)
+		foreign = foreign.of("MEM001", foreign.Workload, false)
+		foreign.PodUID = "uid-web-8"
+		must(t, s.Record(t.Context(), foreign))
+		v, err = s.Vital(t.Context(), cluster)
+		must(t, err)
+		want(t, "unsettled here, and one elsewhere", v.Unsettled, 0)
+		want(t, "since", v.Oldest, time.Time{})
+		v, err = s.Vital(t.Context(), foreign.Cluster)
+		must(t, err)
+		want(t, "unsettled there", v.Unsettled, 1)
 		if v.Bytes <= 0 {
 			t.Error("the history has no size")
 		}

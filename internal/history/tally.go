@@ -26,8 +26,12 @@ func (s *Store) Tally(ctx context.Context, cluster string, after int64, until ti
 		return nil, after, s.explain("read", err)
 	}
 	var all []Tallied
-	stop := false
-	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+	stop, most := false, int64(0)
+	err := s.reads.QueryRowContext(ctx, `SELECT COALESCE(MAX(id), 0) FROM deaths`).Scan(&most)
+	if err != nil || most < after { // retention took the last ones, and SQLite gives their numbers to the next
+		return nil, min(after, most), s.explain("read", err)
+	}
+	err = s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var t Tallied
 		var id, rank, finished, seen int64
 		var of string
@@ -67,9 +71,10 @@ func (s *Store) Vital(ctx context.Context, cluster string) (Vital, error) {
 	var oldest int64
 	day := micros(s.options.Now().Add(-24 * time.Hour))
 	const own = `(SELECT id FROM clusters WHERE uid = $1)`
+	const waiting = `FROM deaths d JOIN pods p ON p.id = d.pod WHERE d.rank IN (1, 2) AND p.cluster = ` + own
 	err := s.reads.QueryRowContext(ctx, `SELECT
 		(SELECT COUNT(*) FROM incidents WHERE state = 0 AND cluster = `+own+`), (SELECT COUNT(*) FROM incidents WHERE state = 1 AND cluster = `+own+`),
-		(SELECT COUNT(*) FROM deaths WHERE rank IN (1, 2)), (SELECT COALESCE(MIN(at), 0) FROM deaths WHERE rank IN (1, 2)),
+		(SELECT COUNT(*) `+waiting+`), (SELECT COALESCE(MIN(d.at), 0) `+waiting+`),
 		(SELECT COUNT(*) FROM gaps WHERE began > $2 AND cluster = `+own+`)`, clean(cluster, maxName), day).
 		Scan(&v.Open, &v.Quiet, &v.Unsettled, &oldest, &v.Gaps)
 	if err != nil {
