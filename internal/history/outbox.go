@@ -74,8 +74,11 @@ func (s *Store) Take(ctx context.Context, cluster, target string, most int, leas
 			WHERE id IN (SELECT id FROM outbox`+q.text()+` ORDER BY due, id LIMIT `+q.arg(most)+`) AND done = 0
 			RETURNING id, (SELECT ref FROM incidents WHERE incidents.id = outbox.incident), state, round, mark, target, tries`, q.args...)
 	})
+	if err != nil { // who gave up waiting has no claim to what the writer writes there still
+		return nil, err
+	}
 	slices.SortFunc(taken, func(a, b Notice) int { return cmp.Compare(a.ID, b.ID) })
-	return taken, err
+	return taken, nil
 }
 
 func (n *Notice) key() string {
