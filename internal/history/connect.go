@@ -38,6 +38,7 @@ func connect(ctx context.Context, address string, o Options) (*Store, error) {
 func (s *Store) connectPostgres(ctx context.Context, address string) error {
 	s.dialect, s.name = &postgresDialect, "of PostgreSQL"
 	if u, err := url.Parse(address); err == nil {
+		u.RawQuery = "" // may have a password as well
 		s.name = u.Redacted()
 	}
 	db, err := sql.Open("pgx", address)

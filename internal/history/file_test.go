@@ -40,6 +40,7 @@ func TestErrors(t *testing.T) {
 		{"a folder", folder, "is a directory"},
 		{"a text", write("text", []byte(strings.Repeat("not a database\n", 100))), "file is not a database"},
 		{"no server", "postgres://inquest:secret-word@127.0.0.1:1/h?connect_timeout=1", "check that the server runs"},
+		{"no server, and a password behind it", "postgres://inquest@127.0.0.1:1/h?connect_timeout=1&password=secret-word", "check that the server runs"},
 		{"no address", "postgres://%zz", "postgres"},
 	} {
 		_, err := Open(t.Context(), test.url, Options{})
