@@ -3,6 +3,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -91,27 +92,27 @@ type Cell struct {
 // mostCells bounds a heat map.
 const mostCells = 50_000
 
-// Heat counts deaths by workload, hour and cause. It reads every death between From and To.
+// Heat counts deaths by workload, hour and cause, the latest hour first; of more than the limit, 50,000 where it is 0, the earliest are left
+// out. It reads every death between From and To.
 func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 	if f.none() {
 		return nil, nil
 	}
 	q := f.deaths(s.dialect)
+	most := q.arg(cmp.Or(f.Limit, mostCells))
 	var cells []Cell
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		c := Cell{Workload: evidence.RefTo("", "", "")}
 		var hour int64
 		err := scan(&c.Namespace, &c.Workload.Kind, &c.Workload.Name, &hour, &c.Rule, &c.Deaths, &c.Missing)
 		c.Workload.Namespace, c.Hour = c.Namespace, time.Unix(hour*3600, 0).UTC()
-		if len(cells) < mostCells {
-			cells = append(cells, c)
-		}
+		cells = append(cells, c)
 		return err
 	}, `SELECT h.namespace, h.kind, h.name, h.hour, h.rule, COUNT(*), SUM(h.missing) FROM (
 			SELECT p.namespace, CASE p.workload_kind WHEN '' THEN 'Pod' ELSE p.workload_kind END AS kind,
 				CASE p.workload_kind WHEN '' THEN p.name ELSE p.workload_name END AS name,
 				d.at / 3600000000 AS hour, d.rule, CASE d.rank WHEN 0 THEN 1 ELSE 0 END AS missing`+deathTables+q.text()+`) h
-		GROUP BY h.namespace, h.kind, h.name, h.hour, h.rule ORDER BY h.hour, h.namespace, h.name, h.kind, h.rule`, q.args...)
+		GROUP BY h.namespace, h.kind, h.name, h.hour, h.rule ORDER BY h.hour DESC, h.namespace, h.name, h.kind, h.rule LIMIT `+most, q.args...)
 	return cells, s.explain("read", err)
 }
 

@@ -64,9 +64,14 @@ func TestHeat(t *testing.T) {
 		must(t, err)
 		web := evidence.RefTo("Deployment", "shop", "web")
 		if diff := cmp.Diff([]Cell{
-			{"shop", web, noon, "", 1, 1}, {"shop", web, noon, "MEM001", 2, 0}, {"shop", web, noon.Add(time.Hour), "MEM001", 1, 0},
+			{"shop", web, noon.Add(time.Hour), "MEM001", 1, 0}, {"shop", web, noon, "", 1, 1}, {"shop", web, noon, "MEM001", 2, 0},
 		}, got); diff != "" {
 			t.Error(diff)
+		}
+		got, err = s.Heat(t.Context(), Filter{Limit: 1})
+		must(t, err)
+		if len(got) != 1 || !got[0].Hour.Equal(noon.Add(time.Hour)) {
+			t.Errorf("%v: of more than there is room for, expected the latest", got)
 		}
 		n, err := s.Count(t.Context(), Filter{})
 		must(t, err)
