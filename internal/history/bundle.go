@@ -85,8 +85,13 @@ func mayRead(name string, allowed []string) bool {
 	return true
 }
 
+// MostExported is how many bytes of evidence an archive of an incident has at most: it is made in memory, and the evidence of a storm
+// is larger than that of a server.
+const MostExported = 32 << 20
+
 // Export returns an incident as files: incident.json, and for each death with evidence a folder with its bundle and
-// report.json. Deaths with the same evidence share a folder. At most 1000 deaths are read, the latest.
+// report.json. Deaths with the same evidence share a folder. At most 1000 deaths are read, the latest, and as much of their evidence as
+// there is room for; of how many it is left out incident.json says.
 func (s *Store) Export(ctx context.Context, id string, allowed []string) (map[string][]byte, error) {
 	in, err := s.Incident(ctx, id, allowed)
 	if err != nil {
@@ -96,25 +101,39 @@ func (s *Store) Export(ctx context.Context, id string, allowed []string) (map[st
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{}
-	seen := map[string]bool{}
+	e := export{store: s, allowed: allowed, files: map[string][]byte{}, seen: map[string]bool{}}
 	for i := range page.Items {
-		if err := s.exportDeath(ctx, &page.Items[i], allowed, files, seen); err != nil {
+		if err := e.add(ctx, &page.Items[i]); err != nil {
 			return nil, err
 		}
 	}
-	files["incident.json"], err = json.MarshalIndent(struct {
+	e.files["incident.json"], err = json.MarshalIndent(struct {
 		Incident Incident
 		Deaths   []Death
-	}{in, page.Items}, "", "  ")
-	return files, err
+		LeftOut  int `json:",omitempty"`
+	}{in, page.Items, e.left}, "", "  ")
+	return e.files, err
 }
 
-func (s *Store) exportDeath(ctx context.Context, d *Death, allowed []string, files map[string][]byte, seen map[string]bool) error {
+// An export is the files of an incident, as far as they are read.
+type export struct {
+	store   *Store
+	allowed []string
+	files   map[string][]byte
+	seen    map[string]bool
+	bytes   int
+	left    int // deaths whose evidence is left out
+}
+
+func (e *export) add(ctx context.Context, d *Death) error {
 	if !d.HasBundle {
 		return nil
 	}
-	bundle, err := s.Bundle(ctx, d.ID, allowed)
+	if e.bytes > MostExported {
+		e.left++
+		return nil
+	}
+	bundle, err := e.store.Bundle(ctx, d.ID, e.allowed)
 	if err != nil {
 		return ignore(err, ErrNotFound)
 	}
@@ -123,17 +142,19 @@ func (s *Store) exportDeath(ctx context.Context, d *Death, allowed []string, fil
 		all = append(all, []byte(name), bundle[name])
 	}
 	same := string(hashOf(string(bytes.Join(all, []byte{0}))))
-	if seen[same] {
+	if e.seen[same] {
 		return nil
 	}
-	seen[same] = true
+	e.seen[same] = true
 	folder := fmt.Sprintf("death-%d/", d.ID)
 	for name, data := range bundle {
-		files[folder+name] = data
+		e.files[folder+name] = data
+		e.bytes += len(data)
 	}
-	report, err := s.Report(ctx, d.ID, allowed)
+	report, err := e.store.Report(ctx, d.ID, e.allowed)
 	if report != nil {
-		files[folder+"report.json"] = report
+		e.files[folder+"report.json"] = report
+		e.bytes += len(report)
 	}
 	return ignore(err, ErrNotFound)
 }

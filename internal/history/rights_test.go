@@ -79,6 +79,32 @@ func TestRights(t *testing.T) {
 	})
 }
 
+// TestExportIsBounded: an archive has as much of the evidence of an incident as there is room for, of the latest deaths, and says how much it
+// has not.
+func TestExportIsBounded(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		const deaths, fit = 7, MostExported / maxPart
+		for i := range deaths {
+			d := death("web-0", i, i)
+			d.Verdict.Bundle = map[string][]byte{"logs/shop/web-0/app/0.log": bytes.Repeat([]byte{'a' + byte(i)}, maxPart)}
+			must(t, s.Record(t.Context(), d))
+		}
+		files, err := s.Export(t.Context(), incidents(t, s, Filter{})[0].ID, nil)
+		must(t, err)
+		var told struct{ LeftOut int }
+		must(t, json.Unmarshal(files["incident.json"], &told))
+		want(t, "left out", told.LeftOut, deaths-fit)
+		letters := ""
+		for name, data := range files {
+			if strings.HasSuffix(name, ".log") {
+				letters += string(data[:1])
+			}
+		}
+		want(t, "logs", len(letters), fit)
+		want(t, "of the first two", strings.ContainsAny(letters, "ab"), false)
+	})
+}
+
 // TestSearchIsNarrow: words that a report has of other namespaces find nothing in what one may see.
 func TestSearchIsNarrow(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {

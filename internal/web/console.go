@@ -46,6 +46,7 @@ type Console struct {
 	glance  glance
 	streams *places // of those that are open
 	asked   *places // of requests that are worked on
+	made    *places // of archives that are made, each in memory
 }
 
 // errNotFound is that there is no such thing, or none that the caller may see: which of both is not told.
@@ -100,6 +101,7 @@ const (
 	ownStreams  = 32               // and for one caller
 	mostAtOnce  = 64               // requests that are worked on at once,
 	ownAtOnce   = 16               // and for one caller
+	mostMade    = 4                // archives that are made at once; of one caller one
 	patience    = 20 * time.Second // for one page
 )
 
@@ -107,6 +109,7 @@ const (
 func (c *Console) Handler() (http.Handler, error) {
 	c.pages = map[string]*template.Template{}
 	c.streams, c.asked = newPlaces(mostStreams, ownStreams), newPlaces(mostAtOnce, ownAtOnce)
+	c.made = newPlaces(mostMade, 1)
 	var err error
 	if c.assets, err = readAssets(); err != nil {
 		return nil, err

@@ -258,13 +258,18 @@ func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name
 		return "", nil, err
 	}
 	files = map[string][]byte{}
+	left := history.MostExported
 	for i := range page.Items[:min(len(page.Items), mostExported)] {
+		if left < 0 {
+			break
+		}
 		all, err := c.Store.Bundle(ctx, page.Items[i].ID, nil)
 		if err := ignoreMissing(err); err != nil {
 			return "", nil, err
 		}
 		for path, data := range may.files(all) {
 			files[fmt.Sprintf("death-%d/%s", page.Items[i].ID, path)] = data
+			left -= len(data)
 		}
 	}
 	shown := may.veilOf(nil).cover(IncidentPage{Bounds: may.bounds(), Incident: incidentOf(in), Deaths: each(page.Items, deathOf)})
@@ -280,6 +285,12 @@ func (c *Console) download(read func(ctx context.Context, r *http.Request, may R
 			c.refuse(w, r, err)
 			return
 		}
+		leave, ok := c.made.enter(c.Access.Caller(r), r.Context().Done())
+		if !ok {
+			c.refuse(w, r, errBusy)
+			return
+		}
+		defer leave()
 		name, files, err := read(r.Context(), r, may)
 		if errors.Is(err, history.ErrNotFound) {
 			err = errNotFound

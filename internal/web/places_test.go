@@ -40,6 +40,36 @@ func takeShare(t *testing.T, c *Console, who string) (leaves []func()) {
 	return leaves
 }
 
+// TestArchivesAreFew: archives are made in memory, so few are made at once, and one for each caller.
+func TestArchivesAreFew(t *testing.T) {
+	c := consoleWith(t, headerAccess{}, died("bank", "web", 1))
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	ask := func(ctx context.Context) int {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/deaths/1/bundle.zip", http.NoBody)
+		r.Header.Set("Who", "bank")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	leave, ok := c.made.enter("bank", never)
+	if code := ask(gone); !ok || code != http.StatusServiceUnavailable {
+		t.Errorf("a second archive at a time: %d", code)
+	}
+	leave()
+	if code := ask(t.Context()); code == http.StatusServiceUnavailable {
+		t.Error("none is made when the first was")
+	}
+	occupy(c.made)
+	if code := ask(gone); code != http.StatusServiceUnavailable {
+		t.Errorf("one more than may be made: %d", code)
+	}
+}
+
 // TestNobodyIsKeptOut: who asks for all that he can, or reads nothing of it, has his own share alone; so have strangers together.
 func TestNobodyIsKeptOut(t *testing.T) {
 	c := consoleWith(t, headerAccess{}, died("bank", "web", 1))
