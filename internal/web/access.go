@@ -69,7 +69,7 @@ type StrangerError struct {
 // Error is the reason, as it is shown.
 func (s *StrangerError) Error() string { return s.Why }
 
-// cookie is the name of what a browser is known by. The prefix keeps other hosts and plain pages of this one from setting it,
+// cookie is the name of what a browser is known by, or what that begins with. A prefix keeps other hosts and plain pages of this one from setting it,
 // where it is served by TLS.
 const cookie = "inquest"
 
@@ -79,6 +79,7 @@ const stay = 12 * time.Hour
 // A LoopbackAccess lets in whoever has the link that the program printed, once, on the machine that it runs on: whoever may read the
 // terminal may ask the cluster as well.
 type LoopbackAccess struct {
+	cookie   string // its name: browsers keep one of a name for a host whatever its port, and there may be a server for each cluster
 	mu       sync.Mutex
 	secret   string // of the link; empty once it was used
 	sessions map[string]time.Time
@@ -88,7 +89,7 @@ type LoopbackAccess struct {
 // NewLoopbackAccess returns one and the secret of its link.
 func NewLoopbackAccess(now func() time.Time) (*LoopbackAccess, string) {
 	secret := rand.Text()
-	return &LoopbackAccess{secret: secret, sessions: map[string]time.Time{}, now: now}, secret
+	return &LoopbackAccess{cookie: cookie + "-" + rand.Text()[:8], secret: secret, sessions: map[string]time.Time{}, now: now}, secret
 }
 
 // Rights lets see everything or nothing.
@@ -100,7 +101,7 @@ func (a *LoopbackAccess) Rights(_ context.Context, r *http.Request) (Rights, err
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) { // a page of elsewhere, by a name that leads here
 		return Rights{}, &RefusalError{"this console answers on the loopback address alone: open http://127.0.0.1"}
 	}
-	c, err := r.Cookie(cookie)
+	c, err := r.Cookie(a.cookie)
 	if err != nil {
 		return Rights{}, &RefusalError{"open the link that inquest serve printed, or start it again for a new one"}
 	}
@@ -116,7 +117,7 @@ func (a *LoopbackAccess) Rights(_ context.Context, r *http.Request) (Rights, err
 
 // Caller is one for all who are let in.
 func (a *LoopbackAccess) Caller(r *http.Request) string {
-	c, err := r.Cookie(cookie)
+	c, err := r.Cookie(a.cookie)
 	if err != nil {
 		return ""
 	}
@@ -138,7 +139,7 @@ func (a *LoopbackAccess) Login(w http.ResponseWriter, _ *http.Request, secret st
 	session := rand.Text()
 	a.secret, a.sessions[session] = "", a.now().Add(stay)
 	http.SetCookie(w, &http.Cookie{
-		Name: cookie, Value: session, Path: "/", MaxAge: int(stay.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: a.cookie, Value: session, Path: "/", MaxAge: int(stay.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 	return nil
 }

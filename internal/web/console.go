@@ -80,7 +80,7 @@ type route struct {
 }
 
 func (c *Console) routes() []route {
-	find := []string{"state", "q", "rule", "node", "image", "since", "from", "to", "after"}
+	find := []string{"state", "q", "namespace", "rule", "node", "image", "since", "from", "to", "after"}
 	return []route{
 		{"/{$}", "now", c.now, Now{}, nil},
 		{"/incidents", "incidents", c.incidents, List{}, find},

@@ -346,6 +346,10 @@ func TestLoopbackAccess(t *testing.T) {
 	if a.Login(httptest.NewRecorder(), nil, secret) == nil {
 		t.Error("the link works twice")
 	}
+	other, link := NewLoopbackAccess(func() time.Time { return now })
+	if w = httptest.NewRecorder(); other.Login(w, nil, link) != nil || w.Result().Cookies()[0].Name == in.Name {
+		t.Error("a server on another port takes the login of this one")
+	}
 	if now = now.Add(stay + time.Second); ask("127.0.0.1", in) == nil {
 		t.Error("it lets in for ever")
 	}

@@ -85,7 +85,7 @@ func document(t *testing.T) []byte {
 		"security": []object{{"session": []string{}}, {"token": []string{}}},
 		"paths":    paths,
 		"components": object{"schemas": schemas, "securitySchemes": object{
-			"session": object{"type": "apiKey", "in": "cookie", "name": cookie},
+			"session": object{"type": "apiKey", "in": "cookie", "name": cookie, "description": "as /login sets it: by TLS there is __Host- before its name, and on a laptop something behind it"},
 			"token":   object{"type": "http", "scheme": "bearer", "description": "the caller's Kubernetes token, where the console runs in a cluster"},
 		}},
 	})
