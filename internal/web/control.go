@@ -64,11 +64,10 @@ func (c *Console) control(ctx context.Context, _ *http.Request, may Rights) (any
 		page.Why = "the control plane is shown to who may see every namespace"
 		return page, nil
 	}
-	found, err := c.Store.Incidents(ctx, history.Filter{From: c.Now().Add(-7 * day), Limit: 1000})
+	ours, err := c.ofControl(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ours := keep(found.Items, func(in history.Incident) bool { return strings.HasPrefix(in.Rule, "CTL") })
 	page.Incidents = each(ours[:min(len(ours), mostRecent)], incidentOf)
 	switch s, err := c.lookAtControl(ctx, ours); {
 	case err != nil:
@@ -79,6 +78,24 @@ func (c *Console) control(ctx context.Context, _ *http.Request, may Rights) (any
 		page.fill(s, diagnosis.Examine(s, c.Rules))
 	}
 	return page, nil
+}
+
+// ofControl are the incidents of the last week that are of the control plane, the latest first. Each rule is asked for by itself: where the
+// control plane is in trouble, there are thousands of others.
+func (c *Console) ofControl(ctx context.Context) ([]history.Incident, error) {
+	var all []history.Incident
+	for _, rule := range c.Rules {
+		if letters(rule.ID) != "CTL" {
+			continue
+		}
+		found, err := c.Store.Incidents(ctx, history.Filter{Rule: rule.ID, From: c.Now().Add(-7 * day), Limit: mostRecent})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found.Items...)
+	}
+	slices.SortStableFunc(all, func(a, b history.Incident) int { return b.Last.Compare(a.Last) })
+	return all, nil
 }
 
 // lookAtControl looks now, or where no cluster is watched at what was captured last; nil where nobody looked.

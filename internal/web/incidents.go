@@ -97,7 +97,7 @@ func (c *Console) filter(list *List, q url.Values) (history.Filter, error) {
 		return f, &badRequestError{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", list.Since)}
 	}
 	if long > 0 {
-		f.From = c.Now().Add(-long)
+		f.From = c.Now().UTC().Add(-long)
 	}
 	for name, at := range map[string]*time.Time{"from": &f.From, "to": &f.To} {
 		if text := q.Get(name); text != "" {

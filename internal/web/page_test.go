@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
@@ -90,6 +92,38 @@ func TestControl(t *testing.T) {
 	c.Now = func() time.Time { return noon.Add(time.Hour) }
 	_, body, _ := get(t, h, "*", "/control")
 	contains(t, "a control plane that cannot be seen", body, "forbidden: cannot get /metrics")
+}
+
+// TestUTC: a list says in UTC since when it is, whatever the zone of the server.
+func TestUTC(t *testing.T) {
+	c := consoleWith(t, headerAccess{})
+	c.Now = func() time.Time { return noon.In(time.FixedZone("CET", 3600)) }
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := get(t, h, "*", "/incidents?since=1h&format=json")
+	contains(t, "the list", body, `"from": "`+noon.Add(-time.Hour).Format(time.RFC3339)+`"`)
+}
+
+// TestControlAmongMany: an incident of the control plane is on its page however many others there are, as then.
+func TestControlAmongMany(t *testing.T) {
+	own := died("kube-system", "etcd-0", 1)
+	own.Verdict.Rule, own.Verdict.Thing, own.Finished = "CTL003", evidence.RefTo("", "", ""), noon.Add(-time.Hour)
+	all := []history.Death{own}
+	for i := range 1000 {
+		d := died("shop", fmt.Sprintf("web-%d", i), 2)
+		d.Verdict.Thing, d.Finished = evidence.RefTo("Pod", "shop", d.Of.Name), noon
+		all = append(all, d)
+	}
+	c := consoleWith(t, headerAccess{}, all...)
+	c.Rules = append(c.Rules, &diagnosis.Rule{ID: "CTL003", Title: "Slow"})
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := get(t, h, "*", "/control")
+	contains(t, "the control plane", body, "CTL003")
 }
 
 func TestNode(t *testing.T) {
