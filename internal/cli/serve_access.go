@@ -9,12 +9,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
@@ -55,7 +58,7 @@ func (o *oidcOptions) Validate(access string) error {
 	return nil
 }
 
-func (o *oidcOptions) provider(ctx context.Context) (*web.Provider, error) {
+func (o *oidcOptions) provider(ctx context.Context, log *slog.Logger) (*web.Provider, error) {
 	if o.Issuer == "" {
 		return nil, nil
 	}
@@ -79,7 +82,14 @@ func (o *oidcOptions) provider(ctx context.Context) (*web.Provider, error) {
 		}
 		options.Client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	}
-	return web.NewProvider(ctx, options)
+	provider, err := web.NewProvider(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := provider.Find(ctx); err != nil { // what happens in the cluster is recorded all the same
+		log.Warn("nobody can log in by the provider of OpenID Connect until it answers", "err", err)
+	}
+	return provider, nil
 }
 
 // clusterAccess has the cluster say who may see what.
@@ -103,12 +113,31 @@ func (o *serveOptions) clusterAccess(ctx context.Context, s *serving) (web.Acces
 			return nil, fmt.Errorf("read the key of sessions: %s has %d bytes, expected 32: head -c 32 /dev/urandom makes some", o.sessions, len(key))
 		}
 	}
-	provider, err := o.oidc.provider(ctx)
+	provider, err := o.oidc.provider(ctx, s.console.Log)
 	if err != nil {
 		return nil, err
 	}
 	known := func(ctx context.Context) ([]string, error) { return s.console.Store.Namespaces(ctx, math.MaxInt32) }
 	return web.NewClusterAccess(web.ClusterOptions{
-		Users: users, Rules: rules, Known: known, Key: key, Provider: provider, Now: time.Now,
+		Users: users, Rules: rules, Known: known, All: spacesOf(s.core), Key: key, Provider: provider, Now: time.Now,
 	})
+}
+
+// spacesOf returns what lists the namespaces of a cluster. Where that is not allowed, those that the history knows have to do.
+func spacesOf(core rest.Interface) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		var list corev1.NamespaceList
+		err := core.Get().Resource("namespaces").Do(ctx).Into(&list)
+		if apierrors.IsForbidden(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the namespaces: %w", err)
+		}
+		names := make([]string, len(list.Items))
+		for i := range list.Items {
+			names[i] = list.Items[i].Name
+		}
+		return names, nil
+	}
 }

@@ -30,7 +30,8 @@ import (
 
 // A serving is what is recorded, and what shows it.
 type serving struct {
-	config  *rest.Config // of the cluster, if there is one
+	config  *rest.Config   // of the cluster, if there is one
+	core    rest.Interface // of its core API
 	console *web.Console
 	record  func(context.Context) error
 }
@@ -75,7 +76,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if recorder.Store, err = history.Open(ctx, file, history.Options{Led: o.lease != "", Targets: o.tell.config.Names()}); err != nil {
 		return nil, err
 	}
-	s := &serving{config: config, record: o.tell.beside(recorder), console: &web.Console{
+	s := &serving{config: config, core: recorder.Client, record: o.tell.beside(recorder), console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
 		Look: recorder.Source,
 	}}

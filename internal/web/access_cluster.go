@@ -40,6 +40,7 @@ type ClusterOptions struct {
 	Users    authenticationclient.TokenReviewsGetter
 	Rules    authorizationclient.SubjectAccessReviewsGetter
 	Known    func(ctx context.Context) ([]string, error) // the namespaces that there is something of, all of them, in order
+	All      func(ctx context.Context) ([]string, error) // those of the cluster, which texts may name; nil: not to be had
 	Key      []byte                                      // seals sessions; replicas share it. 32 bytes
 	Provider *Provider                                   // nil: there is none
 	Now      func() time.Time
@@ -53,6 +54,7 @@ type ClusterAccess struct {
 	seal   *seal
 	tokens kept[person]
 	rights kept[Rights]
+	all    kept[[]string] // namespaces of the cluster
 	hosts  crowd
 }
 
@@ -140,14 +142,15 @@ func (a *ClusterAccess) Caller(r *http.Request) string {
 	return ""
 }
 
-// whose asks whose a token is. Tokens that are not known are reviewed for one address at a limited rate.
+// whose asks whose a token is. Tokens of which it was not known when they were last reviewed are reviewed for one address at a limited rate;
+// many people may come from one, as from that of an ingress.
 func (a *ClusterAccess) whose(ctx context.Context, r *http.Request, token string) (person, error) {
 	bad := a.stranger("the cluster does not know this token, or it has expired")
 	if token == "" || len(token) > maxToken || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return person{}, bad
 	}
 	key := keyOf(token)
-	if _, known := a.tokens.look(a.o.Now(), key); !known && !a.hosts.may(hostOf(r.RemoteAddr), a.o.Now()) {
+	if _, fresh := a.tokens.look(a.o.Now(), key); !fresh && !a.tokens.last(key).known && !a.hosts.may(hostOf(r.RemoteAddr), a.o.Now()) {
 		return person{}, &RefusalError{"too many tokens that are not known here come from this address: wait a moment"}
 	}
 	who, err := a.tokens.get(ctx, a.o.Now, key, func(ctx context.Context) (person, error) { return a.review(ctx, token) })
@@ -195,10 +198,13 @@ func (a *ClusterAccess) ask(ctx context.Context, who person) (Rights, error) {
 	if err != nil {
 		return Rights{}, err
 	}
+	if may.Foreign, err = a.others(ctx, everywhere, names); err != nil {
+		return Rights{}, err
+	}
 	if len(names) > mostNamespaces {
 		may.Limit = mostNamespaces
 		if !everywhere {
-			may.Foreign = slices.Clone(names[mostNamespaces:]) // for all that is known
+			may.Foreign = append(may.Foreign, names[mostNamespaces:]...) // for all that is known
 		}
 		names = names[:mostNamespaces]
 	}
@@ -224,6 +230,19 @@ func (a *ClusterAccess) ask(ctx context.Context, who person) (Rights, error) {
 		}
 	}
 	return may, nil
+}
+
+// others are the namespaces that there is nothing of, for who may not see all. What is told of others may name them, and whether somebody may see them is not asked.
+func (a *ClusterAccess) others(ctx context.Context, everywhere bool, known []string) ([]string, error) {
+	if everywhere || a.o.All == nil {
+		return nil, nil
+	}
+	all, err := a.all.get(ctx, a.o.Now, "", a.o.All)
+	is := map[string]bool{}
+	for _, name := range known {
+		is[name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return is[name] }), err
 }
 
 // sees tells whether somebody may read the pods of a namespace, empty for all, and their logs.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -198,6 +199,22 @@ func TestStrangersArePaced(t *testing.T) {
 	*now = now.Add(time.Minute)
 	if _, err := access.Rights(t.Context(), bearer(t, ":bob")); err != nil {
 		t.Errorf("it never ends: %v", err)
+	}
+}
+
+// TestManyBehindOne: of many who come by one address, as by an ingress, none is kept out because all are reviewed again and again.
+func TestManyBehindOne(t *testing.T) {
+	access, _, now := clusterAccess(t, nil)
+	for round := range 3 {
+		for i := range 3 * strangerAhead {
+			if round == 0 { // they come one after the other
+				*now = now.Add(strangerEvery)
+			}
+			if _, err := access.Rights(t.Context(), bearer(t, fmt.Sprintf(":p%d", i))); err != nil {
+				t.Fatalf("round %d: caller %d: %v", round, i, err)
+			}
+		}
+		*now = now.Add(2 * keepReviews)
 	}
 }
 

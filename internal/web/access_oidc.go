@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -42,26 +43,51 @@ type ProviderOptions struct {
 }
 
 // A Provider of OpenID Connect lets people in by a code with proof of possession (RFC 7636), a state and a nonce. What they
-// may see the cluster says.
+// may see the cluster says. How it is to be used it is asked when it is first needed, and again until it says so.
 type Provider struct {
-	o        ProviderOptions
+	o ProviderOptions
+
+	mu    sync.Mutex
+	found *found // nil: not asked yet, or it did not answer
+}
+
+// Found is how a provider is to be used.
+type found struct {
 	config   oauth2.Config
 	verifier *oidc.IDTokenVerifier
 }
 
-// NewProvider asks the issuer how it is to be used.
-func NewProvider(ctx context.Context, o ProviderOptions) (*Provider, error) {
+// NewProvider returns one, which need not be there yet.
+func NewProvider(o ProviderOptions) (*Provider, error) {
 	if !strings.HasSuffix(o.Redirect, returnPath) {
 		return nil, fmt.Errorf("the address %q to come back to must end with %s", o.Redirect, returnPath)
 	}
-	issuer, err := oidc.NewProvider(withClient(ctx, o.Client), o.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("ask the issuer %s how it is to be used: %w", o.Issuer, err)
+	return &Provider{o: o}, nil
+}
+
+// Find asks the issuer how it is to be used, if nobody has.
+func (p *Provider) Find(ctx context.Context) error {
+	_, err := p.find(ctx)
+	return err
+}
+
+func (p *Provider) find(ctx context.Context) (*found, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found != nil {
+		return p.found, nil
 	}
-	return &Provider{o, oauth2.Config{
-		ClientID: o.ClientID, ClientSecret: o.ClientSecret, Endpoint: issuer.Endpoint(), RedirectURL: o.Redirect,
-		Scopes: append([]string{oidc.ScopeOpenID}, o.Scopes...),
-	}, issuer.Verifier(&oidc.Config{ClientID: o.ClientID})}, nil
+	ctx, cancel := context.WithTimeout(withClient(ctx, p.o.Client), 2*reviewTime)
+	defer cancel()
+	issuer, err := oidc.NewProvider(ctx, p.o.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("ask the issuer %s how it is to be used: %w", p.o.Issuer, err)
+	}
+	p.found = &found{oauth2.Config{
+		ClientID: p.o.ClientID, ClientSecret: p.o.ClientSecret, Endpoint: issuer.Endpoint(), RedirectURL: p.o.Redirect,
+		Scopes: append([]string{oidc.ScopeOpenID}, p.o.Scopes...),
+	}, issuer.Verifier(&oidc.Config{ClientID: p.o.ClientID})}
+	return p.found, nil
 }
 
 func withClient(ctx context.Context, c *http.Client) context.Context {
@@ -79,6 +105,10 @@ type journey struct {
 
 // leave sends somebody to the provider. The cookie goes with him when he is sent back, which one of SameSite=Strict would not.
 func (a *ClusterAccess) leave(w http.ResponseWriter, r *http.Request) error {
+	provider, err := a.o.Provider.find(r.Context())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errProvider, err)
+	}
 	j := journey{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), local(r.URL.Query().Get("next")), a.o.Now().Add(away)}
 	value, err := a.seal.close(trip, j)
 	if err != nil {
@@ -87,7 +117,7 @@ func (a *ClusterAccess) leave(w http.ResponseWriter, r *http.Request) error {
 	c := a.cookie(r, trip, value, int(away.Seconds()))
 	c.SameSite = http.SameSiteLaxMode
 	http.SetCookie(w, c)
-	to := a.o.Provider.config.AuthCodeURL(j.State, oidc.Nonce(j.Nonce), oauth2.S256ChallengeOption(j.Verifier))
+	to := provider.config.AuthCodeURL(j.State, oidc.Nonce(j.Nonce), oauth2.S256ChallengeOption(j.Verifier))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
@@ -131,12 +161,16 @@ var errProvider = errors.New("finish a login")
 func (p *Provider) exchange(ctx context.Context, code string, j journey) (session, error) {
 	ctx, cancel := context.WithTimeout(withClient(ctx, p.o.Client), 2*reviewTime)
 	defer cancel()
-	token, err := p.config.Exchange(ctx, code, oauth2.VerifierOption(j.Verifier))
+	provider, err := p.find(ctx)
+	if err != nil {
+		return session{}, err
+	}
+	token, err := provider.config.Exchange(ctx, code, oauth2.VerifierOption(j.Verifier))
 	if err != nil {
 		return session{}, err
 	}
 	raw, _ := token.Extra("id_token").(string)
-	id, err := p.verifier.Verify(ctx, raw)
+	id, err := provider.verifier.Verify(ctx, raw)
 	if err != nil {
 		return session{}, err
 	}

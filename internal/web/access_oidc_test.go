@@ -26,7 +26,7 @@ func issuer(t *testing.T) (*mockoidc.MockOIDC, *Provider) {
 			t.Error(err)
 		}
 	})
-	p, err := NewProvider(t.Context(), ProviderOptions{
+	p, err := NewProvider(ProviderOptions{
 		Issuer: m.Issuer(), ClientID: m.ClientID, ClientSecret: m.ClientSecret, Redirect: "https://console.example" + returnPath,
 		UsernameClaim: "email", UsernamePrefix: "oidc:", GroupsClaim: "groups", GroupsPrefix: "oidc:", Scopes: []string{"email", "groups"},
 	})
@@ -158,6 +158,41 @@ func TestProviderRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestProviderAway: whoever has a token is let in while the provider is away, and others when it is back.
+func TestProviderAway(t *testing.T) {
+	m, p := issuer(t)
+	away := true
+	p.o.Client = &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		if away {
+			return nil, errBroken
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	access, _, now := clusterAccess(t, p)
+	*now = time.Now()
+	h := consoleOf(t, access)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://console.example"+providerPath, http.NoBody))
+	if w.Code != http.StatusInternalServerError || p.Find(t.Context()) == nil {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if _, err := access.Rights(t.Context(), bearer(t, ":sue")); err != nil {
+		t.Error(err)
+	}
+	away = false
+	m.QueueUser(&mockoidc.MockUser{Subject: "1", Email: "sue@example.org", EmailVerified: true})
+	back, c := depart(t, h, nil)
+	if w := arrive(h, back, c); sessionOf(w) == nil {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A tripper makes requests as a function does.
+type tripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip makes one.
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestProviderNames: names of the cluster's own are not to be had from a provider.
 func TestProviderNames(t *testing.T) {

@@ -5,7 +5,9 @@ package web
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -132,6 +134,31 @@ func TestNeighbours(t *testing.T) {
 	crawlAs(t, h, http.Header{"Authorization": {"Bearer :admin"}}, func(_, body string) { seen += body })
 	if !strings.Contains(seen, "vault-0 ended") {
 		t.Error("who may see all does not")
+	}
+}
+
+// TestQuietNeighbours: a namespace that there is nothing of is named by no page either, where a text about another one does.
+func TestQuietNeighbours(t *testing.T) {
+	access, _, now := clusterAccess(t, nil)
+	access.o.Known = func(context.Context) ([]string, error) { return []string{"shop"}, nil }
+	access.o.All = func(context.Context) ([]string, error) { return []string{"bank", "shop"}, nil }
+	d := died("shop", "web-0", 1)
+	d.Verdict.Message = "node n1 is busy, most by bank/vault-0 (3000m) and shop/web-0"
+	h := consoleOf(t, access, d)
+	seen := false
+	crawlAs(t, h, http.Header{"Authorization": {"Bearer :sue"}}, func(path, body string) {
+		if !strings.HasSuffix(path, ".zip") {
+			checkForeign(t, path, body, "bank", "vault")
+			seen = seen || strings.Contains(body, "most by (elsewhere) (3000m) and shop/web-0")
+		}
+	})
+	if !seen {
+		t.Error("no page has the text")
+	}
+	*now = now.Add(keepReviews)
+	access.o.All = func(context.Context) ([]string, error) { return nil, errBroken }
+	if _, err := access.Rights(t.Context(), bearer(t, ":sue")); !errors.Is(err, errBroken) {
+		t.Errorf("where it is not known what there is, something is shown: %v", err)
 	}
 }
 
