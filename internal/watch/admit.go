@@ -141,10 +141,22 @@ func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 		kept[i] = deaths[i].Death
 	}
 	ctx, done := span(ctx, "commit", kept[0].Of)
-	err := r.insist(ctx, fmt.Sprintf("keep %d deaths", len(deaths)), func() error { return r.Store.Record(ctx, kept...) })
+	err := r.keep(ctx, kept)
 	done(err)
 	r.hark(deaths)
 	return err
+}
+
+// mostKept is how many deaths the history is given at a time. Of a pod whose containers restarted often while nobody watched there are more.
+const mostKept = 1000
+
+func (r *Recorder) keep(ctx context.Context, deaths []history.Death) error {
+	for some := range slices.Chunk(deaths, mostKept) {
+		if err := r.insist(ctx, fmt.Sprintf("keep %d deaths", len(some)), func() error { return r.Store.Record(ctx, some...) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // baseOf returns what the history keeps of a pod whatever happened to it.
@@ -163,7 +175,10 @@ func (r *Recorder) deaths(ctx context.Context, f fresh) []unsettled {
 		d := unsettled{Death: base, run: e.Attempt}
 		d.Of, d.Base, d.Image = e.Of.InAttempt(e.Number), e.Base, imageOf(pod, e.Of.Container)
 		d.id = containersOf(pod, e.Of.Container)[e.Of.Attempt]
-		d.Started, d.Finished, d.ExitCode, d.Signal, d.Reason = e.Started, e.Finished, e.ExitCode, e.Signal, e.Reason
+		d.Started, d.ExitCode, d.Signal, d.Reason = e.Started, e.ExitCode, e.Signal, e.Reason
+		if !misdated(pod, e.Finished, base.Seen) {
+			d.Finished = e.Finished
+		}
 		return d
 	}
 	var deaths []unsettled
@@ -291,6 +306,17 @@ func ordered(pod *corev1.Pod, e End) bool {
 		told = told.Add(-time.Duration(*g) * time.Second)
 	}
 	return e.Finished.IsZero() || !e.Finished.Before(told)
+}
+
+// skew is by how much the clocks of a node, of the API server and of this machine may differ.
+const skew = 10 * time.Minute
+
+// misdated tells whether a run cannot have ended when its node says: after it was seen to have ended, or before its pod was made, as where
+// the node has no clock that goes on without power. An incident at such a time would never be over, or over at once. A static pod may be
+// older than what the API server has of it.
+func misdated(pod *corev1.Pod, finished, seen time.Time) bool {
+	_, static := pod.Annotations[corev1.MirrorPodAnnotationKey]
+	return finished.After(seen.Add(skew)) || !static && finished.Before(pod.CreationTimestamp.Add(-skew))
 }
 
 // disrupted tells whether something other than its owner or a person had a pod go: an eviction, a preemption, a taint, the loss

@@ -306,7 +306,7 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 	for _, a := range s.Attempts(ref) {
 		c := e.container(a.Of.Container, 0)
 		number := c.base + a.Of.Attempt
-		if !a.Ended() || number <= c.ended || !a.Finished.IsZero() && a.Finished.Unix() < c.finished {
+		if !a.Ended() || number <= c.ended || c.beyond(a.Finished, now) {
 			continue
 		}
 		if !before {
@@ -333,6 +333,12 @@ func (e *entry) ends(pod *corev1.Pod, before bool, now time.Time) (news News) {
 		}
 	}
 	return news
+}
+
+// beyond tells whether an end was before one that is known, as the status still tells of it where the restart count fell. Where that one is
+// yet to come, the clock of its node was ahead, and has been set since: it says nothing.
+func (c *runs) beyond(finished, now time.Time) bool {
+	return !finished.IsZero() && finished.Unix() < c.finished && c.finished <= now.Unix()
 }
 
 // counted returns the number of the last run that the restart count says is over, and whose end is not to come.

@@ -93,6 +93,8 @@ func TestLedger(t *testing.T) {
 		{"had not been restarted, and was not", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 2, at(1)), podWith("a", 3, at(1))}, ";"},
 		{"had not been restarted, fell and ended again", []Known{{"a", "app", 1, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 1, at(3))}, "-2 +3 "},
 		{"fell while it was watched, the last end is known", nil, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 1, at(1)), podWith("a", 2, at(4))}, "-0 -1 +2 ;;+3 "},
+		{"a clock that was ahead, and was set", nil, false, []*corev1.Pod{podWith("a", 1, at(70)), podWith("a", 2, at(9))}, "+0 ;+1 "},
+		{"a clock that was ahead, and known to the history", []Known{{"a", "app", 0, 0, at(70)}}, false, []*corev1.Pod{podWith("a", 1, at(70)), podWith("a", 2, at(9))}, ";+1 "},
 		{"a new pod of the same name", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("b", 1, at(2))}, "+0 ;+0 "},
 		{"an end that the status does not tell", nil, false, []*corev1.Pod{podWith("a", 2, time.Time{})}, "-0 -1 "},
 	}
