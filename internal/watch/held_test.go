@@ -103,7 +103,7 @@ func TestHeldLookedAt(t *testing.T) {
 	}
 	r.queue = newQueue[subject](r.Now) // as where it is being taken in hand
 	for i := range mostQueued {
-		r.queue.put(subject{uid: types.UID(strconv.Itoa(i))}, 0, later)
+		r.queue.put(subject{uid: types.UID(strconv.Itoa(i))}, 0, usual)
 	}
 	at := subject{evidence.RefOf(pod), pod.UID}
 	r.lookAt(at, 0)

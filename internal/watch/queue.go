@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// mostQueued is how many things may wait for their capture: what comes beyond is not captured, and its deaths say so.
-const mostQueued = 10_000
+// mostQueued is how many things may wait for their capture: what comes beyond is not captured, and its deaths say so. Of what nobody died of
+// fewer may: it is looked at again and again for as long as it is in trouble, and would leave no place for a death.
+const mostQueued, mostLater = 10_000, 8_000
 
 // A rank says which of the things that are due goes first.
 type rank uint8
@@ -27,6 +28,7 @@ const (
 type queue[K comparable] struct {
 	mu     sync.Mutex
 	items  map[K]*item[K]
+	idle   int     // of these, those without a death
 	waits  line[K] // by when it is due
 	due    line[K] // by rank
 	inHand map[K]bool
@@ -87,14 +89,17 @@ func (q *queue[K]) put(key K, pause time.Duration, r rank) bool {
 	at := q.now().Add(pause)
 	it := q.items[key]
 	if it == nil {
-		if len(q.items) >= mostQueued {
+		if len(q.items) >= mostQueued || r == later && q.idle >= mostLater {
 			return false
 		}
 		it = &item[K]{key: key, rank: r, at: at}
 		q.items[key] = it
 		heap.Push(&q.waits, it)
+		q.count(r, 1)
 	} else {
+		q.count(it.rank, -1)
 		it.rank = min(it.rank, r)
+		q.count(it.rank, 1)
 		if !it.ready && at.Before(it.at) {
 			it.at = at
 		}
@@ -102,6 +107,13 @@ func (q *queue[K]) put(key K, pause time.Duration, r rank) bool {
 	}
 	q.wake()
 	return true
+}
+
+// count counts what waits without a death.
+func (q *queue[K]) count(r rank, n int) {
+	if r == later {
+		q.idle += n
+	}
 }
 
 func (q *queue[K]) lineOf(it *item[K]) *line[K] {
@@ -151,6 +163,7 @@ func (q *queue[K]) first() (key K, wait time.Duration, found bool) {
 		}
 		key, found = it.key, true
 		delete(q.items, it.key)
+		q.count(it.rank, -1)
 		q.inHand[it.key] = true
 	}
 	for _, it := range held {

@@ -76,7 +76,13 @@ func TestQueueInHand(t *testing.T) {
 func TestQueueBound(t *testing.T) {
 	q := newQueue[int](time.Now)
 	for i := range mostQueued {
-		if !q.put(i, time.Hour, later) {
+		r := usual
+		if i < mostLater {
+			r = later
+		} else if q.put(i, time.Hour, later) {
+			t.Fatalf("what nobody died of takes the place of a death, as thing %d", i)
+		}
+		if !q.put(i, time.Hour, r) {
 			t.Fatalf("no room for thing %d", i)
 		}
 	}
@@ -88,6 +94,9 @@ func TestQueueBound(t *testing.T) {
 	}
 	if key, err := q.next(t.Context()); err != nil || key != 7 {
 		t.Errorf("next is %d, %v, expected 7, which became urgent", key, err)
+	}
+	if !q.put(mostQueued, time.Hour, later) || q.put(mostQueued+1, time.Hour, later) {
+		t.Error("what was taken in hand, and what became urgent, leaves its place to one other")
 	}
 }
 
