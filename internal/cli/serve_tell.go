@@ -114,7 +114,7 @@ func (o *tellOptions) beside(r *watch.Recorder) func(context.Context) error {
 		if o.events {
 			host, _ := os.Hostname()
 			along((&tell.Announcer{
-				Store: r.Store, Cluster: r.Cluster, Client: r.Client, Instance: "inquest-" + host, Console: o.config.Console, Log: r.Log, Now: r.Now,
+				Store: r.Store, Cluster: r.Cluster, Client: r.Client, All: spacesOf(r.Client), Instance: "inquest-" + host, Console: o.config.Console, Log: r.Log, Now: r.Now,
 			}).Run)
 		}
 		err = r.Run(ctx)

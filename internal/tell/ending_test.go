@@ -102,7 +102,7 @@ func TestRefusedEvents(t *testing.T) {
 	w.dies("api", "it died", "api-0")
 	w.after(time.Second)
 	w.dies("web", "it died", "web-0") // is looked at first
-	a := &Announcer{Store: w.Store, Cluster: cluster, Client: client, Log: slog.New(slog.DiscardHandler), Now: w.now}
+	a := &Announcer{Store: w.Store, Cluster: cluster, Client: client, Log: slog.New(slog.DiscardHandler), Now: w.now, All: spaces()}
 	if err := a.look(t.Context()); !apierrors.IsForbidden(err) {
 		t.Errorf("%v: expected that it tells of the refusal", err)
 	}
@@ -146,7 +146,7 @@ func TestNowhereToWrite(t *testing.T) {
 	node := evidence.RefTo("Node", "", "n1")
 	verdict := &history.Verdict{Rule: "NOD001", Confidence: "certain", Message: "it is silent", Thing: node, Settled: true, Version: "v0"}
 	must(t, w.Store.Record(t.Context(), history.Death{Cluster: cluster, Kind: history.Stuck, PodUID: "n", Of: node, Workload: node, Node: "n1", Seen: w.now(), Verdict: verdict}))
-	a := &Announcer{Store: w.Store, Cluster: cluster, Client: asking(t, s.URL), Log: slog.New(slog.DiscardHandler), Now: w.now}
+	a := &Announcer{Store: w.Store, Cluster: cluster, Client: asking(t, s.URL), Log: slog.New(slog.DiscardHandler), Now: w.now, All: spaces()}
 	for range 2 {
 		must(t, a.look(t.Context()))
 	}

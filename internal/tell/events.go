@@ -24,6 +24,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
+	"github.com/kubeinquest/inquest/internal/watch"
 )
 
 // An Announcer writes Kubernetes Events: the verdict of an incident in one line, on the pods and workloads that it hit.
@@ -31,19 +32,19 @@ import (
 type Announcer struct {
 	Store    *history.Store
 	Cluster  string
-	Client   rest.Interface // of any API
-	Instance string         // which replica it is
-	Console  string         // the address of the console; may be empty
+	Client   rest.Interface                              // of any API
+	All      func(ctx context.Context) ([]string, error) // the namespaces of the cluster
+	Instance string                                      // which replica it is
+	Console  string                                      // the address of the console; may be empty
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	known map[string]bool // names that were written
-	uids  map[evidence.Ref]types.UID
+	known  map[string]bool // names that were written
+	uids   map[evidence.Ref]types.UID
+	spaces map[string]bool // namespaces whose names are not for readers of others; nil: not asked for yet
 }
 
 const (
-	// reporter is who Events say they are from.
-	reporter = "kubeinquest.io/inquest"
 	// announcing is how often is looked for incidents that changed.
 	announcing = 10 * time.Second
 	// mostAnnounced is how many pods of an incident have an Event, and how many Events are written in one look.
@@ -78,7 +79,7 @@ func (a *Announcer) look(ctx context.Context) error {
 	if a.known == nil || len(a.known) > mostKnown {
 		a.known = map[string]bool{}
 	}
-	a.uids = map[evidence.Ref]types.UID{} // of this look: an object of the same name may be another the next time
+	a.uids, a.spaces = map[evidence.Ref]types.UID{}, nil // of this look: an object of the same name may be another the next time
 	page, err := a.Store.Incidents(ctx, history.Filter{
 		Cluster: a.Cluster, From: a.Now().Add(-fresh), States: []history.State{history.StateOpen, history.StateQuiet}, Limit: 200,
 	})
@@ -110,7 +111,7 @@ func isRefusal(err error) bool {
 type mention struct {
 	of   evidence.Ref
 	uid  types.UID
-	note string
+	said string // before names of others are hidden in it
 	key  string
 }
 
@@ -121,9 +122,13 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 	if err != nil {
 		return 0, err
 	}
+	all, err := a.mentions(ctx, in, page.Items)
+	if err != nil {
+		return 0, err
+	}
 	written := 0
 	var refused error
-	for _, m := range a.mentions(in, page.Items) {
+	for _, m := range all {
 		if written >= most {
 			break
 		}
@@ -138,7 +143,7 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 		}
 		if m.uid != "" {
 			written++
-			if err := a.write(ctx, in, m, name); isRefusal(err) {
+			if err := a.write(ctx, in, &m, name); isRefusal(err) {
 				refused = cmp.Or(refused, err)
 				continue
 			} else if err != nil {
@@ -150,18 +155,11 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 	return written, refused
 }
 
-// mentions are what there is to say of an incident: on each pod its own verdict, on each workload that of the incident,
-// again when it grew by a mark.
-func (a *Announcer) mentions(in *history.Incident, deaths []history.Death) []mention {
+// mentions are what there is to say of an incident: on each pod its own verdict, on each workload that of the incident as far as its
+// namespace goes, again when it grew there by a mark.
+func (a *Announcer) mentions(ctx context.Context, in *history.Incident, deaths []history.Death) ([]mention, error) {
 	var all []mention
 	var workloads, pods []evidence.Ref
-	note := func(message, more string) string {
-		text := message + more
-		if a.Console != "" {
-			text += "; " + a.Console + "/incidents/" + in.ID
-		}
-		return line(text, 1000)
-	}
 	for i := range deaths {
 		d := &deaths[i]
 		if d.Verdict == nil || !d.Verdict.Settled && a.Now().Sub(d.Seen) < hold {
@@ -170,15 +168,19 @@ func (a *Announcer) mentions(in *history.Incident, deaths []history.Death) []men
 		of := d.Of.Object()
 		if !slices.Contains(pods, of) && len(pods) < mostAnnounced && of.Kind == "Pod" && of.Namespace != "" { // else it is a node
 			pods = append(pods, of)
-			all = append(all, mention{of, types.UID(d.PodUID), note(d.Verdict.Message, ""), fmt.Sprintf("%s/%d/%s", in.ID, in.Reopened, d.PodUID)})
+			all = append(all, mention{of, types.UID(d.PodUID), saidOf(d), fmt.Sprintf("%s/%d/%s", in.ID, in.Reopened, d.PodUID)})
 		}
 		if w := d.Workload; w.Kind != "" && w.Kind != "Pod" && !slices.Contains(workloads, w) && len(workloads) < mostAnnounced {
 			workloads = append(workloads, w)
-			more := fmt.Sprintf(" (%s in %s)", report.Plural(in.Deaths, "death"), report.Plural(in.Pods, "pod"))
-			all = append(all, mention{w, "", note(in.Title, more), fmt.Sprintf("%s/%d/%d/%s/%s/%s", in.ID, in.Reopened, history.MarkOf(in.Pods), w.Kind, w.Namespace, w.Name)})
+			own, err := a.shareOf(ctx, in, w.Namespace)
+			if err != nil {
+				return nil, err
+			}
+			said := fmt.Sprintf("%s (%s in %s)", own.Title, report.Plural(own.Deaths, "death"), report.Plural(own.Pods, "pod"))
+			all = append(all, mention{w, "", said, fmt.Sprintf("%s/%d/%d/%s/%s/%s", in.ID, in.Reopened, history.MarkOf(own.Pods), w.Kind, w.Namespace, w.Name)})
 		}
 	}
-	return all
+	return all, nil
 }
 
 func nameOf(m mention) string {
@@ -230,7 +232,11 @@ func (a *Announcer) uid(ctx context.Context, of evidence.Ref) (types.UID, error)
 }
 
 // write creates an Event. That it is there already, or that its namespace ends, is well.
-func (a *Announcer) write(ctx context.Context, in *history.Incident, m mention, name string) error {
+func (a *Announcer) write(ctx context.Context, in *history.Incident, m *mention, name string) error {
+	note, err := a.note(ctx, in, m)
+	if err != nil {
+		return err
+	}
 	reason := "Inquest"
 	if in.Rule != "" {
 		reason += in.Rule
@@ -239,8 +245,8 @@ func (a *Announcer) write(ctx context.Context, in *history.Incident, m mention, 
 		TypeMeta:            metav1.TypeMeta{APIVersion: "events.k8s.io/v1", Kind: "Event"},
 		ObjectMeta:          metav1.ObjectMeta{Name: name, Namespace: m.of.Namespace},
 		EventTime:           metav1.NewMicroTime(a.Now()),
-		ReportingController: reporter, ReportingInstance: line(a.Instance, 100),
-		Action: "Diagnosing", Reason: line(reason, 100), Type: corev1.EventTypeWarning, Note: m.note,
+		ReportingController: watch.Reporter, ReportingInstance: line(a.Instance, 100),
+		Action: "Diagnosing", Reason: line(reason, 100), Type: corev1.EventTypeWarning, Note: note,
 		Regarding: corev1.ObjectReference{Kind: m.of.Kind, APIVersion: apiVersion(m.of.Kind), Namespace: m.of.Namespace, Name: m.of.Name, UID: m.uid},
 	}
 	data, err := json.Marshal(&event)

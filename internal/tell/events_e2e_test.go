@@ -135,7 +135,7 @@ func TestEvents(t *testing.T) {
 		}))
 	}
 	for range 3 { // as three replicas would, or one that crashed twice
-		a := &Announcer{Store: w.Store, Cluster: cluster, Client: s.client("teller"), Instance: "test", Console: "https://inquest.example.com", Log: slog.New(slog.DiscardHandler), Now: w.now}
+		a := &Announcer{Store: w.Store, Cluster: cluster, Client: s.client("teller"), Instance: "test", Console: "https://inquest.example.com", Log: slog.New(slog.DiscardHandler), Now: w.now, All: spaces()}
 		must(t, a.look(t.Context()))
 		must(t, a.look(t.Context()))
 	}
@@ -143,7 +143,7 @@ func TestEvents(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(events), "\n")
 	slices.Sort(lines)
 	want(t, "Events", strings.Join(lines, ", "), "Deployment InquestMEM001 Warning, Pod InquestMEM001 Warning")
-	for of, more := range map[string]string{"pod/web-0": "256Mi \\x1b[31m; https://inquest.example.com/incidents/", "deployment/web": "(2 deaths in 2 pods)"} {
+	for of, more := range map[string]string{"pod/web-0": "256Mi \\x1b[31m; https://inquest.example.com/incidents/", "deployment/web": "(1 death in 1 pod)"} {
 		text := s.kubectl("", "describe", of, "-n", "shop")
 		if !strings.Contains(text, "Warning  InquestMEM001") || !strings.Contains(text, "kubeinquest.io/inquest") || !strings.Contains(text, more) {
 			t.Errorf("%s: %s", of, text)

@@ -23,6 +23,9 @@ const (
 	toAndFro, toAndFroWithin = 3, 30 * time.Minute
 )
 
+// Reporter is who the Events are from that inquest itself writes.
+const Reporter = "kubeinquest.io/inquest"
+
 // complaining are the kinds of things that may be in trouble which no pod's status shows. Their controllers say so in Events.
 var complaining = map[string]bool{
 	"Deployment": true, "ReplicaSet": true, "ReplicationController": true, "StatefulSet": true, "DaemonSet": true, "Job": true, "CronJob": true,
@@ -33,7 +36,7 @@ var complaining = map[string]bool{
 // between counts no more.
 func (r *Recorder) complains(e *corev1.Event) {
 	of := e.InvolvedObject
-	if !complaining[of.Kind] || of.Namespace == "" {
+	if !complaining[of.Kind] || of.Namespace == "" || e.ReportingController == Reporter { // what it says itself is no news
 		return
 	}
 	said, now := evidence.EventOf(e), r.Now()

@@ -143,6 +143,26 @@ func TestRecorderComplaints(t *testing.T) {
 	}
 }
 
+// TestRecorderItself holds that what inquest says of a workload in an Event has that not looked at again.
+func TestRecorderItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r := recorderOf(t, w)
+		r.Rules = unmades
+		defer start(t, r)()
+		w.being("Deployment", "web", diagnosis.NotAdmitted)
+		w.set("events", &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: "web.1"},
+			InvolvedObject: corev1.ObjectReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Type: corev1.EventTypeWarning, Reason: "InquestTST002",
+			ReportingController: Reporter, EventTime: metav1.NewMicroTime(time.Now()),
+		})
+		passes(2 * time.Minute)
+		if n := w.captures(); n > 0 {
+			t.Errorf("it was looked at %d times", n)
+		}
+	})
+}
+
 // TestRecorderClosedNode holds that a node which is closed is an incident only where somebody cannot empty it.
 func TestRecorderClosedNode(t *testing.T) {
 	for is, want := range map[diagnosis.Effect][]string{
