@@ -31,7 +31,7 @@ func described(name, help string, labels ...string) *prometheus.Desc {
 var captures = described("captures_total", "Captures of evidence, by what came of them; alike is what was judged as its like, dropped what too much else came before.", "result")
 
 var figures = []figure{
-	{described("watch_in_step", "Whether all pods there are have been seen."), prometheus.GaugeValue, func(f watch.Figures) float64 { return truth(f.InStep) }, nil},
+	{described("watch_in_step", "Whether all pods there are have been seen, and what becomes of them is heard."), prometheus.GaugeValue, func(f watch.Figures) float64 { return truth(f.InStep) }, nil},
 	{described("watched_pods", "Pods that are watched."), prometheus.GaugeValue, func(f watch.Figures) float64 { return float64(f.Pods) }, nil},
 	{described("capture_queue", "Things that wait for their capture, or to be looked at again."), prometheus.GaugeValue, func(f watch.Figures) float64 { return float64(f.Queue) }, nil},
 	{described("capture_queue_due", "Of these, those whose time has come."), prometheus.GaugeValue, func(f watch.Figures) float64 { return float64(f.Due) }, nil},

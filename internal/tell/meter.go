@@ -100,8 +100,7 @@ const (
 // Follow counts what comes into a history until the context ends. It is to run where this replica leads.
 func (m *Meter) Follow(ctx context.Context, s *history.Store, cluster string, log *slog.Logger) error {
 	m.leading.Set(1)
-	defer m.leading.Set(0)
-	defer m.open.Reset()
+	defer m.rest()
 	tick := time.NewTicker(reading)
 	defer tick.Stop()
 	place := int64(-1)
@@ -116,6 +115,18 @@ func (m *Meter) Follow(ctx context.Context, s *history.Store, cluster string, lo
 		case <-tick.C:
 		}
 	}
+}
+
+// rest forgets what only the replica knows that records: another one tells of that now, and what this one read last would be
+// so for ever.
+func (m *Meter) rest() {
+	m.leading.Set(0)
+	m.open.Reset()
+	m.incidents.Reset()
+	for _, g := range []prometheus.Gauge{m.unsettled, m.oldest, m.untold, m.waiting, m.gaps, m.bytes} {
+		g.Set(0)
+	}
+	m.listed = nil
 }
 
 // tally reads the history once, from a place on.

@@ -12,7 +12,9 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/history"
@@ -66,6 +68,46 @@ func TestMeter(t *testing.T) {
 	if _, text = scrape(t, m, "/metrics", nil); strings.Contains(text, "inquest_incident_pods{") {
 		t.Error("what has closed is still listed")
 	}
+}
+
+// TestRest: whoever records no more tells of nothing that was so then, by which alerts would be for ever.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, alerts("http://127.0.0.1:1"))
+		w.when = time.Now().Add(-time.Hour)
+		w.dies("web", "it died", "web-0", "web-1")
+		open := w.deaths("api", "it died", "api-0")
+		open[0].Verdict.Settled = false
+		must(t, w.Store.Record(t.Context(), open...))
+		must(t, w.Store.Gaps(t.Context(), history.Gap{Cluster: cluster, What: "a watch broke off", From: w.now(), To: time.Now()}))
+		samples := []string{
+			`inquest_incidents{state="open"} 2`, "inquest_deaths_unsettled 1", "inquest_deaths_unsettled_age_seconds 3600", "inquest_notifications_waiting 2",
+			"inquest_notifications_waiting_age_seconds 3596", "inquest_watch_gaps 1", "inquest_leader 1",
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := w.Meter.Follow(ctx, w.Store, cluster, w.Log); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		_, text := scrape(t, w.Meter, "/metrics", nil)
+		for _, sample := range samples {
+			if !strings.Contains(text, "\n"+sample+"\n") {
+				t.Errorf("%s is missing in\n%s", sample, text)
+			}
+		}
+		stop()
+		group.Wait()
+		_, text = scrape(t, w.Meter, "/metrics", nil)
+		for _, sample := range samples {
+			name, _, _ := strings.Cut(sample, " ")
+			if strings.Contains(text, "\n"+name+" ") && !strings.Contains(text, "\n"+name+" 0\n") {
+				t.Errorf("%s is told of still", name)
+			}
+		}
+	})
 }
 
 // TestBounded: however many namespaces there are, the labels have an end.

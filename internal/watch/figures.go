@@ -9,7 +9,7 @@ import (
 
 // Figures tell how a recorder does. Numbers of what happened grow from the start of the process.
 type Figures struct {
-	InStep    bool          // all pods there are have been seen
+	InStep    bool          // all pods there are have been seen, and what becomes of them is heard
 	Pods      int           // that are watched
 	Queue     int           // things that wait for their capture, or to be looked at again
 	Due       int           // of these: whose time has come
@@ -30,7 +30,7 @@ type Figures struct {
 
 // counters are what Figures are made of.
 type counters struct {
-	inStep                                                                              atomic.Bool
+	inStep, deaf                                                                        atomic.Bool // deaf: nothing is heard of pods
 	lag                                                                                 atomic.Int64
 	deaths, missed, captures, failures, alike, dropped, events, broken, gaps, unwritten atomic.Int64
 	recorder                                                                            atomic.Pointer[parts]
@@ -45,7 +45,23 @@ type parts struct {
 
 func (c *counters) begin(r *Recorder) {
 	c.inStep.Store(false)
+	c.deaf.Store(false)
 	c.recorder.Store(&parts{r.ledger, r.queue, r.fresh})
+}
+
+// hears notes whether what is needed is heard of.
+func (c *counters) hears(w watched, does bool) {
+	if w.needed {
+		c.deaf.Store(!does)
+	}
+}
+
+// end lets go of a recorder that runs no more, which may be followed by another replica's: all that it knew of a cluster is a few hundred
+// megabytes, and would be told of for ever.
+func (c *counters) end() {
+	c.inStep.Store(false)
+	c.lag.Store(0)
+	c.recorder.Store(nil)
 }
 
 // told counts what was committed with its first verdict.
@@ -62,7 +78,7 @@ func (c *counters) told(now time.Time, f fresh) {
 func (r *Recorder) Figures() Figures {
 	c := &r.counts
 	f := Figures{
-		InStep: c.inStep.Load(), Lag: time.Duration(c.lag.Load()), Deaths: c.deaths.Load(), Missed: c.missed.Load(),
+		InStep: c.inStep.Load() && !c.deaf.Load(), Lag: time.Duration(c.lag.Load()), Deaths: c.deaths.Load(), Missed: c.missed.Load(),
 		Captures: c.captures.Load(), Failures: c.failures.Load(), Alike: c.alike.Load(), Dropped: c.dropped.Load(),
 		Events: c.events.Load(), Broken: c.broken.Load(), Gaps: c.gaps.Load(), Unwritten: c.unwritten.Load(),
 	}

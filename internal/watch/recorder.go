@@ -119,7 +119,17 @@ func (r *Recorder) Run(ctx context.Context) error {
 		run(func(ctx context.Context) error { return r.follow(ctx, w, blind[gapOf(w.resource)]) })
 	}
 	group.Wait()
+	r.end()
 	return context.Cause(ctx)
+}
+
+// end forgets what was watched.
+func (r *Recorder) end() {
+	r.counts.end()
+	r.ledger, r.queue, r.crowd, r.outcry, r.leases, r.fresh = nil, nil, nil, nil, nil, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending, r.nodes, r.wanting = nil, nil, nil
 }
 
 // begin reads what the history knows, and returns since when nothing has been heard of what a watch broke off of before this process
@@ -203,6 +213,7 @@ func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error
 		InStep: func() {
 			known = true
 			w.inStep()
+			r.counts.hears(w, true)
 			if !blind.IsZero() {
 				r.gap(ctx, w.resource, blind, r.Now())
 				blind = time.Time{}
@@ -213,6 +224,7 @@ func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error
 				blind = since
 			}
 			r.counts.broken.Add(1)
+			r.counts.hears(w, false)
 			r.Log.Warn("a watch broke off", "resource", w.resource, "since", blind, "err", why)
 			r.gap(ctx, w.resource, blind, time.Time{})
 		},

@@ -38,8 +38,14 @@ func TestRecorderDisconnected(t *testing.T) {
 			}
 		}
 		passes(5 * time.Minute)
+		if r.Figures().InStep {
+			t.Error("it says that it hears of pods, and does not")
+		}
 		w.fail(nil, false)
 		passes(5 * time.Minute)
+		if !r.Figures().InStep {
+			t.Error("it says that it does not hear of pods, and does")
+		}
 		n := counted(t, r)
 		if want := w.restarts(); n.Recorded+n.Missing != want || n.Recorded < many+1 {
 			t.Errorf("%d deaths on record and %d reported missing, expected %d in all, of which the last of each container on record", n.Recorded, n.Missing, want)
