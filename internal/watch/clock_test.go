@@ -46,14 +46,20 @@ func TestMisdated(t *testing.T) {
 			if d := kept(t, r); !d.Finished.Equal(want) || d.Verdict == nil {
 				t.Errorf("it ended at %s, expected %s; %+v", d.Finished, want, d.Verdict)
 			}
-			if err := r.Store.Sweep(t.Context(), r.Now().Add(2*time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			page, err := r.Store.Incidents(t.Context(), history.Filter{Cluster: "c"})
-			if err != nil || len(page.Items) != 1 || page.Items[0].State != history.StateClosed {
-				t.Errorf("%+v, %v: expected one incident, which is over", page.Items, err)
-			}
+			isOver(t, r)
 		})
+	}
+}
+
+// isOver checks that there is one incident, which is over two hours later.
+func isOver(t *testing.T, r *Recorder) {
+	t.Helper()
+	if err := r.Store.Sweep(t.Context(), r.Now().Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	page, err := r.Store.Incidents(t.Context(), history.Filter{Cluster: "c"})
+	if err != nil || len(page.Items) != 1 || page.Items[0].State != history.StateClosed {
+		t.Errorf("%+v, %v: expected one incident, which is over", page.Items, err)
 	}
 }
 

@@ -38,14 +38,10 @@ func TestRecorderDisconnected(t *testing.T) {
 			}
 		}
 		passes(5 * time.Minute)
-		if r.Figures().InStep {
-			t.Error("it says that it hears of pods, and does not")
-		}
+		hears(t, r, false)
 		w.fail(nil, false)
 		passes(5 * time.Minute)
-		if !r.Figures().InStep {
-			t.Error("it says that it does not hear of pods, and does")
-		}
+		hears(t, r, true)
 		n := counted(t, r)
 		if want := w.restarts(); n.Recorded+n.Missing != want || n.Recorded < many+1 {
 			t.Errorf("%d deaths on record and %d reported missing, expected %d in all, of which the last of each container on record", n.Recorded, n.Missing, want)
@@ -64,6 +60,14 @@ func TestRecorderDisconnected(t *testing.T) {
 			}
 		}
 	})
+}
+
+// hears checks that a recorder says whether it hears of pods.
+func hears(t *testing.T, r *Recorder, does bool) {
+	t.Helper()
+	if r.Figures().InStep != does {
+		t.Errorf("it says that it hears of pods: %t, expected %t", !does, does)
+	}
 }
 
 // TestRecorderReconverges holds that whatever an API server does meanwhile, the incidents in the end are those of a run in which it
