@@ -100,6 +100,18 @@ func TestQueueBound(t *testing.T) {
 	}
 }
 
+// TestQueueRoom checks that what nobody died of leaves room for a death, however much there is of it.
+func TestQueueRoom(t *testing.T) {
+	q := newQueue[int](time.Now)
+	n := 0
+	for q.put(n, time.Hour, later) {
+		n++
+	}
+	if !q.put(n, 0, usual) {
+		t.Errorf("%d things without a death leave no room for one", n)
+	}
+}
+
 // TestQueueCrowd checks that what waits behind something makes it no part of a crowd.
 func TestQueueCrowd(t *testing.T) {
 	q := newQueue[int](time.Now)
