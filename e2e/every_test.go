@@ -59,7 +59,8 @@ var kept = []string{"deletion-grace", "deletion-term", "oom-false-label", "prest
 var neighbours = map[string][]string{
 	"benign-neighbour": {"EXT001", "DEP011"}, "neighbour-exit": {"MEM001"}, "neighbour-liveness": {"MEM001"}, "multi-attach": {"STO011"},
 	"backend-crashes": {"DEP001", "DEP011"}, "backend-not-ready": {"DEP001"}, // as long as the database was not up
-	"oom-memory-volume": {"MEM001"}, // by the first kill
+	"oom-memory-volume": {"MEM001"},                            // by the first kill
+	"innocent-victim":   {"NOD002"}, "node-memory": {"NOD002"}, // a node is given another size by a restart
 }
 
 // wanted is the cause that an incident of a fault must have; none: there must be no incident.
@@ -189,6 +190,7 @@ func everyFault(t *testing.T, person *console, f faults.Fault) string {
 // aloneFault makes a fault beside which there is no other, and tells what became of it, wherever in the cluster.
 func aloneFault(t *testing.T, person *console, f faults.Fault) string {
 	vacant(t)
+	person.settled(t)
 	before := map[string]int{}
 	for _, in := range person.since(t, nil) {
 		before[in.ID] = in.Times
@@ -210,6 +212,21 @@ func vacant(t *testing.T) {
 	if err != nil {
 		t.Logf("something of a fault before is there still: %v", err)
 	}
+}
+
+// settled waits until no incident has changed for a while: a node that was made well by a restart ends what is on it once more.
+func (c *console) settled(t *testing.T) {
+	last, since := 0, time.Now()
+	_ = wait.PollUntilContextTimeout(t.Context(), time.Second, settles, true, func(context.Context) (bool, error) { // then it is made beside that
+		times := 0
+		for _, in := range c.since(t, nil) {
+			times += in.Times
+		}
+		if times != last {
+			last, since = times, time.Now()
+		}
+		return time.Since(since) > 15*time.Second, nil
+	})
 }
 
 // since returns the incidents of the whole cluster that are proven and have more deaths than they had, by their names.

@@ -90,19 +90,21 @@ func TestHindsight(t *testing.T) {
 			if err := r.judge(t.Context(), at, &pending{deaths: ended[1:]}, s); err != nil {
 				t.Fatal(err)
 			}
-			page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "c"})
-			if err != nil || len(page.Items) != 2 {
-				t.Fatalf("%d deaths, %v: expected two", len(page.Items), err)
-			}
-			for _, d := range page.Items {
-				want := tt.want
-				if d.Of.Attempt == 1 {
-					want = "DEP002"
-				}
-				if d.Verdict.Rule != want || !d.Verdict.Settled {
-					t.Errorf("run %d: %s: %s", d.Of.Attempt, d.Verdict.Rule, d.Verdict.Message)
-				}
-			}
+			expectRules(t, r, tt.want, "DEP002")
 		})
+	}
+}
+
+// expectRules checks what the runs of a container on record are put down to, by their numbers.
+func expectRules(t *testing.T, r *Recorder, want ...string) {
+	t.Helper()
+	page, err := r.Store.Deaths(t.Context(), history.Filter{Cluster: "c"})
+	if err != nil || len(page.Items) != len(want) {
+		t.Fatalf("%d deaths, %v: expected %d", len(page.Items), err, len(want))
+	}
+	for _, d := range page.Items {
+		if d.Verdict.Rule != want[d.Of.Attempt] || !d.Verdict.Settled {
+			t.Errorf("run %d: %s: %s", d.Of.Attempt, d.Verdict.Rule, d.Verdict.Message)
+		}
 	}
 }

@@ -24,7 +24,8 @@ for a pod of higher priority, or a controller that cleans up after a lost node. 
 containers and, to those that were still there after the grace period, SIGKILL. 143, 137 and 0 are all proper ends then.
 
 **How it is told from its look-alikes.** The pod has a deletionTimestamp, and containers ended after the request. A
-container that died before it has another cause. A pod that its kubelet had ended before it was deleted says so by the
+container that died before it has another cause; the clocks of node and API server may differ by two seconds, but one that
+waits to be started again did not end for it. A pod that its kubelet had ended before it was deleted says so by the
 reason in its status: an eviction (EVC001, EVC002), a shutdown (EVC006), a deadline (WRK013). A pod that is being deleted and whose containers still run needs no explaining. A pod that is still there half
 a minute after its grace period is DEL002, whatever its containers do.
 The condition DisruptionTarget says who asked, where that was not a plain deletion. Once the containers have ended the
@@ -77,7 +78,7 @@ func ended(p *diagnosis.Pass, d deletion) (names []string, first time.Time) {
 		from = earliest(p, from)
 	}
 	for _, a := range p.Attempts() {
-		if a.Expected != "" || a.Finished.Before(from) { // so does one that runs
+		if a.Expected != "" || a.Finished.Before(from) || a.Finished.Before(d.ordered) && waits(p, a.Of.Container) { // so does one that runs
 			continue
 		}
 		if !slices.Contains(names, a.Of.Container) {
@@ -88,6 +89,13 @@ func ended(p *diagnosis.Pass, d deletion) (names []string, first time.Time) {
 		}
 	}
 	return names, first
+}
+
+// waits tells whether a container is to be started again, as after the end of a run that had nothing to do with the pod's own.
+func waits(p *diagnosis.Pass, container string) bool {
+	return slices.ContainsFunc(p.PodStatus().ContainerStatuses, func(st corev1.ContainerStatus) bool {
+		return st.Name == container && st.State.Waiting != nil
+	})
 }
 
 // by says who asked for the deletion, by the reason of the condition DisruptionTarget (KEP-3329).
