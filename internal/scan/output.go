@@ -3,13 +3,9 @@
 package scan
 
 import (
-	"bytes"
-	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -56,105 +52,6 @@ func (o Output) Write(w io.Writer, form string, r *Result) error {
 // Fails tells whether a finding is reason to fail.
 func (o Output) Fails(f *Finding) bool {
 	return o.FailOn != Off && f.Severity >= o.FailOn && f.Counts()
-}
-
-// A document is the JSON form. Fields are added to it, never renamed or removed.
-type document struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	Files      int      `json:"files"`
-	Manifests  int      `json:"manifests"`
-	Made       int      `json:"made,omitempty"`
-	Failed     bool     `json:"failed"`
-	NotChecked []string `json:"notChecked,omitempty"`
-	NotPriced  []string `json:"costNotChecked,omitempty"`
-	Findings   []item   `json:"findings"`
-}
-
-type item struct {
-	Tool        string   `json:"tool"`
-	Rule        string   `json:"rule"`
-	Title       string   `json:"title,omitempty"`
-	Severity    string   `json:"severity"`
-	Message     string   `json:"message"`
-	Fix         string   `json:"fix,omitempty"`
-	File        string   `json:"file"`
-	Line        int      `json:"line"`
-	Column      int      `json:"column,omitempty"`
-	Kind        string   `json:"kind,omitempty"`
-	Namespace   string   `json:"namespace,omitempty"`
-	Name        string   `json:"name,omitempty"`
-	Container   string   `json:"container,omitempty"`
-	Field       string   `json:"field,omitempty"`
-	Fingerprint string   `json:"fingerprint"`
-	Also        []string `json:"alsoToldBy,omitempty"`
-	Waived      string   `json:"waived,omitempty"`
-	Known       bool     `json:"known,omitempty"`
-	Cost        string   `json:"cost,omitempty"`
-	Deaths      int      `json:"deaths,omitempty"`
-	CauseKnown  int      `json:"causeKnown,omitempty"`
-	Explained   int      `json:"explained,omitempty"`
-}
-
-// JSON writes all findings, those that are waived or known too: one after the other, as there may be very many.
-func (o Output) JSON(w io.Writer, r *Result) error {
-	doc := document{APIVersion: report.APIVersion, Kind: "Scan", Files: r.Files, Manifests: r.Manifests, Made: r.Made, NotChecked: r.NotChecked(), NotPriced: r.NotPriced, Findings: []item{}}
-	for i := range r.Findings {
-		doc.Failed = doc.Failed || o.Fails(&r.Findings[i])
-	}
-	frame, err := indented(doc)
-	if err != nil {
-		return err
-	}
-	end := []byte("]\n}\n")
-	if _, err := w.Write(bytes.TrimSuffix(frame, end)); err != nil {
-		return err
-	}
-	texts := make([]bytes.Buffer, runtime.GOMAXPROCS(0))
-	for some := range slices.Chunk(r.Findings, itemsAtOnce) {
-		if err := items(texts, some); err != nil {
-			return err
-		}
-		if &some[0] == &r.Findings[0] {
-			texts[0].Next(len(",")) // of the one that is the first
-			end = []byte("\n  ]\n}\n")
-		}
-		for i := range texts {
-			if _, err := texts[i].WriteTo(w); err != nil {
-				return err
-			}
-		}
-	}
-	_, err = w.Write(end)
-	return err
-}
-
-// itemsAtOnce is how many findings are written at once, so that of very many no more is kept.
-const itemsAtOnce = 256
-
-// items writes findings as a list in JSON has them, each behind a comma, on all processors, each of which writes a text of its own.
-func items(texts []bytes.Buffer, findings []Finding) error {
-	parts := shares(findings)
-	failed := make([]error, len(parts))
-	each(len(parts), func(i int) {
-		encoder, one := json.NewEncoder(&texts[i]), item{}
-		encoder.SetIndent("    ", "  ")
-		for k := 0; k < len(parts[i]) && failed[i] == nil; k++ {
-			texts[i].WriteString(",\n    ")
-			one = itemOf(&parts[i][k])
-			failed[i] = encoder.Encode(&one)
-			texts[i].Truncate(texts[i].Len() - len("\n"))
-		}
-	})
-	return errors.Join(failed...)
-}
-
-func itemOf(f *Finding) item {
-	return item{
-		Tool: f.Tool, Rule: f.Rule, Title: f.Title, Severity: f.Severity.String(), Message: f.Message, Fix: f.Fix, File: f.File, Line: f.Line, Column: f.Column,
-		Kind: f.About.Kind, Namespace: f.About.Namespace, Name: f.About.Name, Container: f.About.Container, Field: f.field, Fingerprint: f.Fingerprint,
-		Also: f.Also, Waived: f.Waived, Known: f.Known, Cost: f.Cost.String(), Deaths: f.Cost.Deaths, CauseKnown: f.Cost.Known, Explained: f.Cost.Explained,
-	}
 }
 
 // The parts of JUnit's XML that pipelines read: a suite for each file, a case for each finding.
