@@ -33,7 +33,7 @@ func adviseProbes(_ context.Context, of sight) ([]report.Advice, error) {
 func probeAdvice(a probe.Advice, taken time.Time, more string) report.Advice {
 	r := report.NewAdvice("probes", a.About, taken, a.Fix)
 	t := a.Tally
-	r.Rests = append(r.Rests, probe.Basis(t))
+	r.Rests = slices.Concat(r.Rests, []string{probe.Basis(t)}, probe.ByRevision(&a))
 	r.Reasons = append(r.Reasons, a.Reasons...)
 	for _, c := range a.Checks {
 		r.Checks = append(r.Checks, report.AdviceCheck{Where: c.Field, Says: c.Says, Do: c.Do})

@@ -117,6 +117,25 @@ func TestTuneProbes(t *testing.T) {
 	}
 }
 
+// TestTuneRevisions: starts are told apart by their revision, of the present one and of one before.
+func TestTuneRevisions(t *testing.T) {
+	s := slowStarters(0, 7)
+	pods := evidence.List[*corev1.Pod](s)
+	last := pods[6]
+	last.Spec.Containers[0].Image, last.Status.Conditions[0].LastTransitionTime = "app:2", metav1.NewTime(s.Taken)
+	pods[2].CreationTimestamp = metav1.NewTime(s.Taken) // the youngest
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, filesOf(t, s.Freeze())); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := tuning(t, 0, "probes", "--from", file)
+	for _, want := range []string{"it rests on 6 starts of 6 pods", "which runs now or is being rolled out: 6 starts", "these alone count", "older, revision spec-"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+}
+
 // TestTuneHistory: what a history has counts too, and one that is not there is one clear sentence.
 func TestTuneHistory(t *testing.T) {
 	folder := t.TempDir()

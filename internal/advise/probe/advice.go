@@ -96,7 +96,9 @@ func effect(p Probes, starts []Start) Effect {
 // Advice is what to do about the probes of one container.
 type Advice struct {
 	About             evidence.Ref
-	Tally             Tally
+	Tally             Tally      // of the starts that it rests on
+	Revisions         []Revision // the present one first
+	Older             bool       // starts of older revisions count, as the present one has too few
 	Present, Proposed Probes
 	Before, After     Effect
 	Enough            string // why nothing is proposed; "" where the record is enough
@@ -108,8 +110,10 @@ type Advice struct {
 // Advise says what to do about the probes of one container.
 func Advise(o Subject) Advice {
 	present := Of(&o.Spec)
-	a := Advice{About: o.About, Tally: tally(o.Starts), Present: present, Proposed: present, Checks: check(&o)}
-	a.Before = effect(present, o.Starts)
+	a := Advice{About: o.About, Revisions: o.revisions(), Present: present, Proposed: present, Checks: check(&o)}
+	starts, older := o.basis(a.Revisions[0].Tally)
+	a.Tally, a.Older = tally(starts), older
+	a.Before = effect(present, starts)
 	a.After = a.Before
 	switch t := a.Tally; {
 	case present == (Probes{}):
@@ -122,13 +126,13 @@ func Advise(o Subject) Advice {
 		}
 		return a
 	}
-	p := propose(present, a.Tally, o.Starts)
+	p := propose(present, a.Tally, starts)
 	a.Proposed, a.Reasons = p.Probes, p.reasons
 	if t := a.Tally; t.Throttled > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("in %d of %d starts its CPU limit held it back: a higher limit, or none, makes them shorter", t.Throttled, t.Starts))
 	}
 	if !p.same(present) {
-		a.After = effect(p.Probes, o.Starts)
+		a.After = effect(p.Probes, starts)
 		a.Fix = o.Fix(title(&o, present, &p), Fields(present, p.Probes))
 	}
 	return a

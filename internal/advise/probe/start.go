@@ -18,7 +18,7 @@ import (
 type Start struct {
 	Of        evidence.Ref // the attempt
 	Pod       string       // UID
-	Revision  string       // of the pod template, where its controller names it
+	Revision  string       // of the pod template, as its controller names it, or by what its containers are
 	Probes    Probes       // that it lived under
 	Began     time.Time
 	Lives     time.Duration    // since it began, when its startup or liveness probe was answered, at most; Never: that was not seen
@@ -62,7 +62,7 @@ func startOf(s *evidence.Snapshot, pod *corev1.Pod, run evidence.Attempt) (Start
 	}
 	r := &reading{s: s, pod: pod, run: run, Start: Start{
 		Of: run.Of, Pod: string(pod.UID), Probes: Of(spec), Began: run.Started, Lives: Never, Ready: Never, Ended: run.Ended(),
-		Revision: cmp.Or(pod.Labels["pod-template-hash"], pod.Labels["controller-revision-hash"]), Lived: s.Taken.Sub(run.Started),
+		Revision: revisionOf(pod), Lived: s.Taken.Sub(run.Started),
 	}}
 	r.end()
 	r.ready()
@@ -224,7 +224,8 @@ const most = 1000
 // A Subject is one container of a workload, with its starts.
 type Subject struct {
 	advise.Container
-	Starts []Start // oldest first
+	Revision string  // that runs now, or is being rolled out
+	Starts   []Start // oldest first, of all revisions
 }
 
 // Read returns the containers that a snapshot knows starts of, in order. Init containers that end are not asked by probes.
@@ -237,10 +238,10 @@ func Read(s *evidence.Snapshot) []Subject {
 			if !ok || run.Init && !run.Sidecar {
 				continue
 			}
-			about := s.TopOwner(ref).InContainer(run.Of.Container)
-			i := slices.IndexFunc(list, func(o Subject) bool { return o.About == about })
+			top := s.TopOwner(ref)
+			i := slices.IndexFunc(list, func(o Subject) bool { return o.About == top.InContainer(run.Of.Container) })
 			if i < 0 {
-				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container)})
+				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container), Revision: running(s, top)})
 			}
 			list[i].Starts = append(list[i].Starts, start)
 		}
@@ -274,7 +275,8 @@ func (o *Subject) tidy() {
 	o.Starts = once[max(0, len(once)-most):]
 }
 
-// Add adds the starts that another snapshot, as one of the history, tells of the same containers.
+// Add adds the starts that another snapshot, as one of the history, tells of the same containers. Which revision runs now is known by the
+// first that knows the container.
 func Add(list []Subject, s *evidence.Snapshot) []Subject {
 	for _, more := range Read(s) {
 		i := slices.IndexFunc(list, func(o Subject) bool { return o.About == more.About })
