@@ -69,10 +69,14 @@ func lacking(pods []*corev1.Pod) []string {
 	return slices.Compact(names)
 }
 
-// addRequests adds what the main containers of a pod request, which is what it holds once it runs.
+// addRequests adds what the main containers of a pod request, and the overhead of its RuntimeClass, which is what it holds once it runs.
 func addRequests(sum corev1.ResourceList, spec *corev1.PodSpec) {
+	held := []corev1.ResourceList{spec.Overhead}
 	for i := range spec.Containers {
-		for name, q := range spec.Containers[i].Resources.Requests {
+		held = append(held, spec.Containers[i].Resources.Requests)
+	}
+	for _, list := range held {
+		for name, q := range list {
 			total := sum[name]
 			total.Add(q)
 			sum[name] = total

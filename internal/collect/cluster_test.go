@@ -23,6 +23,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubeinquest/inquest/internal/collect/apitest"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -424,5 +425,20 @@ func TestWhole(t *testing.T) {
 				t.Errorf("whole %v: %s is known: %v", whole, ref, !whole)
 			}
 		}
+	}
+}
+
+// TestAddRequests: a pod holds what its containers request, and the overhead of its RuntimeClass.
+func TestAddRequests(t *testing.T) {
+	quantities := func(memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse(memory)}
+	}
+	spec := corev1.PodSpec{Overhead: quantities("64Mi"), Containers: []corev1.Container{
+		{Resources: corev1.ResourceRequirements{Requests: quantities("100Mi")}}, {Resources: corev1.ResourceRequirements{Requests: quantities("200Mi")}},
+	}}
+	sum := quantities("1Mi")
+	addRequests(sum, &spec)
+	if got := sum.Memory().Value() >> 20; got != 365 {
+		t.Errorf("%dMi", got)
 	}
 }
