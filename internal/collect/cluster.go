@@ -23,7 +23,7 @@ type Cluster struct {
 	Config   *rest.Config
 	Now      func() time.Time   // nil: time.Now
 	Progress func(doing string) // is told what is being read; may be nil
-	Whole    bool               // of a namespace the pods that are well are read, too, and its CronJobs
+	Whole    bool               // of a namespace the pods that are well are read, too, and its CronJobs; of what is in one, what bounds that
 
 	// Pods tells which pods of a namespace or the cluster are read, well or not; of those the ones in trouble are in question. nil: all
 	// in trouble, and the controllers that cannot create theirs.

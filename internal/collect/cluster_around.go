@@ -193,8 +193,12 @@ func mounted(pod *corev1.Pod) bool {
 }
 
 // namespaces reads what limits the pods of each namespace. A named pod is there, so no limit kept it away; what it was given
-// by one is in its annotations.
+// by one is in its annotations. Where what is well is asked about, too, its namespace is, whether a pod is in trouble or not.
 func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
+	if name := v.namespace(); v.api.whole && name != "" {
+		v.limitsIn(ctx, []string{name}, "LimitRange", "ResourceQuota")
+		return
+	}
 	if v.about.Kind != "Pod" {
 		v.limitsIn(ctx, namespacesOf(pods), "LimitRange", "ResourceQuota")
 		return
@@ -204,6 +208,14 @@ func (v *visit) namespaces(ctx context.Context, pods []*corev1.Pod) {
 			v.limitsIn(ctx, []string{pod.Namespace}, "LimitRange")
 		}
 	}
+}
+
+// namespace is the one that the question is about, or that it is in; "" where there is none.
+func (v *visit) namespace() string {
+	if v.about.Kind == "Namespace" {
+		return v.about.Name
+	}
+	return v.about.Namespace
 }
 
 // limitRanger is the annotation by which the admission plugin says what it filled in (kubernetes

@@ -72,6 +72,7 @@ func (v *visit) named(ctx context.Context, ref evidence.Ref) ([]*corev1.Pod, err
 func (v *visit) everything(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
 	if v.whole() {
 		v.listAll(ctx, query{kind: "CronJob", namespace: namespace}, nil)
+		v.runtimes(ctx)
 	}
 	total := 0
 	pods, err := v.troubled(ctx, query{kind: "Pod", namespace: namespace, labels: v.sel.Label}, func(pod *corev1.Pod) bool {
@@ -82,6 +83,17 @@ func (v *visit) everything(ctx context.Context, namespace string) ([]*corev1.Pod
 		err = v.namespaceExists(ctx, namespace)
 	}
 	return pods, err
+}
+
+// runtimes reads the runtime classes of the CronJobs that were read, whose pods get the overhead of these.
+func (v *visit) runtimes(ctx context.Context) {
+	var refs []evidence.Ref
+	for _, o := range v.s.Objects {
+		if job, ok := o.(*batchv1.CronJob); ok && job.Spec.JobTemplate.Spec.Template.Spec.RuntimeClassName != nil {
+			refs = append(refs, evidence.RefTo("RuntimeClass", "", *job.Spec.JobTemplate.Spec.Template.Spec.RuntimeClassName))
+		}
+	}
+	v.fetchMixed(ctx, refs)
 }
 
 // whole tells whether all of a namespace is asked for, in trouble or not.

@@ -22,8 +22,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubeinquest/inquest/internal/collect/apitest"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -411,19 +413,28 @@ func TestClusterRefuses(t *testing.T) {
 func TestWhole(t *testing.T) {
 	alone := well("idle-0")
 	alone.OwnerReferences = nil
-	nightly := &batchv1.CronJob{ObjectMeta: object("shop", "nightly")}
+	nightly, kata := &batchv1.CronJob{ObjectMeta: object("shop", "nightly")}, "kata"
+	nightly.Spec.JobTemplate.Spec.Template.Spec.RuntimeClassName = &kata
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: kata}, Handler: kata}
 	all := shop()
-	all.Objects = append(all.Objects, alone, nightly)
+	all.Objects = append(all.Objects, alone, nightly, class)
 	for _, whole := range []bool{false, true} {
 		c := Cluster{Config: apitest.New(t, all).Config(), Now: func() time.Time { return now }, Whole: whole, limits: patient}
 		s, err := c.Snapshot(t.Context(), evidence.Selection{Namespace: "shop"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, ref := range []evidence.Ref{evidence.RefOf(alone), evidence.RefOf(nightly)} {
+		for _, ref := range []evidence.Ref{evidence.RefOf(alone), evidence.RefOf(nightly), evidence.RefOf(class)} {
 			if (s.Object(ref) != nil) != whole {
 				t.Errorf("whole %v: %s is known: %v", whole, ref, !whole)
 			}
+		}
+		s, err = c.Snapshot(t.Context(), evidence.Selection{Ref: evidence.RefOf(alone)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(evidence.List[*corev1.ResourceQuota](s)); (n > 0) != whole {
+			t.Errorf("whole %v: %d quotas are known of a pod that is well", whole, n)
 		}
 	}
 }
