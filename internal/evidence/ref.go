@@ -66,13 +66,11 @@ func (r Ref) String() string {
 
 // Compare orders Refs by kind, namespace, name, container and attempt.
 func (r Ref) Compare(o Ref) int {
-	return cmp.Or(
-		cmp.Compare(r.Kind, o.Kind),
-		cmp.Compare(r.Namespace, o.Namespace),
-		cmp.Compare(r.Name, o.Name),
-		cmp.Compare(r.Container, o.Container),
-		cmp.Compare(r.Attempt, o.Attempt),
-	)
+	if c := strings.Compare(r.Kind, o.Kind); c != 0 {
+		return c
+	}
+	c := cmp.Or(strings.Compare(r.Namespace, o.Namespace), strings.Compare(r.Name, o.Name))
+	return cmp.Or(c, strings.Compare(r.Container, o.Container), cmp.Compare(r.Attempt, o.Attempt))
 }
 
 // An Object is any typed API object, as a pointer: *corev1.Pod, *appsv1.Deployment.

@@ -45,10 +45,9 @@ type Snapshot struct {
 	Facts   []Fact    // facts that have no object: kernel log, CRI, usage
 	Runs    []Attempt // runs that the runtime told a node's agent of, in what order ever; those of the status may be among them
 
-	index    map[Ref]Object
-	kinds    map[string][]Object // by kind, in order
-	events   map[Ref][]Event     // by object
-	bearing  map[Ref][]Event     // by object and by container: what EventsAbout returns
+	refs     []Ref           // of Objects, in their order
+	events   map[Ref][]Event // by object
+	bearing  map[Ref][]Event // by object and by container: what EventsAbout returns
 	attempts map[Ref][]Attempt
 	orders   map[Ref]Order
 	below    func() map[place][]Object // what an owner, a node, a claim or a namespace covers, in order; worked out when first asked
@@ -82,7 +81,10 @@ func (s *Snapshot) Freeze() *Snapshot {
 		*refs = slices.Compact(*refs)
 	}
 	slices.SortStableFunc(s.Facts, func(a, b Fact) int { return cmp.Or(a.At.Compare(b.At), a.About.Compare(b.About)) })
-	s.indexObjects()
+	s.refs, s.below = make([]Ref, len(s.Objects)), sync.OnceValue(s.indexBelow)
+	for i, o := range s.Objects {
+		s.refs[i] = RefOf(o)
+	}
 	s.indexEvents()
 	s.indexAttempts()
 	s.doubtEvents()
@@ -107,18 +109,10 @@ func sortBy[T any](list []T, ref func(T) Ref) {
 	slices.SortStableFunc(list, func(a, b T) int { return ref(a).Compare(ref(b)) })
 }
 
-func (s *Snapshot) indexObjects() {
-	s.index, s.kinds, s.below = make(map[Ref]Object, len(s.Objects)), map[string][]Object{}, sync.OnceValue(s.indexBelow)
-	for _, o := range s.Objects {
-		ref := RefOf(o)
-		s.index[ref], s.kinds[ref.Kind] = o, append(s.kinds[ref.Kind], o)
-	}
-}
-
 func (s *Snapshot) indexBelow() map[place][]Object {
 	below := map[place][]Object{}
-	for _, o := range s.Objects {
-		ref := RefOf(o)
+	for i, o := range s.Objects {
+		ref := s.refs[i]
 		above := s.Above(ref)
 		for _, in := range above[1 : len(above)-1] { // neither itself nor the cluster
 			at := place{in, ref.Kind}
@@ -169,8 +163,7 @@ func (s *Snapshot) indexAttempts() {
 			a.Expected = expected(pod, a, s.Taken)
 			a.Log = logs[a.Of]
 			s.attempts[RefOf(pod)] = append(s.attempts[RefOf(pod)], a)
-			of := a.Of
-			of.Attempt = NoAttempt
+			of := a.Of.InAttempt(NoAttempt)
 			if _, done := s.bearing[of]; !done && len(s.events[of.Object()]) > 0 {
 				s.bearing[of] = s.bearOn(of)
 			}
@@ -240,7 +233,7 @@ func (s *Snapshot) doubtEvents() {
 
 // Get returns the object of type T (a pointer type) by name.
 func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
-	o, ok := s.index[RefTo(reflect.TypeFor[T]().Elem().Name(), namespace, name)].(T)
+	o, ok := s.Object(RefTo(reflect.TypeFor[T]().Elem().Name(), namespace, name)).(T)
 	return o, ok
 }
 
@@ -248,7 +241,9 @@ func Get[T Object](s *Snapshot, namespace, name string) (T, bool) {
 // its pods, an owner what it owns, a claim the pods that use it, a namespace what is in it.
 func List[T Object](s *Snapshot, in ...Ref) []T {
 	kind := reflect.TypeFor[T]().Elem().Name()
-	objects := s.kinds[kind]
+	first, _ := slices.BinarySearchFunc(s.refs, Ref{Kind: kind}, Ref.Compare)
+	end, _ := slices.BinarySearchFunc(s.refs, Ref{Kind: kind + "\x00"}, Ref.Compare) // the kind that would be next
+	objects := s.Objects[first:end]
 	if len(in) > 0 {
 		objects = s.below()[place{in[0], kind}]
 	}
@@ -262,7 +257,12 @@ func List[T Object](s *Snapshot, in ...Ref) []T {
 }
 
 // Object returns the object that ref is or is part of, or nil.
-func (s *Snapshot) Object(ref Ref) Object { return s.index[ref.Object()] }
+func (s *Snapshot) Object(ref Ref) Object {
+	if i, found := slices.BinarySearchFunc(s.refs, ref.Object(), Ref.Compare); found {
+		return s.Objects[i]
+	}
+	return nil
+}
 
 // Knows tells whether anything is known of the thing: it is an object, or a node that facts are about.
 func (s *Snapshot) Knows(ref Ref) bool {

@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"slices"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -59,6 +60,26 @@ func TestCovers(t *testing.T) {
 		if got := s.Covers(tt.a, tt.b); got != tt.want {
 			t.Errorf("%s covers %s is %t", tt.a, tt.b, got)
 		}
+	}
+}
+
+// TestFreezeAgain: of what is taken out of a snapshot nothing is found once it is frozen again, and the first of a name stays.
+func TestFreezeAgain(t *testing.T) {
+	s := shop()
+	if len(s.EventsAbout(web)) == 0 || len(List[*corev1.Node](s)) != 1 {
+		t.Fatal("the snapshot lacks its Event or its node")
+	}
+	node := s.Objects[slices.IndexFunc(s.Objects, func(o Object) bool { return o.GetName() == "n1" })]
+	s.Events, s.Objects = nil, []Object{node, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}
+	s.Freeze()
+	if got := s.EventsAbout(web); len(got) > 0 {
+		t.Errorf("Events that are gone are found: %v", got)
+	}
+	if got := s.Object(RefTo("Node", "", "n1")); got != node || len(s.Objects) != 1 {
+		t.Errorf("of two nodes of one name the first is to stay, not %v of %d", got, len(s.Objects))
+	}
+	if got := s.Object(RefTo("Deployment", "shop", "web")); got != nil {
+		t.Errorf("a Deployment that is gone is found: %v", got)
 	}
 }
 
