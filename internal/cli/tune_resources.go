@@ -98,7 +98,10 @@ func resourceAdvice(a *resource.Advice, taken time.Time, more string) report.Adv
 		basis += fmt.Sprintf(", and %s for want of memory", report.Plural(a.Kills, "end"))
 	}
 	r.Rests, r.Reasons, r.Fields = append(r.Rests, basis), append(r.Reasons, a.Reasons...), a.Fields
-	for _, c := range a.Checks {
+	if a.Against != "" {
+		r.Rests = append(r.Rests, a.Against)
+	}
+	for _, c := range slices.Concat(a.Refusals, a.Checks) {
 		r.Checks = append(r.Checks, report.AdviceCheck{Where: c.Where, Says: c.Says, Do: c.Do})
 	}
 	switch {
@@ -110,6 +113,8 @@ func resourceAdvice(a *resource.Advice, taken time.Time, more string) report.Adv
 		r.Verdict = "its memory grew all the time that was looked at: unless that is the rise of a day it is a leak, so it gets no more memory"
 	case a.Fix == nil:
 		r.Verdict = "its requests and limits are what they should be"
+	case len(a.Refusals) > 0:
+		r.Verdict = "its requests and limits should be others, which its namespace would refuse as it is"
 	default:
 		r.Verdict = "its requests and limits should be others"
 	}

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -181,6 +183,41 @@ func TestTuneResources(t *testing.T) {
 	}
 	if _, notes := tuning(t, 1, "resources", "--from", file, "--prometheus", "http://127.0.0.1:1", "--window", "1m"); !strings.Contains(notes, "give at least 1h") {
 		t.Error(notes)
+	}
+}
+
+// TestTuneRefusals: what a namespace would refuse of what is proposed comes first of what is to be looked at.
+func TestTuneRefusals(t *testing.T) {
+	s := slowStarters(0, 3)
+	bounds := corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse("256Mi")}
+	s.Objects[0].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: bounds, Limits: bounds}
+	lived := []time.Duration{11 * time.Minute, 90 * time.Minute, 30 * time.Minute} // in no rhythm, as a leak would have it
+	for i, pod := range evidence.List[*corev1.Pod](s) {
+		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: bounds, Limits: bounds}
+		st := &pod.Status.ContainerStatuses[0]
+		began := st.State.Running.StartedAt.Time
+		st.RestartCount = 1
+		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137, StartedAt: metav1.NewTime(began.Add(-lived[i])), FinishedAt: metav1.NewTime(began)}
+	}
+	file := filepath.Join(t.TempDir(), "case.zip")
+	text := func(most string) string {
+		limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "l"}}
+		limits.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse(most)}}}
+		within := &evidence.Snapshot{Taken: s.Taken, Has: s.Has, Subject: s.Subject, Objects: append(slices.Clone(s.Objects), limits)}
+		if err := collect.WriteArchive(file, filesOf(t, within.Freeze())); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := tuning(t, 0, "resources", "--from", file)
+		return strings.Join(strings.Fields(out), " ")
+	}
+	refused := text("300Mi")
+	for _, want := range []string{"should be others, which its namespace would refuse as it is", "what is proposed was checked against limitrange/l", "look at - limitrange/l, max.memory: a container must have a limit of memory, of 300Mi at most"} {
+		if !strings.Contains(refused, want) {
+			t.Errorf("it lacks %q:\n%s", want, refused)
+		}
+	}
+	if taken := text("1Gi"); strings.Contains(taken, "refuse") || !strings.Contains(taken, "fix: ") || !strings.Contains(taken, "checked against limitrange/l") {
+		t.Errorf("with room for it:\n%s", taken)
 	}
 }
 

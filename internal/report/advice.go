@@ -26,7 +26,7 @@ type Advice struct {
 	Rests      []string       `json:"rests"`               // what it rests on, in sentences
 	Figures    []Figure       `json:"figures"`             // what is now against what is proposed
 	Reasons    []string       `json:"reasons"`             // for what is proposed, or for leaving things as they are
-	Checks     []AdviceCheck  `json:"checks"`              // what is wrong whatever the figures are
+	Checks     []AdviceCheck  `json:"checks"`              // what would refuse what is proposed, and what is wrong whatever the figures are
 	Fields     map[string]any `json:"fields,omitempty"`    // of the object or container that are to change, as they are to be
 	Fix        *Fix           `json:"fix,omitempty"`       // absent where nothing is to change
 	Namespace  string         `json:"namespace,omitempty"` // that was asked about, where that is not the thing's
@@ -40,7 +40,7 @@ type Figure struct {
 	Shown    [2]string `json:"-"` // both as people read them
 }
 
-// An AdviceCheck is something that is wrong with what is there.
+// An AdviceCheck is something that is wrong with what is there, or in the way of what is proposed.
 type AdviceCheck struct {
 	Where string `json:"where"`
 	Says  string `json:"says"`

@@ -28,11 +28,15 @@ type Advice struct {
 	Peak          float64       // of memory, in bytes
 	Kills         int
 	Replicas      int
-	Inits         []corev1.Container // the init containers of its pods
+	Inits         []corev1.Container  // the init containers of its pods
+	Overhead      corev1.ResourceList // of a pod, by its RuntimeClass
+	Unread        string              // why nobody knows what its pods need; "" where that is known
 	Now, Proposed Amounts
 	Enough        string // why nothing is proposed; "" where the record is enough
 	Reasons       []string
 	Checks        []Check
+	Against       string         // what of its namespace that was checked against; "" where nothing is proposed
+	Refusals      []Check        // what of its namespace would refuse what is proposed
 	Fix           *diagnosis.Fix // nil where nothing is to change
 	Fields        map[string]any // that it changes
 }
@@ -45,7 +49,7 @@ func Advise(o Subject) Advice {
 	samples := all(o.Memory)
 	n := o.memory()
 	a := Advice{
-		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas, Inits: o.Inits,
+		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas, Inits: o.Inits, Overhead: o.Overhead,
 		Now: amounts(&o.Spec), Reasons: n.reasons,
 	}
 	a.Proposed = a.Now
@@ -61,7 +65,9 @@ func Advise(o Subject) Advice {
 	a.memory(&o, n)
 	a.processors(&o)
 	a.Checks = slices.Concat(runtimes(&o.Spec, a.Proposed.LimitMemory), classes(&o), a.scaling(&o)) // as it is to be
-	a.change(&o)
+	if a.change(&o); a.Fix != nil {
+		a.Against, a.Refusals = o.Within.against(), a.refusals(&o)
+	}
 	return a
 }
 

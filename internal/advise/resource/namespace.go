@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -26,7 +29,7 @@ func Bounds(namespace string, all []Advice) (limitRange, quota map[string]any, w
 	for i := range all {
 		a := &all[i]
 		now := filled(a.Proposed)
-		why = cmp.Or(why, unknown(a.About, now))
+		why = cmp.Or(why, unknown(a.About, now), a.Unread)
 		highest = max(highest, now.LimitMemory)
 		for j := range a.Inits {
 			of := filled(amounts(&a.Inits[j]))
@@ -44,10 +47,10 @@ func Bounds(namespace string, all []Advice) (limitRange, quota map[string]any, w
 		return nil, nil, why
 	}
 	defaults := map[string]any{"memory": Bytes(middle(requests))}
-	hard := map[string]any{"requests.memory": Bytes(surging * demand(all, func(a Amounts) float64 { return a.RequestMemory }))}
+	hard := map[string]any{"requests.memory": Bytes(surging * demand(all, corev1.ResourceMemory, func(a Amounts) float64 { return a.RequestMemory }))}
 	if len(processors) > 0 {
 		usual := middle(processors)
-		cpu := demand(all, func(a Amounts) float64 { return cmp.Or(a.RequestCPU, usual) }) // those that request none are given the default
+		cpu := demand(all, corev1.ResourceCPU, func(a Amounts) float64 { return cmp.Or(a.RequestCPU, usual) }) // those that request none are given the default
 		defaults["cpu"], hard["requests.cpu"] = Cores(usual), Cores(surging*cpu)
 	}
 	limitRange = manifest("LimitRange", namespace, map[string]any{"limits": []any{map[string]any{
@@ -73,27 +76,33 @@ func unknown(of evidence.Ref, now Amounts) string {
 
 // demand is what all workloads request together of a resource, as a quota counts it: each pod what its containers request with its sidecars,
 // or what an init container needs with those that began before it, where that is more (KEP-753; Kubernetes docs,
-// concepts/workloads/pods/init-containers, Resource sharing within containers).
-func demand(all []Advice, of func(Amounts) float64) (sum float64) {
-	apps, inits, pods := map[evidence.Ref]float64{}, map[evidence.Ref][]corev1.Container{}, map[evidence.Ref]float64{}
+// concepts/workloads/pods/init-containers, Resource sharing within containers), and the overhead of its RuntimeClass (KEP-688).
+func demand(all []Advice, name corev1.ResourceName, of func(Amounts) float64) (sum float64) {
+	apps, last, pods := map[evidence.Ref]float64{}, map[evidence.Ref]*Advice{}, map[evidence.Ref]float64{}
 	for i := range all {
 		about := all[i].About.Object()
 		apps[about] += of(filled(all[i].Proposed))
-		inits[about], pods[about] = all[i].Inits, max(pods[about], copies(&all[i]))
+		last[about], pods[about] = &all[i], max(pods[about], copies(&all[i]))
 	}
 	for about, app := range apps {
-		beside, most := 0.0, 0.0
-		for i := range inits[about] {
-			c := &inits[about][i]
-			request := of(filled(amounts(c)))
-			most = max(most, beside+request)
-			if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-				beside += request
-			}
-		}
-		sum += pods[about] * max(app+beside, most)
+		one := beside(app, last[about].Inits, func(c *corev1.Container) float64 { return of(filled(amounts(c))) })
+		sum += pods[about] * (one + number(last[about].Overhead, name))
 	}
 	return sum
+}
+
+// beside is what a pod has of something whose containers have that much, with its sidecars, or what an init container needs with the sidecars
+// that began before it, where that is more.
+func beside(app float64, inits []corev1.Container, of func(*corev1.Container) float64) float64 {
+	sidecars, most := 0.0, 0.0
+	for i := range inits {
+		c := &inits[i]
+		most = max(most, sidecars+of(c))
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			sidecars += of(c)
+		}
+	}
+	return max(app+sidecars, most)
 }
 
 // Waiting are the containers of CronJobs in a namespace that have no pod among those that were looked at: what they request counts, too.
@@ -104,13 +113,68 @@ func Waiting(s *evidence.Snapshot, namespace string, seen []Subject) (list []Adv
 			continue
 		}
 		for i := range pod.Containers {
-			list = append(list, Advice{
+			a := Advice{
 				About: ref.InContainer(pod.Containers[i].Name), Enough: "it has no pod", Proposed: amounts(&pod.Containers[i]),
 				Inits: pod.InitContainers, Replicas: atOnce(s, ref),
-			})
+			}
+			var known bool
+			if a.Overhead, known = overhead(s, pod); !known {
+				a.Unread = fmt.Sprintf("%s runs by runtimeclass/%s, which is not known, so nobody knows what its pods have on top of their containers", ref, *pod.RuntimeClassName)
+			}
+			list = append(list, a)
 		}
 	}
 	return list
+}
+
+// overhead is that of the pods of a template, which the API server fills in when it makes one; false where their RuntimeClass is not known.
+func overhead(s *evidence.Snapshot, template *corev1.PodSpec) (corev1.ResourceList, bool) {
+	if template.Overhead != nil || template.RuntimeClassName == nil {
+		return template.Overhead, true
+	}
+	class, ok := evidence.Get[*nodev1.RuntimeClass](s, "", *template.RuntimeClassName)
+	if !ok || class.Overhead == nil {
+		return nil, ok
+	}
+	return class.Overhead.PodFixed, true
+}
+
+// wanted is how many pods a workload is to have; 0 of what does not say so.
+func wanted(o evidence.Object) int {
+	switch w := o.(type) {
+	case *appsv1.Deployment:
+		return replicas(w.Spec.Replicas)
+	case *appsv1.StatefulSet:
+		return replicas(w.Spec.Replicas)
+	}
+	return 0
+}
+
+// replicas are as many as a workload sets, or one, as the API server fills in.
+func replicas(n *int32) int {
+	if n == nil {
+		return 1
+	}
+	return int(*n)
+}
+
+// surge is how many pods an update of a Deployment starts before it may end any other; 0 where it ends others first, and of anything else.
+func surge(o evidence.Object) int {
+	d, ok := o.(*appsv1.Deployment)
+	if !ok || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return 0
+	}
+	want, quarter := replicas(d.Spec.Replicas), intstr.FromString("25%") // as the API server fills in
+	more, fewer := &quarter, &quarter
+	if r := d.Spec.Strategy.RollingUpdate; r != nil {
+		more, fewer = cmp.Or(r.MaxSurge, more), cmp.Or(r.MaxUnavailable, fewer)
+	}
+	starts, err := intstr.GetScaledValueFromIntOrPercent(more, want, true)
+	ends, err2 := intstr.GetScaledValueFromIntOrPercent(fewer, want, false)
+	if err != nil || err2 != nil || ends > 0 {
+		return 0
+	}
+	return starts
 }
 
 // atOnce is how many pods a CronJob makes at once; 0 of anything else.

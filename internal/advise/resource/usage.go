@@ -46,11 +46,15 @@ type Subject struct {
 	Memory, CPU []Series
 	Peaks       []Sample // of the memory of whole attempts, as the kernel counts them
 	Kills       []Kill
-	Throttled   float64            // the greatest share of its periods in which its CPU limit held it back
-	ProbeKills  int                // attempts that a probe ended
-	Replicas    int                // that were seen, and have not ended
-	Inits       []corev1.Container // the init containers of its pods
-	CPUBound    string             // why it cannot be without a CPU limit; "" where nothing is known that has it have one
+	Throttled   float64             // the greatest share of its periods in which its CPU limit held it back
+	ProbeKills  int                 // attempts that a probe ended
+	Replicas    int                 // that were seen, and have not ended
+	Running     int                 // of these in the present snapshot, or as many as the workload wants, where not all of them were read
+	Inits       []corev1.Container  // the init containers of its pods
+	Overhead    corev1.ResourceList // of a pod, by its RuntimeClass
+	Within      Namespace
+	Surge       int    // pods that an update starts before any other ends
+	CPUBound    string // why it cannot be without a CPU limit; "" where nothing is known that has it have one
 }
 
 // Read returns the containers that a snapshot knows the use of, or that were killed for memory, in order.
@@ -67,11 +71,14 @@ func Read(s *evidence.Snapshot) []Subject {
 			if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed { // which no quota counts
 				list[at].Replicas++
 			}
-			list[at].CPUBound, list[at].Inits = cpuBound(s, pod.Namespace), initsOf(s, pod)
+			list[at].CPUBound, list[at].Inits, list[at].Overhead = cpuBound(s, pod.Namespace), initsOf(s, pod), pod.Spec.Overhead
 		}
 	}
 	for i := range list {
-		list[i].Replicas = max(list[i].Replicas, atOnce(s, list[i].About.Object()))
+		o := &list[i]
+		top := s.Object(o.About.Object())
+		o.Running, o.Replicas = max(o.Replicas, wanted(top)), max(o.Replicas, atOnce(s, o.About.Object()))
+		o.Within, o.Surge = namespaceOf(s, o.About.Namespace), surge(top)
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
 	return list
