@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxManifestFile bounds one file, and what a program may render; maxRoom what is kept for the next.
@@ -171,26 +172,38 @@ func (m ManifestFiles) render(ctx context.Context, dir string, asked bool) []Man
 }
 
 // Command returns what a program prints, within bounds, and an error with the last line that it complained in where it ends
-// with a status: what it had printed is returned as well.
+// with a status: what it had printed is returned as well. When the context ends it is killed, and what it started is not waited for.
 func Command(ctx context.Context, command []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	var out outBuffer
 	var complaint tailBuffer
-	c.Stderr = &complaint
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return nil, err
+	c.Stdout, c.Stderr = &out, &complaint
+	c.WaitDelay = time.Second // what it has started may hold its output open
+	err := c.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case out.full:
+		return nil, fmt.Errorf("read %s: more than the %d MiB that are read", command[0], maxManifestFile>>20)
+	case err != nil && complaint.last() != "":
+		err = fmt.Errorf("%w: %s", err, complaint.last())
 	}
-	if err := c.Start(); err != nil {
-		return nil, err
+	return out.kept, err
+}
+
+// An outBuffer keeps what is written to it, up to as much as is read of a file.
+type outBuffer struct {
+	kept []byte
+	full bool
+}
+
+// Write ends the program with an error where it is too much.
+func (b *outBuffer) Write(p []byte) (int, error) {
+	if b.full = len(b.kept)+len(p) > maxManifestFile; b.full {
+		return 0, io.ErrShortWrite
 	}
-	data, readErr := readManifests(&bytes.Buffer{}, out, command[0])
-	if readErr != nil {
-		_ = c.Cancel() // Wait tells how it ended
-	}
-	if err := c.Wait(); err != nil && readErr == nil {
-		return data, fmt.Errorf("%w: %s", err, complaint.last())
-	}
-	return data, readErr
+	b.kept = append(b.kept, p...)
+	return len(p), nil
 }
 
 // A tailBuffer keeps the end of what is written to it.

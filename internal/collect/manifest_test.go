@@ -4,10 +4,14 @@ package collect
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -284,6 +288,44 @@ func TestManifestFiles(t *testing.T) {
 	}
 	if _, err := (ManifestFiles{}).Find(t.Context(), []string{filepath.Join(dir, "c.yaml")}); err == nil || !strings.Contains(err.Error(), "there is no file or folder") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestCommand: what a program prints is returned, with how it failed and why; one that is ended is not waited for, though what it has started
+// holds its output open.
+func TestCommand(t *testing.T) {
+	for script, want := range map[string][2]string{
+		"echo a":                             {"a\n", "<nil>"},
+		"echo a; exit 3":                     {"a\n", "exit status 3"},
+		"echo one >&2; echo two >&2; exit 4": {"", "exit status 4: two"},
+	} {
+		out, err := Command(t.Context(), []string{"sh", "-c", script})
+		if string(out) != want[0] || fmt.Sprint(err) != want[1] {
+			t.Errorf("%s: %q, %v", script, out, err)
+		}
+	}
+	started := filepath.Join(t.TempDir(), "started")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Command(ctx, []string{"sh", "-c", "sleep 600 & echo $! > " + started + ".new; mv " + started + ".new " + started + "; wait"})
+		ended <- err
+	}()
+	var pid int
+	for pid == 0 {
+		if text, err := os.ReadFile(started); err == nil {
+			pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		runtime.Gosched()
+	}
+	left, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = left.Kill() }()
+	cancel(errors.New("enough"))
+	if err := <-ended; err == nil || err.Error() != "enough" {
+		t.Errorf("ended with %v", err)
 	}
 }
 
