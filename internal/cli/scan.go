@@ -94,7 +94,10 @@ func (o *scanOptions) Validate(args []string) error {
 		return err
 	}
 	for _, with := range o.with {
-		name, _, reads := strings.Cut(with, "=")
+		name, file, reads := strings.Cut(with, "=")
+		if reads && (name == "" || file == "") {
+			return fmt.Errorf("--with %s: expected NAME=FILE, the name of a tool and the file with its report", with)
+		}
 		if !reads && !slices.ContainsFunc(scan.Tools, func(t scan.Tool) bool { return t.Name == name }) {
 			return fmt.Errorf("unknown tool %q, expected one of %s, or NAME=FILE with its report", name, toolNames())
 		}

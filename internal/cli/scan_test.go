@@ -82,15 +82,19 @@ func TestHook(t *testing.T) {
 	}
 }
 
-// TestScanIncomplete: a tool that is missing or fails, and a chart that nothing renders, are no good news, in one sentence.
+// TestScanIncomplete: a tool that is missing or fails, a report that cannot be read, and a chart that nothing renders, are no good news, in one
+// sentence.
 func TestScanIncomplete(t *testing.T) {
 	dir, bin := t.TempDir(), t.TempDir()
 	for name, text := range map[string]string{
 		filepath.Join(dir, "a.yaml"):       "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
 		filepath.Join(dir, "c/Chart.yaml"): "name: c\n",
+		filepath.Join(dir, "half.json"):    `{"Results": [`,
+		filepath.Join(dir, "none.json"):    "",
+		filepath.Join(dir, "other.json"):   `{"check_type": "kubernetes", "results": {"failed_checks": []}}`,
 		filepath.Join(bin, "trivy"):        "#!/bin/sh\necho '{\"Results\": []}'\n",
 		filepath.Join(bin, "kube-linter"):  "#!/bin/sh\necho '{\"Checks\": [], \"Reports\": []}'\nexit 1\n",
-		filepath.Join(bin, "semgrep"):      "#!/bin/sh\necho '{\"results\": [], \"errors\": []}'\necho no rules >&2\nexit 7\n",
+		filepath.Join(bin, "semgrep"):      "#!/bin/sh\necho '{\"results\": [], \"errors\": [{\"level\": \"error\"}]}'\nexit 7\n",
 		filepath.Join(bin, "checkov"):      "#!/bin/sh\nexit 0\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -101,15 +105,20 @@ func TestScanIncomplete(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", bin)
+	t.Chdir(dir)
 	for _, c := range []struct {
 		path, with, want string
 		status           int
 	}{
 		{"a.yaml", "trivy", "", 0},
 		{"a.yaml", "kube-linter", "", 0},
-		{"a.yaml", "semgrep", "ask semgrep: exit status 7: no rules", 2},
+		{"a.yaml", "semgrep", "ask semgrep: exit status 7\n", 2},
 		{"a.yaml", "checkov", "ask checkov: it printed no report", 2},
 		{"a.yaml", "eslint", "ask eslint: eslint is not installed: install it, or name its report with --with eslint=FILE", 2},
+		{"a.yaml", "trivy=gone.json", "read the report of trivy: open gone.json: no such file or directory", 2},
+		{"a.yaml", "trivy=half.json", "read the report of trivy: it ends in the middle: have the tool write it again", 2},
+		{"a.yaml", "trivy=none.json", "read the report of trivy: it is empty: see what the tool said when it was to write it", 2},
+		{"a.yaml", "trivy=other.json", "read the report of trivy: it is one of checkov: name it with --with checkov=FILE", 2},
 		{"", "trivy", "c cannot be rendered: helm is not installed; install it, or render the folder elsewhere and pipe that to scan -", 2},
 	} {
 		var out, complaint strings.Builder
@@ -118,6 +127,45 @@ func TestScanIncomplete(t *testing.T) {
 		if status != c.status || !strings.Contains(said, c.want) || strings.Count(said, "\n") != min(1, c.status) {
 			t.Errorf("%s with %s: status %d, %s", c.path, c.with, status, said)
 		}
+	}
+}
+
+// TestScanPartly: what a tool found before it failed is told, and counts.
+func TestScanPartly(t *testing.T) {
+	dir, bin := t.TempDir(), t.TempDir()
+	script := "#!/bin/sh\nfor last; do :; done\ncase $last in *b.yaml) echo broken >&2; exit 1;; esac\n" +
+		`echo '{"Results": [{"Target": "a.yaml", "Misconfigurations": [{"ID": "KSV-0999", "Severity": "LOW", "Message": "found in a"}]}]}'` + "\n"
+	for name, text := range map[string]string{
+		filepath.Join(dir, "a.yaml"):  "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
+		filepath.Join(dir, "b.yaml"):  "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n",
+		filepath.Join(bin, "trivy"):   script,
+		filepath.Join(bin, "semgrep"): "#!/bin/sh\necho '{\"results\": [{\"check_id\": \"x\", \"path\": \"a.yaml\", \"extra\": {\"message\": \"found in a\"}}], \"errors\": []}'\nexit 2\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	t.Chdir(dir)
+	for tool, want := range map[string]string{"trivy": "ask trivy: exit status 1: broken\n", "semgrep": "ask semgrep: exit status 2\n"} {
+		var out, complaint strings.Builder
+		status := Main(t.Context(), []string{"scan", "a.yaml", "b.yaml", "--fail-on", "error", "--with", tool}, nil, &out, &complaint)
+		if status != statusTrouble || !strings.HasSuffix(complaint.String(), want) || !strings.Contains(out.String(), "found in a") {
+			t.Errorf("%s: status %d, %s\n%s", tool, status, &complaint, &out)
+		}
+	}
+}
+
+// TestToolSlow: a tool that does not end is ended, and it is said what to do instead.
+func TestToolSlow(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "eslint"), []byte("#!/bin/sh\nwhile :; do :; done\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	_, err := runTool(t.Context(), "eslint", []string{"a.js"}, 10*time.Millisecond)
+	if want := "it has not ended within 10ms: run it before, and name its report with --with eslint=FILE"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

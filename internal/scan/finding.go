@@ -57,14 +57,15 @@ type Finding struct {
 	Column      int    // from 1; 0 where the tool does not say
 	About       evidence.Ref
 	Fingerprint string   // the same as long as the rule, the file, the object and the field are
-	Also        []string // what other tools say the same: "trivy KSV018"
+	Also        []string // what other tools say the same: "trivy KSV-0018"
 	Waived      string   // why it is accepted; empty where it is not
 	Known       bool     // the baseline has it
 	Cost        Cost
-	external    bool   // it is accepted by what stands outside of the file
-	key         string // what the fingerprint is made of beside tool, rule and file
-	effect      string // the effect of the rule, by which deaths are counted
-	field       string // the field that it is about
+	paths       []string // surer ways in which another tool's report names the file, the surest first
+	external    bool     // it is accepted by what stands outside of the file
+	key         string   // what the fingerprint is made of beside tool, rule and file
+	effect      string   // the effect of the rule, by which deaths are counted
+	field       string   // the field that it is about
 }
 
 // Counts tells whether a finding is held against the manifests: it is neither waived nor known before.

@@ -8,57 +8,93 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// maxReport bounds the report of another tool.
-const maxReport = 256 << 20
+// MaxReport bounds the report of another tool, in bytes.
+const MaxReport = 256 << 20
 
 // errStranger is of a report that is of no tool that is known.
 var errStranger = errors.New("it is no report that is known: expected SARIF 2.1.0, or the JSON of Trivy, Checkov, Semgrep, ESLint or kube-linter")
 
-// Report reads what another tool found: SARIF, or its own JSON. Whose it is, its content tells. Where the report says that the tool could
-// not check all, that is an error beside what it did find.
-func Report(data []byte) ([]Finding, error) {
+// Report reads what another tool found: SARIF, or its own JSON. Whose it is, its content tells; where that is another of the tools that are
+// known than the one that it was named as, two files were mixed up, and it is refused. Where the report says that the tool could not check
+// all, that is an error beside what it did find.
+func Report(name string, data []byte) ([]Finding, error) {
 	data = bytes.TrimPrefix(bytes.TrimSpace(data), []byte("\xef\xbb\xbf"))
-	if len(data) > maxReport {
-		return nil, fmt.Errorf("it is larger than the %d MiB that are read", maxReport>>20)
+	if err := wrongReport(data); err != nil {
+		return nil, err
 	}
-	if !json.Valid(data) {
-		return nil, fmt.Errorf("it is not JSON; %w", errStranger)
+	of, list, err := read(data)
+	if len(of) > 0 && isTool(name) && !slices.Contains(of, name) && isTool(of[0]) {
+		return nil, fmt.Errorf("it is one of %s: name it with --with %s=FILE", of[0], of[0])
 	}
+	for i := range list {
+		f := &list[i]
+		for _, text := range []*string{&f.Title, &f.Message, &f.Fix} {
+			*text, _ = collect.Redact(strings.Join(strings.Fields(*text), " "))
+		}
+	}
+	return list, err
+}
+
+// wrongReport says why a text can be no report.
+func wrongReport(data []byte) error {
+	if len(data) > MaxReport {
+		return fmt.Errorf("it is larger than the %d MiB that are read", MaxReport>>20)
+	}
+	var all json.RawMessage
+	switch err := json.NewDecoder(bytes.NewReader(data)).Decode(&all); {
+	case len(data) == 0:
+		return errors.New("it is empty: see what the tool said when it was to write it")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it ends in the middle: have the tool write it again")
+	case err != nil || !json.Valid(data):
+		return fmt.Errorf("it is not JSON; %w", errStranger)
+	}
+	return nil
+}
+
+// read reads a report, and tells of which tools it is.
+func read(data []byte) (of []string, list []Finding, err error) {
 	if data[0] == '[' {
 		return listReport(data)
 	}
 	var head map[string]json.RawMessage
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, errStranger
+		return nil, nil, errStranger
 	}
 	has := func(key string) bool { return len(head[key]) > 0 }
 	switch {
 	case has("runs"):
 		return sarifReport(data)
 	case has("Checks") && has("Reports") || has("Summary") && has("Reports"):
-		return linterReport(data)
+		list, err = linterReport(data)
+		return []string{"kube-linter"}, list, err
 	case has("check_type") || has("passed") && has("failed") && has("parsing_errors"):
-		return checkovReport([]json.RawMessage{data})
+		list, err = checkovReport([]json.RawMessage{data})
+		return []string{"checkov"}, list, err
 	case has("results") && (has("errors") || has("paths")):
-		return semgrepReport(data)
+		list, err = semgrepReport(data)
+		return []string{"semgrep"}, list, err
 	case has("Results") || has("ArtifactName") || has("SchemaVersion"):
-		return trivyReport(data)
+		list, err = trivyReport(data)
+		return []string{"trivy"}, list, err
 	}
-	return nil, errStranger
+	return nil, nil, errStranger
 }
 
-// listReport reads a list: Checkov writes one when it looked at several sorts of files, ESLint always.
-func listReport(data []byte) ([]Finding, error) {
+// listReport reads a list: Checkov writes one when it looked at several sorts of files, ESLint always. An empty one may be of both.
+func listReport(data []byte) (of []string, found []Finding, err error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, element := range list {
 		var head struct {
@@ -66,70 +102,34 @@ func listReport(data []byte) ([]Finding, error) {
 			FilePath  string `json:"filePath"`
 		}
 		if json.Unmarshal(element, &head) != nil || head.CheckType == "" && head.FilePath == "" {
-			return nil, errStranger
+			return nil, nil, errStranger
 		}
 		if head.CheckType != "" {
-			return checkovReport(list)
+			found, err = checkovReport(list)
+			return []string{"checkov"}, found, err
 		}
 	}
-	return eslintReport(data)
-}
-
-func sarifReport(data []byte) ([]Finding, error) {
-	var log sarifLog
-	if err := json.Unmarshal(data, &log); err != nil {
-		return nil, fmt.Errorf("read SARIF: %w", err)
+	of = []string{"eslint", "checkov"}
+	if len(list) > 0 {
+		of = of[:1]
 	}
-	if !strings.HasPrefix(log.Version, "2.1") {
-		return nil, fmt.Errorf("it is SARIF %q, expected 2.1.0", log.Version)
-	}
-	var list []Finding
-	var failed []string
-	for i := range log.Runs {
-		run := &log.Runs[i]
-		failed = append(failed, run.failures()...)
-		for j := range run.Results {
-			r := &run.Results[j]
-			if r.Kind == "" || r.Kind == "fail" {
-				list = append(list, fromResult(run, r))
-			}
-		}
-	}
-	return list, notAll(failed)
-}
-
-func fromResult(run *sarifRun, r *sarifResult) Finding {
-	rule := sarifRule{ID: r.RuleID}
-	rules := run.Tool.Driver.Rules
-	if r.RuleIndex != nil && *r.RuleIndex >= 0 && *r.RuleIndex < len(rules) {
-		rule = rules[*r.RuleIndex]
-	} else if i := slices.IndexFunc(rules, func(known sarifRule) bool { return known.ID == r.RuleID }); i >= 0 {
-		rule = rules[i]
-	}
-	level := r.Level
-	if level == "" && rule.Default != nil {
-		level = rule.Default.Level
-	}
-	f := Finding{
-		Tool: toolName(run.Tool.Driver.Name), Rule: cmp.Or(r.RuleID, rule.ID), Severity: levels[cmp.Or(level, "warning")],
-		Message: r.Message.Text, Line: 1,
-	}
-	if rule.Short != nil {
-		f.Title = rule.Short.Text
-	}
-	if len(r.Locations) > 0 {
-		at := r.Locations[0].Physical
-		f.File, f.Line, f.Column = tidyPath(unescaped(at.Artifact.URI)), max(at.Region.StartLine, 1), at.Region.StartColumn
-	}
-	f.suppressed(r.Suppressions)
-	return f
+	found, err = eslintReport(data)
+	return of, found, err
 }
 
 // levels are those of SARIF and of the tools' own words.
 var levels = map[string]Severity{
-	"none": Note, "note": Note, "warning": Warning, "error": Error,
-	"UNKNOWN": Note, "LOW": Note, "MEDIUM": Warning, "HIGH": Error, "CRITICAL": Error,
-	"INFO": Note, "WARNING": Warning, "ERROR": Error,
+	"none": Note, "note": Note, "info": Note, "inventory": Note, "unknown": Note, "low": Note,
+	"warning": Warning, "medium": Warning, "error": Error, "high": Error, "critical": Error,
+}
+
+// severityOf returns what a tool's word stands for. Where it gives none, or one that is not known, it is a warning: what a tool found is not
+// to go unseen.
+func severityOf(word string) Severity {
+	if s, ok := levels[strings.ToLower(word)]; ok {
+		return s
+	}
+	return Warning
 }
 
 // toolName is the name of a tool as policies have it.
@@ -151,7 +151,8 @@ func toolName(name string) string {
 
 func trivyReport(data []byte) ([]Finding, error) {
 	var r struct {
-		Results []struct {
+		ArtifactName, ArtifactType string
+		Results                    []struct {
 			Target            string
 			Misconfigurations []struct {
 				ID, AVDID, Title, Message, Resolution, Severity, Status string
@@ -171,7 +172,8 @@ func trivyReport(data []byte) ([]Finding, error) {
 	for _, target := range r.Results {
 		add := func(rule, title, message, fix, severity string, line int) {
 			list = append(list, Finding{
-				Tool: "trivy", Rule: rule, Title: title, Message: message, Fix: fix, Severity: levels[severity], File: tidyPath(target.Target), Line: max(line, 1),
+				Tool: "trivy", Rule: rule, Title: title, Message: message, Fix: fix, Severity: severityOf(severity), Line: line,
+				File: tidyPath(target.Target), paths: trivyPaths(r.ArtifactType, r.ArtifactName, target.Target),
 			})
 		}
 		for _, m := range target.Misconfigurations {
@@ -187,10 +189,32 @@ func trivyReport(data []byte) ([]Finding, error) {
 			if v.FixedVersion != "" {
 				fix = "Update " + v.PkgName + " to " + v.FixedVersion
 			}
-			add(v.VulnerabilityID, v.Title, fmt.Sprintf("%s %s: %s", v.PkgName, v.InstalledVersion, cmp.Or(v.Title, v.VulnerabilityID)), fix, v.Severity, 1)
+			add(v.VulnerabilityID, v.Title, fmt.Sprintf("%s %s: %s", v.PkgName, v.InstalledVersion, cmp.Or(v.Title, v.VulnerabilityID)), fix, v.Severity, 0)
 		}
 	}
 	return list, nil
+}
+
+// trivyPaths returns the paths of a file that Trivy tells from what it was told to look at: a folder, or the file itself.
+func trivyPaths(artifact, name, target string) []string {
+	if artifact != "filesystem" && artifact != "repository" {
+		return nil
+	}
+	if filepath.Base(name) == target {
+		return []string{tidyPath(name), tidyPath(filepath.Join(name, target))}
+	}
+	return []string{tidyPath(filepath.Join(name, target))}
+}
+
+type checkovCheck struct {
+	ID       string `json:"check_id"`
+	Name     string `json:"check_name"`
+	Path     string `json:"file_path"`      // from the folder that was scanned
+	Repo     string `json:"repo_file_path"` // from where it ran, with a slash before it
+	Absolute string `json:"file_abs_path"`
+	Lines    []int  `json:"file_line_range"`
+	Resource string `json:"resource"`
+	Severity string `json:"severity"`
 }
 
 func checkovReport(parts []json.RawMessage) ([]Finding, error) {
@@ -198,19 +222,13 @@ func checkovReport(parts []json.RawMessage) ([]Finding, error) {
 	var failed []string
 	for _, part := range parts {
 		var r struct {
+			Type    string `json:"check_type"`
 			Summary struct {
 				Errors int `json:"parsing_errors"`
 			} `json:"summary"`
 			Results struct {
-				Errors []string `json:"parsing_errors"`
-				Failed []struct {
-					ID       string `json:"check_id"`
-					Name     string `json:"check_name"`
-					Path     string `json:"file_path"`
-					Lines    []int  `json:"file_line_range"`
-					Resource string `json:"resource"`
-					Severity string `json:"severity"`
-				} `json:"failed_checks"`
+				Errors []string       `json:"parsing_errors"`
+				Failed []checkovCheck `json:"failed_checks"`
 			} `json:"results"`
 		}
 		if err := json.Unmarshal(part, &r); err != nil {
@@ -221,21 +239,35 @@ func checkovReport(parts []json.RawMessage) ([]Finding, error) {
 			failed = append(failed, "a file that it does not name")
 		}
 		for _, c := range r.Results.Failed {
-			f := Finding{Tool: "checkov", Rule: c.ID, Title: c.Name, Message: c.Name, Severity: Warning, File: tidyPath(strings.TrimPrefix(c.Path, "/")), Line: 1}
-			if said, ok := levels[c.Severity]; ok {
-				f.Severity = said
-			}
-			if len(c.Lines) > 0 {
-				f.Line = max(c.Lines[0], 1)
-			}
-			if c.Resource != "" {
-				f.Message += " (" + c.Resource + ")"
-			}
-			list = append(list, f)
+			list = append(list, c.finding(r.Type))
 		}
 	}
 	return list, notAll(failed)
 }
+
+// finding returns what a check of files of some type says.
+func (c checkovCheck) finding(of string) Finding {
+	f := Finding{Tool: "checkov", Rule: c.ID, Title: c.Name, Message: c.Name, Severity: severityOf(c.Severity), File: fromRoot(c.Path)}
+	if c.Repo != "" {
+		f.paths = []string{fromRoot(c.Repo), tidyPath(c.Absolute)}
+	}
+	if kind, object, ok := strings.Cut(c.Resource, "."); ok && of == "kubernetes" {
+		namespace, name, _ := strings.Cut(object, ".")
+		if namespace == "default" { // it says so where the manifest names none
+			namespace = ""
+		}
+		f.About = evidence.RefTo(kind, namespace, name)
+	} else if c.Resource != "" {
+		f.Message += " (" + c.Resource + ")"
+	}
+	if len(c.Lines) > 0 {
+		f.Line = c.Lines[0]
+	}
+	return f
+}
+
+// fromRoot returns a path of Checkov's, which begins with a slash wherever it is told from.
+func fromRoot(path string) string { return tidyPath(strings.TrimPrefix(path, "/")) }
 
 func semgrepReport(data []byte) ([]Finding, error) {
 	var r struct {
@@ -256,7 +288,7 @@ func semgrepReport(data []byte) ([]Finding, error) {
 	var list []Finding
 	for _, m := range r.Results {
 		f := Finding{
-			Tool: "semgrep", Rule: m.ID, Message: m.Extra.Message, Severity: levels[m.Extra.Severity], File: tidyPath(m.Path), Line: max(m.Start.Line, 1), Column: m.Start.Col,
+			Tool: "semgrep", Rule: m.ID, Message: m.Extra.Message, Severity: severityOf(m.Extra.Severity), File: tidyPath(m.Path), Line: m.Start.Line, Column: m.Start.Col,
 		}
 		if m.Extra.Ignored {
 			f.Waived = "suppressed in semgrep"
@@ -272,16 +304,23 @@ func semgrepReport(data []byte) ([]Finding, error) {
 	return list, notAll(failed)
 }
 
+// eslintUnruled is the name of what ESLint finds by no rule.
+const eslintUnruled = "parse"
+
+type eslintMessage struct {
+	RuleID       string `json:"ruleId"`
+	Message      string
+	Severity     int
+	Fatal        bool
+	Line, Column int
+	Suppressions []struct{ Kind, Justification string }
+}
+
 func eslintReport(data []byte) ([]Finding, error) {
 	var files []struct {
-		FilePath string
-		Messages []struct {
-			RuleID       string `json:"ruleId"`
-			Message      string
-			Severity     int
-			Fatal        bool
-			Line, Column int
-		}
+		FilePath   string
+		Messages   []eslintMessage
+		Suppressed []eslintMessage `json:"suppressedMessages"`
 	}
 	if err := json.Unmarshal(data, &files); err != nil {
 		return nil, fmt.Errorf("read the JSON of ESLint: %w", err)
@@ -289,20 +328,36 @@ func eslintReport(data []byte) ([]Finding, error) {
 	var list []Finding
 	var failed []string
 	for _, file := range files {
-		for _, m := range file.Messages {
-			if m.Fatal {
+		for _, m := range slices.Concat(file.Messages, file.Suppressed) {
+			ignored := m.RuleID == "" && m.Line == 0 // the file was named, and its configuration leaves it out
+			if m.Fatal || ignored {
 				failed = append(failed, file.FilePath)
 			}
-			f := Finding{
-				Tool: "eslint", Rule: cmp.Or(m.RuleID, "parse"), Message: m.Message, Severity: Warning, File: tidyPath(file.FilePath), Line: max(m.Line, 1), Column: m.Column,
+			if !ignored {
+				list = append(list, m.finding(file.FilePath))
 			}
-			if m.Severity == 2 {
-				f.Severity = Error
-			}
-			list = append(list, f)
 		}
 	}
 	return list, notAll(failed)
+}
+
+func (m eslintMessage) finding(file string) Finding {
+	f := Finding{
+		Tool: "eslint", Rule: cmp.Or(m.RuleID, eslintUnruled), Message: m.Message, Severity: Warning, File: tidyPath(file), Line: m.Line, Column: m.Column,
+	}
+	if m.Severity == 2 {
+		f.Severity = Error
+	}
+	var accepted []sarifSuppression
+	for _, s := range m.Suppressions {
+		kind := "external"
+		if s.Kind == "directive" {
+			kind = "inSource"
+		}
+		accepted = append(accepted, sarifSuppression{Kind: kind, Justification: s.Justification})
+	}
+	f.suppressed(accepted)
+	return f
 }
 
 // linterReport reads what kube-linter found. It names objects and no lines.
@@ -310,7 +365,7 @@ func linterReport(data []byte) ([]Finding, error) {
 	var r struct {
 		Reports []struct {
 			Check, Remediation string
-			Diagnostic         struct{ Message string }
+			Diagnostic         struct{ Message, Severity string }
 			Object             struct {
 				Metadata  struct{ FilePath string }
 				K8sObject struct {
@@ -327,20 +382,9 @@ func linterReport(data []byte) ([]Finding, error) {
 	for _, m := range r.Reports {
 		o := m.Object.K8sObject
 		list = append(list, Finding{
-			Tool: "kube-linter", Rule: m.Check, Message: m.Diagnostic.Message, Fix: m.Remediation, Severity: Warning, File: tidyPath(m.Object.Metadata.FilePath), Line: 1,
+			Tool: "kube-linter", Rule: m.Check, Message: m.Diagnostic.Message, Fix: m.Remediation, Severity: severityOf(m.Diagnostic.Severity), File: tidyPath(m.Object.Metadata.FilePath),
 			About: evidence.RefTo(o.GroupVersionKind.Kind, o.Namespace, o.Name),
 		})
 	}
 	return list, nil
-}
-
-// relative writes an absolute path below a folder as one from there.
-func relative(file, root string) string {
-	if !filepath.IsAbs(file) {
-		return file
-	}
-	if rel, err := filepath.Rel(root, filepath.FromSlash(file)); err == nil && !strings.HasPrefix(rel, "..") {
-		return filepath.ToSlash(rel)
-	}
-	return file
 }

@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // TestMergeWaived: a waiver holds for what it names and what another tool says is the same, and for nothing else that another tool says of
@@ -74,7 +78,7 @@ func TestSuppressed(t *testing.T) {
 	}
 	for status, waived := range map[string]string{"": "why", "accepted": "why", "underReview": "", "rejected": ""} {
 		text := `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[{"ruleId":"a","message":{"text":"m"},"suppressions":[{"kind":"external","status":"` + status + `","justification":"why"}]}]}]}`
-		found, err := Report([]byte(text))
+		found, err := Report("", []byte(text))
 		if err != nil || len(found) != 1 || found[0].Waived != waived {
 			t.Errorf("status %q: %+v, %v", status, found, err)
 		}
@@ -84,15 +88,20 @@ func TestSuppressed(t *testing.T) {
 // TestReportErrors: a report that says that not all was checked is no good news, and what it found counts all the same.
 func TestReportErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"results":[],"errors":[{"level":"warn","path":"a.yaml","message":"password: x"},{"level":"info"}],"paths":{}}`:                                                                     "it could not check a.yaml: see what it says itself",
-		`{"check_type":"kubernetes","results":{"failed_checks":[],"parsing_errors":["/a.yaml","/b.yaml"]},"summary":{"parsing_errors":2}}`:                                                   "it could not check /a.yaml and 1 more: see what it says itself",
-		`[{"check_type":"kubernetes","results":{"failed_checks":[]},"summary":{"parsing_errors":1}}]`:                                                                                        "it could not check a file that it does not name: see what it says itself",
-		`[{"filePath":"a.js","messages":[{"ruleId":null,"fatal":true,"severity":2,"message":"m","line":1}]}]`:                                                                                "it could not check a.js: see what it says itself",
-		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":false}],"results":[]}]}`:                                                           "it could not check all that it was given: see what it says itself",
-		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"level":"error","message":{"text":"m"}}]}]}]}`: "it could not check all that it was given: see what it says itself",
-		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"level":"note","message":{"text":"m"}}]}]}]}`:  "<nil>",
+		`{"results":[],"errors":[{"level":"warn","path":"a.yaml","message":"password: x"},{"level":"info"}],"paths":{}}`:                                                                                                                                                                          "it could not check a.yaml: see what it says itself",
+		`{"check_type":"kubernetes","results":{"failed_checks":[],"parsing_errors":["/a.yaml","/b.yaml"]},"summary":{"parsing_errors":2}}`:                                                                                                                                                        "it could not check /a.yaml and 1 more: see what it says itself",
+		`[{"check_type":"kubernetes","results":{"failed_checks":[]},"summary":{"parsing_errors":1}}]`:                                                                                                                                                                                             "it could not check a file that it does not name: see what it says itself",
+		`[{"filePath":"a.js","messages":[{"ruleId":null,"fatal":true,"severity":2,"message":"m","line":1}]}]`:                                                                                                                                                                                     "it could not check a.js: see what it says itself",
+		`[{"filePath":"a.js","messages":[{"ruleId":null,"fatal":false,"severity":1,"message":"File ignored because no matching configuration was supplied."}]}]`:                                                                                                                                  "it could not check a.js: see what it says itself",
+		`[{"filePath":"a.js","messages":[{"ruleId":null,"severity":1,"message":"Unused eslint-disable directive","line":1}]}]`:                                                                                                                                                                    "<nil>",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"ESLint"}},"invocations":[{"executionSuccessful":true,"toolConfigurationNotifications":[{"level":"warning","message":{"text":"File ignored"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"file:///a.js"}}}]}]}]}]}`: "it could not check all that it was given: see what it says itself",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":false}],"results":[]}]}`:                                                                                                                                                                "it could not check all that it was given: see what it says itself",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"level":"error","message":{"text":"m"}}]}]}]}`:                                                                                                      "it could not check all that it was given: see what it says itself",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"level":"note","message":{"text":"m"}}]}]}]}`:                                                                                                       "<nil>",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Semgrep OSS"}},"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"descriptor":{"id":"Syntax error"},"level":"warning","message":{"text":"m"}}]}]}]}`:                                                       "it could not check all that it was given: see what it says itself",
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"kube-linter"}},"invocations":[{"executionSuccessful":false}],"results":[]}]}`:                                                                                                                                                      "it could not check all that it was given: see what it says itself",
 	} {
-		if _, err := Report([]byte(text)); fmt.Sprint(err) != want {
+		if _, err := Report("", []byte(text)); fmt.Sprint(err) != want {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -105,6 +114,161 @@ func TestReportErrors(t *testing.T) {
 	var b strings.Builder
 	if err := (Output{}).JSON(&b, r); err != nil || !strings.Contains(b.String(), `"notChecked": [`) {
 		t.Errorf("JSON does not say it: %v", err)
+	}
+}
+
+// TestReport: what is no report is refused, and it is said why and what to do.
+func TestReport(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "it is empty: see what the tool said when it was to write it", " \n": "it is empty: see what the tool said when it was to write it",
+		"x": "it is not JSON; it is no report that is known", "[]x": "it is not JSON; it is no report that is known", "Error: x\n{}": "it is not JSON",
+		`{"Results": [{"Target": "a`: "it ends in the middle: have the tool write it again", `[{"filePath": "a.js",`: "it ends in the middle",
+		"{}": "it is no report that is known: expected SARIF 2.1.0, or the JSON of", `[{"a":1}]`: "it is no report", `"runs"`: "it is no report",
+		"null": "it is no report", "3": "it is no report", `{"version":"1.0.0","runs":[]}`: `it is SARIF "1.0.0", expected 2.1.0`, `{"runs":1}`: "read SARIF: ",
+	} {
+		if found, err := Report("trivy", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q is taken for a report of %d findings, or refused with %v", text, len(found), err)
+		}
+	}
+}
+
+// TestMixedUp: a report that is named as one of another tool that is known is refused, and what may be of it is not.
+func TestMixedUp(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"trivy", `{"check_type":"kubernetes","results":{"failed_checks":[]}}`, "it is one of checkov: name it with --with checkov=FILE"},
+		{"checkov", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Trivy"}},"results":[]}]}`, "it is one of trivy: name it with --with trivy=FILE"},
+		{"semgrep", `[{"filePath":"a.js","messages":[]}]`, "it is one of eslint: name it with --with eslint=FILE"},
+		{"trivy", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Checkov"}}},{"tool":{"driver":{"name":"Trivy"}}}]}`, ""},
+		{"semgrep", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Semgrep OSS"}},"results":[]}]}`, ""},
+		{"kube-linter", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"KubeLinter"}},"results":[]}]}`, ""},
+		{"semgrep", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Opengrep OSS"}},"results":[]}]}`, ""},
+		{"mine", `{"Results":[],"SchemaVersion":2}`, ""},
+		{"checkov", `[]`, ""}, {"eslint", `[]`, ""},
+	} {
+		said := ""
+		if _, err := Report(c.name, []byte(c.text)); err != nil {
+			said = err.Error()
+		}
+		if said != c.want {
+			t.Errorf("%s as %s: %q", c.text, c.name, said)
+		}
+	}
+}
+
+// TestForms: a tool is read the same from SARIF as from its JSON: the file, the line, the object, the rule and how much it matters.
+func TestForms(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"testdata/shop/.env", "testdata/shop/go.mod", "src/app.js", "src/idle.js"} { // beside the manifests
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tool := range []string{"trivy", "checkov", "semgrep", "eslint", "kube-linter"} {
+		var forms [2][]string
+		for i, form := range []string{".json", ".sarif"} {
+			j, r := judge(t, Policy{})
+			r.Findings = nil
+			j.Merge(r, others(t, tool+form), root)
+			for _, f := range r.Findings {
+				if f.File == "Dockerfile" { // Checkov's SARIF does not name what it is about there
+					continue
+				}
+				forms[i] = append(forms[i], strings.Join([]string{f.File, strconv.Itoa(f.Line), f.About.String(), f.Tool, f.Rule, f.Severity.String(), f.Message, f.Waived}, " "))
+			}
+		}
+		if diff := cmp.Diff(forms[0], forms[1]); diff != "" || len(forms[0]) < 2 {
+			t.Errorf("%s from JSON and from SARIF (-JSON +SARIF):\n%s", tool, diff)
+		}
+	}
+}
+
+// TestPaths: which file is meant by a path in a report, wherever the tool told it from.
+func TestPaths(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"deploy/web.yaml", "base/web.yaml", "deploy/one.yaml", "src/app.js"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := spans{root: root, of: map[string][]span{}, at: map[string]string{}, meant: map[string]string{}}
+	for _, name := range []string{"deploy/web.yaml", "base/web.yaml", "deploy/one.yaml", "../elsewhere/x.yaml"} {
+		s.of[name], s.at[s.absolute(name)] = []span{{}}, name
+	}
+	for _, c := range []struct {
+		file  string
+		surer []string
+		want  string
+	}{
+		{"deploy/web.yaml", nil, "deploy/web.yaml"},
+		{filepath.Join(root, "deploy/web.yaml"), nil, "deploy/web.yaml"},
+		{"one.yaml", nil, "deploy/one.yaml"},                     // told from the folder
+		{"web.yaml", nil, "web.yaml"},                            // nobody can tell which
+		{"web.yaml", []string{"base/web.yaml"}, "base/web.yaml"}, // but for the folder that the report names
+		{"/builds/shop/deploy/web.yaml", nil, "deploy/web.yaml"}, // of another machine
+		{"/builds/shop/src/app.js", nil, "src/app.js"},           // which is no manifest
+		{"/builds/shop/gone.js", nil, "/builds/shop/gone.js"},    // and is not there
+		{filepath.Join(filepath.Dir(root), "elsewhere/x.yaml"), nil, "../elsewhere/x.yaml"},
+		{"Dockerfile", []string{"deploy/Dockerfile"}, "deploy/Dockerfile"},
+		{"Dockerfile", []string{"/github/workspace/Dockerfile"}, "Dockerfile"},
+	} {
+		if got := s.path(&Finding{File: c.file, paths: c.surer}); got != c.want {
+			t.Errorf("%s, or %v, is %s, want %s", c.file, c.surer, got, c.want)
+		}
+	}
+}
+
+// TestTrivyNames: a rule of Trivy's has had three names, and is the same by each, in a policy as well.
+func TestTrivyNames(t *testing.T) {
+	for _, name := range []string{"KSV014", "KSV-0014", "AVD-KSV-0014"} {
+		if what, _ := alike().of(&Finding{Tool: "trivy", Rule: name}); what != "SEC104" {
+			t.Errorf("%s means %q", name, what)
+		}
+		for _, pattern := range []string{"trivy/KSV014", "trivy/KSV-0014", "trivy/AVD-KSV-0014", "*/KSV014", "trivy/*KSV*14"} {
+			if !matches(pattern, "trivy", name) {
+				t.Errorf("%s does not mean %s", pattern, name)
+			}
+		}
+		if matches("trivy/KSV-0114", "trivy", name) || matches("checkov/KSV014", "trivy", name) {
+			t.Errorf("another pattern means %s", name)
+		}
+	}
+	if !matches("trivy/CVE-2030-0001", "trivy", "CVE-2030-0001") || matches("trivy/CVE-2030-0002", "trivy", "CVE-2030-0001") {
+		t.Error("a CVE is not matched by its name")
+	}
+}
+
+// TestUnknownWord: a word for a severity that is not known hides nothing.
+func TestUnknownWord(t *testing.T) {
+	for _, text := range []string{
+		`{"SchemaVersion":2,"Results":[{"Target":"a","Misconfigurations":[{"ID":"A","Severity":"SEVERE"}]}]}`,
+		`{"results":[{"check_id":"a","path":"a","extra":{"severity":"EXPERIMENT"}}],"errors":[]}`,
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[{"ruleId":"a","level":"fatal","message":{"text":"m"}}]}]}`,
+	} {
+		if found, err := Report("", []byte(text)); err != nil || len(found) != 1 || found[0].Severity != Warning {
+			t.Errorf("%s: %+v, %v", text, found, err)
+		}
+	}
+}
+
+// TestLimits: what kube-linter says of requests and of limits by one rule are two things.
+func TestLimits(t *testing.T) {
+	name := written(t, pod)
+	j, r := judge(t, Policy{}, name)
+	about := evidence.RefTo("Pod", "", "a")
+	j.Merge(r, []Finding{
+		{Tool: "kube-linter", Rule: "unset-memory-requirements", Message: `container "app" has memory request 0`, File: tidyPath(name), Line: 1, About: about},
+		{Tool: "kube-linter", Rule: "unset-memory-requirements", Message: `container "app" has memory limit 0`, File: tidyPath(name), Line: 1, About: about},
+	}, "/")
+	for _, rule := range []string{"RES101", "RES102"} {
+		if f := of(r, rule); f == nil || len(f.Also) != 1 {
+			t.Errorf("%s: %+v", rule, f)
+		}
 	}
 }
 

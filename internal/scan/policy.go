@@ -20,7 +20,7 @@ const WaiverRule = "waiver"
 //
 //	failOn: error
 //	rules:
-//	- rule: trivy/KSV014     # a rule of another tool; * stands for any run of letters
+//	- rule: trivy/KSV-0014     # a rule of another tool; * stands for any run of letters
 //	  severity: note         # off, note, warning, error
 //	waivers:
 //	- rule: RES101
@@ -66,7 +66,7 @@ func ReadPolicy(data []byte) (Policy, error) {
 			return p, fmt.Errorf("rule %s: %w", m.Rule, err)
 		}
 		if m.Rule == "" {
-			return p, errors.New("a measure names no rule: expected as RES101, trivy/KSV014 or trivy/*")
+			return p, errors.New("a measure names no rule: expected as RES101, trivy/KSV-0014 or trivy/*")
 		}
 	}
 	for i, w := range p.Waivers {
@@ -98,13 +98,13 @@ func (p Policy) severity(tool, rule string, byDefault Severity) Severity {
 	return s
 }
 
-// matches tells whether a pattern means a rule: "RES101" and "RES*" of ours, "trivy/KSV014" and "*/*" of others'.
+// matches tells whether a pattern means a rule: "RES101" and "RES*" of ours, "trivy/KSV-0014" and "*/*" of others'.
 func matches(pattern, tool, rule string) bool {
 	if !strings.Contains(pattern, "/") {
 		pattern = Ours + "/" + pattern
 	}
 	of, name, _ := strings.Cut(pattern, "/")
-	return like(of, tool) && like(name, rule)
+	return like(of, tool) && (like(name, rule) || like(firstName(tool, name), firstName(tool, rule)))
 }
 
 // like matches text with a pattern in which * stands for anything, slashes too; it looks back to the last star alone, so that no pattern

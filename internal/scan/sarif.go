@@ -20,10 +20,11 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool        sarifTool         `json:"tool"`
-		Invocations []sarifInvocation `json:"invocations,omitempty"`
-		ColumnKind  string            `json:"columnKind,omitempty"`
-		Results     []sarifResult     `json:"results"`
+		Tool        sarifTool                `json:"tool"`
+		Invocations []sarifInvocation        `json:"invocations,omitempty"`
+		Bases       map[string]sarifArtifact `json:"originalUriBaseIds,omitempty"` // only read
+		ColumnKind  string                   `json:"columnKind,omitempty"`
+		Results     []sarifResult            `json:"results"`
 	}
 	sarifInvocation struct {
 		Successful *bool       `json:"executionSuccessful"`
@@ -31,8 +32,9 @@ type (
 		Setting    []sarifNote `json:"toolConfigurationNotifications,omitempty"`
 	}
 	sarifNote struct {
-		Level   string    `json:"level,omitempty"`
-		Message sarifText `json:"message"`
+		Level     string          `json:"level,omitempty"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations,omitempty"` // only read
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -44,12 +46,13 @@ type (
 		Rules   []sarifRule `json:"rules"`
 	}
 	sarifRule struct {
-		ID      string     `json:"id"`
-		Short   *sarifText `json:"shortDescription,omitempty"`
-		Full    *sarifText `json:"fullDescription,omitempty"`
-		Help    *sarifText `json:"help,omitempty"`
-		HelpURI string     `json:"helpUri,omitempty"`
-		Default *sarifWay  `json:"defaultConfiguration,omitempty"`
+		ID         string         `json:"id"`
+		Short      *sarifText     `json:"shortDescription,omitempty"`
+		Full       *sarifText     `json:"fullDescription,omitempty"`
+		Help       *sarifText     `json:"help,omitempty"`
+		HelpURI    string         `json:"helpUri,omitempty"`
+		Default    *sarifWay      `json:"defaultConfiguration,omitempty"`
+		Properties map[string]any `json:"properties,omitempty"` // only read
 	}
 	sarifWay struct {
 		Level string `json:"level,omitempty"`
@@ -80,8 +83,9 @@ type (
 		Logical  []sarifLogical `json:"logicalLocations,omitempty"`
 	}
 	sarifLogical struct {
-		Name string `json:"fullyQualifiedName"`
-		Kind string `json:"kind"`
+		Short string `json:"name,omitempty"` // only read
+		Name  string `json:"fullyQualifiedName"`
+		Kind  string `json:"kind"`
 	}
 	sarifPhysical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
@@ -120,10 +124,10 @@ func (o Output) SARIF(r *Result) ([]byte, error) {
 		judged := len(r.Failed) == 0
 		told := sarifInvocation{Successful: &judged}
 		for _, why := range r.NotChecked() {
-			told.Execution = append(told.Execution, sarifNote{"error", sarifText{Text: why}})
+			told.Execution = append(told.Execution, sarifNote{Level: "error", Message: sarifText{Text: why}})
 		}
 		for _, why := range r.NotPriced {
-			told.Execution = append(told.Execution, sarifNote{"note", sarifText{Text: why}})
+			told.Execution = append(told.Execution, sarifNote{Level: "note", Message: sarifText{Text: why}})
 		}
 		log.Runs[0].Invocations = []sarifInvocation{told}
 	}
@@ -182,7 +186,7 @@ func result(f *Finding, index int) sarifResult {
 		r.Level = "none"
 	}
 	if f.About.Kind != "" {
-		r.Locations[0].Logical = []sarifLogical{{strings.TrimPrefix(f.About.Namespace+"/"+f.About.String(), "/"), "resource"}}
+		r.Locations[0].Logical = []sarifLogical{{Name: strings.TrimPrefix(f.About.Namespace+"/"+f.About.String(), "/"), Kind: "resource"}}
 	}
 	if f.Fix != "" {
 		r.Message.Text += ". " + f.Fix
@@ -207,14 +211,6 @@ func result(f *Finding, index int) sarifResult {
 		}
 	}
 	return r
-}
-
-// suppressed takes in that a tool suppressed its finding. One that is under review or rejected is not accepted (SARIF 2.1.0, 3.35.3).
-func (f *Finding) suppressed(list []sarifSuppression) {
-	if len(list) == 0 || slices.ContainsFunc(list, func(s sarifSuppression) bool { return s.Status != "" && s.Status != "accepted" }) {
-		return
-	}
-	f.Waived, f.external = cmp.Or(list[0].Justification, "suppressed in "+f.Tool), list[0].Kind == "external"
 }
 
 func indented(v any) ([]byte, error) {

@@ -26,6 +26,11 @@ var Tools = []Tool{
 	{Name: "kube-linter", Command: []string{"kube-linter", "lint", "--format", "json"}},
 }
 
+// isTool tells whether a name is one of theirs.
+func isTool(name string) bool {
+	return slices.ContainsFunc(Tools, func(t Tool) bool { return t.Name == name })
+}
+
 // Commands are the command lines that scan paths.
 func (t Tool) Commands(paths []string, isFolder func(path string) bool) [][]string {
 	var each [][]string
@@ -62,22 +67,4 @@ func notAll(things []string) error {
 		return fmt.Errorf("it could not check %s: see what it says itself", things[0])
 	}
 	return fmt.Errorf("it could not check %s and %d more: see what it says itself", things[0], len(things)-1)
-}
-
-// failures are what a run of SARIF says that went wrong.
-func (run *sarifRun) failures() []string {
-	var list []string
-	for _, i := range run.Invocations {
-		wrong := 0
-		for _, note := range slices.Concat(i.Execution, i.Setting) {
-			if note.Level == "error" {
-				wrong++
-			}
-		}
-		if i.Successful != nil && !*i.Successful {
-			wrong = max(wrong, 1)
-		}
-		list = append(list, slices.Repeat([]string{"all that it was given"}, wrong)...)
-	}
-	return list
 }
