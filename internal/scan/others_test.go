@@ -158,7 +158,7 @@ func TestMixedUp(t *testing.T) {
 // TestForms: a tool is read the same from SARIF as from its JSON: the file, the line, the object, the rule and how much it matters.
 func TestForms(t *testing.T) {
 	root := t.TempDir()
-	for _, name := range []string{"testdata/shop/.env", "testdata/shop/go.mod", "src/app.js", "src/idle.js"} { // beside the manifests
+	for _, name := range []string{"testdata/shop/.env", "src/app.js", "src/idle.js"} { // beside the manifests
 		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -181,6 +181,23 @@ func TestForms(t *testing.T) {
 		}
 		if diff := cmp.Diff(forms[0], forms[1]); diff != "" || len(forms[0]) < 2 {
 			t.Errorf("%s from JSON and from SARIF (-JSON +SARIF):\n%s", tool, diff)
+		}
+	}
+}
+
+// TestVulnerability: a package that Trivy knows a vulnerability of is read the same from both of its forms.
+func TestVulnerability(t *testing.T) {
+	for _, text := range []string{
+		`{"SchemaVersion":2,"Results":[{"Target":"go.mod","Class":"lang-pkgs","Type":"gomod","Vulnerabilities":[{"VulnerabilityID":"CVE-2030-0001","PkgName":"example.com/a","InstalledVersion":"v1.0.0","FixedVersion":"v1.0.1","Title":"a: reads too far","Severity":"CRITICAL"}]}]}`,
+		`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Trivy","rules":[{"id":"CVE-2030-0001","shortDescription":{"text":"a: reads too far"}}]}},"results":[{"ruleId":"CVE-2030-0001","ruleIndex":0,"level":"error","message":{"text":"Package: example.com/a\nInstalled Version: v1.0.0\nVulnerability CVE-2030-0001\nSeverity: CRITICAL\nFixed Version: v1.0.1"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"go.mod","uriBaseId":"ROOTPATH"},"region":{"startLine":1,"startColumn":1}}}]}]}]}`,
+	} {
+		found, err := Report("trivy", []byte(text))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		f := found[0]
+		if f.Rule != "CVE-2030-0001" || f.Message != "example.com/a v1.0.0: a: reads too far" || f.Severity != Error || f.File != "go.mod" || f.Column != 0 {
+			t.Errorf("%+v", f)
 		}
 	}
 }

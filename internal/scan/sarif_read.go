@@ -59,6 +59,9 @@ func (run *sarifRun) finding(r *sarifResult) Finding {
 		at := r.Locations[0].Physical
 		f.File, f.paths = tidyPath(unescaped(at.Artifact.URI)), run.resolved(at.Artifact)
 		f.Line, f.Column = at.Region.StartLine, at.Region.StartColumn
+		if f.Tool == "trivy" { // it knows no columns, and writes 1
+			f.Column = 0
+		}
 		if f.About = objectOf(r.Locations[0].Logical); f.About.Kind != "" {
 			f.Line = 0
 		}
