@@ -65,21 +65,6 @@ only reads.`,
 	return cmd
 }
 
-func (p *program) tuneProbes() *cobra.Command {
-	return p.tuning(&cobra.Command{
-		Use:   "probes [TYPE/NAME | TYPE NAME | NAME ...]",
-		Short: "Say what startup, liveness and readiness probes should be",
-		Long: `Say what startup, liveness and readiness probes should be, by how long starts
-took that were recorded. A start may take one and a half times the longest; a
-hang is noticed within twice the time that the present probe needs, or sooner.
-Each start is replayed against both, as a kubelet asks. Below 5 starts nothing
-is proposed.`,
-		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
-  %[1]s tune probes deploy/web -n shop --history prod.db
-  %[1]s tune probes --from case.zip -o yaml`),
-	}, false, adviseProbes)
-}
-
 // A sight is what was seen of the workloads that are asked about: the present snapshots first, then those of the history, the latest first.
 type sight struct {
 	*tuneOptions

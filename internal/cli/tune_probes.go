@@ -8,13 +8,56 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/kubeinquest/inquest/internal/advise"
 	"github.com/kubeinquest/inquest/internal/advise/probe"
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
+func (p *program) tuneProbes() *cobra.Command {
+	prometheus := collect.Prometheus{}
+	cmd := p.tuning(&cobra.Command{
+		Use:   "probes [TYPE/NAME | TYPE NAME | NAME ...]",
+		Short: "Say what startup, liveness and readiness probes should be",
+		Long: `Say what startup, liveness and readiness probes should be, by how long starts
+took that were recorded. A start may take one and a half times the longest of
+the present revision; a hang is noticed within twice the time that the present
+probe needs, or sooner. Each start is replayed against both, as a kubelet asks.
+Below 5 starts nothing is proposed. With --prometheus, answers get one and a
+half times what the slowest and the longest pause took.`,
+		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
+  %[1]s tune probes deploy/web -n shop --history prod.db
+  %[1]s tune probes deploy/web -n shop --prometheus http://localhost:9090
+  %[1]s tune probes --from case.zip -o yaml`),
+	}, false, func(ctx context.Context, of sight) ([]report.Advice, error) {
+		return adviseProbes(ctx, of, prometheus)
+	})
+	bindPrometheus(cmd.Flags(), &prometheus, "the address of a Prometheus that has the kubelets' metrics of probes and containers")
+	return cmd
+}
+
+// bindPrometheus binds the flags that name a Prometheus.
+func bindPrometheus(flags *pflag.FlagSet, prometheus *collect.Prometheus, usage string) {
+	flags.StringVar(&prometheus.URL, "prometheus", "", usage)
+	flags.DurationVar(&prometheus.Window, "window", 7*24*time.Hour, "how far to look back in it")
+}
+
+// longEnough tells what is wrong with how far a Prometheus is looked back in.
+func longEnough(prometheus collect.Prometheus) error {
+	if prometheus.URL != "" && prometheus.Window < time.Hour {
+		return fmt.Errorf("--window %s is too short to tell anything: give at least 1h", prometheus.Window)
+	}
+	return nil
+}
+
 // adviseProbes gives advice about the probes of each container that is asked about and that starts are known of.
-func adviseProbes(_ context.Context, of sight) ([]report.Advice, error) {
+func adviseProbes(ctx context.Context, of sight, prometheus collect.Prometheus) ([]report.Advice, error) {
+	if err := longEnough(prometheus); err != nil {
+		return nil, err
+	}
 	var subjects []probe.Subject
 	for _, s := range of.seen {
 		subjects = probe.Add(subjects, s)
@@ -22,18 +65,52 @@ func adviseProbes(_ context.Context, of sight) ([]report.Advice, error) {
 	var all []report.Advice
 	for _, subject := range subjects {
 		asked := slices.Contains(of.about, subject.About.Object()) && (of.container == "" || subject.Spec.Name == of.container)
-		if asked {
-			all = append(all, probeAdvice(probe.Advise(subject), of.seen[0].Taken, of.more()))
+		if !asked {
+			continue
 		}
+		var err error
+		if subject.Answers, err = answersOf(ctx, &subject, prometheus, of.seen[0].Taken); err != nil {
+			return nil, err
+		}
+		all = append(all, probeAdvice(probe.Advise(subject), of.seen[0].Taken, of.more()))
 	}
 	return all, nil
+}
+
+// answersOf asks a Prometheus, where one is named, how a container answered its probes.
+func answersOf(ctx context.Context, of *probe.Subject, prometheus collect.Prometheus, taken time.Time) (probe.Answers, error) {
+	if prometheus.URL == "" {
+		return probe.Answers{Unread: []string{
+			"probe latencies and pauses of a garbage collector not read: that takes a Prometheus that scrapes the kubelets; name it with --prometheus",
+		}}, nil
+	}
+	read, err := prometheus.Answers(ctx, of.About.Object(), of.Spec.Name, taken)
+	if err != nil {
+		return probe.Answers{}, err
+	}
+	a := probe.Answers{By: "Prometheus over " + advise.Round(prometheus.Window), Slowest: map[string]probe.Slowest{}, Unread: read.Unread}
+	for kind, s := range read.Slowest {
+		a.Slowest[kind] = probe.Slowest{Within: ofSeconds(s.Within), Answered: s.Answered, Failed: s.Failed}
+	}
+	for _, p := range read.Pauses {
+		a.Pauses = append(a.Pauses, probe.Pause{Lasts: ofSeconds(p.Lasts), By: p.By})
+	}
+	return a, nil
+}
+
+// ofSeconds is a time that a Prometheus tells of; Never where it is longer than any that can be.
+func ofSeconds(n float64) time.Duration {
+	if n*float64(time.Second) >= float64(probe.Never) {
+		return probe.Never
+	}
+	return time.Duration(n * float64(time.Second))
 }
 
 // probeAdvice puts advice about probes into the form that is shown.
 func probeAdvice(a probe.Advice, taken time.Time, more string) report.Advice {
 	r := report.NewAdvice("probes", a.About, taken, a.Fix)
 	t := a.Tally
-	r.Rests = slices.Concat(r.Rests, []string{probe.Basis(t)}, probe.ByRevision(&a))
+	r.Rests = slices.Concat(r.Rests, []string{probe.Basis(t)}, probe.ByRevision(&a), probe.ByAnswers(&a))
 	r.Reasons = append(r.Reasons, a.Reasons...)
 	for _, c := range a.Checks {
 		r.Checks = append(r.Checks, report.AdviceCheck{Where: c.Field, Says: c.Says, Do: c.Do})

@@ -33,16 +33,15 @@ more. Without --prometheus, what the metrics API and node agents tell counts.`,
 	}, true, func(ctx context.Context, of sight) ([]report.Advice, error) {
 		return adviseResources(ctx, of, prometheus)
 	})
-	cmd.Flags().StringVar(&prometheus.URL, "prometheus", "", "the address of a Prometheus that has the containers' metrics")
-	cmd.Flags().DurationVar(&prometheus.Window, "window", 7*24*time.Hour, "how far to look back in it")
+	bindPrometheus(cmd.Flags(), &prometheus, "the address of a Prometheus that has the containers' metrics")
 	return cmd
 }
 
 // adviseResources gives advice about the resources of each container that is asked about, and about a namespace that was looked at
 // as a whole.
 func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheus) ([]report.Advice, error) {
-	if prometheus.URL != "" && prometheus.Window < time.Hour {
-		return nil, fmt.Errorf("--window %s is too short to tell anything: give at least 1h", prometheus.Window)
+	if err := longEnough(prometheus); err != nil {
+		return nil, err
 	}
 	var subjects []resource.Subject
 	for _, s := range of.seen {

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,6 +137,38 @@ func TestTuneRevisions(t *testing.T) {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("it lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+// TestTuneAnswers: what a Prometheus knows of answers and pauses sets time-outs, and without one it is said that they were not read.
+func TestTuneAnswers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, filesOf(t, slowStarters(0, 6))); err != nil {
+		t.Fatal(err)
+	}
+	flat := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	text, _ := tuning(t, 0, "probes", "--from", file)
+	for _, want := range []string{"probe latencies and pauses of a garbage collector not read: ", "no throttling is known: "} {
+		if !strings.Contains(flat(text), want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		result := ""
+		if strings.Contains(r.FormValue("query"), "prober_probe_duration_seconds") {
+			result = `{"metric":{"probe_type":"Readiness","le":"2.5"},"value":[1,"9"]},{"metric":{"probe_type":"Readiness","le":"+Inf"},"value":[1,"9"]}`
+		}
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, result)
+	}))
+	defer server.Close()
+	text, _ = tuning(t, 0, "probes", "--from", file, "--prometheus", server.URL)
+	for _, want := range []string{"its readiness probe was answered within 2.5s, by Prometheus over 7 days", "gets a timeoutSeconds of 4", "pauses of a garbage collector not read", "readinessProbe: timeoutSeconds: 4"} {
+		if !strings.Contains(flat(text), want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	if _, notes := tuning(t, 1, "probes", "--from", file, "--prometheus", server.URL, "--window", "1m"); !strings.Contains(notes, "give at least 1h") {
+		t.Error(notes)
 	}
 }
 

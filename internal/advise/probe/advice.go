@@ -102,6 +102,8 @@ type Advice struct {
 	Present, Proposed Probes
 	Before, After     Effect
 	Enough            string // why nothing is proposed; "" where the record is enough
+	Answers           Answers
+	Pauses            []Pause // that answers are to bear, the longest first
 	Reasons           []string
 	Checks            []Check
 	Fix               *diagnosis.Fix // nil where nothing is to change
@@ -110,9 +112,9 @@ type Advice struct {
 // Advise says what to do about the probes of one container.
 func Advise(o Subject) Advice {
 	present := Of(&o.Spec)
-	a := Advice{About: o.About, Revisions: o.revisions(), Present: present, Proposed: present, Checks: check(&o)}
+	a := Advice{About: o.About, Revisions: o.revisions(), Present: present, Proposed: present, Answers: o.Answers, Checks: check(&o)}
 	starts, older := o.basis(a.Revisions[0].Tally)
-	a.Tally, a.Older = tally(starts), older
+	a.Tally, a.Older, a.Pauses = tally(starts), older, o.Answers.pauses(starts)
 	a.Before = effect(present, starts)
 	a.After = a.Before
 	switch t := a.Tally; {
@@ -126,7 +128,7 @@ func Advise(o Subject) Advice {
 		}
 		return a
 	}
-	p := propose(present, a.Tally, starts)
+	p := propose(present, a.Tally, starts, a.Answers.Slowest, a.Pauses)
 	a.Proposed, a.Reasons = p.Probes, p.reasons
 	if t := a.Tally; t.Throttled > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("in %d of %d starts its CPU limit held it back: a higher limit, or none, makes them shorter", t.Throttled, t.Starts))
@@ -141,22 +143,30 @@ func Advise(o Subject) Advice {
 func title(o *Subject, present Probes, p *proposal) string {
 	name := o.Spec.Name
 	var says []string
-	if changed(present.Startup, p.Startup) {
+	if q := p.Startup; q != nil && (present.Startup == nil || q.FailureThreshold != present.Startup.FailureThreshold) {
 		says = append(says, fmt.Sprintf("give %s up to %s to start", name, advise.Round(p.Patience())))
 	}
-	if q := p.Liveness; changed(present.Liveness, q) {
-		switch {
-		case q.PeriodSeconds != present.Liveness.PeriodSeconds || q.FailureThreshold != present.Liveness.FailureThreshold:
-			says = append(says, fmt.Sprintf("let its liveness probe act on %d failures every %ds", q.FailureThreshold, q.PeriodSeconds))
-		case q.TimeoutSeconds != present.Liveness.TimeoutSeconds:
-			says = append(says, fmt.Sprintf("give answers %ds", q.TimeoutSeconds))
-		}
+	if q := p.Liveness; changed(present.Liveness, q) && (q.PeriodSeconds != present.Liveness.PeriodSeconds || q.FailureThreshold != present.Liveness.FailureThreshold) {
+		says = append(says, fmt.Sprintf("let its liveness probe act on %d failures every %ds", q.FailureThreshold, q.PeriodSeconds))
+	}
+	if n := longerAnswers(present, p.Probes); n > 0 {
+		says = append(says, fmt.Sprintf("give answers %ds", n))
 	}
 	if len(says) == 0 {
 		says = append(says, "change the readiness probe of "+name)
 	}
 	text := strings.Join(says, ", and ")
 	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// longerAnswers is the longest time that an answer gets which had less before, in seconds; 0 where none gets more.
+func longerAnswers(present, proposed Probes) (longest int32) {
+	for _, kind := range kinds {
+		if a, b := present.of(kind), proposed.of(kind); a != nil && b != nil && b.TimeoutSeconds > a.TimeoutSeconds {
+			longest = max(longest, b.TimeoutSeconds)
+		}
+	}
+	return longest
 }
 
 func changed(a, b *corev1.Probe) bool {

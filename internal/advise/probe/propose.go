@@ -37,11 +37,12 @@ func (p *proposal) because(format string, args ...any) {
 }
 
 // propose says what the probes should be, by what was measured. A probe that does what it should stays as it is.
-func propose(present Probes, t Tally, starts []Start) proposal {
+func propose(present Probes, t Tally, starts []Start, slowest map[string]Slowest, stops []Pause) proposal {
 	p := proposal{Probes: Probes{present.Startup.DeepCopy(), present.Liveness.DeepCopy(), present.Readiness.DeepCopy()}}
 	p.startup(present, t)
 	p.liveness(present, starts)
 	p.readiness(present, starts)
+	p.timeouts(present, slowest, stops)
 	return p
 }
 

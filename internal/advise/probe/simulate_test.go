@@ -116,7 +116,7 @@ func TestHuge(t *testing.T) {
 				}
 			}
 			starts := []Start{{Lives: 30 * s, Ready: 30 * s, Pauses: []Span{{40 * s, 100 * s}}}, {Lives: Never, Ready: Never, Ended: true, By: evidence.ByLiveness, Lived: Never}}
-			p := propose(c.probes, tally(starts), starts)
+			p := propose(c.probes, tally(starts), starts, nil, nil)
 			for _, q := range []*corev1.Probe{p.Startup, p.Liveness} {
 				if q != nil && (q.PeriodSeconds <= 0 || q.FailureThreshold <= 0 || q.InitialDelaySeconds < 0) {
 					t.Errorf("proposed %+v", q)

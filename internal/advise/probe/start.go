@@ -226,6 +226,7 @@ type Subject struct {
 	advise.Container
 	Revision string  // that runs now, or is being rolled out
 	Starts   []Start // oldest first, of all revisions
+	Answers  Answers
 }
 
 // Read returns the containers that a snapshot knows starts of, in order. Init containers that end are not asked by probes.
