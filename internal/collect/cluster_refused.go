@@ -23,11 +23,12 @@ func (v *visit) controllers(ctx context.Context) {
 		return
 	}
 	namespace := v.about.Name
+	nothing := evidence.Snapshot{Taken: v.s.Taken} // what was read so far is not to be looked at while others read
 	var group sync.WaitGroup
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		group.Go(func() {
 			v.listAll(ctx, query{kind: kind, namespace: namespace, labels: v.sel.Label}, func(o evidence.Object) bool {
-				return starved(&v.s, o)
+				return starved(&nothing, o)
 			})
 		})
 	}
