@@ -48,15 +48,25 @@ func (l layout) open(root *os.Root, name string) (*files, error) {
 		return &files{memory, memory, memory, memory, memory}, nil
 	}
 	f := &files{memory: memory}
+	l.complete(root, name, f)
+	return f, nil
+}
+
+// complete opens the directories of a group that were not there yet, and tells whether it found some: with v1 the runtime makes one after the
+// other, and that of memory is not the last.
+func (l layout) complete(root *os.Root, name string, f *files) (found bool) {
 	for _, of := range []struct {
 		in   string
 		file **os.File
 	}{{l.cpu, &f.cpu}, {l.acct, &f.acct}, {l.pids, &f.pids}, {l.pressed, &f.pressed}} {
+		if *of.file != nil {
+			continue
+		}
 		if d, err := root.Open(path.Join(of.in, name)); err == nil {
-			*of.file = d
+			*of.file, found = d, true
 		}
 	}
-	return f, nil
+	return found
 }
 
 func (f *files) close() {

@@ -83,6 +83,9 @@ func (r *Reader) sample(g *group, now time.Time) {
 	if r.place(g); r.rest(g, now) {
 		return
 	}
+	if now.Sub(g.first) < unplacedFor && r.source.layout.complete(r.root, g.path, g.files) {
+		g.limitsAt = time.Time{}
+	}
 	if now.Sub(g.limitsAt) >= limitsEvery {
 		g.limits, g.limitsAt = r.source.limits(g.files), now
 	}

@@ -178,6 +178,36 @@ func TestARunEnds(t *testing.T) {
 	}
 }
 
+// TestMadeOneByOne has the directories of a group of v1 come one after the other, as a runtime makes them: that of memory first.
+func TestMadeOneByOne(t *testing.T) {
+	w := newWorld(t)
+	group := inPod + "/" + id
+	w.write("memory/"+group+"/memory.usage_in_bytes", "4096\n")
+	r := w.reader(MachineOptions{})
+	r.tick(w.now)
+	for i := range 3 {
+		w.write("cpuacct/"+group+"/cpuacct.usage", fmt.Sprintln((i+1)*50e6))
+		w.write("cpu/"+group+"/cpu.stat", fmt.Sprintf("nr_periods %d\nnr_throttled %d\nthrottled_time 7\n", 10*(i+1), 8*(i+1)))
+		w.write("cpu/"+group+"/cpu.cfs_quota_us", "5000\n")
+		w.write("cpu/"+group+"/cpu.cfs_period_us", "100000\n")
+		w.write("pids/"+group+"/pids.current", "2\n")
+		w.now = w.now.Add(time.Second)
+		r.tick(w.now)
+	}
+	samples := r.Samples(ref)
+	if len(samples) != 4 {
+		t.Fatalf("samples: %+v", samples)
+	}
+	for _, s := range samples[1:] {
+		if s.CPU != 50*time.Millisecond || s.Periods != 10 || s.Throttled != 8 || s.PIDs != 2 {
+			t.Errorf("a sample is %+v", s)
+		}
+	}
+	if cores := r.groups[group].limits.cores(); cores != 0.05 {
+		t.Errorf("the quota is %v processors", cores)
+	}
+}
+
 // TestRunPanics: what goes wrong in what is done beside is an error of the reader, and what goes well ends with it.
 func TestRunPanics(t *testing.T) {
 	w := newWorld(t)
