@@ -93,7 +93,8 @@ func ended(p *diagnosis.Pass, d deletion) (names []string, first time.Time) {
 
 // waits tells whether a container is to be started again, as after the end of a run that had nothing to do with the pod's own.
 func waits(p *diagnosis.Pass, container string) bool {
-	return slices.ContainsFunc(p.PodStatus().ContainerStatuses, func(st corev1.ContainerStatus) bool {
+	st := p.PodStatus()
+	return slices.ContainsFunc(slices.Concat(st.ContainerStatuses, st.InitContainerStatuses), func(st corev1.ContainerStatus) bool {
 		return st.Name == container && st.State.Waiting != nil
 	})
 }
