@@ -123,7 +123,8 @@ func earlier(a, b Finding) int {
 
 func explains(s *evidence.Snapshot, a, b *Finding) bool {
 	return slices.Contains(b.Rule.CausedBy, a.Rule.Effect) && reaches(s, a, b) && !spared(s, a, b) &&
-		(a.Until.IsZero() || !b.At.After(a.Until) && !b.At.Before(a.At.Truncate(time.Second))) // the API has whole seconds
+		(a.Until.IsZero() || !b.At.After(a.Until) && // the API has whole seconds, and a node is short of memory before its kernel kills
+			(a.Rule.Effect == NodePressure || !b.At.Before(a.At.Truncate(time.Second))))
 }
 
 // reaches tells whether the trouble of a is trouble for what b is about: as a part of it, or through something else. What is wrong with a

@@ -25,7 +25,7 @@ processes on it. No single container's limit was the reason.
 **How it is told from its look-alikes.** The kernel's record has no cgroup limit, or that of all pods; the kubelet tells of the
 first in a SystemOOM Event of the node, which it also sends for kills in cgroups that are not a pod's. A kill at the limit of
 one container or pod is that one's affair. The condition MemoryPressure is the kubelet's, comes earlier, and leads to
-evictions. The Event alone makes it possible, and an end of a container by SIGKILL in its seconds likely. A kill older than a quarter of an hour is history: what fails on the node now does not follow from it. Where a pod is asked about, one counts
+evictions. The Event alone makes it possible, and an end of a container by SIGKILL in its seconds likely. What goes wrong on the node from two minutes after the last kill on does not follow from it: what the kernel killed has given its memory back. A kill older than a quarter of an hour is history. Where a pod is asked about, one counts
 that was in the pod, or came with an end of it by SIGKILL, or, of a pod that never got so far, that may be why.
 
 **What to do.** Look for the process that held most, which the kernel lists. Give pods requests near to what they take, reserve memory for
@@ -58,10 +58,17 @@ the system, and let the kubelet evict earlier than the kernel kills.
 		} else {
 			f.Confidence = diagnosis.Possible
 		}
+		if !last.At.IsZero() {
+			f.Until = last.At.Add(relieved)
+		}
 		name(&f, grower(p, last.At))
 		p.Report(f)
 	},
 }
+
+// relieved is how long after the kernel's last kill what goes wrong on a node may follow from its want of memory: what was killed has given its
+// memory back, and probes fail after three periods of 10 s as a rule.
+const relieved = 2 * time.Minute
 
 // endNear returns an end of a container of the node by SIGKILL in the seconds of an Event.
 func endNear(p *diagnosis.Pass, at time.Time) (evidence.Attempt, bool) {
