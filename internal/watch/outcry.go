@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -128,7 +129,7 @@ func (r *Recorder) hark(deaths []unsettled) {
 }
 
 func (r *Recorder) cry(d *unsettled) {
-	if n := r.nodeOf(d.Node); n != nil && r.outcry.add(d.Node, d.Workload, d.Finished) {
+	if n := r.nodeOf(d.Node); n != nil && r.outcry.add(d.Node, d.Workload, cmp.Or(d.Finished, d.Seen)) {
 		r.lookAt(subject{evidence.RefOf(n), n.UID}, patience)
 	}
 }
@@ -199,7 +200,7 @@ func (r *Recorder) revise(ctx context.Context, at evidence.Ref, told telling) er
 	var deaths []unsettled
 	for _, d := range doubted {
 		run := d.run.Of
-		if d.Finished.After(told.s.Taken) {
+		if cmp.Or(d.Finished, d.Seen).After(told.s.Taken) {
 			run = run.InAttempt(evidence.NoAttempt)
 		}
 		if v, ok := told.ofNode(&d, run); ok {

@@ -44,18 +44,21 @@ func TestRecorderOutcry(t *testing.T) {
 		workloads []string
 		is        string
 		apart     time.Duration
+		ahead     time.Duration // the node's clock
 		want      []string
 	}{
-		{"a slow node", []string{"a", "b", "c"}, "slow", 20 * time.Second, []string{"TST008 node/n1: 7 deaths of 4 pods"}},
-		{"a node that is well", []string{"a", "b", "c"}, "", 20 * time.Second, []string{
+		{"a slow node whose clock is wrong", []string{"a", "b", "c"}, "slow", 20 * time.Second, 1000 * time.Hour, []string{"TST008 node/n1: 7 deaths of 4 pods"}},
+		{"a slow node", []string{"a", "b", "c"}, "slow", 20 * time.Second, 0, []string{"TST008 node/n1: 7 deaths of 4 pods"}},
+		{"a node that is well", []string{"a", "b", "c"}, "", 20 * time.Second, 0, []string{
 			"TST007 statefulset/c[app]: 2 deaths of 1 pods", "TST007 statefulset/b[app]: 2 deaths of 1 pods", "TST007 statefulset/a[app]: 2 deaths of 1 pods"}},
-		{"far apart", []string{"a", "b", "c"}, "slow", 3 * time.Minute, []string{
+		{"far apart", []string{"a", "b", "c"}, "slow", 3 * time.Minute, 0, []string{
 			"TST007 statefulset/c[app]: 2 deaths of 1 pods", "TST007 statefulset/b[app]: 2 deaths of 1 pods", "TST007 statefulset/a[app]: 2 deaths of 1 pods"}},
-		{"one workload", []string{"a", "a", "a"}, "slow", 20 * time.Second, []string{"TST007 statefulset/a[app]: 6 deaths of 3 pods"}},
+		{"one workload", []string{"a", "a", "a"}, "slow", 20 * time.Second, 0, []string{"TST007 statefulset/a[app]: 6 deaths of 3 pods"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()
+				w.ahead = tt.ahead
 				r := recorderOf(t, w)
 				r.Rules = []*diagnosis.Rule{killed, slowNode}
 				defer start(t, r)()
@@ -129,22 +132,30 @@ func (w *world) place(workload string, i int) {
 
 func podName(workload string, i int) string { return workload + "-" + string(rune('0'+i)) }
 
-// TestRestartedIsNotWhy holds that what a node lacks is its trouble, rather than the restart that this came with.
+// TestRestartedIsNotWhy holds that what a node lacks is its trouble, and that of its pods, rather than the restart that this came with or after.
+// That is why runs ended.
 func TestRestartedIsNotWhy(t *testing.T) {
-	node := evidence.RefTo("Node", "", "n1")
-	cause := func(id string, effect diagnosis.Effect) diagnosis.Cause {
-		return diagnosis.Cause{Finding: diagnosis.Finding{Rule: &diagnosis.Rule{ID: id, Effect: effect}, About: node}}
+	node, pod := evidence.RefTo("Node", "", "n1"), evidence.RefTo("Pod", "shop", "web-0")
+	run := pod.InContainer("app").InAttempt(0)
+	cause := func(id string, effect diagnosis.Effect, of evidence.Ref, leads ...diagnosis.Cause) diagnosis.Cause {
+		return diagnosis.Cause{Finding: diagnosis.Finding{Rule: &diagnosis.Rule{ID: id, Effect: effect}, About: of}, Leads: leads}
 	}
-	restarted, networkless := cause("NOD002", diagnosis.NodeRestarted), cause("NOD012", diagnosis.NetworkFailed)
+	networkless, lost := cause("NOD012", diagnosis.NetworkFailed, node), cause("NOD001", diagnosis.NodeLost, node)
+	elsewhere := cause("NOD001", diagnosis.NodeLost, evidence.RefTo("Node", "", "n2"))
+	ends := []diagnosis.Cause{cause("SBX008", diagnosis.SandboxFailed, pod), cause("EXT008", diagnosis.EndLost, run)}
+	restarted := cause("NOD002", diagnosis.NodeRestarted, node, ends...)
 	for _, tt := range []struct {
+		of     evidence.Ref
 		causes []diagnosis.Cause
 		want   string
 	}{
-		{[]diagnosis.Cause{restarted, networkless}, "NOD012"}, {[]diagnosis.Cause{restarted}, "NOD002"}, {nil, ""},
+		{node, []diagnosis.Cause{restarted, networkless}, "NOD012"}, {node, []diagnosis.Cause{restarted}, "NOD002"}, {node, nil, ""},
+		{pod, []diagnosis.Cause{restarted, lost}, "NOD001"}, {pod, []diagnosis.Cause{restarted}, "NOD002"}, {pod, []diagnosis.Cause{restarted, elsewhere}, "NOD002"},
+		{run, []diagnosis.Cause{restarted, lost}, "NOD002"}, {run, []diagnosis.Cause{lost, restarted}, "NOD002"},
 	} {
 		told := telling{s: (&evidence.Snapshot{}).Freeze(), report: &diagnosis.Report{Causes: tt.causes}}
-		if a := told.answerFor(node, node); a.rule != tt.want {
-			t.Errorf("of %d causes the answer is %q, expected %q", len(tt.causes), a.rule, tt.want)
+		if a := told.answerFor(tt.of, evidence.RefTo("Deployment", "shop", "web")); a.rule != tt.want {
+			t.Errorf("why %s is in trouble, of %d causes, is %q, expected %q", tt.of, len(tt.causes), a.rule, tt.want)
 		}
 	}
 }

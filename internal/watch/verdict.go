@@ -34,6 +34,9 @@ func (t telling) answerFor(of, workload evidence.Ref) answer {
 	behind := func(c *diagnosis.Cause) bool { return covers(c, of) || of == collect.ControlPlane }
 	for _, is := range []func(*diagnosis.Cause) bool{itself, behind} {
 		if c := first(report.Causes, is, of); c != nil {
+			if of.Container == "" && c.Rule.Effect == diagnosis.NodeRestarted { // and now it is lost, perhaps
+				c = first(report.Causes, func(other *diagnosis.Cause) bool { return other.About == c.About }, of)
+			}
 			return answerOf(c, t.thingOf(c.About, of, workload))
 		}
 	}
@@ -43,7 +46,7 @@ func (t telling) answerFor(of, workload evidence.Ref) answer {
 		}
 	}
 	for i := range report.Causes { // what is wrong with the node of a pod that is not ready is why
-		if c := &report.Causes[i]; of.Container == "" && c.About.Kind == "Node" {
+		if c := &report.Causes[i]; of.Container == "" && c.About.Kind == "Node" && (c.Until.IsZero() || !t.s.Taken.After(c.Until)) {
 			return answerOf(c, c.About.Object())
 		}
 	}
@@ -54,15 +57,15 @@ func answerOf(c *diagnosis.Cause, thing evidence.Ref) answer {
 	return answer{c.Rule.ID, c.Confidence.String(), c.Message, thing, c.About, c.Rule.Effect, true}
 }
 
-// first returns the first cause that is so, or nil. That a node restarted is one of the node only where no other is: what it lacks since
-// then is what has to be mended.
+// first returns the first cause that is so, or nil. That a node restarted is why runs ended. It is why something is in trouble only where
+// nothing else is: what is the matter since then is what has to be mended.
 func first(causes []diagnosis.Cause, is func(*diagnosis.Cause) bool, of evidence.Ref) *diagnosis.Cause {
 	var restarted *diagnosis.Cause
 	for i := range causes {
 		c := &causes[i]
 		switch {
 		case !is(c):
-		case of.Kind != "Node" || c.Rule.Effect != diagnosis.NodeRestarted:
+		case of.Container != "" || c.Rule.Effect != diagnosis.NodeRestarted:
 			return c
 		case restarted == nil:
 			restarted = c

@@ -44,6 +44,7 @@ type world struct {
 	captured map[string]int            // by name
 	refused  map[string]int            // requests for a kind, or for captures, that were too many
 	log      string                    // what captures find in the log of each run
+	ahead    time.Duration             // the clock of nodes
 }
 
 // How a server may fail beside an HTTP status.
@@ -288,7 +289,7 @@ func (w *world) crash(name string, n int) {
 	st := &pod.Status.ContainerStatuses[0]
 	if n > 0 {
 		st.RestartCount += int32(n)
-		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", FinishedAt: metav1.NewTime(time.Now())}
+		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error", FinishedAt: metav1.NewTime(time.Now().Add(w.ahead))}
 	}
 	w.set("pods", pod)
 }
