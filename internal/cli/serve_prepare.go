@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -172,25 +173,48 @@ func (o *serveOptions) replay(ctx context.Context, p *program, recorder *watch.R
 		return nil, err
 	}
 	recorder.Cluster = o.from
-	var last time.Time
-	for _, name := range bundlesIn(o.from) {
-		source, err := collect.Open(name, collect.Reading{LogBytes: 256 << 10})
-		if err != nil {
-			return nil, err
-		}
-		s, err := recorder.Replay(ctx, source)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		if s.Taken.After(last) {
-			last = s.Taken
-		}
+	last, err := replayAll(ctx, recorder, bundlesIn(o.from))
+	if err != nil {
+		return nil, errors.Join(err, recorder.Store.Close())
 	}
 	now := func() time.Time { return last }
 	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	return &serving{record: wait, console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: recorder.Log, Now: now, Version: recorder.Version, Source: cmp.Or(o.name, o.from),
 	}}, nil
+}
+
+// replayAll returns when the last of some bundles was recorded. One among others that cannot be read is left out, with a warning.
+func replayAll(ctx context.Context, recorder *watch.Recorder, bundles []string) (last time.Time, err error) {
+	for _, name := range bundles {
+		taken, problem := replayOne(ctx, recorder, name)
+		if ctx.Err() != nil {
+			return last, ctx.Err()
+		}
+		if problem != nil {
+			recorder.Log.Warn("a recording is not shown", "file", name, "error", problem)
+			err = cmp.Or(err, problem)
+		}
+		if taken.After(last) {
+			last = taken
+		}
+	}
+	if last.IsZero() {
+		return last, err
+	}
+	return last, nil
+}
+
+func replayOne(ctx context.Context, recorder *watch.Recorder, name string) (taken time.Time, err error) {
+	source, err := collect.Open(name, collect.Reading{LogBytes: 256 << 10})
+	if err != nil {
+		return taken, err
+	}
+	s, err := recorder.Replay(ctx, source)
+	if err != nil {
+		return taken, fmt.Errorf("read %s: %w", name, err)
+	}
+	return s.Taken, nil
 }
 
 // bundlesIn returns the bundles in a folder, or what is named where that is one itself.

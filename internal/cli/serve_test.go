@@ -201,13 +201,20 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// TestServeFrom shows recorded incidents, without a cluster, until it is told to stop.
+// TestServeFrom shows recorded incidents, without a cluster, until it is told to stop. What is no recording is left out.
 func TestServeFrom(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.CopyFS(filepath.Join(folder, "liveness-kill"), os.DirFS(filepath.Join("..", "..", "examples", "liveness-kill"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "README.txt"), []byte("what happened on Monday"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
-		done <- Main(ctx, []string{"serve", "--from", filepath.Join("..", "..", "examples", "liveness-kill"), "--listen", "127.0.0.1:0"}, strings.NewReader(""), in, io.Discard)
+		done <- Main(ctx, []string{"serve", "--from", folder, "--listen", "127.0.0.1:0"}, strings.NewReader(""), in, io.Discard)
 		in.Close()
 	}()
 	line := make([]byte, 200)
@@ -244,5 +251,18 @@ func TestServeFrom(t *testing.T) {
 	stop()
 	if status := <-done; status != 0 {
 		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestServeFromNothing names what is in the way where nothing can be shown.
+func TestServeFromNothing(t *testing.T) {
+	note := filepath.Join(t.TempDir(), "README.txt")
+	if err := os.WriteFile(note, []byte("what happened on Monday"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	status := Main(t.Context(), []string{"serve", "--from", filepath.Dir(note), "--listen", "127.0.0.1:0"}, strings.NewReader(""), io.Discard, &told)
+	if status == 0 || !strings.Contains(told.String(), note) {
+		t.Errorf("exit status %d, told %q", status, told.String())
 	}
 }
