@@ -19,14 +19,19 @@ type Now struct {
 	Bounds
 
 	Open    []Incident `json:"open"` // by impact
+	More    int        `json:"more"` // open ones beside those; of more than a thousand, the ones with the latest deaths are counted
 	Quiet   []Incident `json:"quiet"`
 	Changes []Event    `json:"changes"` // of the last hour, the latest first
 	Blind   []Gap      `json:"blind"`   // what could not be seen
 	Recent  []Death    `json:"recent"`
 }
 
+// Total is how many incidents are open.
+func (n Now) Total() int { return len(n.Open) + n.More }
+
 const (
 	mostOpen    = 100
+	mostWeighed = 1000 // open incidents, of which those with the most impact are shown
 	mostRecent  = 20
 	lately      = time.Hour
 	mostEvents  = 1000
@@ -35,7 +40,7 @@ const (
 )
 
 func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, error) {
-	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostOpen})
+	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostWeighed})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +55,8 @@ func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, er
 	slices.SortStableFunc(open.Items, func(a, b history.Incident) int {
 		return cmp.Or(cmp.Compare(b.Pods, a.Pods), cmp.Compare(b.Deaths, a.Deaths))
 	})
-	now := Now{Bounds: may.bounds(), Open: each(open.Items, incidentOf), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
+	shown := open.Items[:min(len(open.Items), mostOpen)]
+	now := Now{Bounds: may.bounds(), Open: each(shown, incidentOf), More: len(open.Items) - len(shown), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
 	if now.Changes, err = c.changes(ctx, deaths.Items, may); err != nil {
 		return nil, err
 	}

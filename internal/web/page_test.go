@@ -4,6 +4,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -319,4 +320,28 @@ func TestOneNamespace(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNowByImpact: however many incidents are open, those of most pods are shown, and it is said how many others there are.
+func TestNowByImpact(t *testing.T) {
+	var deaths []history.Death
+	for i := range mostOpen + 30 {
+		d := died("shop", fmt.Sprintf("web-%03d", i), i)
+		d.Finished = noon.Add(time.Duration(i-500) * time.Second)
+		d.Seen = d.Finished
+		deaths = append(deaths, d)
+	}
+	wide := deaths[0]
+	wide.PodUID = "another pod of the first"
+	h := console(t, append(deaths, wide)...)
+	_, body, _ := get(t, h, "*", "/?format=json")
+	var now Now
+	if err := json.Unmarshal([]byte(body), &now); err != nil {
+		t.Fatal(err)
+	}
+	if len(now.Open) != mostOpen || now.More != 30 || now.Open[0].Title != "web-000" {
+		t.Errorf("%d are shown and %d are not, the first is %s", len(now.Open), now.More, now.Open[0].Title)
+	}
+	_, body, _ = get(t, h, "*", "/")
+	contains(t, "the first page", body, ">130</span>", ">30 more with less impact</a>", "/incidents?state=open")
 }
