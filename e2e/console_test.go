@@ -183,7 +183,7 @@ func (c *console) incidents(t *testing.T, namespace string) []telling {
 func readerConfig(t *testing.T) string {
 	c := connect(t, fmt.Sprintf("e2e-console-%d", time.Now().Unix()))
 	makeReader(t, c)
-	token, err := c.CoreV1().ServiceAccounts(c.Namespace).CreateToken(t.Context(), "reader", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	token, err := c.CoreV1().ServiceAccounts(c.Namespace).CreateToken(t.Context(), "reader", &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3 * 3600))}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
