@@ -62,7 +62,7 @@ func starts() []Fault {
 func memory() []Fault {
 	return []Fault{{
 		Name: "oom-limit", About: "the container allocates more than its memory limit of 64Mi",
-		So: looping(137, "OOMKilled"), Ask: "pod/oom-limit", Want: []string{"MEM001"},
+		So: looping(137, "OOMKilled"), Ask: "pod/oom-limit", Want: []string{"MEM001"}, Least: "likely",
 	}, {
 		Name: "limit-below-init", About: "the memory limit of 1Mi is too low even to start a process",
 		So: looping(128, "StartError"), Ask: "pod/limit-below-init", Want: []string{"MEM006"},

@@ -87,7 +87,7 @@ func memories() []Fault {
 			So: died(143, "OOMKilled"), Ask: "pod/oom-false-label", Want: []string{"DEL001"},
 		},
 		{Name: "oom-heap-jvm", About: "the heap may be nearly as large as the limit", So: oom, Ask: "deploy/oom-heap-jvm", Want: []string{"MEM013"}, Least: "likely"},
-		{Name: "oom-go", About: "a Go program without GOMEMLIMIT", So: oom, Ask: "deploy/oom-go", Want: []string{"MEM001"}},
+		{Name: "oom-go", About: "a Go program without GOMEMLIMIT", So: oom, Ask: "deploy/oom-go", Want: []string{"MEM001"}, Least: "likely"},
 		{Name: "oom-memory-volume", About: "files in memory fill the limit and survive restarts", So: all(oom, restarted(2)), Ask: "pod/oom-memory-volume", Want: []string{"MEM014"}, Least: "possible"},
 		{
 			Name: "oom-limit-lowered", About: "a rollout lowers the memory limit", Ready: ready(),

@@ -178,7 +178,7 @@ var lookalikes = map[string]struct {
 	},
 	"out of memory while the probe's order waits": {
 		snapshot(app(death(137, "OOMKilled", 100, 300)), "", event("Killing", liveness, 295, 295, 1)),
-		[]string{"MEM001 certain"},
+		[]string{"MEM001 likely"},
 	},
 	"memory label on an end that the probe ordered": {
 		snapshot(app(death(1, "OOMKilled", 100, 300)), "", event("Killing", liveness, 299, 299, 1)),

@@ -25,10 +25,10 @@ whichever of them asked for too much.
 a stranger's kill -9 end with it too, and then the reason is Error. OOMKilled with another exit code is left to other
 rules: the runtime's counter covers child processes and earlier kills, so the label may be wrong. The kernel's own record,
 where the node's log is at hand, settles it: it names the cgroup whose limit was reached, which may be that of the pod, of all
-pods, or none; then other rules speak. Without a memory limit the container cannot have exceeded one; where the evidence is a summary that need not tell of limits, the finding is likely. Where no Events can be read it cannot be
-told from a node that ran out as a whole, and the finding is likely. A SystemOOM Event of the
+pods, or none; then other rules speak. Without that record the finding is likely and no more: the label looks the same where all
+pods of the node together were at their limit, and no Event tells of that. Without a memory limit the container cannot have exceeded one. A SystemOOM Event of the
 node in the seconds of the end is about the node and no limit: without the kernel's word another rule speaks then. A memory limit of the pod
-that several containers share speaks against the container's own, and the finding is only likely. Where the kubelet ordered the container to stop
+that several containers share speaks against the container's own. Where the kubelet ordered the container to stop
 and its grace period had passed, SIGKILL was the kubelet's, and the finding is only possible.
 
 What the run used in its last minutes, where the node's agent sampled it, tells how it came to that, though not why: memory that rose
@@ -58,7 +58,6 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 		f.Message += of(d.limit)
 		withLimit(p, &f, d.limit)
 		if d.limit == nil && len(d.kills) == 0 {
-			f.Confidence = diagnosis.Likely
 			f.Message = fmt.Sprintf("container %s was killed by the kernel for memory, at a limit that is not part of this evidence", d.Of.Container)
 		}
 		killed, _ := d.victim()
@@ -76,17 +75,14 @@ below the limit; a Go program should know the limit by GOMEMLIMIT.
 	},
 }
 
-// doubts lowers the confidence for what speaks against the container's own limit, where the kernel's record does not
-// settle it.
+// doubts lowers the confidence where no record of the kernel says whose limit it was, and cites what speaks against the
+// container's own.
 func (d *death) doubts(p *diagnosis.Pass, f *diagnosis.Finding) {
 	if len(d.kills) > 0 {
 		return
 	}
-	if p.Lacks(evidence.Events) != 0 { // by which a node says that it ran out as a whole
-		f.Confidence = diagnosis.Likely
-	}
+	f.Confidence = diagnosis.Likely
 	if shared := sharedLimit(p); shared != nil && len(p.PodSpec().Containers) > 1 {
-		f.Confidence = diagnosis.Likely
 		f.Against = append(f.Against, citeShared(p, shared))
 	}
 	if d.ordered && d.order.GraceExpired(d.Attempt) {
