@@ -101,6 +101,8 @@ type visit struct {
 	s     evidence.Snapshot
 	asked map[evidence.Ref]bool // was asked for, so that nothing is read twice
 	told  map[evidence.Ref]bool // nodes whose kubelets, and pods of which an agent, have told what is used
+	heard []evidence.Ref        // nodes whose agents were heard
+	mute  []evidence.Gap        // of nodes whose kubelets could not be asked
 }
 
 func (v *visit) add(objects ...evidence.Object) {
@@ -199,6 +201,7 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	}
 	v.usage(ctx, pods)
 	v.forgetMeasured(pods)
+	v.withoutKubelets()
 	events.finish(ctx)
 	v.consumers(ctx)
 	v.room(ctx, pods)

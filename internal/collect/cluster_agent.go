@@ -204,6 +204,7 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.s.Has |= evidence.Host | evidence.Signals
+	v.heard = append(v.heard, heard.node)
 	v.s.Facts = append(v.s.Facts, heard.facts...)
 	v.s.Gaps = append(v.s.Gaps, heard.gaps...)
 	for _, r := range heard.runs {

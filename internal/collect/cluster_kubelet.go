@@ -56,7 +56,10 @@ func (v *visit) kubelets(ctx context.Context, nodes []*corev1.Node, pods []*core
 		group.Go(func() {
 			err := askKubelet(ctx, v.api.config, node, heard[i])
 			if err != nil && v.about.Kind == "Node" { // elsewhere it would be said on most desks and settle nothing
-				v.gap(evidence.Host, evidence.RefOf(node), "its kubelet was not asked: "+v.api.reason(ctx, err))
+				why := "its kubelet was not asked: " + v.api.reason(ctx, err)
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				v.mute = append(v.mute, evidence.Gap{Kind: evidence.Host, About: evidence.RefOf(node), Why: why})
 			}
 		})
 	}
@@ -68,6 +71,15 @@ func (v *visit) kubelets(ctx context.Context, nodes []*corev1.Node, pods []*core
 			v.s.Has |= evidence.Usage
 			v.s.Facts = append(v.s.Facts, facts.sorted()...)
 			v.told[facts.node] = true
+		}
+	}
+}
+
+// withoutKubelets notes which kubelets could not be asked, where no agent has told what its node knows by itself.
+func (v *visit) withoutKubelets() {
+	for _, g := range v.mute {
+		if !slices.Contains(v.heard, g.About) {
+			v.gap(g.Kind, g.About, g.Why)
 		}
 	}
 }

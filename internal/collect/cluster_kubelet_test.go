@@ -120,6 +120,12 @@ func TestAskingAKubelet(t *testing.T) {
 			number, _ := strconv.ParseInt(port, 10, 32)
 			n1.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(number)
 			v.kubelets(t.Context(), []*corev1.Node{n1}, nil)
+			v.heard = []evidence.Ref{evidence.RefOf(n1)}
+			if v.withoutKubelets(); len(v.s.Gaps) > 0 {
+				t.Errorf("the node's agent was heard, and there is %v", v.s.Gaps)
+			}
+			v.heard = []evidence.Ref{evidence.RefTo("Node", "", "n2")}
+			v.withoutKubelets()
 			gaps := ""
 			for _, g := range v.s.Gaps {
 				gaps += g.Why
