@@ -76,6 +76,8 @@ func (p Prometheus) Usage(ctx context.Context, workload evidence.Ref, container 
 func podsOf(workload evidence.Ref) string {
 	name := regexp.QuoteMeta(workload.Name)
 	switch workload.Kind {
+	case "CronJob": // a Job is named by the minute that it was due
+		return name + "-[0-9]+-[a-z0-9]+"
 	case "Deployment":
 		return name + "-[a-z0-9]+-[a-z0-9]+"
 	case "StatefulSet":

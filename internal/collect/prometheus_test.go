@@ -56,6 +56,7 @@ func TestPodsOf(t *testing.T) {
 		web: `web-[a-z0-9]+-[a-z0-9]+`,
 		evidence.RefTo("StatefulSet", "shop", "db"): `db-[0-9]+`,
 		evidence.RefTo("DaemonSet", "shop", "a.b"):  `a\.b-[a-z0-9]+`,
+		evidence.RefTo("CronJob", "shop", "night"):  `night-[0-9]+-[a-z0-9]+`,
 		evidence.RefTo("Pod", "shop", "one"):        `one`,
 	} {
 		if got := podsOf(ref); got != want {

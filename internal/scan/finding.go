@@ -71,6 +71,14 @@ type Finding struct {
 // Counts tells whether a finding is held against the manifests: it is neither waived nor known before.
 func (f *Finding) Counts() bool { return f.Waived == "" && !f.Known }
 
+// text is what is wrong and what to do, where one text tells both.
+func (f *Finding) text() string {
+	if f.Fix == "" {
+		return f.Message
+	}
+	return strings.TrimSuffix(f.Message, ".") + ". " + f.Fix
+}
+
 // order sorts findings by where they are: file, line, column, then what they say.
 func order(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {

@@ -15,7 +15,7 @@ import (
 
 // Merge adds what other tools found, under the same policy. What two tools say of one place is one finding, ours before
 // others': it then names who says so too, and matters as much as the strictest of them says. What is accepted takes nothing along that is
-// not accepted itself. The root is the folder that absolute paths are shortened by.
+// not accepted itself. What the policy does not want to hear of is heard of nobody, unless it names the other's rule. The root is the folder that absolute paths are shortened by.
 func (j Job) Merge(r *Result, others []Finding, root string) {
 	var spans spans
 	if len(others) > 0 {
@@ -24,7 +24,7 @@ func (j Job) Merge(r *Result, others []Finding, root string) {
 	for i := range others {
 		f := &others[i]
 		f.File = spans.path(f)
-		f.Severity = j.Policy.severity(f.Tool, f.Rule, f.Severity)
+		f.Severity = j.Policy.severityOf(f)
 		spans.locate(f)
 		if f.Waived == "" {
 			j.Policy.accept(f, spans.waivers[f.File])
@@ -33,12 +33,13 @@ func (j Job) Merge(r *Result, others []Finding, root string) {
 	for i := range r.Findings {
 		r.Findings[i].File = relative(r.Findings[i].File, root)
 	}
+	r.Findings = append(r.Findings, others...)
+	r.drop()
 	if len(others) > 0 {
-		r.Findings = joined(append(r.Findings, others...))
+		r.Findings = joined(r.Findings)
 	}
 	order(r.Findings)
 	fingerprint(r.Findings)
-	r.drop()
 }
 
 // locate gives a finding of another tool the object that it lies in: the one that the tool names, or around its line, or the only one of the

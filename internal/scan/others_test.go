@@ -49,6 +49,29 @@ func TestMergeWaived(t *testing.T) {
 	}
 }
 
+// TestMergeOff: what the policy does not want to hear of is not heard of another tool either, but for what it names of that one.
+func TestMergeOff(t *testing.T) {
+	p, err := ReadPolicy([]byte("rules:\n- {rule: RES101, severity: \"off\"}\n- {rule: checkov/CKV_K8S_13, severity: note}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := written(t, pod)
+	j, r := judge(t, p, name)
+	j.Merge(r, []Finding{
+		{Tool: "trivy", Rule: "KSV018", Message: "memory limit", Severity: Error, File: tidyPath(name), Line: 6},
+		{Tool: "checkov", Rule: "CKV_K8S_13", Message: "memory limit.", Fix: "set one", Severity: Error, File: tidyPath(name), Line: 6},
+	}, filepath.Dir(name))
+	var got []string
+	for _, f := range r.Findings {
+		if f.Tool != Ours || f.Rule == "RES101" {
+			got = append(got, fmt.Sprintf("%s %s %s: %s", f.Severity, f.Tool, f.Rule, f.text()))
+		}
+	}
+	if diff := cmp.Diff([]string{"note checkov CKV_K8S_13: memory limit. set one"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestSuppressed: what is waived is accepted in SARIF, in the file or outside of it, and what another tool's SARIF has as rejected or under
 // review counts.
 func TestSuppressed(t *testing.T) {
@@ -279,8 +302,8 @@ func TestLimits(t *testing.T) {
 	j, r := judge(t, Policy{}, name)
 	about := evidence.RefTo("Pod", "", "a")
 	j.Merge(r, []Finding{
-		{Tool: "kube-linter", Rule: "unset-memory-requirements", Message: `container "app" has memory request 0`, File: tidyPath(name), Line: 1, About: about},
-		{Tool: "kube-linter", Rule: "unset-memory-requirements", Message: `container "app" has memory limit 0`, File: tidyPath(name), Line: 1, About: about},
+		{Tool: "kube-linter", Rule: "unset-memory-requirements", Severity: Warning, Message: `container "app" has memory request 0`, File: tidyPath(name), Line: 1, About: about},
+		{Tool: "kube-linter", Rule: "unset-memory-requirements", Severity: Warning, Message: `container "app" has memory limit 0`, File: tidyPath(name), Line: 1, About: about},
 	}, "/")
 	for _, rule := range []string{"RES101", "RES102"} {
 		if f := of(r, rule); f == nil || len(f.Also) != 1 {

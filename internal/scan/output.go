@@ -144,10 +144,7 @@ func (o Output) GitHub(r *Result) []byte {
 		if !f.Counts() {
 			continue
 		}
-		text := report.Escape(f.Message)
-		if f.Fix != "" {
-			text += ". " + report.Escape(f.Fix)
-		}
+		text := report.Escape(f.text())
 		column := ""
 		if f.Column > 0 {
 			column = fmt.Sprintf(",col=%d", f.Column)

@@ -98,6 +98,16 @@ func (p Policy) severity(tool, rule string, byDefault Severity) Severity {
 	return s
 }
 
+// severityOf returns how much a finding of another tool matters: nothing where the rule of ours that says the same is off, and no measure names
+// the other's.
+func (p Policy) severityOf(f *Finding) Severity {
+	named := slices.ContainsFunc(p.Rules, func(m Measure) bool { return matches(m.Rule, f.Tool, f.Rule) })
+	if own := sameOfOurs(f); own != "" && !named && p.severity(Ours, own, f.Severity) == Off {
+		return Off
+	}
+	return p.severity(f.Tool, f.Rule, f.Severity)
+}
+
 // matches tells whether a pattern means a rule: "RES101" and "RES*" of ours, "trivy/KSV-0014" and "*/*" of others'.
 func matches(pattern, tool, rule string) bool {
 	if !strings.Contains(pattern, "/") {

@@ -173,7 +173,7 @@ func (o Output) sarifRule(f *Finding) sarifRule {
 
 func result(f *Finding, index int) sarifResult {
 	r := sarifResult{
-		RuleID: f.Rule, RuleIndex: &index, Level: f.Severity.String(), Message: sarifText{Text: f.Message},
+		RuleID: f.Rule, RuleIndex: &index, Level: f.Severity.String(), Message: sarifText{Text: f.text()},
 		Locations: []sarifLocation{{Physical: sarifPhysical{
 			sarifArtifact{URI: (&url.URL{Path: f.File}).String()}, sarifRegion{StartLine: max(f.Line, 1), StartColumn: f.Column},
 		}}},
@@ -187,9 +187,6 @@ func result(f *Finding, index int) sarifResult {
 	}
 	if f.About.Kind != "" {
 		r.Locations[0].Logical = []sarifLogical{{Name: strings.TrimPrefix(f.About.Namespace+"/"+f.About.String(), "/"), Kind: "resource"}}
-	}
-	if f.Fix != "" {
-		r.Message.Text += ". " + f.Fix
 	}
 	if f.Waived != "" {
 		kind := "inSource"
