@@ -77,8 +77,13 @@ var colors = map[Severity]string{Note: "2", Warning: "33", Error: "1;31"}
 func (o Output) finding(b *strings.Builder, f *Finding) {
 	place := fmt.Sprintf("%d:%d", f.Line, max(f.Column, 1))
 	word := fmt.Sprintf("%-7s", f.Severity)
-	first := fmt.Sprintf("  %-7s %s %-6s ", place, word, report.Escape(ruleName(f)))
+	first := fmt.Sprintf("  %-7s %s ", place, word)
 	text := report.Escape(f.Message)
+	if f.Tool == Ours {
+		first += fmt.Sprintf("%-6s ", f.Rule)
+	} else { // the names of others may take half a line
+		text = report.Escape(f.Tool+" "+f.Rule) + ": " + text
+	}
 	if len(f.Also) > 0 {
 		text += " (also " + report.Escape(strings.Join(f.Also, ", ")) + ")"
 	}
@@ -99,14 +104,6 @@ func (o Output) finding(b *strings.Builder, f *Finding) {
 	if f.Cost.Explained > 0 {
 		b.WriteString(report.Wrapped(strings.Repeat(" ", 18), f.Cost.String(), o.Width))
 	}
-}
-
-// ruleName is the rule's id, with the tool where that is not ours.
-func ruleName(f *Finding) string {
-	if f.Tool == Ours {
-		return f.Rule
-	}
-	return f.Tool + " " + f.Rule
 }
 
 func (o Output) summary(r *Result) string {
