@@ -5,8 +5,10 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -18,16 +20,25 @@ import (
 type Now struct {
 	Bounds
 
-	Open    []Incident `json:"open"` // by impact
-	More    int        `json:"more"` // open ones beside those; of more than a thousand, the ones with the latest deaths are counted
+	Open    []Incident `json:"open"`   // by impact
+	More    int        `json:"more"`   // open ones beside those, of the thousand with the latest deaths
+	Beyond  bool       `json:"beyond"` // there are open ones beyond that thousand
 	Quiet   []Incident `json:"quiet"`
 	Changes []Event    `json:"changes"` // of the last hour, the latest first
 	Blind   []Gap      `json:"blind"`   // what could not be seen
 	Recent  []Death    `json:"recent"`
 }
 
-// Total is how many incidents are open.
-func (n Now) Total() int { return len(n.Open) + n.More }
+// Total is how many incidents are open, "" for none.
+func (n Now) Total() string {
+	switch total := len(n.Open) + n.More; {
+	case n.Beyond:
+		return fmt.Sprintf("%d+", total)
+	case total > 0:
+		return strconv.Itoa(total)
+	}
+	return ""
+}
 
 const (
 	mostOpen    = 100
@@ -56,7 +67,10 @@ func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, er
 		return cmp.Or(cmp.Compare(b.Pods, a.Pods), cmp.Compare(b.Deaths, a.Deaths))
 	})
 	shown := open.Items[:min(len(open.Items), mostOpen)]
-	now := Now{Bounds: may.bounds(), Open: each(shown, incidentOf), More: len(open.Items) - len(shown), Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf)}
+	now := Now{
+		Bounds: may.bounds(), Open: each(shown, incidentOf), More: len(open.Items) - len(shown), Beyond: open.Next != "",
+		Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf),
+	}
 	if now.Changes, err = c.changes(ctx, deaths.Items, may); err != nil {
 		return nil, err
 	}

@@ -324,24 +324,26 @@ func TestOneNamespace(t *testing.T) {
 
 // TestNowByImpact: however many incidents are open, those of most pods are shown, and it is said how many others there are.
 func TestNowByImpact(t *testing.T) {
-	var deaths []history.Death
-	for i := range mostOpen + 30 {
-		d := died("shop", fmt.Sprintf("web-%03d", i), i)
-		d.Finished = noon.Add(time.Duration(i-500) * time.Second)
-		d.Seen = d.Finished
-		deaths = append(deaths, d)
+	for n, says := range map[int]string{mostOpen + 30: ">30 more with less impact</a>", mostWeighed + 30: ">900 more with less impact, and others whose deaths are longer ago</a>"} {
+		var deaths []history.Death
+		for i := range n {
+			d := died("shop", fmt.Sprintf("web-%04d", i), i)
+			d.Finished = noon.Add(time.Duration(i-n) * time.Second)
+			d.Seen = d.Finished
+			deaths = append(deaths, d)
+		}
+		wide := deaths[50]
+		wide.PodUID = "another pod"
+		h := console(t, append(deaths, wide)...)
+		_, body, _ := get(t, h, "*", "/?format=json")
+		var now Now
+		if err := json.Unmarshal([]byte(body), &now); err != nil {
+			t.Fatal(err)
+		}
+		if len(now.Open) != mostOpen || now.More != min(n, mostWeighed)-mostOpen || now.Beyond != (n > mostWeighed) || now.Open[0].Title != "web-0050" {
+			t.Errorf("%d are shown and %d are not, of more than that: %t; the first is %s", len(now.Open), now.More, now.Beyond, now.Open[0].Title)
+		}
+		_, body, _ = get(t, h, "*", "/")
+		contains(t, "the first page", body, ">"+strings.ReplaceAll(now.Total(), "+", "&#43;")+"</span>", says, "/incidents?state=open")
 	}
-	wide := deaths[0]
-	wide.PodUID = "another pod of the first"
-	h := console(t, append(deaths, wide)...)
-	_, body, _ := get(t, h, "*", "/?format=json")
-	var now Now
-	if err := json.Unmarshal([]byte(body), &now); err != nil {
-		t.Fatal(err)
-	}
-	if len(now.Open) != mostOpen || now.More != 30 || now.Open[0].Title != "web-000" {
-		t.Errorf("%d are shown and %d are not, the first is %s", len(now.Open), now.More, now.Open[0].Title)
-	}
-	_, body, _ = get(t, h, "*", "/")
-	contains(t, "the first page", body, ">130</span>", ">30 more with less impact</a>", "/incidents?state=open")
 }
