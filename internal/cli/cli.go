@@ -98,7 +98,8 @@ func (p *program) root(args ...string) *cobra.Command {
 		Short: "Say why a container died or a pod does not start, with the proof",
 		Long: `Inquest says why a container died or a pod does not start: who ended it, on what
 evidence, what follows from what, what could not be checked, and what to do
-about it. It only reads, unless fix --apply or --undo is given.`,
+about it. It only reads, unless fix --apply, fix --undo or serve --events is
+given.`,
 		Example: p.examples(`  # Why does this pod restart or not start?
   %[1]s why web-0 -n shop
   # All that is in trouble in every namespace

@@ -142,7 +142,7 @@ func (p *program) serve() *cobra.Command {
 		Short: "Watch a cluster, keep what vanishes, and show it in a browser",
 		Long: `Watch a cluster, capture the evidence of each death while it exists, and show
 what was found out in a browser, by a link that this prints. What was captured
-stays in a file. It only reads the cluster.
+stays in a file. It only reads the cluster, unless --events is given.
 
 In a cluster, deploy/server has it run as a Deployment, with --access cluster.
 Each flag of its own can be given as a variable too: --db as INQUEST_DB.`,
