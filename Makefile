@@ -107,7 +107,7 @@ e2e: ## Produce real faults in the lab and diagnose them, and try the node agent
 	$(GO) test -tags e2e -count 1 -p 1 -timeout 10m $(TESTFLAGS) ./internal/node/... ./internal/journal || status=1; \
 	$(GO) test -tags e2e -count 1 -timeout 15m $(TESTFLAGS) ./e2e/server || status=1; \
 	$(GO) test -tags e2e -count 1 -p 1 -timeout 15m $(TESTFLAGS) ./internal/history ./internal/watch ./internal/tell ./internal/web || status=1; \
-	$(GO) test -tags e2e -count 1 -timeout 5m -run '^TestPrometheus$$' $(TESTFLAGS) ./internal/collect || status=1; \
+	$(GO) test -tags e2e -count 1 -timeout 5m -run '^TestPrometheus(Answers)?$$' $(TESTFLAGS) ./internal/collect || status=1; \
 	exit $$status
 
 storm: ## Crash 110 containers of a node for ten minutes, twice, and account for what its agent kept (half an hour, root)
