@@ -57,6 +57,9 @@ func (s *Store) explain(doing string, err error) error {
 		return fmt.Errorf("%s the history: %w", doing, err)
 	}
 	remedy := remedyOf(err)
+	if errors.Is(err, fs.ErrNotExist) && s.options.ReadOnly { // which makes no file, whatever folder there is
+		remedy = "name a file that inquest serve has written"
+	}
 	if codeOf(err) == sqliteFull || stateOf(err) == "53100" {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}

@@ -33,6 +33,10 @@ func TestErrors(t *testing.T) {
 	_, err = db.Exec(`INSERT INTO history_version (version_id, is_applied) VALUES (99, 1)`)
 	must(t, err)
 	must(t, db.Close())
+	none := filepath.Join(folder, "none.db")
+	if _, err := Open(t.Context(), none, Options{ReadOnly: true}); err == nil || !strings.HasSuffix(err.Error(), "; name a file that inquest serve has written") {
+		t.Errorf("no file to read: got %v", err)
+	}
 	for _, test := range []struct{ what, url, says string }{
 		{"two processes", used, "another process writes to it; stop that one, name another file"},
 		{"a newer version", newer, fmt.Sprintf("version 99 of the tables, this program knows %d; use that version of inquest", Version)},
