@@ -149,9 +149,14 @@ func (p *program) unknownCommand(root *cobra.Command, args []string) error {
 	if strings.Contains(args[0], "/") {
 		return fmt.Errorf("unknown command %q, did you mean %q?", args[0], p.name+" why "+args[0])
 	}
-	root.SuggestionsMinimumDistance = 2
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		return fmt.Errorf("unknown command %q, did you mean %q?", args[0], p.name+" "+near[0])
+	return noSuchCommand(root, args[0])
+}
+
+// noSuchCommand says what was probably meant by a word that is no command of one that has some.
+func noSuchCommand(of *cobra.Command, word string) error {
+	of.SuggestionsMinimumDistance = 2
+	if near := of.SuggestionsFor(word); len(near) > 0 {
+		return fmt.Errorf("unknown command %q, did you mean %q?", word, of.CommandPath()+" "+near[0])
 	}
-	return fmt.Errorf("unknown command %q, see %q", args[0], p.name+" --help")
+	return fmt.Errorf("unknown command %q, see %q", word, of.CommandPath()+" --help")
 }

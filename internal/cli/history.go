@@ -71,7 +71,7 @@ All but "migrate" only read.`,
   %[1]s history rerun --db prod.db`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q, see %q", args[0], p.name+" history --help")
+				return noSuchCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},

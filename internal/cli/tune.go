@@ -56,7 +56,7 @@ only reads.`,
   %[1]s tune probes --from case.zip`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q, see %q", args[0], p.name+" tune --help")
+				return noSuchCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
