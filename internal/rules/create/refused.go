@@ -34,7 +34,7 @@ pkg/kubelet/container/sync_result.go (RunContainerError); StartError is containe
 	Also:   evidence.Events,
 	Effect: diagnosis.NotStarted,
 	CausedBy: []diagnosis.Effect{
-		diagnosis.RuntimeFailed, diagnosis.NodeSaturated, diagnosis.KernelFailed, diagnosis.OutOfMemory,
+		diagnosis.RuntimeFailed, diagnosis.NodeSaturated, diagnosis.KernelFailed, diagnosis.OutOfMemory, diagnosis.MemoryMisfit,
 		diagnosis.ConfigChanged, diagnosis.RolledOut,
 	},
 	Run: func(p *diagnosis.Pass) {

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -56,7 +57,7 @@ medium Memory that survived the run before. A limit meant in Mi and written as m
 // fewBytes is a limit under which runc itself, about 8 MiB in size, has no room.
 const fewBytes = 16 << 20
 
-var initDied = regex.New(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a container that has stopped|exit status 137|memory\.(?:max|limit_in_bytes)`)
+var initDied = regex.New(`signal: killed|cannot allocate memory|: EOF\b|EOF: unknown|connection reset by peer|broken pipe|cannot start a (?:container that has stopped|stopped process)|exit status 137|memory\.(?:max|limit_in_bytes)`)
 
 var limitTooLow = regex.New(`(?i)oom-killed|memory limit too low|unable to set memory limit|minimum memory limit`)
 
@@ -68,6 +69,13 @@ func tooLowForInit(message string, limit *resource.Quantity) bool {
 
 // roomy tells whether the container's limit is one under which the runtime's init has room.
 func (d *death) roomy() bool { return d.limit != nil && d.limit.Value() > fewBytes }
+
+// initGone tells whether the runtime found its own init gone under a limit that it had been started under before, where nobody knows of the kernel
+// why.
+func (d *death) initGone(p *diagnosis.Pass) bool {
+	return d.class == none && slices.Contains(startErrors, d.Reason) && initDied.MatchString(d.Message) && d.roomy() && d.Of.Attempt > 0 &&
+		!kernelSaw(p, d.Attempt)
+}
 
 // initKilled says what the kernel's record makes of a run that was not started: runc need not see why its init went away, as where it was killed
 // between being made and being started ("cannot start a stopped process").

@@ -29,7 +29,7 @@ until the pod is made anew.
 limited below the memory limit. The kernel's record tells for sure: most of what the victim held was shared memory. Where more than
 half of the limit was the victim's own, it was not the volume.
 Without it the finding needs a container that has died again after a restart, and is only possible; or one that cannot even be
-started any more under a limit that it could be started under before, and is likely. A volume with a sizeLimit well
+started any more under a limit that it could be started under before, and is likely; where the runtime does not say for want of what, and nobody heard the kernel, it is possible. A volume with a sizeLimit well
 below the memory limit cannot fill it; a volume on disk does not count.
 
 **What to do.** Delete the pod once, to clear it. Give the volume a sizeLimit that leaves room for the program, remove old files, or
@@ -44,8 +44,8 @@ use a volume on disk.
 	Run: func(p *diagnosis.Pass) {
 		d := deathOf(p)
 		volume := inMemory(p)
-		full := d.class == belowInit && d.roomy()
-		if !slices.Contains([]class{ownLimit, podLimit}, d.class) && !full || volume == nil {
+		full, gone := d.class == belowInit && d.roomy(), d.initGone(p)
+		if !slices.Contains([]class{ownLimit, podLimit}, d.class) && !full && !gone || volume == nil {
 			return
 		}
 		k, _ := d.victim()
@@ -71,6 +71,9 @@ use a volume on disk.
 		if full {
 			f.Confidence = diagnosis.Likely
 			f.Message += "; it holds so much that not even the container's start has room any more"
+		}
+		if gone {
+			f.Message += "; when it is full not even the container's start has room, and the runtime finds its own process gone"
 		}
 		if shared {
 			f.Confidence = diagnosis.Likely
