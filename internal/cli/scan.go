@@ -253,7 +253,7 @@ func (o *scanOptions) readPolicy() (scan.Policy, error) {
 		if err != nil {
 			return policy, fmt.Errorf("read the policy: %w", err)
 		}
-		if policy, err = scan.ReadPolicy(data); err != nil {
+		if policy, err = scan.ReadPolicy(data, slices.Concat(rules.Manifests(), rules.Sets())); err != nil {
 			return policy, fmt.Errorf("read the policy %s: %w", o.policy, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/rules"
 	"github.com/kubeinquest/inquest/internal/scan"
 )
 
@@ -50,7 +52,7 @@ func TestPipelines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := scan.ReadPolicy(policy); err != nil {
+	if _, err := scan.ReadPolicy(policy, slices.Concat(rules.Manifests(), rules.Sets())); err != nil {
 		t.Errorf("deploy/ci/policy.yaml: %v", err)
 	}
 }

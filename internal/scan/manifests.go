@@ -249,14 +249,14 @@ func (j Job) found(m *collect.Manifest, f *diagnosis.Finding) Finding {
 	return found
 }
 
-// wrongWaivers tells of waivers that do not hold: without a reason, or without a last day, or past it.
+// wrongWaivers tells of waivers that do not hold: without a reason, or without a last day, or past it, or for what is no rule.
 func (j Job) wrongWaivers(m *collect.Manifest) []Finding {
 	var list []Finding
 	if m.Item > 1 {
 		return nil // those of a list are told with its first
 	}
 	for _, w := range m.Waivers {
-		why := j.Policy.lapsed(w.Reason, w.Until)
+		why := cmp.Or(j.Policy.lapsed(w.Reason, w.Until), j.astray(w.Rules))
 		if why == "" {
 			continue
 		}
@@ -269,3 +269,18 @@ func (j Job) wrongWaivers(m *collect.Manifest) []Finding {
 	}
 	return list
 }
+
+// astray says for which of its rules a waiver does not hold, as there is none of that name, or "".
+func (j Job) astray(rules []string) string {
+	for _, rule := range rules {
+		if rule == "" {
+			continue
+		}
+		if why := strange(rule, j.ours()); why != "" {
+			return fmt.Sprintf("does not hold for %s: %s", rule, why)
+		}
+	}
+	return ""
+}
+
+func (j Job) ours() []*diagnosis.Rule { return slices.Concat(j.Alone, j.Sets) }

@@ -51,7 +51,7 @@ func TestMergeWaived(t *testing.T) {
 
 // TestMergeOff: what the policy does not want to hear of is not heard of another tool either, but for what it names of that one.
 func TestMergeOff(t *testing.T) {
-	p, err := ReadPolicy([]byte("rules:\n- {rule: RES101, severity: \"off\"}\n- {rule: checkov/CKV_K8S_13, severity: note}\n"))
+	p, err := ReadPolicy([]byte("rules:\n- {rule: RES101, severity: \"off\"}\n- {rule: checkov/CKV_K8S_13, severity: note}\n"), scanned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestMergeOff(t *testing.T) {
 // TestSuppressed: what is waived is accepted in SARIF, in the file or outside of it, and what another tool's SARIF has as rejected or under
 // review counts.
 func TestSuppressed(t *testing.T) {
-	p, err := ReadPolicy([]byte("waivers:\n- {rule: RES101, reason: small, until: 2027-01-31}\n"))
+	p, err := ReadPolicy([]byte("waivers:\n- {rule: RES101, reason: small, until: 2027-01-31}\n"), scanned)
 	if err != nil {
 		t.Fatal(err)
 	}

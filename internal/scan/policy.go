@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
 
 // WaiverRule is the id under which waivers that do not hold are told.
@@ -50,8 +51,9 @@ type Accept struct {
 	Until  string `json:"until"`
 }
 
-// ReadPolicy reads a policy, strictly.
-func ReadPolicy(data []byte) (Policy, error) {
+// ReadPolicy reads a policy, strictly. What it says of ours must be about rules that there are: of a name that is written wrong nothing
+// would come, and nobody would know.
+func ReadPolicy(data []byte, ours []*diagnosis.Rule) (Policy, error) {
 	var p Policy
 	if err := collect.DecodeStrict(data, &p); err != nil {
 		return p, err
@@ -68,6 +70,9 @@ func ReadPolicy(data []byte) (Policy, error) {
 		if m.Rule == "" {
 			return p, errors.New("a measure names no rule: expected as RES101, trivy/KSV-0014 or trivy/*")
 		}
+		if why := strange(m.Rule, ours); why != "" {
+			return p, fmt.Errorf("rule %s: %s", m.Rule, why)
+		}
 	}
 	for i, w := range p.Waivers {
 		if w.Rule == "" || w.Reason == "" || w.Until == "" {
@@ -75,6 +80,9 @@ func ReadPolicy(data []byte) (Policy, error) {
 		}
 		if _, err := time.Parse(time.DateOnly, w.Until); err != nil {
 			return p, fmt.Errorf("waiver %d: until %q is no day as 2027-01-31", i+1, w.Until)
+		}
+		if why := strange(w.Rule, ours); why != "" {
+			return p, fmt.Errorf("waiver %d: rule %s: %s", i+1, w.Rule, why)
 		}
 	}
 	return p, nil

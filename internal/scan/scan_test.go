@@ -29,6 +29,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
+// scanned are the rules that a scan runs.
+var scanned = slices.Concat(rules.Manifests(), rules.Sets())
+
 var today = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 // judge scans the folder testdata/shop, or what is given.
@@ -239,6 +242,12 @@ func TestWaived(t *testing.T) {
 		{"inquest:ignore IMG101 the mirror pins it", "", "the waiver of IMG101 does not say until when it holds"},
 		{"inquest:ignore IMG101 until 2027-01-31", "", "the waiver of IMG101 gives no reason"},
 		{"inquest:ignore RES101 something else, until 2027-01-31", "", ""},
+		{"inquest:ignore img101,trivy/KSV9,waiver the mirror pins it, until 2027-01-31", "the mirror pins it", ""},
+		{"inquest:ignore IMG* the mirror pins it, until 2027-01-31", "the mirror pins it", ""},
+		{"inquest:ignore IMG101,PRB13 the mirror pins it, until 2027-01-31", "the mirror pins it",
+			"the waiver of IMG101, PRB13 does not hold for PRB13: there is no such rule, did you mean PRB103?"},
+		{"inquest:ignore IGM101 the mirror pins it, until 2027-01-31", "",
+			"the waiver of IGM101 does not hold for IGM101: there is no such rule, did you mean IMG101?"},
 	} {
 		_, r := judge(t, Policy{}, written(t, strings.Replace(pod, ":latest", ":latest # "+c.comment, 1)))
 		if got := of(r, "IMG101").Waived; got != c.waived {
@@ -252,7 +261,7 @@ func TestWaived(t *testing.T) {
 			t.Errorf("%s: told %q, want %q", c.comment, lapsed, c.lapsed)
 		}
 	}
-	p, err := ReadPolicy([]byte("waivers:\n- {rule: IMG*, path: '*/x.yaml', object: pod/a, reason: pinned, until: 2027-01-31}\n- {rule: RES101, object: pod/b, reason: other, until: 2027-01-31}\n"))
+	p, err := ReadPolicy([]byte("waivers:\n- {rule: IMG*, path: '*/x.yaml', object: pod/a, reason: pinned, until: 2027-01-31}\n- {rule: RES101, object: pod/b, reason: other, until: 2027-01-31}\n"), scanned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +273,7 @@ func TestWaived(t *testing.T) {
 
 // TestPolicy: the last measure that matches counts, and what is off is not told.
 func TestPolicy(t *testing.T) {
-	p, err := ReadPolicy([]byte("failOn: warning\nrules:\n- {rule: '*', severity: note}\n- {rule: IMG101, severity: error}\n- {rule: RES1*, severity: 'off'}\n- {rule: trivy/KSV1*, severity: error}\n"))
+	p, err := ReadPolicy([]byte("failOn: warning\nrules:\n- {rule: '*', severity: note}\n- {rule: IMG101, severity: error}\n- {rule: RES1*, severity: 'off'}\n- {rule: trivy/KSV1*, severity: error}\n"), scanned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,17 +283,22 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("findings %+v", r.Findings)
 	}
 	for text, want := range map[string]string{
-		"failon: error\n":                                 "line 1: there is no field failon, did you mean failOn?",
-		"failOn: bad\n":                                   `failOn: unknown severity "bad", expected one of off, note, warning, error`,
-		"rules:\n- {rule: A, severity: high}\n":           `rule A: unknown severity "high", expected one of off, note, warning, error`,
-		"waivers:\n- {rule: A}\n":                         "waiver 1: it needs rule, reason and until",
-		"waivers:\n- {rule: A, reason: b, until: soon}\n": `waiver 1: until "soon" is no day as 2027-01-31`,
-		"rules:\n- {severity: note}\n":                    "a measure names no rule: expected as RES101, trivy/KSV-0014 or trivy/*",
-		"- rules\n":                                       "it is no mapping, expected its fields",
-		"failOn: note\n---\nfailOn: error\n":              "it has several documents, expected one",
-		"rules: 1\n":                                      "line 1: rules is a number, expected a list",
+		"failon: error\n": "line 1: there is no field failon, did you mean failOn?",
+		"failOn: bad\n":   `failOn: unknown severity "bad", expected one of off, note, warning, error`,
+		"rules:\n- {rule: RSE101, severity: error}\n":               "rule RSE101: there is no such rule, did you mean RES101?",
+		"rules:\n- {rule: RES20*, severity: 'off'}\n":               "rule RES20*: there is no such rule, did you mean RES101?",
+		"rules:\n- {rule: inquest/img11, severity: note}\n":         "rule inquest/img11: there is no such rule, did you mean IMG101?",
+		"rules:\n- {rule: KSV-0014, severity: error}\n":             "rule KSV-0014: there is no such rule: inquest explain lists all, and one of another tool has its name before it, as trivy/KSV-0014",
+		"waivers:\n- {rule: SEC15, reason: b, until: 2027-01-31}\n": "waiver 1: rule SEC15: there is no such rule, did you mean SEC105?",
+		"rules:\n- {rule: A, severity: high}\n":                     `rule A: unknown severity "high", expected one of off, note, warning, error`,
+		"waivers:\n- {rule: A}\n":                                   "waiver 1: it needs rule, reason and until",
+		"waivers:\n- {rule: A, reason: b, until: soon}\n":           `waiver 1: until "soon" is no day as 2027-01-31`,
+		"rules:\n- {severity: note}\n":                              "a measure names no rule: expected as RES101, trivy/KSV-0014 or trivy/*",
+		"- rules\n":                                                 "it is no mapping, expected its fields",
+		"failOn: note\n---\nfailOn: error\n":                        "it has several documents, expected one",
+		"rules: 1\n":                                                "line 1: rules is a number, expected a list",
 	} {
-		if _, err := ReadPolicy([]byte(text)); err == nil || err.Error() != want {
+		if _, err := ReadPolicy([]byte(text), scanned); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
