@@ -3,18 +3,21 @@
 package collect
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
-// secrets tells where a manifest holds what looks like a secret, before its values are masked: in a Secret, in a ConfigMap,
-// in a variable of a container. The values are in no fact.
+// secrets tells where a manifest holds what looks like a secret, before its values are masked: in a Secret, in a ConfigMap, in an annotation,
+// in what a container is given. The values are in no fact.
 func (m *Manifest) secrets(o evidence.Object) {
+	m.secretNotes("metadata", "annotation ", o.GetAnnotations())
 	switch o := o.(type) {
 	case *corev1.Secret:
 		m.secretObject(o)
@@ -26,14 +29,21 @@ func (m *Manifest) secrets(o evidence.Object) {
 			}
 		}
 	case *corev1.Pod:
-		m.secretVariables("spec", &o.Spec)
+		m.secretSpec("spec", &o.Spec)
 	default:
 		if t := templateOf(o); t != nil {
-			path := templatePaths[m.Kind]
-			if path == "" {
-				path = "spec.template"
-			}
-			m.secretVariables(path+".spec", &t.Spec)
+			path := cmp.Or(templatePaths[m.Kind], "spec.template")
+			m.secretNotes(path+".metadata", "the pods' annotation ", t.Annotations)
+			m.secretSpec(path+".spec", &t.Spec)
+		}
+	}
+}
+
+// secretNotes tells of the annotations in the metadata at a path. The sum of a secret is none.
+func (m *Manifest) secretNotes(path, what string, notes map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(notes)) {
+		if !strings.Contains(name, "checksum") && givesAway(name, notes[name]) {
+			m.tell(FactPlainSecret, path+".annotations["+name+"]", what+name)
 		}
 	}
 }
@@ -56,18 +66,67 @@ func (m *Manifest) secretObject(o *corev1.Secret) {
 	}
 }
 
-func (m *Manifest) secretVariables(path string, spec *corev1.PodSpec) {
-	for i, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		name := [...]string{"initContainers", "containers"}[i]
-		for j := range list {
-			c := &list[j]
-			for _, v := range c.Env {
-				if value := v.Value; redactNamed(v.Name, &value) > 0 {
-					where := fmt.Sprintf("%s.%s[%s].env[%s]", path, name, c.Name, v.Name)
-					m.tell(FactPlainSecret, where, fmt.Sprintf("variable %s of container %s", v.Name, c.Name))
-				}
-			}
+func (m *Manifest) secretSpec(path string, spec *corev1.PodSpec) {
+	for i := range spec.InitContainers {
+		m.secretContainer(path+".initContainers", &spec.InitContainers[i])
+	}
+	for i := range spec.Containers {
+		m.secretContainer(path+".containers", &spec.Containers[i])
+	}
+	for i := range spec.EphemeralContainers {
+		m.secretContainer(path+".ephemeralContainers", (*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+}
+
+// secretContainer tells of what a container, its probes and its hooks are given.
+func (m *Manifest) secretContainer(path string, c *corev1.Container) {
+	path += "[" + c.Name + "]"
+	for _, v := range c.Env {
+		if value := v.Value; redactNamed(v.Name, &value) > 0 {
+			m.tell(FactPlainSecret, path+".env["+v.Name+"]", fmt.Sprintf("variable %s of container %s", v.Name, c.Name))
 		}
+	}
+	of := "container " + c.Name
+	m.secretWords(path+".command", "word %d of the command of "+of, c.Command)
+	m.secretWords(path+".args", "argument %d of "+of, c.Args)
+	for i, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+		if p != nil {
+			name := [...]string{"livenessProbe", "readinessProbe", "startupProbe"}[i]
+			m.secretAction(path+"."+name, "the "+name+" of "+of, p.Exec, p.HTTPGet)
+		}
+	}
+	if c.Lifecycle == nil {
+		return
+	}
+	for i, h := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+		if h != nil {
+			name := [...]string{"postStart", "preStop"}[i]
+			m.secretAction(path+".lifecycle."+name, "the "+name+" hook of "+of, h.Exec, h.HTTPGet)
+		}
+	}
+}
+
+func (m *Manifest) secretAction(path, of string, exec *corev1.ExecAction, get *corev1.HTTPGetAction) {
+	if exec != nil {
+		m.secretWords(path+".exec.command", "word %d of the command of "+of, exec.Command)
+	}
+	if get == nil {
+		return
+	}
+	for _, h := range get.HTTPHeaders {
+		if givesAway(h.Name, h.Value) {
+			m.tell(FactPlainSecret, path+".httpGet.httpHeaders["+h.Name+"]", fmt.Sprintf("header %s of %s", h.Name, of))
+		}
+	}
+	if givesAway("", get.Path) {
+		m.tell(FactPlainSecret, path+".httpGet.path", "the path of "+of)
+	}
+}
+
+// secretWords tells of words of a command line by their places: what comes before the value in one may be part of it.
+func (m *Manifest) secretWords(path, what string, words []string) {
+	for _, i := range openWords(words) {
+		m.tell(FactPlainSecret, fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf(what, i+1))
 	}
 }
 
