@@ -5,7 +5,6 @@ package collect
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
@@ -199,55 +198,5 @@ func templatePod(o evidence.Object) *corev1.Pod {
 			OwnerReferences: []metav1.OwnerReference{{Kind: owner.Kind, Name: owner.Name, Controller: &yes}},
 		},
 		Spec: t.Spec,
-	}
-}
-
-// Outline returns what rules about several objects ask for, so that very many can be kept: the object without its template, its
-// labels and its texts, and the pod of that without what is written for its programs. The manifest cannot be used after.
-func (m *Manifest) Outline() []evidence.Object {
-	if m.Object == nil {
-		return nil
-	}
-	m.Object.SetAnnotations(nil)
-	if pod, ok := m.Object.(*corev1.Pod); ok {
-		outline(&pod.Spec)
-		return []evidence.Object{pod}
-	}
-	m.Object.SetLabels(nil)
-	switch o := m.Object.(type) {
-	case *corev1.ConfigMap:
-		for key := range o.Data {
-			o.Data[key] = ""
-		}
-	case *appsv1.Deployment:
-		o.Spec.Selector = nil
-	case *appsv1.StatefulSet:
-		o.Spec.Selector = nil
-	case *appsv1.DaemonSet:
-		o.Spec.Selector = nil
-	}
-	if m.pod == nil {
-		return []evidence.Object{m.Object}
-	}
-	m.pod.Annotations = nil
-	outline(&m.pod.Spec)
-	*templateOf(m.Object) = corev1.PodTemplateSpec{}
-	return []evidence.Object{m.Object, m.pod}
-}
-
-func outline(spec *corev1.PodSpec) {
-	*spec = corev1.PodSpec{
-		InitContainers: spec.InitContainers, Containers: spec.Containers, Volumes: spec.Volumes,
-		ServiceAccountName: spec.ServiceAccountName, ImagePullSecrets: spec.ImagePullSecrets,
-	}
-	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range list {
-			c := &list[i]
-			env := slices.DeleteFunc(c.Env, func(v corev1.EnvVar) bool { return v.ValueFrom == nil })
-			*c = corev1.Container{
-				Name: c.Name, Ports: c.Ports, EnvFrom: c.EnvFrom, Env: slices.Clip(env), RestartPolicy: c.RestartPolicy,
-				Resources: corev1.ResourceRequirements{Requests: c.Resources.Requests},
-			}
-		}
 	}
 }

@@ -82,7 +82,7 @@ func Manifests() []*diagnosis.Rule {
 }
 
 // Sets returns the rules that look at all manifests together.
-func Sets() []*diagnosis.Rule { return set.Rules }
+func Sets() []*diagnosis.Rule { return slices.Concat(security.Sets, set.Rules) }
 
 // Everything returns all rules there are, for what lists and explains them.
 func Everything() []*diagnosis.Rule { return slices.Concat(All(), Manifests(), Sets()) }

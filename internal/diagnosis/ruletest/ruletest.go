@@ -231,13 +231,13 @@ func forgotten(t *testing.T, n int) []string {
 		}
 	}
 	var listed []string
-	for _, name := range []string{"Rules", "Manifests"} {
+	for _, name := range []string{"Rules", "Manifests", "Sets"} {
 		_, list, _ := strings.Cut(all.String(), "var "+name+" = []*diagnosis.Rule{")
 		list, _, _ = strings.Cut(list, "}")
 		listed = append(listed, strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '\n' || r == '\t' || r == ' ' })...)
 	}
 	if len(listed) != n {
-		t.Errorf("var Rules and var Manifests name %d rules, the test was given %d", len(listed), n)
+		t.Errorf("var Rules, var Manifests and var Sets name %d rules, the test was given %d", len(listed), n)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(listed, name) })
 }

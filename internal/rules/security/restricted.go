@@ -18,9 +18,9 @@ The pod asks for what the restricted level of the Pod Security Standards forbids
 refuses it: its controller makes no pod, and says so only in an Event.
 
 **How it is told from its look-alikes.** Each field is held against the standard as Kubernetes 1.37 has it
-(https://kubernetes.io/docs/concepts/security/pod-security-standards/). Whether a namespace enforces it is not asked.
+(https://kubernetes.io/docs/concepts/security/pod-security-standards/). Whether a namespace enforces it is asked by SEC107.
 
-**What to do.** Drop all capabilities, forbid privilege escalation and set the seccomp profile; hardly any program notices.
+**What to do.** Drop all capabilities, forbid privilege escalation, set the seccomp profile and runAsNonRoot; hardly any program notices.
 `,
 	Stage:  diagnosis.Experimental,
 	Scope:  diagnosis.Pod,
@@ -32,7 +32,7 @@ refuses it: its controller makes no pod, and says so only in an Event.
 				Confidence: diagnosis.Possible,
 				Message:    fmt.Sprintf("%s: the restricted level of Pod Security forbids it", v.text),
 				Facts: []evidence.Fact{{
-					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: "spec." + v.field, Text: v.text,
+					Kind: evidence.Spec, Source: evidence.FromSpec, About: p.About(), Where: v.field, Text: v.text,
 				}},
 				Fixes: []diagnosis.Fix{{Title: v.fix, Risk: diagnosis.Restart}},
 			})

@@ -23,6 +23,11 @@ var Rules = []*diagnosis.Rule{
 	Restricted,
 }
 
+// Sets are those that look at all manifests together.
+var Sets = []*diagnosis.Rule{
+	NamespaceRefuses,
+}
+
 // A settings is what holds for a container of the two security contexts.
 type settings struct {
 	user     *int64

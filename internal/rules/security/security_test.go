@@ -8,4 +8,4 @@ import (
 	"github.com/kubeinquest/inquest/internal/diagnosis/ruletest"
 )
 
-func TestRules(t *testing.T) { ruletest.Run(t, Rules) }
+func TestRules(t *testing.T) { ruletest.Run(t, Rules, Sets) }
