@@ -26,8 +26,9 @@ func (p *program) tuneProbes() *cobra.Command {
 took that were recorded. A start may take one and a half times the longest of
 the present revision; a hang is noticed within twice the time that the present
 probe needs, or sooner. Each start is replayed against both, as a kubelet asks.
-Below 5 starts nothing is proposed. With --prometheus, answers get one and a
-half times what the slowest and the longest pause took.`,
+Below 5 starts no number is changed; a readiness probe that is missing is
+proposed all the same, where something is known to ask. With --prometheus,
+answers get one and a half times what the slowest and the longest pause took.`,
 		Example: p.examples(`  %[1]s tune probes deploy/web -n shop
   %[1]s tune probes deploy/web -n shop --history prod.db
   %[1]s tune probes deploy/web -n shop --prometheus http://localhost:9090
@@ -116,8 +117,10 @@ func probeAdvice(a probe.Advice, taken time.Time, more string) report.Advice {
 		r.Checks = append(r.Checks, report.AdviceCheck{Where: c.Field, Says: c.Says, Do: c.Do})
 	}
 	switch {
-	case a.Enough != "":
+	case a.More:
 		r.Verdict = a.Enough + more
+	case a.Enough != "":
+		r.Verdict = a.Enough
 	case a.Fix == nil:
 		r.Verdict = "its probes do what they should, by " + report.Plural(t.Healthy, "recorded start")
 	case a.Before.Ends > 0 && a.After.Ends == 0:
@@ -154,11 +157,21 @@ func probeFigures(before, after *probe.Effect, starts int) []report.Figure {
 	}
 	if starts > 0 {
 		list = append(list, row(fmt.Sprintf("of %s that became healthy it may end", report.Plural(starts, "start")), func(e *probe.Effect) (*float64, string) {
-			n := float64(e.Ends)
-			return &n, fmt.Sprint(e.Ends)
+			return inNumber(e.Ends)
 		}))
 	}
+	if before.Early > 0 {
+		list = append(list, row("of them it may be sent requests before it answers", func(e *probe.Effect) (*float64, string) { return inNumber(e.Early) }))
+	}
+	if before.Hangs > 0 {
+		list = append(list, row("of "+report.Plural(before.Hangs, "hang")+" that nothing ended it lets go on", func(e *probe.Effect) (*float64, string) { return inNumber(e.Hangs) }))
+	}
 	return list
+}
+
+func inNumber(n int) (*float64, string) {
+	number := float64(n)
+	return &number, fmt.Sprint(n)
 }
 
 // inSeconds is a time in seconds, or none and a word where it is never reached.

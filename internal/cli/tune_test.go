@@ -121,6 +121,44 @@ func TestTuneProbes(t *testing.T) {
 	}
 }
 
+// TestTuneWithoutProbes: a readiness probe is proposed, and no history is named, which has nothing either; where nothing is known to ask, that is
+// said.
+func TestTuneWithoutProbes(t *testing.T) {
+	s := slowStarters(0, 3)
+	spec := &s.Objects[0].(*appsv1.Deployment).Spec.Template.Spec.Containers[0]
+	for _, c := range append([]*corev1.Container{spec}, containersOf(s)...) {
+		c.LivenessProbe, c.ReadinessProbe = nil, nil
+	}
+	file := filepath.Join(t.TempDir(), "case.zip")
+	text := func() string {
+		if err := collect.WriteArchive(file, filesOf(t, s.Freeze())); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := tuning(t, 0, "probes", "--from", file)
+		return strings.Join(strings.Fields(out), " ")
+	}
+	if got := text(); !strings.Contains(got, "it declares no TCP port") || strings.Contains(got, "--history") || strings.Contains(got, "fix:") {
+		t.Errorf("with nothing to ask:\n%s", got)
+	}
+	spec.Ports = []corev1.ContainerPort{{ContainerPort: 8080}}
+	got := text()
+	for _, want := range []string{
+		"it has no probes, so how it starts was not measured", "fix: Give app a readiness probe", "readinessProbe: failureThreshold: 3 periodSeconds: 10 successThreshold: 1 tcpSocket: port: 8080 timeoutSeconds: 1",
+		"kubectl -n shop patch deployment/web", "it has no liveness probe, and nothing tells whether it ever hung: none is proposed",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+func containersOf(s *evidence.Snapshot) (list []*corev1.Container) {
+	for _, pod := range evidence.List[*corev1.Pod](s) {
+		list = append(list, &pod.Spec.Containers[0])
+	}
+	return list
+}
+
 // TestTuneRevisions: starts are told apart by their revision, of the present one and of one before.
 func TestTuneRevisions(t *testing.T) {
 	s := slowStarters(0, 7)

@@ -80,14 +80,33 @@ type Effect struct {
 	Notices  time.Duration // the longest until a hang is noticed
 	GivesUp  time.Duration // the longest until a start that hangs is
 	Ends     int           // of the starts that became healthy, how many it ends at some tick of the kubelet
+	Early    int           // and how many are sent requests at some tick before they answer
+	Hangs    int           // of the runs that hung, how many it does not end
 }
 
 // effect replays the starts that became healthy.
 func effect(p Probes, starts []Start) Effect {
 	e := Effect{Patience: p.Patience(), Notices: p.Notices(), GivesUp: p.GivesUp()}
+	hung, _ := uncaught(starts)
+	for i := range hung {
+		c := hung[i].course()
+		c.Lives, c.Ready, c.Mute = 0, 0, []Span{{hung[i].Hang.From, Never}}
+		if p.Latest(c) == Never {
+			e.Hangs++
+		}
+	}
 	for i := range starts {
-		if starts[i].measured() && p.Worst(starts[i].course()).Killed != Never {
+		if !starts[i].measured() {
+			continue
+		}
+		c := starts[i].course()
+		ends, early := false, false
+		p.each(c, func(o Outcome) { ends, early = ends || o.Killed != Never, early || o.Ready < c.Lives })
+		if ends {
 			e.Ends++
+		}
+		if early {
+			e.Early++
 		}
 	}
 	return e
@@ -101,7 +120,8 @@ type Advice struct {
 	Older             bool       // starts of older revisions count, as the present one has too few
 	Present, Proposed Probes
 	Before, After     Effect
-	Enough            string // why nothing is proposed; "" where the record is enough
+	Enough            string // why the numbers of its probes stay as they are; "" where the record is enough
+	More              bool   // a longer record would be
 	Answers           Answers
 	Pauses            []Pause // that answers are to bear, the longest first
 	Reasons           []string
@@ -112,25 +132,23 @@ type Advice struct {
 // Advise says what to do about the probes of one container.
 func Advise(o Subject) Advice {
 	present := Of(&o.Spec)
-	a := Advice{About: o.About, Revisions: o.revisions(), Present: present, Proposed: present, Answers: o.Answers, Checks: check(&o)}
+	a := Advice{About: o.About, Revisions: o.revisions(), Present: present, Answers: o.Answers, Checks: check(&o)}
 	starts, older := o.basis(a.Revisions[0].Tally)
 	a.Tally, a.Older, a.Pauses = tally(starts), older, o.Answers.pauses(starts)
 	a.Before = effect(present, starts)
 	a.After = a.Before
-	switch t := a.Tally; {
-	case present == (Probes{}):
-		a.Enough = "it has no probes: nothing tells when it is ready, and nothing that it hangs"
-		return a
-	case t.Healthy < Few:
-		a.Enough = fmt.Sprintf("not enough: of %s it is known how long it took, and advice needs %d", advise.Count(t.Healthy, "start"), Few)
-		if t.Cut > 0 {
-			a.Enough += fmt.Sprintf("; a probe ended %d more too early to tell, the longest after %s: give it more time first, and ask again then", t.Cut, advise.Round(t.LongestCut))
-		}
-		return a
+	p := proposal{Probes: present}
+	if a.Enough = a.tooFew(&o); a.Enough == "" {
+		p = propose(present, a.Tally, starts, a.Answers.Slowest, a.Pauses)
 	}
-	p := propose(present, a.Tally, starts, a.Answers.Slowest, a.Pauses)
+	if why := p.addReadiness(&o, starts, a.Pauses); why != "" && (len(o.Spec.Ports) > 0 || len(o.Pod.Containers) < 2) {
+		a.Checks = append(a.Checks, Check{"readinessProbe", "there is none: it is sent requests before it can answer, or while it cannot, and none is proposed, as " + why, "add one that asks whether it can serve"})
+	}
+	if says := withoutLiveness(present, a.Tally, starts); p.Liveness == nil && says != "" {
+		p.reasons = append(p.reasons, says)
+	}
 	a.Proposed, a.Reasons = p.Probes, p.reasons
-	if t := a.Tally; t.Throttled > 0 {
+	if t := a.Tally; a.Enough == "" && t.Throttled > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("in %d of %d starts its CPU limit held it back: a higher limit, or none, makes them shorter", t.Throttled, t.Starts))
 	}
 	if !p.same(present) {
@@ -140,17 +158,47 @@ func Advise(o Subject) Advice {
 	return a
 }
 
+// tooFew says why the record is not enough to say what the numbers should be; "" where it is.
+func (a *Advice) tooFew(o *Subject) string {
+	t := a.Tally
+	if t.Healthy >= Few && a.Present != (Probes{}) {
+		return ""
+	}
+	if a.Present == (Probes{}) {
+		if !o.lasts() {
+			return "it has no probes, and as it runs to its end it needs none"
+		}
+		return fmt.Sprintf("it has no probes, so how it starts was not measured: with a readiness probe it is, and after %d starts there is more to say", Few)
+	}
+	for _, c := range a.Checks {
+		if c.Field != field("Readiness") && strings.HasSuffix(c.Says, hopeless) {
+			return c.Says
+		}
+	}
+	a.More = true
+	says := fmt.Sprintf("not enough: of %s it is known how long it took, and advice needs %d", advise.Count(t.Healthy, "start"), Few)
+	if t.Cut > 0 {
+		says += fmt.Sprintf("; a probe ended %d more too early to tell, the longest after %s: give it more time first, and ask again then", t.Cut, advise.Round(t.LongestCut))
+	}
+	return says
+}
+
 func title(o *Subject, present Probes, p *proposal) string {
 	name := o.Spec.Name
 	var says []string
 	if q := p.Startup; q != nil && (present.Startup == nil || q.FailureThreshold != present.Startup.FailureThreshold) {
 		says = append(says, fmt.Sprintf("give %s up to %s to start", name, advise.Round(p.Patience())))
 	}
-	if q := p.Liveness; changed(present.Liveness, q) && (q.PeriodSeconds != present.Liveness.PeriodSeconds || q.FailureThreshold != present.Liveness.FailureThreshold) {
+	if q := p.Liveness; changed(present.Liveness, q) && present.Liveness != nil && (q.PeriodSeconds != present.Liveness.PeriodSeconds || q.FailureThreshold != present.Liveness.FailureThreshold) {
 		says = append(says, fmt.Sprintf("let its liveness probe act on %d failures every %ds", q.FailureThreshold, q.PeriodSeconds))
 	}
 	if n := longerAnswers(present, p.Probes); n > 0 {
 		says = append(says, fmt.Sprintf("give answers %ds", n))
+	}
+	for _, kind := range []string{"Liveness", "Readiness"} {
+		if present.of(kind) == nil && p.of(kind) != nil {
+			says = append(says, fmt.Sprintf("give %s a %s probe", name, strings.ToLower(kind)))
+		}
 	}
 	if len(says) == 0 {
 		says = append(says, "change the readiness probe of "+name)

@@ -21,7 +21,7 @@ type Check struct {
 // check looks at what the probes of a container ask.
 func check(o *Subject) []Check {
 	p := Of(&o.Spec)
-	var list []Check
+	list := o.paths()
 	for _, f := range []struct {
 		name string
 		*corev1.Probe
@@ -38,15 +38,9 @@ func check(o *Subject) []Check {
 func roles(p Probes) (list []Check) {
 	live := p.Liveness
 	if live == nil {
-		if p.Readiness != nil {
-			list = append(list, Check{"livenessProbe", "there is none: a container that hangs is taken out of its Services and never restarted", "add one, with a question that the program alone can fail"})
-		}
-		return list
+		return nil
 	}
-	if p.Readiness == nil {
-		list = append(list, Check{"readinessProbe", "there is none: it is sent requests as soon as it runs, or its startup probe succeeds, and goes on to be while it cannot answer", "add one that asks whether it can serve"})
-	}
-	if sameQuestion(live, p.Readiness) {
+	if sameQuestion(live, p.Readiness) && !(&proposal{Probes: p}).sooner(p.Readiness) {
 		list = append(list, Check{"livenessProbe", "it asks the same as the readiness probe: whatever makes the container unable to serve for a while also restarts it, which cures nothing where a dependency is down", "ask in the liveness probe only whether the program itself still works"})
 	}
 	if p.Startup != nil && p.Startup.TCPSocket != nil && live.TCPSocket == nil {

@@ -39,8 +39,13 @@ func (p *proposal) because(format string, args ...any) {
 // propose says what the probes should be, by what was measured. A probe that does what it should stays as it is.
 func propose(present Probes, t Tally, starts []Start, slowest map[string]Slowest, stops []Pause) proposal {
 	p := proposal{Probes: Probes{present.Startup.DeepCopy(), present.Liveness.DeepCopy(), present.Readiness.DeepCopy()}}
-	p.startup(present, t)
-	p.liveness(present, starts)
+	p.addLiveness(present, starts, slowest, stops)
+	kills := present
+	if present.Liveness == nil {
+		kills.Liveness = p.Liveness // which would end starts that nothing ends now
+	}
+	p.startup(kills, t)
+	p.liveness(kills, starts)
 	p.readiness(present, starts)
 	p.timeouts(present, slowest, stops)
 	return p

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubeinquest/inquest/internal/advise"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -21,14 +23,16 @@ type Start struct {
 	Revision  string       // of the pod template, as its controller names it, or by what its containers are
 	Probes    Probes       // that it lived under
 	Began     time.Time
-	Lives     time.Duration    // since it began, when its startup or liveness probe was answered, at most; Never: that was not seen
-	Ready     time.Duration    // and its readiness probe
-	Lived     time.Duration    // until it was ordered to end, ended, or was last seen
-	Ended     bool             //
-	By        evidence.Orderer // who ordered its end, "" where nobody did
-	Pauses    []Span           // in which it failed its liveness probe after that and recovered, at most
-	Silent    bool             // a try that failed had waited until its time-out
-	Throttled float64          // the share of its periods in which its CPU limit held it back, where that was measured
+	Lives     time.Duration     // since it began, when its startup or liveness probe was answered, at most; Never: that was not seen
+	Ready     time.Duration     // and its readiness probe
+	Lived     time.Duration     // until it was ordered to end, ended, or was last seen
+	Ended     bool              //
+	By        evidence.Orderer  // who ordered its end, "" where nobody did
+	Pauses    []Span            // in which it failed its liveness probe after that and recovered, at most
+	Silent    bool              // a try that failed had waited until its time-out
+	Throttled float64           // the share of its periods in which its CPU limit held it back, where that was measured
+	Hang      Span              // the time in which it answered nothing though it had before, and nothing ended it, as it has no liveness probe
+	Codes     map[string]string // by the kubelet's word for a probe that failed: the HTTP status that it was answered with, the last
 }
 
 // measured tells whether it is known that it became healthy, and when.
@@ -42,8 +46,13 @@ func (s *Start) cut() bool {
 // hung tells whether its liveness probe ended it after it had been healthy.
 func (s *Start) hung() bool { return s.Ended && s.measured() && s.By == evidence.ByLiveness }
 
+// course is how it answered. What nobody asked whether it was ready was as soon as it answered.
 func (s *Start) course() Course {
-	return Course{Lives: s.Lives, Ready: max(s.Ready, s.Lives), Mute: s.Pauses, Silent: s.Silent}
+	c := Course{Lives: s.Lives, Ready: max(s.Ready, s.Lives), Mute: s.Pauses, Silent: s.Silent}
+	if s.Probes.Readiness == nil {
+		c.Ready = s.Lives
+	}
+	return c
 }
 
 // A reading is what reads one attempt.
@@ -68,6 +77,8 @@ func startOf(s *evidence.Snapshot, pod *corev1.Pod, run evidence.Attempt) (Start
 	r.ready()
 	r.lives()
 	r.pauses()
+	r.hang()
+	r.codes()
 	for _, f := range s.FactsOn(run.Of, func(f *evidence.Fact) bool { return f.Name == "cpu.throttled" && f.About == run.Of }) {
 		r.Throttled = max(r.Throttled, f.Value)
 	}
@@ -138,8 +149,7 @@ func (r *reading) failures(kind string) (first, last time.Duration, n int) {
 			first = from.Sub(r.Began)
 		}
 		last, n = max(last, to.Sub(r.Began)), n+e.Count
-		lower := strings.ToLower(e.Message)
-		r.Silent = r.Silent || strings.Contains(lower, "timed out") || strings.Contains(lower, "deadline exceeded") || strings.Contains(lower, "timeout")
+		r.Silent = r.Silent || silent(e.Message)
 	}
 	return first, last, n
 }
@@ -214,6 +224,10 @@ func merge(a, b Start) Start {
 	if len(b.Pauses) > len(a.Pauses) {
 		a.Pauses = b.Pauses
 	}
+	if a.Codes == nil {
+		a.Codes = b.Codes
+	}
+	a.Hang = cmp.Or(a.Hang, b.Hang)
 	a.Silent, a.Throttled, a.By = a.Silent || b.Silent, max(a.Throttled, b.Throttled), cmp.Or(a.By, b.By)
 	return a
 }
@@ -227,6 +241,7 @@ type Subject struct {
 	Revision string  // that runs now, or is being rolled out
 	Starts   []Start // oldest first, of all revisions
 	Answers  Answers
+	Served   []intstr.IntOrString // the target ports of the Services that lead to it, each once
 }
 
 // Read returns the containers that a snapshot knows starts of, in order. Init containers that end are not asked by probes.
@@ -242,7 +257,7 @@ func Read(s *evidence.Snapshot) []Subject {
 			top := s.TopOwner(ref)
 			i := slices.IndexFunc(list, func(o Subject) bool { return o.About == top.InContainer(run.Of.Container) })
 			if i < 0 {
-				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container), Revision: running(s, top)})
+				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container), Revision: running(s, top), Served: served(s, pod)})
 			}
 			list[i].Starts = append(list[i].Starts, start)
 		}
@@ -251,6 +266,23 @@ func Read(s *evidence.Snapshot) []Subject {
 		list[i].tidy()
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
+	return list
+}
+
+// served returns the target ports of the Services that lead to a pod.
+func served(s *evidence.Snapshot, pod *corev1.Pod) (list []intstr.IntOrString) {
+	for _, service := range evidence.List[*corev1.Service](s) {
+		selector := service.Spec.Selector
+		if service.Namespace != pod.Namespace || len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels)) {
+			continue
+		}
+		for _, p := range service.Spec.Ports {
+			target := cmp.Or(p.TargetPort, intstr.FromInt32(p.Port))
+			if cmp.Or(p.Protocol, corev1.ProtocolTCP) == corev1.ProtocolTCP && !slices.Contains(list, target) {
+				list = append(list, target)
+			}
+		}
+	}
 	return list
 }
 

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,8 @@ func (c *scene) snapshot() *evidence.Snapshot {
 		}
 		if e.message == "Container started" {
 			reason = "Started"
+		} else if strings.Contains(e.message, " probe warning: ") {
+			reason = "ProbeWarning"
 		}
 		snap.Events = append(snap.Events, &corev1.Event{
 			ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: string(rune('a' + i))},
@@ -200,8 +203,9 @@ func TestChecks(t *testing.T) {
 		want []string
 	}{
 		"well":                {corev1.Container{LivenessProbe: ask(0, 10, 1, 3), ReadinessProbe: other, Ports: port(corev1.ContainerPort{ContainerPort: 8080})}, nil},
-		"the same":            {corev1.Container{LivenessProbe: ask(0, 10, 1, 3), ReadinessProbe: ask(0, 5, 1, 1)}, []string{"livenessProbe"}},
-		"no liveness":         {corev1.Container{ReadinessProbe: other}, []string{"livenessProbe"}},
+		"the same":            {corev1.Container{LivenessProbe: ask(0, 10, 1, 3), ReadinessProbe: ask(0, 10, 1, 2)}, []string{"livenessProbe"}},
+		"the same, sooner":    {corev1.Container{LivenessProbe: ask(0, 10, 1, 3), ReadinessProbe: ask(0, 5, 1, 3)}, nil},
+		"no liveness":         {corev1.Container{ReadinessProbe: other}, nil},
 		"asks for all":        {corev1.Container{LivenessProbe: other, ReadinessProbe: ask(0, 10, 1, 3)}, []string{"livenessProbe"}},
 		"asks a database":     {corev1.Container{LivenessProbe: run("sh", "-c", "pg_isready -h db.shop"), ReadinessProbe: other}, []string{"livenessProbe"}},
 		"asks itself":         {corev1.Container{LivenessProbe: run("pg_isready", "-h", "127.0.0.1"), ReadinessProbe: other}, nil},
