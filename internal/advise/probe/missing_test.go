@@ -79,6 +79,7 @@ func TestMissingReadiness(t *testing.T) {
 		"as slow as it answers":        {measured, timed(live, 10, 4, 3), "its slowest answer took up to 2.5s, so answers get 4s"},
 		"not a dear command":           {subject(Probes{Startup: dear}, few(s), 8080), opens(8080), "opens a connection"},
 		"a command, as seldom":         {subject(Probes{Startup: run}, few(s)), timed(run, 30, 2, 3), ""},
+		"with half of its patience":    {subject(Probes{Liveness: timed(live, 5, 1, 10)}, old), timed(live, 10, 1, 2), "before the liveness probe ends it"},
 		"as its only port":             {subject(Probes{}, few(s), 8080), opens(8080), "opens a connection to port 8080, which the container declares"},
 		"where no answer is known":     {subject(Probes{Liveness: live}, unanswered, 9090), timed(opens(9090), 5, 1, 3), "opens a connection to port 9090"},
 		"as a Service does":            {one, opens(8080), "port 8080, which its Service asks for"},
