@@ -76,6 +76,9 @@ func (f *Finding) text() string {
 	if f.Fix == "" {
 		return f.Message
 	}
+	if strings.HasSuffix(f.Message, "?") {
+		return f.Message + " " + f.Fix
+	}
 	return strings.TrimSuffix(f.Message, ".") + ". " + f.Fix
 }
 

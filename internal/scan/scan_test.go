@@ -256,6 +256,9 @@ func TestWaived(t *testing.T) {
 		lapsed := ""
 		if f := of(r, WaiverRule); f != nil {
 			lapsed = f.Message
+			if strings.Contains(f.text(), "?.") {
+				t.Errorf("%s: a question ends twice: %s", c.comment, f.text())
+			}
 		}
 		if lapsed != c.lapsed {
 			t.Errorf("%s: told %q, want %q", c.comment, lapsed, c.lapsed)
