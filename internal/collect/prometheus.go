@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -70,22 +69,6 @@ func (p Prometheus) Usage(ctx context.Context, workload evidence.Ref, container 
 		*q.into = measured(series)
 	}
 	return memory, cpu, nil
-}
-
-// podsOf matches the names that a controller gives the pods of a workload.
-func podsOf(workload evidence.Ref) string {
-	name := regexp.QuoteMeta(workload.Name)
-	switch workload.Kind {
-	case "CronJob": // a Job is named by the minute that it was due
-		return name + "-[0-9]+-[a-z0-9]+"
-	case "Deployment":
-		return name + "-[a-z0-9]+-[a-z0-9]+"
-	case "StatefulSet":
-		return name + "-[0-9]+"
-	case "DaemonSet", "ReplicaSet", "Job":
-		return name + "-[a-z0-9]+"
-	}
-	return name
 }
 
 func measured(series model.Matrix) (list []Measured) {

@@ -46,7 +46,7 @@ func TestPrometheus(t *testing.T) {
 // history is what a Prometheus has scraped of containers, each half a minute; for one sample in six hours memory is high.
 func history(until time.Time) []byte {
 	var b bytes.Buffer
-	pods := []string{"web-5d4c8b7f9-abcde", "web-5d4c8b7f9-fghij", "web", "other-5d4c8b7f9-abcde"}
+	pods := []string{"web-5d4c8b7f9-bcd2f", "web-5d4c8b7f9-fgh4j", "web", "web-agent-fgh4j", "web-db-0", "other-5d4c8b7f9-bcd2f"}
 	for _, metric := range []string{"container_memory_working_set_bytes", "container_cpu_usage_seconds"} {
 		kind, suffix := "gauge", ""
 		if metric == "container_cpu_usage_seconds" {

@@ -50,7 +50,7 @@ func probed(until time.Time) []byte {
 			fmt.Fprintf(&b, "%s %g %d\n", series, of(i), until.Add(time.Duration(i-n)*30*time.Second).Unix())
 		}
 	}
-	one, other, alien := `namespace="shop",pod="web-5d4c8b7f9-abcde"`, `namespace="shop",pod="web-5d4c8b7f9-fghij"`, `namespace="shop",pod="other-5d4c8b7f9-abcde"`
+	one, other, alien := `namespace="shop",pod="web-5d4c8b7f9-bcd2f"`, `namespace="shop",pod="web-5d4c8b7f9-fgh4j"`, `namespace="shop",pod="other-5d4c8b7f9-bcd2f"`
 	rises := func(by, first float64) func(int) float64 { return func(i int) float64 { return first + by*float64(i) } }
 	b.WriteString("# TYPE prober_probe_duration_seconds histogram\n")
 	for _, end := range []struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -50,17 +51,33 @@ func TestPrometheusRefuses(t *testing.T) {
 	}
 }
 
-// TestPodsOf: the names of pods by their workload, taken literally.
+// TestPodsOf: the names of pods by their workload, and of those whose names are much alike.
 func TestPodsOf(t *testing.T) {
-	for ref, want := range map[evidence.Ref]string{
-		web: `web-[a-z0-9]+-[a-z0-9]+`,
-		evidence.RefTo("StatefulSet", "shop", "db"): `db-[0-9]+`,
-		evidence.RefTo("DaemonSet", "shop", "a.b"):  `a\.b-[a-z0-9]+`,
-		evidence.RefTo("CronJob", "shop", "night"):  `night-[0-9]+-[a-z0-9]+`,
-		evidence.RefTo("Pod", "shop", "one"):        `one`,
+	long := strings.Repeat("l", 50)
+	longest := strings.Repeat("l", 60)
+	for ref, c := range map[evidence.Ref]struct{ are, others []string }{
+		web: {
+			[]string{"web-5d4c8b7f9-bcd2f", "web-7c9f6bd5c4-x2k4z", "web-c9f6b-x2k4z"},
+			[]string{"web", "web-0", "web-db-0", "web-agent-x2k4z", "web-db-x2k4z", "web-x2k4z", "web-5d4c8b7f9-bcd2", "web-5d4c8b7f9-bcd2f4", "web-29384756-x2k4z", "my-web-5d4c8b7f9-bcd2f", "web-api-5d4c8b7f9-bcd2f"},
+		},
+		evidence.RefTo("StatefulSet", "shop", "db"):   {[]string{"db-0", "db-12"}, []string{"db", "db-x2k4z", "db-0-0", "db-replica-0"}},
+		evidence.RefTo("DaemonSet", "shop", "a.b"):    {[]string{"a.b-x2k4z"}, []string{"a-b-x2k4z", "axb-x2k4z", "a.b-0", "a.b-agent", "a.b-5d4c8b7f9-x2k4z"}},
+		evidence.RefTo("CronJob", "shop", "night"):    {[]string{"night-29384756-x2k4z", "night-29384756-3-x2k4z"}, []string{"night-x2k4z", "night-5d4c8b7f9-x2k4z", "night-shift-29384756-x2k4z"}},
+		evidence.RefTo("Job", "shop", "load"):         {[]string{"load-x2k4z", "load-12-x2k4z"}, []string{"load-b-x2k4z", "load-agent"}},
+		evidence.RefTo("Pod", "shop", "one"):          {[]string{"one"}, []string{"one-0"}},
+		evidence.RefTo("Deployment", "shop", long):    {[]string{long + "-c9f6bd5" + "x2k4z", long + "-c9f6b-x2k4z"}, []string{long + "-0"}},
+		evidence.RefTo("Deployment", "shop", longest): {[]string{longest[:58] + "x2k4z"}, []string{longest}},
 	} {
-		if got := podsOf(ref); got != want {
-			t.Errorf("%s: %s, want %s", ref, got, want)
+		pattern := regexp.MustCompile("^(?:" + podsOf(ref) + ")$") // as Prometheus anchors it
+		for _, name := range c.are {
+			if !pattern.MatchString(name) {
+				t.Errorf("%s: %s is none of its pods, by %s", ref, name, pattern)
+			}
+		}
+		for _, name := range c.others {
+			if pattern.MatchString(name) {
+				t.Errorf("%s: %s is one of its pods, by %s", ref, name, pattern)
+			}
 		}
 	}
 }
