@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,20 +49,14 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		subjects = resource.Add(subjects, s)
 	}
 	var shown []report.Advice
-	within := map[string][]resource.Advice{}
+	within, asked := map[string][]resource.Advice{}, measuring{Prometheus: prometheus, until: of.seen[0].Taken}
 	for _, subject := range subjects {
 		if !slices.Contains(of.about, subject.About.Object()) || of.container != "" && subject.Spec.Name != of.container {
 			continue
 		}
-		if prometheus.URL != "" {
-			memory, cpu, err := prometheus.Usage(ctx, subject.About.Object(), subject.Spec.Name, of.seen[0].Taken)
-			if err != nil {
-				return nil, err
-			}
-			for _, whole := range series(memory) {
-				subject.AddSeries(resource.Split(whole), nil)
-			}
-			subject.AddSeries(nil, series(cpu))
+		rests, err := asked.measure(ctx, &subject)
+		if err != nil {
+			return nil, err
 		}
 		a := resource.Advise(subject)
 		within[subject.About.Namespace] = append(within[subject.About.Namespace], a)
@@ -69,7 +64,9 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		if prometheus.URL == "" {
 			more = "; a Prometheus has more as a rule: name it with --prometheus"
 		}
-		shown = append(shown, resourceAdvice(&a, of.seen[0].Taken, more))
+		r := resourceAdvice(&a, of.seen[0].Taken, more)
+		r.Rests = append(r.Rests, rests...)
+		shown = append(shown, r)
 	}
 	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" && of.container == "" {
 		all := slices.Concat(within[namespace.Name], resource.Waiting(of.seen[0], namespace.Name, subjects))
@@ -78,15 +75,55 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 	return shown, nil
 }
 
-func series(list []collect.Measured) (all []resource.Series) {
-	for _, m := range list {
-		s := resource.Series{Of: m.Of}
-		for _, step := range m.Steps {
-			s.Samples = append(s.Samples, resource.Sample{At: step.At, Value: step.Value})
-		}
-		all = append(all, s)
+// A measuring asks a Prometheus, where one is named, about one container after the other.
+type measuring struct {
+	collect.Prometheus
+	until time.Time
+	not   string // why it is not asked any more; "" where it is
+}
+
+// measure adds what the Prometheus knows of a container, and says what it does not. One that does not answer is asked no more.
+func (p *measuring) measure(ctx context.Context, of *resource.Subject) (unread []string, err error) {
+	switch {
+	case p.URL == "":
+		return nil, nil
+	case p.not != "":
+		return []string{p.not}, nil
 	}
-	return all
+	used, err := p.Usage(ctx, of.About.Object(), of.Spec.Name, p.until)
+	if _, is := errors.AsType[*collect.UnansweredError](err); is && ctx.Err() == nil {
+		p.not = "Prometheus was not asked, so this rests on what agents, kubelets and the metrics API tell: " + oneLine(err) + "; see that it can be reached from here, and ask again"
+		return []string{p.not}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range used.Memory {
+		run := []resource.Series{series(m)}
+		if m.Began.IsZero() {
+			run = resource.Split(run[0], p.until.Add(-p.Window))
+		}
+		of.AddSeries(run, nil)
+	}
+	for _, m := range used.CPU {
+		of.AddSeries(nil, []resource.Series{series(m)})
+	}
+	of.Throttled = max(of.Throttled, used.Throttled)
+	if len(used.Memory) == 0 {
+		unread = append(unread, "the Prometheus has no container_memory_working_set_bytes of it: have it scrape the kubelets' /metrics/cadvisor, or look further back with --window")
+	}
+	if !used.Counted && !of.Spec.Resources.Limits.Cpu().IsZero() {
+		unread = append(unread, "throttling not read: the Prometheus has no container_cpu_cfs_periods_total of it; have it scrape the kubelets' /metrics/cadvisor")
+	}
+	return unread, nil
+}
+
+func series(m collect.Measured) resource.Series {
+	s := resource.Series{Of: m.Of, Began: m.Began, Over: m.Over}
+	for _, step := range m.Steps {
+		s.Samples = append(s.Samples, resource.Sample{At: step.At, Value: step.Value})
+	}
+	return s
 }
 
 // resourceAdvice puts advice about resources into the form that is shown.

@@ -258,6 +258,42 @@ func TestTuneResources(t *testing.T) {
 	}
 }
 
+// TestTuneUnasked: a Prometheus that cannot be reached is told as not asked, and the advice is that of the rest; a limit that throttles is read.
+func TestTuneUnasked(t *testing.T) {
+	s := slowStarters(0, 3)
+	s.Objects[0].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: apiresource.MustParse("100m")}
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, filesOf(t, s.Freeze())); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := tuning(t, 0, "resources", "--from", file, "--prometheus", "http://127.0.0.1:1")
+	for _, want := range []string{"not enough: 0 samples", "Prometheus was not asked, so this rests on", "connection refused; see that it can be reached"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	values := ""
+	for i := range 60 {
+		values += fmt.Sprintf(`,[%d,"104857600"]`, s.Taken.Unix()-int64(60*i))
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, result, query := "vector", "", r.FormValue("query")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "query_range"):
+			if kind = "matrix"; strings.Contains(query, "working_set") {
+				result = `{"metric":{"namespace":"shop","pod":"web-5-1","container":"app"},"values":[` + values[1:] + `]}`
+			}
+		case strings.Contains(query, "throttled_periods"):
+			result = `{"metric":{},"value":[1,"0.6"]}`
+		}
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":%q,"result":[%s]}}`, kind, result)
+	}))
+	defer server.Close()
+	if text, _ := tuning(t, 0, "resources", "--from", file, "--prometheus", server.URL); !strings.Contains(strings.Join(strings.Fields(text), " "), "its CPU limit held it back in 60% of its periods") {
+		t.Errorf("of a limit that throttles:\n%s", text)
+	}
+}
+
 // TestTuneRefusals: what a namespace would refuse of what is proposed comes first of what is to be looked at.
 func TestTuneRefusals(t *testing.T) {
 	s := slowStarters(0, 3)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,22 +15,12 @@ import (
 
 	promapi "github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
-	"github.com/prometheus/common/model"
-
-	"github.com/kubeinquest/inquest/internal/evidence"
-	"github.com/kubeinquest/inquest/internal/record"
 )
 
 // A Prometheus is a server that has scraped the kubelets' /metrics/cadvisor, or one that answers the same API.
 type Prometheus struct {
 	URL    string        // with a user and a password where it wants them
 	Window time.Duration // that is looked back
-}
-
-// A Measured is what one container of a pod used.
-type Measured struct {
-	Of    evidence.Ref
-	Steps []record.Step // bytes or processors
 }
 
 const (
@@ -39,48 +30,6 @@ const (
 	promTime    = 60 * time.Second
 	mostPodsOut = 100 // that an answer may tell of
 )
-
-// Usage returns the highest working set of each step and the processors that containers of that name used, of the pods of a
-// workload.
-func (p Prometheus) Usage(ctx context.Context, workload evidence.Ref, container string, until time.Time) (memory, cpu []Measured, err error) {
-	server, err := p.server()
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, promTime)
-	defer cancel()
-	step := max(p.Window/mostPoints, leastStep).Round(time.Second)
-	which := fmt.Sprintf(`{namespace=%q,container=%q,pod=~%q}`, workload.Namespace, container, podsOf(workload))
-	for _, q := range []struct {
-		text string
-		into *[]Measured
-	}{
-		{fmt.Sprintf("max_over_time(container_memory_working_set_bytes%s[%s])", which, model.Duration(step)), &memory},
-		{fmt.Sprintf("rate(container_cpu_usage_seconds_total%s[%s])", which, model.Duration(max(step, 5*time.Minute))), &cpu},
-	} {
-		value, _, _, err := server.QueryRange(ctx, q.text, promv1.Range{Start: until.Add(-p.Window), End: until, Step: step})
-		if err != nil {
-			return nil, nil, fmt.Errorf("ask Prometheus at %s: %w", p.shown(), plainly(err))
-		}
-		series, ok := value.(model.Matrix)
-		if !ok {
-			return nil, nil, fmt.Errorf("ask Prometheus at %s: it answered with a %s where a matrix was expected", p.shown(), value.Type())
-		}
-		*q.into = measured(series)
-	}
-	return memory, cpu, nil
-}
-
-func measured(series model.Matrix) (list []Measured) {
-	for _, s := range series[:min(len(series), mostPodsOut)] {
-		m := Measured{Of: evidence.RefTo("Pod", string(s.Metric["namespace"]), string(s.Metric["pod"])).InContainer(string(s.Metric["container"]))}
-		for _, v := range s.Values {
-			m.Steps = append(m.Steps, record.Step{At: v.Timestamp.Time().UTC(), Value: float64(v.Value)})
-		}
-		list = append(list, m)
-	}
-	return list
-}
 
 // server is the client. It follows nobody elsewhere, and reads no more of an answer than it must.
 func (p Prometheus) server() (promv1.API, error) {
@@ -104,6 +53,31 @@ func (p Prometheus) shown() string {
 		return "of that kind"
 	}
 	return u.Redacted()
+}
+
+// UnansweredError is the error of a Prometheus that cannot be reached or does not answer now, though its address may be right.
+type UnansweredError struct{ err error }
+
+// Error says what was asked, and why there is no answer.
+func (u *UnansweredError) Error() string { return u.err.Error() }
+
+// Unwrap returns the cause.
+func (u *UnansweredError) Unwrap() error { return u.err }
+
+// failed says that a question has no answer. A name that nobody knows, and an answer that the question is wrong, are mistakes of whoever named it.
+func (p Prometheus) failed(err error) error {
+	said := fmt.Errorf("ask Prometheus at %s: %w", p.shown(), plainly(err))
+	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound || errors.Is(err, context.Canceled) {
+		return said
+	}
+	_, cut := errors.AsType[*net.OpError](err)
+	late, slow := errors.AsType[net.Error](err)
+	answer, ill := errors.AsType[*promv1.Error](err)
+	switch {
+	case cut, slow && late.Timeout(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), ill && (answer.Type == promv1.ErrServer || answer.Type == promv1.ErrTimeout):
+		return &UnansweredError{said}
+	}
+	return said
 }
 
 // plainly takes the request out of an error, which is long and may hold a password.

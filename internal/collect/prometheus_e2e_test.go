@@ -21,10 +21,11 @@ import (
 func TestPrometheus(t *testing.T) {
 	until := time.Now().Truncate(time.Minute)
 	at := servePrometheus(t, history(until))
-	memory, cpu, err := Prometheus{URL: "http://" + at, Window: 4 * time.Hour}.Usage(t.Context(), web, "app", until)
+	used, err := Prometheus{URL: "http://" + at, Window: 4 * time.Hour}.Usage(t.Context(), web, "app", until)
 	if err != nil {
 		t.Fatal(err)
 	}
+	memory, cpu := used.Memory, used.CPU
 	if len(memory) != 2 || len(cpu) != 2 {
 		t.Fatalf("%d series of memory and %d of processors, want 2 of each", len(memory), len(cpu))
 	}

@@ -95,7 +95,7 @@ func (q *asking) back() string { return model.Duration(q.Window).String() }
 func (q *asking) ask(ctx context.Context, text string) (model.Vector, error) {
 	value, _, _, err := q.server.Query(ctx, text, q.until)
 	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus at %s: %w", q.shown(), plainly(err))
+		return nil, q.failed(err)
 	}
 	list, ok := value.(model.Vector)
 	if !ok {

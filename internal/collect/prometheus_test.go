@@ -43,7 +43,7 @@ func TestPrometheusRefuses(t *testing.T) {
 				defer s.Close()
 				url = s.URL
 			}
-			_, _, err := Prometheus{URL: url, Window: time.Hour}.Usage(t.Context(), web, "app", time.Unix(1_750_000_000, 0))
+			_, err := Prometheus{URL: url, Window: time.Hour}.Usage(t.Context(), web, "app", time.Unix(1_750_000_000, 0))
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\n\x1b") || strings.Contains(err.Error(), "secret") {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

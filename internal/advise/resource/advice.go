@@ -115,7 +115,7 @@ func mebi(n float64) float64 { return math.Ceil(n/(1<<20)) * (1 << 20) }
 func lateHigh(list []Series) (high float64) {
 	for _, s := range list {
 		for _, m := range s.Samples {
-			if m.At.Sub(s.Began) > starting {
+			if !s.starts(m) {
 				high = max(high, m.Value)
 			}
 		}

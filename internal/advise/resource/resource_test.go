@@ -192,11 +192,47 @@ func TestSplit(t *testing.T) {
 		s.Samples = append(s.Samples, Sample{zero.Add(time.Duration(i) * time.Minute), v})
 	}
 	var got []int
-	for _, part := range Split(s) {
+	for _, part := range Split(s, zero) {
 		got = append(got, len(part.Samples))
 	}
 	if diff := cmp.Diff([]int{3, 4, 1}, got); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
+	}
+}
+
+// TestSplitStart: a series that begins after all that was asked for did begins with a run, whose start is no restart.
+func TestSplitStart(t *testing.T) {
+	s := Series{Over: 5 * time.Minute}
+	for i := range 40 {
+		value := 100.0
+		if i == 0 {
+			value = 400
+		}
+		s.Samples = append(s.Samples, Sample{zero.Add(time.Duration(i) * 5 * time.Minute), value})
+	}
+	if got := Split(s, zero.Add(-24*time.Hour)); len(got) != 1 || !got[0].Began.Equal(zero) || shapeOf(got) != Spike {
+		t.Errorf("begun within: %d runs, %v, %s", len(got), got[0].Began, shapeOf(got))
+	}
+	if got := Split(s, zero); len(got) != 2 || !got[0].Began.IsZero() || shapeOf(got) == Spike {
+		t.Errorf("begun before: %d runs, %v, %s", len(got), got[0].Began, shapeOf(got))
+	}
+}
+
+// TestOver: a sample that is the highest of five minutes is of the start where the start reaches into them.
+func TestOver(t *testing.T) {
+	s := course(40, 5*time.Minute, func(share float64) float64 {
+		if share > 0 && share <= 0.06 { // seven and twelve minutes after the start
+			return 400
+		}
+		return 100
+	})
+	s[0].Began = zero.Add(-2 * time.Minute)
+	if got := shapeOf(s); got == Spike {
+		t.Errorf("of single moments: %s", got)
+	}
+	s[0].Samples[2].Value, s[0].Over = 100, 5*time.Minute
+	if got := shapeOf(s); got != Spike || lateHigh(s) != 100 {
+		t.Errorf("of five minutes each: %s, %.0f later", got, lateHigh(s))
 	}
 }
 

@@ -119,13 +119,16 @@ func perBlock(samples []Sample, of func([]float64) float64) []float64 {
 	return list
 }
 
+// starts tells whether a sample is of the first minutes of a run.
+func (s *Series) starts(m Sample) bool { return m.At.Add(-s.Over).Sub(s.Began) <= starting }
+
 // spikes tells whether the runs whose beginning was measured needed far more in their first minutes than ever after.
 func spikes(list []Series) bool {
 	seen, high := 0, 0
 	for _, s := range list {
 		var first, later float64
 		for _, m := range s.Samples {
-			if m.At.Sub(s.Began) <= starting {
+			if s.starts(m) {
 				first = max(first, m.Value)
 			} else {
 				later = max(later, m.Value)

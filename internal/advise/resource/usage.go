@@ -28,7 +28,8 @@ type Sample struct {
 // A Series is what one run of a container used over time, oldest first.
 type Series struct {
 	Of      evidence.Ref
-	Began   time.Time // when the run did; zero where that is not known
+	Began   time.Time     // when the run did; zero where that is not known
+	Over    time.Duration // until its time, that a sample is the highest of; 0 where each is of one moment
 	Samples []Sample
 }
 
@@ -135,16 +136,22 @@ func (o *Subject) AddSeries(memory, cpu []Series) {
 	o.Memory, o.CPU = join(o.Memory, memory), join(o.CPU, cpu)
 }
 
-// Split parts a series of a container at its restarts, where nothing else tells of them: memory falls to less than half.
-func Split(s Series) (list []Series) {
-	from := 0
-	for i := range s.Samples {
-		if i > from && s.Samples[i].Value < s.Samples[i-1].Value/2 {
-			list = append(list, Series{Of: s.Of.InAttempt(len(list)), Samples: s.Samples[from:i]})
-			from = i
+// Split parts a series of a container at its restarts, where nothing else tells of them: memory falls to less than half. One that begins after
+// all that was asked for did began with its first sample; that it falls when its start is over is no restart.
+func Split(s Series, asked time.Time) (list []Series) {
+	part := Series{Of: s.Of.InAttempt(0), Over: s.Over}
+	for i, m := range s.Samples {
+		fell := i > 0 && m.Value < s.Samples[i-1].Value/2 && m.At.Sub(part.Began) > 2*starting
+		switch {
+		case i == 0 && m.At.Sub(asked) > 2*starting:
+			part.Began = m.At
+		case fell:
+			list = append(list, part)
+			part = Series{Of: s.Of.InAttempt(len(list)), Over: s.Over}
 		}
+		part.Samples = append(part.Samples, m)
 	}
-	return append(list, Series{Of: s.Of.InAttempt(len(list)), Samples: s.Samples[from:]})
+	return append(list, part)
 }
 
 // take reads what is known of a container of a pod.
