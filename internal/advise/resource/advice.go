@@ -46,6 +46,12 @@ const differ = 0.1
 
 // Advise says what to do about the resources of one container.
 func Advise(o Subject) Advice {
+	a := advised(&o)
+	a.Reasons = append(a.Reasons, quality(&o, a.Now, a.Proposed))
+	return a
+}
+
+func advised(o *Subject) Advice {
 	samples := all(o.Memory)
 	n := o.memory()
 	a := Advice{
@@ -53,7 +59,7 @@ func Advise(o Subject) Advice {
 		Now: amounts(&o.Spec), Reasons: n.reasons,
 	}
 	a.Proposed = a.Now
-	a.Checks = append(runtimes(&o.Spec, a.Now.LimitMemory), classes(&o)...)
+	a.Checks = append(runtimes(&o.Spec, a.Now.LimitMemory), classes(o)...)
 	if a.Samples < fewSamples && a.Kills == 0 {
 		a.Enough = fmt.Sprintf("not enough: %s of its memory over %s, and advice needs %d, or an end for want of memory", advise.Count(a.Samples, "sample"), advise.Round(a.Over), fewSamples)
 		return a
@@ -62,11 +68,11 @@ func Advise(o Subject) Advice {
 		a.Enough = fmt.Sprintf("not enough: it was killed for memory %s with no limit of its own, and how much it had nobody knows: measure what it takes where there is room", often(a.Kills))
 		return a
 	}
-	a.memory(&o, n)
-	a.processors(&o)
-	a.Checks = slices.Concat(runtimes(&o.Spec, a.Proposed.LimitMemory), classes(&o), a.scaling(&o)) // as it is to be
-	if a.change(&o); a.Fix != nil {
-		a.Against, a.Refusals = o.Within.against(), a.refusals(&o)
+	a.memory(o, n)
+	a.processors(o)
+	a.Checks = slices.Concat(runtimes(&o.Spec, a.Proposed.LimitMemory), classes(o), a.scaling(o)) // as it is to be
+	if a.change(o); a.Fix != nil {
+		a.Against, a.Refusals = o.Within.against(), a.refusals(o)
 	}
 	return a
 }

@@ -54,6 +54,7 @@ type Subject struct {
 	Inits       []corev1.Container  // the init containers of its pods
 	Overhead    corev1.ResourceList // of a pod, by its RuntimeClass
 	Within      Namespace
+	Priority    int32  // of its pods
 	Surge       int    // pods that an update starts before any other ends
 	CPUBound    string // why it cannot be without a CPU limit; "" where nothing is known that has it have one
 }
@@ -73,6 +74,9 @@ func Read(s *evidence.Snapshot) []Subject {
 				list[at].Replicas++
 			}
 			list[at].CPUBound, list[at].Inits, list[at].Overhead = cpuBound(s, pod.Namespace), initsOf(s, pod), pod.Spec.Overhead
+			if pod.Spec.Priority != nil {
+				list[at].Priority = *pod.Spec.Priority
+			}
 		}
 	}
 	for i := range list {
