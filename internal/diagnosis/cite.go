@@ -3,6 +3,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -76,13 +77,11 @@ func (p *Pass) CitePodCondition(kind corev1.PodConditionType) (evidence.Fact, bo
 
 // CiteNodeCondition makes a fact of a condition of the pass's node; false when it has none of that type.
 func (p *Pass) CiteNodeCondition(kind corev1.NodeConditionType) (evidence.Fact, bool) {
-	node := p.Node()
-	if node == nil {
-		return evidence.Fact{}, false
-	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == kind {
-			return citeCondition(evidence.Node, evidence.RefOf(node), string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime.Time), true
+	if node := p.Node(); node != nil {
+		for _, c := range node.Status.Conditions {
+			if c.Type == kind {
+				return citeCondition(evidence.Node, evidence.RefOf(node), string(c.Type), string(c.Status), c.Reason, c.Message, c.LastTransitionTime.Time), true
+			}
 		}
 	}
 	return evidence.Fact{}, false
@@ -98,14 +97,12 @@ func (p *Pass) PatchContainer(fields map[string]any) *Patch {
 // PatchPodSpec returns a patch that merges fields into the pod spec of that controller, or nil.
 func (p *Pass) PatchPodSpec(fields map[string]any) *Patch {
 	target, template := p.Workload()
-	if template == nil {
+	data, err := json.Marshal(fields)
+	if template == nil || err != nil { // which cannot happen: rules build these of strings and numbers
 		return nil
 	}
-	data, err := json.Marshal(fields)
-	if err != nil {
-		return nil // cannot happen: rules build these of strings and numbers
-	}
-	return &Patch{Target: target, Type: Strategic, Data: `{"spec":{"template":{"spec":` + string(data) + `}}}`}
+	form := cmp.Or(map[string]string{"CronJob": `{"spec":{"jobTemplate":{"spec":{"template":{"spec":%s}}}}}`}[target.Kind], `{"spec":{"template":{"spec":%s}}}`)
+	return &Patch{Target: target, Type: Strategic, Data: fmt.Sprintf(form, data)}
 }
 
 func citeCondition(kind evidence.Kind, about evidence.Ref, name, status, reason, message string, at time.Time) evidence.Fact {

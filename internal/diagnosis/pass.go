@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -198,6 +199,8 @@ func (p *Pass) Workload() (evidence.Ref, *corev1.PodTemplateSpec) {
 		return top, &o.Spec.Template
 	case *appsv1.DaemonSet:
 		return top, &o.Spec.Template
+	case *batchv1.CronJob: // that of a Job cannot be changed
+		return top, &o.Spec.JobTemplate.Spec.Template
 	}
 	return top, nil
 }

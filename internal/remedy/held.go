@@ -78,7 +78,7 @@ func (w *Watch) foreseen(plan *Plan, now sight) (sight, error) {
 	}
 	before, _ := workload(was)
 	template, want := workload(o)
-	s := sight{rolls: true, probing: probing(template.Spec.Containers), beside: now.beside}
+	s := sight{rolls: true, probing: probing(probed(&template.Spec)), beside: now.beside}
 	rolls := now.old > 0 || !equality.Semantic.DeepEqual(before, template)
 	switch {
 	case want == 0:

@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -22,7 +24,7 @@ import (
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
-// workload returns what makes pods of a workload: how many it wants, and of what template. There is none of other kinds.
+// workload returns what makes pods of a workload: how many it wants at all times, and of what template. There is none of other kinds.
 func workload(o evidence.Object) (*corev1.PodTemplateSpec, int32) {
 	switch o := o.(type) {
 	case *appsv1.Deployment:
@@ -31,6 +33,8 @@ func workload(o evidence.Object) (*corev1.PodTemplateSpec, int32) {
 		return &o.Spec.Template, wanted(o.Spec.Replicas)
 	case *appsv1.DaemonSet:
 		return &o.Spec.Template, o.Status.DesiredNumberScheduled
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template, 0
 	}
 	return nil, 0
 }
@@ -53,6 +57,9 @@ func restarts(before, after evidence.Object, budgets []policyv1.PodDisruptionBud
 		return []string{"nothing: no template of pods changes"}
 	case equality.Semantic.DeepEqual(old, now):
 		return []string{fmt.Sprintf("nothing: %s instead of %d", report.Plural(int(pods), "pod"), had)}
+	}
+	if _, isCron := after.(*batchv1.CronJob); isCron {
+		return []string{"nothing: its next Job is made of it, and one that runs goes on as it is"}
 	}
 	count := "all pods"
 	if _, isDaemon := after.(*appsv1.DaemonSet); !isDaemon {
@@ -126,6 +133,12 @@ func (c *Cluster) budgets(ctx context.Context, namespace string) []policyv1.PodD
 		}
 	}
 	return all
+}
+
+// probed returns what of a pod may have probes: its containers, and its sidecars among the init containers, as others have none (core/v1,
+// ValidatePodSpec).
+func probed(spec *corev1.PodSpec) []corev1.Container {
+	return slices.Concat(spec.Containers, spec.InitContainers)
 }
 
 // probing returns the longest that a probe of some containers takes to ask twice, its first delay included.

@@ -5,8 +5,10 @@ package remedy
 import (
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +28,11 @@ func TestRestarts(t *testing.T) {
 		s.Spec.Template.Spec.Containers = []corev1.Container{{Image: image}}
 		return s
 	}
+	cron := func(image string) *batchv1.CronJob {
+		c := &batchv1.CronJob{}
+		c.Spec.JobTemplate.Spec.Template.Spec.Containers = []corev1.Container{{Image: image}}
+		return c
+	}
 	third := int32(3)
 	part := appsv1.StatefulSetUpdateStrategy{RollingUpdate: &appsv1.RollingUpdateStatefulSetStrategy{Partition: &third}}
 	for name, test := range map[string]struct {
@@ -35,6 +42,7 @@ func TestRestarts(t *testing.T) {
 		"a claim":          {&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolumeClaim{}, "nothing: no template of pods changes"},
 		"only its pause":   {deploy("a", 1, ""), deploy("a", 1, ""), "nothing: no template of pods changes"},
 		"more pods":        {deploy("a", 0, ""), deploy("a", 2, ""), "nothing: 2 pods instead of 0"},
+		"a CronJob":        {cron("a"), cron("b"), "nothing: its next Job is made of it"},
 		"a rollout of one": {deploy("a", 1, ""), deploy("b", 1, ""), "makes 1 pod of deployment/web anew, with at most 1 more and 0 fewer than wanted at a time"},
 		"a rollout of ten": {deploy("a", 10, ""), deploy("b", 10, ""), "makes 10 pods of deployment/web anew, with at most 3 more and 2 fewer than wanted at a time"},
 		"all at once":      {deploy("a", 2, appsv1.RecreateDeploymentStrategyType), deploy("b", 2, appsv1.RecreateDeploymentStrategyType), "none serves meanwhile"},
@@ -55,5 +63,17 @@ func TestRestarts(t *testing.T) {
 	}
 	if got := restarts(deploy("a", 1, ""), deploy("b", 1, ""), budgets); len(got) != 2 || !strings.Contains(got[1], "PodDisruptionBudget ours ") {
 		t.Errorf("with a budget: %q", got)
+	}
+}
+
+// TestProbing: a sidecar among the init containers is asked twice as well.
+func TestProbing(t *testing.T) {
+	always := corev1.ContainerRestartPolicyAlways
+	spec := &corev1.PodSpec{
+		Containers:     []corev1.Container{{LivenessProbe: &corev1.Probe{PeriodSeconds: 10}}},
+		InitContainers: []corev1.Container{{RestartPolicy: &always, ReadinessProbe: &corev1.Probe{InitialDelaySeconds: 5, PeriodSeconds: 30}}, {}},
+	}
+	if got := probing(probed(spec)); got != 65*time.Second {
+		t.Errorf("it takes %s", got)
 	}
 }

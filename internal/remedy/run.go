@@ -43,9 +43,9 @@ func runOf(o evidence.Object) sight {
 	suspended := false
 	switch o := o.(type) {
 	case *batchv1.Job:
-		s.probing, suspended = probing(o.Spec.Template.Spec.Containers), o.Spec.Suspend != nil && *o.Spec.Suspend
+		s.probing, suspended = probing(probed(&o.Spec.Template.Spec)), o.Spec.Suspend != nil && *o.Spec.Suspend
 	case *batchv1.CronJob:
-		s.probing, suspended = probing(o.Spec.JobTemplate.Spec.Template.Spec.Containers), o.Spec.Suspend != nil && *o.Spec.Suspend
+		s.probing, suspended = probing(probed(&o.Spec.JobTemplate.Spec.Template.Spec)), o.Spec.Suspend != nil && *o.Spec.Suspend
 	}
 	if suspended {
 		s.reason, s.hopeless = named(evidence.RefOf(o))+" is suspended, so nothing can be proven of it", true

@@ -77,7 +77,7 @@ func (w *Watch) lookAtWorkload(ctx context.Context) (sight, error) {
 		return sight{reason: named(w.Subject) + " is not there", hopeless: true}, err
 	}
 	template, want := workload(o)
-	s := sight{rolls: true, probing: probing(template.Spec.Containers), reason: rollout(o)}
+	s := sight{rolls: true, probing: probing(probed(&template.Spec)), reason: rollout(o)}
 	if want == 0 {
 		s.reason, s.hopeless = none(w.Subject), true
 		return s, nil
@@ -102,7 +102,7 @@ func (w *Watch) lookAtWorkload(ctx context.Context) (sight, error) {
 		s.reason, s.hopeless = why, true
 		return s, nil
 	}
-	err = w.add(&s, pods, int(want), template.Spec.Containers)
+	err = w.add(&s, pods, int(want), probed(&template.Spec))
 	return s, err
 }
 
@@ -259,7 +259,7 @@ func (w *Watch) add(s *sight, items []unstructured.Unstructured, want int, templ
 			return fmt.Errorf("read a pod of %s: %w", named(w.Subject), err)
 		}
 		s.pods = append(s.pods, evidence.RefTo("Pod", pod.Namespace, pod.Name))
-		s.beside = max(s.beside, probing(slices.DeleteFunc(slices.Clone(pod.Spec.Containers), func(c corev1.Container) bool {
+		s.beside = max(s.beside, probing(slices.DeleteFunc(probed(&pod.Spec), func(c corev1.Container) bool {
 			return slices.ContainsFunc(template, func(t corev1.Container) bool { return t.Name == c.Name })
 		})))
 		if isReady(&pod) {
