@@ -139,6 +139,9 @@ func (o *rbacOptions) run(ctx context.Context, p *program) error {
 		return err
 	}
 	access := rbac.NewObjects(objects)
+	if o.from != "" {
+		access = rbac.NewObjectsOfFiles(objects)
+	}
 	advisor := &rbac.Advisor{Objects: access}
 	if o.policy != "" {
 		if advisor.Policy, err = p.auditPolicy(o.policy); err != nil {
@@ -171,7 +174,19 @@ func (o *rbacOptions) run(ctx context.Context, p *program) error {
 	if o.exitCode && unused > 0 {
 		return errFound
 	}
+	if roles := answer.unread(); o.exitCode && len(roles) > 0 {
+		return fmt.Errorf("whether there are unused rights cannot be told: %s is not among what was read: name its file with --from too", roles[0])
+	}
 	return nil
+}
+
+// unread are the roles of all that were not read.
+func (r *accessReport) unread() (roles []string) {
+	for i := range r.Items {
+		roles = append(roles, r.Items[i].Unread()...)
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
 }
 
 func (o *rbacOptions) render(answer *accessReport) (string, error) {
@@ -235,23 +250,27 @@ func (o *rbacOptions) chosen(access *rbac.Objects, log *rbac.Log) ([]rbac.Subjec
 			return nil, err
 		}
 		if !access.Knows(who) && (log == nil || log.Of(who) == nil) {
-			return nil, unknownSubject(who, all)
+			return nil, unknownSubject(who, all, log != nil)
 		}
 		chosen = append(chosen, who)
 	}
 	return chosen, nil
 }
 
-func unknownSubject(who rbac.Subject, all []rbac.Subject) error {
+func unknownSubject(who rbac.Subject, all []rbac.Subject, logged bool) error {
 	var names []string
 	for _, s := range all {
 		names = append(names, s.String())
 	}
+	nobody := fmt.Sprintf("no binding names %s", who)
+	if logged {
+		nobody += ", and the log has nothing of it"
+	}
 	if near, ok := nearest(who.String(), names); ok {
-		return fmt.Errorf("no binding names %s, and the log has nothing of it, did you mean %s?", who, near)
+		return fmt.Errorf("%s, did you mean %s?", nobody, near)
 	}
 	if who.Kind == rbacv1.UserKind {
-		return fmt.Errorf("no binding names %s, and the log has nothing of it: leave out --subject to see whom they name; what its groups have is told of group:NAME", who)
+		return fmt.Errorf("%s: leave out --subject to see whom they name; what its groups have is told of group:NAME", nobody)
 	}
-	return fmt.Errorf("no binding names %s, and the log has nothing of it: leave out --subject to see whom they name", who)
+	return fmt.Errorf("%s: leave out --subject to see whom they name", nobody)
 }

@@ -82,13 +82,31 @@ func (p *page) table(answer *accessReport) {
 		a := &answer.Items[i]
 		rules, unused, refused := countRules(a)
 		if answer.Log == nil {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", report.Escape(a.Subject.String()), rules, countWays(a.Ways))
+			fmt.Fprintf(w, "%s\t%s\t%s\n", report.Escape(a.Subject.String()), orMore(strconv.Itoa(rules), a), orMore(countWays(a.Ways), a))
 		} else {
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", report.Escape(a.Subject.String()), a.Requests, refused, rules, unused, countWays(a.Ways))
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", report.Escape(a.Subject.String()), a.Requests, refused, orMore(strconv.Itoa(rules), a),
+				orMore(strconv.Itoa(unused), a), orMore(countWays(a.Ways), a))
 		}
 	}
 	_ = w.Flush() // a builder takes all
+	p.unread(answer)
 	p.WriteString("\nWays lead to more rights. Name somebody with --subject to see them, what was\nused, and the least role.\n")
+}
+
+// unread names the roles that were not read, without which an answer says too little.
+func (p *page) unread(answer *accessReport) {
+	if roles := answer.unread(); len(roles) > 0 {
+		p.WriteString("\n")
+		p.line(0, "What these roles give is not known, as they are not among what was read: %s. Whoever has one may have more rules and ways than it says (+).", strings.Join(roles, ", "))
+	}
+}
+
+// orMore marks a count of what somebody has of whom not all is known.
+func orMore(text string, a *rbac.Advice) string {
+	if len(a.Unread()) > 0 && text != toEverything {
+		return text + "+"
+	}
+	return text
 }
 
 // countRules counts the rules that somebody has, those of them that nobody used, and the requests that were refused.
@@ -107,10 +125,12 @@ func countRules(a *rbac.Advice) (rules, unused, refused int) {
 	return rules, unused, refused
 }
 
+const toEverything = "everything"
+
 // countWays says how many there are, or that one of them is to everything.
 func countWays(all []rbac.Way) string {
 	if slices.ContainsFunc(all, func(w rbac.Way) bool { return w.Rights[0].Verb == "*" && w.Namespace == "" }) {
-		return "everything"
+		return toEverything
 	}
 	return strconv.Itoa(len(all))
 }
@@ -132,7 +152,11 @@ func (p *page) advice(a *rbac.Advice, l *logSummary) {
 		p.grant(&a.Grants[i], l != nil)
 	}
 	p.ways(a.Ways, l != nil)
-	p.asked("let through, though none of these roles allows it: they have changed, or another authorizer did", a.Beyond)
+	beyond := "let through, though none of these roles allows it: they have changed, or another authorizer did"
+	if len(a.Unread()) > 0 {
+		beyond = "let through, and none of the roles that were read allows it"
+	}
+	p.asked(beyond, a.Beyond)
 	p.asked("refused in the log", a.Refused)
 	p.asked("asked by others whether it may, and the log does not have what they were told", a.Open)
 	p.asked("asked for as dry runs alone", a.DryRuns)
@@ -153,6 +177,12 @@ func (p *page) grant(g *rbac.GrantUse, judged bool) {
 	p.line(2, "%s gives %s %s", g.Binding, g.Role, where)
 	if g.Missing {
 		p.line(4, "there is no such role: nothing is given")
+	}
+	if g.Unread {
+		p.line(4, "the role is not among what was read: what it gives is not known")
+	}
+	if g.Default {
+		p.line(4, "the role is not among what was read: these are its rules as every API server makes them by default")
 	}
 	for i := range g.Rules {
 		r := &g.Rules[i]
@@ -248,7 +278,7 @@ func times(n int) string {
 
 func (p *page) proposal(a *rbac.Advice) {
 	if len(a.Proposal) == 0 {
-		p.line(2, "the least role: none; it asked for nothing but what everybody may")
+		p.line(2, "the least role: none; it %s", noRole(a))
 	} else {
 		p.line(2, "the least role, as -o roles writes it")
 	}
@@ -325,13 +355,24 @@ func quoteEmpty(words []string) []string {
 	return words
 }
 
+// noRole says why somebody needs none.
+func noRole(a *rbac.Advice) string {
+	if len(a.Beyond) > 0 {
+		return "asked for nothing that a role which was read allows"
+	}
+	return "asked for nothing but what everybody may"
+}
+
 // rolesOf writes the proposed roles and their bindings, as kubectl apply takes them.
 func rolesOf(all []rbac.Advice) ([]byte, error) {
 	var b bytes.Buffer
 	for i := range all {
 		a := &all[i]
 		if len(a.Proposal) == 0 {
-			fmt.Fprintf(&b, "# %s needs no role: it asked for nothing but what everybody may\n", report.Escape(a.Subject.String()))
+			fmt.Fprintf(&b, "# %s needs no role: it %s\n", report.Escape(a.Subject.String()), noRole(a))
+		}
+		if roles := a.Unread(); len(roles) > 0 {
+			fmt.Fprintf(&b, "# what %s gives to %s is not known, so that this may be too little\n", report.Escape(strings.Join(roles, ", ")), report.Escape(a.Subject.String()))
 		}
 		for _, role := range a.Proposal {
 			for _, object := range objectsOf(a.Subject, role) {

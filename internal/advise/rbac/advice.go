@@ -4,6 +4,7 @@ package rbac
 
 import (
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 )
@@ -107,6 +108,9 @@ func (a *Advisor) compare(advice *Advice, who Subject, act *Activity, grants []G
 	spare(advice.Grants, act)
 	sum(advice, act, grants)
 	advice.Proposal, advice.Notes = propose(who, act, grants, a.Log.Passing, keptOf(advice.Grants, grants, act))
+	if unread := advice.Unread(); len(unread) > 0 {
+		advice.Notes = append(advice.Notes, "what "+strings.Join(unread, ", ")+" gives is not known, so that it may be too little: read these roles too")
+	}
 	advice.Replay = replay(advice.Proposal, act, grants)
 	advice.Missed = missed(a.Log, act, advice.Grants)
 }
@@ -206,6 +210,16 @@ func replay(roles []Role, act *Activity, grants []Grant) Replay {
 	}
 	slices.SortFunc(result.Refused, func(a, b Asked) int { return compare(a.Request, b.Request) })
 	return result
+}
+
+// Unread are the roles of which it is not known what they give, as they are not among what was read.
+func (a *Advice) Unread() (roles []string) {
+	for i := range a.Grants {
+		if g := &a.Grants[i]; g.Unread && !slices.Contains(roles, g.Role) {
+			roles = append(roles, g.Role)
+		}
+	}
+	return roles
 }
 
 // Unused counts the rights that nobody used and the log would show.

@@ -23,6 +23,9 @@ type Objects struct {
 	cluster  map[string]*rbacv1.ClusterRole
 	bindings []binding
 	accounts []Subject
+
+	partial   bool            // there may be more roles than these
+	byDefault map[string]bool // ClusterRoles that were not read, and are taken to be as the API server makes them
 }
 
 // A binding is a RoleBinding or, without a namespace, a ClusterRoleBinding.
@@ -33,10 +36,16 @@ type binding struct {
 	labelled        bool // as what the API server makes by itself
 }
 
-// NewObjects takes what bears on rights from among objects. Roles that are made of others by their labels are put together here, where the
+// NewObjects takes what bears on rights from among all objects of a cluster. Roles that are made of others by their labels are put together here, where the
 // controller that does so in a cluster has not (kubernetes pkg/controller/clusterroleaggregation).
 func NewObjects(all []evidence.Object) *Objects {
-	o := &Objects{roles: map[string]*rbacv1.Role{}, cluster: map[string]*rbacv1.ClusterRole{}}
+	o := newObjects(all)
+	o.aggregate()
+	return o
+}
+
+func newObjects(all []evidence.Object) *Objects {
+	o := &Objects{roles: map[string]*rbacv1.Role{}, cluster: map[string]*rbacv1.ClusterRole{}, byDefault: map[string]bool{}}
 	for _, object := range all {
 		switch object := object.(type) {
 		case *rbacv1.Role:
@@ -54,7 +63,6 @@ func NewObjects(all []evidence.Object) *Objects {
 	slices.SortFunc(o.bindings, func(a, b binding) int {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
-	o.aggregate()
 	return o
 }
 
@@ -177,6 +185,8 @@ type Grant struct {
 	Namespace string `json:"namespace,omitempty"`
 	To        string `json:"to,omitempty"`      // the group that it is given to, where it is not the subject itself
 	Missing   bool   `json:"missing,omitempty"` // there is no such role: nothing is given
+	Unread    bool   `json:"unread,omitempty"`  // the role is not among what was read: what it gives is not known
+	Default   bool   `json:"default,omitempty"` // the role was not read, and is taken to be as the API server makes it
 
 	rules    []rbacv1.PolicyRule
 	standard bool // every cluster gives it to everybody
@@ -236,11 +246,11 @@ func (o *Objects) grant(b binding) Grant {
 		g.Binding = "ClusterRoleBinding/" + b.name
 	}
 	if role := o.cluster[b.to.Name]; b.to.Kind == "ClusterRole" && role != nil {
-		g.rules = role.Rules
+		g.rules, g.Default = role.Rules, o.byDefault[b.to.Name]
 	} else if role := o.roles[b.namespace+"/"+b.to.Name]; b.to.Kind == "Role" && role != nil {
 		g.rules = role.Rules
 	} else {
-		g.Missing = true
+		g.Missing, g.Unread = !o.partial, o.partial
 	}
 	return g
 }
