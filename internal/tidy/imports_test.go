@@ -18,9 +18,10 @@ var mayImport = map[string][]string{
 	"evidence":  {},
 	"regex":     {},
 	"heap":      {},
+	"rights":    {},
 	"signature": {"regex"},
 	"diagnosis": {"evidence"},
-	"family":    {"diagnosis", "evidence", "regex", "signature"},
+	"family":    {"diagnosis", "evidence", "regex", "rights", "signature"},
 	"rules":     {"diagnosis", "family"},
 	"record":    {"evidence"},
 	"hostlog":   {"evidence", "regex"},
@@ -29,7 +30,7 @@ var mayImport = map[string][]string{
 	"collect":   {"diagnosis", "evidence", "hostlog", "record", "regex", "signature"},
 	"history":   {"evidence"},
 	"report":    {"diagnosis", "evidence", "regex"},
-	"advise":    {"diagnosis", "evidence", "record", "regex"},
+	"advise":    {"diagnosis", "evidence", "record", "regex", "rights"},
 	"ruletest":  {"collect", "diagnosis", "evidence", "report"},
 	"edit":      {},
 	"remedy":    {"diagnosis", "edit", "evidence", "report"},
@@ -94,7 +95,7 @@ func permitted(f *goFile, from, to string, allowed []string) bool {
 }
 
 // pure are the rooms that are functions of their arguments: the same evidence gives the same report, byte for byte.
-var pure = []string{"evidence", "diagnosis", "family", "rules", "signature", "report", "advise"}
+var pure = []string{"evidence", "diagnosis", "family", "rules", "signature", "report", "advise", "rights"}
 
 // impure are packages that reach outside, with what to do instead.
 var impure = map[string]string{

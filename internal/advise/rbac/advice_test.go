@@ -380,7 +380,7 @@ func TestWays(t *testing.T) {
 		t.Error(diff)
 	}
 	boss := (&Advisor{Objects: NewObjects(objects)}).Advise(Subject{"ServiceAccount", "bank", "boss"})
-	if len(boss.Ways) != 1 || boss.Ways[0].Gives != everything {
+	if len(boss.Ways) != 1 || boss.Ways[0].Gives != everything.Gives {
 		t.Errorf("%+v", boss.Ways)
 	}
 }

@@ -46,7 +46,7 @@ var userFacing = map[string][]defaultRule{
 	"view":          nil,
 	"system:aggregate-to-admin": {
 		{"create", "authorization.k8s.io", "localsubjectaccessreviews"},
-		{look + " " + write, rbacGroup, "roles rolebindings"},
+		{look + " " + write, rbacv1.GroupName, "roles rolebindings"},
 	},
 	"system:aggregate-to-edit": {
 		{look, "core", "pods/attach pods/proxy pods/exec pods/portforward secrets services/proxy"},

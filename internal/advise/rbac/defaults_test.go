@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 	own := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "things", Labels: map[string]string{toRole + "edit": "true"}}, Rules: []rbacv1.PolicyRule{rule("get example.com things")}}
 	read := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: []rbacv1.PolicyRule{rule("get - pods")}}
 	asks := []Request{
-		{Verb: "delete", Resource: "nodes", Namespace: "shop"}, {Verb: "create", Group: rbacGroup, Resource: "rolebindings", Namespace: "shop"},
+		{Verb: "delete", Resource: "nodes", Namespace: "shop"}, {Verb: "create", Group: rbacv1.GroupName, Resource: "rolebindings", Namespace: "shop"},
 		{Verb: "get", Resource: "secrets", Namespace: "shop"}, {Verb: "get", Resource: "configmaps", Namespace: "shop"}, {Verb: "get", Group: "example.com", Resource: "things", Namespace: "shop"},
 	}
 	for _, c := range []struct {
@@ -42,11 +42,11 @@ func TestDefaults(t *testing.T) {
 		{"files, another role", "gone", true, nil, "false true false [false false false false false]"},
 		{"a cluster, admin", "admin", false, nil, "true false false [false false false false false]"},
 	} {
-		objects, of := append(c.objects, bound(c.role)), NewObjects
+		of := NewObjects
 		if c.files {
 			of = NewObjectsOfFiles
 		}
-		o := of(objects)
+		o := of(append([]evidence.Object{bound(c.role)}, c.objects...))
 		g := o.grantsTo(cart, nil)[0]
 		var may []bool
 		for _, r := range asks {

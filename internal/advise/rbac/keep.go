@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 func number(n int) string { return strconv.Itoa(n) }
@@ -60,10 +62,10 @@ var asides = []struct {
 	verb, group, resource string
 	written               []string
 }{
-	{"bind", rbacGroup, "clusterroles", []string{"rolebindings", "clusterrolebindings"}},
-	{"bind", rbacGroup, "roles", []string{"rolebindings"}},
-	{"escalate", rbacGroup, "clusterroles", []string{"clusterroles"}},
-	{"escalate", rbacGroup, "roles", []string{"roles"}},
+	{"bind", rbacv1.GroupName, "clusterroles", []string{"rolebindings", "clusterrolebindings"}},
+	{"bind", rbacv1.GroupName, "roles", []string{"rolebindings"}},
+	{"escalate", rbacv1.GroupName, "clusterroles", []string{"clusterroles"}},
+	{"escalate", rbacv1.GroupName, "roles", []string{"roles"}},
 	{"approve", "certificates.k8s.io", "signers", []string{"certificatesigningrequests/approval"}},
 	{"sign", "certificates.k8s.io", "signers", []string{"certificatesigningrequests/status"}},
 }
@@ -116,7 +118,7 @@ func missed(log *Log, act *Activity, grants []GrantUse) []string {
 					leader = append(leader, bare(r).String())
 				case strings.Contains(r.Group, ".") && !strings.HasSuffix(r.Group, ".k8s.io"):
 					custom = append(custom, bare(r).String())
-				case r.Group == admission || r.Group == "apiextensions.k8s.io" || r.Group == "apiregistration.k8s.io" || r.Verb == "create" && r.Resource == "namespaces":
+				case r.Group == "admissionregistration.k8s.io" || r.Group == "apiextensions.k8s.io" || r.Group == "apiregistration.k8s.io" || r.Verb == "create" && r.Resource == "namespaces":
 					first = append(first, bare(r).String())
 				}
 			}

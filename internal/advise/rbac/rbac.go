@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/kubeinquest/inquest/internal/rights"
 )
 
 // A Request is what an authorizer is asked: a verb on a resource, or on a path that is none. As a right, * in a field stands for all.
@@ -64,26 +66,10 @@ func allows(rule *rbacv1.PolicyRule, r Request) bool {
 
 // grants is allows, whatever names the rule is narrowed to.
 func grants(rule *rbacv1.PolicyRule, r Request) bool {
-	if !has(rule.Verbs, r.Verb) {
-		return false
+	if r.Resource != "" {
+		return rights.Right{Verb: r.Verb, Group: r.Group, Resource: r.Resource}.GrantedBy(rule)
 	}
-	if r.Resource == "" {
-		return slices.ContainsFunc(rule.NonResourceURLs, func(url string) bool { return pathMatches(url, r.Path) })
-	}
-	return has(rule.APIGroups, r.Group) && slices.ContainsFunc(rule.Resources, func(of string) bool { return resourceMatches(of, r.Resource) })
-}
-
-func has(list []string, word string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return s == "*" || s == word })
-}
-
-// resourceMatches: a rule names a resource, all of them, or one subresource of all of them.
-func resourceMatches(rule, resource string) bool {
-	if rule == "*" || rule == resource {
-		return true
-	}
-	_, sub, deep := strings.Cut(resource, "/")
-	return deep && rule == "*/"+sub
+	return rights.Has(rule.Verbs, r.Verb) && slices.ContainsFunc(rule.NonResourceURLs, func(url string) bool { return pathMatches(url, r.Path) })
 }
 
 // pathMatches: * at the end of a rule's path stands for whatever follows.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/kubeinquest/inquest/internal/rights"
 )
 
 // A RuleUse is what of one rule was used.
@@ -131,7 +133,7 @@ func uses(right, r Request) bool {
 	if r.Resource == "" {
 		return right.Resource == "" && pathMatches(right.Path, r.Path)
 	}
-	return right.Resource != "" && (right.Group == "*" || right.Group == r.Group) && resourceMatches(right.Resource, r.Resource)
+	return right.Resource != "" && (right.Group == "*" || right.Group == r.Group) && rights.Matches(right.Resource, r.Resource)
 }
 
 func wildcardsOf(rule *rbacv1.PolicyRule, used []Request) []Wildcard {
