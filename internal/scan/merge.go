@@ -83,7 +83,7 @@ var alike = sync.OnceValue(func() likes {
 		"SEC106": "trivy/KSV001 checkov/CKV_K8S_20 kube-linter/privilege-escalation-container trivy/KSV003 trivy/KSV106 checkov/CKV_K8S_28 checkov/CKV_K8S_37 kube-linter/drop-net-raw-capability trivy/KSV030 trivy/KSV104 checkov/CKV_K8S_31 semgrep/allow-privilege-escalation semgrep/seccomp-confinement-disabled",
 		"IMG101": "trivy/KSV013 checkov/CKV_K8S_14 kube-linter/latest-tag", "CFG101": "kube-linter/env-var-secret trivy/KSV109",
 		"CFG102": "kube-linter/duplicate-env-var", "RBC101": "trivy/KSV044 trivy/KSV046 checkov/CKV_K8S_49 kube-linter/wildcard-in-rules",
-		"RBC103": "trivy/KSV111 kube-linter/cluster-admin-role-binding", "RBC102": "trivy/KSV041 trivy/KSV053 trivy/KSV050 kube-linter/access-to-secrets",
+		"RBC103": "trivy/KSV111 kube-linter/cluster-admin-role-binding", "RBC104": "trivy/KSV048 kube-linter/access-to-create-pods", "RBC102": "trivy/KSV041 trivy/KSV053 trivy/KSV050 kube-linter/access-to-secrets",
 		"WRK101": "kube-linter/mismatching-selector", "SET101": "kube-linter/dangling-service", "SET106": "kube-linter/non-existent-service-account",
 		"SET108": "kube-linter/dangling-horizontalpodautoscaler", "SET112": "kube-linter/pdb-max-unavailable kube-linter/pdb-min-available",
 		"MAN105": "kube-linter/no-extensions-v1beta", "no-network-policy": "checkov/CKV2_K8S_6 kube-linter/non-isolated-pod",

@@ -5,6 +5,7 @@ package access
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
@@ -18,7 +19,8 @@ var BindsAdmin = &diagnosis.Rule{
 	Title: "Binding grants a cluster to too many",
 	Doc: `
 The binding gives cluster-admin to an account, or any role to everybody: to system:anonymous, to system:unauthenticated, to all
-authenticated users, or to the default account of a namespace, which every pod there has that names no other.
+authenticated users, to all service accounts, or to the default account of a namespace, which every pod there has that names no other. To all service accounts
+of one namespace it gives cluster-admin, admin or edit.
 
 **How it is told from its look-alikes.** cluster-admin for a group of people is usual, and is left alone, as are the roles for discovery that
 Kubernetes itself gives to everybody.
@@ -35,9 +37,7 @@ Kubernetes itself gives to everybody.
 			return
 		}
 		for i, s := range subjects {
-			everybody := s.Name == "system:anonymous" || s.Name == "system:unauthenticated" || s.Name == "system:authenticated" ||
-				s.Name == "system:serviceaccounts" || s.Kind == "ServiceAccount" && s.Name == "default"
-			if !everybody && (role != "cluster-admin" || s.Kind == "Group") {
+			if !everybody(s) && !everyAccountOf(s, role) && (role != "cluster-admin" || s.Kind == "Group") {
 				continue
 			}
 			p.Report(diagnosis.Finding{
@@ -52,6 +52,19 @@ Kubernetes itself gives to everybody.
 
 // discovery are the roles that Kubernetes itself binds to everybody.
 var discovery = []string{"system:discovery", "system:basic-user", "system:public-info-viewer"}
+
+func everybody(s rbacv1.Subject) bool {
+	return s.Name == "system:anonymous" || s.Name == "system:unauthenticated" || s.Name == "system:authenticated" || s.Name == "system:serviceaccounts" ||
+		s.Kind == "ServiceAccount" && s.Name == "default"
+}
+
+// wide are the default roles that lead to the rights of any account of a namespace.
+var wide = []string{"cluster-admin", "admin", "edit"}
+
+// everyAccountOf tells whether all accounts of a namespace get a wide role. A narrow one, as for pulling images, is usual.
+func everyAccountOf(s rbacv1.Subject, role string) bool {
+	return s.Kind == "Group" && strings.HasPrefix(s.Name, "system:serviceaccounts:") && slices.Contains(wide, role)
+}
 
 func binding(p *diagnosis.Pass) (role string, to []rbacv1.Subject) {
 	switch o := p.Object(p.About()).(type) {
