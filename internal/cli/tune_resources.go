@@ -66,7 +66,9 @@ func adviseResources(ctx context.Context, of sight, prometheus collect.Prometheu
 		}
 		r := resourceAdvice(&a, of.seen[0].Taken, more)
 		r.Rests = append(r.Rests, rests...)
-		shown = append(shown, r)
+		if shown = append(shown, r); a.Autoscaler != nil {
+			shown = append(shown, scalerAdvice(&a, of.seen[0].Taken))
+		}
 	}
 	if namespace := of.seen[0].Subject; namespace.Kind == "Namespace" && of.container == "" {
 		all := slices.Concat(within[namespace.Name], resource.Waiting(of.seen[0], namespace.Name, subjects))
@@ -170,6 +172,14 @@ func resourceAdvice(a *resource.Advice, taken time.Time, more string) report.Adv
 		peak := a.Peak
 		r.Figures = append(r.Figures, report.Figure{Name: "highest use of memory (" + string(a.Memory) + ")", Now: &peak, Shown: [2]string{resource.Bytes(peak)}})
 	}
+	return r
+}
+
+// scalerAdvice proposes a HorizontalPodAutoscaler for a workload.
+func scalerAdvice(a *resource.Advice, taken time.Time) report.Advice {
+	about := a.About.Object()
+	r := report.NewAdvice("resources", about, taken, &diagnosis.Fix{Title: "Create a HorizontalPodAutoscaler for " + about.String() + ", unless one is there", Risk: diagnosis.Advice})
+	r.Verdict, r.Fields = "its load goes up and down, by the processors that "+a.About.Container+" uses: its replicas may follow it", a.Autoscaler
 	return r
 }
 

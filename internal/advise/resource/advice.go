@@ -37,6 +37,7 @@ type Advice struct {
 	Checks        []Check
 	Against       string         // what of its namespace that was checked against; "" where nothing is proposed
 	Refusals      []Check        // what of its namespace would refuse what is proposed
+	Autoscaler    map[string]any // that is proposed, as a manifest; nil where none is
 	Fix           *diagnosis.Fix // nil where nothing is to change
 	Fields        map[string]any // that it changes
 }
@@ -221,32 +222,6 @@ func classes(o *Subject) []Check {
 		return []Check{{"resources", "it requests no memory: whatever it uses is more than it requests, and it is evicted before all that keep to theirs", "set a memory request of what it needs"}}
 	case now.LimitMemory > 2*now.RequestMemory && now.RequestMemory > 0:
 		return []Check{{"resources", fmt.Sprintf("it may use %s and requests %s: on a full node it is evicted before all that keep to their requests, first of those with its priority", Bytes(now.LimitMemory), Bytes(now.RequestMemory)), "request what it usually needs"}}
-	}
-	return nil
-}
-
-// scaling proposes more replicas where load explains the need, and says where they cannot help.
-func (a *Advice) scaling(o *Subject) []Check {
-	kind := o.About.Kind
-	if kind != "Deployment" && kind != "StatefulSet" {
-		return nil
-	}
-	values := slices.Sorted(slices.Values(valuesOf(all(o.CPU))))
-	varies := len(values) >= fewSamples && values[len(values)*19/20] >= 2*values[len(values)/2] && values[len(values)*19/20] >= 0.1
-	switch {
-	case a.Memory == Leak:
-		return []Check{{"replicas", "more replicas do not cure memory that grows without end: each of them would grow", "leave autoscaling by memory off"}}
-	case !varies:
-		return nil
-	case a.Now.LimitCPU > 0 && o.Throttled >= held:
-		return []Check{{"replicas", "its load goes up and down, and its CPU limit holds each replica back: the limit is the first thing to change", "take the limit away, or raise it, before more replicas"}}
-	case a.Proposed.RequestCPU == 0:
-		return []Check{{"replicas", "its load goes up and down, and it requests no processors: an autoscaler goes by the request", "set a CPU request first"}}
-	case kind == "StatefulSet":
-		return []Check{{"replicas", "its load goes up and down, and its replicas have names and volumes of their own: whether they share the load, or are members of one cluster, nobody here knows", "scale it by an autoscaler only where a new member takes part of the load"}}
-	case a.CPU == Daily || a.CPU == Bursty:
-		n := max(o.Replicas, 1)
-		return []Check{{"replicas", fmt.Sprintf("its load goes up and down: half of the time each replica uses up to %s of processors, one time in twenty %s or more", Cores(values[len(values)/2]), Cores(values[len(values)*19/20])), fmt.Sprintf("a HorizontalPodAutoscaler of %d to %d replicas at 70%% of the CPU request follows it", max(n/2, 1), 2*n)}}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
@@ -54,9 +55,11 @@ type Subject struct {
 	Inits       []corev1.Container  // the init containers of its pods
 	Overhead    corev1.ResourceList // of a pod, by its RuntimeClass
 	Within      Namespace
-	Priority    int32  // of its pods
-	Surge       int    // pods that an update starts before any other ends
-	CPUBound    string // why it cannot be without a CPU limit; "" where nothing is known that has it have one
+	Priority    int32                                    // of its pods
+	Scalers     []*autoscalingv2.HorizontalPodAutoscaler // that are there for it
+	Alone       string                                   // why its replicas cannot run apart; "" where nothing is known that hinders them
+	Surge       int                                      // pods that an update starts before any other ends
+	CPUBound    string                                   // why it cannot be without a CPU limit; "" where nothing is known that has it have one
 }
 
 // Read returns the containers that a snapshot knows the use of, or that were killed for memory, in order.
@@ -83,6 +86,7 @@ func Read(s *evidence.Snapshot) []Subject {
 		o := &list[i]
 		top := s.Object(o.About.Object())
 		o.Running, o.Replicas = max(o.Replicas, wanted(top)), max(o.Replicas, atOnce(s, o.About.Object()))
+		o.Scalers, o.Alone = scalersOf(s, o.About.Object()), alone(s, o.About.Namespace, &o.Pod)
 		o.Within, o.Surge = namespaceOf(s, o.About.Namespace), surge(top)
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
