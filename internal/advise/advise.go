@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package advise is measured advice: what probes and resources should be, by what was recorded. Everything is a function of
-// snapshots and samples; each number is shown with what it rests on, and what is proposed is replayed against the record.
+// snapshots and samples; each number is shown with what it rests on, and probes that are proposed are replayed against the recorded starts.
 package advise
 
 import (
