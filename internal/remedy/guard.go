@@ -21,7 +21,7 @@ func unfit(fix *diagnosis.Fix) *Refusal {
 	case fix.Patch == nil && fix.Command != "":
 		return refuse(NoPatch, "only a person can carry this fix out; this begins it: %s", fix.Command)
 	case fix.Patch == nil:
-		return refuse(NoPatch, "only a person can carry this fix out: it is no change of one object")
+		return refuse(NoPatch, "there is no patch for this fix, and a person has to carry it out: %s", fix.Title)
 	case kinds[fix.Patch.Target.Kind].empty == nil:
 		return refuse(Unknown, "fixes do not change objects of kind %s: apply the patch by hand", fix.Patch.Target.Kind)
 	case strings.Contains(fix.Patch.Data, mask):

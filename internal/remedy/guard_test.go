@@ -57,6 +57,9 @@ func TestUnfit(t *testing.T) {
 	if got := unfit(&diagnosis.Fix{Command: "kubectl rollout undo deploy/web"}); !strings.Contains(got.Why, "kubectl rollout undo") {
 		t.Errorf("the command is not shown: %s", got.Why)
 	}
+	if got := unfit(&diagnosis.Fix{Title: "Raise the memory limit of app"}); !strings.HasSuffix(got.Why, ": Raise the memory limit of app") {
+		t.Errorf("it is not said what is to be done: %s", got.Why)
+	}
 }
 
 func TestGuard(t *testing.T) {

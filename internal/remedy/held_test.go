@@ -103,6 +103,11 @@ func TestForesee(t *testing.T) {
 		"another probe": {now: same, then: func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.Containers[0].LivenessProbe = &corev1.Probe{PeriodSeconds: 50}
 		}, stand: 100 * time.Second},
+		"a probe of a native sidecar": {now: same, then: func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.InitContainers = []corev1.Container{
+				{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways), StartupProbe: &corev1.Probe{PeriodSeconds: 60}},
+			}
+		}, stand: 120 * time.Second},
 		"it goes on": {now: func(d *appsv1.Deployment) { d.Spec.Paused, d.Status.UpdatedReplicas = true, 0 }, then: same, stand: 65 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

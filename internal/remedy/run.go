@@ -138,7 +138,7 @@ func (w *Watch) addRun(ctx context.Context, s *sight, job *batchv1.Job) error {
 			why, want = fmt.Sprintf("%s failed: %s", named(evidence.RefOf(job)), cmp.Or(c.Message, c.Reason)), 0
 		}
 	}
-	if err := w.add(s, pods, want, job.Spec.Template.Spec.Containers); err != nil || why == "" {
+	if err := w.add(s, pods, want, probed(&job.Spec.Template.Spec)); err != nil || why == "" {
 		return err
 	}
 	s.reason, s.hopeless, s.troubled = why, hopeless, true
