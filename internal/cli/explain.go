@@ -58,7 +58,7 @@ func (p *program) runExplain(args []string) error {
 	if about := p.rulesAbout(args[0]); len(about) > 0 {
 		return fmt.Errorf("unknown rule %q, it is mentioned in %s", args[0], strings.Join(about, ", "))
 	}
-	if near, ok := nearest(strings.ToUpper(args[0]), ids); ok {
+	if near, ok := nearestRule(args[0], ids); ok {
 		return fmt.Errorf("unknown rule %q, did you mean %s?", args[0], near)
 	}
 	return fmt.Errorf("unknown rule %q, %q lists them", args[0], p.name+" explain")

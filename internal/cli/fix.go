@@ -46,7 +46,7 @@ func (o *fixOptions) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&o.number, "fix", 1, "which of the fixes, by the number that is shown")
 	flags.BoolVar(&o.apply, "apply", false, "change the object, after asking, and watch whether it helped")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before --apply or --undo")
-	flags.StringVar(&o.dryRun, "dry-run", "server", "what is tried before: `server or client`, which asks nothing of the API server and cannot be applied")
+	flags.StringVar(&o.dryRun, "dry-run", "server", "what is tried before: `server or client`, which reads for the diagnosis, has the API server try nothing, and cannot be applied")
 	flags.StringVar(&o.sources.Dir, "output-dir", "", "write the fix into this `folder`: the changed file of --source or --values, else a patch as Kustomize takes it")
 	flags.StringVar(&o.sources.Checkout, "source", "", "a `folder` with a checkout of what is applied, in which the manifest is found; may be --output-dir")
 	flags.StringVar(&o.sources.Chart, "chart", "", "the `folder` of the chart that is installed, rendered to find the value that decides")
@@ -138,6 +138,7 @@ not known whether it was changed, or could not be seen whether it has helped.`,
 				return err
 			}
 			if o.undo != "" {
+				o.noFrom = true // an act is undone in a cluster
 				return o.takeBack(cmd.Context(), p)
 			}
 			return o.run(cmd.Context(), p, args)

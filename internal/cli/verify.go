@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,7 @@ type verification struct {
 
 func (p *program) verify() *cobra.Command {
 	v := &verification{ask: newAsk(), program: p}
+	v.noFrom = true // it is refused
 	cmd := &cobra.Command{
 		Use:   "verify TYPE/NAME",
 		Short: "Watch after a change until it is proven to have helped, or not",
@@ -74,6 +77,9 @@ func (v *verification) Validate(args []string) error {
 	if v.from != "" {
 		return fmt.Errorf("nothing changes in %s: leave out --from", v.from)
 	}
+	if v.container != "" {
+		return fmt.Errorf("all containers of a thing are watched: leave out --container %s", v.container)
+	}
 	if v.lived < 0 {
 		return fmt.Errorf("--lived %s: expected a time as 5m", v.lived)
 	}
@@ -97,10 +103,22 @@ func (p *program) ruleOf(id string) (*diagnosis.Rule, error) {
 		}
 		ids = append(ids, r.ID)
 	}
-	if near, ok := nearest(id, ids); ok {
+	if near, ok := nearestRule(id, ids); ok {
 		return nil, fmt.Errorf("unknown rule %q, did you mean %s?", id, near)
 	}
 	return nil, fmt.Errorf("unknown rule %q, see %q", id, p.name+" explain")
+}
+
+// nearestRule returns the rule that is meant by an id, whose number may lack zeros in front.
+func nearestRule(id string, ids []string) (string, bool) {
+	id = strings.ToUpper(id)
+	number := strings.TrimLeft(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	const digits = 3
+	full := strings.TrimSuffix(id, number) + strings.Repeat("0", max(digits-len(number), 0)) + number
+	if slices.Contains(ids, full) {
+		return full, true
+	}
+	return nearest(id, ids)
 }
 
 // alone watches without having changed anything.
