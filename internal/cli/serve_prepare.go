@@ -81,6 +81,9 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
 		Look: recorder.Source,
 	}}
+	if o.access == accessCluster { // it lets in who may see things in it, and has no say about others
+		s.console.Cluster = recorder.Cluster
+	}
 	if o.lease != "" {
 		s.record, err = o.inTurn(config, recorder)
 	}

@@ -32,6 +32,7 @@ var files embed.FS
 // A Console serves the pages.
 type Console struct {
 	Store   *history.Store
+	Cluster string // whose part of the history is shown; "" for all of it
 	Rules   []*diagnosis.Rule
 	Access  Access
 	Log     *slog.Logger

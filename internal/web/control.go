@@ -88,7 +88,7 @@ func (c *Console) ofControl(ctx context.Context) ([]history.Incident, error) {
 		if letters(rule.ID) != "CTL" {
 			continue
 		}
-		found, err := c.Store.Incidents(ctx, history.Filter{Rule: rule.ID, From: c.Now().Add(-7 * day), Limit: mostRecent})
+		found, err := c.own().Incidents(ctx, history.Filter{Rule: rule.ID, From: c.Now().Add(-7 * day), Limit: mostRecent})
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func (c *Console) lookAtControl(ctx context.Context, ours []history.Incident) (*
 		return c.look(ctx, collect.ControlPlane)
 	}
 	for _, in := range ours[:min(len(ours), mostAsked)] {
-		deaths, err := c.Store.Deaths(ctx, history.Filter{Incident: in.ID, Limit: 1})
+		deaths, err := c.own().Deaths(ctx, history.Filter{Incident: in.ID, Limit: 1})
 		if err != nil || len(deaths.Items) == 0 {
 			return nil, err
 		}

@@ -94,7 +94,7 @@ func (c *Console) workloads(ctx context.Context, r *http.Request, may Rights) (a
 	for i := range heatColumns {
 		heat.columns = append(heat.columns, heat.From.Add(time.Duration(i)*step).Format(layout))
 	}
-	cells, err := c.Store.Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
+	cells, err := c.own().Heat(ctx, history.Filter{Namespaces: may.allowed(), From: heat.From, To: to})
 	fill(&heat, cells, step)
 	return heat, err
 }

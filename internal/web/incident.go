@@ -60,14 +60,14 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 	if !ok {
 		return nil, &badRequestError{fmt.Sprintf("there is no span %q: expected one as 15m, 6h or 7d", r.URL.Query().Get("span"))}
 	}
-	in, err := c.Store.Incident(ctx, r.PathValue("id"), may.allowed())
+	in, err := c.own().Incident(ctx, r.PathValue("id"), may.allowed())
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, errNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.Store.Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
+	page, err := c.own().Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (c *Console) eventsAround(ctx context.Context, in *history.Incident, deaths
 		asked[evidence.RefTo("Node", "", node)] = true
 	}
 	for about := range asked {
-		events, err := c.Store.EventsOf(ctx, in.Cluster, about, in.First.Add(-around), in.Last.Add(around), may.allowed(), mostDeaths)
+		events, err := c.own().EventsOf(ctx, in.Cluster, about, in.First.Add(-around), in.Last.Add(around), may.allowed(), mostDeaths)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func siblings(s *evidence.Snapshot, of evidence.Ref) []Sibling {
 // beside are the incidents that had deaths at the same time.
 func (c *Console) beside(ctx context.Context, in *history.Incident, may Rights) ([]Incident, error) {
 	f := history.Filter{Cluster: in.Cluster, Namespaces: may.allowed(), From: in.First.Add(-around), To: in.Last.Add(around), Limit: mostBundles}
-	found, err := c.Store.Incidents(ctx, f)
+	found, err := c.own().Incidents(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (c *Console) findDeath(ctx context.Context, r *http.Request, may Rights) (h
 	if err != nil {
 		return history.Death{}, errNotFound
 	}
-	d, err := c.Store.Death(ctx, id, may.allowed())
+	d, err := c.own().Death(ctx, id, may.allowed())
 	if errors.Is(err, history.ErrNotFound) {
 		err = errNotFound
 	}
@@ -224,7 +224,7 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	s.death(&d)
 	s.snapshot(k.snapshot, d.Of)
 	at := shown.Death.At
-	events, err := c.Store.EventsOf(ctx, d.Cluster, d.Of.Object(), at.Add(-lately), at.Add(lately), may.allowed(), mostDeaths)
+	events, err := c.own().EventsOf(ctx, d.Cluster, d.Of.Object(), at.Add(-lately), at.Add(lately), may.allowed(), mostDeaths)
 	for i := range events {
 		s.event(&events[i].Event)
 	}
@@ -238,22 +238,22 @@ func (c *Console) bundle(ctx context.Context, r *http.Request, may Rights) (name
 	if err != nil {
 		return "", nil, err
 	}
-	files, err = c.Store.Bundle(ctx, d.ID, nil)
+	files, err = c.own().Bundle(ctx, d.ID, nil)
 	return fmt.Sprintf("death-%d.zip", d.ID), may.files(files), err
 }
 
 // export serves an incident with the evidence of its deaths, each in a folder of its own. Deaths with the same evidence share one.
 func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name string, files map[string][]byte, err error) {
-	in, err := c.Store.Incident(ctx, r.PathValue("id"), may.allowed())
+	in, err := c.own().Incident(ctx, r.PathValue("id"), may.allowed())
 	if err != nil {
 		return "", nil, err
 	}
 	name = "incident-" + in.ID + ".zip"
 	if may.All {
-		files, err = c.Store.Export(ctx, in.ID, nil)
+		files, err = c.own().Export(ctx, in.ID, nil)
 		return name, files, err
 	}
-	page, err := c.Store.Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
+	page, err := c.own().Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
 	if err != nil {
 		return "", nil, err
 	}
@@ -263,7 +263,7 @@ func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name
 		if left < 0 {
 			break
 		}
-		all, err := c.Store.Bundle(ctx, page.Items[i].ID, nil)
+		all, err := c.own().Bundle(ctx, page.Items[i].ID, nil)
 		if err := ignoreMissing(err); err != nil {
 			return "", nil, err
 		}

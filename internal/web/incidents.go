@@ -51,7 +51,7 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	if !list.Searched {
 		return list, nil
 	}
-	found, err := c.Store.Incidents(ctx, f)
+	found, err := c.own().Incidents(ctx, f)
 	if errors.Is(err, history.ErrCursor) {
 		return nil, &badRequestError{err.Error()}
 	}

@@ -33,7 +33,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	changes, cancel := c.Store.Changes()
+	changes, cancel := c.own().Changes()
 	defer cancel()
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)

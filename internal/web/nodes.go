@@ -77,7 +77,7 @@ const (
 )
 
 func (c *Console) nodes(ctx context.Context, _ *http.Request, may Rights) (any, error) {
-	found, err := c.Store.Incidents(ctx, history.Filter{Namespaces: may.allowed(), From: c.Now().Add(-day), Limit: 1000})
+	found, err := c.own().Incidents(ctx, history.Filter{Namespaces: may.allowed(), From: c.Now().Add(-day), Limit: 1000})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (c *Console) nodes(ctx context.Context, _ *http.Request, may Rights) (any, 
 	nodes.Nodes = nodes.Nodes[:min(len(nodes.Nodes), mostNodes)]
 	for i := range nodes.Nodes {
 		row := &nodes.Nodes[i]
-		n, err := c.Store.Count(ctx, history.Filter{Node: row.Name, Namespaces: may.allowed(), From: c.Now().Add(-day)})
+		n, err := c.own().Count(ctx, history.Filter{Node: row.Name, Namespaces: may.allowed(), From: c.Now().Add(-day)})
 		if err != nil {
 			return nil, err
 		}
@@ -126,11 +126,11 @@ func (row *NodeRow) see(in history.Incident) {
 
 func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, error) {
 	page := NodePage{Bounds: may.bounds(), Name: r.PathValue("name")}
-	found, err := c.Store.Incidents(ctx, history.Filter{Node: page.Name, Namespaces: may.allowed(), Limit: mostRecent})
+	found, err := c.own().Incidents(ctx, history.Filter{Node: page.Name, Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err
 	}
-	deaths, err := c.Store.Deaths(ctx, history.Filter{Node: page.Name, Namespaces: may.allowed(), Limit: mostRecent})
+	deaths, err := c.own().Deaths(ctx, history.Filter{Node: page.Name, Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (c *Console) lastSeen(ctx context.Context, name string, may Rights) (*Node,
 	if !may.All && !may.Nodes {
 		return nil, nil
 	}
-	deaths, err := c.Store.Deaths(ctx, history.Filter{Node: name, Namespaces: may.allowed(), Limit: 5})
+	deaths, err := c.own().Deaths(ctx, history.Filter{Node: name, Namespaces: may.allowed(), Limit: 5})
 	if err != nil {
 		return nil, err
 	}

@@ -51,15 +51,15 @@ const (
 )
 
 func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, error) {
-	open, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostWeighed})
+	open, err := c.own().Incidents(ctx, history.Filter{States: []history.State{history.StateOpen}, Namespaces: may.allowed(), Limit: mostWeighed})
 	if err != nil {
 		return nil, err
 	}
-	quiet, err := c.Store.Incidents(ctx, history.Filter{States: []history.State{history.StateQuiet}, Namespaces: may.allowed(), Limit: mostRecent})
+	quiet, err := c.own().Incidents(ctx, history.Filter{States: []history.State{history.StateQuiet}, Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err
 	}
-	deaths, err := c.Store.Deaths(ctx, history.Filter{Namespaces: may.allowed(), Limit: mostRecent})
+	deaths, err := c.own().Deaths(ctx, history.Filter{Namespaces: may.allowed(), Limit: mostRecent})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func clusters(deaths []history.Death) []string {
 func (c *Console) changes(ctx context.Context, deaths []history.Death, may Rights) ([]Event, error) {
 	all := []Event{}
 	for _, cluster := range clusters(deaths) {
-		events, err := c.Store.EventsOf(ctx, cluster, evidence.Ref{}, c.Now().Add(-lately), time.Time{}, may.allowed(), mostEvents)
+		events, err := c.own().EventsOf(ctx, cluster, evidence.Ref{}, c.Now().Add(-lately), time.Time{}, may.allowed(), mostEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +148,7 @@ func latestChanges(events []history.Event) []Event {
 func (c *Console) blind(ctx context.Context, deaths []history.Death, may Rights) ([]Gap, error) {
 	all := []Gap{}
 	if may.All {
-		gaps, err := c.Store.GapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, nil, mostRecent)
+		gaps, err := c.own().GapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, nil, mostRecent)
 		if err != nil {
 			return nil, err
 		}

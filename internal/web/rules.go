@@ -56,7 +56,7 @@ func (c *Console) rule(ctx context.Context, r *http.Request, may Rights) (any, e
 		return nil, errNotFound
 	}
 	rule := c.Rules[at]
-	found, err := c.Store.Incidents(ctx, history.Filter{Rule: rule.ID, Namespaces: may.allowed(), Limit: mostRecent})
+	found, err := c.own().Incidents(ctx, history.Filter{Rule: rule.ID, Namespaces: may.allowed(), Limit: mostRecent})
 	shown := Rule{
 		ID: rule.ID, Title: rule.Title, Effect: string(rule.Effect), Needs: words(rule.Needs), Also: words(rule.Also), Doc: strings.TrimSpace(rule.Doc),
 		CausedBy: []string{}, Incidents: each(found.Items, incidentOf),

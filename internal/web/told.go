@@ -26,7 +26,7 @@ type known struct {
 // keptOf reads the evidence of a death and what was told of it.
 func (c *Console) keptOf(ctx context.Context, id int64, may Rights) (known, error) {
 	k := known{snapshot: (&evidence.Snapshot{}).Freeze()}
-	all, err := c.Store.Bundle(ctx, id, nil) // what is to be hidden stands there
+	all, err := c.own().Bundle(ctx, id, nil) // what is to be hidden stands there
 	if err != nil {
 		return k, ignoreMissing(err)
 	}
@@ -53,7 +53,7 @@ func (c *Console) report(ctx context.Context, id int64, may Rights) (report.Repo
 	var all map[string][]byte
 	if !may.All {
 		var err error
-		if all, err = c.Store.Bundle(ctx, id, nil); ignoreMissing(err) != nil {
+		if all, err = c.own().Bundle(ctx, id, nil); ignoreMissing(err) != nil {
 			return report.Report{}, err
 		}
 	}
@@ -62,7 +62,7 @@ func (c *Console) report(ctx context.Context, id int64, may Rights) (report.Repo
 
 func (c *Console) reportOf(ctx context.Context, id int64, may Rights, all map[string][]byte) (report.Report, error) {
 	var r report.Report
-	data, err := c.Store.Report(ctx, id, may.allowed())
+	data, err := c.own().Report(ctx, id, may.allowed())
 	if err != nil {
 		return r, err
 	}
