@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,7 @@ import (
 type Git struct {
 	Repo, Path, Revision string
 	Values               map[string]any // of a HelmRelease
+	Field                string         // of an Application whose source is a chart: what overrides its values
 }
 
 // String names the place as a person looks for it: "./apps of https://example.com/shop at main".
@@ -84,16 +86,29 @@ func (c *Cluster) application(ctx context.Context, name string) Git {
 		app = &all.Items[0]
 	}
 	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-	if source == nil { // several sources: the first with a path
+	field := "spec.source"
+	if source == nil { // several sources: the first with a path, else the first chart
 		sources, _, _ := unstructured.NestedSlice(app.Object, "spec", "sources")
-		for _, s := range sources {
-			if m, ok := s.(map[string]any); ok && m["path"] != nil {
-				source = m
-				break
+		for _, key := range []string{"chart", "path"} {
+			at := slices.IndexFunc(sources, func(s any) bool { m, ok := s.(map[string]any); return ok && m[key] != nil })
+			if at >= 0 {
+				source, field = sources[at].(map[string]any), fmt.Sprintf("spec.sources[%d]", at)
 			}
 		}
 	}
-	return Git{Repo: text(source, "repoURL"), Path: text(source, "path"), Revision: text(source, "targetRevision")}
+	g := Git{Repo: text(source, "repoURL"), Path: text(source, "path"), Revision: text(source, "targetRevision")}
+	if helm, _ := source["helm"].(map[string]any); helm != nil || source["chart"] != nil {
+		g.Path, g.Field = cmp.Or(g.Path, text(source, "chart")), field+".helm."+valuesField(helm)
+	}
+	return g
+}
+
+// valuesField is the field that overrides the values of a chart: valuesObject counts before values (argo-cd.readthedocs.io, Helm).
+func valuesField(helm map[string]any) string {
+	if helm["values"] != nil && helm["valuesObject"] == nil {
+		return "values"
+	}
+	return "valuesObject"
 }
 
 // kustomization reads a Kustomization of Flux and the source that it names.

@@ -153,7 +153,11 @@ func (d *desk) values(plan *Plan, s Sources, set map[string]any, release string,
 	}
 	w := Written{File: filepath.Join(d.out.Name(), name)}
 	if len(s.Values) == 0 {
-		return []Written{w, {File: w.File, What: "is to be given to helm upgrade after all other values"}}, d.write(name, out)
+		use := "is to be given to helm upgrade after all other values"
+		if plan.Git.Field != "" {
+			use = "is to be merged into " + plan.Git.Field + " of " + plan.Owner.Name + "; a value that its helm.parameters set counts before it"
+		}
+		return []Written{w, {File: w.File, What: use}}, d.write(name, out)
 	}
 	return []Written{w}, d.write(name, out)
 }

@@ -65,6 +65,8 @@ func Write(ctx context.Context, plan *Plan, s Sources) ([]Written, error) {
 	switch {
 	case release || s.Chart != "" || len(s.Values) > 0:
 		return d.release(ctx, plan, s, o)
+	case plan.Git.Field != "":
+		return nil, fmt.Errorf("nothing was written: %s renders %s from a chart, which takes no patch; set the value in %s of it, and name the chart with --chart to find which it is", plan.Owner, named(patch.Target), plan.Git.Field)
 	case s.Checkout != "":
 		return d.manifest(plan.Git.Path, o, patch)
 	}
