@@ -37,12 +37,13 @@ func (t *txn) event(e *Event) error {
 		clean(e.ReportingHost, maxName), micros(e.First), micros(e.Last), e.Count)
 }
 
-// EventsOf returns Events about an object, or about anything where about is the zero Ref, that happened between two
-// times, oldest first; at most limit of them, the latest. Allowed are the namespaces that the asker may see, nil for
-// all; what is in no namespace is in "".
-func (s *Store) EventsOf(ctx context.Context, cluster string, about evidence.Ref, from, to time.Time, allowed []string, limit int) ([]Event, error) {
+// EventsOf returns Events with one of some reasons, or with any, about an object, or about anything where about is the zero Ref, of a
+// cluster, or of all with "", that happened between two times, oldest first; at most limit of them, the latest. Allowed are the namespaces
+// that the asker may see, nil for all; what is in no namespace is in "".
+func (s *Store) EventsOf(ctx context.Context, cluster string, about evidence.Ref, from, to time.Time, allowed []string, limit int, reasons ...string) ([]Event, error) {
 	var q query
-	q.where("c.uid = %s", clean(cluster, maxName))
+	q.optional("c.uid = %s", clean(cluster, maxName))
+	q.among("e.reason", reasons)
 	if about.Name != "" {
 		about = cleanRef(about)
 		q.where("e.name = %s", about.Name)
@@ -54,15 +55,15 @@ func (s *Store) EventsOf(ctx context.Context, cluster string, about evidence.Ref
 	q.within("e.last", from, to)
 	var all []Event
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
-		e := Event{Cluster: cluster}
+		var e Event
 		e.About.Attempt = evidence.NoAttempt
 		var first, last int64
-		err := scan(&e.ID, &e.About.Kind, &e.About.Namespace, &e.About.Name, &e.About.Container, &e.UID, &e.Type, &e.Reason, &e.Message,
+		err := scan(&e.Cluster, &e.ID, &e.About.Kind, &e.About.Namespace, &e.About.Name, &e.About.Container, &e.UID, &e.Type, &e.Reason, &e.Message,
 			&e.Reporter, &e.ReportingHost, &first, &last, &e.Count)
 		e.First, e.Last = fromMicros(first), fromMicros(last)
 		all = append(all, e)
 		return err
-	}, `SELECT * FROM (SELECT e.uid, e.kind, e.namespace, e.name, e.container, e.object_uid, e.type, e.reason, e.message, e.reporter, e.host,
+	}, `SELECT * FROM (SELECT c.uid AS home, e.uid, e.kind, e.namespace, e.name, e.container, e.object_uid, e.type, e.reason, e.message, e.reporter, e.host,
 			e.first, e.last, e.count FROM events e JOIN clusters c ON c.id = e.cluster`+q.text()+
 		` ORDER BY e.last DESC, e.id DESC`+q.limit(limit)+`) found ORDER BY last`, q.args...)
 	return all, s.explain("read", err)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, er
 		Bounds: may.bounds(), Open: each(shown, incidentOf), More: len(open.Items) - len(shown), Beyond: open.Next != "",
 		Quiet: each(quiet.Items, incidentOf), Recent: each(deaths.Items, deathOf),
 	}
-	if now.Changes, err = c.changes(ctx, deaths.Items, may); err != nil {
+	if now.Changes, err = c.changes(ctx, may); err != nil {
 		return nil, err
 	}
 	now.Blind, err = c.blind(ctx, deaths.Items, may)
@@ -99,33 +100,21 @@ func isChange(e *history.Event) bool {
 	return changing[e.Reason] || e.Reason == "Starting" && e.About.Kind == "Node" && e.Reporter == "kubelet"
 }
 
-// clusters are those that deaths are of: nearly always one.
-func clusters(deaths []history.Death) []string {
-	var all []string
-	for i := range deaths {
-		all = append(all, deaths[i].Cluster)
+// changes are what the Events of the last hour tell of changes, however many tell of trouble.
+func (c *Console) changes(ctx context.Context, may Rights) ([]Event, error) {
+	reasons := append(slices.Sorted(maps.Keys(changing)), "Starting")
+	events, err := c.own().EventsOf(ctx, "", evidence.Ref{}, c.Now().Add(-lately), time.Time{}, may.allowed(), mostEvents, reasons...)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// changes are what the Events of the last hour tell of changes.
-func (c *Console) changes(ctx context.Context, deaths []history.Death, may Rights) ([]Event, error) {
-	all := []Event{}
-	for _, cluster := range clusters(deaths) {
-		events, err := c.own().EventsOf(ctx, cluster, evidence.Ref{}, c.Now().Add(-lately), time.Time{}, may.allowed(), mostEvents)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, latestChanges(events)...)
-	}
+	all := latestChanges(events)
 	slices.SortStableFunc(all, func(a, b Event) int { return b.Last.Compare(a.Last) })
 	return all[:min(len(all), mostChanges)], nil
 }
 
 // latestChanges are the changes among Events, each kind of each thing once: the latest, with how often it was.
 func latestChanges(events []history.Event) []Event {
-	var all []Event
+	all := []Event{}
 	at := map[string]int{}
 	for i := range events { // oldest first
 		if !isChange(&events[i]) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
@@ -36,6 +37,10 @@ func (k ownPart) Heat(ctx context.Context, f history.Filter) ([]history.Cell, er
 func (k ownPart) Count(ctx context.Context, f history.Filter) (history.Count, error) {
 	f.Cluster = cmp.Or(k.cluster, f.Cluster)
 	return k.Store.Count(ctx, f)
+}
+
+func (k ownPart) EventsOf(ctx context.Context, cluster string, about evidence.Ref, from, to time.Time, allowed []string, limit int, reasons ...string) ([]history.Event, error) {
+	return k.Store.EventsOf(ctx, cmp.Or(k.cluster, cluster), about, from, to, allowed, limit, reasons...)
 }
 
 func (k ownPart) GapsIn(ctx context.Context, cluster string, from, to time.Time, allowed []string, limit int) ([]history.Gap, error) {

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
@@ -57,5 +59,28 @@ func silent(t *testing.T, h http.Handler, who, word string) {
 				t.Errorf("%s shows who sees %s what is of another cluster", path+form, who)
 			}
 		}
+	}
+}
+
+// TestChangesInAStorm: what changed in the last hour is told however many Events tell of trouble since, and where nothing has died.
+func TestChangesInAStorm(t *testing.T) {
+	c := consoleWith(t, headerAccess{})
+	tell := func(id, reason string, ago time.Duration) history.Event {
+		at := noon.Add(-ago)
+		return history.Event{Cluster: "c", ID: id, Event: evidence.Event{About: evidence.RefTo("Deployment", "shop", "web"), Reason: reason, Message: "m", First: at, Last: at, Count: 1}}
+	}
+	events := []history.Event{tell("scaled", "ScalingReplicaSet", 50*time.Minute)}
+	for i := range mostEvents + 1 {
+		events = append(events, tell(fmt.Sprint(i), "BackOff", time.Duration(i)*time.Second))
+	}
+	if err := c.Store.Events(t.Context(), events...); err != nil {
+		t.Fatal(err)
+	}
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ := get(t, h, "*", "/"); !strings.Contains(body, "ScalingReplicaSet") || strings.Contains(body, "BackOff") {
+		t.Errorf("the first page tells other changes than that one: %s", body)
 	}
 }
