@@ -57,7 +57,7 @@ func (s *Store) explain(doing string, err error) error {
 		return fmt.Errorf("%s the history: %w", doing, err)
 	}
 	remedy := remedyOf(err)
-	if errors.Is(err, fs.ErrNotExist) && s.options.ReadOnly { // which makes no file, whatever folder there is
+	if errors.Is(err, fs.ErrNotExist) && s.options.ReadOnly && s.dialect == &sqliteDialect { // which makes no file, whatever folder there is
 		remedy = "name a file that inquest serve has written"
 	}
 	if codeOf(err) == sqliteFull || stateOf(err) == "53100" {

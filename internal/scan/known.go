@@ -38,10 +38,10 @@ func strange(pattern string, ours []*diagnosis.Rule) string {
 	if bare := strings.ToUpper(strings.Trim(name, "*")); bare != "" && len(bare) <= maxRuleName {
 		if near := collect.Nearest(bare, ids); len(near) > 0 {
 			meant := max(0, slices.IndexFunc(near, func(id string) bool { return letters(id) == letters(bare) }))
-			return "there is no such rule, did you mean " + near[meant] + "?"
+			return "there is no such rule of scan, did you mean " + near[meant] + "?"
 		}
 	}
-	return "there is no such rule: inquest explain lists all, and one of another tool has its name before it, as trivy/KSV-0014"
+	return "there is no such rule of scan: inquest explain lists them, and one of another tool has its name before it, as trivy/KSV-0014"
 }
 
 // letters returns those of a name in order, by which RSE101 is known as RES101.

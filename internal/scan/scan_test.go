@@ -245,9 +245,9 @@ func TestWaived(t *testing.T) {
 		{"inquest:ignore img101,trivy/KSV9,waiver the mirror pins it, until 2027-01-31", "the mirror pins it", ""},
 		{"inquest:ignore IMG* the mirror pins it, until 2027-01-31", "the mirror pins it", ""},
 		{"inquest:ignore IMG101,PRB13 the mirror pins it, until 2027-01-31", "the mirror pins it",
-			"the waiver of IMG101, PRB13 does not hold for PRB13: there is no such rule, did you mean PRB103?"},
+			"the waiver of IMG101, PRB13 does not hold for PRB13: there is no such rule of scan, did you mean PRB103?"},
 		{"inquest:ignore IGM101 the mirror pins it, until 2027-01-31", "",
-			"the waiver of IGM101 does not hold for IGM101: there is no such rule, did you mean IMG101?"},
+			"the waiver of IGM101 does not hold for IGM101: there is no such rule of scan, did you mean IMG101?"},
 	} {
 		_, r := judge(t, Policy{}, written(t, strings.Replace(pod, ":latest", ":latest # "+c.comment, 1)))
 		if got := of(r, "IMG101").Waived; got != c.waived {
@@ -288,11 +288,11 @@ func TestPolicy(t *testing.T) {
 	for text, want := range map[string]string{
 		"failon: error\n": "line 1: there is no field failon, did you mean failOn?",
 		"failOn: bad\n":   `failOn: unknown severity "bad", expected one of off, note, warning, error`,
-		"rules:\n- {rule: RSE101, severity: error}\n":               "rule RSE101: there is no such rule, did you mean RES101?",
-		"rules:\n- {rule: RES20*, severity: 'off'}\n":               "rule RES20*: there is no such rule, did you mean RES101?",
-		"rules:\n- {rule: inquest/img11, severity: note}\n":         "rule inquest/img11: there is no such rule, did you mean IMG101?",
-		"rules:\n- {rule: KSV-0014, severity: error}\n":             "rule KSV-0014: there is no such rule: inquest explain lists all, and one of another tool has its name before it, as trivy/KSV-0014",
-		"waivers:\n- {rule: SEC15, reason: b, until: 2027-01-31}\n": "waiver 1: rule SEC15: there is no such rule, did you mean SEC105?",
+		"rules:\n- {rule: RSE101, severity: error}\n":               "rule RSE101: there is no such rule of scan, did you mean RES101?",
+		"rules:\n- {rule: RES20*, severity: 'off'}\n":               "rule RES20*: there is no such rule of scan, did you mean RES101?",
+		"rules:\n- {rule: inquest/img11, severity: note}\n":         "rule inquest/img11: there is no such rule of scan, did you mean IMG101?",
+		"rules:\n- {rule: KSV-0014, severity: error}\n":             "rule KSV-0014: there is no such rule of scan: inquest explain lists them, and one of another tool has its name before it, as trivy/KSV-0014",
+		"waivers:\n- {rule: SEC15, reason: b, until: 2027-01-31}\n": "waiver 1: rule SEC15: there is no such rule of scan, did you mean SEC105?",
 		"rules:\n- {rule: A, severity: high}\n":                     `rule A: unknown severity "high", expected one of off, note, warning, error`,
 		"waivers:\n- {rule: A}\n":                                   "waiver 1: it needs rule, reason and until",
 		"waivers:\n- {rule: A, reason: b, until: soon}\n":           `waiver 1: until "soon" is no day as 2027-01-31`,
