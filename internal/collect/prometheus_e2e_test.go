@@ -25,6 +25,9 @@ func TestPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !used.Counted || used.Throttled < 0.29 || used.Throttled > 0.31 {
+		t.Errorf("throttled in %.2f of its periods, want 0.3", used.Throttled)
+	}
 	memory, cpu := used.Memory, used.CPU
 	if len(memory) != 2 || len(cpu) != 2 {
 		t.Fatalf("%d series of memory and %d of processors, want 2 of each", len(memory), len(cpu))
@@ -33,6 +36,9 @@ func TestPrometheus(t *testing.T) {
 		high := 0.0
 		for _, s := range m.Steps {
 			high = max(high, s.Value)
+		}
+		if want := until.Add(-6 * time.Hour); !m.Began.Equal(want.UTC()) {
+			t.Errorf("%s began at %s, want %s", m.Of, m.Began, want)
 		}
 		if m.Of.Namespace != "shop" || m.Of.Container != "app" || len(m.Steps) < 200 || high != 500<<20 {
 			t.Errorf("%s: %d steps, at most %.0f", m.Of, len(m.Steps), high)
@@ -66,8 +72,29 @@ func history(until time.Time) []byte {
 			}
 		}
 	}
+	heldBack(&b, until, pods[:2])
 	b.WriteString("# EOF\n")
 	return b.Bytes()
+}
+
+// heldBack writes what it has scraped of when containers began, and of how far their CPU limit held them back.
+func heldBack(b *bytes.Buffer, until time.Time, pods []string) {
+	for metric, value := range map[string]func(i int) int64{
+		"container_start_time_seconds":        func(int) int64 { return until.Add(-6 * time.Hour).Unix() },
+		"container_cpu_cfs_periods":           func(i int) int64 { return int64(300 * i) },
+		"container_cpu_cfs_throttled_periods": func(i int) int64 { return int64(90 * i) },
+	} {
+		kind, suffix := "counter", "_total"
+		if metric == "container_start_time_seconds" {
+			kind, suffix = "gauge", ""
+		}
+		fmt.Fprintf(b, "# TYPE %s %s\n", metric, kind)
+		for i := range 720 {
+			for _, pod := range pods {
+				fmt.Fprintf(b, "%s%s{namespace=\"shop\",pod=%q,container=\"app\"} %d %d\n", metric, suffix, pod, value(i), until.Add(time.Duration(i-720)*30*time.Second).Unix())
+			}
+		}
+	}
 }
 
 // servePrometheus has a Prometheus serve what is in a file of OpenMetrics, and returns its address.
