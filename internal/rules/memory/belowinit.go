@@ -73,8 +73,10 @@ func (d *death) roomy() bool { return d.limit != nil && d.limit.Value() > fewByt
 // initGone tells whether the runtime found its own init gone under a limit that it had been started under before, where nobody knows of the kernel
 // why.
 func (d *death) initGone(p *diagnosis.Pass) bool {
+	tried := d.Attempt
+	tried.Started = d.Finished.Add(-around) // it has no beginning of its own
 	return d.class == none && slices.Contains(startErrors, d.Reason) && initDied.MatchString(d.Message) && d.roomy() && d.Of.Attempt > 0 &&
-		!kernelSaw(p, d.Attempt)
+		!kernelSaw(p, tried)
 }
 
 // initKilled says what the kernel's record makes of a run that was not started: runc need not see why its init went away, as where it was killed
