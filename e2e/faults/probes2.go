@@ -35,7 +35,7 @@ func moreProbes() []Fault {
 		},
 		{
 			Name: "liveness-throttled", About: "the liveness probe times out because the container uses up its CPU limit",
-			So: all(restarted(1), event("Killing", "failed liveness probe")), Ask: "deploy/liveness-throttled", Want: []string{"USE002"}, Least: "likely",
+			So: all(restarted(2), event("Killing", "failed liveness probe")), Ask: "deploy/liveness-throttled", Want: []string{"USE002"}, Least: "likely",
 		},
 		unready("readiness-path", "the readiness probe asks for a path that the server does not have", "statuscode: 404"),
 		unready("readiness-no-command", "the image does not have the command of the readiness probe", "curl"),
