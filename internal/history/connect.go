@@ -84,14 +84,14 @@ func (s *Store) connectFile(ctx context.Context, name string) error {
 	}
 	var err error
 	if s.db, err = sql.Open("sqlite", dsn(name, "_txlock=immediate", pragma("busy_timeout", "5000"), pragma("page_size", pageSize), pragma("auto_vacuum", "2"),
-		pragma("journal_mode", "WAL"), pragma("synchronous", "NORMAL"), pragma("wal_autocheckpoint", logPages), pragma("foreign_keys", "1"), pragma("cache_size", "-4000"),
+		pragma("journal_mode", "WAL"), pragma("synchronous", "NORMAL"), pragma("wal_autocheckpoint", logPages), pragma("foreign_keys", "1"), pragma("cache_size", "-1000"),
 		pragma("journal_size_limit", "67108864"))); err != nil {
 		return err
 	}
 	s.db.SetMaxOpenConns(1)
 	s.db.SetMaxIdleConns(1)
 	if s.reads, err = sql.Open("sqlite", dsn(name, pragma("busy_timeout", "5000"), pragma("query_only", "1"),
-		pragma("cache_size", "-2000"))); err != nil {
+		pragma("cache_size", "-500"))); err != nil {
 		return err
 	}
 	s.reads.SetMaxOpenConns(4)
