@@ -111,7 +111,7 @@ func (p *program) historyShow() *cobra.Command {
 	o := &historyOptions{}
 	cmd := &cobra.Command{
 		Use:     "show INCIDENT",
-		Short:   "Show an incident and its deaths",
+		Short:   "Show an incident, its deaths, and when nothing was seen",
 		Example: p.examples("  %[1]s history show 5k3v"),
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -129,17 +129,12 @@ func (p *program) historyShow() *cobra.Command {
 				if o.output == "csv" {
 					return report.CSV(p.Out, web.DeathRows(page.Items))
 				}
-				all := struct {
-					Incident history.Incident
-					Deaths   []history.Death
-				}{in, page.Items}
-				return o.print(p, all, func() error {
-					if err := p.incidentTable([]history.Incident{in}); err != nil {
-						return err
-					}
-					fmt.Fprintln(p.Out)
-					return p.deathTable(page.Items)
-				})
+				all := shownIncident{in, page.Items, nil}
+				from, to := in.Around(time.Now())
+				if all.Gaps, err = s.GapsIn(cmd.Context(), in.Cluster, from, to, f.Namespaces, mostUnseen); err != nil {
+					return err
+				}
+				return o.print(p, all, func() error { return p.incidentText(&all) })
 			})
 		},
 	}

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+// margin is how long before the first death of an incident, and after its last, what happened belongs to its evidence.
+const margin = 10 * time.Minute
+
+// Around is the time in which a gap bears on an incident: from shortly before its first death until shortly after its last, and until now
+// as long as it may go on: where nothing is seen it may be quiet for that reason alone.
+func (in *Incident) Around(now time.Time) (from, to time.Time) {
+	from, to = in.First.Add(-margin), in.Last.Add(margin)
+	if in.State != StateClosed && now.After(to) {
+		to = now
+	}
+	return from, to
+}
+
 // Gaps keeps what could not be seen. The same cluster, namespace, start and words are the same gap.
 func (s *Store) Gaps(ctx context.Context, gaps ...Gap) error {
 	return s.do(ctx, func(t *txn) error {

@@ -55,6 +55,19 @@ func TestGaps(t *testing.T) {
 	})
 }
 
+// TestAround: an incident that may go on is looked for in what was not seen until now.
+func TestAround(t *testing.T) {
+	in := Incident{First: noon, Last: noon.Add(time.Hour), State: StateQuiet}
+	for now, until := range map[time.Duration]time.Duration{time.Hour: time.Hour + margin, 5 * time.Hour: 5 * time.Hour} {
+		from, to := in.Around(noon.Add(now))
+		want(t, "from", from, noon.Add(-margin))
+		want(t, "to", to, noon.Add(until))
+	}
+	in.State = StateClosed
+	_, to := in.Around(noon.Add(5 * time.Hour))
+	want(t, "to, of a closed one", to, noon.Add(time.Hour+margin))
+}
+
 func TestHeat(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {
 		missing := death("web-1", 0, 5)
