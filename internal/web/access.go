@@ -16,7 +16,7 @@ import (
 
 // Rights is what a caller may see.
 type Rights struct {
-	All        bool     // every namespace, and what belongs to none: nodes, gaps of the watch
+	All        bool     // every namespace, and what belongs to none: nodes, and of what the watch was interrupted
 	Namespaces []string // else these; of what spans several namespaces only what is in them
 	Nodes      bool     // what is told of nodes, beside that a pod is on one
 	Foreign    []string // namespaces that there is something of and that he may not see: his pages do not name them

@@ -3,17 +3,13 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -24,33 +20,26 @@ import (
 type IncidentPage struct {
 	Bounds
 
-	Incident Incident   `json:"incident"`
-	Deaths   []Death    `json:"deaths"` // the latest first, as many as are shown
-	Died     int        `json:"died"`   // how many of those are runs that ended; the rest are pods that are stuck
-	Of       int64      `json:"of"`     // the death that told, logs and siblings are of; 0: of none there is evidence
-	Told     *Told      `json:"told,omitempty"`
-	Timeline *Timeline  `json:"timeline,omitempty"`
-	Logs     []Log      `json:"logs"`
-	Siblings []Sibling  `json:"siblings"`
-	Beside   []Incident `json:"beside"` // other incidents of that time
-}
-
-// A Sibling is a pod of the same workload.
-type Sibling struct {
-	Name     string `json:"name"`
-	Node     string `json:"node"`
-	Phase    string `json:"phase"`
-	Ready    bool   `json:"ready"`
-	Restarts int    `json:"restarts"`
-	Image    string `json:"image"`
-	Own      bool   `json:"own"` // it is the pod that told is of
+	Incident     Incident   `json:"incident"`
+	Deaths       []Death    `json:"deaths"` // the latest first, as many as are shown
+	Died         int        `json:"died"`   // how many of those are runs that ended; the rest are pods that are stuck
+	Of           int64      `json:"of"`     // the death that told and siblings are of; 0: of none there is evidence
+	Told         *Told      `json:"told,omitempty"`
+	Timeline     *Timeline  `json:"timeline,omitempty"`
+	Logs         []Log      `json:"logs"`     // of each run that was captured, the latest first
+	MoreLogs     int        `json:"moreLogs"` // runs among the deaths that were captured as well, whose logs their own pages have
+	Siblings     []Sibling  `json:"siblings"` // the pods of the workload of that death, and what else died
+	MoreSiblings int        `json:"moreSiblings"`
+	Beside       []Incident `json:"beside"`   // other incidents of that time
+	Gaps         []Gap      `json:"gaps"`     // times of the incident in which something was not seen, the latest first
+	MoreGaps     int        `json:"moreGaps"` // before those
+	Missed       int        `json:"missed"`   // runs of its workloads that ended in its time as well, as far as restart counts tell; their evidence is gone
 }
 
 const (
 	mostDeaths   = 200
 	mostBundles  = 8  // of an incident that are read for its timeline
 	mostPods     = 20 // whose Events are asked for
-	mostSiblings = 50
 	mostExported = 50 // deaths in an archive, for who may not see all
 	around       = 10 * time.Minute
 )
@@ -72,6 +61,9 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 		return nil, err
 	}
 	shown := IncidentPage{Bounds: may.bounds(), Incident: incidentOf(in), Deaths: each(page.Items, deathOf), Logs: []Log{}, Siblings: []Sibling{}}
+	if err := c.unseen(ctx, &in, page.Items, may, &shown); err != nil {
+		return nil, err
+	}
 	for _, d := range shown.Deaths {
 		if d.Kind != "stuck" {
 			shown.Died++
@@ -85,6 +77,7 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 	if err := c.eventsAround(ctx, &in, page.Items, may, s); err != nil {
 		return nil, err
 	}
+	s.gaps = shown.Gaps
 	shown.Timeline = s.timeline(span, r.URL.Query().Get("span"))
 	if shown.Beside, err = c.beside(ctx, &in, may); err != nil {
 		return nil, err
@@ -96,13 +89,29 @@ func (c *Console) incident(ctx context.Context, r *http.Request, may Rights) (an
 	return covered, nil
 }
 
-// lookInto reads the evidence of the latest deaths: what was told of the first that has any, and what all tell of time. It returns
-// what is to be hidden of that.
+// unseen notes when something was not seen, and what is known to have happened all the same.
+func (c *Console) unseen(ctx context.Context, in *history.Incident, deaths []history.Death, may Rights, shown *IncidentPage) (err error) {
+	from, to := in.Around(c.Now())
+	if shown.Gaps, shown.MoreGaps, err = c.gapsIn(ctx, in.Cluster, from, to, may); err != nil {
+		return err
+	}
+	shown.Missed, err = c.missed(ctx, in.Cluster, deaths, from, to, may)
+	return err
+}
+
+// lookInto reads the evidence of the latest deaths: what was told of the first that has any, what all tell of time, and their logs. It
+// returns what is to be hidden of that.
 func (c *Console) lookInto(ctx context.Context, deaths []history.Death, may Rights, s *story, shown *IncidentPage) (veils []*veil, err error) {
+	logs, captured := runLogs{}, evidence.Ref{}
+	snapshot := (&evidence.Snapshot{}).Freeze()
 	for i := range deaths {
 		d := &deaths[i]
 		s.death(d)
-		if !d.HasBundle || len(veils) == mostBundles {
+		if !d.HasBundle {
+			continue
+		}
+		if len(veils) == mostBundles {
+			logs.unread(d)
 			continue
 		}
 		k, err := c.keptOf(ctx, d.ID, may)
@@ -111,10 +120,14 @@ func (c *Console) lookInto(ctx context.Context, deaths []history.Death, may Righ
 		}
 		veils = append(veils, k.veil)
 		s.snapshot(k.snapshot, d.Of)
+		logs.read(d, &k)
 		if t := told(&k, shown.Incident.Rule); t != nil && shown.Told == nil {
-			shown.Told, shown.Of, shown.Logs, shown.Siblings = t, d.ID, logsOf(&k, d.Of), siblings(k.snapshot, d.Of)
+			shown.Told, shown.Of = t, d.ID
+			snapshot, captured = k.snapshot, d.Of
 		}
 	}
+	shown.Logs, shown.MoreLogs = logs.all(), logs.more
+	shown.Siblings, shown.MoreSiblings = siblings(snapshot, captured, deaths)
 	return veils, nil
 }
 
@@ -143,33 +156,6 @@ func (c *Console) eventsAround(ctx context.Context, in *history.Incident, deaths
 	return nil
 }
 
-// siblings are the pods of the workload of one, as they were when it was looked at.
-func siblings(s *evidence.Snapshot, of evidence.Ref) []Sibling {
-	all := []Sibling{}
-	for _, pod := range evidence.List[*evidence.Pod](s, s.TopOwner(of)) {
-		own := evidence.RefOf(pod) == of.Object()
-		sib := Sibling{Name: pod.Name, Node: pod.Spec.NodeName, Phase: string(pod.Status.Phase), Own: own}
-		for _, condition := range pod.Status.Conditions {
-			sib.Ready = sib.Ready || condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
-		}
-		for i := range pod.Status.ContainerStatuses {
-			sib.Restarts += int(pod.Status.ContainerStatuses[i].RestartCount)
-			sib.Image = cmp.Or(sib.Image, pod.Status.ContainerStatuses[i].Image)
-		}
-		for i := range pod.Status.InitContainerStatuses {
-			sib.Restarts += int(pod.Status.InitContainerStatuses[i].RestartCount)
-		}
-		all = append(all, sib)
-	}
-	if len(all) < 2 {
-		return []Sibling{}
-	}
-	slices.SortFunc(all, func(a, b Sibling) int {
-		return cmp.Or(cmp.Compare(b.Restarts, a.Restarts), cmp.Compare(a.Name, b.Name))
-	})
-	return all[:min(len(all), mostSiblings)]
-}
-
 // beside are the incidents that had deaths at the same time.
 func (c *Console) beside(ctx context.Context, in *history.Incident, may Rights) ([]Incident, error) {
 	f := history.Filter{Cluster: in.Cluster, Namespaces: may.allowed(), From: in.First.Add(-around), To: in.Last.Add(around), Limit: mostBundles}
@@ -185,12 +171,16 @@ func (c *Console) beside(ctx context.Context, in *history.Incident, may Rights) 
 type DeathPage struct {
 	Bounds
 
-	Death    Death     `json:"death"`
-	Told     *Told     `json:"told,omitempty"`
-	Timeline *Timeline `json:"timeline,omitempty"`
-	Logs     []Log     `json:"logs"`
-	Events   []Event   `json:"events"`
-	Siblings []Sibling `json:"siblings"`
+	Death        Death     `json:"death"`
+	Told         *Told     `json:"told,omitempty"`
+	Timeline     *Timeline `json:"timeline,omitempty"`
+	Logs         []Log     `json:"logs"`
+	Events       []Event   `json:"events"`
+	Siblings     []Sibling `json:"siblings"`
+	MoreSiblings int       `json:"moreSiblings"`
+	Gaps         []Gap     `json:"gaps"` // times around it in which something was not seen
+	MoreGaps     int       `json:"moreGaps"`
+	Missed       int       `json:"missed"` // runs of its workload that ended around it as well, as far as restart counts tell; their evidence is gone
 }
 
 func (c *Console) findDeath(ctx context.Context, r *http.Request, may Rights) (history.Death, error) {
@@ -214,7 +204,8 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	if err != nil {
 		return nil, err
 	}
-	shown := DeathPage{Bounds: may.bounds(), Death: deathOf(d), Logs: logsOf(&k, d.Of), Siblings: siblings(k.snapshot, d.Of)}
+	shown := DeathPage{Bounds: may.bounds(), Death: deathOf(d), Logs: logsOf(&k, d.Of)}
+	shown.Siblings, shown.MoreSiblings = siblings(k.snapshot, d.Of, []history.Death{d})
 	rule := ""
 	if d.Verdict != nil {
 		rule = d.Verdict.Rule
@@ -224,6 +215,16 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	s.death(&d)
 	s.snapshot(k.snapshot, d.Of)
 	at := shown.Death.At
+	if shown.Gaps, shown.MoreGaps, err = c.gapsIn(ctx, d.Cluster, at.Add(-around), at.Add(around), may); err != nil {
+		return nil, err
+	}
+	if shown.Missed, err = c.missed(ctx, d.Cluster, []history.Death{d}, at.Add(-around), at.Add(around), may); err != nil {
+		return nil, err
+	}
+	if d.Missing != "" && d.Verdict == nil { // it is one of those
+		shown.Missed = max(shown.Missed-1, 0)
+	}
+	s.gaps = shown.Gaps
 	events, err := c.own().EventsOf(ctx, d.Cluster, d.Of.Object(), at.Add(-lately), at.Add(lately), may.allowed(), mostDeaths)
 	for i := range events {
 		s.event(&events[i].Event)

@@ -3,11 +3,13 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
 	"github.com/kubeinquest/inquest/internal/signature"
 )
@@ -16,6 +18,9 @@ const (
 	mostLines = 300 // of a log that a page shows: from its end, or around its error. The bundle has all that was captured
 	mostLogs  = 8   // of one container
 	mostLine  = 2000
+
+	mostRuns   = 30       // of an incident whose logs its page shows
+	mostInline = 24 << 10 // bytes of a log that the page of an incident has in itself
 )
 
 // logsOf returns the logs of a container that were captured, that of the run that is asked about first, with the block
@@ -29,17 +34,93 @@ func logsOf(k *known, of evidence.Ref) []Log {
 			logs = append(logs, logOf(l, cited, l.Of == of))
 		}
 	}
+	if of.Container != "" && !k.snapshot.Taken.IsZero() && !slices.ContainsFunc(logs, func(l Log) bool { return l.Own }) {
+		logs = append(logs, noLog(k.snapshot, of))
+	}
 	slices.SortStableFunc(logs, func(a, b Log) int {
 		if a.Own != b.Own {
 			return map[bool]int{true: -1, false: 1}[a.Own]
 		}
 		return b.Run - a.Run
 	})
-	return logs[:min(len(logs), mostLogs)]
+	logs = logs[:min(len(logs), mostLogs)]
+	for i := range logs {
+		logs[i].Place = i
+	}
+	return logs
+}
+
+// noLog says of a run why there is no log of it.
+func noLog(s *evidence.Snapshot, of evidence.Ref) Log {
+	missing := "no log of this run was captured"
+	if gap, lacks := s.Missing(evidence.Logs, of); lacks != 0 && gap.Why != "" {
+		missing += ": " + gap.Why
+	}
+	return Log{Run: of.Attempt, Name: nameOfRun(of), Missing: missing, Lines: []Line{}, Own: true}
+}
+
+func nameOfRun(of evidence.Ref) string { return fmt.Sprintf("%s run %d", of.Container, of.Attempt+1) }
+
+// Inline tells whether the page itself has the lines, which are asked for when they are seen where they are many.
+func (l Log) Inline() bool {
+	size := 0
+	for _, line := range l.Lines {
+		size += len(line.At) + len(line.Text)
+	}
+	return !l.Unread && size <= mostInline
+}
+
+// runLogs are the logs of the runs of an incident: those of which there is a death, and what else was captured with them.
+type runLogs struct {
+	own, others []Log
+	more        int // runs that there is no room for
+}
+
+// read adds the logs that were captured with a death.
+func (r *runLogs) read(d *history.Death, k *known) {
+	for _, log := range logsOf(k, d.Of) {
+		log.Death, log.Name = d.ID, d.Of.Name+" "+log.Name
+		if log.Own {
+			r.add(d, log)
+		} else {
+			r.others = append(r.others, log)
+		}
+	}
+}
+
+// unread adds the run of a death whose evidence is not read.
+func (r *runLogs) unread(d *history.Death) {
+	if d.Of.Container != "" {
+		r.add(d, Log{Run: d.Of.Attempt, Name: d.Of.Name + " " + nameOfRun(d.Of), Death: d.ID, Lines: []Line{}, Own: true, Unread: true})
+	}
+}
+
+func (r *runLogs) add(d *history.Death, log Log) {
+	if len(r.own) == mostRuns {
+		r.more++
+		return
+	}
+	log.At, log.Exit = cmp.Or(d.Finished, d.Seen), exitOf(d.ExitCode, d.Reason)
+	r.own = append(r.own, log)
+}
+
+// all are the runs that ended, the latest first, and behind them other runs and containers, each once.
+func (r *runLogs) all() []Log {
+	seen, all := map[string]bool{}, append([]Log{}, r.own...)
+	for _, log := range r.own {
+		seen[log.Name] = true
+	}
+	for _, log := range r.others {
+		if !seen[log.Name] && len(all) < mostRuns+mostLogs {
+			seen[log.Name] = true
+			all = append(all, log)
+		}
+	}
+	return all
 }
 
 func logOf(l evidence.Log, cited map[string]bool, own bool) Log {
-	shown := Log{Run: l.Of.Attempt, Name: fmt.Sprintf("%s run %d", l.Of.Container, l.Of.Attempt+1), Missing: l.Missing, Masked: l.Masked, Own: own}
+	shown := Log{Run: l.Of.Attempt, Name: nameOfRun(l.Of), Missing: l.Missing, Masked: l.Masked, Own: own}
 	lines := strings.Split(strings.TrimRight(l.Text, "\n"), "\n")
 	block, found := signature.Find(l.Text)
 	first := max(len(lines)-mostLines, 0)

@@ -190,7 +190,13 @@ type Log struct {
 	Missing string `json:"missing,omitempty"` // what is not in Lines
 	Masked  int    `json:"masked"`            // how many parts were masked
 	Lines   []Line `json:"lines"`
-	Own     bool   `json:"own"` // it is of the run that is asked about
+	Own     bool   `json:"own"` // it is of the run that is asked about, or that a death is of
+
+	Death  int64     `json:"death,omitempty"`  // with which it was captured, on the page of an incident
+	At     time.Time `json:"at,omitzero"`      // when that was
+	Exit   string    `json:"exit,omitempty"`   // and how it ended
+	Unread bool      `json:"unread,omitempty"` // the page of the death has the lines
+	Place  int       `json:"-"`                // among those of the death
 }
 
 // A Gap is what the watch could not see.

@@ -135,16 +135,11 @@ func latestChanges(events []history.Event) []Event {
 
 // blind is what could not be seen: by the watch, and by whatever looked at what died last.
 func (c *Console) blind(ctx context.Context, deaths []history.Death, may Rights) ([]Gap, error) {
-	all := []Gap{}
-	if may.All {
-		gaps, err := c.own().GapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, nil, mostRecent)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range gaps {
-			all = append(all, Gap{What: g.What, Things: full([]string(nil)), From: g.From, To: g.To})
-		}
+	all, _, err := c.gapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, may)
+	if err != nil {
+		return nil, err
 	}
+	all = all[:min(len(all), mostRecent)]
 	at := map[string]int{}
 	for _, d := range latestOf(deaths) {
 		told, err := c.report(ctx, d.ID, may)

@@ -127,7 +127,11 @@ func seriesOf(t *Timeline) (string, error) {
 	plot := struct {
 		From, To float64
 		Curves   []curve
-	}{seconds(t.From), seconds(t.To), nil}
+		Gaps     [][2]float64 // when something was not seen
+	}{seconds(t.From), seconds(t.To), nil, nil}
+	for _, g := range t.Gaps {
+		plot.Gaps = append(plot.Gaps, [2]float64{seconds(g.From), seconds(g.To)})
+	}
 	for _, s := range t.Series {
 		c := curve{s.Name, s.Unit, s.Unit, s.Limit, nil}
 		if strings.HasPrefix(s.Name, "node/") {

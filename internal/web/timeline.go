@@ -22,6 +22,7 @@ type Timeline struct {
 	Span   string    `json:"span"` // that was asked for; empty for all
 	Lanes  []Lane    `json:"lanes"`
 	Series []Series  `json:"series"` // how much was used; empty where nobody measured
+	Gaps   []Band    `json:"gaps"`   // when something was not seen, as far as that is shown
 
 	marks []Tick
 }
@@ -57,6 +58,15 @@ type Bar struct {
 	Earlier bool      `json:"-"` // it began before what is shown
 }
 
+// A Band is a time in which something was not seen.
+type Band struct {
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"` // of what lasts, the end of what is shown
+	Text  string    `json:"text"`
+	X     string    `json:"-"`
+	Width string    `json:"-"`
+}
+
 // A Tick is a time that the axis names.
 type Tick struct{ X, Text, Anchor string }
 
@@ -77,6 +87,7 @@ type story struct {
 	series map[string]*Series
 	limits map[string]float64 // by the name of a series
 	seen   map[string]bool
+	gaps   []Gap
 }
 
 func newStory() *story {
@@ -215,7 +226,7 @@ func (s *story) fact(f *evidence.Fact) {
 
 // timeline arranges it; nil where nothing has a time.
 func (s *story) timeline(span time.Duration, word string) *Timeline {
-	t := &Timeline{Span: word, Lanes: []Lane{}, Series: []Series{}}
+	t := &Timeline{Span: word, Lanes: []Lane{}, Series: []Series{}, Gaps: []Band{}}
 	t.From, t.To = s.extent()
 	if t.To.IsZero() {
 		return nil
@@ -225,6 +236,9 @@ func (s *story) timeline(span time.Duration, word string) *Timeline {
 	}
 	margin := max(t.To.Sub(t.From)/40, time.Second)
 	t.From, t.To = t.From.Add(-margin), t.To.Add(margin)
+	for _, g := range s.gaps {
+		t.gap(g)
+	}
 	for _, l := range laneNames {
 		if lane := s.lanes[l.kind]; lane != nil {
 			lane.Name = l.name
@@ -261,7 +275,7 @@ func (s *story) extent() (from, to time.Time) {
 			to = at
 		}
 	}
-	var starts, around []time.Time
+	var starts, nearby []time.Time
 	for _, runs := range s.runs {
 		for _, bar := range runs {
 			see(bar.To)
@@ -272,20 +286,41 @@ func (s *story) extent() (from, to time.Time) {
 		for _, m := range lane.Marks {
 			switch {
 			case kind == "node" && len(s.runs) > 0:
-				around = append(around, m.At)
+				nearby = append(nearby, m.At)
 			case to.IsZero() || m.At.After(to.Add(-mostBefore)):
 				see(m.At)
 			}
 		}
 	}
 	span, first := max(to.Sub(from), time.Minute), from
-	for _, at := range since(starts, first.Add(-4*span)) {
-		see(at)
-	}
-	for _, at := range since(around, first.Add(-span/2)) {
+	for _, at := range slices.Concat(since(starts, first.Add(-4*span)), since(nearby, first.Add(-span/2)), s.ends(first.Add(-max(4*span, around)), to.Add(span))) {
 		see(at)
 	}
 	return from, to
+}
+
+// ends are those of the times in which something was not seen, as far as they are between two others.
+func (s *story) ends(least, most time.Time) (all []time.Time) {
+	for _, g := range s.gaps {
+		if until := cmp.Or(g.To, most); g.From.Before(most) && until.After(least) {
+			all = append(all, laterOf(g.From, least), earlierOf(until, most))
+		}
+	}
+	return all
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlierOf(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // since are the times after another one.
@@ -327,6 +362,16 @@ func (t *Timeline) lane(l Lane) {
 		slices.Reverse(l.Marks)
 		t.Lanes = append(t.Lanes, l)
 	}
+}
+
+// gap adds the part of a gap that is shown.
+func (t *Timeline) gap(g Gap) {
+	if !g.From.Before(t.To) || !g.To.IsZero() && g.To.Before(t.From) {
+		return
+	}
+	b := Band{From: laterOf(g.From, t.From), To: earlierOf(cmp.Or(g.To, t.To), t.To), Text: g.Text()}
+	b.X, b.Width = t.x(b.From), percent(max(t.part(b.To)-t.part(b.From), 0.4))
+	t.Gaps = append(t.Gaps, b)
 }
 
 // part is where a time is, in percent of what is shown.
@@ -378,6 +423,9 @@ type Moment struct {
 // List is all that a timeline shows in the order of time.
 func (t *Timeline) List() []Moment {
 	var all []Moment
+	for _, g := range t.Gaps {
+		all = append(all, Moment{g.From, "Not seen", g.Text, true})
+	}
 	for _, lane := range t.Lanes {
 		for _, m := range lane.Marks {
 			all = append(all, Moment{m.At, lane.Name, m.Text, m.Bad})

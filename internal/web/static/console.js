@@ -53,7 +53,7 @@
     const data = JSON.parse(holder.dataset.plot);
     const plots = [];
     const strokes = ["ink-1", "ink-2", "ink-3", "ink-4"].map(probe);
-    const grid = { stroke: probe("ink-line"), width: 1 };
+    const grid = { stroke: probe("ink-line"), width: 1 }, blind = probe("ink-blind");
     for (const chart of new Set(data.Curves.map((c) => c.Chart))) {
       const curves = data.Curves.filter((c) => c.Chart === chart);
       const unit = curves[0].Unit;
@@ -73,7 +73,13 @@
         scales: { x: { range: () => [data.From, data.To] }, y: { range: (_, __, max) => [0, max * 1.1 || 1] } },
         axes: [{ stroke: probe("ink-4"), grid, ticks: grid, size: 24, space: 70, values: (_, all) => all.map((v) => new Date(v * 1000).toISOString().slice(11, 19)) }, { stroke: probe("ink-4"), grid, ticks: grid, size: 56, ...(unit === "bytes" ? { incrs: [...Array(50).keys()].map((n) => 2 ** n) } : {}), values: (_, all) => all.map((v) => units[unit](v)) }],
         series, cursor: { y: false, drag: { x: false, y: false } },
-        hooks: { setCursor: [(u) => { if (u.cursor.event) point(u.cursor.left < 0 ? null : u.cursor.left / u.over.clientWidth, u); }] },
+        hooks: { drawClear: [(u) => { // when something was not seen
+          u.ctx.fillStyle = blind;
+          for (const [from, to] of data.Gaps ?? []) {
+            const left = u.valToPos(from, "x", true);
+            u.ctx.fillRect(left, u.bbox.top, Math.max(u.valToPos(to, "x", true) - left, 1), u.bbox.height);
+          }
+        }], setCursor: [(u) => { if (u.cursor.event) point(u.cursor.left < 0 ? null : u.cursor.left / u.over.clientWidth, u); }] },
       }, values, holder);
       u.root.setAttribute("role", "img");
       u.root.setAttribute("aria-label", "What was used, in " + chart);
@@ -91,7 +97,7 @@
     hair.className = "hair";
     hair.hidden = true;
     figure.append(hair);
-    const marks = [...figure.querySelectorAll("g[data-at]")].map((g) => ({ at: Date.parse(g.dataset.at), text: g.querySelector("title").textContent }));
+    const marks = [...figure.querySelectorAll("g[data-at]")].map((g) => ({ at: Date.parse(g.dataset.at), until: Date.parse(g.dataset.until ?? g.dataset.at), text: g.querySelector("title").textContent }));
     let plots = [];
     const left = () => parseFloat(getComputedStyle(figure).getPropertyValue("--left")) || 0;
     const point = (part, source) => {
@@ -100,7 +106,8 @@
       const wide = figure.clientWidth - left();
       hair.style.left = left() + part * wide + "px";
       const at = from + part * (to - from);
-      const near = marks.filter((m) => Math.abs(m.at - at) <= (to - from) * 6 / wide).sort((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at)).slice(0, 3);
+      const off = (m) => Math.max(m.at - at, at - m.until, 0);
+      const near = marks.filter((m) => off(m) <= (to - from) * 6 / wide).sort((a, b) => off(a) - off(b)).slice(0, 3);
       out.textContent = [new Date(at).toISOString().slice(11, 19) + "Z", ...near.map((m) => m.text)].join(" · ");
       for (const u of plots) if (u !== source) u.setCursor({ left: part * u.over.clientWidth, top: 10 }, false);
     };
@@ -132,8 +139,9 @@
       pre.before(button);
     }
     for (const log of root.querySelectorAll("pre.log")) {
+      if (log.dataset.seen || !log.clientHeight) continue; // what is closed is shown its error when it is opened
       const mark = log.querySelector("mark.error");
-      if (mark && !log.dataset.seen) log.scrollTop = mark.offsetTop - log.offsetTop - 40;
+      if (mark) log.scrollTop = mark.offsetTop - log.offsetTop - 40;
       log.dataset.seen = "1";
     }
     root.querySelectorAll("figure.timeline").forEach(timeline);
@@ -141,6 +149,8 @@
 
   // Nobody loses what they were reading: what was open, marked and focused stays so.
   let before = null;
+  const nameOf = (log) => log.closest("[data-keep]")?.dataset.keep;
+  document.addEventListener("toggle", (e) => { if (e.target.open) dress(e.target); }, true);
   document.addEventListener("htmx:beforeSwap", (e) => {
     if (e.detail.target.id !== "content") return;
     if (!getSelection().isCollapsed && content().contains(getSelection().anchorNode)) { e.detail.shouldSwap = false; return; }
@@ -148,14 +158,15 @@
     before = {
       href: content().contains(document.activeElement) ? document.activeElement.getAttribute("href") : null,
       open: new Map([...content().querySelectorAll("details[data-keep]")].map((d) => [d.dataset.keep, d.open])),
-      logs: [...content().querySelectorAll("pre.log")].map((p) => p.scrollTop),
+      logs: new Map([...content().querySelectorAll("pre.log")].map((p) => [nameOf(p), p.scrollTop])),
     };
   });
   document.addEventListener("htmx:afterSwap", (e) => {
+    if (e.detail.target.id !== "content") { dress(e.detail.target); return; }
     if (!before || !content()) return;
     for (const d of content().querySelectorAll("details[data-keep]")) if (before.open.has(d.dataset.keep)) d.open = before.open.get(d.dataset.keep);
     dress(content());
-    content().querySelectorAll("pre.log").forEach((p, i) => { if (before.logs[i] !== undefined) p.scrollTop = before.logs[i]; });
+    content().querySelectorAll("pre.log").forEach((p) => { if (before.logs.has(nameOf(p))) p.scrollTop = before.logs.get(nameOf(p)); });
     if (before.href) content().querySelector(`a[href="${CSS.escape(before.href)}"]`)?.focus({ preventScroll: true });
     before = null;
   });

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
+)
+
+// aRun is the end of one run of a container, with its evidence, so many minutes before noon.
+func aRun(t *testing.T, n int, log string) history.Death {
+	t.Helper()
+	d := died("shop", "web-0", n)
+	d.PodUID, d.Of, d.Node = "web-0", evidence.RefTo("Pod", "shop", "web-0").InContainer("app").InAttempt(n), "n1"
+	d.Finished = noon.Add(time.Duration(n-100) * time.Minute)
+	d.Started, d.Seen = d.Finished.Add(-30*time.Second), d.Finished
+	d.Verdict.Bundle = measuredBundle(t, d)
+	for name := range d.Verdict.Bundle {
+		if strings.HasPrefix(name, "logs/") {
+			d.Verdict.Bundle[name] = []byte(log)
+			if log == "" {
+				delete(d.Verdict.Bundle, name)
+			}
+		}
+	}
+	return d
+}
+
+// TestEachLog: each run that was captured has its log on the incident, the latest in the page itself, with the block that says why it
+// ended; the others are asked for when they are seen, and those that there is no room for are counted.
+func TestEachLog(t *testing.T) {
+	const runs = mostRuns + 5
+	var all []history.Death
+	for n := range runs {
+		log := fmt.Sprintf("2026-11-01T12:00:00.000000000Z starting\n2026-11-01T12:00:01.000000000Z panic: run %d is out of room\n", n+1)
+		if n == runs-2 {
+			log = ""
+		}
+		all = append(all, aRun(t, n, log))
+	}
+	h := console(t, all...)
+	page, body := onlyIncident(t, h, "*")
+	if len(page.Logs) != mostRuns || page.MoreLogs != 5 {
+		t.Fatalf("there are %d logs and %d more", len(page.Logs), page.MoreLogs)
+	}
+	for i, log := range page.Logs {
+		run := runs - i
+		errorLine := fmt.Sprintf("panic: run %d is out of room", run)
+		if i == 1 || i >= mostBundles {
+			errorLine = ""
+		}
+		if log.Name != fmt.Sprintf("web-0 app run %d", run) || log.Error != errorLine || log.Unread != (i >= mostBundles) || log.Death == 0 || log.Exit == "" {
+			t.Errorf("log %d is %+v", i, log)
+		}
+	}
+	contains(t, "the incident", body, fmt.Sprintf(`<mark class="error"><span class="faint">12:00:01.000</span> panic: run %d is out of room`, runs),
+		"no log of this run was captured", "5 more runs were captured", fmt.Sprintf(`hx-get="/deaths/%d"`, page.Logs[2].Death))
+	if strings.Contains(body, `<mark class="error"><span class="faint">12:00:01.000</span> panic: run 3`+fmt.Sprint(3)) {
+		t.Error("the page has the lines of an earlier run")
+	}
+	_, body, _ = get(t, h, "*", fmt.Sprintf("/deaths/%d", page.Logs[mostRuns-1].Death))
+	contains(t, "the page of a run", body, `data-place="0"`, fmt.Sprintf("panic: run %d is out of room", runs-mostRuns+1))
+}
+
+// TestIncidentIsLight: however large the logs are, the page with all that it uses has less than 100 KB, compressed.
+func TestIncidentIsLight(t *testing.T) {
+	var all []history.Death
+	dice := rand.New(rand.NewPCG(1, 2))
+	for n := range 60 {
+		var log strings.Builder
+		for range mostLines {
+			for range 60 {
+				fmt.Fprintf(&log, "%016x", dice.Uint64())
+			}
+			log.WriteString("\n")
+		}
+		all = append(all, aRun(t, n, log.String()))
+	}
+	h := console(t, all...)
+	_, page := onlyIncident(t, h, "*")
+	path := ""
+	for _, link := range links(page) {
+		if strings.HasPrefix(link, "/incidents/") && strings.HasSuffix(link, "/bundle.zip") {
+			path = strings.TrimSuffix(link, "/bundle.zip")
+		}
+	}
+	sum := 0
+	for _, address := range append([]string{path}, assetsOf(page)...) {
+		_, body, _ := getAs(t, h, http.Header{"Who": {"*"}, "Accept-Encoding": {"gzip"}}, address)
+		sum += len(body)
+	}
+	t.Logf("%d bytes", sum)
+	if sum > 100_000 || sum < 30_000 {
+		t.Errorf("the page of an incident has %d bytes", sum)
+	}
+}
