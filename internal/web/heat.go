@@ -26,6 +26,7 @@ type Heat struct {
 	Rows   []HeatRow   `json:"rows"`
 	More   int         `json:"more"`   // rows that are not shown
 	Legend []HeatCause `json:"legend"` // the most frequent first
+	Missed int         `json:"missed"` // deaths known from restart counts alone, whose evidence is gone
 
 	columns []string
 }
@@ -35,23 +36,25 @@ type HeatRow struct {
 	Namespace string     `json:"namespace"`
 	Kind      string     `json:"kind"`
 	Name      string     `json:"name"`
-	Deaths    int        `json:"deaths"`
+	Deaths    int        `json:"deaths"` // those that were missed too
+	Missed    int        `json:"missed"`
 	Cells     []HeatCell `json:"cells"`
 }
 
 // A HeatCell is what died of a workload within one column.
 type HeatCell struct {
-	Deaths int    `json:"deaths"`
-	Cause  string `json:"cause"` // the letters of the most frequent
+	Deaths int    `json:"deaths"` // those that were missed too
+	Missed int    `json:"missed"` // known from restart counts alone: their evidence is gone
+	Cause  string `json:"cause"`  // the letters of the most frequent; "gone" where all were missed
 	Text   string `json:"text"`
 	Class  string `json:"-"`
 
-	rules map[string]int
+	rules map[string]int // by what explains them, of what was not missed
 }
 
 // A HeatCause is what a colour stands for.
 type HeatCause struct {
-	Letters string `json:"letters"` // that begin the ids of its rules
+	Letters string `json:"letters"` // that begin the ids of its rules; "gone" for what was missed
 	Name    string `json:"name"`
 	Deaths  int    `json:"deaths"`
 	Class   string `json:"-"`
@@ -68,7 +71,12 @@ var families = map[string]string{
 	"ADM": "admission", "CHG": "change", "CFG": "configuration", "CTL": "control plane", "CRT": "creation", "DEP": "dependency", "EVC": "eviction",
 	"EXT": "exit of the program", "IMG": "image", "INI": "init container", "KRN": "kernel", "MEM": "memory", "NOD": "node", "DEL": "deletion",
 	"PRB": "probe", "SBX": "sandbox", "SCH": "scheduling", "STO": "storage", "USE": "usage", "WRK": "workload", "": "undetermined",
+	gone: "evidence gone: restart counts alone tell of it",
 }
+
+// gone stands for what is known to have died, and no more: restart counts rose while nobody saw it. It is no cause, and not undetermined
+// either, as nothing of it could be looked at.
+const gone = "gone"
 
 const (
 	heatColumns = 24
@@ -109,7 +117,14 @@ func fill(h *Heat, cells []history.Cell, step time.Duration) {
 			rows[key] = &HeatRow{Namespace: key.namespace, Kind: key.kind, Name: key.name}
 		}
 		rows[key].Deaths += cell.Deaths
-		sums[letters(cell.Rule)] += cell.Deaths
+		rows[key].Missed += cell.Missing
+		h.Missed += cell.Missing
+		if seen := cell.Deaths - cell.Missing; seen > 0 {
+			sums[letters(cell.Rule)] += seen
+		}
+	}
+	if h.Missed > 0 {
+		sums[gone] = h.Missed
 	}
 	h.Legend = legend(sums)
 	all := slices.SortedFunc(maps.Values(rows), func(a, b *HeatRow) int {
@@ -143,13 +158,16 @@ func letters(rule string) string { return rule[:min(len(rule), 3)] }
 func (row *HeatRow) add(cell *history.Cell, column int) {
 	h := &row.Cells[min(max(column, 0), heatColumns-1)]
 	h.Deaths += cell.Deaths
+	h.Missed += cell.Missing
 	if h.rules == nil {
 		h.rules = map[string]int{}
 	}
-	h.rules[cell.Rule] += cell.Deaths
+	if seen := cell.Deaths - cell.Missing; seen > 0 {
+		h.rules[cell.Rule] += seen
+	}
 }
 
-// finish words a cell and gives it the colour of its most frequent cause.
+// finish words a cell and gives it the colour of its most frequent cause, and a pattern as far as it was missed.
 func (h *HeatCell) finish(legend []HeatCause, at time.Time) {
 	if h.Deaths == 0 {
 		return
@@ -159,15 +177,23 @@ func (h *HeatCell) finish(legend []HeatCause, at time.Time) {
 		rules = append(rules, rule)
 	}
 	slices.SortFunc(rules, func(a, b string) int { return cmp.Or(cmp.Compare(h.rules[b], h.rules[a]), cmp.Compare(a, b)) })
-	h.Cause = letters(rules[0])
+	if h.Cause = gone; len(rules) > 0 {
+		h.Cause = letters(rules[0])
+	}
 	h.Text = at.Format("Jan 2 15:04Z")
 	for _, rule := range rules[:min(len(rules), 5)] {
 		h.Text += fmt.Sprintf(", %d× %s", h.rules[rule], cmp.Or(rule, "undetermined"))
+	}
+	if h.Missed > 0 {
+		h.Text += fmt.Sprintf(", %d× known from the restart count alone: the evidence is gone", h.Missed)
 	}
 	for _, cause := range legend {
 		if cause.Letters == h.Cause {
 			h.Class = cause.Class
 		}
+	}
+	if h.Missed > 0 && h.Cause != gone {
+		h.Class += " partly"
 	}
 }
 
@@ -183,7 +209,10 @@ func legend(sums map[string]int) []HeatCause {
 	coloured := 0
 	for i := range all {
 		all[i].Class = "c0"
-		if all[i].Letters != "" && coloured < colours {
+		switch {
+		case all[i].Letters == gone:
+			all[i].Class = gone
+		case all[i].Letters != "" && coloured < colours:
 			coloured++
 			all[i].Class = "c" + strconv.Itoa(coloured)
 		}
