@@ -24,11 +24,12 @@ type Prometheus struct {
 }
 
 const (
-	maxAnswer   = 64 << 20 // bytes of an answer
-	mostPoints  = 2016     // of one series: a week by five minutes
-	leastStep   = time.Minute
-	promTime    = 60 * time.Second
-	mostPodsOut = 100 // that an answer may tell of
+	maxAnswer  = 64 << 20 // bytes of an answer
+	mostPoints = 2016     // of one series: a week by five minutes
+	leastStep  = time.Minute
+	promTime   = 60 * time.Second
+	podsAPart  = 50 // that one question is about, so that its answer is read whole
+	mostParts  = 10
 )
 
 // server is the client. It follows nobody elsewhere, and reads no more of an answer than it must.

@@ -32,9 +32,13 @@ func TestPrometheusRefuses(t *testing.T) {
 		}, want: "server error: 500"},
 		"led away": {serve: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, want: "ask Prometheus at "},
 		"a page":   {serve: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>\x1b[2J") }, want: "ask Prometheus at "},
-		"no matrix": {serve: func(w http.ResponseWriter, _ *http.Request) {
+		"no matrix": {serve: func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "series") {
+				fmt.Fprint(w, `{"status":"success","data":[]}`)
+				return
+			}
 			fmt.Fprint(w, `{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}`)
-		}, want: "a matrix was expected"},
+		}, want: "a vector was expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := c.url

@@ -4,7 +4,12 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
@@ -17,8 +22,9 @@ import (
 // Used is what the containers of one name used, of the pods of a workload.
 type Used struct {
 	Memory, CPU []Measured
-	Throttled   float64 // the greatest share of its periods in which its CPU limit held one back, of those that ran in the last minutes
-	Counted     bool    // whether such periods are known of any
+	Throttled   float64  // the greatest share of its periods in which its CPU limit held one back, of those that ran in the last minutes
+	Counted     bool     // whether such periods are known of any
+	Left        []string // the pods that were left out, of more than are looked at or where time was up
 }
 
 // A Measured is what one run of a container of a pod used, or several runs where nothing tells when they began.
@@ -42,22 +48,77 @@ func (p Prometheus) Usage(ctx context.Context, workload evidence.Ref, container 
 	ctx, cancel := context.WithTimeout(ctx, promTime)
 	defer cancel()
 	q := asking{Prometheus: p, server: server, until: until, probes: fmt.Sprintf("namespace=%q,pod=~%q,container=%q", workload.Namespace, podsOf(workload), container)}
-	began, err := q.starts(ctx)
+	pods, err := q.pods(ctx)
 	if err != nil {
 		return Used{}, err
 	}
-	u, rated := Used{}, max(q.step(), 5*time.Minute)
+	var u Used
+	if err := q.held(ctx, &u); err != nil {
+		return Used{}, err
+	}
+	if len(pods) <= podsAPart {
+		return u, q.used(ctx, &u)
+	}
+	for part := range slices.Chunk(pods[:min(len(pods), podsAPart*mostParts)], podsAPart) {
+		of := q
+		of.probes = fmt.Sprintf("namespace=%q,pod=~%q,container=%q", workload.Namespace, anyOf(part), container)
+		err := of.used(ctx, &u)
+		if _, late := errors.AsType[*UnansweredError](err); late && len(u.Memory) > 0 {
+			break
+		}
+		if err != nil {
+			return Used{}, err
+		}
+		pods = pods[len(part):]
+		u.Left = pods
+	}
+	return u, nil
+}
+
+// pods returns the pods that there is a record of, those first that ran last.
+func (q *asking) pods(ctx context.Context) ([]string, error) {
+	var all []string
+	for _, back := range []time.Duration{min(lately, q.Window), q.Window} {
+		list, _, _, err := q.server.Series(ctx, []string{"container_memory_working_set_bytes{" + q.probes + "}"}, q.until.Add(-back), q.until)
+		if err != nil {
+			return nil, q.failed(err)
+		}
+		var names []string
+		for _, labels := range list {
+			names = append(names, string(labels["pod"]))
+		}
+		slices.Sort(names)
+		all = append(all, slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(all, name) })...)
+	}
+	return all, nil
+}
+
+// anyOf matches these names and no others.
+func anyOf(names []string) string {
+	quoted := make([]string, 0, len(names))
+	for _, name := range names {
+		quoted = append(quoted, regexp.QuoteMeta(name))
+	}
+	return strings.Join(quoted, "|")
+}
+
+// used adds what containers used.
+func (q *asking) used(ctx context.Context, u *Used) error {
+	began, err := q.starts(ctx)
+	if err != nil {
+		return err
+	}
+	rated := max(q.step(), 5*time.Minute)
 	memory, err := q.course(ctx, fmt.Sprintf("max_over_time(container_memory_working_set_bytes{%s}[%s])", q.probes, model.Duration(q.step())))
 	if err != nil {
-		return Used{}, err
+		return err
 	}
 	cpu, err := q.course(ctx, fmt.Sprintf("rate(container_cpu_usage_seconds_total{%s}[%s])", q.probes, model.Duration(rated)))
 	if err != nil {
-		return Used{}, err
+		return err
 	}
-	u.Memory, u.CPU = began.runs(memory, q.step()), began.runs(cpu, rated)
-	err = q.held(ctx, &u)
-	return u, err
+	u.Memory, u.CPU = append(u.Memory, began.runs(memory, q.step())...), append(u.CPU, began.runs(cpu, rated)...)
+	return nil
 }
 
 // step is how far apart the figures of a course are.
@@ -133,11 +194,14 @@ func (q *asking) starts(ctx context.Context) (begun, error) {
 
 // runs parts series by when the containers began. What tells of a time that a run had not begun in is of the one before.
 func (b begun) runs(series model.Matrix, over time.Duration) (list []Measured) {
-	for _, s := range series[:min(len(series), mostPodsOut)] {
+	for _, s := range series {
 		of := evidence.RefTo("Pod", string(s.Metric["namespace"]), string(s.Metric["pod"])).InContainer(string(s.Metric["container"]))
 		starts := b.all[b.by(s.Metric).Fingerprint()]
 		list = append(list, Measured{Of: of, Over: over})
 		for _, v := range s.Values {
+			if n := float64(v.Value); math.IsNaN(n) || math.IsInf(n, 0) {
+				continue
+			}
 			at, m := v.Timestamp.Time().UTC(), &list[len(list)-1]
 			began, known := starts[v.Timestamp]
 			switch {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +31,10 @@ func minutes(labels string, values ...any) string {
 func using(t *testing.T, all ...map[string]string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kind, result := "vector", ""
+		if strings.HasSuffix(r.URL.Path, "series") {
+			fmt.Fprint(w, `{"status":"success","data":[]}`)
+			return
+		}
 		if strings.HasSuffix(r.URL.Path, "query_range") {
 			kind = "matrix"
 		}
@@ -80,6 +86,7 @@ func TestUsage(t *testing.T) {
 		"another container":               {map[string]string{"container_start_time_seconds": minutes(`,"id":"/other"`, began, began, again, again)}, []run{{0, []float64{900, 900, 100, 100}}}, 0, false},
 		"of the future":                   {map[string]string{"container_start_time_seconds": minutes("", taken+5, taken+5, taken+5, taken+5)}, []run{{0, []float64{900, 900, 100, 100}}}, 0, false},
 		"the state":                       {map[string]string{"kube_pod_container_state_started": minutes(`,"instance":"ksm"`, began, began, began, began)}, []run{{began, []float64{900, 900, 100, 100}}}, 0, false},
+		"what is no number":               {map[string]string{"max_over_time(container_memory": minutes("", 900, "NaN", 100, "+Inf")}, []run{{0, []float64{900, 100}}}, 0, false},
 		"a limit":                         {map[string]string{"throttled_periods_total": vector("", "0.4")}, []run{{0, []float64{900, 900, 100, 100}}}, 0.4, true},
 		"a limit that holds nothing back": {map[string]string{"throttled_periods_total": vector("", "0")}, []run{{0, []float64{900, 900, 100, 100}}}, 0, true},
 	} {
@@ -99,6 +106,63 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestUsageInParts: of many pods all are asked about, by parts, and those that are left out are known: the ones beyond the most, and those for which
+// there was no time.
+func TestUsageInParts(t *testing.T) {
+	const most = podsAPart * mostParts
+	for name, c := range map[string]struct{ has, silent, read int }{
+		"a few": {podsAPart, 2 * most, podsAPart}, "many": {podsAPart + 1, 2 * most, podsAPart + 1}, "too many": {most + 7, 2 * most, most}, "no time": {3 * podsAPart, 2 * podsAPart, 2 * podsAPart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all []string
+			for i := range c.has {
+				all = append(all, fmt.Sprintf("web-5d4c8b7f9-%05d", i))
+			}
+			last := all[len(all)-1] // which alone runs still, so that it comes first
+			s := httptest.NewServer(ofPods(all, c.silent))
+			defer s.Close()
+			used, err := Prometheus{URL: s.URL, Window: time.Hour}.Usage(t.Context(), web, "app", time.Unix(taken, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(used.Memory) != c.read || len(used.CPU) != c.read || len(used.Left) != c.has-c.read || slices.Contains(used.Left, last) {
+				t.Errorf("of %d pods %d are read, and %d left out, %q", c.has, len(used.Memory), len(used.Left), used.Left)
+			}
+		})
+	}
+}
+
+// ofPods serves what there is of pods, of which the last alone runs still. What is asked about the silent one is not answered.
+func ofPods(all []string, silent int) http.HandlerFunc {
+	said := func(w http.ResponseWriter, form string, pods []string, of string) {
+		fmt.Fprintf(w, form, each(pods, func(pod string) string { return fmt.Sprintf(of, pod) }))
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		query := r.FormValue("query")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "series") && r.FormValue("start") == strconv.Itoa(taken-600):
+			said(w, `{"status":"success","data":[%s]}`, all[len(all)-1:], `{"pod":%q}`)
+		case strings.HasSuffix(r.URL.Path, "series"):
+			said(w, `{"status":"success","data":[%s]}`, all, `{"pod":%q},{"pod":%[1]q,"id":"2"}`)
+		case !strings.HasSuffix(r.URL.Path, "query_range"):
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+		case silent < len(all) && strings.Contains(query, all[silent]+"|"):
+			http.Error(w, "no", http.StatusServiceUnavailable)
+		default:
+			asked := slices.DeleteFunc(slices.Clone(all), func(pod string) bool { return len(all) > podsAPart && !strings.Contains(query, pod) })
+			said(w, `{"status":"success","data":{"resultType":"matrix","result":[%s]}}`, asked, `{"metric":{"pod":%q},"values":[[1750000000,"7"]]}`)
+		}
+	}
+}
+
+func each(list []string, of func(string) string) string {
+	var all []string
+	for _, s := range list {
+		all = append(all, of(s))
+	}
+	return strings.Join(all, ",")
+}
+
 // TestUnanswered: what may be mended by asking again is told from a mistake in the address.
 func TestUnanswered(t *testing.T) {
 	for status, want := range map[int]bool{http.StatusServiceUnavailable: true, http.StatusInternalServerError: true, http.StatusNotFound: false, http.StatusUnauthorized: false, 0: true} {
@@ -111,5 +175,32 @@ func TestUnanswered(t *testing.T) {
 			t.Errorf("%d: %v: may be asked again: %v", status, err, is)
 		}
 		s.Close()
+	}
+}
+
+// TestRuntimeIn: metrics tell of a runtime where they are of one alone, and of its version where all have the same.
+func TestRuntimeIn(t *testing.T) {
+	labels := func(metric, version string) string { return fmt.Sprintf(`"__name__":%q,"version":%q`, metric, version) }
+	for name, c := range map[string]struct {
+		vector string
+		want   Runtime
+	}{
+		"nothing":      {"", Runtime{}},
+		"Go":           {vector(labels("go_memstats_sys_bytes", ""), "2", labels("go_info", "go1.24.1"), "2"), Runtime{"Go", "go1.24.1", "go_info"}},
+		"a rollout":    {vector(labels("nodejs_version_info", "v18.1.0"), "1", labels("nodejs_version_info", "v20.1.0"), "1"), Runtime{"Node.js", "", "nodejs_version_info"}},
+		"two of them":  {vector(labels("go_info", "go1.24.1"), "2", labels("jvm_info", "17"), "2"), Runtime{}},
+		"what is none": {vector(labels("python_info", "3.12"), "2"), Runtime{}},
+	} {
+		p := Prometheus{URL: answering(t, map[string]string{`count by (__name__, version) ({__name__=~"go_info|`: c.vector}), Window: time.Hour}
+		got, err := p.Runtime(t.Context(), web, "app", false, time.Unix(taken, 0))
+		if err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
+		}
+	}
+	alone := Prometheus{URL: answering(t, map[string]string{`container=~"app|"`: vector(labels("go_info", "go1.24.1"), "1")}), Window: time.Hour}
+	for _, is := range []bool{false, true} {
+		if got, err := alone.Runtime(t.Context(), web, "app", is, time.Unix(taken, 0)); err != nil || (got.Name == "Go") != is {
+			t.Errorf("alone %v: %+v, %v", is, got, err)
+		}
 	}
 }
