@@ -23,6 +23,7 @@ type Cluster struct {
 	Config   *rest.Config
 	Now      func() time.Time   // nil: time.Now
 	Progress func(doing string) // is told what is being read; may be nil
+	Services bool               // the Services that lead to the pods that are read are read, too
 	Whole    bool               // of a namespace the pods that are well are read, too, and its CronJobs; of what is in one, what bounds that
 
 	// Pods tells which pods of a namespace or the cluster are read, well or not; of those the ones in trouble are in question. nil: all
@@ -43,7 +44,7 @@ func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidenc
 		return nil, err
 	}
 	defer api.close()
-	api.whole = c.Whole
+	api.whole, api.services = c.Whole, c.Services
 	now, progress := c.Now, c.Progress
 	if now == nil {
 		now = time.Now
@@ -161,15 +162,15 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	v.s.Has |= evidence.Spec | evidence.Status
 	var group sync.WaitGroup
 	events := &eventReader{visit: v, pods: pods, asked: map[string]bool{}}
-	found := slices.Clone(v.s.Objects)
+	found, measured := slices.Clone(v.s.Objects), v.using(pods)
 	v.progress(fmt.Sprintf("reading what surrounds %d pods", len(pods)))
 	group.Go(func() {
 		v.logs(ctx, pods)
 		if v.about.Kind != "Pod" {
-			v.agents(ctx, pods)
+			v.agents(ctx, measured)
 		}
 	})
-	group.Go(func() { v.nodes(ctx, pods) })
+	group.Go(func() { v.nodes(ctx, measured) })
 	group.Go(func() { v.controllers(ctx) })
 	group.Go(func() {
 		v.owners(ctx, found)
@@ -189,9 +190,9 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 		v.change(ctx, pods)
 		v.heartbeats(ctx, pods)
 	} else {
-		group.Go(func() { v.usage(ctx, pods) })
+		group.Go(func() { v.usage(ctx, measured) })
 	}
-	for _, read := range []func(context.Context, []*corev1.Pod){v.references, v.volumes, v.namespaces} {
+	for _, read := range []func(context.Context, []*corev1.Pod){v.references, v.volumes, v.namespaces, v.services} {
 		v.together(&group, func() { read(ctx, pods) })
 	}
 	group.Wait()
@@ -199,8 +200,8 @@ func (v *visit) around(ctx context.Context, pods []*corev1.Pod) {
 	if v.about.Kind != "Pod" {
 		v.dependencies(ctx, pods, events)
 	}
-	v.usage(ctx, pods)
-	v.forgetMeasured(pods)
+	v.usage(ctx, measured)
+	v.forgetMeasured(measured)
 	v.withoutKubelets()
 	events.finish(ctx)
 	v.consumers(ctx)

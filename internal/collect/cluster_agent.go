@@ -205,7 +205,7 @@ func (v *visit) askAgent(ctx context.Context, a agent) error {
 	defer v.mu.Unlock()
 	v.s.Has |= evidence.Host | evidence.Signals
 	v.heard = append(v.heard, heard.node)
-	v.s.Facts = append(v.s.Facts, heard.facts...)
+	v.s.Facts = append(append(v.s.Facts, heard.facts...), v.commands(heard.runs)...)
 	v.s.Gaps = append(v.s.Gaps, heard.gaps...)
 	for _, r := range heard.runs {
 		v.s.Runs = append(v.s.Runs, attemptOfRun(r))

@@ -35,9 +35,10 @@ type limits struct {
 	visit  time.Duration // for everything
 	watch  time.Duration // how long the API server's metrics are watched: they count since it began, and what counts is now
 	lag    time.Duration // how long to wait for the status of a pod to catch up with its log
+	again  time.Duration // after which it is looked whether the metrics API has measured anew
 }
 
-var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, watch: 3 * time.Second, lag: 500 * time.Millisecond}
+var usualLimits = limits{object: 3 * time.Second, log: 4 * time.Second, visit: 9 * time.Second, watch: 3 * time.Second, lag: 500 * time.Millisecond, again: 5 * time.Second}
 
 // Limits of number.
 const (
@@ -112,6 +113,7 @@ type api struct {
 	slots       chan struct{}
 	limits      limits
 	whole       bool // see Cluster
+	services    bool // see Cluster
 	pace        flowcontrol.RateLimiter
 	host        string
 	certificate []byte // the client's, to tell when it has expired

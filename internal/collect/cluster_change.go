@@ -28,6 +28,9 @@ const idleRevisions = 3
 func (v *visit) change(ctx context.Context, pods []*corev1.Pod) {
 	var group sync.WaitGroup
 	defer group.Wait()
+	if v.api.whole && !workloadKinds[v.about.Kind] {
+		v.together(&group, func() { v.autoscalers(ctx) })
+	}
 	switch {
 	case v.about.Kind == "Pod":
 		v.besidePod(ctx, &group, pods)
@@ -146,12 +149,12 @@ func (v *visit) revisions(ctx context.Context, top evidence.Object) {
 	}
 }
 
-// autoscalers reads what scales the workload in question.
+// autoscalers reads what scales the workload in question or what the pod in question belongs to; of a namespace or more all of them.
 func (v *visit) autoscalers(ctx context.Context) {
-	q := query{kind: "HorizontalPodAutoscaler", namespace: v.about.Namespace}
+	q, line := query{kind: "HorizontalPodAutoscaler", namespace: v.namespace()}, v.lineOf(v.about)
 	objects, _, err := v.api.list(ctx, q, func(o evidence.Object) bool {
-		target := o.(*autoscalingv2.HorizontalPodAutoscaler).Spec.ScaleTargetRef
-		return target.Kind == v.about.Kind && target.Name == v.about.Name
+		target := targetOf(o.(*autoscalingv2.HorizontalPodAutoscaler))
+		return v.about.Namespace == "" || target == v.about || slices.ContainsFunc(line, func(up evidence.Object) bool { return evidence.RefOf(up) == target })
 	})
 	v.take(ctx, q, objects, err)
 }

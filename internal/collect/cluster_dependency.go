@@ -25,7 +25,7 @@ const (
 // dependencies reads what the logs say could not be used: the Service, what is behind it, and what may keep the pods from
 // reaching it. The pods behind it become context, so that the cause of their trouble is found as well.
 func (v *visit) dependencies(ctx context.Context, pods []*corev1.Pod, events *eventReader) {
-	if v.sel.NoLogs {
+	if v.sel.NoLogs || v.api.whole { // what others do says nothing of what it needs
 		return
 	}
 	var behind []*corev1.Pod

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -435,6 +436,33 @@ func TestWhole(t *testing.T) {
 		}
 		if n := len(evidence.List[*corev1.ResourceQuota](s)); (n > 0) != whole {
 			t.Errorf("whole %v: %d quotas are known of a pod that is well", whole, n)
+		}
+	}
+}
+
+// TestAutoscalers: of a namespace all are read where what is well is asked about, too, and of a pod those of its workload.
+func TestAutoscalers(t *testing.T) {
+	all := shop()
+	for name, target := range map[string]string{"h": "web", "other": "else"} {
+		h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: object("shop", name)}
+		h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{Kind: "Deployment", Name: target}
+		all.Objects = append(all.Objects, h)
+	}
+	for _, tt := range []struct {
+		sel   evidence.Selection
+		whole bool
+		want  int
+	}{
+		{evidence.Selection{Namespace: "shop"}, false, 0}, {evidence.Selection{Namespace: "shop"}, true, 2},
+		{pod("web-7-a"), false, 0}, {pod("web-7-a"), true, 1}, {named("Deployment", "web"), true, 1}, {named("ReplicaSet", "web-7"), false, 1},
+	} {
+		c := Cluster{Config: apitest.New(t, all).Config(), Now: func() time.Time { return now }, Whole: tt.whole, limits: patient}
+		s, err := c.Snapshot(t.Context(), tt.sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(evidence.List[*autoscalingv2.HorizontalPodAutoscaler](s)); n != tt.want {
+			t.Errorf("%+v, whole %v: %d autoscalers, want %d", tt.sel.Ref, tt.whole, n, tt.want)
 		}
 	}
 }
