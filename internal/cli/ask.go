@@ -26,6 +26,7 @@ type ask struct {
 	from      string
 	noFrom    bool // there is no such flag
 	whole     bool // of a namespace what is well is looked at, too
+	services  bool // and the Services that lead to what is looked at
 	noLogs    bool
 	logBytes  int64
 }

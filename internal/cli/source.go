@@ -25,7 +25,7 @@ func (a *ask) source(p *program, progress func(string)) (diagnosis.Source, error
 		if err != nil {
 			return nil, err
 		}
-		return collect.Cluster{Config: config, Progress: progress, Whole: a.whole}, nil
+		return collect.Cluster{Config: config, Progress: progress, Whole: a.whole, Services: a.services}, nil
 	}
 	reading := collect.Reading{Progress: progress, LogBytes: a.logBytes, Notice: func(text string) {
 		fmt.Fprintln(p.ErrOut, "notice: "+report.Escape(text))

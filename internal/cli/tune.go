@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/remedy"
@@ -70,6 +71,9 @@ type sight struct {
 	*tuneOptions
 	seen  []*evidence.Snapshot
 	about []evidence.Ref
+
+	live    bool // what is there now was read of a cluster, with all that advice asks for
+	cluster collect.Cluster
 }
 
 // more says where there may be more of a record.
@@ -86,7 +90,7 @@ type adviser func(context.Context, sight) ([]report.Advice, error)
 // tuning makes a command of what gives advice.
 func (p *program) tuning(cmd *cobra.Command, whole bool, advise adviser) *cobra.Command {
 	o := &tuneOptions{ask: newAsk()}
-	o.whole = whole
+	o.whole, o.services = whole, !whole
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		args, err := o.takePipe(args)
 		if err != nil {
@@ -119,6 +123,7 @@ func (o *tuneOptions) run(ctx context.Context, p *program, args []string, advise
 	if err != nil {
 		return o.late(ctx, err)
 	}
+	seen.cluster, _ = source.(collect.Cluster)
 	if len(seen.seen) == 0 {
 		return fmt.Errorf("the history %s has no death of it whose evidence was kept", o.history)
 	}
@@ -147,11 +152,11 @@ func (o *tuneOptions) run(ctx context.Context, p *program, args []string, advise
 func (o *tuneOptions) look(ctx context.Context, p *program, source diagnosis.Source, selections []evidence.Selection) (sight, error) {
 	all := sight{tuneOptions: o}
 	for _, sel := range selections {
-		sel.NoLogs = true // nothing here reads them
+		sel.NoLogs = sel.NoLogs || !o.whole // what probes are to be is not in them
 		s, err := source.Snapshot(ctx, sel)
 		switch {
 		case err == nil:
-			all.seen = append(all.seen, s)
+			all.seen, all.live = append(all.seen, s), o.from == ""
 			all.about = append(all.about, askedOf(s)...)
 		case o.history == "" || sel.Ref == evidence.Cluster:
 			return all, err

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -54,6 +55,14 @@ func longEnough(prometheus collect.Prometheus) error {
 	return nil
 }
 
+// unanswered says that a Prometheus does not answer now, and what follows from that; "" where that is not what an error is.
+func unanswered(ctx context.Context, err error, follows string) string {
+	if _, is := errors.AsType[*collect.UnansweredError](err); !is || ctx.Err() != nil {
+		return ""
+	}
+	return "Prometheus was not asked, so " + follows + ": " + oneLine(err) + "; see that it can be reached from here, and ask again"
+}
+
 // adviseProbes gives advice about the probes of each container that is asked about and that starts are known of.
 func adviseProbes(ctx context.Context, of sight, prometheus collect.Prometheus) ([]report.Advice, error) {
 	if err := longEnough(prometheus); err != nil {
@@ -64,32 +73,47 @@ func adviseProbes(ctx context.Context, of sight, prometheus collect.Prometheus) 
 		subjects = probe.Add(subjects, s)
 	}
 	var all []report.Advice
+	from := answering{Prometheus: prometheus, until: of.seen[0].Taken}
 	for _, subject := range subjects {
 		asked := slices.Contains(of.about, subject.About.Object()) && (of.container == "" || subject.Spec.Name == of.container)
 		if !asked {
 			continue
 		}
 		var err error
-		if subject.Answers, err = answersOf(ctx, &subject, prometheus, of.seen[0].Taken); err != nil {
+		if subject.Answers, err = from.ask(ctx, &subject); err != nil {
 			return nil, err
 		}
+		subject.Looked = of.live
 		all = append(all, probeAdvice(probe.Advise(subject), of.seen[0].Taken, of.more()))
 	}
 	return all, nil
 }
 
-// answersOf asks a Prometheus, where one is named, how a container answered its probes.
-func answersOf(ctx context.Context, of *probe.Subject, prometheus collect.Prometheus, taken time.Time) (probe.Answers, error) {
-	if prometheus.URL == "" {
+// An answering asks a Prometheus, where one is named, how one container after the other answered its probes.
+type answering struct {
+	collect.Prometheus
+	until time.Time
+	not   string // why it is not asked any more; "" where it is
+}
+
+// ask reads how a container answered. A Prometheus that does not answer is asked no more, and the starts count all the same.
+func (p *answering) ask(ctx context.Context, of *probe.Subject) (probe.Answers, error) {
+	switch {
+	case p.URL == "":
 		return probe.Answers{Unread: []string{
 			"probe latencies and pauses of a garbage collector not read: that takes a Prometheus that scrapes the kubelets; name it with --prometheus",
 		}}, nil
+	case p.not != "":
+		return probe.Answers{Unread: []string{p.not}}, nil
 	}
-	read, err := prometheus.Answers(ctx, of.About.Object(), of.Spec.Name, taken)
+	read, err := p.Answers(ctx, of.About.Object(), of.Spec.Name, p.until)
+	if p.not = unanswered(ctx, err, "probe latencies and pauses of a garbage collector are not known"); p.not != "" {
+		return probe.Answers{Unread: []string{p.not}}, nil
+	}
 	if err != nil {
 		return probe.Answers{}, err
 	}
-	a := probe.Answers{By: "Prometheus over " + advise.Round(prometheus.Window), Slowest: map[string]probe.Slowest{}, Unread: read.Unread}
+	a := probe.Answers{By: "Prometheus over " + advise.Round(p.Window), Slowest: map[string]probe.Slowest{}, Unread: read.Unread}
 	for kind, s := range read.Slowest {
 		a.Slowest[kind] = probe.Slowest{Within: ofSeconds(s.Within), Answered: s.Answered, Failed: s.Failed}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,7 @@ func check(o *Subject) []Check {
 			list = append(list, heavy(f.name, f.Probe)...)
 		}
 	}
-	return append(list, roles(p)...)
+	return append(append(list, o.serving(p.Readiness)...), roles(p)...)
 }
 
 // roles checks that each probe asks what it is for.
@@ -125,17 +126,44 @@ func heavy(field string, p *corev1.Probe) []Check {
 	return nil
 }
 
-// port checks what a probe names against what the container declares.
-func port(o *Subject, field string, p *corev1.Probe) []Check {
-	name, number := "", int32(0)
+// serving checks that the readiness probe asks where Services send requests, as far as they name ports of this container.
+func (o *Subject) serving(q *corev1.Probe) []Check {
+	if q == nil || q.Exec != nil {
+		return nil
+	}
+	name, number := target(q)
+	var served []string
+	for _, p := range o.Spec.Ports {
+		if (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) && o.asked(p) {
+			served = append(served, strconv.Itoa(int(p.ContainerPort)))
+		}
+		if p.Name != "" && p.Name == name {
+			number = p.ContainerPort
+		}
+	}
+	if len(served) == 0 || number == 0 || slices.Contains(served, strconv.Itoa(int(number))) {
+		return nil
+	}
+	to := strings.Join(served, " and ")
+	return []Check{{"readinessProbe", fmt.Sprintf("it asks port %d, and its Services send requests to port %s: it can be ready while nothing answers there", number, to), "ask port " + served[0] + ", or see to it that the other answers only while that does"}}
+}
+
+// target is the port that a probe asks, by name or number.
+func target(p *corev1.Probe) (name string, number int32) {
 	switch {
 	case p.HTTPGet != nil:
-		name, number = p.HTTPGet.Port.StrVal, p.HTTPGet.Port.IntVal
+		return p.HTTPGet.Port.StrVal, p.HTTPGet.Port.IntVal
 	case p.TCPSocket != nil:
-		name, number = p.TCPSocket.Port.StrVal, p.TCPSocket.Port.IntVal
+		return p.TCPSocket.Port.StrVal, p.TCPSocket.Port.IntVal
 	case p.GRPC != nil:
-		number = p.GRPC.Port
+		return "", p.GRPC.Port
 	}
+	return "", 0
+}
+
+// port checks what a probe names against what the container declares.
+func port(o *Subject, field string, p *corev1.Probe) []Check {
+	name, number := target(p)
 	ports := o.Spec.Ports
 	i := slices.IndexFunc(ports, func(q corev1.ContainerPort) bool {
 		return name != "" && q.Name == name || name == "" && q.ContainerPort == number

@@ -67,23 +67,40 @@ func (o *Subject) port() (at int32, by, why string) {
 	ports := slices.DeleteFunc(slices.Clone(o.Spec.Ports), func(p corev1.ContainerPort) bool {
 		return p.Protocol != "" && p.Protocol != corev1.ProtocolTCP
 	})
-	served := slices.DeleteFunc(slices.Clone(ports), func(p corev1.ContainerPort) bool {
-		return !slices.ContainsFunc(o.Served, func(t intstr.IntOrString) bool {
-			return t.StrVal != "" && t.StrVal == p.Name || t.IntVal == p.ContainerPort
-		})
-	})
+	served := slices.DeleteFunc(slices.Clone(ports), func(p corev1.ContainerPort) bool { return !o.asked(p) })
 	switch {
 	case len(ports) == 1:
 		return ports[0].ContainerPort, "which the container declares", ""
 	case len(served) == 1:
 		return served[0].ContainerPort, "which the container declares and its Service asks for", ""
 	case len(ports) > 1:
-		return 0, "", fmt.Sprintf("it declares %d ports, and no Service in the evidence asks for one of them alone", len(ports))
+		return 0, "", fmt.Sprintf("it declares %d ports, and no Service %s asks for one of them alone", len(ports), o.where())
 	case len(o.Served) == 1 && o.Served[0].IntVal > 0 && len(o.Pod.Containers) == 1:
 		return o.Served[0].IntVal, "which its Service asks for", ""
 	}
-	return 0, "", "it declares no TCP port, and the evidence has no Service that asks it for one"
+	return 0, "", "it declares no TCP port, and no Service " + o.where() + " asks it for one"
 }
+
+// where is where Services were looked for.
+func (o *Subject) where() string {
+	switch {
+	case o.Unserved != "":
+		return "that could be read (" + o.Unserved + ")"
+	case o.Looked:
+		return "of its namespace"
+	}
+	return "in the evidence"
+}
+
+// asked tells whether a Service sends requests to a port.
+func (o *Subject) asked(p corev1.ContainerPort) bool {
+	return slices.ContainsFunc(o.Served, func(t intstr.IntOrString) bool {
+		return t.StrVal != "" && t.StrVal == p.Name || t.IntVal == p.ContainerPort
+	})
+}
+
+// alone tells whether no Service leads to its pods.
+func (o *Subject) alone() bool { return o.Looked && o.Unserved == "" && !o.Led }
 
 // addReadiness adds a readiness probe where there is none, with the question of a probe that is known to be answered, or else with a
 // connection. It returns why there is none still.
@@ -111,8 +128,15 @@ func (p *proposal) addReadiness(o *Subject, starts []Start, stops []Pause) (why 
 	if p.Startup != nil {
 		before = "it goes on to be sent requests while it cannot answer"
 	}
+	if o.alone() {
+		before = "a rollout goes on before it can answer; no Service leads to it, so that its requests do not depend on that"
+	}
 	p.because("it has no readiness probe, so %s: %s", before, asks)
-	p.because("asked every %ds it is taken out of its Services after %s%s; %s", q.PeriodSeconds, advise.Count(int(q.FailureThreshold), "failure"), p.ahead(), waits)
+	unready := "taken out of its Services"
+	if o.alone() {
+		unready = "unready"
+	}
+	p.because("asked every %ds it is %s after %s%s; %s", q.PeriodSeconds, unready, advise.Count(int(q.FailureThreshold), "failure"), p.ahead(), waits)
 	return ""
 }
 

@@ -65,6 +65,8 @@ func TestMissingReadiness(t *testing.T) {
 	job.Pod.RestartPolicy = corev1.RestartPolicyOnFailure
 	one, two, named := subject(Probes{}, few(s)), subject(Probes{}, few(s), 8080, 9090), subject(Probes{}, few(s))
 	one.Served, two.Served, named.Served = []intstr.IntOrString{intstr.FromInt32(8080)}, []intstr.IntOrString{intstr.FromInt32(9090)}, []intstr.IntOrString{intstr.FromString("http")}
+	alone, unread := subject(Probes{}, few(s), 8080), subject(Probes{}, few(s))
+	alone.Looked, unread.Looked, unread.Unserved = true, true, "forbidden: cannot list services in namespace shop"
 	measured := subject(Probes{Liveness: ask(0, 10, 1, 6)}, enough(s))
 	measured.Answers = Answers{Slowest: map[string]Slowest{"Liveness": {Within: 2500 * ms}}}
 	for name, c := range map[string]struct {
@@ -85,7 +87,9 @@ func TestMissingReadiness(t *testing.T) {
 		"as a Service does":            {one, opens(8080), "port 8080, which its Service asks for"},
 		"of ports what a Service does": {two, opens(9090), "port 9090, which the container declares and its Service asks for"},
 		"of two ports":                 {subject(Probes{}, few(s), 8080, 9090), nil, "none is proposed, as it declares 2 ports"},
-		"of none":                      {subject(Probes{}, few(s)), nil, "it declares no TCP port, and the evidence has no Service"},
+		"of none":                      {subject(Probes{}, few(s)), nil, "it declares no TCP port, and no Service in the evidence asks it"},
+		"of what no Service leads to":  {alone, opens(8080), "no Service leads to it, so that its requests do not depend on that"},
+		"of Services that are unread":  {unread, nil, "no Service that could be read (forbidden: cannot list services in namespace shop) asks it"},
 		"a name that is not declared":  {named, nil, "it declares no TCP port"},
 		"of what ends":                 {job, nil, "as it runs to its end it needs none"},
 	} {
@@ -128,5 +132,35 @@ func TestServed(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}}}
 	if diff := cmp.Diff([]intstr.IntOrString{intstr.FromInt32(8080), intstr.FromString("metrics")}, served(snap, pod)); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
+	}
+	if got := services(snap, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Labels: pod.Labels}}); len(got) != 0 {
+		t.Errorf("of another namespace: %v", got)
+	}
+	snap.Gaps = []evidence.Gap{{Kind: evidence.Changes, About: evidence.RefTo("Namespace", "", "shop"), Why: "forbidden: cannot list services in namespace shop"}}
+	if unserved(snap, "shop") == "" || unserved(snap, "bank") != "" {
+		t.Error("why they are not known is taken from the wrong namespace, or not")
+	}
+}
+
+// TestServing: a readiness probe asks where Services send requests.
+func TestServing(t *testing.T) {
+	for name, c := range map[string]struct {
+		asks   int32
+		served []intstr.IntOrString
+		wrong  bool
+	}{
+		"there":                   {8080, []intstr.IntOrString{intstr.FromInt32(8080)}, false},
+		"elsewhere":               {9090, []intstr.IntOrString{intstr.FromInt32(8080)}, true},
+		"by name":                 {9090, []intstr.IntOrString{intstr.FromString("http")}, true},
+		"one of them":             {9090, []intstr.IntOrString{intstr.FromString("http"), intstr.FromInt32(9090)}, false},
+		"what another serves":     {9090, []intstr.IntOrString{intstr.FromInt32(3000)}, false},
+		"what no Service asks of": {9090, nil, false},
+	} {
+		o := subject(Probes{Readiness: opens(c.asks)}, nil, 8080, 9090)
+		o.Spec.Ports[0].Name, o.Served = "http", c.served
+		says := fmt.Sprint(Advise(o).Checks)
+		if got := strings.Contains(says, fmt.Sprintf("it asks port %d, and its Services send requests to port 8080", c.asks)); got != c.wrong {
+			t.Errorf("%s: %s", name, says)
+		}
 	}
 }

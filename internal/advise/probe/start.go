@@ -241,7 +241,10 @@ type Subject struct {
 	Revision string  // that runs now, or is being rolled out
 	Starts   []Start // oldest first, of all revisions
 	Answers  Answers
-	Served   []intstr.IntOrString // the target ports of the Services that lead to it, each once
+	Served   []intstr.IntOrString // the target ports of the Services that lead to its pods, each once
+	Led      bool                 // some Service does
+	Looked   bool                 // for all Services; where it is not, others may be there
+	Unserved string               // why not all of them are known all the same; "" where nothing tells so
 }
 
 // Read returns the containers that a snapshot knows starts of, in order. Init containers that end are not asked by probes.
@@ -257,7 +260,7 @@ func Read(s *evidence.Snapshot) []Subject {
 			top := s.TopOwner(ref)
 			i := slices.IndexFunc(list, func(o Subject) bool { return o.About == top.InContainer(run.Of.Container) })
 			if i < 0 {
-				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container), Revision: running(s, top), Served: served(s, pod)})
+				i, list = len(list), append(list, Subject{Container: advise.ContainerOf(s, pod, run.Of.Container), Revision: running(s, top), Led: len(services(s, pod)) > 0, Served: served(s, pod), Unserved: unserved(s, pod.Namespace)})
 			}
 			list[i].Starts = append(list[i].Starts, start)
 		}
@@ -269,13 +272,17 @@ func Read(s *evidence.Snapshot) []Subject {
 	return list
 }
 
+// services returns those that lead to a pod.
+func services(s *evidence.Snapshot, pod *corev1.Pod) []*corev1.Service {
+	return slices.DeleteFunc(evidence.List[*corev1.Service](s), func(service *corev1.Service) bool {
+		selector := service.Spec.Selector
+		return service.Namespace != pod.Namespace || len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels))
+	})
+}
+
 // served returns the target ports of the Services that lead to a pod.
 func served(s *evidence.Snapshot, pod *corev1.Pod) (list []intstr.IntOrString) {
-	for _, service := range evidence.List[*corev1.Service](s) {
-		selector := service.Spec.Selector
-		if service.Namespace != pod.Namespace || len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels)) {
-			continue
-		}
+	for _, service := range services(s, pod) {
 		for _, p := range service.Spec.Ports {
 			target := cmp.Or(p.TargetPort, intstr.FromInt32(p.Port))
 			if cmp.Or(p.Protocol, corev1.ProtocolTCP) == corev1.ProtocolTCP && !slices.Contains(list, target) {
@@ -284,6 +291,16 @@ func served(s *evidence.Snapshot, pod *corev1.Pod) (list []intstr.IntOrString) {
 		}
 	}
 	return list
+}
+
+// unserved says why the Services of a namespace are not all known; "" where nothing tells so.
+func unserved(s *evidence.Snapshot, namespace string) string {
+	for _, g := range s.Gaps {
+		if (g.About == evidence.Cluster || g.About == evidence.RefTo("Namespace", "", namespace)) && strings.Contains(g.Why, " services") {
+			return g.Why
+		}
+	}
+	return ""
 }
 
 // tidy puts the starts in order, each once.
