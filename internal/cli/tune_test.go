@@ -205,6 +205,15 @@ func TestTuneAnswers(t *testing.T) {
 			t.Errorf("it lacks %q:\n%s", want, text)
 		}
 	}
+	text, _ = tuning(t, 0, "probes", "--from", file, "--prometheus", "http://127.0.0.1:1")
+	for _, want := range []string{"it rests on 6 starts of 6 pods", "Prometheus was not asked, so probe latencies and pauses of a garbage collector are not known", "connection refused; see that it can be reached", "startupProbe:"} {
+		if !strings.Contains(flat(text), want) {
+			t.Errorf("of a Prometheus that does not answer, it lacks %q:\n%s", want, text)
+		}
+	}
+	if _, notes := tuning(t, 1, "probes", "--from", file, "--prometheus", "prometheus:9090"); !strings.Contains(notes, "give one such as http://") {
+		t.Error(notes)
+	}
 	if _, notes := tuning(t, 1, "probes", "--from", file, "--prometheus", server.URL, "--window", "1m"); !strings.Contains(notes, "give at least 1h") {
 		t.Error(notes)
 	}
@@ -250,6 +259,9 @@ func TestTuneResources(t *testing.T) {
 	if text, _ := tuning(t, 0, "resources", "--from", file); !strings.Contains(text, "not enough: 0 samples of its memory") || !strings.Contains(text, "BestEffort") {
 		t.Error(text)
 	}
+	if _, notes := tuning(t, 1, "resources", "--from", file, "--sample", "1h"); !strings.Contains(notes, "--sample 1h0m0s is not from 0 to 10m0s") || strings.Count(notes, "\n") != 1 {
+		t.Error(notes)
+	}
 	if _, notes := tuning(t, 1, "resources", "--from", file, "--prometheus", "prometheus:9090"); !strings.Contains(notes, "give one such as http://") || strings.Count(notes, "\n") != 1 {
 		t.Error(notes)
 	}
@@ -267,17 +279,21 @@ func TestTuneUnasked(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _ := tuning(t, 0, "resources", "--from", file, "--prometheus", "http://127.0.0.1:1")
-	for _, want := range []string{"not enough: 0 samples", "Prometheus was not asked, so this rests on", "connection refused; see that it can be reached"} {
+	for _, want := range []string{"not enough: 0 samples of its memory, and advice needs 24 over an hour", "CPU request as its limit", "its runtime is not known, so", "Prometheus was not asked, so this rests on", "connection refused; see that it can be reached"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("it lacks %q:\n%s", want, text)
 		}
 	}
 	values := ""
-	for i := range 60 {
+	for i := range 62 {
 		values += fmt.Sprintf(`,[%d,"104857600"]`, s.Taken.Unix()-int64(60*i))
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kind, result, query := "vector", "", r.FormValue("query")
+		if strings.HasSuffix(r.URL.Path, "series") {
+			fmt.Fprint(w, `{"status":"success","data":[]}`)
+			return
+		}
 		switch {
 		case strings.HasSuffix(r.URL.Path, "query_range"):
 			if kind = "matrix"; strings.Contains(query, "working_set") {
@@ -285,12 +301,17 @@ func TestTuneUnasked(t *testing.T) {
 			}
 		case strings.Contains(query, "throttled_periods"):
 			result = `{"metric":{},"value":[1,"0.6"]}`
+		case strings.Contains(query, "go_info"):
+			result = `{"metric":{"__name__":"go_info","version":"go1.22.3"},"value":[1,"3"]}`
 		}
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":%q,"result":[%s]}}`, kind, result)
 	}))
 	defer server.Close()
-	if text, _ := tuning(t, 0, "resources", "--from", file, "--prometheus", server.URL); !strings.Contains(strings.Join(strings.Fields(text), " "), "its CPU limit held it back in 60% of its periods") {
-		t.Errorf("of a limit that throttles:\n%s", text)
+	text, _ = tuning(t, 0, "resources", "--from", file, "--prometheus", server.URL)
+	for _, want := range []string{"its CPU limit held it back in 60% of its periods", "it runs Go 1.22.3, by Prometheus (go_info)", "GOMEMLIMIT: its manifest does not set it"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("of a limit that throttles, it lacks %q:\n%s", want, text)
+		}
 	}
 }
 
@@ -336,6 +357,10 @@ func TestBoundsOfAPart(t *testing.T) {
 	web := resource.Advice{About: evidence.RefTo("Deployment", "shop", "web").InContainer("app"), Proposed: resource.Amounts{RequestMemory: 1 << 20, LimitMemory: 1 << 20}}
 	if list := boundsAdvice(shop, []resource.Advice{web}, s); len(list) != 1 || !strings.Contains(list[0].Verdict, "cannot list cronjobs") {
 		t.Errorf("of a part: %+v", list)
+	}
+	s.Gaps[0].Why = "forbidden: cannot list horizontalpodautoscalers in namespace shop"
+	if list := boundsAdvice(shop, []resource.Advice{web}, s); len(list) != 2 {
+		t.Errorf("of all but what requests nothing: %+v", list)
 	}
 	if list := boundsAdvice(shop, []resource.Advice{web}, &evidence.Snapshot{}); len(list) != 2 || list[1].Fields["kind"] != "ResourceQuota" {
 		t.Errorf("of all: %+v", list)

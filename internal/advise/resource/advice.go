@@ -22,12 +22,14 @@ type Amounts struct{ RequestMemory, LimitMemory, RequestCPU, LimitCPU float64 }
 // Advice is what to do about the requests and limits of one container.
 type Advice struct {
 	About         evidence.Ref
+	Runtime       Runtime
 	Memory, CPU   Shape
 	Samples       int           // of memory
 	Over          time.Duration // that they were taken in
+	Watched       time.Duration // the longest run of which the kernel counted the peak
 	Peak          float64       // of memory, in bytes
 	Kills         int
-	Replicas      int
+	Replicas      int                 // that there are, or that its autoscaler may give
 	Inits         []corev1.Container  // the init containers of its pods
 	Overhead      corev1.ResourceList // of a pod, by its RuntimeClass
 	Unread        string              // why nobody knows what its pods need; "" where that is known
@@ -56,13 +58,13 @@ func advised(o *Subject) Advice {
 	samples := all(o.Memory)
 	n := o.memory()
 	a := Advice{
-		About: o.About, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: o.Replicas, Inits: o.Inits, Overhead: o.Overhead,
+		About: o.About, Runtime: o.runtime(), Watched: o.Watched, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: max(o.Replicas, mostReplicas(o.Scalers)), Inits: o.Inits, Overhead: o.Overhead,
 		Now: amounts(&o.Spec), Reasons: n.reasons,
 	}
 	a.Proposed = a.Now
-	a.Checks = append(runtimes(&o.Spec, a.Now.LimitMemory), classes(o)...)
-	if a.Samples < fewSamples && a.Kills == 0 {
-		a.Enough = fmt.Sprintf("not enough: %s of its memory over %s, and advice needs %d, or an end for want of memory", advise.Count(a.Samples, "sample"), advise.Round(a.Over), fewSamples)
+	a.Checks = append(o.runtimes(a.Now), classes(a.Now)...)
+	if (a.Samples < fewSamples || a.Over < shortest) && a.Watched < shortest && a.Kills == 0 {
+		a.Enough = fmt.Sprintf("not enough: %s, and advice needs %d over an hour, or an end for want of memory", a.Measured(), fewSamples)
 		return a
 	}
 	if a.Kills > 0 && n.limit == 0 && n.shape != Leak {
@@ -71,11 +73,21 @@ func advised(o *Subject) Advice {
 	}
 	a.memory(o, n)
 	a.processors(o)
-	a.Checks = slices.Concat(runtimes(&o.Spec, a.Proposed.LimitMemory), classes(o), a.scaling(o)) // as it is to be
+	a.Checks = slices.Concat(o.runtimes(a.Proposed), classes(a.Proposed), a.scaling(o)) // as it is to be
+	a.Reasons = append(a.Reasons, a.scaled(o.Scalers)...)
 	if a.change(o); a.Fix != nil {
 		a.Against, a.Refusals = o.Within.against(), a.refusals(o)
 	}
 	return a
+}
+
+// Measured says how much of a record of its memory there is.
+func (a *Advice) Measured() string {
+	text := advise.Count(a.Samples, "sample") + " of its memory"
+	if a.Over > 0 {
+		text += " over " + advise.Round(a.Over)
+	}
+	return text
 }
 
 func amounts(c *corev1.Container) Amounts {
@@ -95,7 +107,7 @@ func (a *Advice) memory(o *Subject, n need) {
 	if h := heap(&o.Spec); h > 0 {
 		limit = max(limit, native*h)
 		a.Reasons = append(a.Reasons, fmt.Sprintf("its runtime may have a heap of %s, whatever it has used so far: the limit is that and a quarter at least", Bytes(h)))
-	} else if isJava(&o.Spec) && a.Now.LimitMemory > limit {
+	} else if o.runtime().Name == Java && a.Now.LimitMemory > limit {
 		a.Reasons = append(a.Reasons, "its heap is a share of its limit: a lower limit would be a smaller heap, so the limit stays")
 		limit = a.Now.LimitMemory
 	}
@@ -103,6 +115,10 @@ func (a *Advice) memory(o *Subject, n need) {
 	if later := lateHigh(o.Memory); n.shape == Spike && later > 0 {
 		request = later * (1 + least)
 		a.Reasons = append(a.Reasons, fmt.Sprintf("only its first minutes need %s, later it needs %s: the limit bears the start, the request goes by the rest", Bytes(n.peak), Bytes(later)))
+	}
+	if n.short && (limit < a.Now.LimitMemory || request < a.Now.RequestMemory) {
+		a.Reasons = append(a.Reasons, "so short a record does not tell what it needs at other times: nothing of its memory gets less")
+		limit, request = max(limit, a.Now.LimitMemory), max(request, a.Now.RequestMemory)
 	}
 	a.Proposed.RequestMemory, a.Proposed.LimitMemory = near(a.Now.RequestMemory, mebi(request)), near(a.Now.LimitMemory, mebi(limit))
 	a.Proposed.RequestMemory = min(a.Proposed.RequestMemory, a.Proposed.LimitMemory)
@@ -140,6 +156,9 @@ func (a *Advice) processors(o *Subject) {
 	samples := all(o.CPU)
 	if len(samples) >= fewSamples {
 		request := math.Ceil(decayed(samples, target)*safety*1000) / 1000
+		if span(samples) < shortest {
+			request = max(request, a.Now.RequestCPU)
+		}
 		a.Proposed.RequestCPU = near(a.Now.RequestCPU, max(request, 0.001))
 		a.Reasons = append(a.Reasons, fmt.Sprintf("nine tenths of the time it used less than %s of processors, recent time counting more, and 15%% on top is its request", Cores(decayed(samples, target))))
 	}
@@ -213,11 +232,8 @@ func (a *Advice) change(o *Subject) {
 
 // classes explains in which order pods are evicted (Kubernetes docs, concepts/scheduling-eviction/node-pressure-eviction): first
 // those that use more memory than they request, by priority, then by how much.
-func classes(o *Subject) []Check {
-	now := amounts(&o.Spec)
+func classes(now Amounts) []Check {
 	switch {
-	case now == Amounts{}:
-		return []Check{{"resources", "there is nothing set, so its pod is BestEffort unless another container of it has something: whatever memory it uses is more than it requests, and it is evicted before all that keep to their requests", "set a memory request of what it needs"}}
 	case now.RequestMemory == 0 && now.LimitMemory == 0:
 		return []Check{{"resources", "it requests no memory: whatever it uses is more than it requests, and it is evicted before all that keep to theirs", "set a memory request of what it needs"}}
 	case now.LimitMemory > 2*now.RequestMemory && now.RequestMemory > 0:

@@ -42,13 +42,12 @@ func decayed(samples []Sample, percentile float64) float64 {
 	return bucketStart(len(weights) - 1)
 }
 
-// bucket is which one a value falls in.
+// bucket is which one a value falls in; the last where it is more than any machine has.
 func bucket(value float64) int {
 	if value < firstBucket {
 		return 0
 	}
-	last := int(math.Ceil(math.Log(mostCPU*(growth-1)/firstBucket+1) / math.Log(growth)))
-	return min(int(math.Log(value*(growth-1)/firstBucket+1)/math.Log(growth)), last)
+	return int(math.Log(min(value, mostCPU)*(growth-1)/firstBucket+1) / math.Log(growth))
 }
 
 // bucketStart is where one begins.

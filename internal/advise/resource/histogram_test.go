@@ -30,6 +30,9 @@ func TestDecayed(t *testing.T) {
 			}
 		}
 	}
+	if got := decayed([]Sample{{time.Unix(0, 0), 1e12}, {time.Unix(0, 0), math.Inf(1)}}, target); got < 900 || got > mostCPU {
+		t.Errorf("of more than any machine has: %f", got)
+	}
 	if got := decayed(nil, target); got != 0 {
 		t.Errorf("of nothing: %f", got)
 	}

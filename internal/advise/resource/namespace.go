@@ -22,17 +22,17 @@ const (
 )
 
 // Bounds are a LimitRange and a ResourceQuota for a namespace, as manifests; or why there is none. Containers that were not measured count by
-// what they request, as init containers always do: one that requests nothing may need anything.
+// what they request, as init containers do that end: one that requests nothing may need anything.
 func Bounds(namespace string, all []Advice) (limitRange, quota map[string]any, why string) {
 	var requests, limits, processors []float64
-	highest, measured := 0.0, false
+	highest, measured, advised := 0.0, false, proposalsOf(all)
 	for i := range all {
 		a := &all[i]
 		now := filled(a.Proposed)
 		why = cmp.Or(why, unknown(a.About, now), a.Unread)
 		highest = max(highest, now.LimitMemory)
 		for j := range a.Inits {
-			of := filled(amounts(&a.Inits[j]))
+			of := advised.of(a, &a.Inits[j])
 			why = cmp.Or(why, unknown(a.About.Object().InContainer(a.Inits[j].Name), of))
 			highest = max(highest, of.LimitMemory)
 		}
@@ -60,6 +60,25 @@ func Bounds(namespace string, all []Advice) (limitRange, quota map[string]any, w
 	return limitRange, manifest("ResourceQuota", namespace, map[string]any{"hard": hard}), ""
 }
 
+// proposals are what containers are to have that there is advice about, sidecars among them.
+type proposals map[evidence.Ref]Amounts
+
+func proposalsOf(all []Advice) proposals {
+	of := proposals{}
+	for i := range all {
+		of[all[i].About] = all[i].Proposed
+	}
+	return of
+}
+
+// of is what an init container of a workload has, or is to have.
+func (p proposals) of(a *Advice, c *corev1.Container) Amounts {
+	if then, ok := p[a.About.Object().InContainer(c.Name)]; ok {
+		return filled(then)
+	}
+	return filled(amounts(c))
+}
+
 // filled has as requests what the API server fills in from limits.
 func filled(a Amounts) Amounts {
 	a.RequestMemory, a.RequestCPU = cmp.Or(a.RequestMemory, a.LimitMemory), cmp.Or(a.RequestCPU, a.LimitCPU)
@@ -78,14 +97,17 @@ func unknown(of evidence.Ref, now Amounts) string {
 // or what an init container needs with those that began before it, where that is more (KEP-753; Kubernetes docs,
 // concepts/workloads/pods/init-containers, Resource sharing within containers), and the overhead of its RuntimeClass (KEP-688).
 func demand(all []Advice, name corev1.ResourceName, of func(Amounts) float64) (sum float64) {
+	advised := proposalsOf(all)
 	apps, last, pods := map[evidence.Ref]float64{}, map[evidence.Ref]*Advice{}, map[evidence.Ref]float64{}
 	for i := range all {
 		about := all[i].About.Object()
-		apps[about] += of(filled(all[i].Proposed))
+		if !sidecar(all[i].Inits, all[i].About.Container) { // those count among the init containers
+			apps[about] += of(filled(all[i].Proposed))
+		}
 		last[about], pods[about] = &all[i], max(pods[about], copies(&all[i]))
 	}
 	for about, app := range apps {
-		one := beside(app, last[about].Inits, func(c *corev1.Container) float64 { return of(filled(amounts(c))) })
+		one := beside(app, last[about].Inits, func(c *corev1.Container) float64 { return of(advised.of(last[about], c)) })
 		sum += pods[about] * (one + number(last[about].Overhead, name))
 	}
 	return sum
@@ -98,7 +120,7 @@ func beside(app float64, inits []corev1.Container, of func(*corev1.Container) fl
 	for i := range inits {
 		c := &inits[i]
 		most = max(most, sidecars+of(c))
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if sidecar(inits, c.Name) {
 			sidecars += of(c)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/kubeinquest/inquest/internal/advise"
 )
 
 const (
@@ -26,6 +28,7 @@ type need struct {
 	shape   Shape
 	peak    float64 // bytes, the highest that was seen
 	limit   float64 // that is to be; 0 where none can be told
+	short   bool    // too short a record to tell what it needs at other times
 	reasons []string
 }
 
@@ -36,7 +39,7 @@ func (n *need) because(format string, args ...any) {
 // memory says how much memory the container needs. Never more for what grows without end.
 func (o *Subject) memory() need {
 	samples := all(o.Memory)
-	n := need{shape: shapeOf(o.Memory)}
+	n := need{shape: shapeOf(o.Memory), short: o.Short()}
 	for _, s := range samples {
 		n.peak = max(n.peak, s.Value)
 	}
@@ -56,16 +59,29 @@ func (o *Subject) memory() need {
 		return n
 	}
 	n.limit = n.withRoom(samples, heap(&o.Spec) > 0)
+	if n.short && o.Watched >= shortest {
+		n.limit = max(n.limit, n.peak*(1+seldom))
+		n.because("the kernel counted a peak of %s, page cache and all, in runs of up to %s, of which %s are samples: the limit is a tenth above that at least", Bytes(n.peak), advise.Round(o.Watched), advise.Round(span(samples)))
+	}
 	n.kills(o.Kills)
+	if n.limit > 0 && o.Grew.Over > 0 {
+		n.because("before that it grew by %s over %s, as with a leak or a cache without a bound: if it is killed again after about as long, more memory does not cure it, and a heap profile of a run that is near its end tells what it keeps", Bytes(o.Grew.By), advise.Round(o.Grew.Over))
+	}
 	return n
 }
 
+// Short tells whether the record is too short to tell what the container needs at other times.
+func (o *Subject) Short() bool {
+	samples := all(o.Memory)
+	return len(samples) < fewSamples || span(samples) < shortest
+}
+
 // counted takes the peaks that the kernel counted into account. They include the page cache, which it takes back before it kills: what is
-// far above all samples is that.
+// far above all samples is that, where these are of long enough.
 func (n *need) counted(peaks []Sample) {
 	sampled, cache := n.peak, 0.0
 	for _, s := range peaks {
-		if sampled == 0 || s.Value <= farAbove*sampled {
+		if sampled == 0 || n.short || s.Value <= farAbove*sampled {
 			n.peak = max(n.peak, s.Value)
 		} else {
 			cache = max(cache, s.Value)
@@ -137,7 +153,10 @@ func (n *need) kills(kills []Kill) {
 	}
 	n.peak, n.limit = max(n.peak, at), max(n.limit, at*bump, at+bumpMin)
 	n.because("it was killed for memory %s, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", often(len(kills)), Bytes(at))
-	if 2*soon > len(kills) {
+	switch {
+	case soon == 1 && len(kills) == 1:
+		n.because("that was within a minute of its start: it needs more than that to start")
+	case 2*soon > len(kills):
 		n.because("%d of these were within a minute of its start: it needs more than that to start", soon)
 	}
 }

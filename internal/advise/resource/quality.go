@@ -24,6 +24,9 @@ func quality(o *Subject, now, then Amounts) string {
 	case now != then:
 		text += " and stays so"
 	}
+	if has == corev1.PodQOSGuaranteed && gets != has {
+		text += " (to stay Guaranteed, set its requests to its limits)"
+	}
 	text += ": where memory runs short the kubelet evicts first pods that use more than they request, of these the ones of the lowest priority" + o.priority() + ", then the ones furthest above"
 	switch {
 	case o.Priority >= critical:

@@ -35,7 +35,7 @@ func TestQuality(t *testing.T) {
 		"memory proposed":            {Subject{Container: container("", "", "", "")}, set, "its pod is BestEffort, and Burstable with what is proposed: | is from 2 to 999"},
 		"limits alone":               {Subject{Container: container("", "1Gi", "", "1")}, Amounts{}, "its pod is Guaranteed: | it cannot be above; its oom_score_adj is -997"},
 		"less than its limits":       {Subject{Container: container("1Gi", "1Gi", "500m", "1")}, Amounts{}, "its pod is Burstable: "},
-		"no longer":                  {Subject{Container: container("1Gi", "1Gi", "1", "1")}, Amounts{mib, 2 * mib, 1, 1}, "its pod is Guaranteed, and Burstable with what is proposed: "},
+		"no longer":                  {Subject{Container: container("1Gi", "1Gi", "1", "1")}, Amounts{mib, 2 * mib, 1, 1}, "its pod is Guaranteed, and Burstable with what is proposed (to stay Guaranteed, set its requests to its limits): "},
 		"changed, and as it was":     {Subject{Container: container("1Gi", "2Gi", "", "")}, set, "its pod is Burstable and stays so: "},
 		"beside one that sets":       {Subject{Container: beside(container("", "", "", ""), helper("b", "1Gi", "1Gi", "", false))}, Amounts{}, "its pod is Burstable: "},
 		"beside one that is open":    {Subject{Container: beside(container("1Gi", "1Gi", "1", "1"), helper("b", "", "", "", false))}, Amounts{}, "its pod is Burstable: "},

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/kubeinquest/inquest/internal/advise"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -133,17 +134,18 @@ func TestRuntimes(t *testing.T) {
 		"a share":               {[]string{"java"}, env("JAVA_TOOL_OPTIONS", "-XX:MaxRAMPercentage=75.0"), nil},
 		"Node with too much":    {[]string{"node", "--max-old-space-size=512"}, nil, []string{"NODE_OPTIONS"}},
 		"Node":                  {nil, env("NODE_OPTIONS", "--max-old-space-size=384"), nil},
-		"Go without a limit":    {nil, env("GOGC", "100"), []string{"GOMEMLIMIT"}},
-		"Go with one":           {nil, env("GOMEMLIMIT", "460MiB"), nil},
-		"Go with all of it":     {nil, env("GOMEMLIMIT", "512MiB"), []string{"GOMEMLIMIT"}},
+		"Go without a limit":    {nil, env("GOGC", "100"), []string{"GOMEMLIMIT", "GOMAXPROCS"}},
+		"Go with one":           {nil, env("GOMEMLIMIT", "460MiB"), []string{"GOMAXPROCS"}},
+		"Go with all of it":     {nil, env("GOMEMLIMIT", "512MiB", "GOMAXPROCS", "2"), []string{"GOMEMLIMIT"}},
+		"Node without a heap":   {[]string{"npm", "start"}, nil, []string{"NODE_OPTIONS"}},
 		"Go with many threads":  {nil, env("GOMEMLIMIT", "460MiB", "GOMAXPROCS", "16"), []string{"GOMAXPROCS"}},
 		"nothing that is known": {[]string{"nginx"}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := container("512Mi", "512Mi", "1", "2")
+			o := Subject{Container: container("512Mi", "512Mi", "1", "2")}
 			o.Spec.Command, o.Spec.Env = c.command, c.env
 			var got []string
-			for _, check := range runtimes(&o.Spec, 512*mib) {
+			for _, check := range o.runtimes(amounts(&o.Spec)) {
 				got = append(got, check.Where)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -182,6 +184,24 @@ func TestRead(t *testing.T) {
 	}
 	if len(got.Kills) != 1 || got.Kills[0] != (Kill{of, end, 256 * mib, time.Minute}) || got.Throttled != 0.4 || len(got.Peaks) == 0 || got.Peaks[0].Value != 3*mib {
 		t.Errorf("kills %+v, throttled %.1f, peaks %v", got.Kills, got.Throttled, got.Peaks)
+	}
+}
+
+// TestSidecar: a sidecar is advised where its own container stands, and an init container that ends is not.
+func TestSidecar(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}
+	pod.Spec.Containers = []corev1.Container{container("100Mi", "200Mi", "", "").Spec}
+	pod.Spec.InitContainers = []corev1.Container{helper("fetch", "50Mi", "50Mi", "", false), helper("proxy", "50Mi", "500Mi", "", true)}
+	metrics := &metricsv1.PodMetrics{ObjectMeta: pod.ObjectMeta, Timestamp: metav1.NewTime(zero)}
+	metrics.Containers = []metricsv1.ContainerMetrics{{Name: "proxy", Usage: corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse("70Mi")}}}
+	list := Read((&evidence.Snapshot{Taken: zero, Has: evidence.Spec, Objects: []evidence.Object{pod, metrics}}).Freeze())
+	if len(list) != 2 || list[0].Spec.Name != "app" || list[1].Spec.Name != "proxy" || len(list[1].Memory) != 1 {
+		t.Fatalf("read %+v", list)
+	}
+	list[1].Target, list[1].Memory = web, flat(70*mib)
+	a := Advise(list[1])
+	if a.Fix == nil || !strings.Contains(a.Fix.Patch.Data, `"initContainers":[{"name":"proxy","resources":`) {
+		t.Errorf("the fix is %+v", a.Fix)
 	}
 }
 
@@ -248,6 +268,9 @@ func TestBounds(t *testing.T) {
 	begun.Inits = []corev1.Container{helper("fetch", "350Mi", "900Mi", "100m", false), helper("proxy", "50Mi", "50Mi", "50m", true), helper("load", "400Mi", "400Mi", "10m", false)}
 	beside := two
 	beside.Inits = begun.Inits[:2]
+	lasts := beside // its sidecar was measured
+	own := named("two", 1, "", Amounts{150 * mib, 160 * mib, 0.05, 0})
+	own.About.Container, own.Inits = "proxy", lasts.Inits
 	open := two
 	open.Inits = []corev1.Container{helper("fetch", "", "", "", false)}
 	for name, c := range map[string]struct {
@@ -262,6 +285,7 @@ func TestBounds(t *testing.T) {
 		"one that has no limit":       {[]Advice{one, named("open", 1, "not enough", Amounts{RequestMemory: mib})}, "", "", "deployment/open[app]"},
 		"an init container":           {[]Advice{one, begun}, `"max":{"memory":"1350Mi"}`, `{"requests.cpu":"563m","requests.memory":"813Mi"}`, ""},
 		"a sidecar":                   {[]Advice{one, beside}, `"max":{"memory":"1350Mi"}`, `{"requests.cpu":"563m","requests.memory":"688Mi"}`, ""},
+		"a sidecar that was measured": {[]Advice{one, lasts, own}, `"max":{"memory":"1350Mi"}`, `{"requests.cpu":"563m","requests.memory":"813Mi"}`, ""},
 		"an open init container":      {[]Advice{one, open}, "", "", "deployment/two[fetch]"},
 		"nothing measured":            {[]Advice{named("big", 3, "not enough", Amounts{1000 * mib, 2000 * mib, 1, 0})}, "", "", ""},
 		"nothing":                     {nil, "", "", ""},

@@ -3,120 +3,195 @@
 package resource
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/regex"
 )
 
-// A Check is something that is wrong with what is set, whatever was measured.
-type Check struct{ Where, Says, Do string }
-
-// words are the command and arguments of a container, and what its variables pass to the runtime.
-func words(c *corev1.Container, variables ...string) string {
-	list := append(append([]string{}, c.Command...), c.Args...)
-	for _, name := range variables {
-		list = append(list, variable(c, name))
-	}
-	return strings.Join(list, " ")
-}
-
-func variable(c *corev1.Container, name string) string {
-	for _, v := range c.Env {
-		if v.Name == name {
-			return v.Value
-		}
-	}
-	return ""
-}
-
-func has(c *corev1.Container, names ...string) bool {
-	for _, v := range c.Env {
-		if slices.Contains(names, v.Name) {
-			return true
-		}
-	}
-	return false
-}
-
-func runs(c *corev1.Container, program string) bool {
-	for word := range strings.FieldsSeq(words(c)) {
-		if path.Base(word) == program {
-			return true
-		}
-	}
-	return false
-}
-
-var (
-	javaHeap   = regex.New(`-Xmx(\d+)([kKmMgGtT]?)\b`)
-	javaShare  = regex.New(`-XX:MaxRAMPercentage=(\d+(?:\.\d+)?)`)
-	nodeHeap   = regex.New(`--max[-_]old[-_]space[-_]size[= ](\d+)`)
-	javaNames  = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS", "_JAVA_OPTIONS", "JAVA_OPTIONS"}
-	goOwnNames = []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS", "GOTRACEBACK"}
+// The runtimes whose heap and threads are looked at.
+const (
+	Go   = "Go"
+	Java = "Java"
+	Node = "Node.js"
 )
 
-// most is the share of a limit that a heap may have: the rest is for what the runtime needs beside it.
-const most = 0.8
+// A Runtime is what a program runs by, and what says so. Without a name nobody knows.
+type Runtime struct{ Name, Version, By string }
 
-// heap is the heap that the flags of a runtime give it, in bytes; 0 where none is given.
-func heap(c *corev1.Container) float64 {
-	if m := javaHeap.FindStringSubmatch(words(c, javaNames...)); m != nil {
-		n, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return 0
-		}
-		return n * map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}[strings.ToLower(m[2])]
-	}
-	if m := nodeHeap.FindStringSubmatch(words(c, "NODE_OPTIONS")); m != nil {
-		if n, err := strconv.ParseFloat(m[1], 64); err == nil {
-			return n * (1 << 20)
-		}
-	}
-	return 0
-}
-
-// isJava, isNode and isGo recognise a runtime by the command or by variables that only it reads.
-func isJava(c *corev1.Container) bool { return runs(c, "java") || has(c, javaNames...) }
-func isNode(c *corev1.Container) bool { return runs(c, "node") || has(c, "NODE_OPTIONS") }
-func isGo(c *corev1.Container) bool   { return has(c, goOwnNames...) }
-
-// runtimes checks what the runtime of a container is told against its limits.
-func runtimes(c *corev1.Container, limit float64) (list []Check) {
-	given := heap(c)
+// Or is a runtime, or where it is not known another; what that knows of its version counts where it is the same.
+func (r Runtime) Or(more Runtime) Runtime {
 	switch {
-	case isJava(c) && given > most*limit && limit > 0:
-		list = append(list, Check{"-Xmx", fmt.Sprintf("the heap may have %s of a limit of %s: stacks, code and buffers do not fit beside it", Bytes(given), Bytes(limit)), "give the heap three quarters of the limit, with -XX:MaxRAMPercentage=75 instead"})
-	case isJava(c) && given == 0 && limit > 0 && !javaShare.MatchString(words(c, javaNames...)):
-		list = append(list, Check{"JAVA_TOOL_OPTIONS", "the heap has no size: a Java virtual machine takes a quarter of the limit, and the rest lies idle", "set -XX:MaxRAMPercentage=75"})
-	case isNode(c) && given > most*limit && limit > 0:
-		list = append(list, Check{"NODE_OPTIONS", fmt.Sprintf("the heap may have %s of a limit of %s: buffers and code do not fit beside it", Bytes(given), Bytes(limit)), fmt.Sprintf("set --max-old-space-size=%d", int64(0.75*limit)>>20)})
-	case isGo(c):
-		list = append(list, goLimits(c, limit)...)
+	case r.Name == "":
+		return more
+	case r.Name == more.Name && r.Version == "":
+		r.Version = more.Version
 	}
-	return list
+	return r
 }
 
-// goLimits checks GOMEMLIMIT and GOMAXPROCS (Go runtime/debug, SetMemoryLimit; runtime, GOMAXPROCS: since 1.25 the runtime
-// heeds the CPU limit itself unless the variable is set).
-func goLimits(c *corev1.Container, limit float64) (list []Check) {
-	value := variable(c, "GOMEMLIMIT")
-	switch q, err := resource.ParseQuantity(strings.TrimSuffix(value, "B")); {
-	case limit == 0:
-	case !has(c, "GOMEMLIMIT"):
-		list = append(list, Check{"GOMEMLIMIT", "it is not set: the garbage collector does not know the limit, and lets the heap double", fmt.Sprintf("set it to nine tenths of the limit, %dMiB", int64(0.9*limit)>>20)})
-	case value != "" && err == nil && q.AsApproximateFloat64() > 0.95*limit:
-		list = append(list, Check{"GOMEMLIMIT", fmt.Sprintf("%s leaves nothing of the limit of %s for what it does not count", value, Bytes(limit)), fmt.Sprintf("set it to nine tenths of the limit, %dMiB", int64(0.9*limit)>>20)})
+// Said is a runtime in words.
+func (r Runtime) Said() string {
+	switch {
+	case r.Name == "":
+		return "its runtime is not known, so its heap and threads were not checked against its limits"
+	case r.Version == "":
+		return "it runs " + r.Name + ", by " + r.By
 	}
-	cpu := c.Resources.Limits.Cpu().AsApproximateFloat64()
-	if n, err := strconv.ParseFloat(variable(c, "GOMAXPROCS"), 64); err == nil && cpu > 0 && n > cpu+1 {
-		list = append(list, Check{"GOMAXPROCS", fmt.Sprintf("%.0f threads share a limit of %g processors: all of them stand still when it is used up", n, cpu), fmt.Sprintf("set it to %d, or leave it out with Go 1.25 and later", int(cpu+0.999))})
+	return "it runs " + r.named() + ", by " + r.By
+}
+
+// named is its name with its version.
+func (r Runtime) named() string { return r.Name + " " + strings.TrimLeft(r.Version, "gov") }
+
+// since tells whether its version is known to be at least another. What a version does not say, as a tag of an image, is the latest.
+func (r Runtime) since(least ...int) bool {
+	if r.Version == "" {
+		return false
 	}
-	return list
+	said := digits.FindAllString(early.ReplaceAllString(r.Version, "8."), -1)
+	for i, want := range least {
+		if i >= len(said) {
+			return true
+		}
+		if n, err := strconv.Atoi(said[i]); err != nil || n != want {
+			return err != nil || n > want
+		}
+	}
+	return true
+}
+
+// The numbers of a version; and how Java 8 writes its own, of which its update is to come second: 1.8.0_362, 8u362.
+var (
+	digits = regex.New(`\d+`)
+	early  = regex.New(`^(?:1\.8\.0_|8u)`)
+)
+
+var (
+	javaNames  = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS", "_JAVA_OPTIONS", "JAVA_OPTIONS"}
+	goOwnNames = []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS", "GOTRACEBACK"}
+	nodeTools  = []string{"node", "nodejs", "npm", "npx", "yarn", "pnpm", "nodemon", "ts-node"}
+	starters   = []string{"sh", "bash", "ash", "dash", "env", "exec", "tini", "dumb-init", "catatonit", "gosu", "su-exec", "nice"} // of other programs
+
+	nodeImage = regex.New(`^(?:docker\.io/)?(?:library/)?node:v?(\d+(?:\.\d+)*)`)
+	javaImage = regex.New(`^(?:docker\.io/)?(?:library/)?(?:openjdk|eclipse-temurin|amazoncorretto):(\d+(?:[.u]\d+)*)`)
+	nodeFile  = regex.New(`\.(?:[mc]?js|ts)$`)
+)
+
+// ofSpec recognises a runtime by the command, or by variables that only it reads. The version is that of an official image.
+func ofSpec(c *corev1.Container) Runtime {
+	r := ofCommand(append(slices.Clone(c.Command), c.Args...), len(c.Command) > 0)
+	r.By = "its command"
+	if r.Name == "" {
+		r.By = "its variables"
+		switch {
+		case has(c, javaNames...):
+			r.Name = Java
+		case has(c, "NODE_OPTIONS"):
+			r.Name = Node
+		case has(c, goOwnNames...):
+			r.Name = Go
+		default:
+			return Runtime{}
+		}
+	}
+	image := map[string]*regex.Expr{Node: nodeImage, Java: javaImage}[r.Name]
+	if image == nil {
+		return r
+	}
+	if m := image.FindStringSubmatch(c.Image); m != nil {
+		r.Version = m[1]
+	}
+	return r
+}
+
+// ofCommand recognises a runtime by the program that a command starts. Where only its arguments are known, an image may take "node" for one of
+// its own words, so that it must be given a file.
+func ofCommand(list []string, whole bool) (r Runtime) {
+	words := strings.Fields(strings.Join(list, " "))
+	for i, word := range words {
+		name := path.Base(word)
+		switch {
+		case name == "java":
+			return Runtime{Name: Java}
+		case slices.Contains(nodeTools, name) && (whole || slices.ContainsFunc(words[i:], nodeFile.MatchString)):
+			return Runtime{Name: Node}
+		case i == 0 && !slices.Contains(starters, name) && !strings.HasSuffix(name, ".sh"):
+			return Runtime{}
+		}
+	}
+	return Runtime{}
+}
+
+// tasks are how the kernel calls the processes of runtimes.
+var tasks = map[string]string{"java": Java, "node": Node}
+
+// task finds the process that the kernel killed.
+var task = regex.New(`\btask=(\S+)`)
+
+// The forms of logs that one runtime alone writes, each at the beginning of a line, behind the runtime's time stamp at most: what a program
+// passes on of others is behind words of its own.
+var logForms = []struct {
+	name string
+	form *regex.Expr
+}{
+	{Go, regex.New(`(?m)^(?:\d{4}-\d\d-\d\dT\S+ )?goroutine \d+ (?:gp=\S+ m=\S+ (?:mp=\S+ )?)?\[[a-z]`)},
+	{Node, regex.New(`(?m)^(?:\d{4}-\d\d-\d\dT\S+ )?(?:FATAL ERROR: .*(?:JavaScript heap out of memory|Reached heap limit)|Node\.js v(\d+\.\d+\.\d+)$)`)},
+	{Java, regex.New(`(?m)^(?:\d{4}-\d\d-\d\dT\S+ )?(?:Exception in thread "[^"\n]+" [\w.$]+|\tat [\w.$/@]+\([\w$]+\.(?:java|kt|scala):\d+\))`)},
+}
+
+// springs is how a program of Spring Boot says which Java it has.
+var springs = regex.New(`: Starting \S+ (?:v\S+ )?using Java (\d[\w.]*) `)
+
+// ofLog recognises a runtime by what it writes when a program ends; none where that is of two.
+func ofLog(text string) (r Runtime) {
+	for _, f := range logForms {
+		m := f.form.FindAllStringSubmatch(text, 50)
+		if m == nil {
+			continue
+		}
+		if r.Name != "" {
+			return Runtime{}
+		}
+		r = Runtime{Name: f.name, By: "its log"}
+		for _, groups := range m {
+			if len(groups) > 1 && groups[1] != "" {
+				r.Version = groups[1]
+			}
+		}
+	}
+	if m := springs.FindStringSubmatch(text); m != nil && (r.Name == "" || r.Name == Java) {
+		r = Runtime{Java, m[1], "its log"}
+	}
+	return r
+}
+
+// ofProcess is the name of the fact by which a node's agent tells what a container runs.
+const ofProcess = "command"
+
+// runtimeOf recognises the runtime of a container of a pod by what its node and its log tell.
+func runtimeOf(s *evidence.Snapshot, of evidence.Ref) (r Runtime) {
+	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == ofProcess && f.About.InAttempt(evidence.NoAttempt) == of }) {
+		said := ofCommand(strings.Fields(f.Text), true)
+		said.By = "its process, as the agent of its node knows it"
+		if said.Name != "" {
+			r = r.Or(said)
+		}
+	}
+	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool {
+		return f.Name == "oom-kill" && f.About.InAttempt(evidence.NoAttempt) == of
+	}) {
+		if m := task.FindStringSubmatch(f.Text); m != nil && tasks[m[1]] != "" {
+			r = r.Or(Runtime{Name: tasks[m[1]], By: "the process that the kernel killed"})
+		}
+	}
+	for _, run := range s.Attempts(of) {
+		r = r.Or(ofLog(run.Log.Text))
+	}
+	return r
 }

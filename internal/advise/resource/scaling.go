@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,7 @@ import (
 // scaling proposes more replicas where load explains the need, and says where they cannot help.
 func (a *Advice) scaling(o *Subject) []Check {
 	kind := o.About.Kind
-	if kind != "Deployment" && kind != "StatefulSet" {
+	if kind != "Deployment" && kind != "StatefulSet" || sidecar(o.Inits, o.Spec.Name) {
 		return nil
 	}
 	values := slices.Sorted(slices.Values(valuesOf(all(o.CPU))))
@@ -40,12 +41,50 @@ func (a *Advice) scaling(o *Subject) []Check {
 		if why := cmp.Or(o.Alone, a.full(o)); why != "" {
 			return []Check{{"replicas", text + ", and " + why, "no autoscaler is proposed as long as that is so"}}
 		}
+		if o.Unscaled != "" {
+			return []Check{{"replicas", text + ", and whether an autoscaler is there is not known: " + o.Unscaled, "look with kubectl get hpa, and make one only where there is none"}}
+		}
 		n := max(o.Replicas, 1)
 		least, most := max(n/2, 1), 2*n
 		a.Autoscaler = autoscaler(o, least, most)
 		return []Check{{"replicas", text, fmt.Sprintf("a HorizontalPodAutoscaler of %d to %d replicas at 70%% of the CPU request follows it", least, most)}}
 	}
 	return nil
+}
+
+// scaled names the autoscalers that are there, and says which of them a new CPU request would have scale at another load.
+func (a *Advice) scaled(list []*autoscalingv2.HorizontalPodAutoscaler) (says []string) {
+	for _, h := range list {
+		text := fmt.Sprintf("horizontalpodautoscaler/%s gives it %d to %d replicas", h.Name, replicas(h.Spec.MinReplicas), h.Spec.MaxReplicas)
+		byRequest := slices.ContainsFunc(h.Spec.Metrics, func(m autoscalingv2.MetricSpec) bool {
+			of, own := m.Resource, m.ContainerResource
+			return of != nil && of.Name == corev1.ResourceCPU && of.Target.AverageUtilization != nil ||
+				own != nil && own.Name == corev1.ResourceCPU && own.Container == a.About.Container && own.Target.AverageUtilization != nil
+		})
+		if byRequest && a.Proposed.RequestCPU != a.Now.RequestCPU {
+			text += ", by a share of the CPU request: with another request it does so at another load, so set its target anew"
+		}
+		says = append(says, text)
+	}
+	return says
+}
+
+// mostReplicas is as many replicas as autoscalers may give; 0 without one.
+func mostReplicas(list []*autoscalingv2.HorizontalPodAutoscaler) (n int) {
+	for _, h := range list {
+		n = max(n, int(h.Spec.MaxReplicas))
+	}
+	return n
+}
+
+// unscaled says why it is not known which autoscalers are there for a namespace; "" where nothing tells so.
+func unscaled(s *evidence.Snapshot, namespace string) string {
+	for _, g := range s.Gaps {
+		if (g.About == evidence.Cluster || g.About == evidence.RefTo("Namespace", "", namespace)) && strings.Contains(g.Why, "horizontalpodautoscalers") {
+			return g.Why
+		}
+	}
+	return ""
 }
 
 // atMost says which autoscalers that are there can give no more.

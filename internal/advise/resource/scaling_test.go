@@ -42,6 +42,7 @@ func TestAutoscaler(t *testing.T) {
 		"one is at its most":   {Subject{Scalers: scaler(4)}, "horizontalpodautoscaler/h: it is at its maximum of 4", false},
 		"a volume of one node": {Subject{Alone: "a volume is shared"}, "a volume is shared", false},
 		"no room":              {Subject{Within: quota("4")}, "resourcequota/q has no room for one replica more: of pods 4 is used of 4", false},
+		"not known":            {Subject{Unscaled: "forbidden: cannot list horizontalpodautoscalers in namespace shop"}, "whether an autoscaler is there is not known: forbidden", false},
 		"room":                 {Subject{Within: quota("5")}, "replicas", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +64,21 @@ func TestAutoscaler(t *testing.T) {
 	}
 }
 
+// TestNamesAutoscaler: one that is there is named, with what a new request does to it, and a quota has room for its maximum.
+func TestNamesAutoscaler(t *testing.T) {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "h"}}
+	share := int32(70)
+	h.Spec.MaxReplicas, h.Spec.Metrics = 9, []autoscalingv2.MetricSpec{{Resource: &autoscalingv2.ResourceMetricSource{
+		Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{AverageUtilization: &share},
+	}}}
+	for request, want := range map[string]string{"2": "gives it 1 to 9 replicas, by a share of the CPU request: with another request", "115m": "gives it 1 to 9 replicas"} {
+		a := Advise(Subject{Container: container("100Mi", "110Mi", request, ""), Memory: flat(100 * mib), CPU: flat(0.1), Scalers: []*autoscalingv2.HorizontalPodAutoscaler{h}, Replicas: 2})
+		if said := strings.Join(a.Reasons, "\n"); !strings.Contains(said, "horizontalpodautoscaler/h "+want) || a.Replicas != 9 {
+			t.Errorf("with a request of %s, for %d replicas:\n%s", request, a.Replicas, said)
+		}
+	}
+}
+
 // TestScaled: the autoscalers of a workload are found in the snapshot, and the volume that its replicas cannot share.
 func TestScaled(t *testing.T) {
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "h"}}
@@ -72,6 +88,10 @@ func TestScaled(t *testing.T) {
 	s := (&evidence.Snapshot{Has: evidence.Spec | evidence.Changes, Objects: []evidence.Object{h, claim}}).Freeze()
 	if len(scalersOf(s, web)) != 1 || scalersOf(s, evidence.RefTo("Deployment", "shop", "other")) != nil {
 		t.Error("the autoscaler of another, or none")
+	}
+	s.Gaps = []evidence.Gap{{Kind: evidence.Changes, About: evidence.RefTo("Namespace", "", "shop"), Why: "forbidden: cannot list horizontalpodautoscalers in namespace shop"}}
+	if unscaled(s, "shop") != s.Gaps[0].Why || unscaled(s, "bank") != "" {
+		t.Errorf("unread: %q, of another: %q", unscaled(s, "shop"), unscaled(s, "bank"))
 	}
 	pod := &corev1.PodSpec{Volumes: []corev1.Volume{{Name: "d"}}}
 	pod.Volumes[0].PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}

@@ -25,6 +25,7 @@ const (
 const (
 	blocks     = 8               // that a history is looked at in
 	fewSamples = 24              // below which nothing is said
+	shortest   = time.Hour       // that samples must be of, so that what was not seen in them does not count as never
 	fewOfRun   = 12              // of one run among them, below which it is not asked whether it grows
 	starting   = 5 * time.Minute // that a start takes at most, as far as its peak goes
 	farAbove   = 1.3             // times what comes after, from which on a peak is one

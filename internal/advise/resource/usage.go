@@ -8,6 +8,7 @@ package resource
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -42,12 +43,21 @@ type Kill struct {
 	Lived time.Duration
 }
 
+// A Growth is by how much memory grew without a pause, in bytes, and over what time.
+type Growth struct {
+	By   float64
+	Over time.Duration
+}
+
 // A Subject is one container of a workload with what is known of its use.
 type Subject struct {
 	advise.Container
 	Memory, CPU []Series
-	Peaks       []Sample // of the memory of whole attempts, as the kernel counts them
+	Runtime     Runtime       // by other evidence than its spec
+	Peaks       []Sample      // of the memory of whole attempts, as the kernel counts them
+	Watched     time.Duration // the longest attempt among these
 	Kills       []Kill
+	Grew        Growth              // of a run that was killed for memory, before that; the zero Growth where none is known
 	Throttled   float64             // the greatest share of its periods in which its CPU limit held it back
 	ProbeKills  int                 // attempts that a probe ended
 	Replicas    int                 // that were seen, and have not ended
@@ -57,6 +67,7 @@ type Subject struct {
 	Within      Namespace
 	Priority    int32                                    // of its pods
 	Scalers     []*autoscalingv2.HorizontalPodAutoscaler // that are there for it
+	Unscaled    string                                   // why it is not known which; "" where nothing tells so
 	Alone       string                                   // why its replicas cannot run apart; "" where nothing is known that hinders them
 	Surge       int                                      // pods that an update starts before any other ends
 	CPUBound    string                                   // why it cannot be without a CPU limit; "" where nothing is known that has it have one
@@ -66,13 +77,13 @@ type Subject struct {
 func Read(s *evidence.Snapshot) []Subject {
 	var list []Subject
 	for _, pod := range evidence.List[*corev1.Pod](s) {
-		for i := range pod.Spec.Containers {
-			c := advise.ContainerOf(s, pod, pod.Spec.Containers[i].Name)
+		for _, name := range lasting(&pod.Spec) {
+			c := advise.ContainerOf(s, pod, name)
 			at := slices.IndexFunc(list, func(o Subject) bool { return o.About == c.About })
 			if at < 0 {
 				at, list = len(list), append(list, Subject{Container: c})
 			}
-			list[at].take(s, pod, pod.Spec.Containers[i].Name)
+			list[at].take(s, pod, name)
 			if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed { // which no quota counts
 				list[at].Replicas++
 			}
@@ -86,11 +97,32 @@ func Read(s *evidence.Snapshot) []Subject {
 		o := &list[i]
 		top := s.Object(o.About.Object())
 		o.Running, o.Replicas = max(o.Replicas, wanted(top)), max(o.Replicas, atOnce(s, o.About.Object()))
-		o.Scalers, o.Alone = scalersOf(s, o.About.Object()), alone(s, o.About.Namespace, &o.Pod)
+		o.Scalers, o.Unscaled = scalersOf(s, o.About.Object()), unscaled(s, o.About.Namespace)
+		o.Alone = alone(s, o.About.Namespace, &o.Pod)
 		o.Within, o.Surge = namespaceOf(s, o.About.Namespace), surge(top)
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
 	return list
+}
+
+// lasting are the containers of a pod that run for as long as it does: its own, and the sidecars among its init containers.
+func lasting(pod *corev1.PodSpec) (names []string) {
+	for i := range pod.Containers {
+		names = append(names, pod.Containers[i].Name)
+	}
+	for i := range pod.InitContainers {
+		if name := pod.InitContainers[i].Name; sidecar(pod.InitContainers, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// sidecar tells whether the container of that name is an init container that runs on (KEP-753).
+func sidecar(inits []corev1.Container, name string) bool {
+	return slices.ContainsFunc(inits, func(c corev1.Container) bool {
+		return c.Name == name && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	})
 }
 
 // initsOf are the init containers of a pod, as the template of its workload has them.
@@ -118,7 +150,10 @@ func Add(list []Subject, s *evidence.Snapshot) []Subject {
 			}
 		}
 		o.Throttled, o.ProbeKills, o.Replicas = max(o.Throttled, more.Throttled), max(o.ProbeKills, more.ProbeKills), max(o.Replicas, more.Replicas)
-		o.CPUBound = cmp.Or(o.CPUBound, more.CPUBound)
+		o.CPUBound, o.Runtime, o.Watched = cmp.Or(o.CPUBound, more.CPUBound), o.Runtime.Or(more.Runtime), max(o.Watched, more.Watched)
+		if more.Grew.Over > o.Grew.Over {
+			o.Grew = more.Grew
+		}
 	}
 	slices.SortFunc(list, func(a, b Subject) int { return a.About.Compare(b.About) })
 	return list
@@ -173,25 +208,63 @@ func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
 			o.Kills = append(o.Kills, Kill{Of: run.Of, At: run.Finished, Limit: limitOf(pod, name), Lived: run.Finished.Sub(run.Started)})
 		}
 	}
-	began := func(of evidence.Ref) time.Time {
-		for _, run := range s.Attempts(of) {
-			if run.Of == of || of.Attempt == evidence.NoAttempt && !run.Ended() {
-				return run.Started
-			}
-		}
-		return time.Time{}
-	}
+	o.grew(s, of)
 	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool {
 		return f.Kind == evidence.Usage && f.About.InAttempt(evidence.NoAttempt) == of
 	}) {
-		o.fact(f, began(f.About))
+		o.fact(f, beganAs(s, f.About))
 	}
-	m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name)
-	for i := 0; ok && i < len(m.Containers); i++ {
-		if c := &m.Containers[i]; c.Name == name {
-			o.AddSeries(now(m, c.Usage.Memory(), of, began(of)), now(m, c.Usage.Cpu(), of, began(of)))
+	o.Runtime = o.Runtime.Or(runtimeOf(s, of))
+	if m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name); ok {
+		o.metrics(m, of, beganAs(s, of))
+	}
+}
+
+// steadily is for how long a leak grows at least: what is faster may be one piece of work.
+const steadily = 2 * time.Minute
+
+// grew reads how the memory of runs that were killed for want of it had grown, as the agent of their node saw.
+func (o *Subject) grew(s *evidence.Snapshot, of evidence.Ref) {
+	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == "began.memory" }) {
+		i := slices.IndexFunc(o.Kills, func(k Kill) bool { return k.Of == f.About })
+		if i < 0 {
+			continue
+		}
+		if over := o.Kills[i].At.Sub(f.At); over >= steadily && over > o.Grew.Over {
+			o.Grew = Growth{f.Value, over}
 		}
 	}
+}
+
+// metrics takes what the metrics API says of a container that began then.
+func (o *Subject) metrics(m *metricsv1.PodMetrics, of evidence.Ref, began time.Time) {
+	for i := range m.Containers {
+		if c := &m.Containers[i]; c.Name == of.Container {
+			o.AddSeries(now(m, c.Usage.Memory(), of, began), now(m, c.Usage.Cpu(), of, began))
+		}
+	}
+}
+
+// AddMetrics adds what the metrics API said of pods of a snapshot after that was taken.
+func AddMetrics(list []Subject, s *evidence.Snapshot, later []*metricsv1.PodMetrics) {
+	for _, m := range later {
+		pod := evidence.RefTo("Pod", m.Namespace, m.Name)
+		for i := range list {
+			if o := &list[i]; s.Knows(pod) && s.TopOwner(pod) == o.About.Object() {
+				o.metrics(m, pod.InContainer(o.Spec.Name), beganAs(s, pod.InContainer(o.Spec.Name)))
+			}
+		}
+	}
+}
+
+// beganAs is when a run of a container began, or the one that goes on where none is meant.
+func beganAs(s *evidence.Snapshot, of evidence.Ref) time.Time {
+	for _, run := range s.Attempts(of) {
+		if run.Of == of || of.Attempt == evidence.NoAttempt && !run.Ended() {
+			return run.Started
+		}
+	}
+	return time.Time{}
 }
 
 // now is what the metrics API says of a container, as a series.
@@ -220,6 +293,9 @@ func (o *Subject) fact(f evidence.Fact, began time.Time) {
 		o.AddSeries(nil, one)
 	case "memory.peak":
 		o.Peaks = append(o.Peaks, Sample{f.At, f.Value})
+		if !began.IsZero() && strings.HasPrefix(f.Text, "memory.peak") { // else it is the highest of samples
+			o.Watched = max(o.Watched, f.At.Sub(began))
+		}
 	case "cpu.throttled":
 		o.Throttled = max(o.Throttled, f.Value)
 	}
