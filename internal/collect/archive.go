@@ -214,14 +214,16 @@ func (in *intake) fsys() (fs.FS, error) {
 	return unwrap(fsys)
 }
 
-// unwrap enters the only folder at the top when that is where the bundle's meta.yaml lies.
+// unwrap enters the only folder at the top when that is where the bundle's meta.yaml, or that of a case, lies.
 func unwrap(fsys fs.FS) (fs.FS, error) {
 	top, err := fs.ReadDir(fsys, ".")
 	if err != nil || len(top) != 1 || !top[0].IsDir() {
 		return fsys, err
 	}
-	if _, err := fs.Stat(fsys, top[0].Name()+"/meta.yaml"); err == nil {
-		return fs.Sub(fsys, top[0].Name())
+	for _, file := range []string{"meta.yaml", incidentFile} {
+		if _, err := fs.Stat(fsys, top[0].Name()+"/"+file); err == nil {
+			return fs.Sub(fsys, top[0].Name())
+		}
 	}
 	return fsys, nil
 }

@@ -3,12 +3,16 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,16 +146,16 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Open returns the evidence in what is called name: a bundle where it has a bundle's meta.yaml, else whatever it is, a
-// file, a folder or an archive.
+// Open returns the evidence in what is called name: a bundle where it has a bundle's meta.yaml, a case where it has an incident's bundles,
+// else whatever it is, a file, a folder or an archive. A bundle in the archive of a case has the name of its folder behind the archive's.
 func Open(name string, how Reading) (diagnosis.Source, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, plainCause(err))
+		return openPart(name, how, fmt.Errorf("read %s: %w", name, plainCause(err)))
 	}
 	if info.IsDir() {
 		if isBundleFolder(name) {
-			return openBundle(name)
+			return openBundle(name, how)
 		}
 		return &Pile{Reading: how, name: name, files: walkFolder(name), again: true}, nil
 	}
@@ -184,39 +188,64 @@ func firstBytes(r io.ReaderAt) ([]byte, error) {
 	return head[:n], nil
 }
 
-func openBundle(name string) (diagnosis.Source, error) {
+// openPart opens a bundle of the case whose archive is named before it. Where there is none, there is nothing of that name.
+func openPart(name string, how Reading, missing error) (diagnosis.Source, error) {
+	archive := filepath.Dir(name)
+	if info, err := os.Stat(archive); err != nil || !info.Mode().IsRegular() {
+		return nil, missing
+	}
+	source, err := Open(archive, how)
+	if c, ok := source.(*Case); ok {
+		return c.part(filepath.Base(name))
+	}
+	return nil, cmp.Or(err, missing)
+}
+
+func openBundle(name string, how Reading) (diagnosis.Source, error) {
 	fsys, err := OpenArchive(name)
 	if err != nil {
 		return nil, err
 	}
-	return Bundle{FS: fsys, Name: name}, nil
+	source, err := recordedIn(fsys, name, how)
+	if source == nil && err == nil {
+		return Bundle{FS: fsys, Name: name}, nil // which says what is missing
+	}
+	return source, err
 }
 
-// isBundleFolder tells whether a folder, or the only folder in it, has a bundle's meta.yaml.
+// isBundleFolder tells whether a folder, or the only folder in it, has a bundle's meta.yaml or is a case.
 func isBundleFolder(name string) bool {
 	root, err := os.OpenRoot(name)
 	if err != nil {
 		return false
 	}
 	defer root.Close()
-	if _, err := root.Stat("meta.yaml"); err == nil {
+	if isRecorded(root, ".") {
 		return true
 	}
 	entries, err := listFolder(root, ".", 2)
-	if err != nil || len(entries) != 1 || !entries[0].IsDir() {
-		return false
+	return err == nil && len(entries) == 1 && entries[0].IsDir() && isRecorded(root, entries[0].Name())
+}
+
+// isRecorded tells whether a folder is a bundle, or a case: an incident and a bundle beside it.
+func isRecorded(root *os.Root, dir string) bool {
+	has := func(parts ...string) bool {
+		_, err := root.Stat(path.Join(append([]string{dir}, parts...)...))
+		return err == nil
 	}
-	_, err = root.Stat(entries[0].Name() + "/meta.yaml")
-	return err == nil
+	if has("meta.yaml") || !has(incidentFile) {
+		return has("meta.yaml")
+	}
+	entries, err := listFolder(root, dir, maxEntries)
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && has(e.Name(), "meta.yaml") })
 }
 
 // openAnyArchive opens an archive as a bundle if it is one. Only what is no bundle may be larger than one.
 func openAnyArchive(name string, f *os.File, size int64, first []byte, how Reading) (diagnosis.Source, error) {
 	fsys, err := readArchive(f, size)
 	if err == nil {
-		if _, missing := fs.Stat(fsys, "meta.yaml"); missing == nil {
-			f.Close()
-			return Bundle{FS: fsys, Name: name}, nil
+		if source, wrong := recordedIn(fsys, name, how); source != nil || wrong != nil {
+			return source, errors.Join(wrong, f.Close())
 		}
 	}
 	if archiveKind(first) == "" { // a txtar

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
@@ -42,8 +41,8 @@ func OpenPipe(r io.Reader, how Reading) (diagnosis.Source, error) {
 	}
 	fsys, err := readArchive(data, int64(n))
 	if err == nil {
-		if _, missing := fs.Stat(fsys, "meta.yaml"); missing == nil {
-			return Bundle{FS: fsys}, nil
+		if source, wrong := recordedIn(fsys, "", how); source != nil || wrong != nil {
+			return source, wrong
 		}
 		return &Pile{Reading: how, files: walkFS(fsys), again: true}, nil
 	}
