@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,10 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
-	"github.com/kubeinquest/inquest/internal/watch"
 	"github.com/kubeinquest/inquest/internal/web"
 )
 
@@ -68,7 +65,7 @@ All but "migrate" only read.`,
 		Example: p.examples(`  %[1]s history list
   %[1]s history show 5k3v
   %[1]s history export 5k3v -o case.zip
-  %[1]s history rerun --db prod.db`),
+  %[1]s history rerun --since 168h`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return noSuchCommand(cmd, args[0])
@@ -142,98 +139,6 @@ func (p *program) historyShow() *cobra.Command {
 	o.bindForm(cmd.Flags())
 	cmd.Flags().IntVar(&o.limit, "limit", 50, "how many deaths, 1000 at most")
 	return cmd
-}
-
-func (p *program) historyExport() *cobra.Command {
-	o := &historyOptions{output: "text"}
-	file := ""
-	cmd := &cobra.Command{
-		Use:     "export INCIDENT -o FILE",
-		Short:   "Save the evidence of an incident's latest death as a bundle",
-		Example: p.examples("  %[1]s history export 5k3v -o case.zip\n  %[1]s why --from case.zip"),
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if file == "" {
-				return errors.New("say where the evidence goes: -o case.zip")
-			}
-			return o.with(cmd.Context(), func(s *history.Store) error {
-				in, err := o.find(cmd.Context(), s, args[0])
-				if err != nil {
-					return err
-				}
-				return o.export(cmd.Context(), p, s, in, file)
-			})
-		},
-	}
-	o.bind(cmd.Flags())
-	cmd.Flags().StringVarP(&file, "output", "o", "", "the bundle to write: a .zip, .tar.gz, .txtar, or a folder")
-	return cmd
-}
-
-func (o *historyOptions) export(ctx context.Context, p *program, s *history.Store, in history.Incident, file string) error {
-	f := o.filter()
-	f.Incident, f.Limit = in.ID, 1000
-	page, err := s.Deaths(ctx, f)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(page.Items, func(d history.Death) bool { return d.HasBundle })
-	if i < 0 {
-		return fmt.Errorf("no evidence of incident %s was kept", in.ID)
-	}
-	files, err := s.Bundle(ctx, page.Items[i].ID, f.Namespaces)
-	if err != nil {
-		return err
-	}
-	if err := collect.WriteArchive(file, files); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(p.ErrOut, "wrote %s: %s, of %s\n", file, report.Plural(len(files), "file"), report.Escape(page.Items[i].Of.String()))
-	return err
-}
-
-func (p *program) historyRerun() *cobra.Command {
-	o := &historyOptions{}
-	cmd := &cobra.Command{
-		Use:   "rerun",
-		Short: "Judge what was kept by the rules of today, and say what changes",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.output == "csv" {
-				return errors.New("what would change is told as text or json")
-			}
-			return o.with(cmd.Context(), func(s *history.Store) error { return o.rerun(cmd.Context(), p, s) })
-		},
-	}
-	o.bind(cmd.Flags())
-	o.bindForm(cmd.Flags())
-	return cmd
-}
-
-func (o *historyOptions) rerun(ctx context.Context, p *program, s *history.Store) error {
-	changed := []history.Rerun{}
-	judge := func(ctx context.Context, d history.Death, files map[string][]byte) (history.Verdict, error) {
-		return watch.Judge(ctx, p.rules, d, files)
-	}
-	sum, err := s.Rerun(ctx, o.filter(), judge, func(r history.Rerun) error {
-		changed = append(changed, r)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	all := struct {
-		history.Again
-		Changes []history.Rerun
-	}{sum, changed}
-	return o.print(p, all, func() error {
-		for _, r := range changed {
-			fmt.Fprintf(p.Out, "%s at %s\n  was  %s %s\n  now  %s %s\n", report.Escape(r.Death.Of.String()), when(r.Death),
-				ruleOr(r.Death.Verdict.Rule), report.Escape(r.Death.Verdict.Message), ruleOr(r.Now.Rule), report.Escape(r.Now.Message))
-		}
-		_, err := fmt.Fprintf(p.Out, "%s judged, %d changed, %d could not be judged\n", report.Plural(sum.Deaths, "death"), sum.Changed, sum.Failed)
-		return err
-	})
 }
 
 // with opens the history for reading.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubeinquest/inquest/internal/collect"
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/lead"
 	"github.com/kubeinquest/inquest/internal/remedy"
@@ -213,16 +215,26 @@ func replayOne(ctx context.Context, recorder *watch.Recorder, name string) (take
 	if err != nil {
 		return taken, err
 	}
-	s, err := recorder.Replay(ctx, source)
-	if err != nil {
-		return taken, fmt.Errorf("read %s: %w", name, err)
+	parts := []diagnosis.Source{source}
+	if c, ok := source.(*collect.Case); ok {
+		parts = nil
+		for _, part := range slices.Backward(c.Bundles) { // as it came about
+			parts = append(parts, part.Bundle)
+		}
 	}
-	return s.Taken, nil
+	for _, part := range parts {
+		s, err := recorder.Replay(ctx, part)
+		if err != nil {
+			return taken, fmt.Errorf("read %s: %w", name, err)
+		}
+		taken = s.Taken
+	}
+	return taken, nil
 }
 
-// bundlesIn returns the bundles in a folder, or what is named where that is one itself.
+// bundlesIn returns the bundles in a folder, exports of incidents among them, or what is named where that is one itself.
 func bundlesIn(name string) []string {
-	if _, err := os.Stat(filepath.Join(name, "meta.yaml")); err == nil {
+	if isRecording(name) {
 		return []string{name}
 	}
 	entries, err := os.ReadDir(name)
@@ -231,8 +243,7 @@ func bundlesIn(name string) []string {
 	}
 	var all []string
 	for _, e := range entries {
-		path := filepath.Join(name, e.Name())
-		if _, err := os.Stat(filepath.Join(path, "meta.yaml")); err == nil || !e.IsDir() {
+		if path := filepath.Join(name, e.Name()); !e.IsDir() || isRecording(path) {
 			all = append(all, path)
 		}
 	}
@@ -240,4 +251,12 @@ func bundlesIn(name string) []string {
 		return []string{name}
 	}
 	return all
+}
+
+// isRecording tells whether a folder is a bundle or the export of an incident.
+func isRecording(folder string) bool {
+	return slices.ContainsFunc([]string{"meta.yaml", "incident.json"}, func(file string) bool {
+		_, err := os.Stat(filepath.Join(folder, file))
+		return err == nil
+	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -264,6 +265,22 @@ func (r Rights) files(bundle map[string][]byte) map[string][]byte {
 		}
 	}
 	return kept
+}
+
+// narrowing says what of the export of an incident a caller may have.
+func (r Rights) narrowing() history.Narrowing {
+	if r.All {
+		return history.Narrowing{}
+	}
+	index := func(e history.Export) (history.Export, error) {
+		e.Limit = r.Limit
+		covered, ok := r.veilOf(nil).cover(e).(history.Export)
+		if !ok {
+			return e, errors.New("narrow an export: it became something else")
+		}
+		return covered, nil
+	}
+	return history.Narrowing{Namespaces: r.allowed(), Files: r.files, Index: index, Bundles: mostExported}
 }
 
 // lines returns facts and runs without those of others.

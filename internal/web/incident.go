@@ -4,7 +4,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -243,39 +242,10 @@ func (c *Console) bundle(ctx context.Context, r *http.Request, may Rights) (name
 	return fmt.Sprintf("death-%d.zip", d.ID), may.files(files), err
 }
 
-// export serves an incident with the evidence of its deaths, each in a folder of its own. Deaths with the same evidence share one.
+// export serves an incident with the evidence of its deaths, as inquest why --from reads it and inquest history export writes it.
 func (c *Console) export(ctx context.Context, r *http.Request, may Rights) (name string, files map[string][]byte, err error) {
-	in, err := c.own().Incident(ctx, r.PathValue("id"), may.allowed())
-	if err != nil {
-		return "", nil, err
-	}
-	name = "incident-" + in.ID + ".zip"
-	if may.All {
-		files, err = c.own().Export(ctx, in.ID, nil)
-		return name, files, err
-	}
-	page, err := c.own().Deaths(ctx, history.Filter{Incident: in.ID, Namespaces: may.allowed(), Limit: mostDeaths})
-	if err != nil {
-		return "", nil, err
-	}
-	files = map[string][]byte{}
-	left := history.MostExported
-	for i := range page.Items[:min(len(page.Items), mostExported)] {
-		if left < 0 {
-			break
-		}
-		all, err := c.own().Bundle(ctx, page.Items[i].ID, nil)
-		if err := ignoreMissing(err); err != nil {
-			return "", nil, err
-		}
-		for path, data := range may.files(all) {
-			files[fmt.Sprintf("death-%d/%s", page.Items[i].ID, path)] = data
-			left -= len(data)
-		}
-	}
-	shown := may.veilOf(nil).cover(IncidentPage{Bounds: may.bounds(), Incident: incidentOf(in), Deaths: each(page.Items, deathOf)})
-	files["incident.json"], err = json.MarshalIndent(shown, "", "  ")
-	return name, files, err
+	all, files, err := c.own().Export(ctx, r.PathValue("id"), may.narrowing())
+	return "incident-" + all.Incident.ID + ".zip", files, err
 }
 
 // download serves files as an archive.

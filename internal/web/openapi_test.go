@@ -101,7 +101,7 @@ func archives(paths object) {
 	csv := object{"text/csv": object{"schema": object{"type": "string"}}}
 	for address, what := range map[string]string{
 		"/incidents.csv": "what the list of incidents shows, a thousand at most, for spreadsheets", "/incidents/{id}/deaths.csv": "the latest deaths of an incident, for spreadsheets",
-		"/incidents/{id}/bundle.zip": "the evidence of the deaths of an incident, a folder each", "/deaths/{id}/bundle.zip": "the evidence of a death, as inquest why --from reads it",
+		"/incidents/{id}/bundle.zip": "the evidence of the deaths of an incident as one bundle, as inquest why --from reads it", "/deaths/{id}/bundle.zip": "the evidence of a death, as inquest why --from reads it",
 	} {
 		responses := failures()
 		responses["200"] = object{"description": what, "content": zip}

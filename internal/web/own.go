@@ -77,11 +77,11 @@ func (k ownPart) Bundle(ctx context.Context, death int64, allowed []string) (map
 	return k.Store.Bundle(ctx, death, allowed)
 }
 
-func (k ownPart) Export(ctx context.Context, id string, allowed []string) (map[string][]byte, error) {
-	if _, err := k.Incident(ctx, id, allowed); err != nil {
-		return nil, err
+func (k ownPart) Export(ctx context.Context, id string, may history.Narrowing) (history.Export, map[string][]byte, error) {
+	if _, err := k.Incident(ctx, id, may.Namespaces); err != nil {
+		return history.Export{}, nil, err
 	}
-	return k.Store.Export(ctx, id, allowed)
+	return k.Store.Export(ctx, id, may)
 }
 
 func (k ownPart) isForeign(cluster string) bool { return k.cluster != "" && cluster != k.cluster }
