@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,24 +150,11 @@ func downloaded(t *testing.T, file, id string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	visit := func(path string, with ...*http.Cookie) *http.Response {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8737"+path, http.NoBody)
-		for _, c := range with {
-			r.AddCookie(c)
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		return w.Result()
+	status, data := visitConsole(t, h, letIn(t, h, "/login?token="+secret, ""), "/incidents/"+id+"/bundle.zip")
+	if status != http.StatusOK {
+		t.Fatalf("%d: %.200s", status, data)
 	}
-	login := visit("/login?token=" + secret)
-	login.Body.Close()
-	zip := visit("/incidents/"+id+"/bundle.zip", login.Cookies()...)
-	defer zip.Body.Close()
-	data, err := io.ReadAll(zip.Body)
-	if err != nil || zip.StatusCode != http.StatusOK {
-		t.Fatalf("%d, %v: %.200s", zip.StatusCode, err, data)
-	}
-	return data
+	return []byte(data)
 }
 
 // checkServed: serve makes of an export the incident that it was of, from the file, and from a folder of unpacked ones.
