@@ -37,11 +37,7 @@ demo: ## Diagnose a recorded incident, and show all of them in the console: no c
 	else \
 		echo 'No cluster answers here. With a kubeconfig:  go run ./cmd/inquest why -A'; \
 	fi
-	@if [ -t 1 ]; then \
-		$(GO) run ./cmd/inquest serve --from examples/; \
-	else \
-		echo 'All recorded incidents in the console, until Ctrl-C:  go run ./cmd/inquest serve --from examples/'; \
-	fi
+	@$(GO) run ./cmd/inquest serve --from examples/ --listen 127.0.0.1:0
 
 test: ## Run the tests, with the race detector where there is a C compiler: no network, no root
 	@race=-race; status=0; \

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type serveOptions struct {
 	turn     time.Duration
 	keep     keepOptions
 	tell     tellOptions
+	given    func(flag string) bool // tells which flags were given
 }
 
 // How callers are known.
@@ -58,6 +60,7 @@ func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	o.keep.bind(flags)
 	o.tell.bind(flags)
 	flags.DurationVar(&o.turn, "lease-duration", 15*time.Second, "how long after a replica fell silent another one takes over")
+	o.given = flags.Changed
 }
 
 // fromEnvironment takes what the command line does not say from variables: --db from INQUEST_DB. The flags of kubectl have none.
@@ -99,6 +102,9 @@ func (o *serveOptions) Validate(args []string) error {
 	if _, err := o.keep.retention(); err != nil {
 		return err
 	}
+	if err := o.validateFrom(); err != nil {
+		return err
+	}
 	if len(o.listen) == 0 {
 		return errors.New("--listen names no address: give one as 127.0.0.1:8737")
 	}
@@ -115,6 +121,16 @@ func (o *serveOptions) Validate(args []string) error {
 		return errors.New("give --tls-cert-file and --tls-private-key-file, or neither")
 	}
 	return errors.Join(o.validateLease(), o.oidc.Validate(o.access))
+}
+
+// watching are the flags that say what becomes of what happens, and nothing happens in what was recorded.
+var watching = []string{"notify", "events", "keep", "keep-events", "keep-size"}
+
+func (o *serveOptions) validateFrom() error {
+	if i := slices.IndexFunc(watching, o.given); o.from != "" && i >= 0 {
+		return fmt.Errorf("with --from nothing new happens that --%[1]s could be about: leave out --%[1]s", watching[i])
+	}
+	return nil
 }
 
 func (o *serveOptions) validateLease() error {
@@ -203,11 +219,11 @@ func (o *serveOptions) run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if o.from != "" {
+		fmt.Fprintln(p.ErrOut, "What was recorded is shown until you press Ctrl-C.")
+	}
 	for i, address := range addresses {
 		fmt.Fprintf(p.Out, "The console: %s%s\n", address, map[bool]string{true: link}[i == 0 || o.access == accessCluster])
-	}
-	if o.from != "" {
-		fmt.Fprintln(p.Out, "It is shown until you press Ctrl-C.")
 	}
 	err = served.record(ctx)
 	s.close()

@@ -58,6 +58,13 @@ func TestServeOptions(t *testing.T) {
 		"--lease a/b --db postgres://x":    "",
 		"--lease a/b --db postgres://x --lease-duration 1s": "between",
 		"--lease a/b --from x":                              "nothing to take turns at",
+		"--from x --notify y":                               "leave out --notify",
+		"--from x --events":                                 "leave out --events",
+		"--from x --keep 1h":                                "leave out --keep",
+		"--from x --keep-events 1h":                         "leave out --keep-events",
+		"--from x --keep-size 1Gi":                          "leave out --keep-size",
+		"--from x --metrics-listen :0":                      "",
+		"--notify y --events --keep 1h":                     "",
 		"--oidc-issuer https://x":                           "add --access cluster",
 		"--access cluster --oidc-issuer https://x":          "needs --oidc-client-id",
 	} {
@@ -251,6 +258,20 @@ func TestServeFrom(t *testing.T) {
 	stop()
 	if status := <-done; status != 0 {
 		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestDemo: make demo ends with the link of a console that is served, whatever its output goes to.
+func TestDemo(t *testing.T) {
+	data, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(data), "\ndemo:")
+	recipe, _, _ = strings.Cut(recipe, "\n\n")
+	lines := strings.Split(recipe, "\n")
+	if last := lines[len(lines)-1]; last != "\t@$(GO) run ./cmd/inquest serve --from examples/ --listen 127.0.0.1:0" {
+		t.Errorf("it ends with %q", last)
 	}
 }
 
