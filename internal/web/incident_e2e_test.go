@@ -55,11 +55,7 @@ func TestLogsInBrowser(t *testing.T) {
 	}
 	third := `document.querySelectorAll("details.log")[2]`
 	eval[int](b, third+`.querySelector("summary").scrollIntoView(); `+third+`.querySelector("summary").click(); 0`)
-	wait := func(what, condition string) {
-		t.Helper()
-		eval[bool](b, `new Promise((done, fail) => { const end = Date.now() + 20000; (function look() { if (`+condition+`) done(true); else if (Date.now() > end) fail("not seen: `+what+`"); else setTimeout(look, 20); })(); })`)
-	}
-	wait("the log of the third run", third+`.querySelector("pre mark.error")`)
+	b.until(third + `.querySelector("pre mark.error")`)
 	if got := eval[string](b, third+`.querySelector("pre mark.error").textContent`); !strings.Contains(got, "run 10 is out of room") {
 		t.Errorf("the third log says %q", got)
 	}
@@ -69,7 +65,7 @@ func TestLogsInBrowser(t *testing.T) {
 	}
 	eval[int](b, third+`.querySelector("pre").scrollTop = 200; window.asked = 0; window.anew = 0; `+
 		`addEventListener("htmx:beforeRequest", (e) => asked++); addEventListener("htmx:afterSettle", (e) => anew++); htmx.trigger(document.getElementById("content"), "change-seen"); 0`)
-	wait("the page anew", `window.anew > 0`)
+	b.until(`window.anew > 0`)
 	if n, asked := eval[int](b, logs), eval[int](b, `window.asked`); n != 2 || asked != 1 {
 		t.Errorf("the page anew has %d logs and asked %d times", n, asked)
 	}

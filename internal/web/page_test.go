@@ -165,7 +165,7 @@ func TestStory(t *testing.T) {
 	_, body, _ := get(t, h, "*", "/incidents")
 	at := strings.Index(body, "/incidents/")
 	_, body, _ = get(t, h, "*", body[at:at+strings.IndexByte(body[at:], '"')])
-	contains(t, "the incident", body, "Probes that failed", "kernel: oom-kill: app", "run 3: 11:55:00 to 12:00:00, exit 3", "data-plot=", "pod/web-0[app] memory", "panic: out of room", `<mark class="error">`)
+	contains(t, "the incident", body, "Probes that failed", "kernel: oom-kill: app", "run 3: 11:55:00 to 12:00:00, exit 3", "data-plot=", `<a href="/deaths/1">run 3 ended: exit 3, web-0</a>`, "pod/web-0[app] memory", "panic: out of room", `<mark class="error">`)
 	s := newStory()
 	s.death(&d)
 	s.snapshot(must1(t)(snapshotFrom(t, d)), d.Of)

@@ -52,6 +52,7 @@ type Bar struct {
 	Exit    string    `json:"exit"` // empty while it runs
 	Clean   bool      `json:"clean"`
 	Text    string    `json:"text"`
+	Death   int64     `json:"death,omitempty"` // that its end is, where that is on record
 	X       string    `json:"-"`
 	Width   string    `json:"-"`
 	End     string    `json:"-"`
@@ -129,7 +130,9 @@ func (s *story) death(d *history.Death) {
 	if d.Kind == history.Stuck || d.Finished.IsZero() {
 		return
 	}
-	s.run(d.Of, barOf(d.Of.Attempt, cmp.Or(d.Started, d.Finished), d.Finished, d.ExitCode, d.Reason))
+	bar := barOf(d.Of.Attempt, cmp.Or(d.Started, d.Finished), d.Finished, d.ExitCode, d.Reason)
+	bar.Death = d.ID
+	s.run(d.Of, bar)
 }
 
 func barOf(run int, from, to time.Time, code int, reason string) Bar {
@@ -414,29 +417,30 @@ func (t *Timeline) tick() {
 
 // A Moment is one of a timeline, for who reads it as a list.
 type Moment struct {
-	At   time.Time
-	Lane string
-	Text string
-	Bad  bool
+	At    time.Time
+	Lane  string
+	Text  string
+	Bad   bool
+	Death int64 // that it is the end of
 }
 
 // List is all that a timeline shows in the order of time.
 func (t *Timeline) List() []Moment {
 	var all []Moment
 	for _, g := range t.Gaps {
-		all = append(all, Moment{g.From, "Not seen", g.Text, true})
+		all = append(all, Moment{g.From, "Not seen", g.Text, true, 0})
 	}
 	for _, lane := range t.Lanes {
 		for _, m := range lane.Marks {
-			all = append(all, Moment{m.At, lane.Name, m.Text, m.Bad})
+			all = append(all, Moment{m.At, lane.Name, m.Text, m.Bad, 0})
 		}
 		for _, b := range lane.Bars {
 			if b.Exit == "" { // it runs, or is stuck
-				all = append(all, Moment{b.From, lane.Name, b.Text, !b.Clean})
+				all = append(all, Moment{b.From, lane.Name, b.Text, !b.Clean, b.Death})
 				continue
 			}
-			all = append(all, Moment{b.From, lane.Name, fmt.Sprintf("run %d began", b.Run+1), false},
-				Moment{b.To, lane.Name, fmt.Sprintf("run %d ended: %s", b.Run+1, b.Exit), !b.Clean})
+			all = append(all, Moment{b.From, lane.Name, fmt.Sprintf("run %d began", b.Run+1), false, 0},
+				Moment{b.To, lane.Name, fmt.Sprintf("run %d ended: %s", b.Run+1, b.Exit), !b.Clean, b.Death})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Moment) int { return a.At.Compare(b.At) })
