@@ -127,8 +127,7 @@ func (p *program) historyShow() *cobra.Command {
 					return report.CSV(p.Out, web.DeathRows(page.Items))
 				}
 				all := shownIncident{in, page.Items, nil}
-				from, to := in.Around(time.Now())
-				if all.Gaps, err = s.GapsIn(cmd.Context(), in.Cluster, from, to, f.Namespaces, mostUnseen); err != nil {
+				if all.Gaps, err = gapsOf(cmd.Context(), s, &in, f.Namespaces); err != nil {
 					return err
 				}
 				return o.print(p, all, func() error { return p.incidentText(&all) })

@@ -28,6 +28,9 @@ func TestHistoryShowsGaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Beat(t.Context(), "c", now.Add(-2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	in, err := s.Incidents(t.Context(), history.Filter{})
 	if err != nil || len(in.Items) != 1 {
 		t.Fatal(in, err)
@@ -44,7 +47,7 @@ func TestHistoryShowsGaps(t *testing.T) {
 		return out.String()
 	}
 	text := show("-n", "shop")
-	for _, want := range []string{"UNSEEN FROM", now.Add(-time.Minute).Format(time.RFC3339) + "  " + now.Format(time.RFC3339) + "  nothing was heard of pods\\x1b[31m", "still                 no recorder ran"} {
+	for _, want := range []string{"UNSEEN FROM", now.Add(-time.Minute).Format(time.RFC3339) + "  " + now.Format(time.RFC3339) + "  nothing was heard of pods\\x1b[31m", "still                 no recorder ran", "still                 no recorder gave a sign of life"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in %q", want, text)
 		}
@@ -53,7 +56,7 @@ func TestHistoryShowsGaps(t *testing.T) {
 		t.Errorf("what is not of it is shown: %s", text)
 	}
 	var all shownIncident
-	if err := json.Unmarshal([]byte(show("-o", "json")), &all); err != nil || len(all.Gaps) != 3 || all.Incident.ID != in.Items[0].ID || len(all.Deaths) != 1 {
+	if err := json.Unmarshal([]byte(show("-o", "json")), &all); err != nil || len(all.Gaps) != 4 || all.Incident.ID != in.Items[0].ID || len(all.Deaths) != 1 {
 		t.Errorf("as JSON it is %+v, %v", all, err)
 	}
 }

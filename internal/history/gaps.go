@@ -67,3 +67,23 @@ func (s *Store) GapsIn(ctx context.Context, cluster string, from, to time.Time, 
 		` ORDER BY g.began DESC, g.id DESC`+q.limit(limit), q.args...)
 	return all, s.explain("read", err)
 }
+
+// Silence is how long there may be no sign of life of a recorder until its cluster counts as not watched.
+const Silence = 90 * time.Second
+
+// Silent returns since when a cluster is not watched as of now, as a gap: one that nobody has kept yet, as whoever died could not, and who
+// comes next will. There is none where it is watched or never was, nor one that began at another time or later; zero for any.
+func (s *Store) Silent(ctx context.Context, cluster string, now, before time.Time) ([]Gap, error) {
+	var q query
+	q.where("uid = %s", clean(cluster, maxName))
+	q.where("beat > 0 AND beat < %s", micros(now.Add(-Silence)))
+	q.within("beat", time.Time{}, before)
+	var all []Gap
+	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
+		var beat int64
+		err := scan(&beat)
+		all = append(all, Gap{Cluster: cluster, What: "no recorder gave a sign of life", From: fromMicros(beat)})
+		return err
+	}, `SELECT beat FROM clusters`+q.text(), q.args...)
+	return all, s.explain("read", err)
+}

@@ -55,6 +55,31 @@ func TestGaps(t *testing.T) {
 	})
 }
 
+// TestSilent: that nobody watches is known before anybody can keep it.
+func TestSilent(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		silent := func(now, before time.Time) []Gap {
+			t.Helper()
+			gaps, err := s.Silent(t.Context(), cluster, now, before)
+			must(t, err)
+			return gaps
+		}
+		_, err := s.Begin(t.Context(), cluster, noon)
+		must(t, err)
+		want(t, "gaps of what was never watched", len(silent(noon.Add(time.Hour), time.Time{})), 0)
+		must(t, s.Beat(t.Context(), cluster, noon))
+		want(t, "gaps of what is watched", len(silent(noon.Add(Silence), time.Time{})), 0)
+		got := silent(noon.Add(2*Silence), time.Time{})
+		if diff := cmp.Diff([]Gap{{Cluster: cluster, What: "no recorder gave a sign of life", From: noon}}, got); diff != "" {
+			t.Error(diff)
+		}
+		want(t, "gaps before it", len(silent(noon.Add(time.Hour), noon)), 0)
+		gaps, err := s.Silent(t.Context(), "another", noon.Add(time.Hour), time.Time{})
+		must(t, err)
+		want(t, "gaps of another cluster", len(gaps), 0)
+	})
+}
+
 // TestAround: an incident that may go on is looked for in what was not seen until now.
 func TestAround(t *testing.T) {
 	in := Incident{First: noon, Last: noon.Add(time.Hour), State: StateQuiet}

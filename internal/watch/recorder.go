@@ -33,7 +33,7 @@ const (
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
 	// beat is how often is noted that the cluster is watched, and silence how long that may stay out until it counts as not watched.
-	beat, silence = 30 * time.Second, 90 * time.Second
+	beat, silence = 30 * time.Second, history.Silence
 	// renewals is how long a lease may wait to be read: it is kept for tens of seconds.
 	renewals = 100 * time.Millisecond
 	// mostRespite bounds what an API server, or what stands before it, may ask for.

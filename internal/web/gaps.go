@@ -30,6 +30,11 @@ func (c *Console) gapsIn(ctx context.Context, cluster string, from, to time.Time
 	if err != nil {
 		return nil, 0, err
 	}
+	silent, err := c.own().Silent(ctx, cluster, c.Now(), to)
+	if err != nil {
+		return nil, 0, err
+	}
+	kept = append(silent, kept...)
 	all := together(each(kept, func(g history.Gap) Gap {
 		if !may.All && g.Namespace == "" {
 			g.What = interrupted

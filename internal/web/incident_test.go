@@ -107,6 +107,24 @@ func TestManyGaps(t *testing.T) {
 	contains(t, "the incident", body, "and 47 earlier times in which something was not seen", "and 10 before those")
 }
 
+// TestNobodyWatches: that no recorder runs is on the incident before one can say so.
+func TestNobodyWatches(t *testing.T) {
+	c := consoleWith(t, headerAccess{}, died("shop", "till", 1))
+	if err := c.Store.Beat(t.Context(), "c", noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := onlyIncident(t, serving(t, c, 2*time.Minute), "*"); strings.Contains(body, "sign of life") {
+		t.Error("it counts as not watched too early")
+	}
+	_, body := onlyIncident(t, serving(t, c, 5*time.Minute), "*")
+	contains(t, "the incident", body, "no recorder gave a sign of life since 2026-11-01 12:01:00Z until now")
+	_, body = onlyIncident(t, serving(t, c, 5*time.Minute), "shop")
+	contains(t, "the incident", body, "the watch was interrupted since 2026-11-01 12:01:00Z until now")
+	c.Cluster = "c"
+	_, body, _ = get(t, serving(t, c, 5*time.Minute), "*", "/")
+	contains(t, "the first page", body, "no recorder gave a sign of life since 2026-11-01 12:01:00Z")
+}
+
 // TestBands: a band is as long as what was not seen, and where that lasts for long it leaves room for the rest.
 func TestBands(t *testing.T) {
 	d := died("shop", "till", 1)

@@ -47,6 +47,10 @@ func (k ownPart) GapsIn(ctx context.Context, cluster string, from, to time.Time,
 	return k.Store.GapsIn(ctx, cmp.Or(k.cluster, cluster), from, to, allowed, limit)
 }
 
+func (k ownPart) Silent(ctx context.Context, cluster string, now, before time.Time) ([]history.Gap, error) {
+	return k.Store.Silent(ctx, cmp.Or(k.cluster, cluster), now, before)
+}
+
 func (k ownPart) Incident(ctx context.Context, id string, allowed []string) (history.Incident, error) {
 	in, err := k.Store.Incident(ctx, id, allowed)
 	if err == nil && k.isForeign(in.Cluster) {
