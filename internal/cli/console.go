@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -31,6 +32,7 @@ type consoleOptions struct {
 	config *genericclioptions.ConfigFlags
 	listen string
 	open   bool
+	asked  bool // to open it: else where there is no browser nothing is said of that
 }
 
 func (o *consoleOptions) bind(flags *pflag.FlagSet) {
@@ -38,7 +40,7 @@ func (o *consoleOptions) bind(flags *pflag.FlagSet) {
 	usual(flags)
 	flags.Lookup("namespace").Usage = "where the server is; default is " + serverNamespace
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "the loopback `address` to open it on")
-	flags.BoolVar(&o.open, "open", false, "open the link in the browser")
+	flags.BoolVar(&o.open, "open", true, "open the link in the browser where there is one; --open=false leaves it")
 }
 
 // Validate tells what is wrong with the command line.
@@ -60,15 +62,17 @@ func (p *program) console() *cobra.Command {
 		Use:   "console",
 		Short: "Open the console of the server in the cluster",
 		Long: `Open the console of the server that deploy/server has run in the cluster, by a
-port-forward to its pod and a link that this prints. You see there what you may
-read in the cluster: the token of the kubeconfig goes with each request, and
-neither into the link nor to the browser.`,
+port-forward to its pod and a link that this prints, and opens in the browser
+where there is one. You see there what you may read in the cluster: the token of
+the kubeconfig goes with each request, and neither into the link nor to the
+browser.`,
 		Example: p.examples(`  %[1]s console
-  %[1]s console --context prod --open`),
+  %[1]s console --context prod --open=false`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.Validate(args); err != nil {
 				return err
 			}
+			o.asked = cmd.Flags().Changed("open")
 			return o.run(cmd.Context(), p)
 		},
 	}
@@ -112,10 +116,8 @@ func (o *consoleOptions) run(ctx context.Context, p *program) error {
 	defer func() { _ = server.Close() }() // the program ends
 	link := "http://" + listener.Addr().String() + "/login?token=" + secret
 	fmt.Fprintf(p.Out, "The console: %s\nIt is open until you press Ctrl-C.\n", link)
-	if o.open {
-		if err := browse(ctx, link); err != nil {
-			fmt.Fprintln(p.ErrOut, "notice: the browser was not opened: "+report.Escape(err.Error()))
-		}
+	if err := o.browse(ctx, link); err != nil {
+		fmt.Fprintln(p.ErrOut, "notice: the browser was not opened: "+report.Escape(err.Error()))
 	}
 	return told(ctx, <-forwarding)
 }
@@ -131,13 +133,43 @@ func told(ctx context.Context, err error) error {
 	return err
 }
 
-// browse opens the link, which is good once, in the browser.
-func browse(ctx context.Context, link string) error {
-	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
-	if command == nil {
-		command = []string{"xdg-open"}
+// errNoBrowser is that there is nothing to open a link with.
+var errNoBrowser = errors.New("no browser is known here: open the link yourself")
+
+// browse opens the link, which is good once, in the browser, where there is one or somebody asked for that.
+func (o *consoleOptions) browse(ctx context.Context, link string) error {
+	if !o.open {
+		return nil
 	}
-	return exec.CommandContext(ctx, command[0], append(command[1:], link)...).Start()
+	command := opener(runtime.GOOS, os.Getenv, exec.LookPath)
+	switch {
+	case command != nil:
+		return exec.CommandContext(ctx, command[0], append(command[1:], link)...).Start()
+	case o.asked:
+		return errNoBrowser
+	}
+	return nil
+}
+
+// opener is the command that opens a link in a browser; nil where there is none: on a machine without a screen, as over SSH, xdg-open may
+// open one in the terminal.
+func opener(system string, variable func(string) string, find func(string) (string, error)) []string {
+	var command []string
+	switch {
+	case system == "darwin":
+		command = []string{"open"}
+	case system == "windows":
+		command = []string{"rundll32", "url.dll,FileProtocolHandler"}
+	case variable("DISPLAY") != "" || variable("WAYLAND_DISPLAY") != "":
+		command = []string{"xdg-open"}
+	default:
+		return nil
+	}
+	path, err := find(command[0])
+	if err != nil {
+		return nil
+	}
+	return append([]string{path}, command[1:]...)
 }
 
 // A frontDoor lets in whoever has the link, once, and passes what he asks for on as whoever started the program.

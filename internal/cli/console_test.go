@@ -108,3 +108,37 @@ func TestConsoleOptions(t *testing.T) {
 		t.Error("a name is taken")
 	}
 }
+
+// TestConsoleOpens: the link is opened where there is a browser, unless somebody says no.
+func TestConsoleOpens(t *testing.T) {
+	flags := (&program{}).console().Flags()
+	if open, err := flags.GetBool("open"); err != nil || !open {
+		t.Errorf("it is not opened by default: %v", err)
+	}
+	for _, test := range []struct{ system, display, has, want string }{
+		{"linux", ":0", "xdg-open", "/bin/xdg-open"},
+		{"linux", "", "xdg-open", ""},
+		{"linux", ":0", "", ""},
+		{"darwin", "", "open", "/bin/open"},
+		{"windows", "", "rundll32", "/bin/rundll32 url.dll,FileProtocolHandler"},
+		{"windows", "", "", ""},
+	} {
+		got := opener(test.system, func(name string) string {
+			if name == "WAYLAND_DISPLAY" {
+				return test.display
+			}
+			return ""
+		}, func(name string) (string, error) {
+			if name != test.has {
+				return "", errors.New("no such program")
+			}
+			return "/bin/" + name, nil
+		})
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s with display %q and program %q: %q, want %q", test.system, test.display, test.has, got, test.want)
+		}
+	}
+	if err := (&consoleOptions{}).browse(t.Context(), "x"); err != nil {
+		t.Errorf("it is opened although nobody wants that: %v", err)
+	}
+}
