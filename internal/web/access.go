@@ -69,6 +69,9 @@ type StrangerError struct {
 // Error is the reason, as it is shown.
 func (s *StrangerError) Error() string { return s.Why }
 
+// logoutPath is where a session ends. As with all that changes something, a page of elsewhere that posts to it is refused.
+const logoutPath = "/logout"
+
 // cookie is the name of what a browser is known by, or what that begins with. A prefix keeps other hosts and plain pages of this one from setting it,
 // where it is served by TLS.
 const cookie = "inquest"

@@ -55,6 +55,7 @@ type ClusterAccess struct {
 	tokens kept[person]
 	rights kept[Rights]
 	all    kept[[]string] // namespaces of the cluster
+	left   kept[bool]     // sessions that somebody ended
 	hosts  crowd
 }
 
@@ -292,8 +293,8 @@ func (a *ClusterAccess) Login(w http.ResponseWriter, r *http.Request, _ string) 
 
 // Routes are the addresses of the login beside those of the console.
 func (a *ClusterAccess) Routes(mux *http.ServeMux, refuse func(http.ResponseWriter, *http.Request, error)) {
-	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
-		http.SetCookie(w, a.cookie(r, cookie, "", -1))
+	mux.HandleFunc("POST "+logoutPath, func(w http.ResponseWriter, r *http.Request) {
+		a.end(w, r)
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 	})
 	if a.o.Provider == nil {

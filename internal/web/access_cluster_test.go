@@ -316,11 +316,47 @@ func TestLoginPage(t *testing.T) {
 	if w := try(cross); w.Code != http.StatusForbidden || len(w.Result().Cookies()) > 0 {
 		t.Errorf("another site logs in: %d", w.Code)
 	}
-	if w := try(post(t, "/logout", nil)); w.Code != http.StatusSeeOther || w.Result().Cookies()[0].MaxAge >= 0 {
-		t.Errorf("no way out: %d", w.Code)
-	}
 	plain := post(t, "/login", url.Values{"token": {":sue"}})
 	if plain.TLS = (*tls.ConnectionState)(nil); try(plain).Result().Cookies()[0].Secure {
 		t.Error("a cookie that would not come back over a plain connection")
+	}
+}
+
+// TestLogout: whoever is in by a session finds on each page how to end it; no page of elsewhere ends it, and a copy of it is good no more.
+func TestLogout(t *testing.T) {
+	access, _, _ := clusterAccess(t, nil)
+	c := consoleOf(t, access)
+	try := func(r *http.Request) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		c.ServeHTTP(w, r)
+		return w
+	}
+	const button = `<form action="/logout" method="post"`
+	if w := try(bearer(t, ":sue")); w.Code != http.StatusOK || strings.Contains(w.Body.String(), button) {
+		t.Errorf("who brings a token gets %d, and is offered to end a session that he has not", w.Code)
+	}
+	in := try(post(t, "/login", url.Values{"token": {":sue"}})).Result().Cookies()[0]
+	page := func() *httptest.ResponseRecorder {
+		r := bearer(t, "")
+		r.AddCookie(in)
+		return try(r)
+	}
+	if w := page(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), button) {
+		t.Errorf("who has a session gets %d, and no way out", w.Code)
+	}
+	out := func(site string) *httptest.ResponseRecorder {
+		r := post(t, "/logout", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		r.AddCookie(in)
+		return try(r)
+	}
+	if w := out("cross-site"); w.Code != http.StatusForbidden || page().Code != http.StatusOK {
+		t.Errorf("another site ends the session: %d", w.Code)
+	}
+	if w := out("same-origin"); w.Code != http.StatusSeeOther || w.Result().Cookies()[0].MaxAge >= 0 {
+		t.Errorf("no way out: %d", w.Code)
+	}
+	if w := page(); w.Code != http.StatusUnauthorized {
+		t.Errorf("a copy of the session lets in: %d", w.Code)
 	}
 }

@@ -88,6 +88,27 @@ func (a *ClusterAccess) begin(w http.ResponseWriter, r *http.Request, s session)
 func (a *ClusterAccess) session(r *http.Request) (session, bool) {
 	var s session
 	c, err := r.Cookie(a.cookie(r, cookie, "", 0).Name)
-	ok := err == nil && a.seal.open(cookie, c.Value, &s) && a.o.Now().Before(s.Until)
-	return s, ok
+	if err != nil || !a.seal.open(cookie, c.Value, &s) || !a.o.Now().Before(s.Until) {
+		return s, false
+	}
+	_, left := a.left.look(a.o.Now(), s.key())
+	return s, !left
+}
+
+// key is one for each session, however its cookie is written.
+func (s *session) key() string { return keyOf(s.Token, s.User, s.Until.Format(time.RFC3339Nano)) }
+
+// InSession tells whether it is a session that lets a caller in, which he may want to end.
+func (a *ClusterAccess) InSession(r *http.Request) bool {
+	_, token := tokenIn(r)
+	_, in := a.session(r)
+	return in && !token
+}
+
+// end has the browser forget its session, and this replica refuse it from now on, whoever has a copy. Others know it by its seal alone.
+func (a *ClusterAccess) end(w http.ResponseWriter, r *http.Request) {
+	if s, in := a.session(r); in {
+		a.left.keep(s.key(), answer[bool]{true, s.Until}, a.o.Now())
+	}
+	http.SetCookie(w, a.cookie(r, cookie, "", -1))
 }

@@ -181,7 +181,8 @@ type frame struct {
 	Query   string
 	Here    string // the address of this view, with its query
 	Now     time.Time
-	Limited int // to how many namespaces the page is limited; 0 for all
+	Limited int    // to how many namespaces the page is limited; 0 for all
+	Logout  string // where the caller's session is ended; empty for a caller without one that he could end
 	Data    any
 }
 
@@ -210,7 +211,10 @@ func (c *Console) show(name string, build view) http.HandlerFunc {
 // write makes the whole page before it sends any of it.
 func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	var b bytes.Buffer
-	f := frame{name, c.Source, c.Version, r.URL.Query().Get("q"), r.URL.RequestURI(), c.Now().UTC(), 0, data}
+	f := frame{name, c.Source, c.Version, r.URL.Query().Get("q"), r.URL.RequestURI(), c.Now().UTC(), 0, "", data}
+	if a, ok := c.Access.(interface{ InSession(r *http.Request) bool }); ok && a.InSession(r) {
+		f.Logout = logoutPath
+	}
 	if bounded, ok := data.(interface{ limited() int }); ok {
 		f.Limited = bounded.limited()
 	}
