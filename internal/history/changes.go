@@ -19,9 +19,13 @@ type Change struct {
 	LookAgain bool
 }
 
-// Changes tells what each commit changes from now on. The channel ends with the store or with cancel. It tells of what
-// this process writes; who shares a database with others asks again from time to time.
+// Changes tells what each commit changes from now on. The channel ends with the store or with cancel. Of what other processes write to
+// the same PostgreSQL it tells to look again, as soon as they have committed it.
 func (s *Store) Changes() (changes <-chan Change, cancel func()) { return s.changes.subscribe() }
+
+func (c *Change) none() bool {
+	return len(c.Incidents)+len(c.Deaths) == 0 && !c.Events && !c.Gaps && !c.LookAgain
+}
 
 // A broadcast tells many readers, none of which it waits for.
 type broadcast struct {
@@ -52,10 +56,10 @@ func (b *broadcast) subscribe() (<-chan Change, func()) {
 	}
 }
 
-// tell is the only sender. A reader that is behind has LookAgain as its last change: as long as that was not read, it
+// tell is the only one that sends. A reader that is behind has LookAgain as its last change: as long as that was not read, it
 // stands for everything since.
 func (b *broadcast) tell(change Change) {
-	if len(change.Incidents)+len(change.Deaths) == 0 && !change.Events && !change.Gaps {
+	if change.none() {
 		return
 	}
 	b.mu.Lock()

@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -13,13 +14,12 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // connect reaches the database without looking at what is in it.
 func connect(ctx context.Context, address string, o Options) (*Store, error) {
-	s := &Store{eraBits: eraBits, options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), commits: make(chan commit, mostJobs), name: address}
+	s := &Store{eraBits: eraBits, options: o.withDefaults(), queue: make(chan *job), stopped: make(chan struct{}), ended: make(chan struct{}), commits: make(chan commit, mostJobs), name: address, me: rand.Text()}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):

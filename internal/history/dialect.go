@@ -21,6 +21,7 @@ type dialect struct {
 	lock   string // run first in it
 	size   string // how many bytes the history takes
 	shrink string // gives a part of what is free back to the disk
+	tell   string // has other processes hear that something changed, and from whom; empty where there are none
 	tidy   string // merges some pages of the search index; begun by a negative number; empty where the database does so itself
 	// the search index, one row a share
 	index, unindex, matches string
@@ -88,6 +89,7 @@ var postgresDialect = dialect{
 	size: `SELECT (SELECT COALESCE(SUM(octet_length(data)) + COUNT(*) * 100, 0) FROM blobs) + (SELECT COUNT(*) * 800 FROM deaths) +
 		(SELECT COUNT(*) * 1500 FROM shares) + (SELECT COUNT(*) * 500 FROM events)`,
 	shrink: `SELECT 1`,
+	tell:   `SELECT pg_notify('` + channel + `', $1)`,
 	index: `INSERT INTO search (share, terms) VALUES ($1, array_to_tsvector($2::text[]))
 		ON CONFLICT (share) DO UPDATE SET terms = excluded.terms`,
 	unindex: `DELETE FROM search WHERE share = $1`,

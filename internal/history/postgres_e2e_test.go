@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // server is a real PostgreSQL, for as long as the tests run.
@@ -73,6 +74,45 @@ func TestWaits(t *testing.T) {
 		}))
 		want(t, "with "+told, got, expected)
 	}
+}
+
+// TestOthersAreHeard: what one replica writes the other hears of at once, also after its connection broke off.
+func TestOthersAreHeard(t *testing.T) {
+	url := postgres()(t)
+	writes, shows := open(t, url, Options{}), open(t, url, Options{})
+	heard, cancel := shows.Changes()
+	defer cancel()
+	record := func(n int) {
+		t.Helper()
+		must(t, writes.Record(t.Context(), death("web-0", n, n)))
+		for {
+			select {
+			case c := <-heard:
+				if !c.LookAgain {
+					t.Fatalf("what another process wrote is told as %+v", c)
+				}
+				found, err := shows.Deaths(t.Context(), Filter{})
+				must(t, err)
+				if len(found.Items) == n {
+					return
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("nothing is heard of death %d", n)
+			}
+		}
+	}
+	listening := func() {
+		t.Helper()
+		for n := 0; n < 2; {
+			must(t, shows.reads.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN inquest_history'`).Scan(&n))
+		}
+	}
+	listening()
+	record(1)
+	_, err := shows.db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN inquest_history'`)
+	must(t, err)
+	listening()
+	record(2)
 }
 
 func at(folder, database string) string {

@@ -54,6 +54,9 @@ type Store struct {
 	stop    sync.Once
 	bases   bases
 	changes broadcast
+	me      string             // by which other processes know who changed something
+	deafen  context.CancelFunc // ends the listening to them
+	deaf    chan struct{}      // closed when it has ended
 	reign   atomic.Pointer[reign]
 	eraBits int // fewer in tests
 }
@@ -74,6 +77,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		if s.log != "" {
 			go s.tend()
 		}
+		if s.dialect.tell != "" {
+			s.listen()
+		}
 	}
 	return s, nil
 }
@@ -93,6 +99,10 @@ func (s *Store) prepare(ctx context.Context) error {
 func (s *Store) Close() error {
 	var err error
 	s.stop.Do(func() {
+		if s.deafen != nil {
+			s.deafen()
+			<-s.deaf
+		}
 		if !s.options.ReadOnly {
 			close(s.stopped)
 			<-s.ended

@@ -142,7 +142,10 @@ func (t *txn) all(jobs []*job) error {
 			return err
 		}
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	return t.tellOthers()
 }
 
 func (t *txn) exec(query string, args ...any) error {

@@ -38,7 +38,7 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
-	Shared  bool             // other replicas write to the history, whose changes are not heard of here
+	Shared  bool             // other replicas write to the history as well
 	Source  string           // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
 	Look    diagnosis.Source // asks the cluster how a node or the control plane is now; nil where there is no cluster
 

@@ -60,7 +60,7 @@ func (c *Console) tell(ctx context.Context, changes <-chan history.Change, say f
 			return
 		case <-beat.C:
 			text := ": alive\n\n"
-			if c.Shared {
+			if c.Shared { // what others write is heard of, unless what stands before the database keeps that back
 				text = changed
 			}
 			if !say(text) {
