@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,10 +39,11 @@ func (c *Console) list(ctx context.Context, r *http.Request, may Rights, most in
 	q := r.URL.Query()
 	list := List{
 		State: cmp.Or(q.Get("state"), "all"), Text: q.Get("q"), Rule: q.Get("rule"), Node: q.Get("node"), Image: q.Get("image"), Since: q.Get("since"),
-		Namespace: q.Get("namespace"), Bounds: may.bounds(),
+		Namespace: q.Get("namespace"), Bounds: may.bounds(), Begin: q.Get("from"), End: q.Get("to"),
 		Items: []Incident{}, Rules: []RuleLine{},
 	}
-	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || list.Namespace != "" || r.URL.Path != "/search"
+	list.Searched = list.Text != "" || list.Rule != "" || list.Node != "" || list.Image != "" || list.Namespace != "" ||
+		list.Since != "" || list.Begin != "" || list.End != "" || r.URL.Path != "/search"
 	f, err := c.filter(&list, q)
 	if err != nil {
 		return nil, err
@@ -99,17 +101,12 @@ func (c *Console) filter(list *List, q url.Values) (history.Filter, error) {
 	if long > 0 {
 		f.From = c.Now().UTC().Add(-long)
 	}
-	for name, at := range map[string]*time.Time{"from": &f.From, "to": &f.To} {
-		if text := q.Get(name); text != "" {
-			t, err := moment(text)
-			if err != nil {
-				return f, err
-			}
-			*at = t
-		}
+	var err error
+	if f.From, err = c.moment(list.Begin, f.From); err == nil {
+		f.To, err = c.moment(list.End, f.To)
 	}
 	list.From, list.To = f.From, f.To
-	return f, nil
+	return f, err
 }
 
 // States are those that can be asked for.
@@ -124,14 +121,30 @@ func spanOf(word string) (time.Duration, bool) {
 	return 0, false
 }
 
-// moment reads a time as people and browsers give it, in UTC.
-func moment(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+// moment reads a time as people, browsers and our pages give it, in UTC, or how long ago it is; what it is else where the text is empty.
+func (c *Console) moment(text string, usual time.Time) (time.Time, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return usual, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, &badRequestError{fmt.Sprintf("%q is no time: expected one as 2026-11-01T03:00:00Z", text)}
+	if long, ok := before(text); ok {
+		return c.Now().UTC().Add(-long), nil
+	}
+	return time.Time{}, &badRequestError{fmt.Sprintf("%q is no time: expected one as 2026-11-01T03:00:00Z, or how long ago, as 2h or 7d", text)}
+}
+
+// before reads how long ago something is: 90m, 2h, 1h30m, 7d.
+func before(text string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * day, err == nil
+	}
+	long, err := time.ParseDuration(text)
+	return long, err == nil && long >= 0
 }
 
 // rulesLike are the rules whose id or title has the text.

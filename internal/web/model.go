@@ -220,6 +220,8 @@ type List struct {
 	Since     string     `json:"since"`
 	From      time.Time  `json:"from,omitzero"`
 	To        time.Time  `json:"to,omitzero"`
+	Begin     string     `json:"-"` // From and To as they were asked for
+	End       string     `json:"-"`
 	Items     []Incident `json:"items"`
 	Next      string     `json:"next,omitempty"` // the address of the page behind it
 	Sheet     string     `json:"sheet"`          // the address of all of them, a thousand at most, as comma-separated values

@@ -31,7 +31,7 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 var about = map[string]string{
 	"id": "of the incident, death or rule, as lists give it", "name": "of the node", "state": "all, open, quiet or closed",
 	"q": "words that all occur in names, causes or evidence; the last may be the beginning of one", "rule": "the id of a rule", "node": "the name of a node", "namespace": "the name of a namespace",
-	"image": "the image of a container, as its status has it", "since": "how long ago at most: 15m, 1h, 6h, 24h, 7d, 30d", "from": "RFC 3339: not before", "to": "RFC 3339: before",
+	"image": "the image of a container, as its status has it", "since": "how long ago at most: 15m, 1h, 6h, 24h, 7d, 30d", "from": "not before: RFC 3339, or how long ago, as 2h or 7d", "to": "before: likewise",
 	"after": "where the page before ended: follow next", "span": "how much time is shown",
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,34 @@ func TestUTC(t *testing.T) {
 	}
 	_, body, _ := get(t, h, "*", "/incidents?since=1h&format=json")
 	contains(t, "the list", body, `"from": "`+noon.Add(-time.Hour).Format(time.RFC3339)+`"`)
+}
+
+// TestTimes: incidents are found by when they were, absolute and relative, in the form, the address and JSON.
+func TestTimes(t *testing.T) {
+	early := died("shop", "early", 1)
+	early.Started, early.Finished, early.Seen = noon.Add(-50*time.Hour), noon.Add(-49*time.Hour), noon.Add(-49*time.Hour)
+	h := console(t, early, died("shop", "late", 2))
+	for query, want := range map[string]string{
+		"": "", "from=2h": "late", "to=2h": "early", "from=3d&to=2d": "early", "from=3d": "early late", "to=2026-10-31": "early", "q=late&from=2h": "late", "q=early&from=2h": "",
+		"from=2026-11-01T00:00:00Z": "late", "to=2026-11-01T01:00:00%2B01:00": "early", "from=2026-11-01+00:00:00Z": "late", "from=1h30m": "late", "since=1h": "late",
+	} {
+		code, body, _ := get(t, h, "*", "/search?format=json&"+query)
+		if code != http.StatusOK {
+			t.Errorf("%s: %d %s", query, code, body)
+		}
+		for _, name := range []string{"early", "late"} {
+			if got := strings.Contains(body, `"title": "`+name+`"`); got != strings.Contains(want, name) {
+				t.Errorf("%q finds the %s one: %v", query, name, got)
+			}
+		}
+	}
+	for _, query := range []string{"from=yesterday", "to=-2h", "from=99999999d", "to=2026-13-01"} {
+		if code, body, _ := get(t, h, "*", "/incidents?"+query); code != http.StatusBadRequest || !strings.Contains(body, "how long ago") {
+			t.Errorf("%s: %d %s", query, code, body)
+		}
+	}
+	_, body, _ := get(t, h, "*", "/search?q=late&from=2h&to=2026-11-02")
+	contains(t, "the form", body, `name="from" value="2h"`, `name="to" value="2026-11-02"`)
 }
 
 // TestControlAmongMany: an incident of the control plane is on its page however many others there are, as then.
