@@ -69,7 +69,7 @@ var sqliteDialect = dialect{
 	tidy:    `INSERT INTO search (search, rank) VALUES ('merge', $1)`,
 	index:   `INSERT OR REPLACE INTO search (rowid, terms) VALUES ($1, $2)`,
 	unindex: `DELETE FROM search WHERE rowid = $1`,
-	matches: `SELECT rowid AS share FROM search WHERE search MATCH $1`,
+	matches: `SELECT rowid AS share FROM search WHERE search MATCH %s`,
 	indexed: `SELECT COALESCE((SELECT rowid FROM search ORDER BY rowid DESC LIMIT 1), 0)`,
 	query:   func(words []word, era int64) string { return ask(words, era, `"`, `*`, ` OR `, ` AND `) },
 	list:    func(terms []string) any { return strings.Join(terms, " ") },
@@ -93,7 +93,7 @@ var postgresDialect = dialect{
 	index: `INSERT INTO search (share, terms) VALUES ($1, array_to_tsvector($2::text[]))
 		ON CONFLICT (share) DO UPDATE SET terms = excluded.terms`,
 	unindex: `DELETE FROM search WHERE share = $1`,
-	matches: `SELECT share FROM search WHERE terms @@ $1::tsquery`,
+	matches: `SELECT share FROM search WHERE terms @@ %s::tsquery`,
 	indexed: `SELECT COALESCE(MAX(share), 0) FROM search`,
 	query:   func(words []word, era int64) string { return ask(words, era, `'`, `:*`, ` | `, ` & `) },
 	list:    func(terms []string) any { return terms },

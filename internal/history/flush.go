@@ -28,7 +28,7 @@ func (t *txn) flush() error {
 
 func (t *txn) writeShare(sh *share) error {
 	if sh.deaths <= 0 {
-		if err := t.exec(t.store.dialect.unindex, sh.id); err != nil {
+		if err := t.unindex(sh.id); err != nil {
 			return err
 		}
 		return t.exec(`DELETE FROM shares WHERE id = $1`, sh.id)

@@ -56,6 +56,9 @@ func (t *txn) attach(now *known, d *incoming, in *incident) (*share, error) {
 	}
 	if !another {
 		sh.pods++
+		if err := t.join(sh, d.Of.Name); err != nil {
+			return nil, err
+		}
 	}
 	sh.words = sh.words || !sameWords && sh.pods <= mostIndexed
 	sh.deaths++

@@ -229,6 +229,9 @@ func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, err
 	}
 	first, last, err := s.eras(ctx, words, c)
 	found := finding{words: words, page: c.id, seen: map[int64]bool{}}
+	if err == nil {
+		found.crowd, err = s.crowd(ctx, words)
+	}
 	for era := last; err == nil && era >= first && len(found.places) <= f.limit(); era-- {
 		err = s.find(ctx, f, &found, era)
 	}
@@ -251,6 +254,7 @@ func (s *Store) eras(ctx context.Context, words []word, c cursor) (first, last i
 // A finding is what a search has found so far.
 type finding struct {
 	words  []word
+	crowd  crowd
 	page   int64 // the share that the pages before end with, 0 for none
 	seen   map[int64]bool
 	places []place
@@ -258,16 +262,15 @@ type finding struct {
 
 // find adds what is found in an era.
 func (s *Store) find(ctx context.Context, f *Filter, to *finding, era int64) error {
-	words := s.dialect.query(to.words, era)
 	for at := cmp.Or(to.page, int64(math.MaxInt64)); ; {
-		found, err := s.matching(ctx, f, words, at, to.page)
+		found, err := s.matching(ctx, f, to, era, at)
 		if err != nil {
 			return err
 		}
 		for _, p := range found {
 			shown := to.seen[p.incident]
 			if !shown && p.earlier {
-				if shown, err = s.shown(ctx, f, to.words, p.incident, to.page); err != nil {
+				if shown, err = s.shown(ctx, f, to, p.incident); err != nil {
 					return err
 				}
 			}
@@ -288,10 +291,10 @@ type match struct {
 	earlier bool // something of its incident may be on the pages before
 }
 
-// matching returns what is found behind a share, in the order of the index; the pages before end with another share, 0 for none.
-func (s *Store) matching(ctx context.Context, f *Filter, words string, behind, page int64) ([]match, error) {
+// matching returns what is found of an era behind a share, in the order of the index.
+func (s *Store) matching(ctx context.Context, f *Filter, to *finding, era, behind int64) ([]match, error) {
 	var q query
-	q.arg(words)
+	matches := s.matches(&q, to, era)
 	q.conditions = append(q.conditions, "s.id = m.share")
 	q.where("m.share < %s", behind)
 	q.among("s.namespace", f.Namespaces)
@@ -314,7 +317,7 @@ func (s *Store) matching(ctx context.Context, f *Filter, words string, behind, p
 	if !f.To.IsZero() {
 		q.where("s.first < %s", micros(f.To))
 	}
-	before := q.arg(cmp.Or(page, int64(math.MaxInt64)))
+	before := q.arg(cmp.Or(to.page, int64(math.MaxInt64)))
 	var found []match
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var m match
@@ -324,15 +327,15 @@ func (s *Store) matching(ctx context.Context, f *Filter, words string, behind, p
 		found = append(found, m)
 		return err
 	}, `SELECT s.id, s.incident, (SELECT COUNT(*) FROM shares o WHERE o.incident = s.incident AND o.id >= `+before+`)
-		FROM (`+s.dialect.matches+`) m CROSS JOIN shares s`+q.text()+` ORDER BY m.share DESC`+q.limit(f.limit()+1), q.args...)
+		FROM (`+matches+`) m CROSS JOIN shares s`+q.text()+` ORDER BY m.share DESC`+q.limit(f.limit()+1), q.args...)
 	return found, err
 }
 
 // shown tells whether an incident is on a page before, by what of it lies in another namespace.
-func (s *Store) shown(ctx context.Context, f *Filter, words []word, incident, page int64) (bool, error) {
+func (s *Store) shown(ctx context.Context, f *Filter, to *finding, incident int64) (bool, error) {
 	var before query
 	before.where("o.incident = %s", incident)
-	before.where("o.id >= %s", page)
+	before.where("o.id >= %s", to.page)
 	before.among("o.namespace", f.Namespaces)
 	eras := map[int64]bool{}
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
@@ -346,15 +349,16 @@ func (s *Store) shown(ctx context.Context, f *Filter, words []word, incident, pa
 		if err != nil || shown {
 			break
 		}
-		q := query{args: []any{s.dialect.query(words, era)}}
+		var q query
+		matches := s.matches(&q, to, era)
 		q.where("o.incident = %s", incident)
-		q.where("o.id >= %s", page)
+		q.where("o.id >= %s", to.page)
 		q.among("o.namespace", f.Namespaces)
 		err = s.query(ctx, s.reads, func(scan func(...any) error) error {
 			var id int64
 			shown = true
 			return scan(&id)
-		}, `SELECT o.id FROM shares o JOIN (`+s.dialect.matches+`) m ON m.share = o.id`+q.text()+q.limit(1), q.args...)
+		}, `SELECT o.id FROM shares o JOIN (`+matches+`) m ON m.share = o.id`+q.text()+q.limit(1), q.args...)
 	}
 	return shown, err
 }

@@ -182,7 +182,7 @@ func (t *txn) removeIncidents(before int64) (int, error) {
 			return 0, err
 		}
 		for _, share := range shares {
-			if err := t.exec(t.store.dialect.unindex, share); err != nil {
+			if err := t.unindex(share); err != nil {
 				return 0, err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,19 +19,20 @@ import (
 // names that are joined there are as many as pods, and none of them is in the way of whoever looks for the beginning of a word.
 const (
 	mark        = "=" // before a word that is joined
-	mostWords   = 160 // of one share
-	longestWord = 96
+	mostNames   = 480 // words of the names of one share,
+	mostWords   = 320 // and of its evidence
+	longestWord = 253 // as names of Kubernetes may be
 	mostAsked   = 8
-	mostText    = 4 << 10 // bytes of evidence
-	mostIndexed = 24      // pods of a share, by name
+	mostText    = 8 << 10 // bytes of evidence
+	mostEnds    = 200     // in which pods, containers and reasons of a share are looked for
 )
 
-// terms returns the words of a text once each, in their order.
-func terms(text ...string) []string {
+// terms returns the words of a text once each, in their order, so many at most.
+func terms(most int, text ...string) []string {
 	seen := map[string]bool{}
 	var all []string
 	add := func(word string) {
-		if isTerm(word) && !seen[word] && len(all) < mostWords {
+		if isTerm(word) && !seen[word] && len(all) < most {
 			seen[word] = true
 			all = append(all, word)
 		}
@@ -104,20 +106,31 @@ func (t *txn) index(sh *share) error {
 	if sh.in.state != StateClosed {
 		tags = append(tags, live)
 	}
-	text := slices.Concat([]string{sh.in.rule, sh.namespace}, sh.owners, sh.nodes, sh.images)
-	err := t.each(func(scan func(...any) error) error {
-		var pod, container, reason string
-		err := scan(&pod, &container, &reason)
-		text = append(text, pod, container, reason)
-		return err
-	}, `SELECT DISTINCT p.name, d.container, d.reason FROM deaths d JOIN pods p ON p.id = d.pod WHERE d.share = $1 LIMIT 24`, sh.id)
+	ends, err := t.endsOf(sh)
 	if err != nil {
 		return err
 	}
+	words := terms(mostNames, slices.Concat([]string{sh.in.rule, sh.namespace}, ends, sh.owners, sh.nodes, sh.images)...)
 	if sh.in.where == "" || sh.in.where == sh.namespace { // else it is not for everybody who may see this share
-		text = append(text, sh.in.thing, without(sh.title, sh.foreign), sh.evidence)
+		words = append(words, terms(mostWords, sh.in.thing, without(sh.title, sh.foreign), sh.evidence)...)
 	}
-	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, inEra(sh.id>>t.store.eraBits, terms(text...))...)))
+	slices.Sort(words)
+	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, inEra(sh.id>>t.store.eraBits, slices.Compact(words))...)))
+}
+
+// endsOf returns the names of the first pods of a share, and of its containers, and the reasons that they ended for.
+func (t *txn) endsOf(sh *share) ([]string, error) {
+	pods, others := map[string]bool{}, map[string]bool{}
+	err := t.each(func(scan func(...any) error) error {
+		var pod, container, reason string
+		err := scan(&pod, &container, &reason)
+		if len(pods) < mostIndexed {
+			pods[pod] = true
+		}
+		others[container], others[reason] = true, true
+		return err
+	}, `SELECT DISTINCT p.name, d.container, d.reason FROM deaths d JOIN pods p ON p.id = d.pod WHERE d.share = $1 LIMIT $2`, sh.id, mostEnds)
+	return append(slices.Sorted(maps.Keys(pods)), slices.Sorted(maps.Keys(others))...), err
 }
 
 // The words of a share have its era before them: so many shares, in the order in which they opened. To find all that begins
@@ -192,8 +205,8 @@ func (r *reading) read(causes []toldCause) {
 		for _, f := range c.Facts {
 			r.add(f.Text, f.About)
 		}
-		for _, f := range c.Against { // are not looked for, and may have names
-			r.add("", f.About)
+		for _, f := range c.Against {
+			r.add(f.Text, f.About)
 		}
 		r.read(c.Leads)
 	}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
+)
+
+// storm is the deaths of so many pods in two namespaces by one node, and of one that another cause has.
+func storm(pods int) []Death {
+	node := evidence.RefTo("Node", "", "n1")
+	all := []Death{death("other-0", 0, 1)}
+	for i := range pods {
+		d := death(fmt.Sprintf("app%d-7c9f-%05d", i%3, i), 0, 1).of("NOD001", node, true)
+		if i%10 == 9 {
+			d = d.in("bank")
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// TestEveryPodIsFound: each pod of an incident that has many finds it, by its name and the beginning of that, together with other words, on
+// any page, for whoever may see the pod and for nobody else.
+func TestEveryPodIsFound(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		s.eraBits = 1
+		all := storm(52)
+		for _, d := range all {
+			must(t, s.Record(t.Context(), d))
+		}
+		for _, d := range all[1:] {
+			name := d.Of.Name
+			for text, want := range map[string]int{name: 1, strings.ToUpper(name): 1, name[:len(name)-1]: 1, name + " n1": 1, "nod001 " + name: 1, name + " other-0": 0, name + " zebra": 0, name + "x": 0} {
+				if got := found(t, s, Filter{Text: text, Limit: 1})["NOD001 n1"]; got != want {
+					t.Errorf("%q finds the incident %d times, want %d", text, got, want)
+				}
+			}
+			for _, namespace := range []string{"shop", "bank"} {
+				if got := len(incidents(t, s, Filter{Text: name, Namespaces: []string{namespace}})); got == 1 != (namespace == d.Of.Namespace) {
+					t.Errorf("%s of %s is found %d times by who may see %s", name, d.Of.Namespace, got, namespace)
+				}
+			}
+		}
+		two := all[32].Of.Name + " " + all[51].Of.Name
+		want(t, "two pods at once", found(t, s, Filter{Text: two})["NOD001 n1"], 1)
+		want(t, "a pod, a rule and a node", len(incidents(t, s, Filter{Text: all[51].Of.Name, Rule: "NOD001", Node: "n1"})), 1)
+		want(t, "a pod and another node", len(incidents(t, s, Filter{Text: all[51].Of.Name, Node: "n2"})), 0)
+		want(t, "a pod, before it died", len(incidents(t, s, Filter{Text: all[51].Of.Name, To: noon})), 0)
+		must(t, s.Sweep(t.Context(), noon.Add(999*time.Hour)))
+		_, err := s.Retain(t.Context(), noon.Add(1000*time.Hour), Retention{Age: time.Hour})
+		must(t, err)
+		var left int
+		must(t, s.reads.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM crowds`).Scan(&left))
+		want(t, "names of what is gone", left, 0)
+	})
+}
+
+// TestCrowdsAreMigrated: the pods of an incident that an earlier program wrote are found.
+func TestCrowdsAreMigrated(t *testing.T) {
+	for name, backend := range backends() {
+		if name == "memory" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			url, all := backend(t), storm(40)
+			s := open(t, url, Options{})
+			must(t, s.Record(t.Context(), all...))
+			must(t, s.Close())
+			must(t, Migrate(t.Context(), url, Version-1))
+			s = open(t, url, Options{})
+			for _, d := range all[1:] {
+				want(t, d.Of.Name, len(incidents(t, s, Filter{Text: d.Of.Name})), 1)
+			}
+		})
+	}
+}
+
+// TestEvidenceIsFound: what a report quotes of Events and logs finds an incident, for and against it, however many names it has.
+func TestEvidenceIsFound(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		type fact struct{ Source, Text string }
+		var facts []fact
+		for i := range 150 {
+			facts = append(facts, fact{"log", fmt.Sprintf("line%d of the log", i)})
+		}
+		facts = append(facts, fact{"event", "Event FailedMount: MountVolume.SetUp failed for volume ledger"})
+		report, err := json.Marshal(map[string]any{"causes": []any{map[string]any{"message": "m", "facts": facts, "against": []fact{{"log", "served a request from zanzibar"}}}}})
+		must(t, err)
+		node := evidence.RefTo("Node", "", "n1")
+		for i := range 30 {
+			d := death(fmt.Sprintf("a%d-b%d-c%d", i, i, i), 0, i).of("NOD001", node, true)
+			d.Node, d.Image, d.Verdict.Report = fmt.Sprintf("n-%d-x%d", i, i), fmt.Sprintf("registry/i%d:v%d", i, i), report
+			must(t, s.Record(t.Context(), d))
+		}
+		for text, found := range map[string]int{"line0": 1, "line149": 1, "failedmount ledger": 1, "MountVolume.SetUp failed": 1, "zanzibar": 1, "a29-b29-c29 ledger": 1, "line150": 0} {
+			want(t, text, len(incidents(t, s, Filter{Text: text})), found)
+		}
+	})
+}
