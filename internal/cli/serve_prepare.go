@@ -71,7 +71,8 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 		return nil, fmt.Errorf("ask which cluster this is, by the UID of the namespace kube-system: %w", err)
 	}
 	recorder.Cluster = string(home.UID)
-	recorder.Source = collect.Cluster{Config: config}
+	source := collect.Cluster{Config: config}
+	recorder.Source = source
 	file, err := o.file(recorder.Cluster)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	}
 	s := &serving{config: config, core: recorder.Client, record: o.tell.beside(recorder), console: &web.Console{
 		Store: recorder.Store, Rules: p.rules, Log: log, Now: time.Now, Version: recorder.Version, Source: cmp.Or(o.name, *o.config.Context, config.Host), Shared: o.lease != "",
-		Look: recorder.Source,
+		Look: source, Survey: source.Survey,
 	}}
 	if o.access == accessCluster { // it lets in who may see things in it, and has no say about others
 		s.console.Cluster = recorder.Cluster

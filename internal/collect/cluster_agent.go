@@ -109,8 +109,17 @@ func (v *visit) findAgents(ctx context.Context, pods []*corev1.Pod) []agent {
 	return v.reachable(on)
 }
 
-// reachable returns the agents that there are, in order, and notes the nodes without one.
+// reachable returns the agents that are asked, in order, and notes the nodes whose agent is not.
 func (v *visit) reachable(on map[string]*agent) []agent {
+	list := v.agentsOn(on)
+	for _, a := range list[min(len(list), mostAgents):] {
+		v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), fmt.Sprintf("its agent was not asked: of many nodes %d are", mostAgents))
+	}
+	return list[:min(len(list), mostAgents)]
+}
+
+// agentsOn returns the agents that there are, in order, and notes the nodes without one.
+func (v *visit) agentsOn(on map[string]*agent) []agent {
 	var list []agent
 	var without []string
 	for name, a := range on {
@@ -130,10 +139,7 @@ func (v *visit) reachable(on map[string]*agent) []agent {
 	for _, name := range without {
 		v.gap(evidence.Host, evidence.RefTo("Node", "", name), on[name].without())
 	}
-	for _, a := range list[min(len(list), mostAgents):] {
-		v.gap(evidence.Host, evidence.RefTo("Node", "", a.node), fmt.Sprintf("its agent was not asked: of many nodes %d are", mostAgents))
-	}
-	return list[:min(len(list), mostAgents)]
+	return list
 }
 
 // agentToken has a token made that the agent of that node alone accepts.

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
+	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
@@ -38,13 +39,15 @@ type Console struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
-	Shared  bool             // other replicas write to the history as well
-	Source  string           // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
-	Look    diagnosis.Source // asks the cluster how a node or the control plane is now; nil where there is no cluster
+	Shared  bool                                              // other replicas write to the history as well
+	Source  string                                            // what is watched, as people call it: the context of a kubeconfig, a folder of bundles
+	Look    diagnosis.Source                                  // asks the cluster how a node or the control plane is now; nil where there is no cluster
+	Survey  func(context.Context) (*evidence.Snapshot, error) // asks it how all nodes are; likewise
 
 	pages   map[string]*template.Template
 	assets  map[string]*asset
 	glance  glance
+	surveys kept[*evidence.Snapshot]
 	streams *places // of those that are open
 	asked   *places // of requests that are worked on
 	made    *places // of archives that are made, each in memory
@@ -88,7 +91,7 @@ func (c *Console) routes() []route {
 		{"/incidents/{id}", "incident", c.incident, IncidentPage{}, []string{"span"}},
 		{"/deaths/{id}", "death", c.death, DeathPage{}, nil},
 		{"/workloads", "workloads", c.workloads, Heat{}, []string{"span"}},
-		{"/nodes", "nodes", c.nodes, Nodes{}, nil},
+		{"/nodes", "nodes", c.nodes, Nodes{}, []string{"page"}},
 		{"/nodes/{name}", "node", c.node, NodePage{}, nil},
 		{"/control", "control", c.control, ControlPage{}, nil},
 		{"/rules", "rules", c.rules, Rules{}, nil},

@@ -5,8 +5,11 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +20,14 @@ import (
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
-// Nodes are those that incidents of the last day touch.
+// Nodes are those of the cluster, for who may see nodes, and those that incidents of the last day touch: in trouble first.
 type Nodes struct {
 	Bounds
 
 	Nodes []NodeRow `json:"nodes"`
+	Total int       `json:"total"`          // so many there are
+	Whole bool      `json:"whole"`          // all of the cluster are among them
+	Next  string    `json:"next,omitempty"` // the address of the page behind it
 }
 
 // A NodeRow is one node.
@@ -30,7 +36,7 @@ type NodeRow struct {
 	Deaths    int       `json:"deaths"`    // in a day
 	Incidents int       `json:"incidents"` // in a day
 	Open      int       `json:"open"`
-	Last      time.Time `json:"last"`
+	Last      time.Time `json:"last,omitzero"`
 	State     *Node     `json:"state,omitempty"` // as it was last looked at
 }
 
@@ -71,12 +77,16 @@ type NodePage struct {
 
 const (
 	day        = 24 * time.Hour
-	mostNodes  = 200 // in a list
-	mostStates = 20  // of which the state is read
+	mostNodes  = 100 // on a page
+	mostStates = 20  // of which is read what was captured
 	mostFacts  = 30
 )
 
-func (c *Console) nodes(ctx context.Context, _ *http.Request, may Rights) (any, error) {
+func (c *Console) nodes(ctx context.Context, r *http.Request, may Rights) (any, error) {
+	page, err := pageOf(r)
+	if err != nil {
+		return nil, err
+	}
 	found, err := c.own().Incidents(ctx, history.Filter{Namespaces: may.allowed(), From: c.Now().Add(-day), Limit: 1000})
 	if err != nil {
 		return nil, err
@@ -91,27 +101,53 @@ func (c *Console) nodes(ctx context.Context, _ *http.Request, may Rights) (any, 
 		}
 	}
 	nodes := Nodes{Bounds: may.bounds(), Nodes: []NodeRow{}}
-	for _, row := range rows {
-		nodes.Nodes = append(nodes.Nodes, *row)
+	if s := c.survey(ctx, may); s != nil {
+		surveyed(rows, s)
+		nodes.Whole = s.Has&evidence.Node != 0
 	}
-	slices.SortFunc(nodes.Nodes, func(a, b NodeRow) int {
-		return cmp.Or(cmp.Compare(b.Open, a.Open), cmp.Compare(b.Incidents, a.Incidents), cmp.Compare(a.Name, b.Name))
+	list := slices.SortedFunc(maps.Values(rows), func(a, b *NodeRow) int {
+		return cmp.Or(cmp.Compare(b.Open, a.Open), cmp.Compare(b.troubled(), a.troubled()), cmp.Compare(b.Incidents, a.Incidents), cmp.Compare(a.Name, b.Name))
 	})
-	nodes.Nodes = nodes.Nodes[:min(len(nodes.Nodes), mostNodes)]
-	for i := range nodes.Nodes {
-		row := &nodes.Nodes[i]
-		n, err := c.own().Count(ctx, history.Filter{Node: row.Name, Namespaces: may.allowed(), From: c.Now().Add(-day)})
-		if err != nil {
+	nodes.Total = len(list)
+	list = list[min(len(list), (page-1)*mostNodes):]
+	if len(list) > mostNodes {
+		list, nodes.Next = list[:mostNodes], fmt.Sprintf("/nodes?page=%d", page+1)
+	}
+	for i, row := range list {
+		if err := c.fill(ctx, row, i < mostStates, may); err != nil {
 			return nil, err
 		}
-		row.Deaths = n.Recorded + n.Missing
-		if i < mostStates {
-			if row.State, err = c.lastSeen(ctx, row.Name, may); err != nil {
-				return nil, err
-			}
-		}
+		nodes.Nodes = append(nodes.Nodes, *row)
 	}
 	return nodes, nil
+}
+
+// pageOf is which page is asked for.
+func pageOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("page")
+	if text == "" {
+		return 1, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, &badRequestError{fmt.Sprintf("there is no page %q: expected a number from 1 on", text)}
+	}
+	return int(n), nil
+}
+
+// fill counts the deaths on a node, and reads what was captured of it.
+func (c *Console) fill(ctx context.Context, row *NodeRow, captured bool, may Rights) error {
+	n, err := c.own().Count(ctx, history.Filter{Node: row.Name, Namespaces: may.allowed(), From: c.Now().Add(-day)})
+	if row.Deaths = n.Recorded + n.Missing; err != nil || !captured || row.Incidents == 0 {
+		return err
+	}
+	last, err := c.lastSeen(ctx, row.Name, may)
+	if row.State == nil {
+		row.State = last
+	} else {
+		row.State.remember(last)
+	}
+	return err
 }
 
 func (row *NodeRow) see(in history.Incident) {
@@ -138,7 +174,11 @@ func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, e
 	if page.State = c.lookAt(ctx, page.Name, may); page.State != nil {
 		return page, nil
 	}
-	page.State, err = c.lastSeen(ctx, page.Name, may)
+	if page.State, err = c.lastSeen(ctx, page.Name, may); page.State == nil && err == nil {
+		if s := c.survey(ctx, may); s != nil {
+			page.State = nodeIn(s, page.Name)
+		}
+	}
 	if err == nil && page.State == nil && len(page.Incidents)+len(page.Deaths) == 0 {
 		return nil, errNotFound
 	}
@@ -200,6 +240,7 @@ func nodeIn(s *evidence.Snapshot, name string) *Node {
 				n.Ready = string(condition.Status)
 			}
 		}
+		n.Saturation = measured(s, object)
 	}
 	n.sort(facts)
 	for _, g := range s.Gaps {
@@ -232,7 +273,7 @@ func (n *Node) sort(facts []evidence.Fact) {
 		}
 	}
 	slices.SortStableFunc(n.Saturation, func(a, b report.Fact) int { return cmp.Compare(a.Text, b.Text) })
-	n.Saturation = n.Saturation[:min(len(n.Saturation), mostFacts)]
+	n.Saturation = full(n.Saturation[:min(len(n.Saturation), mostFacts)])
 }
 
 // Troubles are what is not as it should be, in a word each.

@@ -48,7 +48,8 @@ const (
 	lately      = time.Hour
 	mostEvents  = 1000
 	mostChanges = 25
-	mostAsked   = 6 // incidents whose latest report is asked for what it could not see
+	mostAsked   = 12  // incidents whose latest report is asked for what it could not see,
+	mostLatest  = 200 // among so many deaths
 )
 
 func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, error) {
@@ -75,7 +76,7 @@ func (c *Console) now(ctx context.Context, _ *http.Request, may Rights) (any, er
 	if now.Changes, err = c.changes(ctx, may); err != nil {
 		return nil, err
 	}
-	now.Blind, err = c.blind(ctx, deaths.Items, may)
+	now.Blind, err = c.blind(ctx, may)
 	return now, err
 }
 
@@ -133,15 +134,20 @@ func latestChanges(events []history.Event) []Event {
 	return all
 }
 
-// blind is what could not be seen: by the watch, and by whatever looked at what died last.
-func (c *Console) blind(ctx context.Context, deaths []history.Death, may Rights) ([]Gap, error) {
+// blind is what cannot be seen: by the watch, by who looks at all nodes, and by whatever looked at what died last.
+func (c *Console) blind(ctx context.Context, may Rights) ([]Gap, error) {
 	all, _, err := c.gapsIn(ctx, "", c.Now().Add(-lately), time.Time{}, may)
 	if err != nil {
 		return nil, err
 	}
 	all = all[:min(len(all), mostRecent)]
 	at := map[string]int{}
-	for _, d := range latestOf(deaths) {
+	all = c.hidden(ctx, all, at, may)
+	deaths, err := c.own().Deaths(ctx, history.Filter{Namespaces: may.allowed(), Limit: mostLatest})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range latestOf(deaths.Items) {
 		told, err := c.report(ctx, d.ID, may)
 		if err := ignoreMissing(err); err != nil {
 			return nil, err

@@ -32,7 +32,7 @@ var about = map[string]string{
 	"id": "of the incident, death or rule, as lists give it", "name": "of the node", "state": "all, open, quiet or closed",
 	"q": "words that all occur in names, causes or evidence; the last may be the beginning of one", "rule": "the id of a rule", "node": "the name of a node", "namespace": "the name of a namespace",
 	"image": "the image of a container, as its status has it", "since": "how long ago at most: 15m, 1h, 6h, 24h, 7d, 30d", "from": "not before: RFC 3339, or how long ago, as 2h or 7d", "to": "before: likewise",
-	"after": "where the page before ended: follow next", "span": "how much time is shown",
+	"after": "where the page before ended: follow next", "span": "how much time is shown", "page": "which page of the list, from 1: follow next",
 }
 
 // document is the description of the API, made from the types of the pages and their comments.
