@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -227,7 +228,7 @@ func pagesOf(t *testing.T, s *served) map[string]string {
 	must(t, err)
 	pages := map[string]string{
 		"now": "/", "incidents": "/incidents", "workloads": "/workloads", "nodes": "/nodes", "control": "/control", "rules": "/rules", "rule": "/rules/MEM001",
-		"search": "/search?q=container", "nothing": "/search?q=thereisnosuchthing", "refusal": "/incidents/none",
+		"search": "/search?q=container&from=7d", "nothing": "/search?q=thereisnosuchthing", "refusal": "/incidents/none",
 	}
 	for _, in := range found.Items[:min(len(found.Items), 3)] {
 		pages["incident-"+strings.ToLower(in.Rule)] = "/incidents/" + in.ID
@@ -243,10 +244,16 @@ func pagesOf(t *testing.T, s *served) map[string]string {
 	return pages
 }
 
+// inSession offers everybody to log out.
+type inSession struct{ Access }
+
+func (inSession) InSession(*http.Request) bool { return true }
+
 // TestEveryPage has every page looked at by axe, in dark and light and in three widths, and photographed.
 func TestEveryPage(t *testing.T) {
 	var last time.Time
 	s := serve(t, func() time.Time { return last }, func(store *history.Store) { last = replayed(t, store) })
+	s.console.Access, s.console.Survey = inSession{s.console.Access}, surveys(mostNodes+1)
 	b := open(t, s)
 	for name, path := range pagesOf(t, s) {
 		for _, scheme := range []string{"light", "dark"} {
