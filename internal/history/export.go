@@ -41,7 +41,7 @@ type Narrowing struct {
 	Namespaces []string                                  // whose deaths he may see; nil for all
 	Files      func(map[string][]byte) map[string][]byte // what he may have of a bundle, given all of it; without it, what is of Namespaces or of none
 	Index      func(Export) (Export, error)              // what he may read of incident.json; nil for all
-	Bundles    int                                       // how many bundles at most; 0 for as many as there is room for
+	Bundles    int                                       // how many bundles are looked at for him at most; 0 for as many as there is room for
 }
 
 // Export returns an incident as files that make one bundle: incident.json, and a folder with bundle and report.json for each death with
@@ -82,6 +82,7 @@ type exporter struct {
 	files   map[string][]byte
 	folders map[string]string // by what is in them
 	bytes   int
+	looked  int // at so many bundles
 	full    bool
 	left    int
 }
@@ -91,10 +92,11 @@ func (e *exporter) add(ctx context.Context, d *Death) (folder string, err error)
 	if !d.HasBundle {
 		return "", nil
 	}
-	if e.full {
+	if e.full = e.full || e.looked == cmp.Or(e.may.Bundles, mostLimit); e.full {
 		e.left++
 		return "", nil
 	}
+	e.looked++
 	bundle, err := e.read(ctx, d.ID)
 	if err != nil || len(bundle) == 0 {
 		return "", ignore(err, ErrNotFound)
@@ -109,8 +111,7 @@ func (e *exporter) add(ctx context.Context, d *Death) (folder string, err error)
 	if e.folders[same] != "" {
 		return e.folders[same], nil
 	}
-	most := cmp.Or(e.may.Bundles, mostLimit)
-	if n := len(e.folders); n == most || n > 0 && (e.bytes+size > MostExported || len(e.files)+len(bundle) > mostFiles) {
+	if len(e.folders) > 0 && (e.bytes+size > MostExported || len(e.files)+len(bundle) > mostFiles) {
 		e.full, e.left = true, e.left+1
 		return "", nil
 	}

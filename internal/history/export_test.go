@@ -36,9 +36,16 @@ func TestExport(t *testing.T) {
 		must(t, err)
 		want(t, "again", maps.EqualFunc(files, again, slices.Equal), true)
 
-		some, files, err := s.Export(t.Context(), id, Narrowing{Namespaces: []string{"shop"}, Bundles: 1})
+		looked := 0
+		some, files, err := s.Export(t.Context(), id, Narrowing{Namespaces: []string{"shop"}, Bundles: 3, Files: func(all map[string][]byte) map[string][]byte {
+			looked++
+			return map[string][]byte{"meta.yaml": all["meta.yaml"]}
+		}})
 		must(t, err)
-		want(t, "a part", fmt.Sprint(some.Narrowed, some.LeftOut, slices.Sorted(maps.Keys(files))), "true 3 [death-4/events/shop.2.yaml death-4/meta.yaml death-4/report.json incident.json]")
+		want(t, "a part", fmt.Sprint(looked, some.Narrowed, some.LeftOut, slices.Sorted(maps.Keys(files))), "3 true 1 [death-3/meta.yaml death-4/meta.yaml incident.json]")
+		_, files, err = s.Export(t.Context(), id, Narrowing{Namespaces: []string{"shop"}, Bundles: 1})
+		must(t, err)
+		want(t, "of one namespace", fmt.Sprint(slices.Sorted(maps.Keys(files))), "[death-4/events/shop.2.yaml death-4/meta.yaml death-4/report.json incident.json]")
 	})
 }
 
