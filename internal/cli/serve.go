@@ -128,7 +128,7 @@ var watching = []string{"notify", "events", "keep", "keep-events", "keep-size"}
 
 func (o *serveOptions) validateFrom() error {
 	if i := slices.IndexFunc(watching, o.given); o.from != "" && i >= 0 {
-		return fmt.Errorf("with --from nothing new happens that --%[1]s could be about: leave out --%[1]s", watching[i])
+		return fmt.Errorf("--%s is about what is yet to happen, and in what --from shows nothing is: leave it out", watching[i])
 	}
 	return nil
 }
