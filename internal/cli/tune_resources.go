@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ other times; below an hour of record nothing gets less.`,
   %[1]s tune resources deploy/web -n shop --prometheus http://localhost:9090
   %[1]s tune resources --from case.zip -o yaml`),
 	}, true, func(ctx context.Context, of sight) ([]report.Advice, error) {
-		return adviseResources(ctx, of, from)
+		return p.adviseResources(ctx, of, from)
 	})
 	bindPrometheus(cmd.Flags(), &from.Prometheus, "the address of a Prometheus that has the containers' metrics")
 	cmd.Flags().DurationVar(&from.sample, "sample", 30*time.Second, "how long to measure by the metrics API where there is no Prometheus; 0 for once")
@@ -44,13 +45,15 @@ other times; below an hour of record nothing gets less.`,
 
 // adviseResources gives advice about the resources of each container that is asked about, and about a namespace that was looked at
 // as a whole.
-func adviseResources(ctx context.Context, of sight, from measuring) ([]report.Advice, error) {
+func (p *program) adviseResources(ctx context.Context, of sight, from measuring) ([]report.Advice, error) {
 	if err := from.Validate(); err != nil {
 		return nil, err
 	}
 	var subjects []resource.Subject
+	spared := map[evidence.Ref]string{}
 	for _, s := range of.seen {
 		subjects = resource.Add(subjects, s)
+		maps.Copy(spared, p.notItsOwn(s))
 	}
 	from.until = of.seen[0].Taken
 	if err := from.again(ctx, &of, subjects); err != nil {
@@ -62,6 +65,7 @@ func adviseResources(ctx context.Context, of sight, from measuring) ([]report.Ad
 		if !of.asks(&subject) {
 			continue
 		}
+		subject.Spare(spared)
 		rests, err := from.measure(ctx, &subject)
 		if err != nil {
 			return nil, err
@@ -73,6 +77,9 @@ func adviseResources(ctx context.Context, of sight, from measuring) ([]report.Ad
 			more = "; a Prometheus has more as a rule: name it with --prometheus"
 		}
 		r := resourceAdvice(&a, of.seen[0].Taken, more)
+		if a.Samples == 0 {
+			rests = append(unmeasured(of.seen[0], subject.About.Object()), rests...)
+		}
 		r.Rests = append(r.Rests, rests...)
 		if shown = append(shown, r); a.Autoscaler != nil && !scaled[a.About.Object()] {
 			scaled[a.About.Object()] = true
@@ -84,6 +91,18 @@ func adviseResources(ctx context.Context, of sight, from measuring) ([]report.Ad
 		shown = append(shown, boundsAdvice(namespace, all, of.seen[0])...)
 	}
 	return shown, nil
+}
+
+// unmeasured says why it is not known what a workload uses now; nothing where no gap says so.
+func unmeasured(s *evidence.Snapshot, workload evidence.Ref) []string {
+	i := slices.IndexFunc(s.Gaps, func(g evidence.Gap) bool {
+		about := g.About == evidence.Cluster || g.About == evidence.RefTo("Namespace", "", workload.Namespace) || g.About.Kind == "Pod" && s.TopOwner(g.About.Object()) == workload
+		return g.Kind == evidence.Usage && about
+	})
+	if i < 0 {
+		return nil
+	}
+	return []string{"what it uses now was not read: " + s.Gaps[i].Why}
 }
 
 // asks tells whether a container is asked about.

@@ -350,6 +350,46 @@ func TestTuneRefusals(t *testing.T) {
 	}
 }
 
+// TestUnmeasured: that nobody measures what a workload uses is said where it is about that workload.
+func TestUnmeasured(t *testing.T) {
+	s := slowStarters(0, 1)
+	web := s.Subject
+	for about, want := range map[evidence.Ref]bool{
+		evidence.Cluster: true, evidence.RefTo("Namespace", "", "shop"): true, evidence.RefTo("Pod", "shop", "web-5-0"): true, evidence.RefTo("Pod", "shop", "other"): false, evidence.RefTo("Namespace", "", "bank"): false,
+	} {
+		s.Gaps = []evidence.Gap{{Kind: evidence.Events, About: about}, {Kind: evidence.Usage, About: about, Why: "metrics.k8s.io is not served (no metrics-server)"}}
+		if got := unmeasured(s, web); (len(got) == 1 && got[0] == "what it uses now was not read: metrics.k8s.io is not served (no metrics-server)") != want || len(got) > 1 {
+			t.Errorf("of %s: %q", about, got)
+		}
+	}
+}
+
+// TestTuneSpared: of an end that is marked OOMKilled and was not at its own limit no higher limit is made.
+func TestTuneSpared(t *testing.T) {
+	s := slowStarters(0, 2)
+	bounds := corev1.ResourceList{corev1.ResourceMemory: apiresource.MustParse("256Mi")}
+	s.Objects[0].(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{Limits: bounds}
+	for _, pod := range evidence.List[*corev1.Pod](s) {
+		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Limits: bounds}
+		st := &pod.Status.ContainerStatuses[0]
+		began := st.State.Running.StartedAt.Time
+		st.RestartCount = 2 // of one restart long ago no rule speaks
+		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137, StartedAt: metav1.NewTime(began.Add(-time.Hour)), FinishedAt: metav1.NewTime(began)}
+		s.Facts = append(s.Facts, evidence.Fact{
+			Kind: evidence.Host, Source: evidence.FromKernel, About: evidence.RefOf(pod).InContainer("app").InAttempt(1), At: began, Where: "kmsg", Name: "oom-kill", Text: "oom-kill: constraint=CONSTRAINT_MEMCG oom_memcg=/kubepods.slice task=app pid=7",
+		})
+	}
+	s.Has |= evidence.Host
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, filesOf(t, s.Freeze())); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := tuning(t, 0, "resources", "--from", file)
+	if flat := strings.Join(strings.Fields(text), " "); !strings.Contains(flat, "no reason for a higher limit: container app was killed because all pods") || strings.Contains(flat, "fix:") {
+		t.Errorf("of what its node killed:\n%s", text)
+	}
+}
+
 // TestBoundsOfAPart: of a namespace that could not be read whole no quota is proposed.
 func TestBoundsOfAPart(t *testing.T) {
 	shop := evidence.RefTo("Namespace", "", "shop")

@@ -47,6 +47,9 @@ type Advice struct {
 // differ is the share by which an amount must be too high before it is worth a restart.
 const differ = 0.1
 
+// full is the share of a limit from which on it is said that there is little left.
+const full = 0.95
+
 // Advise says what to do about the resources of one container.
 func Advise(o Subject) Advice {
 	a := advised(&o)
@@ -60,6 +63,12 @@ func advised(o *Subject) Advice {
 	a := Advice{
 		About: o.About, Runtime: o.runtime(), Watched: o.Watched, Memory: n.shape, CPU: shapeOf(o.CPU), Samples: len(samples), Over: span(samples), Peak: n.peak, Kills: len(o.Kills), Replicas: max(o.Replicas, mostReplicas(o.Scalers)), Inits: o.Inits, Overhead: o.Overhead,
 		Now: amounts(&o.Spec), Reasons: n.reasons,
+	}
+	for _, text := range o.Spared {
+		a.Reasons = append(a.Reasons, "marked OOMKilled, and no reason for a higher limit: "+text)
+	}
+	if a.Peak >= full*a.Now.LimitMemory && a.Now.LimitMemory > 0 && a.Kills == 0 {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("it was seen with %s of its limit of %s: it may soon be killed for want of memory", Bytes(a.Peak), Bytes(a.Now.LimitMemory)))
 	}
 	a.Proposed = a.Now
 	a.Checks = append(o.runtimes(a.Now), classes(a.Now)...)

@@ -151,6 +151,44 @@ func TestHeaps(t *testing.T) {
 	}
 }
 
+// TestOfItsNode: a run that was killed as its node had no memory left is none that was killed at its limit.
+func TestOfItsNode(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}
+	pod.Spec.Containers = []corev1.Container{container("256Mi", "256Mi", "", "").Spec}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled", StartedAt: metav1.NewTime(zero), FinishedAt: metav1.NewTime(zero.Add(time.Hour))}}}}
+	for constraint, kills := range map[string]int{"CONSTRAINT_NONE": 0, "CONSTRAINT_MEMCG": 1} {
+		f := evidence.Fact{Kind: evidence.Host, Source: evidence.FromKernel, About: evidence.RefOf(pod).InContainer("app").InAttempt(0), At: zero.Add(time.Hour), Name: "oom-kill", Text: "oom-kill: constraint=" + constraint + " task=app"}
+		s := (&evidence.Snapshot{Taken: zero.Add(day), Has: evidence.Spec | evidence.Status | evidence.Host, Objects: []evidence.Object{pod}, Facts: []evidence.Fact{f}}).Freeze()
+		a := Advise(Add(Read(s), s)[0])
+		if a.Kills != kills || (a.Fix != nil) != (kills > 0) || strings.Count(strings.Join(a.Reasons, " "), "its node had no memory left") != 1-kills {
+			t.Errorf("%s: %d kills, %+v, %q", constraint, a.Kills, a.Fix, a.Reasons)
+		}
+	}
+}
+
+// TestLooksAtWhatIsToBe: what is missing now and is proposed is not asked for again, and little room is told of where nothing is proposed.
+func TestLooksAtWhatIsToBe(t *testing.T) {
+	checks := func(o Subject) (where string) {
+		for _, c := range Advise(o).Checks {
+			where += c.Where + " "
+		}
+		return where
+	}
+	open := Subject{Container: container("", "", "", "")}
+	if got := checks(open); got != "resources " {
+		t.Errorf("with nothing set and measured: %q", got)
+	}
+	if open.Memory = flat(100 * mib); checks(open) != "" {
+		t.Errorf("with a request that is proposed: %q", checks(open))
+	}
+	for value, want := range map[float64]bool{100 * mib: false, 125 * mib: true} {
+		o := Subject{Container: container("64Mi", "128Mi", "", ""), Memory: []Series{{Samples: []Sample{{zero, value}}}}}
+		if a := Advise(o); a.Fix != nil || strings.Contains(strings.Join(a.Reasons, " "), "of its limit of 128Mi: it may soon be killed") != want {
+			t.Errorf("with %.0f: %q, %+v", value, a.Reasons, a.Fix)
+		}
+	}
+}
+
 // TestGrew: memory that grew for minutes before a kill gets more this once, with the word that it may be a leak; what grew for seconds does not get that word.
 func TestGrew(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}

@@ -57,6 +57,7 @@ type Subject struct {
 	Peaks       []Sample      // of the memory of whole attempts, as the kernel counts them
 	Watched     time.Duration // the longest attempt among these
 	Kills       []Kill
+	Spared      []string            // of ends that look like kills, why they tell nothing of its limit
 	Grew        Growth              // of a run that was killed for memory, before that; the zero Growth where none is known
 	Throttled   float64             // the greatest share of its periods in which its CPU limit held it back
 	ProbeKills  int                 // attempts that a probe ended
@@ -149,6 +150,11 @@ func Add(list []Subject, s *evidence.Snapshot) []Subject {
 				o.Kills = append(o.Kills, k)
 			}
 		}
+		for _, text := range more.Spared {
+			if !slices.Contains(o.Spared, text) {
+				o.Spared = append(o.Spared, text)
+			}
+		}
 		o.Throttled, o.ProbeKills, o.Replicas = max(o.Throttled, more.Throttled), max(o.ProbeKills, more.ProbeKills), max(o.Replicas, more.Replicas)
 		o.CPUBound, o.Runtime, o.Watched = cmp.Or(o.CPUBound, more.CPUBound), o.Runtime.Or(more.Runtime), max(o.Watched, more.Watched)
 		if more.Grew.Over > o.Grew.Over {
@@ -204,7 +210,11 @@ func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
 		if order, ordered := s.OrderFor(run); ordered && (order.By == evidence.ByLiveness || order.By == evidence.ByStartup) {
 			o.ProbeKills++
 		}
-		if run.Reason == "OOMKilled" {
+		switch {
+		case run.Reason != "OOMKilled":
+		case ofItsNode(s, run.Of):
+			o.Spared = []string{"its node had no memory left, by its kernel"}
+		default:
 			o.Kills = append(o.Kills, Kill{Of: run.Of, At: run.Finished, Limit: limitOf(pod, name), Lived: run.Finished.Sub(run.Started)})
 		}
 	}
@@ -218,6 +228,24 @@ func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
 	if m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name); ok {
 		o.metrics(m, of, beganAs(s, of))
 	}
+}
+
+// ofItsNode tells whether the kernel says of the end of a run that its node as a whole had no memory left.
+func ofItsNode(s *evidence.Snapshot, run evidence.Ref) bool {
+	return len(s.FactsOn(run, func(f *evidence.Fact) bool {
+		return f.Name == "oom-kill" && f.About == run && strings.Contains(f.Text, "constraint=CONSTRAINT_NONE")
+	})) > 0
+}
+
+// Spare leaves out the kills that were not for a limit of the container's own, with the reason.
+func (o *Subject) Spare(why map[evidence.Ref]string) {
+	o.Kills = slices.DeleteFunc(slices.Clone(o.Kills), func(k Kill) bool {
+		text, is := why[k.Of]
+		if is && !slices.Contains(o.Spared, text) {
+			o.Spared = append(o.Spared, text)
+		}
+		return is
+	})
 }
 
 // steadily is for how long a leak grows at least: what is faster may be one piece of work.
