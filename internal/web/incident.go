@@ -118,7 +118,7 @@ func (c *Console) lookInto(ctx context.Context, deaths []history.Death, may Righ
 			return nil, err
 		}
 		veils = append(veils, k.veil)
-		s.snapshot(k.snapshot, d.Of)
+		s.snapshot(k.snapshot, d)
 		logs.read(d, &k)
 		if t := told(&k, shown.Incident.Rule); t != nil && shown.Told == nil {
 			shown.Told, shown.Of = t, d.ID
@@ -203,7 +203,7 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	if err != nil {
 		return nil, err
 	}
-	shown := DeathPage{Bounds: may.bounds(), Death: deathOf(d), Logs: logsOf(&k, d.Of)}
+	shown := DeathPage{Bounds: may.bounds(), Death: deathOf(d), Logs: logsOf(&k, &d)}
 	shown.Siblings, shown.MoreSiblings = siblings(k.snapshot, d.Of, []history.Death{d})
 	rule := ""
 	if d.Verdict != nil {
@@ -212,7 +212,7 @@ func (c *Console) death(ctx context.Context, r *http.Request, may Rights) (any, 
 	shown.Told = told(&k, rule)
 	s := newStory()
 	s.death(&d)
-	s.snapshot(k.snapshot, d.Of)
+	s.snapshot(k.snapshot, &d)
 	at := shown.Death.At
 	if shown.Gaps, shown.MoreGaps, err = c.gapsIn(ctx, d.Cluster, at.Add(-around), at.Add(around), may); err != nil {
 		return nil, err

@@ -23,19 +23,20 @@ const (
 	mostInline = 24 << 10 // bytes of a log that the page of an incident has in itself
 )
 
-// logsOf returns the logs of a container that were captured, that of the run that is asked about first, with the block
-// that says why it ended and the lines that are cited marked.
-func logsOf(k *known, of evidence.Ref) []Log {
+// logsOf returns the logs of the container of a death that were captured, that of its own run first, with the block that says why it
+// ended and the lines that are cited marked.
+func logsOf(k *known, d *history.Death) []Log {
 	cited := map[string]bool{}
 	cite(cited, k.report.Causes)
-	logs := []Log{}
+	logs, of, before := []Log{}, d.Of, earlier(k.snapshot, d)
 	for _, l := range k.snapshot.Logs {
 		if l.Of.Object() == of.Object() && (of.Container == "" || l.Of.Container == of.Container) && l.Text != "" {
+			l.Of.Attempt += before
 			logs = append(logs, logOf(l, cited, l.Of == of))
 		}
 	}
 	if of.Container != "" && !k.snapshot.Taken.IsZero() && !slices.ContainsFunc(logs, func(l Log) bool { return l.Own }) {
-		logs = append(logs, noLog(k.snapshot, of))
+		logs = append(logs, noLog(k.snapshot, of, before))
 	}
 	slices.SortStableFunc(logs, func(a, b Log) int {
 		if a.Own != b.Own {
@@ -51,12 +52,29 @@ func logsOf(k *known, of evidence.Ref) []Log {
 }
 
 // noLog says of a run why there is no log of it.
-func noLog(s *evidence.Snapshot, of evidence.Ref) Log {
+func noLog(s *evidence.Snapshot, of evidence.Ref, before int) Log {
 	missing := "no log of this run was captured"
-	if gap, lacks := s.Missing(evidence.Logs, of); lacks != 0 && gap.Why != "" {
+	if gap, lacks := s.Missing(evidence.Logs, of.InAttempt(of.Attempt-before)); lacks != 0 && gap.Why != "" {
 		missing += ": " + gap.Why
 	}
 	return Log{Run: of.Attempt, Name: nameOfRun(of), Missing: missing, Lines: []Line{}, Own: true}
+}
+
+// earlier is how many runs of its container had ended when the restart count fell that the evidence of a death counts by: the history
+// goes on counting where a cluster begins anew, and what it calls run 7 may be run 2 there. It is told by when that ended.
+func earlier(s *evidence.Snapshot, d *history.Death) (before int) {
+	if d.Of.Container == "" || d.Finished.IsZero() {
+		return 0
+	}
+	for _, a := range s.Attempts(d.Of.Object()) {
+		switch {
+		case a.Of == d.Of:
+			return 0
+		case a.Of.Container == d.Of.Container && a.Of.Attempt < d.Of.Attempt && a.Finished.Unix() == d.Finished.Unix():
+			before = d.Of.Attempt - a.Of.Attempt
+		}
+	}
+	return before
 }
 
 func nameOfRun(of evidence.Ref) string { return fmt.Sprintf("%s run %d", of.Container, of.Attempt+1) }
@@ -78,7 +96,7 @@ type runLogs struct {
 
 // read adds the logs that were captured with a death.
 func (r *runLogs) read(d *history.Death, k *known) {
-	for _, log := range logsOf(k, d.Of) {
+	for _, log := range logsOf(k, d) {
 		log.Death, log.Name = d.ID, d.Of.Name+" "+log.Name
 		if log.Own {
 			r.add(d, log)

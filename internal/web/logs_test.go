@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
@@ -67,6 +72,40 @@ func TestEachLog(t *testing.T) {
 	}
 	_, body, _ = get(t, h, "*", fmt.Sprintf("/deaths/%d", page.Logs[mostRuns-1].Death))
 	contains(t, "the page of a run", body, `data-place="0"`, fmt.Sprintf("panic: run %d is out of room", runs-mostRuns+1))
+}
+
+// TestLogAfterReset: a run has its log and one bar where the restart count of its container began anew, and what the history calls run 8
+// is the third of the pod.
+func TestLogAfterReset(t *testing.T) {
+	d := aRun(t, 7, "")
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "app", RestartCount: 3, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(d.Finished.Add(time.Second))}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, StartedAt: metav1.NewTime(d.Started), FinishedAt: metav1.NewTime(d.Finished)}},
+		}}},
+	}
+	s := &evidence.Snapshot{
+		Taken: d.Finished.Add(5 * time.Second), Has: evidence.Status | evidence.Logs, Objects: []evidence.Object{pod},
+		Logs: []evidence.Log{{Of: d.Of.InAttempt(2), Text: "panic: out of room\n"}, {Of: d.Of.InAttempt(3), Text: "starting\n"}},
+	}
+	var err error
+	if d.Verdict.Bundle, err = collect.Files(s.Freeze()); err != nil {
+		t.Fatal(err)
+	}
+	page, _ := onlyIncident(t, console(t, d), "*")
+	if len(page.Logs) != 2 || !page.Logs[0].Own || page.Logs[0].Name != "web-0 app run 8" || page.Logs[0].Error != "panic: out of room" || page.Logs[1].Name != "web-0 app run 9" {
+		t.Errorf("the logs are %+v", page.Logs)
+	}
+	var runs []int
+	for _, lane := range page.Timeline.Lanes {
+		for _, bar := range lane.Bars {
+			runs = append(runs, bar.Run)
+		}
+	}
+	if !slices.Equal(runs, []int{8, 7}) {
+		t.Errorf("the bars are of runs %v", runs)
+	}
 }
 
 // TestIncidentIsLight: however large the logs are, the page with all that it uses has less than 100 KB, compressed.

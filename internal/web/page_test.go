@@ -197,7 +197,7 @@ func TestStory(t *testing.T) {
 	contains(t, "the incident", body, "Probes that failed", "kernel: oom-kill: app", "run 3: 11:55:00 to 12:00:00, exit 3", "data-plot=", `<a href="/deaths/1">run 3 ended: exit 3, web-0</a>`, "pod/web-0[app] memory", "panic: out of room", `<mark class="error">`)
 	s := newStory()
 	s.death(&d)
-	s.snapshot(must1(t)(snapshotFrom(t, d)), d.Of)
+	s.snapshot(must1(t)(snapshotFrom(t, d)), &d)
 	line := s.timeline(0, "")
 	if len(line.Series) != 2 || line.Series[0].Limit != 256<<20 || len(line.Series[0].Points) != 21 {
 		t.Errorf("the series are %+v", line.Series)

@@ -162,7 +162,8 @@ func (s *story) event(e *evidence.Event) {
 }
 
 // snapshot adds what was captured with one death.
-func (s *story) snapshot(snap *evidence.Snapshot, of evidence.Ref) {
+func (s *story) snapshot(snap *evidence.Snapshot, d *history.Death) {
+	of, before := d.Of, earlier(snap, d)
 	if pod, found := evidence.Get[*evidence.Pod](snap, of.Namespace, of.Name); found && of.Container == "" && !pod.CreationTimestamp.IsZero() {
 		s.run(of, Bar{
 			From: pod.CreationTimestamp.UTC(), To: snap.Taken,
@@ -170,6 +171,9 @@ func (s *story) snapshot(snap *evidence.Snapshot, of evidence.Ref) {
 		})
 	}
 	for _, a := range snap.Attempts(of.Object()) {
+		if a.Of.Container == of.Container {
+			a.Of.Attempt += before
+		}
 		switch {
 		case a.Started.IsZero():
 		case !a.Finished.IsZero():
