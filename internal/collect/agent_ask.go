@@ -40,7 +40,7 @@ func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Valu
 	agents := v.findAgents(ctx, nil)
 	if len(agents) == 0 {
 		why := v.s.Gaps[0].Why
-		if why == noAgent {
+		if why == NoAgent {
 			why = "it has no agent: deploy/agent/README.md is how to have one"
 		}
 		return nil, fmt.Errorf("node %s: %s", node, why)

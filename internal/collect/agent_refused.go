@@ -83,7 +83,7 @@ func (a *agent) offer(pod *corev1.Pod) {
 // without says why a node has no agent that could be asked.
 func (a *agent) without() string {
 	if a.idle == nil {
-		return noAgent
+		return NoAgent
 	}
 	why := string(a.idle.Status.Phase)
 	for i := range a.idle.Status.ContainerStatuses {

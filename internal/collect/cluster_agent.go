@@ -34,10 +34,10 @@ const (
 	mostEntries     = 24 << 20         // bytes of one answer of an agent: half of it is the record, the rest what is so now
 	mostAgentPods   = 50               // that are named to an agent; of more it is asked for everything
 	entriesAPage    = 50_000
-	mostPages       = 8 // of 12 MiB: an agent keeps 64 MiB unless told otherwise
-	fewAgentPods    = 5 // of which an agent gives more logs than the last
-	logsFromAgents  = 4 // of one pod
-	noAgent         = "no node agent"
+	mostPages       = 8               // of 12 MiB: an agent keeps 64 MiB unless told otherwise
+	fewAgentPods    = 5               // of which an agent gives more logs than the last
+	logsFromAgents  = 4               // of one pod
+	NoAgent         = "no node agent" // why a gap is there of a node that has none
 	noneToAskBeside = "no pod of it is on a node whose agent could be asked"
 )
 
@@ -133,7 +133,7 @@ func (v *visit) agentsOn(on map[string]*agent) []agent {
 	slices.SortFunc(list, func(a, b agent) int { return cmp.Compare(a.node, b.node) })
 	none := len(list) == 0 && !slices.ContainsFunc(without, func(name string) bool { return on[name].idle != nil })
 	if none {
-		v.gap(evidence.Host, evidence.Cluster, noAgent)
+		v.gap(evidence.Host, evidence.Cluster, NoAgent)
 		return nil
 	}
 	for _, name := range without {

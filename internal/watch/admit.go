@@ -28,6 +28,7 @@ type unsettled struct {
 	held *held // its pod, where the state of that is not on record
 
 	early *history.Verdict // of a first capture, which could not settle it yet
+	looks int              // how often it was captured
 	about evidence.Ref     // what the cause of its verdict is about
 }
 

@@ -203,31 +203,27 @@ func (r *Recorder) judge(ctx context.Context, at subject, todo *pending, s *evid
 	}
 	told := r.diagnose(ctx, at.ref, withRuns(s, slices.Concat(known, doubted)))
 	r.outcry.learn(at.ref, told)
-	deaths, unknown, deleted, until := told.verdicts(s, at.ref, known)
-	stay = append(stay, unknown...)
+	is := told.verdicts(s, at.ref, known)
+	deaths, stay := is.deaths, append(stay, is.unknown...)
 	err = errors.Join(r.giveUp(ctx, stay, "it had been started again before its evidence was captured"),
-		r.giveUp(ctx, deleted, "its pod was being deleted before its evidence was captured"))
+		r.giveUp(ctx, is.deleted, "its pod was being deleted before its evidence was captured"))
 	r.letGo(deaths) // after the others: what is held may be held for both
-	if err != nil || len(stay)+len(deleted) > 0 && len(deaths) == 0 {
+	if err != nil || len(stay)+len(is.deleted) > 0 && len(deaths)+len(is.open) == 0 {
 		r.crowd.failed(todo.likeness())
 		return err
 	}
-	if len(deaths) == 0 {
+	if len(deaths)+len(is.open) == 0 {
 		if d, found := r.trouble(s, at, told, todo.looked); found {
 			deaths = []unsettled{d}
 		}
 	}
 	r.blame(ctx, s, deaths)
 	switch {
+	case !is.until.IsZero():
+		return r.listen(ctx, at, s, todo.likeness(), is)
 	case len(deaths) == 0: // it got well
 		r.crowd.failed(todo.like)
 		return r.lookIfClosed(ctx, at, todo, s)
-	case !until.IsZero():
-		r.crowd.failed(todo.likeness())
-		if err := r.record(ctx, deaths); err != nil {
-			return err
-		}
-		return r.listen(ctx, at, deaths, until)
 	}
 	r.crowd.learn(todo.likeness(), representativeOf(deaths), r.Now())
 	if err := errors.Join(r.record(ctx, deaths), r.reconsider(ctx, at, s, deaths), r.revise(ctx, at.ref, told)); err != nil || len(todo.deaths) > 0 {
@@ -257,27 +253,35 @@ func (r *Recorder) lookIfClosed(ctx context.Context, at subject, todo *pending, 
 	return nil
 }
 
-// verdicts gives deaths what is told of them. Of some a verdict that they have says more: of them it tells nothing, or that their pod was
-// being deleted by then. Others are settled by a later capture.
-func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (deaths, unknown, deleted []unsettled, until time.Time) {
+// A judgement parts deaths by what is told of them.
+type judgement struct {
+	deaths  []unsettled // that have a verdict by it
+	open    []unsettled // of which a verdict that they have is as much as is known yet
+	unknown []unsettled // of which a verdict that they have says more
+	deleted []unsettled // of which it tells only that their pod was being deleted by then
+	until   time.Time   // when to look again, where that may settle one; zero for never
+}
+
+// verdicts gives deaths what is told of them.
+func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettled) (is judgement) {
 	for _, d := range known {
+		d.looks++
 		a := t.answerAlike(d.run.Of, d.Workload)
-		switch first := d.like.rule != "" || d.early != nil; { // which says more
-		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
-			unknown = append(unknown, d)
-			continue
-		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at):
-			deleted = append(deleted, d)
-			continue
-		}
-		d.Verdict, d.about = t.verdictOf(a), a.about
 		later := d.listens(s, a)
-		if d.Verdict.Settled = later.IsZero(); later.After(until) {
-			until = later
+		switch first := d.like.rule != "" || d.early != nil; { // which says more
+		case d.early != nil && !later.IsZero():
+			is.open, is.until = append(is.open, d), lastOf(is.until, later)
+		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
+			is.unknown = append(is.unknown, d)
+		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at):
+			is.deleted = append(is.deleted, d)
+		default:
+			d.Verdict, d.about = t.verdictOf(a), a.about
+			d.Verdict.Settled = later.IsZero()
+			is.deaths, is.until = append(is.deaths, d), lastOf(is.until, later)
 		}
-		deaths = append(deaths, d)
 	}
-	return deaths, unknown, deleted, until
+	return is
 }
 
 // disruptedIn tells whether a pod of the snapshot has to go because of a disruption.

@@ -4,34 +4,77 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// unheard is how long after the second in which a run ended no word of a signal means that there was none: the rules wait for four of them
-// (internal/rules/exit), from the moment that the runtime tells.
-const unheard = 5 * time.Second
+const (
+	// unheard is how long after the second in which a run ended no word of a signal means that there was none: the rules wait for four of
+	// them (internal/rules/exit), from the moment that the runtime tells.
+	unheard = 5 * time.Second
+	// swift is how long a word that came after a capture may wait to be read by the next.
+	swift = 3 * time.Second / 2
+	// mostListens is how often a death is captured for the word of a signal, and mostRecalls for that of an agent that could not be asked:
+	// the pauses between these double from unheard on, and add up to ten minutes, longer than an agent that crashes waits to be started.
+	mostListens, mostRecalls = 4, 8
+)
 
-// listens returns when the silence of a trace says more of a death than its capture did: where the agent of its node traces signals and
-// it ended with the exit code of one, and nothing certain says why; the zero time for never. A word of a signal is certain at once.
+// listens returns when a capture of a death may tell more of it than the last one did, where it ended with the exit code of a signal and
+// nothing certain says why; the zero time for never. Where the agent of its node traces signals, a word of one is certain at once, and
+// its silence proves something later. An agent that could not be asked has kept its word until it can.
 func (d *unsettled) listens(s *evidence.Snapshot, a answer) (until time.Time) {
+	const signals = 128 // exit codes above are of signals (bash(1), EXIT STATUS)
+	if d.Kind != history.Died || d.ExitCode <= signals || a.confidence == diagnosis.Certain.String() {
+		return until
+	}
+	if deaf(s, d.Node) {
+		if d.looks < mostRecalls {
+			until = s.Taken.Add(unheard << (d.looks - 1))
+		}
+		return until
+	}
 	traced := s.Lacks(evidence.Signals, d.run.Of.Object()) == 0
-	if d.early != nil || d.Kind != history.Died || d.ExitCode != 137 && d.ExitCode != 143 || !traced || a.confidence == diagnosis.Certain.String() {
+	if d.ExitCode != 137 && d.ExitCode != 143 || !traced || d.looks >= mostListens {
 		return until
 	}
 	if known := d.Finished.Add(unheard); s.Taken.Before(known) {
-		until = known
+		until = s.Taken.Add(min(known.Sub(s.Taken), swift))
 	}
 	return until
 }
 
-// listen has what was captured too early to be settled captured once more. It waits no longer than it would by one clock.
-func (r *Recorder) listen(ctx context.Context, at subject, deaths []unsettled, until time.Time) error {
-	again := &pending{}
-	for _, d := range deaths {
+// lastOf returns the later of two times.
+func lastOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// deaf tells whether there is an agent on a node and it could not be asked.
+func deaf(s *evidence.Snapshot, node string) bool {
+	return slices.ContainsFunc(s.Gaps, func(g evidence.Gap) bool {
+		return g.Kind&evidence.Host != 0 && g.About == evidence.RefTo("Node", "", node) && g.Why != collect.NoAgent
+	})
+}
+
+// listen gives the history what is told of deaths so far, and has those that it does not settle captured once more.
+func (r *Recorder) listen(ctx context.Context, at subject, s *evidence.Snapshot, like likeness, is judgement) error {
+	if len(is.deaths) > 0 && deaf(s, is.deaths[0].Node) { // in a storm nobody else waits for that agent
+		r.crowd.learn(like, representativeOf(is.deaths), r.Now())
+	} else {
+		r.crowd.failed(like)
+	}
+	if err := r.record(ctx, is.deaths); err != nil {
+		return err
+	}
+	again := &pending{deaths: is.open}
+	for _, d := range is.deaths {
 		if d.Verdict.Settled {
 			continue
 		}
@@ -40,7 +83,7 @@ func (r *Recorder) listen(ctx context.Context, at subject, deaths []unsettled, u
 		d.Verdict, d.early = nil, &v
 		again.deaths = append(again.deaths, d)
 	}
-	return r.look(ctx, at, again, min(until.Sub(r.Now()), unheard))
+	return r.look(ctx, at, again, max(is.until.Sub(r.Now()), 0))
 }
 
 // stand settles deaths of which there will be no other capture by what the first one proved, and returns the others.

@@ -4,12 +4,14 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
@@ -31,7 +33,6 @@ func TestSilence(t *testing.T) {
 		{"nobody traces", 137, false, time.Second, 0, "", "EXT007 possible"},
 		{"it is no signal's", 3, true, time.Second, 0, "", "EXT001 certain"},
 		{"it is gone by then", 143, true, time.Second, 0, "EXT007 possible", "EXT007 possible"},
-		{"the clock of its node is ahead", 143, true, -time.Minute, -time.Minute + time.Second, "EXT007 possible", "EXT007 possible"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRecorder(t)
@@ -64,6 +65,102 @@ func TestSilence(t *testing.T) {
 				t.Errorf("in the end %s, expected %s", got, want)
 			}
 		})
+	}
+}
+
+// TestLateWord holds that the word of who sent a signal settles a death within two seconds of when the agent has it, and that one whose
+// agent could not be asked is looked at again until it can be, but not for ever.
+func TestLateWord(t *testing.T) {
+	ended := began.Add(time.Minute)
+	silent := lost("its agent was not heard: connection refused")
+	nothing := look{true, func(*evidence.Snapshot) {}}
+	for _, tt := range []struct {
+		name  string
+		code  int32
+		looks []look
+		want  string
+		after []time.Duration // each look after the end
+	}{
+		{
+			"the agent has it a second late", 137, []look{nothing, {true, heard}}, "EXT007 certain",
+			[]time.Duration{time.Second, 2500 * time.Millisecond},
+		},
+		{
+			"the clock of its node is ahead", 143, []look{nothing, nothing, nothing, nothing}, "EXT007 possible",
+			[]time.Duration{-time.Minute, -time.Minute + 1500*time.Millisecond, -time.Minute + 3*time.Second, -time.Minute + 4500*time.Millisecond},
+		},
+		{
+			"the agent is back", 137, []look{{false, silent}, {false, silent}, {true, heard}}, "EXT007 certain",
+			[]time.Duration{time.Second, 6 * time.Second, 16 * time.Second},
+		},
+		{
+			"the agent stays away", 137, slices.Repeat([]look{{false, silent}}, mostRecalls), "EXT007 possible",
+			[]time.Duration{1e9, 6e9, 16e9, 36e9, 76e9, 156e9, 316e9, 636e9},
+		},
+		{"there is no agent there", 137, []look{{false, lost(collect.NoAgent)}}, "EXT007 possible", []time.Duration{time.Second}},
+		{"it is no signal's", 3, []look{{false, silent}}, "EXT001 certain", []time.Duration{time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, at := listened(t, ended, tt.code, tt.looks, tt.after)
+			v := kept(t, r).Verdict
+			if got := v.Rule + " " + v.Confidence; got != tt.want || !v.Settled || r.pending[at] != nil {
+				t.Errorf("in the end %s, settled %t, waits %+v; expected %s", got, v.Settled, r.pending[at], tt.want)
+			}
+		})
+	}
+}
+
+// A look is what a capture has: whether signals are traced, and what besides.
+type look struct {
+	traced bool
+	with   func(*evidence.Snapshot)
+}
+
+func heard(s *evidence.Snapshot) {
+	s.Facts = append(s.Facts, evidence.Fact{
+		Kind: evidence.Signals, Source: evidence.FromKernel, About: s.Runs[0].Of, At: s.Runs[0].Finished, Where: "trace",
+		Text: "SIGKILL from process 7 (kill) of the host", Name: "signal-host", Value: 9,
+	})
+}
+
+func lost(why string) func(*evidence.Snapshot) {
+	return func(s *evidence.Snapshot) {
+		s.Gaps = append(s.Gaps, evidence.Gap{Kind: evidence.Host, About: evidence.RefTo("Node", "", "n1"), Why: why})
+	}
+}
+
+// listened has a death captured, each time at a time after it that it is to be due at.
+func listened(t *testing.T, ended time.Time, code int32, looks []look, after []time.Duration) (*Recorder, subject) {
+	t.Helper()
+	r, now := newRecorder(t), ended.Add(after[0])
+	r.Now = func() time.Time { return now }
+	r.queue = newQueue[subject](r.Now)
+	pod, at := endedBy(t, r, ended, code)
+	for i, l := range looks {
+		todo, due := r.pending[at], r.queue.items[at].at
+		if i > 0 {
+			stillOpen(t, r, due.Sub(ended), after[i])
+		}
+		delete(r.pending, at)
+		r.queue = newQueue[subject](r.Now)
+		now = ended.Add(after[i])
+		s := thawed(pod, now, l.traced)
+		l.with(s)
+		if err := r.judge(t.Context(), at, todo, s.Freeze()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r, at
+}
+
+// stillOpen checks that the verdict of the one death is not settled, and when it is looked at next, both after its end.
+func stillOpen(t *testing.T, r *Recorder, due, want time.Duration) {
+	t.Helper()
+	if due != want {
+		t.Fatalf("it is looked at %s after the end, expected %s", due, want)
+	}
+	if v := kept(t, r).Verdict; v == nil || v.Settled {
+		t.Errorf("before the look at %s the verdict is %+v, expected one that is not settled", want, v)
 	}
 }
 
@@ -117,6 +214,11 @@ func goes(t *testing.T, r *Recorder, at subject, todo *pending) {
 
 // alone is a capture of a pod of node n1, on which an agent traces signals and knows when runs ended, or nobody does.
 func alone(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
+	return thawed(pod, at, traced).Freeze()
+}
+
+// thawed is the same, to be added to.
+func thawed(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
 	s := &evidence.Snapshot{
 		Taken: at, Has: evidence.Spec | evidence.Status | evidence.Events | evidence.Logs | evidence.Node,
 		Subject: evidence.RefOf(pod), Asked: []evidence.Ref{evidence.RefOf(pod)},
@@ -130,9 +232,9 @@ func alone(pod *corev1.Pod, at time.Time, traced bool) *evidence.Snapshot {
 			ExitCode: int(last.ExitCode), Reason: last.Reason, Where: "runtime",
 		}}
 		s.Facts = []evidence.Fact{{
-			Kind: evidence.Signals, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", "n1"), At: began.Add(-time.Hour),
+			Kind: evidence.Signals, Source: evidence.FromKernel, About: evidence.RefTo("Node", "", "n1"), At: began.Add(-time.Minute),
 			Where: "trace", Text: "SIGKILL and SIGTERM are traced", Name: "watching-signals",
 		}}
 	}
-	return s.Freeze()
+	return s
 }
