@@ -28,6 +28,9 @@ func TestPrometheus(t *testing.T) {
 	if !used.Counted || used.Throttled < 0.29 || used.Throttled > 0.31 {
 		t.Errorf("throttled in %.2f of its periods, want 0.3", used.Throttled)
 	}
+	if r, err := (Prometheus{URL: "http://" + at, Window: time.Hour}).Runtime(t.Context(), web, "app", false, until); err != nil || r != (Runtime{"Go", "go1.24.1", "go_info"}) {
+		t.Errorf("its runtime is %+v, %v", r, err)
+	}
 	memory, cpu := used.Memory, used.CPU
 	if len(memory) != 2 || len(cpu) != 2 {
 		t.Fatalf("%d series of memory and %d of processors, want 2 of each", len(memory), len(cpu))
@@ -73,6 +76,10 @@ func history(until time.Time) []byte {
 		}
 	}
 	heldBack(&b, until, pods[:2])
+	b.WriteString("# TYPE go_info gauge\n")
+	for _, pod := range pods {
+		fmt.Fprintf(&b, "go_info{namespace=\"shop\",pod=%q,container=\"app\",version=\"go1.24.1\"} 1 %d\n", pod, until.Add(-time.Minute).Unix())
+	}
 	b.WriteString("# EOF\n")
 	return b.Bytes()
 }

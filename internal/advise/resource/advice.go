@@ -53,7 +53,7 @@ const full = 0.95
 // Advise says what to do about the resources of one container.
 func Advise(o Subject) Advice {
 	a := advised(&o)
-	a.Reasons = append(a.Reasons, quality(&o, a.Now, a.Proposed))
+	a.Reasons = append(append(a.Reasons, a.scaled(o.Scalers)...), quality(&o, a.Now, a.Proposed))
 	return a
 }
 
@@ -83,7 +83,6 @@ func advised(o *Subject) Advice {
 	a.memory(o, n)
 	a.processors(o)
 	a.Checks = slices.Concat(o.runtimes(a.Proposed), classes(a.Proposed), a.scaling(o)) // as it is to be
-	a.Reasons = append(a.Reasons, a.scaled(o.Scalers)...)
 	if a.change(o); a.Fix != nil {
 		a.Against, a.Refusals = o.Within.against(), a.refusals(o)
 	}

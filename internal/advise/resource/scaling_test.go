@@ -79,6 +79,14 @@ func TestNamesAutoscaler(t *testing.T) {
 	}
 }
 
+// TestNamesAutoscalerAtOnce: one is named where there is too little to advise, too.
+func TestNamesAutoscalerAtOnce(t *testing.T) {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "h"}}
+	if a := Advise(Subject{Container: container("100Mi", "110Mi", "1", ""), Scalers: []*autoscalingv2.HorizontalPodAutoscaler{h}}); a.Enough == "" || !strings.Contains(strings.Join(a.Reasons, " "), "horizontalpodautoscaler/h gives it") {
+		t.Errorf("%q, %q", a.Enough, a.Reasons)
+	}
+}
+
 // TestScaled: the autoscalers of a workload are found in the snapshot, and the volume that its replicas cannot share.
 func TestScaled(t *testing.T) {
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "h"}}
