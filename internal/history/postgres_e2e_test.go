@@ -108,11 +108,13 @@ func TestOthersAreHeard(t *testing.T) {
 		}
 	}
 	listening()
-	record(1)
+	record(1) // which may be found because it is looked again when it listens
+	record(2)
 	_, err := shows.db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN inquest_history'`)
 	must(t, err)
 	listening()
-	record(2)
+	record(3)
+	record(4)
 }
 
 func at(folder, database string) string {
