@@ -42,11 +42,15 @@ func (a *Announcer) note(ctx context.Context, in *history.Incident, m *mention) 
 		return "", err
 	}
 	text := hideNames(m.said, func(name string) bool { return name != m.of.Namespace && spaces[name] })
+	link := ""
 	if a.Console != "" {
-		text += "; " + strings.TrimSuffix(a.Console, "/") + "/incidents/" + in.ID
+		link = "; " + strings.TrimSuffix(a.Console, "/") + "/incidents/" + in.ID
 	}
-	return line(text, 1000), nil
+	return line(text, max(maxNote-len(link), 0)) + link, nil
 }
+
+// maxNote is how long a note may be, which the API server bounds at 1024 bytes, less what it takes to say that it was cut.
+const maxNote = 1000
 
 // placed matches where a text names something with its namespace: shop/web-0, web.shop.svc, namespace shop.
 var placed = regex.New(`[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*|[a-z0-9][-a-z0-9]*\.[a-z0-9][-a-z0-9]*\.svc\b|\bnamespaces? "?[a-z0-9][-a-z0-9]*|(^| )-n [a-z0-9][-a-z0-9]*`)

@@ -16,6 +16,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
@@ -107,10 +108,38 @@ func TestRefusedEvents(t *testing.T) {
 		t.Errorf("%v: expected that it tells of the refusal", err)
 	}
 	want(t, "Events of api", api.Load(), 2)
+	must(t, a.look(t.Context())) // asks for nothing that was refused just now
 	refuses.Store(false)
+	w.after(again)
 	must(t, a.look(t.Context()))
 	want(t, "Events of web", web.Load(), 2)
 	want(t, "Events of api, written once", api.Load(), 2)
+}
+
+// TestRefusalsTold: what is refused is told of once in a while, however often it is looked.
+func TestRefusalsTold(t *testing.T) {
+	w := newWorld(t)
+	a := &Announcer{Log: w.Log, Now: w.now}
+	for range 5 {
+		a.warn(apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "x", nil))
+	}
+	if log := w.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "deploy/rbac/events.yaml") {
+		t.Errorf("the log: %s", log)
+	}
+	w.after(again)
+	a.warn(apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "x", nil))
+	want(t, "lines after a while", strings.Count(w.log.String(), "\n"), 2)
+}
+
+// TestLongNote: however long a verdict is, the note fits and its link is whole.
+func TestLongNote(t *testing.T) {
+	w := newWorld(t)
+	a := &Announcer{Store: w.Store, Console: "https://inquest.example.com", All: spaces()}
+	got, err := a.note(t.Context(), &history.Incident{ID: "abc"}, &mention{of: evidence.RefTo("Pod", "shop", "web-0"), said: strings.Repeat("ü long ", 500)})
+	must(t, err)
+	if len(got) > 1024 || !strings.HasSuffix(got, "…; https://inquest.example.com/incidents/abc") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
 }
 
 // asking is a client of a server, of any API.

@@ -39,9 +39,11 @@ type Announcer struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	known  map[string]bool // names that were written
-	uids   map[evidence.Ref]types.UID
-	spaces map[string]bool // namespaces whose names are not for readers of others; nil: not asked for yet
+	known   map[string]bool // names that were written
+	uids    map[evidence.Ref]types.UID
+	refused map[string]time.Time // names that were not taken, and when they are tried again
+	warned  time.Time            // when it was last said that some are refused
+	spaces  map[string]bool      // namespaces whose names are not for readers of others; nil: not asked for yet
 }
 
 const (
@@ -54,6 +56,8 @@ const (
 	hold = 10 * time.Second
 	// fresh is how long ago an incident had its last death, at most, to be announced by a program that has just started.
 	fresh = 30 * time.Minute
+	// again is after how long what was refused is tried again, and told of again.
+	again = 10 * time.Minute
 	// mostKnown bounds what is remembered.
 	mostKnown = 20_000
 )
@@ -64,7 +68,7 @@ func (a *Announcer) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := a.look(ctx); err != nil && ctx.Err() == nil {
-			a.Log.Warn("Events were not written", "err", err)
+			a.warn(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -74,10 +78,25 @@ func (a *Announcer) Run(ctx context.Context) error {
 	}
 }
 
+// warn tells of a refusal now and then: there is one for each Event until somebody does something about it.
+func (a *Announcer) warn(err error) {
+	if !isRefusal(err) {
+		a.Log.Warn("Events were not written", "err", err)
+		return
+	}
+	if now := a.Now(); !now.Before(a.warned) {
+		a.warned = now.Add(again)
+		a.Log.Warn("Events are refused: bind the role of deploy/rbac/events.yaml, or look for a quota or a webhook that keeps them out", "err", err)
+	}
+}
+
 // look writes the Events that are not there yet.
 func (a *Announcer) look(ctx context.Context) error {
 	if a.known == nil || len(a.known) > mostKnown {
 		a.known = map[string]bool{}
+	}
+	if a.refused == nil || len(a.refused) > mostKnown {
+		a.refused = map[string]time.Time{}
 	}
 	a.uids, a.spaces = map[evidence.Ref]types.UID{}, nil // of this look: an object of the same name may be another the next time
 	page, err := a.Store.Incidents(ctx, history.Filter{
@@ -133,7 +152,7 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 			break
 		}
 		name := nameOf(m)
-		if a.known[name] {
+		if a.known[name] || a.Now().Before(a.refused[name]) {
 			continue
 		}
 		if m.uid == "" {
@@ -144,13 +163,14 @@ func (a *Announcer) announce(ctx context.Context, in *history.Incident, most int
 		if m.uid != "" {
 			written++
 			if err := a.write(ctx, in, &m, name); isRefusal(err) {
-				refused = cmp.Or(refused, err)
+				refused, a.refused[name] = cmp.Or(refused, err), a.Now().Add(again)
 				continue
 			} else if err != nil {
 				return written, err
 			}
 		}
 		a.known[name] = true
+		delete(a.refused, name)
 	}
 	return written, refused
 }
