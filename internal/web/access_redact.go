@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubeinquest/inquest/internal/history"
+	"github.com/kubeinquest/inquest/internal/regex"
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
@@ -75,8 +76,17 @@ func (v *veil) learn(r Rights, name string, data []byte) {
 	}
 }
 
+// placed matches a name with its namespace, as kubelets, schedulers and controllers write it.
+var placed = regex.New(`[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*`)
+
 func (v *veil) walk(r Rights, doc any) {
 	switch doc := doc.(type) {
+	case string: // who is named with a namespace in one text may be named without it in another
+		for _, found := range placed.FindAllString(doc, -1) {
+			if space, name, _ := strings.Cut(found, "/"); v.spaces[space] && strings.Contains(name, "-") { // else it is a word as well
+				v.names[strings.TrimRight(name, ".-")] = true
+			}
+		}
 	case []any:
 		for _, d := range doc {
 			v.walk(r, d)

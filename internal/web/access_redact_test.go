@@ -28,12 +28,14 @@ func TestVeil(t *testing.T) {
 		"nodes/n1/facts.jsonl":                     []byte(`{"about":{"kind":"Pod","namespace":"bank","name":"teller-1"},"text":"x"}` + "\n"),
 		"logs/bank/clerk-2/app/0.log":              []byte("x"),
 		"events/bank.yaml":                         []byte("items: [{involvedObject: {namespace: bank, name: guard-3}}]\n"),
+		"events/_cluster.yaml":                     []byte("items: [{message: \"preempted bank/miner-7, bank/clerk and shop/mine-1.\"}]\n"),
 	})
 	for text, want := range map[string]string{
 		"pod vault-0 used it":                                "pod (elsewhere) used it",
 		"bank/vault-0, bank/other.x":                         "(elsewhere), (elsewhere)",
 		"vault-0-x and xvault-0 and web-0":                   "vault-0-x and xvault-0 and web-0",
 		"clerk-2 teller-1 guard-3 ledger.db.":                "(elsewhere) (elsewhere) (elsewhere) (elsewhere).",
+		"node n1 killed miner-7, the clerk and mine-1":       "node n1 killed (elsewhere), the clerk and mine-1",
 		"container web was killed":                           "container web was killed",
 		"pod web/p has it; namespace web; namespace \"web\"": "pod (elsewhere) has it; namespace (elsewhere); namespace \"(elsewhere)\"",
 		"kubectl -n web get pods; db.web.svc":                "kubectl -n (elsewhere) get pods; db.(elsewhere).svc",
