@@ -82,7 +82,7 @@ func (o *serveOptions) fromEnvironment(flags *pflag.FlagSet) error {
 // serveFlags are those that have a variable.
 var serveFlags = map[string]bool{
 	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "from": true, "cluster-name": true,
-	"keep": true, "keep-events": true, "keep-size": true, "lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
+	"keep": true, "keep-events": true, "keep-size": true, "lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "console-url": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
 	"oidc-username-claim": true, "oidc-username-prefix": true, "oidc-groups-claim": true, "oidc-groups-prefix": true, "oidc-scopes": true, "oidc-ca-file": true,
 }
 

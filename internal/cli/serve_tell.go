@@ -28,6 +28,7 @@ type tellOptions struct {
 	events bool
 	listen string
 	format string
+	site   string // of the console
 
 	config  *tell.Config
 	meter   *tell.Meter
@@ -38,6 +39,7 @@ func (o *tellOptions) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.notify, "notify", "", "a YAML `file` with whom to tell of incidents: Alertmanager, webhooks, chat, mail")
 	flags.BoolVar(&o.events, "events", false, "write verdicts as Events on pods and workloads; needs the role in deploy/rbac/events.yaml")
 	flags.StringVar(&o.listen, "metrics-listen", "", "the `address` to serve /metrics, /healthz and /readyz on, as :9090; not served by default")
+	flags.StringVar(&o.site, "console-url", "", "where people reach the console, as https://inquest.example.com, which messages, Events and alerts link to; console: in the file of --notify goes before it")
 	flags.StringVar(&o.format, "log-format", "text", "how the log is written: `text or json`")
 }
 
@@ -55,6 +57,10 @@ func (o *tellOptions) prepare(cluster string) error {
 			return err
 		}
 	}
+	if err := (&tell.Config{Console: o.site}).Check(); err != nil {
+		return fmt.Errorf("--console-url %q: %w", o.site, err)
+	}
+	o.config.Console = cmp.Or(o.config.Console, o.site)
 	o.meter.At(o.config.Console)
 	o.config.Cluster = cmp.Or(o.config.Cluster, cluster)
 	return nil

@@ -54,7 +54,7 @@ func ReadConfig(name string) (*Config, error) {
 	if err := yaml.UnmarshalStrict(data, c); err != nil {
 		return nil, fmt.Errorf("read who is to be told: %s is not as docs/notifications.md has it: %w", name, withoutValues(err))
 	}
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("read who is to be told: %s: %w", name, err)
 	}
 	return c, nil
@@ -69,7 +69,8 @@ func withoutValues(err error) error {
 	return errors.New("a field has the wrong type, or the file is no YAML")
 }
 
-func (c *Config) check() error {
+// Check tells what is wrong with it, and reads the secrets that it names.
+func (c *Config) Check() error {
 	if c.Console != "" {
 		if u, err := url.Parse(c.Console); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
 			return errors.New("console is no address of a page, as https://inquest.example.com")

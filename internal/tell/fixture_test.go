@@ -77,7 +77,7 @@ func newWorld(t *testing.T, targets ...Target) *world {
 	t.Helper()
 	w := &world{t: t, when: noon}
 	c := &Config{Cluster: "prod", Console: "https://inquest.example.com/", Targets: targets}
-	must(t, c.check())
+	must(t, c.Check())
 	s, err := history.Open(t.Context(), "memory:", history.Options{Targets: c.Names(), Now: w.now})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })

@@ -32,7 +32,7 @@ func beTeller(args []string) {
 	check(err)
 	now := func() time.Time { return time.Now().Add(ahead) }
 	c := &Config{Targets: []Target{{Name: "hook", Kind: kindWebhook, URL: args[1], KeyFile: args[2], Private: true}}}
-	check(c.check())
+	check(c.Check())
 	s, err := history.Open(context.Background(), args[0], history.Options{Targets: c.Names(), Now: now})
 	check(err)
 	t := &Teller{Store: s, Cluster: cluster, Config: c, Meter: NewMeter("v0", "none"), Log: slog.New(slog.DiscardHandler), Now: now}
