@@ -5,10 +5,11 @@ package tell
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,7 +19,6 @@ import (
 	"unicode"
 
 	"github.com/kubeinquest/inquest/internal/collect"
-	"github.com/kubeinquest/inquest/internal/report"
 )
 
 // chats are the services of shoutrrr that can be told, by the scheme of their URL. Others make connections that cannot be
@@ -28,15 +28,18 @@ var chats = []string{
 	"signal", "slack", "smtp", "teams", "telegram", "wecom", "zulip",
 }
 
-const mail = "smtp"
+const schemeMail = "smtp"
 
 func chatCheck(u *url.URL) error {
 	if !slices.Contains(chats, u.Scheme) {
 		return fmt.Errorf("its url has to begin with one of %s://", strings.Join(chats, "://, "))
 	}
 	for name := range u.Query() {
-		if strings.EqualFold(name, "disabletlsverification") {
-			return errors.New("a certificate that is not checked lets anybody read along: take it out of its url")
+		switch name = strings.ToLower(name); name {
+		case "disabletlsverification", "skiptlsverify", "insecureskipverify":
+			return fmt.Errorf("a certificate that is not checked lets anybody read along: take %s out of its url", name)
+		case "parsemode", "usehtml", "json":
+			return fmt.Errorf("messages are plain text: take %s out of its url", name)
 		}
 	}
 	return nil
@@ -46,6 +49,7 @@ func chatCheck(u *url.URL) error {
 type errand struct {
 	URL     string `json:"url"`
 	Private bool   `json:"private"`
+	Key     string `json:"key"` // of what it tells, the same each time that is tried
 	Title   string `json:"title"`
 	Text    string `json:"text"`
 }
@@ -55,15 +59,23 @@ type outcome struct {
 	Fault  string        `json:"fault"` // empty where it was sent
 	Status int           `json:"status"`
 	Pause  time.Duration `json:"pause"`
+	Left   int           `json:"left"` // addresses of a mail that others were sent
+}
+
+// A partError is that some of those who are one target were told, and some never will be.
+type partError struct{ left int }
+
+func (p *partError) Error() string {
+	return fmt.Sprintf("the server refused %d of the addresses of a mail, and took it for the others", p.left)
 }
 
 // chat sends by a program of its own: what speaks to chats takes no context and has connections of its own making, which
 // are looked at where nothing else is.
 func chat(target *Target, program []string) sender {
 	return func(ctx context.Context, messages []*message) error {
-		title, lines := digest(messages)
-		ask := errand{URL: target.url.String(), Private: target.Private, Title: title, Text: strings.Join(lines, "\n")}
-		if target.url.Scheme != mail {
+		title, lines := digest(messages, mostText(target.url.Scheme))
+		ask := errand{URL: target.url.String(), Private: target.Private, Key: keyOf(messages), Title: title, Text: strings.Join(lines, "\n")}
+		if target.url.Scheme != schemeMail {
 			ask.Text = title + "\n" + ask.Text
 		}
 		return ask.run(ctx, program)
@@ -96,8 +108,18 @@ func (e *errand) run(ctx context.Context, program []string) error {
 		return fmt.Errorf("send: %w", &refusal{answer.Status, answer.Pause})
 	case answer.Fault != "":
 		return fmt.Errorf("send: %s", answer.Fault)
+	case answer.Left > 0:
+		return &partError{answer.Left}
 	}
 	return nil
+}
+
+func keyOf(messages []*message) string {
+	sum := sha256.New()
+	for _, m := range messages {
+		fmt.Fprintln(sum, m.uid, m.key)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // environment is what the program needs to resolve names and to trust certificates; no proxy, no credentials.
@@ -111,59 +133,6 @@ func environment() []string {
 	}
 	return kept
 }
-
-// mostListed is how many incidents a digest names.
-const mostListed = 10
-
-// digest puts messages into one: the widest first.
-func digest(messages []*message) (title string, lines []string) {
-	if len(messages) == 1 {
-		return tame(messages[0].headline()), messages[0].tamedBody()
-	}
-	sorted := slices.Clone(messages)
-	slices.SortStableFunc(sorted, func(a, b *message) int { return b.in.Pods - a.in.Pods })
-	ended := 0
-	for i, m := range sorted {
-		if m.what == closed {
-			ended++
-		}
-		if i < mostListed {
-			l := fmt.Sprintf("- %s (%s)", m.headline(), report.Plural(m.in.Pods, "pod"))
-			if m.link != "" {
-				l += " " + m.link
-			}
-			lines = append(lines, m.tamed(l))
-		}
-	}
-	if more := len(sorted) - mostListed; more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more", more))
-	}
-	title = fmt.Sprintf("%s: %d opened or grew, %d closed", report.Plural(len(sorted), "incident"), len(sorted)-ended, ended)
-	if name := sorted[0].cluster; name != "" {
-		title = tame(name) + ": " + title
-	}
-	return title, lines
-}
-
-func (m *message) tamedBody() []string {
-	lines := m.body()
-	for i, l := range lines {
-		lines[i] = m.tamed(l)
-	}
-	return lines
-}
-
-// tamed tames a line except for the link in it, which is ours.
-func (m *message) tamed(l string) string {
-	before, found := strings.CutSuffix(l, m.link)
-	if m.link == "" || !found {
-		return tame(l)
-	}
-	return tame(before) + m.link
-}
-
-// subject makes a title fit for the header of a mail (RFC 2047).
-func subject(title string) string { return mime.QEncoding.Encode("utf-8", title) }
 
 // reticent takes everything out of an error that stands in a URL, whole and in parts: services put it together anew.
 func reticent(err error, u *url.URL) string {

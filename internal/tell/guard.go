@@ -4,7 +4,6 @@ package tell
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -124,20 +123,6 @@ func dialer(private bool) *net.Dialer {
 	}}
 }
 
-// resolves tells whether all addresses of a host are admitted, for what connects by itself.
-func resolves(ctx context.Context, host string, private bool) error {
-	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fmt.Errorf("resolve the target: %w", err)
-	}
-	for _, ip := range all {
-		if err := admit(ip, private); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // transport sends to admitted addresses. Proxies of the environment are not used: what lies behind them cannot be looked at.
 func transport(private bool) *http.Transport {
 	return &http.Transport{
@@ -177,8 +162,8 @@ func answered(resp *http.Response, now time.Time) error {
 
 // pauseOf reads Retry-After: seconds, or a time (RFC 9110, 10.2.3).
 func pauseOf(text string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 { // Discord has tenths
+		return time.Duration(min(seconds, 1<<20) * float64(time.Second))
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return max(at.Sub(now), 0)

@@ -59,7 +59,7 @@ func TestHostile(t *testing.T) {
 func inFull(t *testing.T, next sender) sender {
 	return func(ctx context.Context, messages []*message) error {
 		for _, m := range messages {
-			title, lines := digest([]*message{m})
+			title, lines := digest([]*message{m}, 4000)
 			harmless(t, "/hooks/token", title+"\n"+strings.Join(lines, "\n"))
 		}
 		return next(ctx, messages)

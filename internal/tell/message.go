@@ -129,7 +129,7 @@ func (t *Teller) fixOf(ctx context.Context, in history.Incident) (fix, command s
 		for i := range r.Causes {
 			c := &r.Causes[i]
 			if c.Rule == in.Rule && len(c.Fixes) > 0 {
-				return line(c.Fixes[0].Title, maxSentence), line(c.Fixes[0].Command, maxCommand)
+				return line(c.Fixes[0].Title, maxSentence), whole(c.Fixes[0].Command)
 			}
 		}
 	}
@@ -144,6 +144,14 @@ func line(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// whole returns a command, and none where not all of it can be told: half of one does something else.
+func whole(command string) string {
+	if told := line(command, maxCommand); !strings.HasSuffix(told, "…") {
+		return told
+	}
+	return ""
 }
 
 func thingOf(r evidence.Ref) string {
@@ -213,11 +221,14 @@ func (m *message) body() []string {
 	return m.linked(lines)
 }
 
+// linkWord begins the line that leads to the console.
+const linkWord = "See: "
+
 func (m *message) linked(lines []string) []string {
 	if m.link == "" {
 		return lines
 	}
-	return append(lines, "See: "+m.link)
+	return append(lines, linkWord+m.link)
 }
 
 // span tells the times in UTC, with the day where it is not that of the message.

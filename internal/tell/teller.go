@@ -54,6 +54,9 @@ type course struct {
 	most   int    // messages in one call
 	pace   bucket // of calls
 	alerts bool   // what is open is told again and again
+
+	failures int       // since it was told last
+	rest     time.Time // until when it is left alone
 }
 
 func (t *Teller) course(target *Target) *course {
@@ -90,7 +93,7 @@ func (c *course) run(ctx context.Context) {
 		if err := c.deliver(ctx); err != nil && ctx.Err() == nil {
 			c.Log.Error("what is to be told could not be read", "target", c.target.Name, "err", err)
 		}
-		if now := c.Now(); c.alerts && !now.Before(again) && ctx.Err() == nil {
+		if now := c.Now(); c.alerts && !now.Before(again) && !now.Before(c.rest) && ctx.Err() == nil {
 			again = now.Add(resend)
 			c.repeat(ctx)
 		}
@@ -104,7 +107,7 @@ func (c *course) run(ctx context.Context) {
 
 // deliver tells what is due, as fast as the target is to be told.
 func (c *course) deliver(ctx context.Context) error {
-	for c.pace.ready(c.Now()) && ctx.Err() == nil {
+	for c.pace.ready(c.Now()) && !c.Now().Before(c.rest) && ctx.Err() == nil {
 		waiting, due, err := c.Store.Untaken(ctx)
 		if err != nil || waiting == 0 || due.After(c.Now()) {
 			return err
@@ -133,6 +136,9 @@ func (c *course) tell(ctx context.Context, notices []history.Notice) error {
 	}
 	for len(batch) > 0 {
 		n := c.portion(len(batch))
+		if c.Now().Before(c.rest) { // it failed with the first of them
+			return c.later(ctx, batch)
+		}
 		c.pace.take(c.Now())
 		if err := c.portioned(ctx, batch[:n]); err != nil {
 			return err
@@ -149,6 +155,18 @@ func (c *course) portion(waiting int) int {
 		return 1
 	}
 	return waiting
+}
+
+// later gives back what was not tried.
+func (c *course) later(ctx context.Context, batch []parcel) error {
+	for _, p := range batch {
+		for _, n := range p.notices {
+			if err := c.Store.Untold(ctx, n, "the target did not take what came before", c.rest.Sub(c.Now())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // A parcel is a message and the notices that it answers.
@@ -191,6 +209,11 @@ func (c *course) portioned(ctx context.Context, parcels []parcel) error {
 		messages[i], notices = p.message, append(notices, p.notices...)
 	}
 	err := c.send(ctx, messages)
+	if part, ok := errors.AsType[*partError](err); ok {
+		c.Log.Warn("a target was told in part", "target", c.target.Name, "err", part)
+		err = nil
+	}
+	c.heed(err)
 	if err == nil { // that is kept also where this program ends meanwhile
 		c.Meter.told(c.target.Name, len(messages), nil)
 		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -219,6 +242,24 @@ func (c *course) giveBack(ctx context.Context, n history.Notice, why error) erro
 	return c.Store.Told(ctx, n)
 }
 
+// longestRest is for how long a target is left alone that does not ask for more.
+const longestRest = time.Minute
+
+// heed has a target left alone that failed, for longer each time, and for as long as it asked: what else there is to tell would
+// fail as well, and who is asked to wait and does not is locked out. What waited for one that is well again need not wait long.
+func (c *course) heed(err error) {
+	if err == nil {
+		c.failures = 0
+		return
+	}
+	pause := min(time.Second<<min(c.failures, 6), longestRest)
+	c.failures++
+	c.rest = c.Now().Add(max(pause, min(pauseIn(err), longestPause)))
+}
+
+// longestPause is for how long a target may ask to be left alone.
+const longestPause = 30 * time.Minute
+
 // pauseIn returns how long a target asked to be left alone.
 func pauseIn(err error) time.Duration {
 	if r, ok := errors.AsType[*refusal](err); ok {
@@ -242,7 +283,8 @@ func (c *course) repeat(ctx context.Context) {
 		for i, in := range open {
 			messages[i] = c.messageOf(ctx, in)
 		}
-		if err := c.send(ctx, messages); err != nil {
+		err = c.send(ctx, messages)
+		if c.heed(err); err != nil {
 			if ctx.Err() == nil {
 				c.Meter.told(c.target.Name, len(messages), err)
 				c.Log.Warn("a target was not told again", "target", c.target.Name, "messages", len(messages), "err", err)
