@@ -81,3 +81,15 @@ func replayExample(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestConsoleURL: the address of the console is that of the flag where no file has one, and is one of a page.
+func TestConsoleURL(t *testing.T) {
+	o := tellOptions{site: "https://inquest.example.com"}
+	if err := o.prepare("prod"); err != nil || o.config.Console != o.site {
+		t.Errorf("%q, %v", o.config.Console, err)
+	}
+	o.site = "inquest.example.com"
+	if err := o.prepare("prod"); err == nil || !strings.Contains(err.Error(), "--console-url") {
+		t.Errorf("no address is taken for one: %v", err)
+	}
+}

@@ -31,7 +31,7 @@ func Chat(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer close(done)
 		left, err = e.send(ctx, w)
 	}()
-	answer := outcome{}
+	var answer outcome
 	select {
 	case <-done:
 		if answer = w.outcome(); answer == (outcome{}) && err != nil {

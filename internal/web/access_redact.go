@@ -81,12 +81,8 @@ var placed = regex.New(`[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*`)
 
 func (v *veil) walk(r Rights, doc any) {
 	switch doc := doc.(type) {
-	case string: // who is named with a namespace in one text may be named without it in another
-		for _, found := range placed.FindAllString(doc, -1) {
-			if space, name, _ := strings.Cut(found, "/"); v.spaces[space] && strings.Contains(name, "-") { // else it is a word as well
-				v.names[strings.TrimRight(name, ".-")] = true
-			}
-		}
+	case string:
+		v.hear(doc)
 	case []any:
 		for _, d := range doc {
 			v.walk(r, d)
@@ -102,6 +98,15 @@ func (v *veil) walk(r Rights, doc any) {
 		}
 		for _, d := range doc {
 			v.walk(r, d)
+		}
+	}
+}
+
+// hear notes who is named with a namespace in a text: another text may name him without it.
+func (v *veil) hear(text string) {
+	for _, found := range placed.FindAllString(text, -1) {
+		if space, name, _ := strings.Cut(found, "/"); v.spaces[space] && strings.Contains(name, "-") { // else it is a word as well
+			v.names[strings.TrimRight(name, ".-")] = true
 		}
 	}
 }
