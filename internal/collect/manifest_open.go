@@ -17,6 +17,22 @@ func givesAway(name, value string) bool {
 	return len(openIn(name+value, name+after)) > 0
 }
 
+// inText tells whether a variable or a file holds one: its value by its name, or, where the value is a script or another text, something
+// in that. A value that is made from variables is none.
+func inText(name, value string) bool {
+	after := value
+	if strings.HasPrefix(value, "#!") {
+		name = ""
+	}
+	if redactNamed(name, &after) == 0 {
+		return false
+	}
+	if after == masked && classify(name) != ordinary {
+		return !expands(value) && !strings.Contains(value, "{{")
+	}
+	return len(openIn(value, after)) > 0
+}
+
 // openWords returns the places of those words of a command line that hold one.
 func openWords(words []string) []int {
 	after := slices.Clone(words)
@@ -48,7 +64,7 @@ func openIn(text, after string) []int {
 			if length < 0 {
 				break
 			}
-			if length > 0 && !standsFor(nameOfValue(text[:at]), text[at:at+length]) {
+			if length > 0 && !standsFor(nameOfValue(text[:at]), text[at:at+length]) && !isDefined(text, at, length) {
 				list = append(list, at)
 			}
 			at += length
@@ -63,6 +79,55 @@ func nameOfValue(text string) string {
 	text = text[max(0, len(text)-2*maxName):]
 	text = strings.TrimRight(text, " \t\r\n=:\"'`\\["+argBreak)
 	return text[strings.LastIndexFunc(text, func(c rune) bool { return c > 0x7f || !isNameByte(byte(c)) })+1:]
+}
+
+// definers are the words that a line begins with in which a script gives something a name.
+var definers = wordSet("def function func import from let var const local read for export declare with async")
+
+// isDefined tells whether what was masked, without quotes, is a name that the text itself gives to something, as pw in password=pw, or a
+// field or a call of such: args.password, token().
+func isDefined(text string, at, length int) bool {
+	name := text[at : at+length]
+	name = name[:len(name)-len(strings.TrimLeft(name, letters+"_0123456789"))]
+	rest := text[at+len(name) : at+length]
+	if name == "" || isDigit(name[0]) || at > 0 && (text[at-1] == '"' || text[at-1] == '\'') || rest != "" && strings.IndexByte(".([", rest[0]) < 0 {
+		return false
+	}
+	if name == "self" || name == "this" {
+		return rest != ""
+	}
+	for line := range strings.Lines(text) {
+		if defines(line, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// defines tells whether a line of a script gives a name to something.
+func defines(line, name string) bool {
+	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	for from := 0; ; {
+		i := strings.Index(line[from:], name)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(name)
+		from = end
+		if start > 0 && isNameByte(line[start-1]) || end < len(line) && isNameByte(line[end]) && line[end] != '.' {
+			continue
+		}
+		if definers[first] && !strings.HasSuffix(strings.TrimRight(line[:start], " "), "=") || assigned(line[end:]) {
+			return true
+		}
+	}
+}
+
+// assigned tells whether a name is given a value by what comes after it.
+func assigned(rest string) bool {
+	rest = strings.TrimLeft(rest, " \t")
+	rest = strings.TrimPrefix(rest, ":")
+	return strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") || strings.HasPrefix(rest, "() {") || strings.HasPrefix(rest, "(){")
 }
 
 // secretsOf are words before "secret" with which it is no name of an object: client-secret.

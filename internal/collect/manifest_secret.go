@@ -23,8 +23,7 @@ func (m *Manifest) secrets(o evidence.Object) {
 		m.secretObject(o)
 	case *corev1.ConfigMap:
 		for _, key := range slices.Sorted(maps.Keys(o.Data)) {
-			value := o.Data[key]
-			if redactNamed(key, &value) > 0 {
+			if inText(key, o.Data[key]) {
 				m.tell(FactPlainSecret, "data["+key+"]", fmt.Sprintf("key %s of ConfigMap %s", key, o.Name))
 			}
 		}
@@ -82,13 +81,18 @@ func (m *Manifest) secretSpec(path string, spec *corev1.PodSpec) {
 func (m *Manifest) secretContainer(path string, c *corev1.Container) {
 	path += "[" + c.Name + "]"
 	for _, v := range c.Env {
-		if value := v.Value; redactNamed(v.Name, &value) > 0 {
+		if inText(v.Name, v.Value) {
 			m.tell(FactPlainSecret, path+".env["+v.Name+"]", fmt.Sprintf("variable %s of container %s", v.Name, c.Name))
 		}
 	}
 	of := "container " + c.Name
-	m.secretWords(path+".command", "word %d of the command of "+of, c.Command)
-	m.secretWords(path+".args", "argument %d of "+of, c.Args)
+	for _, i := range openWords(slices.Concat(c.Command, c.Args)) { // one line: a flag may end the command
+		if i < len(c.Command) {
+			m.secretWord(path+".command", "word %d of the command of "+of, i)
+		} else {
+			m.secretWord(path+".args", "argument %d of "+of, i-len(c.Command))
+		}
+	}
 	for i, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
 		if p != nil {
 			name := [...]string{"livenessProbe", "readinessProbe", "startupProbe"}[i]
@@ -108,7 +112,9 @@ func (m *Manifest) secretContainer(path string, c *corev1.Container) {
 
 func (m *Manifest) secretAction(path, of string, exec *corev1.ExecAction, get *corev1.HTTPGetAction) {
 	if exec != nil {
-		m.secretWords(path+".exec.command", "word %d of the command of "+of, exec.Command)
+		for _, i := range openWords(exec.Command) {
+			m.secretWord(path+".exec.command", "word %d of the command of "+of, i)
+		}
 	}
 	if get == nil {
 		return
@@ -123,11 +129,9 @@ func (m *Manifest) secretAction(path, of string, exec *corev1.ExecAction, get *c
 	}
 }
 
-// secretWords tells of words of a command line by their places: what comes before the value in one may be part of it.
-func (m *Manifest) secretWords(path, what string, words []string) {
-	for _, i := range openWords(words) {
-		m.tell(FactPlainSecret, fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf(what, i+1))
-	}
+// secretWord tells of a word of a command line by its place: what comes before the value in it may be part of it.
+func (m *Manifest) secretWord(path, what string, i int) {
+	m.tell(FactPlainSecret, fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf(what, i+1))
 }
 
 // maskManifest masks what is secret in the object of a manifest: in its pods, in annotations, and all values of ConfigMaps and

@@ -22,11 +22,16 @@ const (
 //
 // It errs towards masking after "name=" and in quotes, and towards the words of an error after "name: ". A secret
 // without a known shape and without a telling name passes: nothing tells it from a digest.
-func Redact(s string) (string, int) {
+func Redact(s string) (string, int) { return redact(s, false) }
+
+// redactScript does so in a text that a shell or a program is given: a word after a flag is its value there, and not the next of a sentence.
+func redactScript(s string) (string, int) { return redact(s, true) }
+
+func redact(s string, script bool) (string, int) {
 	s, spans := maskPrivateKeys(s)
 	// Masking one value can bring another to light, as in "secret=a,token=b" where the first comma may belong to a.
 	for range maxPasses {
-		r := redactor{in: s}
+		r := redactor{in: s, script: script}
 		r.scan()
 		if r.spans == 0 {
 			break
@@ -39,11 +44,12 @@ func Redact(s string) (string, int) {
 
 // A redactor goes over a text once, left to right.
 type redactor struct {
-	in    string
-	out   strings.Builder
-	done  int // everything before this is in out
-	spans int
-	named int // where the value of a "name" ended that names a secret; 0 for none
+	in     string
+	script bool // it is a command line
+	out    strings.Builder
+	done   int // everything before this is in out
+	spans  int
+	named  int // where the value of a "name" ended that names a secret; 0 for none
 }
 
 // mask replaces a span, unless it lies before what is already written or is masked already.
@@ -229,13 +235,22 @@ func (r *redactor) flag(i int) int {
 	if start-i > 2 || end == start || end >= len(r.in) || !isBlank(r.in[end]) || classify(r.in[start:end]) != strong {
 		return start
 	}
-	v := readValue(r.in, skipBlanks(r.in, end), len(r.in))
+	v := readValue(r.in, r.afterFlag(end), len(r.in))
 	text := r.in[v.from:v.to]
-	if v.to-v.from < 2 || text[0] == '-' || isPlaceholder(text) || !v.quoted && (isProse(r.in, v) || isMetavar(text)) {
+	if v.to-v.from < 2 || text[0] == '-' || isPlaceholder(text) || !v.quoted && (!r.script && isProse(r.in, v) || isMetavar(text)) {
 		return end
 	}
 	r.mask(v.from, v.to)
 	return v.to
+}
+
+// afterFlag returns where the word after a flag begins: in a script it may be on the next line.
+func (r *redactor) afterFlag(end int) int {
+	from := skipBlanks(r.in, end)
+	if rest, ok := strings.CutPrefix(r.in[from:], "\\\n"); r.script && ok {
+		from = skipBlanks(r.in, len(r.in)-len(rest))
+	}
+	return from
 }
 
 // isMetavar says whether a text is what stands for a value in a usage message: TOKEN_FILE.

@@ -27,7 +27,7 @@ const maxName = 64
 // lastWords are last words of names that tell what the value is. The qualifiers among them leave the word before them
 // in charge: password_base64, TOKEN_DEFAULT, client-key-data. The partial ones need that word too: api_key.
 var lastWords = map[string]nameClass{
-	"authorization": header, "cookie": cookie, "pass": bare, "pwd": bare,
+	"authorization": header, "cookie": cookie, "pass": bare, "pwd": bare, "requirepass": strong,
 
 	"auth": weak, "credential": weak, "credentials": weak, "creds": weak, "cred": weak, "session": weak, "sessionid": weak,
 	"sid": weak, "sig": weak, "signature": weak, "jwt": weak, "bearer": weak, "csrf": weak, "xsrf": weak, "otp": weak,

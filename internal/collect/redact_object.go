@@ -4,6 +4,7 @@ package collect
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -117,7 +118,7 @@ func redactText(text *string) int {
 }
 
 func redactContainer(c *corev1.Container) int {
-	spans := redactArgs(c.Command) + redactArgs(c.Args)
+	spans := redactLine(c)
 	for i := range c.Env {
 		spans += redactNamed(c.Env[i].Name, &c.Env[i].Value)
 	}
@@ -151,6 +152,15 @@ func redactAction(exec *corev1.ExecAction, get *corev1.HTTPGetAction) int {
 	return spans
 }
 
+// redactLine masks secrets in what a container runs: its command and its arguments are one line, so that what a flag is followed by may
+// stand in the other.
+func redactLine(c *corev1.Container) int {
+	words := slices.Concat(c.Command, c.Args)
+	spans := redactArgs(words)
+	copy(c.Args, words[copy(c.Command, words):])
+	return spans
+}
+
 // argBreak joins arguments to one text: a control character counts as a blank, and is never part of what is masked.
 const argBreak = "\x1f"
 
@@ -159,20 +169,28 @@ func redactArgs(args []string) int {
 	spans := 0
 	for i := 1; i < len(args); i++ {
 		flag, ok := strings.CutPrefix(args[i-1], "-")
-		if ok && classify(flag) == strong && !strings.Contains(flag, "=") && !strings.HasPrefix(args[i], "-") && len(args[i]) > 1 && !isPlaceholder(args[i]) {
+		if ok && takesSecret(flag) && !strings.Contains(flag, "=") && !strings.HasPrefix(args[i], "-") && len(args[i]) > 1 && !isPlaceholder(args[i]) {
 			args[i] = masked
 			spans++
 		}
 	}
-	text, n := Redact(strings.Join(args, argBreak))
+	text, n := redactScript(strings.Join(args, argBreak))
 	if parts := strings.Split(text, argBreak); len(parts) == len(args) {
 		copy(args, parts)
 		return spans + n
 	}
 	for i := range args {
-		spans += redactText(&args[i])
+		clean, n := redactScript(args[i])
+		args[i] = clean
+		spans += n
 	}
 	return spans
+}
+
+// takesSecret tells whether what follows a flag is secret.
+func takesSecret(flag string) bool {
+	kind := classify(flag)
+	return kind == strong || kind == bare
 }
 
 func redactPodStatus(status *corev1.PodStatus) int {

@@ -4,6 +4,7 @@ package collect
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,6 +173,31 @@ func TestRedactObjectKnowsEveryTemplate(t *testing.T) {
 func TestRedactObjectWithoutMetadata(t *testing.T) {
 	if spans := RedactObject(&metav1.Status{Message: "x"}); spans != 0 {
 		t.Errorf("masked %d spans", spans)
+	}
+}
+
+// TestRedactLine: what a container runs is one line, whichever of command and args its words are in, and in a script a flag is followed by
+// its value whatever comes after that.
+func TestRedactLine(t *testing.T) {
+	for _, test := range []struct{ command, args, left []string }{
+		{[]string{"mysql", "--password"}, []string{"hunter2", "-h", "db"}, []string{"mysql", "--password", "[masked]", "-h", "db"}},
+		{[]string{"mysql"}, []string{"-phunter2"}, []string{"mysql", "-p[masked]"}},
+		{[]string{"redis-server", "--requirepass"}, []string{"hunter2"}, []string{"redis-server", "--requirepass", "[masked]"}},
+		{[]string{"app", "--pass", "hunter2"}, nil, []string{"app", "--pass", "[masked]"}},
+		{[]string{"sh", "-c"}, []string{"mysql --password hunter2 shop && sleep 1"}, []string{"sh", "-c", "mysql --password [masked] shop && sleep 1"}},
+		{[]string{"sh", "-c", "app --password hunter && sleep 1"}, nil, []string{"sh", "-c", "app --password [masked] && sleep 1"}},
+		{[]string{"sh", "-c", "app --password hunter shop"}, nil, []string{"sh", "-c", "app --password [masked] shop"}},
+		{[]string{"sh", "-c", "app --password hunter \\\n --host db"}, nil, []string{"sh", "-c", "app --password [masked] \\\n --host db"}},
+		{[]string{"sh", "-c", "app --password \\\n  hunter --host db"}, nil, []string{"sh", "-c", "app --password \\\n  [masked] --host db"}},
+		{[]string{"sh", "-c", "PGPASSWORD=hunter psql -h db"}, nil, []string{"sh", "-c", "PGPASSWORD=[masked] psql -h db"}},
+		{[]string{"sh", "-c", "echo the flag --password is required"}, nil, []string{"sh", "-c", "echo the flag --password is required"}},
+		{[]string{"app", "--password-file"}, []string{"/run/db"}, []string{"app", "--password-file", "/run/db"}},
+	} {
+		c := &corev1.Container{Command: test.command, Args: test.args}
+		redactContainer(c)
+		if diff := cmp.Diff(test.left, slices.Concat(c.Command, c.Args)); diff != "" || len(c.Args) != len(test.args) {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -199,7 +199,7 @@ func isProse(s string, v value) bool {
 		return false
 	}
 	next := skipBlanks(s, v.to)
-	if next == v.to || next >= len(s) || strings.IndexByte("\r\n-#", s[next]) >= 0 {
+	if next == v.to || next >= len(s) || strings.IndexByte("\r\n-#&|\\", s[next]) >= 0 {
 		return false
 	}
 	name := next

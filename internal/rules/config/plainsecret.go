@@ -16,8 +16,8 @@ A value in the manifest looks like a secret: by the name of its variable, key, f
 ConfigMaps and Secrets, annotations, and what containers, their probes and their hooks are given. Whoever reads the repository, the
 object or the output of a build has it, and it cannot be changed without a rollout.
 
-**How it is told from its look-alikes.** References to Secrets, values that stand for one, and names of files are left out; in a command line and in annotations so are what a shell
-puts in, paths, and after a name that ends in secret what a Secret can be called, but for such as client-secret. The value itself is masked before anything looks at
+**How it is told from its look-alikes.** References to Secrets, values that stand for one, and names of files are left out, and in a script, be it in a command line, a variable or a
+ConfigMap, what a shell puts in and names that it defines itself; in a command line and in annotations so are paths, and after a name that ends in secret what a Secret can be called, but for such as client-secret. Command and arguments are one line. The value itself is masked before anything looks at
 it, and is in no output. Base64 in a Secret is no protection; encrypted forms (Sealed Secrets, SOPS) are.
 
 **What to do.** Change the secret, as it is known now, and let it come from a Secret that is not in the repository.
