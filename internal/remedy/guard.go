@@ -16,18 +16,41 @@ import (
 )
 
 // unfit says why a fix cannot be applied to whatever object, or returns nil.
-func unfit(fix *diagnosis.Fix) *Refusal {
+func unfit(p *Proposal) *Refusal {
+	fix := &p.Fix
 	switch {
 	case fix.Patch == nil && fix.Command != "":
-		return refuse(NoPatch, "only a person can carry this fix out; this begins it: %s", fix.Command)
+		return refuse(NoPatch, "only a person can carry this fix of %s out; this begins it: %s", concerned(p), fix.Command)
 	case fix.Patch == nil:
-		return refuse(NoPatch, "there is no patch for this fix, and a person has to carry it out: %s", fix.Title)
+		return refuse(NoPatch, "there is no patch for this fix of %s, and a person has to carry it out: %s; then watch whether it helps with inquest verify", concerned(p), fix.Title)
 	case kinds[fix.Patch.Target.Kind].empty == nil:
 		return refuse(Unknown, "fixes do not change objects of kind %s: apply the patch by hand", fix.Patch.Target.Kind)
 	case strings.Contains(fix.Patch.Data, mask):
 		return refuse(Masked, "the patch of %s repeats a value that was masked as a secret, and would write the mask: apply it by hand, with the value", named(fix.Patch.Target))
 	}
 	return nil
+}
+
+// concerned names what a fix without a patch is about: the thing, and the field of it that the finding stands on.
+func concerned(p *Proposal) string {
+	f := p.Finding
+	if f == nil {
+		return "an object that is not named"
+	}
+	what := named(f.About.Object())
+	if f.About.Object().Kind == "" {
+		what = "the cluster"
+	}
+	for i := range f.Facts {
+		if fact := &f.Facts[i]; fact.Source == evidence.FromSpec && fact.Where != "" {
+			at := fact.Where
+			if about := fact.About.Object(); about.Kind != "" && about != f.About.Object() {
+				at += " of " + named(about)
+			}
+			return what + " (" + at + ")"
+		}
+	}
+	return what
 }
 
 // guard says why a plan may not be applied to the object as it is, before the API server is asked what it would make of it.

@@ -49,16 +49,22 @@ func TestUnfit(t *testing.T) {
 		"another kind":   {diagnosis.Fix{Patch: node}, Unknown},
 		"a patch":        {diagnosis.Fix{Patch: raising()}, ""},
 	} {
-		got := unfit(&test.fix)
+		got := unfit(&Proposal{Fix: test.fix})
 		if (got == nil) != (test.want == "") || got != nil && (got.Because != test.want || got.Why == "") {
 			t.Errorf("%s: %+v, expected %q", name, got, test.want)
 		}
 	}
-	if got := unfit(&diagnosis.Fix{Command: "kubectl rollout undo deploy/web"}); !strings.Contains(got.Why, "kubectl rollout undo") {
+	if got := unfit(&Proposal{Fix: diagnosis.Fix{Command: "kubectl rollout undo deploy/web"}}); !strings.Contains(got.Why, "kubectl rollout undo") {
 		t.Errorf("the command is not shown: %s", got.Why)
 	}
-	if got := unfit(&diagnosis.Fix{Title: "Raise the memory limit of app"}); !strings.HasSuffix(got.Why, ": Raise the memory limit of app") {
-		t.Errorf("it is not said what is to be done: %s", got.Why)
+	f := &diagnosis.Finding{About: evidence.RefTo("Pod", "prod", "web-0"), Facts: []evidence.Fact{{Source: evidence.FromEvent, Where: "events"}, {
+		Source: evidence.FromSpec, About: evidence.RefTo("Deployment", "prod", "web"), Where: "spec.template.spec.containers[app].image",
+	}}}
+	got := unfit(&Proposal{Finding: f, Fix: diagnosis.Fix{Title: "Raise the memory limit of app"}})
+	want := "there is no patch for this fix of pod/web-0 in namespace prod (spec.template.spec.containers[app].image of deployment/web in namespace prod), " +
+		"and a person has to carry it out: Raise the memory limit of app; then watch whether it helps with inquest verify"
+	if got.Why != want {
+		t.Errorf("the refusal is %q", got.Why)
 	}
 }
 

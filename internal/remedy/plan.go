@@ -88,7 +88,7 @@ func refuse(why Reason, format string, args ...any) *Refusal {
 // Offline returns the plan of a fix to an object that was recorded: what the patch makes of it, and no more.
 func Offline(p Proposal) (*Plan, error) {
 	plan := &Plan{Proposal: p, Refuted: refutation(p, nil)}
-	if plan.Refused = unfit(&p.Fix); plan.Refused != nil {
+	if plan.Refused = unfit(&p); plan.Refused != nil {
 		return plan, nil
 	}
 	plan.Refused = refuse(NoCluster, "the evidence is a recording: ask the cluster itself to apply the fix, or take the patch")
@@ -161,7 +161,7 @@ func (plan *Plan) locally() error {
 // an error says that nothing could be planned. Most is the risk that is accepted.
 func (c *Cluster) Plan(ctx context.Context, p Proposal, most diagnosis.Risk) (*Plan, error) {
 	plan := &Plan{Proposal: p}
-	if plan.Refused = unfit(&p.Fix); plan.Refused != nil {
+	if plan.Refused = unfit(&p); plan.Refused != nil {
 		plan.Refuted = refutation(p, nil)
 		return plan, nil
 	}
