@@ -114,7 +114,7 @@ func (t *text) advice(a *Advice) {
 	if a.Fix == nil {
 		return
 	}
-	t.para("  ", span{"fix: ", green}, span{Escape(a.Fix.Title), plain}, span{risk(a.Fix.Risk), dim})
+	t.para("  ", span{"fix: ", green}, span{Escape(a.Fix.Title), plain}, span{a.Fix.disturbs(), dim})
 	if fields, err := yaml.Marshal(a.Fields); err == nil && len(a.Fields) > 0 {
 		for line := range strings.SplitSeq(strings.TrimRight(EscapeLines(string(fields)), "\n"), "\n") {
 			t.WriteString("      " + line + "\n")

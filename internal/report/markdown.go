@@ -91,7 +91,7 @@ func (m *markdown) fact(mark string, f *Fact, about Thing) {
 }
 
 func (m *markdown) fix(indent string, f *Fix) {
-	m.line("%s- fix: %s%s", indent, EscapeMarkdown(f.Title), risk(f.Risk))
+	m.line("%s- fix: %s%s", indent, EscapeMarkdown(f.Title), f.disturbs())
 	if owned := f.Owned(""); owned != "" {
 		m.line("%s  %s", indent, EscapeMarkdown(owned))
 	}

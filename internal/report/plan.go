@@ -70,7 +70,7 @@ func (p *Plan) Text(o Options) string {
 		t.para("cause     ", span{Escape(c.Rule) + " ", bold}, span{c.Confidence, confidenceStyle(c.Confidence)},
 			span{" " + Escape(c.About.within(t.home)), bold}, span{": " + Escape(c.Message), plain})
 	}
-	t.para("fix       ", span{Escape(p.Fix.Title), green}, span{risk(p.Fix.Risk), dim})
+	t.para("fix       ", span{Escape(p.Fix.Title), green}, span{p.Fix.disturbs(), dim})
 	t.changes(p)
 	for i, s := range p.Restarts {
 		t.para(label("restarts", i), span{Escape(s), plain})

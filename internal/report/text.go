@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kubeinquest/inquest/internal/diagnosis"
 )
 
 // Options says how a report is shown to people. The zero value is plain text in 80 columns.
@@ -312,7 +314,7 @@ func (t *text) fixes(indent string, fixes []Fix) {
 			return
 		}
 		f := &fixes[i]
-		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{risk(f.Risk), dim})
+		t.para(indent, span{label + ": ", green}, span{Escape(f.Title), plain}, span{f.disturbs(), dim})
 		if owned := f.Owned(t.Inquest); owned != "" {
 			t.para(indent+"  ", span{Escape(owned), yellow})
 		}
@@ -321,12 +323,25 @@ func (t *text) fixes(indent string, fixes []Fix) {
 	}
 }
 
-// risk says what carrying out a fix disturbs; advice disturbs nothing.
-func risk(r string) string {
-	if r == "advice" {
+// disturbs says what carrying out a fix disturbs; advice disturbs nothing, and a CronJob's next Job is made of its template, while one that
+// runs goes on as it is.
+func (f *Fix) disturbs() string {
+	switch words := f.RiskWords(); words {
+	case "advice":
 		return ""
+	case f.Risk:
+		return " (risk: " + words + ")"
+	default:
+		return " (" + words + ")"
 	}
-	return " (risk: " + r + ")"
+}
+
+// RiskWords is the risk as it is told to people.
+func (f *Fix) RiskWords() string {
+	if f.Risk == diagnosis.Restart.String() && f.Patch != nil && f.Patch.Target.Kind == "CronJob" {
+		return "restarts nothing: from the next run on"
+	}
+	return f.Risk
 }
 
 func (t *text) command(indent, command string) {

@@ -11,7 +11,7 @@ import (
 
 // fixOf shows what a fix does: the command, and where it patches an object that was seen, what changes in it.
 func fixOf(s *evidence.Snapshot, f report.Fix) Fix {
-	shown := Fix{Title: f.Title, Risk: f.Risk, Command: f.Line(nil), Owned: f.Owned("")}
+	shown := Fix{Title: f.Title, Risk: f.Risk, RiskWords: f.RiskWords(), Command: f.Line(nil), Owned: f.Owned("")}
 	if f.Patch == nil {
 		return shown
 	}

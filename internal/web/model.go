@@ -157,11 +157,12 @@ type Cause struct {
 
 // A Fix is one way to remedy a cause.
 type Fix struct {
-	Title   string `json:"title"`
-	Risk    string `json:"risk"`              // the most that it disturbs
-	Command string `json:"command,omitempty"` // what a person types
-	Owned   string `json:"owned,omitempty"`   // who would put it back, where there is no command for that
-	Diff    []Line `json:"diff,omitempty"`    // what a patch changes
+	Title     string `json:"title"`
+	Risk      string `json:"risk"`              // the most that it disturbs
+	RiskWords string `json:"-"`                 // the same for people
+	Command   string `json:"command,omitempty"` // what a person types
+	Owned     string `json:"owned,omitempty"`   // who would put it back, where there is no command for that
+	Diff      []Line `json:"diff,omitempty"`    // what a patch changes
 }
 
 // A Line is one of a log or of a diff.
