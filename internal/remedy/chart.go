@@ -37,6 +37,7 @@ type chart struct {
 	dir                string
 	release, namespace string
 	values             []string // files
+	sets               []string // --set NAME=VALUE, which counts before files
 	renders            int
 }
 
@@ -56,6 +57,7 @@ func (c *chart) render(ctx context.Context, more map[string]any) ([]byte, error)
 	for _, file := range c.values {
 		args = append(args, "--values", file)
 	}
+	args = append(args, c.sets...)
 	cmd := exec.CommandContext(ctx, c.program, append(args, "--values", "-")...)
 	text, err := yaml.Marshal(more)
 	if err != nil {

@@ -17,12 +17,20 @@ import (
 // A Git is where an owner has the manifests from, as its own object says. It is not to be relied on and to be escaped.
 type Git struct {
 	Repo, Path, Revision string
-	Values               map[string]any // of a HelmRelease
+	Values               map[string]any // that a HelmRelease or Application gives to its chart
 	Field                string         // of an Application whose source is a chart: what overrides its values
+	Release, Namespace   string         // as the Application has them; "": as usual
+	Files                []string       // of values that the Application names, by their repository
+	Parameters           []string       // the values that the Application sets by its parameters
+	Unproven             []string       // why no render with these values would prove anything, as sentences
+	Overwrites           []string       // what else may change the value, as sentences
+
+	sets []string // the parameters as Helm takes them
+	from []supply // what a HelmRelease takes values from
 }
 
 // String names the place as a person looks for it: "./apps of https://example.com/shop at main".
-func (g Git) String() string {
+func (g *Git) String() string {
 	s := strings.TrimSpace(g.Path)
 	if g.Repo != "" {
 		s = strings.TrimSpace(cmp.Or(s, "the top") + " of " + g.Repo)
@@ -63,7 +71,7 @@ func (c *Cluster) Locate(ctx context.Context, o Owner) (Owner, Git) {
 		if by := byFlux(release); by.Kind != "" && by.Name != o.Name {
 			g = c.kustomization(ctx, strings.TrimPrefix(by.Name, "Kustomization "))
 		}
-		g.Values, _, _ = unstructured.NestedMap(release.Object, "spec", "values")
+		c.helmOfFlux(ctx, &g, release)
 	}
 	if at := g.String(); at != "" {
 		o.Where = fmt.Sprintf("%s (%s)", o.Where, at)
@@ -85,10 +93,15 @@ func (c *Cluster) application(ctx context.Context, name string) Git {
 		}
 		app = &all.Items[0]
 	}
+	spec, _, _ := unstructured.NestedMap(app.Object, "spec")
 	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-	field := "spec.source"
+	field, rendering := "spec.source", 1
 	if source == nil { // several sources: the first with a path, else the first chart
 		sources, _, _ := unstructured.NestedSlice(app.Object, "spec", "sources")
+		rendering = len(slices.DeleteFunc(slices.Clone(sources), func(s any) bool {
+			m, ok := s.(map[string]any)
+			return !ok || m["path"] == nil && m["chart"] == nil
+		}))
 		for _, key := range []string{"chart", "path"} {
 			at := slices.IndexFunc(sources, func(s any) bool { m, ok := s.(map[string]any); return ok && m[key] != nil })
 			if at >= 0 {
@@ -97,8 +110,13 @@ func (c *Cluster) application(ctx context.Context, name string) Git {
 		}
 	}
 	g := Git{Repo: text(source, "repoURL"), Path: text(source, "path"), Revision: text(source, "targetRevision")}
-	if helm, _ := source["helm"].(map[string]any); helm != nil || source["chart"] != nil {
-		g.Path, g.Field = cmp.Or(g.Path, text(source, "chart")), field+".helm."+valuesField(helm)
+	if rendering > 1 {
+		g.Unproven = append(g.Unproven, fmt.Sprintf("the Application has %d sources that give objects, and which gives this one is not known", rendering))
+	}
+	kind, _, _ := unstructured.NestedString(app.Object, "status", "sourceType") // a chart in a folder needs no helm block
+	if source["helm"] != nil || source["chart"] != nil || kind == "Helm" && rendering == 1 {
+		g.Path = cmp.Or(g.Path, text(source, "chart"))
+		g.helmOfArgo(spec, source, field)
 	}
 	return g
 }
@@ -119,7 +137,7 @@ func (c *Cluster) kustomization(ctx context.Context, name string) Git {
 	}
 	spec, _, _ := unstructured.NestedMap(k.Object, "spec")
 	from, _, _ := unstructured.NestedMap(k.Object, "spec", "sourceRef")
-	g := Git{Path: text(spec, "path")}
+	g := Git{Path: text(spec, "path"), Overwrites: overwrites(k)}
 	gvr, known := fluxSources[text(from, "kind")]
 	if !known {
 		return g
@@ -159,6 +177,7 @@ func (c *Cluster) locate(ctx context.Context, plan *Plan) {
 		return
 	}
 	plan.Owner, plan.Git = c.Locate(ctx, plan.Owner)
+	plan.Warned = append(plan.Warned, plan.Git.Overwrites...)
 	if plan.Refused != nil && plan.Refused.Because == Owned {
 		plan.Refused = ownedBy(plan.Fix.Patch.Target, plan.Owner)
 	}

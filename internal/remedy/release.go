@@ -24,23 +24,40 @@ import (
 // Helm is to be given last.
 func (d *desk) release(ctx context.Context, plan *Plan, s Sources, o edit.Object) ([]Written, error) {
 	name, namespace := releaseOf(plan, o)
-	c := &chart{dir: s.Chart, release: name, namespace: namespace, values: s.Values}
-	flux := plan.Owner.Kind == ownerFlux
-	if flux && len(plan.Git.Values) > 0 && len(s.Values) == 0 {
-		file, err := scratch(plan.Git.Values)
+	g := &plan.Git
+	flux, argo := plan.Owner.Kind == ownerFlux, g.Field != ""
+	if argo {
+		name, namespace = cmp.Or(g.Release, name), cmp.Or(g.Namespace, namespace)
+	}
+	c := &chart{dir: s.Chart, release: name, namespace: namespace, values: s.Values, sets: g.sets}
+	if len(g.Values) > 0 && (argo || flux) {
+		file, err := scratch(g.Values)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = os.Remove(file) }()
-		c.values = []string{file}
+		c.values = append(slices.Clone(s.Values), file)
 	}
 	found, unproven, err := c.find(ctx, o, string(plan.Fix.Patch.Type), plan.Fix.Patch.Data)
 	if err != nil {
 		return nil, err
 	}
+	if by := g.governs(found.values); by != "" {
+		return nil, fmt.Errorf("nothing was written: parameter %s in %s.parameters of %s counts before all values; change it there", by, g.Field[:strings.LastIndexByte(g.Field, '.')], plan.Owner.Name)
+	}
+	if why := g.unproven(len(s.Values)); len(why) > 0 {
+		found.proven, unproven = false, strings.Join(why, ", and ")
+	}
+	if argo && clashes(g.Values, found.values) > 0 {
+		s.Values = nil // the field counts before files
+	}
 	all, err := d.values(plan, s, found.values, name, flux)
 	if len(all) > 0 {
-		all[0].What = strings.TrimPrefix(all[0].What+"; it "+said(found, unproven), "; it ")
+		what := said(found, unproven)
+		if from := g.supplied(found.values); from != "" {
+			what += "; " + from + " has it now, before which the values of the HelmRelease count"
+		}
+		all[0].What = strings.TrimPrefix(strings.Join(append([]string{all[0].What + "; it " + what}, g.Overwrites...), "; "), "; it ")
 	}
 	return all, err
 }
@@ -155,7 +172,7 @@ func (d *desk) values(plan *Plan, s Sources, set map[string]any, release string,
 	if len(s.Values) == 0 {
 		use := "is to be given to helm upgrade after all other values"
 		if plan.Git.Field != "" {
-			use = "is to be merged into " + plan.Git.Field + " of " + plan.Owner.Name + "; a value that its helm.parameters set counts before it"
+			use = "is to be merged into " + plan.Git.Field + " of " + plan.Owner.Name
 		}
 		return []Written{w, {File: w.File, What: use}}, d.write(name, out)
 	}

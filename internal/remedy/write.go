@@ -66,9 +66,16 @@ func Write(ctx context.Context, plan *Plan, s Sources) ([]Written, error) {
 	case release || s.Chart != "" || len(s.Values) > 0:
 		return d.release(ctx, plan, s, o)
 	case plan.Git.Field != "":
-		return nil, fmt.Errorf("nothing was written: %s renders %s from a chart, which takes no patch; set the value in %s of it, and name the chart with --chart to find which it is", plan.Owner, named(patch.Target), plan.Git.Field)
+		return nil, plan.Git.takesNoPatch(plan.Owner, named(patch.Target))
+	case d.charted(plan.Git.Path):
+		return nil, fmt.Errorf("nothing was written: %s of --source %s is a chart, which takes no patch: name it with --chart %s to find which value gives %s the change",
+			plan.Git.Path, s.Checkout, filepath.Join(s.Checkout, plan.Git.Path), named(patch.Target))
 	case s.Checkout != "":
-		return d.manifest(plan.Git.Path, o, patch)
+		all, err := d.manifest(plan.Git.Path, o, patch)
+		if len(all) > 0 {
+			all[0].What = strings.Join(append([]string{all[0].What}, plan.Git.Overwrites...), "; ")
+		}
+		return all, err
 	}
 	return d.component(".", o, string(patch.Type), patch.Data, "")
 }
