@@ -79,7 +79,7 @@ var alike = sync.OnceValue(func() likes {
 		"PRB104": "kube-linter/liveness-port kube-linter/readiness-port kube-linter/startup-port",
 		"SEC102": "trivy/KSV012 checkov/CKV_K8S_23 kube-linter/run-as-non-root semgrep/run-as-non-root",
 		"SEC104": "trivy/KSV014 checkov/CKV_K8S_22 kube-linter/no-read-only-root-fs semgrep/writable-filesystem-container",
-		"SEC105": "trivy/KSV017 checkov/CKV_K8S_16 kube-linter/privileged-container trivy/KSV009 checkov/CKV_K8S_19 kube-linter/host-network trivy/KSV010 checkov/CKV_K8S_17 kube-linter/host-pid trivy/KSV008 checkov/CKV_K8S_18 kube-linter/host-ipc trivy/KSV023 kube-linter/sensitive-host-mounts semgrep/privileged-container semgrep/hostnetwork-pod semgrep/hostpid-pod semgrep/hostipc-pod",
+		"SEC105": "trivy/KSV017 checkov/CKV_K8S_16 kube-linter/privileged-container trivy/KSV009 checkov/CKV_K8S_19 kube-linter/host-network trivy/KSV010 checkov/CKV_K8S_17 kube-linter/host-pid trivy/KSV008 checkov/CKV_K8S_18 kube-linter/host-ipc trivy/KSV023 kube-linter/sensitive-host-mounts trivy/KSV024 kube-linter/unsafe-proc-mount kube-linter/unsafe-sysctls semgrep/privileged-container semgrep/hostnetwork-pod semgrep/hostpid-pod semgrep/hostipc-pod",
 		"SEC106": "trivy/KSV001 checkov/CKV_K8S_20 kube-linter/privilege-escalation-container trivy/KSV003 trivy/KSV106 checkov/CKV_K8S_28 checkov/CKV_K8S_37 kube-linter/drop-net-raw-capability trivy/KSV030 trivy/KSV104 checkov/CKV_K8S_31 semgrep/allow-privilege-escalation semgrep/seccomp-confinement-disabled",
 		"IMG101": "trivy/KSV013 checkov/CKV_K8S_14 kube-linter/latest-tag", "CFG101": "kube-linter/env-var-secret trivy/KSV109",
 		"CFG102": "kube-linter/duplicate-env-var", "RBC101": "trivy/KSV044 trivy/KSV046 checkov/CKV_K8S_49 kube-linter/wildcard-in-rules",
