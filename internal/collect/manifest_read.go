@@ -69,7 +69,7 @@ func (r ManifestReader) At(data []byte, offset int64, line, item int) *Manifest 
 	if err != nil || root == nil {
 		return m
 	}
-	shift(root, first-1)
+	shift(root, linesOf(data[offset:end]), first-1)
 	m.Waivers = waiversIn(data[offset:end], first)
 	m.root = root
 	if steps := maxManifestSteps; item > 0 && isList(root) {
@@ -120,14 +120,15 @@ func documentEnd(data []byte, at int) (end, next int) {
 // document reads one document, which may be a list of objects.
 func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
 	root, err := parseManifest(m.text, r.Scratch)
+	lines := linesOf(m.text)
 	if err != nil {
 		line := m.Line
 		if at := yamlLine.FindStringSubmatch(err.Error()); at != nil {
-			n, _ := strconv.Atoi(at[1]) // digits
-			line += n - 1
+			n, _ := strconv.Atoi(at[1])                                 // digits
 			if strings.Contains(err.Error(), "did not find expected") { // the parser's own errors count lines from 0
-				line++
+				n++
 			}
+			line += min(lines.of(n), bytes.Count(m.text, []byte("\n"))+1) - 1
 		}
 		if r.Strangers || kindLine.Match(m.text) {
 			m.Line = line
@@ -139,7 +140,7 @@ func (r ManifestReader) document(m *Manifest, visit func(*Manifest)) {
 	if root == nil {
 		return
 	}
-	shift(root, m.Line-1)
+	shift(root, lines, m.Line-1)
 	m.Waivers = waiversIn(m.text, m.Line)
 	steps := maxManifestSteps
 	m.steps = &steps
@@ -194,11 +195,41 @@ func deeper(n *yamlv3.Node, levels int) int {
 }
 
 // shift moves a tree down by that many lines. What an alias stands for is moved where it is written.
-func shift(n *yamlv3.Node, lines int) {
-	n.Line += lines
+func shift(n *yamlv3.Node, in lineMap, lines int) {
+	n.Line = in.of(n.Line) + lines
 	for _, c := range n.Content {
-		shift(c, lines)
+		shift(c, in, lines)
 	}
+}
+
+// A lineMap has for each line that YAML counts, less one, which it is of those that end with a line feed, as people and tools count them;
+// nil where that is the same.
+type lineMap []int
+
+// linesOf looks for what ends a line in YAML 1.1 besides a line feed (5.4, b-break).
+func linesOf(text []byte) lineMap {
+	const next, separators = "\u0085", "\xe2\x80" // of lines; and what U+2028 and U+2029 begin with
+	if bytes.Count(text, []byte("\r")) == bytes.Count(text, []byte("\r\n")) && !bytes.Contains(text, []byte(next)) && !bytes.Contains(text, []byte(separators)) {
+		return nil
+	}
+	in, line := lineMap{1}, 1
+	for i, c := range string(text) {
+		switch {
+		case c == '\n':
+			line++
+			in = append(in, line)
+		case strings.ContainsRune("\r\u0085\u2028\u2029", c) && !bytes.HasPrefix(text[i:], []byte("\r\n")):
+			in = append(in, line)
+		}
+	}
+	return in
+}
+
+func (in lineMap) of(line int) int {
+	if in == nil || line < 1 {
+		return line
+	}
+	return in[min(line, len(in))-1]
 }
 
 // object reads an object, or those of a list.

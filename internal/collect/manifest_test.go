@@ -329,6 +329,30 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// TestManifestLines: what YAML takes for the end of a line and an editor does not moves nothing.
+func TestManifestLines(t *testing.T) {
+	lines := strings.Count(deployment, "\n")
+	for _, tt := range []struct {
+		name, text string
+		want       int
+	}{
+		{"what is not YAML", deployment + "# a\u2028b\u0085c\rd\u2029&", lines + 1},
+		{"a field that there is not", deployment + "# a\u2028#b\u0085#c\r#d\r\nbogus: 1\n", lines + 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []int
+			ManifestReader{File: "x.yaml", Namespace: "shop"}.Read([]byte(tt.text), func(m *Manifest) {
+				for _, f := range m.Facts {
+					got = append(got, m.Place(f.About, f.Where).Line)
+				}
+			})
+			if len(got) == 0 || got[len(got)-1] != tt.want {
+				t.Errorf("it stands in the lines %d, expected the last to be %d", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestManifestAny: whatever is read, nothing panics, and each fact has a line of the text.
 func TestManifestAny(t *testing.T) {
 	lines := strings.SplitAfter(deployment+"---\n- &a [b]\n- *a\n{}: []\n", "\n")
