@@ -151,7 +151,8 @@ func (n *need) kills(kills []Kill) {
 		n.limit = 0
 		return
 	}
-	n.peak, n.limit = max(n.peak, at), max(n.limit, at*bump, at+bumpMin)
+	n.peak = max(n.peak, at)
+	n.limit = max(n.limit, at*bump, at+bumpMin, n.peak*(1+seldom)) // it may have used more since, with another limit
 	n.because("it was killed for memory %s, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", often(len(kills)), Bytes(at))
 	switch {
 	case soon == 1 && len(kills) == 1:
