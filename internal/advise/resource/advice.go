@@ -126,7 +126,8 @@ func (a *Advice) memory(o *Subject, n need) {
 	}
 	if n.short && (limit < a.Now.LimitMemory || request < a.Now.RequestMemory) {
 		a.Reasons = append(a.Reasons, "so short a record does not tell what it needs at other times: nothing of its memory gets less")
-		limit, request = max(limit, a.Now.LimitMemory), max(request, a.Now.RequestMemory)
+		request = max(request, a.Now.RequestMemory)
+		limit = max(limit, a.Now.LimitMemory, request)
 	}
 	a.Proposed.RequestMemory, a.Proposed.LimitMemory = near(a.Now.RequestMemory, mebi(request)), near(a.Now.LimitMemory, mebi(limit))
 	a.Proposed.RequestMemory = min(a.Proposed.RequestMemory, a.Proposed.LimitMemory)

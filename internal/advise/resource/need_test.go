@@ -15,3 +15,11 @@ func TestKilledAndUsedMore(t *testing.T) {
 		t.Errorf("a peak of %s: %+v", Bytes(a.Peak), a.Proposed)
 	}
 }
+
+// TestShortWithoutLimit: by a short record a request does not get less where there is no limit either.
+func TestShortWithoutLimit(t *testing.T) {
+	o := Subject{Container: container("512Mi", "", "", ""), Peaks: []Sample{{zero, 100 * mib}}, Watched: 2 * time.Hour}
+	if a := Advise(o); a.Enough != "" || a.Proposed.RequestMemory != 512*mib || a.Proposed.LimitMemory < 512*mib {
+		t.Errorf("%+v, %q", a.Proposed, a.Reasons)
+	}
+}
