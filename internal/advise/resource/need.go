@@ -43,7 +43,7 @@ func (o *Subject) memory() need {
 	for _, s := range samples {
 		n.peak = max(n.peak, s.Value)
 	}
-	n.counted(o.Peaks)
+	n.counted(o.Peaks, n.short || span(samples) < o.Watched/2)
 	if n.shape == Growing && len(o.Kills) > 0 || n.shape != Leak && o.killedInRhythm() {
 		n.shape = Leak
 	}
@@ -77,18 +77,24 @@ func (o *Subject) Short() bool {
 }
 
 // counted takes the peaks that the kernel counted into account. They include the page cache, which it takes back before it kills: what is
-// far above all samples is that, where these are of long enough.
-func (n *need) counted(peaks []Sample) {
+// far above all samples is that, unless these miss much of the time that it was counted in.
+func (n *need) counted(peaks []Sample, missed bool) {
 	sampled, cache := n.peak, 0.0
 	for _, s := range peaks {
-		if sampled == 0 || n.short || s.Value <= farAbove*sampled {
-			n.peak = max(n.peak, s.Value)
-		} else {
+		far := sampled > 0 && s.Value > farAbove*sampled
+		if far {
 			cache = max(cache, s.Value)
 		}
+		if missed || !far {
+			n.peak = max(n.peak, s.Value)
+		}
 	}
-	if cache > 0 {
+	switch {
+	case cache == 0:
+	case !missed:
 		n.because("the kernel counted a peak of %s, which is page cache for the most part and was not needed: no sample of the working set is above %s", Bytes(cache), Bytes(sampled))
+	case !n.short:
+		n.because("the kernel counted a peak of %s, of which much may be page cache: no sample of the working set is above %s, but these miss most of the time that it was counted in, so it counts", Bytes(cache), Bytes(sampled))
 	}
 }
 
