@@ -270,7 +270,7 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 		later := d.listens(s, a)
 		switch first := d.like.rule != "" || d.early != nil; { // which says more
 		case d.early != nil && !later.IsZero():
-			is.open, is.until = append(is.open, d), lastOf(is.until, later)
+			is.open, is.until = append(is.open, d), sooner(is.until, later)
 		case first && !a.found, d.early != nil && a.confidence != diagnosis.Certain.String(): // by then its log may be gone
 			is.unknown = append(is.unknown, d)
 		case first && a.effect == diagnosis.PodDeleted && !disruptedIn(s, at):
@@ -278,7 +278,7 @@ func (t telling) verdicts(s *evidence.Snapshot, at evidence.Ref, known []unsettl
 		default:
 			d.Verdict, d.about = t.verdictOf(a), a.about
 			d.Verdict.Settled = later.IsZero()
-			is.deaths, is.until = append(is.deaths, d), lastOf(is.until, later)
+			is.deaths, is.until = append(is.deaths, d), sooner(is.until, later)
 		}
 	}
 	return is

@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -28,8 +29,8 @@ const (
 // nothing certain says why; the zero time for never. Where the agent of its node traces signals, a word of one is certain at once, and
 // its silence proves something later. An agent that could not be asked has kept its word until it can.
 func (d *unsettled) listens(s *evidence.Snapshot, a answer) (until time.Time) {
-	const signals = 128 // exit codes above are of signals (bash(1), EXIT STATUS)
-	if d.Kind != history.Died || d.ExitCode <= signals || a.confidence == diagnosis.Certain.String() {
+	const shift, last = 128, 64 // exit codes of signals (bash(1), EXIT STATUS), the last of which is SIGRTMAX
+	if d.Kind != history.Died || d.ExitCode <= shift || d.ExitCode > shift+last || a.confidence == diagnosis.Certain.String() {
 		return until
 	}
 	if deaf(s, d.Node) {
@@ -43,23 +44,27 @@ func (d *unsettled) listens(s *evidence.Snapshot, a answer) (until time.Time) {
 		return until
 	}
 	if known := d.Finished.Add(unheard); s.Taken.Before(known) {
-		until = s.Taken.Add(min(known.Sub(s.Taken), swift))
+		wait := swift
+		if d.looks == mostListens-1 { // the last is for the silence
+			wait = unheard
+		}
+		until = s.Taken.Add(min(known.Sub(s.Taken), wait))
 	}
 	return until
 }
 
-// lastOf returns the later of two times.
-func lastOf(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// sooner returns the earlier of two times that are not zero.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	return b
+	return a
 }
 
-// deaf tells whether there is an agent on a node and it could not be asked.
+// deaf tells whether there is an agent on a node and it could not be asked. One that told only a part says of what (evidence.Signals too).
 func deaf(s *evidence.Snapshot, node string) bool {
 	return slices.ContainsFunc(s.Gaps, func(g evidence.Gap) bool {
-		return g.Kind&evidence.Host != 0 && g.About == evidence.RefTo("Node", "", node) && g.Why != collect.NoAgent
+		return g.Kind == evidence.Host && g.About == evidence.RefTo("Node", "", node) && g.Why != collect.NoAgent
 	})
 }
 
@@ -70,7 +75,7 @@ func (r *Recorder) listen(ctx context.Context, at subject, s *evidence.Snapshot,
 	} else {
 		r.crowd.failed(like)
 	}
-	if err := r.record(ctx, is.deaths); err != nil {
+	if err := errors.Join(r.record(ctx, is.deaths), r.reconsider(ctx, at, s, is.deaths)); err != nil {
 		return err
 	}
 	again := &pending{deaths: is.open}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
+	"github.com/kubeinquest/inquest/internal/history"
 )
 
 // TestSilence holds that an exit code of a signal is looked at once more where the silence of a trace is yet to prove something: what
@@ -73,6 +74,9 @@ func TestSilence(t *testing.T) {
 func TestLateWord(t *testing.T) {
 	ended := began.Add(time.Minute)
 	silent := lost("its agent was not heard: connection refused")
+	part := func(s *evidence.Snapshot) {
+		s.Gaps = append(s.Gaps, evidence.Gap{Kind: evidence.Host | evidence.Signals, About: evidence.RefTo("Node", "", "n1"), Why: "its agent hides 3 entries"})
+	}
 	nothing := look{true, func(*evidence.Snapshot) {}}
 	for _, tt := range []struct {
 		name  string
@@ -86,8 +90,12 @@ func TestLateWord(t *testing.T) {
 			[]time.Duration{time.Second, 2500 * time.Millisecond},
 		},
 		{
+			"nobody sent one", 137, []look{nothing, nothing, nothing, nothing}, "EXT025 certain",
+			[]time.Duration{1700 * time.Millisecond, 2500 * time.Millisecond, 3500 * time.Millisecond, 5 * time.Second},
+		},
+		{
 			"the clock of its node is ahead", 143, []look{nothing, nothing, nothing, nothing}, "EXT007 possible",
-			[]time.Duration{-time.Minute, -time.Minute + 1500*time.Millisecond, -time.Minute + 3*time.Second, -time.Minute + 4500*time.Millisecond},
+			[]time.Duration{-time.Minute, -58500 * time.Millisecond, -57500 * time.Millisecond, -53 * time.Second},
 		},
 		{
 			"the agent is back", 137, []look{{false, silent}, {false, silent}, {true, heard}}, "EXT007 certain",
@@ -99,6 +107,8 @@ func TestLateWord(t *testing.T) {
 		},
 		{"there is no agent there", 137, []look{{false, lost(collect.NoAgent)}}, "EXT007 possible", []time.Duration{time.Second}},
 		{"it is no signal's", 3, []look{{false, silent}}, "EXT001 certain", []time.Duration{time.Second}},
+		{"it is beyond those of signals", 255, []look{{false, silent}}, "EXT001 certain", []time.Duration{time.Second}},
+		{"the agent told a part", 137, []look{{false, part}}, "EXT007 possible", []time.Duration{time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, at := listened(t, ended, tt.code, tt.looks, tt.after)
@@ -107,6 +117,21 @@ func TestLateWord(t *testing.T) {
 				t.Errorf("in the end %s, settled %t, waits %+v; expected %s", got, v.Settled, r.pending[at], tt.want)
 			}
 		})
+	}
+}
+
+// TestLateWordOfSeveral holds that what died last does not wait as long as what has waited before.
+func TestLateWordOfSeveral(t *testing.T) {
+	r, ended := newRecorder(t), began.Add(time.Minute)
+	pod, at := endedBy(t, r, ended, 137)
+	s := thawed(pod, ended.Add(time.Second), false)
+	lost("its agent was not heard: connection refused")(s)
+	s.Freeze()
+	first := r.pending[at].deaths[0]
+	before := first
+	before.early, before.looks = &history.Verdict{Settled: true}, mostRecalls-2
+	if is := r.tell(s).verdicts(s, at.ref, []unsettled{before, first}); is.until.Sub(s.Taken) != unheard || len(is.open) != 1 || len(is.deaths) != 1 {
+		t.Errorf("looked at after %s, %d open, %d with a verdict; expected after %s", is.until.Sub(s.Taken), len(is.open), len(is.deaths), unheard)
 	}
 }
 
@@ -144,7 +169,7 @@ func listened(t *testing.T, ended time.Time, code int32, looks []look, after []t
 		delete(r.pending, at)
 		r.queue = newQueue[subject](r.Now)
 		now = ended.Add(after[i])
-		s := thawed(pod, now, l.traced)
+		s := thawed(pod, now.Truncate(time.Second), l.traced) // as a capture has it
 		l.with(s)
 		if err := r.judge(t.Context(), at, todo, s.Freeze()); err != nil {
 			t.Fatal(err)
