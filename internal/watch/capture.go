@@ -398,6 +398,12 @@ func (r *Recorder) resume(ctx context.Context) error {
 	if err := r.insist(ctx, "note that all was seen", func() error { return r.Store.Looked(ctx, r.Cluster) }); err != nil {
 		return err
 	}
+	if !r.away.IsZero() {
+		gap := history.Gap{Cluster: r.Cluster, What: nobody, From: r.away, To: r.Now()}
+		if err := r.insist(ctx, "keep a gap", func() error { return r.Store.Gaps(ctx, gap) }); err != nil {
+			return err
+		}
+	}
 	f := history.Filter{Cluster: r.Cluster, Unsettled: true, Limit: 500}
 	for {
 		var page history.Deaths

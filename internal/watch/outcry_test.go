@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,48 @@ func TestRestartedIsNotWhy(t *testing.T) {
 		told := telling{s: (&evidence.Snapshot{}).Freeze(), report: &diagnosis.Report{Causes: tt.causes}}
 		if a := told.answerFor(tt.of, evidence.RefTo("Deployment", "shop", "web")); a.rule != tt.want {
 			t.Errorf("why %s is in trouble, of %d causes, is %q, expected %q", tt.of, len(tt.causes), a.rule, tt.want)
+		}
+	}
+}
+
+// TestWhatIsOverIsNotWhy holds that what a node was in is why a pod of it is in trouble only while that lasts.
+func TestWhatIsOverIsNotWhy(t *testing.T) {
+	for until, want := range map[time.Duration]string{0: "NOD012", time.Minute: "NOD012", -time.Minute: ""} {
+		c := diagnosis.Cause{Finding: diagnosis.Finding{Rule: &diagnosis.Rule{ID: "NOD012"}, About: evidence.RefTo("Node", "", "n1")}}
+		if until != 0 {
+			c.Until = began.Add(until)
+		}
+		told := telling{s: (&evidence.Snapshot{Taken: began}).Freeze(), report: &diagnosis.Report{Causes: []diagnosis.Cause{c}}}
+		if a := told.answerFor(evidence.RefTo("Pod", "shop", "web-0"), evidence.RefTo("Deployment", "shop", "web")); a.rule != want {
+			t.Errorf("what lasts until %s after it was looked at is %q, expected %q", until, a.rule, want)
+		}
+	}
+}
+
+// TestRevisesWhatWasSeenSince holds that a death at a time that cannot be is placed by when it was seen: one since its node was looked at is
+// judged as its container was, and one before by its own run.
+func TestRevisesWhatWasSeenSince(t *testing.T) {
+	for seen, want := range map[time.Duration]string{time.Second: "TST008", -time.Second: "TST007"} {
+		r := newRecorder(t)
+		r.Rules = []*diagnosis.Rule{killed, slowNode}
+		pod, node := podWith("a", 2, time.Time{}), evidence.RefTo("Node", "", "n1")
+		taken := r.Now().Add(-time.Minute)
+		of := evidence.RefOf(pod).InContainer("app")
+		lead := diagnosis.Cause{Finding: diagnosis.Finding{Rule: killed, About: of.InAttempt(0)}}
+		told := telling{
+			s:      (&evidence.Snapshot{Taken: taken, Objects: []evidence.Object{pod}}).Freeze(),
+			report: &diagnosis.Report{Causes: []diagnosis.Cause{{Finding: diagnosis.Finding{Rule: slowNode, About: node}, Leads: []diagnosis.Cause{lead}}}},
+		}
+		r.outcry.told[node.Name] = told
+		d := history.Death{
+			Cluster: "c", PodUID: "a", Of: of.InAttempt(1), Workload: evidence.RefOf(pod), Node: node.Name, Seen: taken.Add(seen),
+			Verdict: &history.Verdict{Rule: killed.ID, Confidence: "likely", Thing: evidence.RefOf(pod), Settled: true},
+		}
+		if err := errors.Join(r.Store.Record(t.Context(), d), r.revise(t.Context(), node, told)); err != nil {
+			t.Fatal(err)
+		}
+		if got := kept(t, r).Verdict.Rule; got != want {
+			t.Errorf("seen %s after its node was looked at it is %s, expected %s", seen, got, want)
 		}
 	}
 }

@@ -32,8 +32,11 @@ const (
 	admissions = 128
 	// glance is how often is looked for what time alone brought into trouble.
 	glance = 10 * time.Second
-	// beat is how often is noted that the cluster is watched, and silence how long that may stay out until it counts as not watched.
-	beat, silence = 30 * time.Second, history.Silence
+	// silence is how long the note that the cluster is watched, which is made at each glance, may stay out until the next recorder has it
+	// that it was not. Whoever looks at the history meanwhile waits for history.Silence, as a writer may have to wait for its disk.
+	silence = glance + 5*time.Second
+	// nobody is what is missing then.
+	nobody = "no recorder ran"
 	// renewals is how long a lease may wait to be read: it is kept for tens of seconds.
 	renewals = 100 * time.Millisecond
 	// mostRespite bounds what an API server, or what stands before it, may ask for.
@@ -70,6 +73,7 @@ type Recorder struct {
 	crowd  *crowd
 	outcry *outcry
 	leases *leases
+	away   time.Time // since when no recorder ran before this one; zero where that is nothing
 
 	mu      sync.Mutex
 	pending map[subject]*pending
@@ -119,8 +123,21 @@ func (r *Recorder) Run(ctx context.Context) error {
 		run(func(ctx context.Context) error { return r.follow(ctx, w, blind[gapOf(w.resource)]) })
 	}
 	group.Wait()
+	r.leave(ctx)
 	r.end()
 	return context.Cause(ctx)
+}
+
+// leave notes until when the cluster was watched, if the history takes that still.
+func (r *Recorder) leave(ctx context.Context) {
+	if !r.counts.inStep.Load() {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer stop()
+	if err := r.Store.Beat(ctx, r.Cluster, r.Now()); err != nil {
+		r.Log.Debug("that it watches no more is not noted", "err", err)
+	}
 }
 
 // end forgets what was watched.
@@ -153,9 +170,11 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 			blind[g.What] = g.From
 		}
 	}
-	if now := r.Now(); !before.Beat.IsZero() && now.Sub(before.Beat) > silence {
-		gap := history.Gap{Cluster: r.Cluster, What: "no recorder ran", From: before.Beat, To: now}
-		if err := r.Store.Gaps(ctx, gap); err != nil {
+	if blind[nobody].IsZero() && !before.Beat.IsZero() && r.Now().Sub(before.Beat) > silence {
+		blind[nobody] = before.Beat
+	}
+	if r.away = blind[nobody]; !r.away.IsZero() { // until all pods have been seen
+		if err := r.Store.Gaps(ctx, history.Gap{Cluster: r.Cluster, What: nobody, From: r.away}); err != nil {
 			return nil, fmt.Errorf("keep a gap: %w", err)
 		}
 	}

@@ -181,10 +181,12 @@ func TestRecorderTakeover(t *testing.T) {
 	})
 }
 
-// TestRecorderAway holds that while no recorder ran is told once it runs again, and that one which is back soon tells of nothing.
+// TestRecorderAway holds that while no recorder ran is told once it runs again, until all pods have been seen and if it is as short as a
+// takeover, and that one which is back soon tells of nothing.
 func TestRecorderAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := recorderOf(t, newWorld())
+		w := newWorld()
+		r := recorderOf(t, w)
 		told := func() []history.Gap {
 			gaps, err := r.Store.GapsIn(t.Context(), "test", time.Time{}, time.Time{}, nil, 1000)
 			if err != nil {
@@ -195,19 +197,29 @@ func TestRecorderAway(t *testing.T) {
 		stop := start(t, r)
 		passes(10 * time.Minute)
 		stop()
-		passes(30 * time.Second)
+		passes(10 * time.Second)
 		stop = start(t, r)
 		passes(10 * time.Minute)
 		stop()
 		if gaps := told(); len(gaps) != 0 {
 			t.Errorf("after a restart it tells of %v", gaps)
 		}
+		passes(25 * time.Second)
+		w.fail(always(down), false)
+		stop = start(t, r)
+		passes(30 * time.Second)
+		w.fail(nil, false)
+		passes(time.Minute)
+		stop()
+		if gaps := told(); len(gaps) != 1 || gaps[0].To.Sub(gaps[0].From) < 55*time.Second || gaps[0].To.Sub(gaps[0].From) > 55*time.Second+longest+silence {
+			t.Errorf("after a takeover it tells of %v", gaps)
+		}
 		passes(20 * time.Minute)
 		stop = start(t, r)
 		passes(time.Minute)
 		stop()
 		gaps := told()
-		if len(gaps) != 1 || gaps[0].To.Sub(gaps[0].From) < 20*time.Minute || gaps[0].To.Sub(gaps[0].From) > 20*time.Minute+silence {
+		if len(gaps) != 2 || gaps[0].To.Sub(gaps[0].From) < 20*time.Minute || gaps[0].To.Sub(gaps[0].From) > 20*time.Minute+silence {
 			t.Errorf("after twenty minutes it tells of %v", gaps)
 		}
 	})

@@ -226,7 +226,6 @@ func gather[T any](ctx context.Context, from <-chan T) ([]T, error) {
 func (r *Recorder) glances(ctx context.Context) error {
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
-	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -234,8 +233,7 @@ func (r *Recorder) glances(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := r.Now()
-		if r.counts.inStep.Load() && now.Sub(last) >= beat {
-			last = now
+		if r.counts.inStep.Load() {
 			if err := r.insist(ctx, "note that it watches", func() error { return r.Store.Beat(ctx, r.Cluster, now) }); err != nil {
 				return err
 			}
