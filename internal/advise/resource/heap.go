@@ -74,8 +74,16 @@ func heap(c *corev1.Container) float64 {
 	return 0
 }
 
-// runtime is what the container runs by, as its own spec says or else what is known beside it.
-func (o *Subject) runtime() Runtime { return ofSpec(&o.Spec).Or(o.Runtime) }
+// runtime is what the container runs by, as its own spec says or else what is known beside it; a process that was seen goes before a line of
+// a shell, which may start others first.
+func (o *Subject) runtime() Runtime {
+	r := ofSpec(&o.Spec)
+	_, shell := program(append(slices.Clone(o.Spec.Command), o.Spec.Args...), false)
+	if seen := o.Runtime.By == byProcess || o.Runtime.By == byKilled; shell && seen && r.Name != o.Runtime.Name {
+		return o.Runtime
+	}
+	return r.Or(o.Runtime)
+}
 
 // runtimes checks what the runtime of a container is told against its limits. What its image or its program sets is not seen.
 func (o *Subject) runtimes(of Amounts) []Check {

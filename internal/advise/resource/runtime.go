@@ -76,11 +76,17 @@ var (
 	javaNames  = []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS", "_JAVA_OPTIONS", "JAVA_OPTIONS"}
 	goOwnNames = []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS", "GOTRACEBACK"}
 	nodeTools  = []string{"node", "nodejs", "npm", "npx", "yarn", "pnpm", "nodemon", "ts-node"}
-	starters   = []string{"sh", "bash", "ash", "dash", "env", "exec", "tini", "dumb-init", "catatonit", "gosu", "su-exec", "nice"} // of other programs
+	shells     = []string{"sh", "bash", "ash", "dash"}
+	// What starts other programs, as the user that comes first, or at once.
+	asUsers  = []string{"gosu", "su-exec"}
+	starters = []string{"env", "exec", "tini", "dumb-init", "catatonit", "nice", "nohup", "time", "timeout", "command", "then", "do", "else"}
 
 	nodeImage = regex.New(`^(?:docker\.io/)?(?:library/)?node:v?(\d+(?:\.\d+)*)`)
 	javaImage = regex.New(`^(?:docker\.io/)?(?:library/)?(?:openjdk|eclipse-temurin|amazoncorretto):(\d+(?:[.u]\d+)*)`)
 	nodeFile  = regex.New(`\.(?:[mc]?js|ts)$`)
+	parts     = regex.New(`[;|\n]|&&|\s&\s`)                // what is between commands of a shell
+	noProgram = regex.New(`^(?:-.*|\w+=.*|[\d:]*[smhd]?)$`) // words before a program: options, variables, numbers
+	valued    = regex.New(`^-(?:[a-z]*o|[anpuC])$`)         // options that a value of their own may follow
 )
 
 // ofSpec recognises a runtime by the command, or by variables that only it reads. The version is that of an official image.
@@ -110,22 +116,63 @@ func ofSpec(c *corev1.Container) Runtime {
 	return r
 }
 
-// ofCommand recognises a runtime by the program that a command starts. Where only its arguments are known, an image may take "node" for one of
+// ofCommand recognises a runtime by the programs that a command starts. Where only its arguments are known, an image may take "node" for one of
 // its own words, so that it must be given a file.
-func ofCommand(list []string, whole bool) (r Runtime) {
-	words := strings.Fields(strings.Join(list, " "))
-	for i, word := range words {
-		name := path.Base(word)
-		switch {
-		case name == "java":
-			return Runtime{Name: Java}
-		case slices.Contains(nodeTools, name) && (whole || slices.ContainsFunc(words[i:], nodeFile.MatchString)):
-			return Runtime{Name: Node}
-		case i == 0 && !slices.Contains(starters, name) && !strings.HasSuffix(name, ".sh"):
-			return Runtime{}
+func ofCommand(list []string, whole bool) Runtime {
+	inShell := false
+	for _, part := range parts.Split(strings.Join(list, " "), -1) {
+		words, shell := program(strings.Fields(part), inShell)
+		inShell = inShell || shell
+		if name := ofProgram(words, whole); name != "" || !inShell {
+			return Runtime{Name: name}
 		}
 	}
 	return Runtime{}
+}
+
+// ofProgram recognises a runtime by a program with its arguments.
+func ofProgram(words []string, whole bool) string {
+	if len(words) == 0 {
+		return ""
+	}
+	name := path.Base(words[0])
+	file := slices.ContainsFunc(words, nodeFile.MatchString)
+	script := !slices.Contains(words, "--daemon") && (slices.Contains(words, "start") || slices.Contains(words, "run"))
+	switch {
+	case name == "java":
+		return Java
+	case !slices.Contains(nodeTools, name) || !whole && !file:
+		return ""
+	case name == "yarn" && !file && !script: // Hadoop has a program of that name
+		return ""
+	case name == "npm" && !file && !script && !slices.Contains(words, "…"): // which a node's agent puts in place of arguments
+		return ""
+	}
+	return Node
+}
+
+// program leaves out what only starts another program, with its options where there is a starter already, and tells whether a shell does.
+func program(words []string, started bool) (rest []string, shell bool) {
+	for len(words) > 0 {
+		word := strings.Trim(words[0], "\"'(){}")
+		name, skip := path.Base(word), 1
+		switch {
+		case slices.Contains(shells, name):
+			started, shell = true, true
+		case slices.Contains(starters, name):
+			started = true
+		case slices.Contains(asUsers, name):
+			started, skip = true, 2
+		case strings.HasSuffix(name, ".sh"): // its options are its own
+			started, skip = false, slices.Index(words, "--")+1
+		case started && valued.MatchString(word) && len(words) > 1 && !strings.HasPrefix(words[1], "-"):
+			skip = 2
+		case !started || !noProgram.MatchString(word):
+			return append([]string{word}, words[1:]...), shell
+		}
+		words = words[min(max(skip, 1), len(words)):]
+	}
+	return nil, shell
 }
 
 // tasks are how the kernel calls the processes of runtimes.
@@ -171,6 +218,12 @@ func ofLog(text string) (r Runtime) {
 	return r
 }
 
+// What says of a runtime which process there was, whatever a line of a shell starts.
+const (
+	byProcess = "its process, as the agent of its node knows it"
+	byKilled  = "the process that the kernel killed"
+)
+
 // ofProcess is the name of the fact by which a node's agent tells what a container runs.
 const ofProcess = "command"
 
@@ -178,7 +231,7 @@ const ofProcess = "command"
 func runtimeOf(s *evidence.Snapshot, of evidence.Ref) (r Runtime) {
 	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == ofProcess && f.About.InAttempt(evidence.NoAttempt) == of }) {
 		said := ofCommand(strings.Fields(f.Text), true)
-		said.By = "its process, as the agent of its node knows it"
+		said.By = byProcess
 		if said.Name != "" {
 			r = r.Or(said)
 		}
@@ -187,7 +240,7 @@ func runtimeOf(s *evidence.Snapshot, of evidence.Ref) (r Runtime) {
 		return f.Name == "oom-kill" && f.About.InAttempt(evidence.NoAttempt) == of
 	}) {
 		if m := task.FindStringSubmatch(f.Text); m != nil && tasks[m[1]] != "" {
-			r = r.Or(Runtime{Name: tasks[m[1]], By: "the process that the kernel killed"})
+			r = r.Or(Runtime{Name: tasks[m[1]], By: byKilled})
 		}
 	}
 	for _, run := range s.Attempts(of) {

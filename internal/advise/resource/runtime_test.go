@@ -39,6 +39,58 @@ func TestRuntimeOfSpec(t *testing.T) {
 	}
 }
 
+// TestRuntimeOfLine: of a line only what starts a program counts, and no word of its arguments.
+func TestRuntimeOfLine(t *testing.T) {
+	for _, c := range []struct {
+		line []string
+		want string
+	}{
+		{[]string{"yarn", "resourcemanager"}, ""},
+		{[]string{"yarn", "--daemon", "start", "resourcemanager"}, ""},
+		{[]string{"npm", "ci"}, ""},
+		{[]string{"sh", "-c", "exec /app/server --role node"}, ""},
+		{[]string{"bash", "-c", "kubectl get node -w"}, ""},
+		{[]string{"tini", "--", "cockroach", "node", "status"}, ""},
+		{[]string{"sh", "-c", "cp -r /plugins/java /out && exec /server"}, ""},
+		{[]string{"/start.sh", "--role", "node"}, ""},
+		{[]string{"sh", "/start.sh", "--role", "node"}, ""},
+		{[]string{"--role", "java"}, ""},
+		{[]string{"/server", "; java"}, ""},
+		{[]string{"yarn", "start"}, Node},
+		{[]string{"yarn", "--cwd", "/app", "run", "serve"}, Node},
+		{[]string{"npm", "…"}, Node},
+		{[]string{"/entrypoint.sh", "node", "server.js"}, Node},
+		{[]string{"/wait-for-it.sh", "db:5432", "--", "java", "-jar", "x"}, Java},
+		{[]string{"bash", "-euo", "pipefail", "-c", "cd /app && A=b nice -n 10 node x.js"}, Node},
+		{[]string{"sh", "-c", "set -e\nif [ -f x ]; then\n  exec gosu app \"$JAVA_HOME/bin/java\" -jar x\nfi"}, Java},
+		{[]string{"env", "-u", "X", "A=b", "dumb-init", "--rewrite", "15:3", "--", "su-exec", "app:app", "java"}, Java},
+	} {
+		if got := ofCommand(c.line, true); got.Name != c.want {
+			t.Errorf("%q: %q, want %q", c.line, got.Name, c.want)
+		}
+	}
+}
+
+// TestSeenProcess: a process that was seen goes before a line of a shell, and not before a program that the manifest names.
+func TestSeenProcess(t *testing.T) {
+	for _, c := range []struct {
+		command []string
+		by      string
+		want    string
+	}{
+		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, byKilled, Java},
+		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, byProcess, Java},
+		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, "its log", Node},
+		{[]string{"node", "a.js"}, byKilled, Node},
+	} {
+		o := Subject{Runtime: Runtime{Java, "17", c.by}}
+		o.Spec.Command = c.command
+		if got := o.runtime(); got.Name != c.want {
+			t.Errorf("%q, %s: %+v, want %s", c.command, c.by, got, c.want)
+		}
+	}
+}
+
 // TestRuntimeOfLog: a log tells by the forms that one runtime alone writes, at the beginning of a line.
 func TestRuntimeOfLog(t *testing.T) {
 	const at = "2026-11-27T10:00:00.5Z "
