@@ -5,6 +5,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -41,34 +42,46 @@ func (t *txn) unindex(share int64) error {
 	return t.exec(`DELETE FROM crowds WHERE share = $1`, share)
 }
 
-// A crowd is the shares with many pods that have those which a search names, and the other words of the search.
+// A crowd is shares with many pods that have the same words of a search as names of these. The index is asked for the rest.
 type crowd struct {
 	shares []int64
 	rest   []word
 }
 
-// crowd finds shares by those of some words that are names of pods in one that has many.
-func (s *Store) crowd(ctx context.Context, words []word) (crowd, error) {
-	var c crowd
-	named := false
-	for _, w := range words {
-		found, err := s.withPod(ctx, w)
-		switch {
-		case err != nil:
-			return c, err
-		case len(found) == 0:
-			c.rest = append(c.rest, w)
-		case named:
-			c.shares = slices.DeleteFunc(c.shares, func(id int64) bool { return !slices.Contains(found, id) })
-		default:
-			c.shares, named = found, true
+// crowds finds shares by those of some words that are names of pods in one that has many.
+func (s *Store) crowds(ctx context.Context, f *Filter, words []word) ([]crowd, error) {
+	named := map[int64]int{} // which words, a bit each
+	for i, w := range words {
+		found, err := s.withPod(ctx, f, w)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range found {
+			named[id] |= 1 << i
 		}
 	}
-	return c, nil
+	alike := map[int]*crowd{}
+	for id, bits := range named {
+		if alike[bits] == nil {
+			alike[bits] = &crowd{}
+			for i, w := range words {
+				if bits&(1<<i) == 0 {
+					alike[bits].rest = append(alike[bits].rest, w)
+				}
+			}
+		}
+		alike[bits].shares = append(alike[bits].shares, id)
+	}
+	var all []crowd
+	for _, bits := range slices.Sorted(maps.Keys(alike)) {
+		all = append(all, *alike[bits])
+	}
+	return all, nil
 }
 
-// withPod returns the shares that have a pod of a name, or one that begins so.
-func (s *Store) withPod(ctx context.Context, w word) ([]int64, error) {
+// withPod returns the shares that have a pod of a name, or one that begins so. What the asker may not see has no part in it: neither is it
+// found, nor is anything of his not found because there is much of it.
+func (s *Store) withPod(ctx context.Context, f *Filter, w word) ([]int64, error) {
 	if !w.text {
 		return nil, nil
 	}
@@ -78,35 +91,45 @@ func (s *Store) withPod(ctx context.Context, w word) ([]int64, error) {
 		end += string(rune(0x10ffff))
 	}
 	var q query
-	first, last := q.arg(name), q.arg(end)
+	q.where("c.name >= %s", name)
+	q.where("c.name <= %s", end)
+	from := "crowds c"
+	if f.Namespaces != nil {
+		from += " CROSS JOIN shares s"
+		q.conditions = append(q.conditions, "s.id = c.share")
+		q.among("s.namespace", f.Namespaces)
+	}
 	var found []int64
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var id int64
 		err := scan(&id)
 		found = append(found, id)
 		return err
-	}, `SELECT DISTINCT share FROM (SELECT share FROM crowds WHERE name >= `+first+` AND name <= `+last+` LIMIT `+q.arg(mostAlike)+`) alike
+	}, `SELECT DISTINCT share FROM (SELECT c.share FROM `+from+q.text()+` LIMIT `+q.arg(mostAlike)+`) alike
 		ORDER BY share DESC LIMIT `+q.arg(mostCrowds), q.args...)
 	return found, err
 }
 
-// matches is a query for the shares of an era that have all words of a search.
+// matches is a query for the shares of an era that have all words of a search, each by the index or as the name of a pod.
 func (s *Store) matches(q *query, f *finding, era int64) string {
-	text := s.indexed(q, f.words, era)
-	var list []string
-	for _, id := range f.crowd.shares {
-		if id>>s.eraBits == era {
-			list = append(list, q.arg(id))
+	all := []string{s.indexed(q, f.words, era)}
+	for _, c := range f.crowds {
+		var list []string
+		for _, id := range c.shares {
+			if id>>s.eraBits == era {
+				list = append(list, q.arg(id))
+			}
 		}
+		if len(list) == 0 {
+			continue
+		}
+		named := `SELECT id FROM shares WHERE id IN (` + strings.Join(list, ", ") + `)`
+		if len(c.rest) > 0 {
+			named += ` AND id IN (` + s.indexed(q, c.rest, era) + `)`
+		}
+		all = append(all, named)
 	}
-	if len(list) == 0 {
-		return text
-	}
-	text += ` UNION SELECT id FROM shares WHERE id IN (` + strings.Join(list, ", ") + `)`
-	if len(f.crowd.rest) > 0 {
-		text += ` AND id IN (` + s.indexed(q, f.crowd.rest, era) + `)`
-	}
-	return text
+	return strings.Join(all, " UNION ")
 }
 
 // indexed is a query for what the index has of an era.

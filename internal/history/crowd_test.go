@@ -62,6 +62,34 @@ func TestEveryPodIsFound(t *testing.T) {
 	})
 }
 
+// TestAnyWordMayBeAPod: a word that is the name of a pod in one incident is looked for in all others as before, and what lies in namespaces
+// that the asker may not see changes nothing for him.
+func TestAnyWordMayBeAPod(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		record := func(format, namespace, node string) {
+			t.Helper()
+			for i := range 30 {
+				must(t, s.Record(t.Context(), death(fmt.Sprintf(format, i), 0, 1).of("NOD001", evidence.RefTo("Node", "", node), true).in(namespace)))
+			}
+		}
+		record("web-%05d", "shop", "n1")
+		questions := map[string]int{"web-00029 shop": 1, "shop web-00029": 1, "web-00029 web-00002": 1, "web-00029 shop-00001": 0, "web": 1}
+		ask := func(when string) {
+			t.Helper()
+			for text, n := range questions {
+				want(t, text+" "+when, len(incidents(t, s, Filter{Text: text, Namespaces: []string{"shop"}})), n)
+			}
+		}
+		ask("alone")
+		record("shop-%05d", "bank", "n2")
+		record("web-%05d", "bank", "n3")
+		ask("beside others")
+		must(t, s.Record(t.Context(), death("other-0", 0, 1).of("CFG001", evidence.RefTo("ConfigMap", "shop", "web-00029"), true)))
+		want(t, "by its thing, or by its pod", len(incidents(t, s, Filter{Text: "web-00029"})), 3)
+		want(t, "the beginning of pods, and a namespace", len(incidents(t, s, Filter{Text: "bank web-000"})), 1)
+	})
+}
+
 // TestCrowdsAreMigrated: the pods of an incident that an earlier program wrote are found.
 func TestCrowdsAreMigrated(t *testing.T) {
 	for name, backend := range backends() {

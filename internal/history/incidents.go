@@ -230,7 +230,7 @@ func (s *Store) searched(ctx context.Context, f *Filter, c cursor) ([]place, err
 	first, last, err := s.eras(ctx, words, c)
 	found := finding{words: words, page: c.id, seen: map[int64]bool{}}
 	if err == nil {
-		found.crowd, err = s.crowd(ctx, words)
+		found.crowds, err = s.crowds(ctx, f, words)
 	}
 	for era := last; err == nil && era >= first && len(found.places) <= f.limit(); era-- {
 		err = s.find(ctx, f, &found, era)
@@ -254,7 +254,7 @@ func (s *Store) eras(ctx context.Context, words []word, c cursor) (first, last i
 // A finding is what a search has found so far.
 type finding struct {
 	words  []word
-	crowd  crowd
+	crowds []crowd
 	page   int64 // the share that the pages before end with, 0 for none
 	seen   map[int64]bool
 	places []place
