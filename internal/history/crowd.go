@@ -34,6 +34,16 @@ func (t *txn) join(sh *share, pod string) error {
 	return t.exec(`INSERT INTO crowds (name, share) VALUES ($1, $2) ON CONFLICT DO NOTHING`, strings.ToLower(pod), sh.id)
 }
 
+// leave forgets the names of pods of which a share has no death any more. Where some of its deaths were removed for their age, whose they
+// were is known by those names alone.
+func (t *txn) leave(sh *share) error {
+	if sh.trimmed != 0 {
+		return nil
+	}
+	return t.exec(`DELETE FROM crowds WHERE share = $1 AND name NOT IN
+		(SELECT LOWER(p.name) FROM deaths d JOIN pods p ON p.id = d.pod WHERE d.share = $1)`, sh.id)
+}
+
 // unindex forgets what a share is found by.
 func (t *txn) unindex(share int64) error {
 	if err := t.exec(t.store.dialect.unindex, share); err != nil {

@@ -90,6 +90,28 @@ func TestAnyWordMayBeAPod(t *testing.T) {
 	})
 }
 
+// TestMovedPods: pods whose deaths have another cause by now are found by that one alone.
+func TestMovedPods(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		record := func(i int, rule, node string, settled bool) {
+			t.Helper()
+			must(t, s.Record(t.Context(), death(fmt.Sprintf("web-%05d", i), 0, 1).of(rule, evidence.RefTo("Node", "", node), settled)))
+		}
+		for i := range 40 {
+			record(i, "NOD001", "n1", false)
+		}
+		for i := range 30 {
+			record(i, "NOD002", "n2", true)
+			for pod, cause := range map[int]string{i: "NOD002 n2", 39: "NOD001 n1"} {
+				all := found(t, s, Filter{Text: fmt.Sprintf("web-%05d", pod)})
+				if len(all) != 1 || all[cause] != 1 {
+					t.Fatalf("pod %d is found in %v after %d moved, want %s", pod, all, i+1, cause)
+				}
+			}
+		}
+	})
+}
+
 // TestCrowdsAreMigrated: the pods of an incident that an earlier program wrote are found.
 func TestCrowdsAreMigrated(t *testing.T) {
 	for name, backend := range backends() {

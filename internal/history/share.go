@@ -178,7 +178,7 @@ func (t *txn) shareOf(in *incident, namespace string) (*share, error) {
 	return sh, err
 }
 
-// recount makes good what cannot be counted down: the ends of the span, the lists, the title.
+// recount makes good what cannot be counted down: the ends of the span, the lists, the names of pods, the title.
 func (t *txn) recount(sh *share) error {
 	var first, last int64
 	if _, err := t.row([]any{&first, &last}, `SELECT COALESCE(MIN(at), 0), COALESCE(MAX(at), 0) FROM deaths WHERE share = $1`, sh.id); err != nil {
@@ -188,6 +188,9 @@ func (t *txn) recount(sh *share) error {
 		sh.first = first
 	}
 	sh.last, sh.words = max(last, sh.first), true
+	if err := t.leave(sh); err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		to   *[]string
 		what string
