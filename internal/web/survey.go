@@ -16,8 +16,12 @@ import (
 	"github.com/kubeinquest/inquest/internal/report"
 )
 
-// surveyIn is how long a page waits for how all nodes are. What comes later is on the next one.
-const surveyIn = time.Second
+const (
+	// surveyIn is how long a page waits for how all nodes are. What comes later is on the next one.
+	surveyIn = time.Second
+	// surveyAge is for how long what came last is how they are, where nothing else comes.
+	surveyAge = time.Minute
+)
 
 // survey is how all nodes of the cluster are, as of the last seconds where pages are looked at, for who may see nodes; nil where there is no
 // cluster, or it has not answered yet.
@@ -28,10 +32,15 @@ func (c *Console) survey(ctx context.Context, may Rights) *evidence.Snapshot {
 	brief, cancel := context.WithTimeout(ctx, surveyIn)
 	defer cancel()
 	s, err := c.surveys.get(brief, c.Now, "", c.Survey)
-	if err != nil {
-		s = c.surveys.last("")
+	if err == nil {
+		return s
 	}
-	return s
+	if s = c.surveys.last(""); s == nil || c.Now().Sub(s.Taken) < surveyAge {
+		return s
+	}
+	old := &evidence.Snapshot{Taken: s.Taken, Gaps: []evidence.Gap{{Kind: evidence.Node, Why: "the cluster has not told how its nodes are since " + clock(s.Taken)}}}
+	old.Freeze()
+	return old
 }
 
 // hidden is what the survey could not see.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,18 +83,47 @@ func TestBlindNodes(t *testing.T) {
 	}
 }
 
-// TestSlowSurvey: a cluster that does not answer keeps no page waiting for long, and what it said before is still shown.
+// TestSlowSurvey: a cluster that does not answer keeps no page waiting for long. What it said before is still shown while it may be so, and
+// then that it is not known.
 func TestSlowSurvey(t *testing.T) {
-	asked := make(chan bool, 8)
-	h := withSurvey(t, headerAccess{}, func(ctx context.Context) (*evidence.Snapshot, error) {
-		asked <- true
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}, died("shop", "web", 1))
-	began := time.Now()
-	if code, body, _ := get(t, h, "*", "/nodes"); code != http.StatusOK || !strings.Contains(body, "/nodes/web") || len(asked) != 1 {
-		t.Errorf("%d after %s: %s", code, time.Since(began), body)
+	c := consoleWith(t, headerAccess{}, died("shop", "web", 1))
+	var now atomic.Pointer[time.Time]
+	at := func(after time.Duration) {
+		then := noon.Add(after)
+		now.Store(&then)
 	}
+	at(0)
+	var hangs atomic.Bool
+	good, asked := surveys(2), make(chan bool, 8)
+	c.Now = func() time.Time { return *now.Load() }
+	c.Survey = func(ctx context.Context) (*evidence.Snapshot, error) {
+		asked <- true
+		if hangs.Load() {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return good(ctx)
+	}
+	h, err := c.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := get(t, h, "*", "/nodes")
+	contains(t, "the first answer", body, "node-0001", "Those of the cluster")
+	hangs.Store(true)
+	at(surveyAge - time.Second)
+	_, body, _ = get(t, h, "*", "/nodes")
+	contains(t, "soon after", body, "node-0001", "Those of the cluster")
+	if len(asked) != 2 {
+		t.Errorf("the cluster was asked %d times", len(asked))
+	}
+	at(surveyAge)
+	code, body, _ := get(t, h, "*", "/nodes")
+	if code != http.StatusOK || !strings.Contains(body, "/nodes/web") || strings.Contains(body, "node-0001") || strings.Contains(body, "Those of the cluster") {
+		t.Errorf("%d: %s", code, body)
+	}
+	_, body, _ = get(t, h, "*", "/")
+	contains(t, "the first page", body, "the cluster has not told how its nodes are since 2026")
 }
 
 // TestAllNodes: every node of the cluster is listed, in trouble first, page by page, with its state and what is used of it.
