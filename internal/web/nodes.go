@@ -174,10 +174,14 @@ func (c *Console) node(ctx context.Context, r *http.Request, may Rights) (any, e
 	if page.State = c.lookAt(ctx, page.Name, may); page.State != nil {
 		return page, nil
 	}
-	if page.State, err = c.lastSeen(ctx, page.Name, may); page.State == nil && err == nil {
-		if s := c.survey(ctx, may); s != nil {
-			page.State = nodeIn(s, page.Name)
-		}
+	if s := c.survey(ctx, may); s != nil {
+		page.State = nodeIn(s, page.Name)
+	}
+	last, err := c.lastSeen(ctx, page.Name, may)
+	if page.State == nil {
+		page.State = last
+	} else {
+		page.State.remember(last)
 	}
 	if err == nil && page.State == nil && len(page.Incidents)+len(page.Deaths) == 0 {
 		return nil, errNotFound

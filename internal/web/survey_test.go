@@ -157,3 +157,16 @@ func TestAllNodes(t *testing.T) {
 		t.Errorf("a page behind the last: %d", code)
 	}
 }
+
+// TestNodeAsItIsNow: a node is shown as the cluster has it now, and not as it was when something died on it.
+func TestNodeAsItIsNow(t *testing.T) {
+	d := died("shop", "node-0001", 1)
+	d.Verdict.Bundle = map[string][]byte{
+		"meta.yaml":                            []byte("format: 1\ntaken: 2026-11-01T11:00:00Z\nhas: [spec, status, node]\n"),
+		"objects/_cluster/node/node-0001.yaml": []byte("apiVersion: v1\nkind: Node\nmetadata: {name: node-0001}\nstatus: {nodeInfo: {kubeletVersion: v1.30.0}}\n"),
+	}
+	_, body, _ := get(t, withSurvey(t, headerAccess{}, nil, d), "*", "/nodes/node-0001")
+	contains(t, "as it was captured", body, "v1.30.0")
+	_, body, _ = get(t, withSurvey(t, headerAccess{}, surveys(2), d), "*", "/nodes/node-0001")
+	contains(t, "as the cluster has it", body, "v1.37.2")
+}
