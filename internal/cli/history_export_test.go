@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 	"github.com/kubeinquest/inquest/internal/rules"
@@ -185,6 +186,49 @@ func checkServed(t *testing.T, bundle string) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestServeCaseOfSiblings: of pods that died together each stands in the recording of the other, without its own evidence. What is told
+// of each is what its own recording tells.
+func TestServeCaseOfSiblings(t *testing.T) {
+	first, second := checkoutDied(t, "other", "19", 2), checkoutDied(t, "pwfrd", "19", 2)
+	for name, data := range second.Verdict.Bundle {
+		if strings.HasPrefix(name, "objects/shop/pod/") {
+			first.Verdict.Bundle[name] = data
+		}
+	}
+	meta := second.Verdict.Bundle["meta.yaml"]
+	second.Verdict.Bundle["meta.yaml"] = bytes.Replace(meta, []byte("19:49:42Z"), []byte("19:49:52Z"), 1)
+	if bytes.Equal(meta, second.Verdict.Bundle["meta.yaml"]) {
+		t.Fatalf("the example was taken at another time: %s", meta)
+	}
+	files := map[string][]byte{"incident.json": []byte(`{}`)}
+	for folder, d := range map[string]history.Death{"death-1": first, "death-2": second} {
+		for name, data := range d.Verdict.Bundle {
+			files[folder+"/"+name] = data
+		}
+	}
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, files); err != nil {
+		t.Fatal(err)
+	}
+	r := &watch.Recorder{Rules: rules.All(), Cluster: "c", Version: "v1", Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	var err error
+	if r.Store, err = history.Open(t.Context(), "memory:", history.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := replayAll(t.Context(), r, []string{file}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := r.Store.Incidents(t.Context(), history.Filter{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Rule != "PRB001" || page.Items[0].Pods != 2 || page.Items[0].Confidence != "certain" {
+		t.Errorf("%+v, %v", page.Items, err)
 	}
 }
 

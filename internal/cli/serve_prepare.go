@@ -223,14 +223,14 @@ func replayOne(ctx context.Context, recorder *watch.Recorder, name string) (take
 			parts = append(parts, part.Bundle)
 		}
 	}
-	for _, part := range parts {
-		s, err := recorder.Replay(ctx, part)
-		if err != nil {
-			return taken, fmt.Errorf("read %s: %w", name, err)
-		}
+	s, err := recorder.Replay(ctx, parts...)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", name, err)
+	}
+	if s != nil {
 		taken = s.Taken
 	}
-	return taken, nil
+	return taken, err
 }
 
 // bundlesIn returns the bundles in a folder, exports of incidents among them, or what is named where that is one itself.

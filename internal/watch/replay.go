@@ -5,23 +5,50 @@ package watch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
 	"github.com/kubeinquest/inquest/internal/evidence"
 	"github.com/kubeinquest/inquest/internal/history"
 )
 
-// Replay gives the history what a recorded incident tells, as if it had been watched, and returns when it was recorded.
+// Replay gives the history what recordings of one incident tell, as if it had been watched, and returns the last of them that could be read.
+// What each was recorded for goes before all that stands beside it in another: a verdict stays, and its own recording has its evidence.
 // Of a Recorder it needs Rules, Store, Cluster, Version, Log and Now.
-func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*evidence.Snapshot, error) {
-	s, err := source.Snapshot(ctx, evidence.Selection{AllNamespaces: true})
-	if err != nil {
-		return nil, err
+func (r *Recorder) Replay(ctx context.Context, recordings ...diagnosis.Source) (last *evidence.Snapshot, err error) {
+	var beside []unsettled
+	for _, source := range recordings {
+		var s *evidence.Snapshot
+		var asked []evidence.Ref // a single one is asked about all
+		if len(recordings) > 1 {
+			if s, err = source.Snapshot(ctx, evidence.Selection{}); err != nil {
+				break
+			}
+			asked = s.Asked
+		}
+		if s, err = source.Snapshot(ctx, evidence.Selection{AllNamespaces: true}); err != nil {
+			break
+		}
+		own, others := r.replayed(r.tell(s), asked)
+		beside = append(beside, others...)
+		if err = r.record(ctx, own); err != nil {
+			break
+		}
+		if err = r.replayEvents(ctx, s.Events); err != nil {
+			break
+		}
+		last = s
 	}
-	told := r.tell(s)
-	var deaths []unsettled
+	return last, errors.Join(err, r.record(ctx, beside))
+}
+
+// replayed returns the deaths of what a recording was made for, and those of others that it tells of.
+func (r *Recorder) replayed(told telling, asked []evidence.Ref) (own, others []unsettled) {
+	s := told.s
 	for _, pod := range evidence.List[*evidence.Pod](s) {
 		ref, workload := evidence.RefOf(pod), WorkloadOf(pod)
 		base := history.Death{Cluster: r.Cluster, PodUID: string(pod.UID), Workload: workload, Node: pod.Spec.NodeName, Seen: s.Taken}
@@ -29,33 +56,40 @@ func (r *Recorder) Replay(ctx context.Context, source diagnosis.Source) (*eviden
 			base.PodUID = ref.Namespace + "/" + ref.Name
 		}
 		ends := told.ends(pod, base)
-		for _, d := range ends {
-			deaths = append(deaths, unsettled{Death: d})
-		}
 		if len(ends) == 0 && evidence.Troubled(pod, s.Taken) {
 			d := base
 			d.Kind, d.Of, d.Reason, d.Verdict = history.Stuck, ref, pod.Status.Reason, told.verdict(ref, workload)
-			deaths = append(deaths, unsettled{Death: d})
+			ends = append(ends, d)
+		}
+		to := &others
+		if len(asked) == 0 || slices.ContainsFunc(asked, func(of evidence.Ref) bool { return of.Object() == ref }) {
+			to = &own
+		}
+		for _, d := range ends {
+			*to = append(*to, unsettled{Death: d})
 		}
 	}
-	deaths = append(deaths, r.complaintsIn(told)...)
-	for i := range deaths {
-		deaths[i].Verdict.Settled = true
+	own = append(own, r.complaintsIn(told)...)
+	for _, list := range [][]unsettled{own, others} {
+		for i := range list {
+			list[i].Verdict.Settled = true
+		}
 	}
-	if err := r.record(ctx, deaths); err != nil {
-		return nil, err
-	}
-	events := make([]history.Event, len(s.Events))
-	for i, e := range s.Events {
+	return own, others
+}
+
+func (r *Recorder) replayEvents(ctx context.Context, recorded []*corev1.Event) error {
+	events := make([]history.Event, len(recorded))
+	for i, e := range recorded {
 		events[i] = history.Event{Cluster: r.Cluster, ID: string(e.UID), Event: evidence.EventOf(e)}
 		if events[i].ID == "" {
 			events[i].ID = e.Namespace + "/" + e.Name
 		}
 	}
 	if err := r.Store.Events(ctx, events...); err != nil {
-		return nil, fmt.Errorf("keep the Events: %w", err)
+		return fmt.Errorf("keep the Events: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // ends returns the ends of a pod's runs that a snapshot tells of and that need explaining, each with what is told of it; base has what is
