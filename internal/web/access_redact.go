@@ -263,7 +263,11 @@ func (r Rights) files(bundle map[string][]byte) map[string][]byte {
 	if r.All {
 		return bundle
 	}
-	v, kept := r.veilOf(bundle), map[string][]byte{}
+	return r.filesBehind(r.veilOf(bundle), bundle)
+}
+
+func (r Rights) filesBehind(v *veil, bundle map[string][]byte) map[string][]byte {
+	kept := map[string][]byte{}
 	for name, data := range bundle {
 		parts := strings.Split(name, "/")
 		space, _, _ := strings.Cut(strings.Join(parts[1:min(2, len(parts))], ""), ".") // events/shop.2.yaml
@@ -287,15 +291,24 @@ func (r Rights) narrowing() history.Narrowing {
 	if r.All {
 		return history.Narrowing{}
 	}
+	veils := []*veil{r.veilOf(nil)} // a message names what the evidence has
+	files := func(bundle map[string][]byte) map[string][]byte {
+		v := r.veilOf(bundle)
+		veils = append(veils, v)
+		return r.filesBehind(v, bundle)
+	}
 	index := func(e history.Export) (history.Export, error) {
 		e.Limit = r.Limit
-		covered, ok := r.veilOf(nil).cover(e).(history.Export)
-		if !ok {
-			return e, errors.New("narrow an export: it became something else")
+		var covered any = e
+		for _, v := range veils {
+			covered = v.cover(covered)
 		}
-		return covered, nil
+		if e, ok := covered.(history.Export); ok {
+			return e, nil
+		}
+		return e, errors.New("narrow an export: it became something else")
 	}
-	return history.Narrowing{Namespaces: r.allowed(), Files: r.files, Index: index, Bundles: mostExported}
+	return history.Narrowing{Namespaces: r.allowed(), Files: files, Index: index, Bundles: mostExported}
 }
 
 // lines returns facts and runs without those of others.

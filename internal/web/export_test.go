@@ -22,6 +22,7 @@ func TestExportIsABundle(t *testing.T) {
 	for n, pod := range []string{"web-0", "web-1"} {
 		d := died("shop", "web", n)
 		d.Of.Name, d.PodUID = pod, pod
+		d.Verdict.Message = "container app waited for pod vault-0, which was down"
 		d.Verdict.Bundle = map[string][]byte{
 			"meta.yaml":                     []byte("format: 1\ntaken: 2026-05-01T12:00:0" + pod[4:] + "Z\nhas: [spec, status]\nasked: [{kind: Pod, namespace: shop, name: " + pod + "}]\n"),
 			"objects/shop/pod/web-0.yaml":   []byte("apiVersion: v1\nkind: Pod\nmetadata: {namespace: shop, name: " + pod + "}\n"),
