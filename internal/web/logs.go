@@ -30,8 +30,10 @@ func logsOf(k *known, d *history.Death) []Log {
 	cite(cited, k.report.Causes)
 	logs, of, before := []Log{}, d.Of, earlier(k.snapshot, d)
 	for _, l := range k.snapshot.Logs {
-		if l.Of.Object() == of.Object() && (of.Container == "" || l.Of.Container == of.Container) && l.Text != "" {
-			l.Of.Attempt += before
+		if l.Of.Object() == of.Object() && (of.Container == "" || l.Of.Container == of.Container) {
+			if l.Of.Attempt += before; l.Text == "" && l.Of != of {
+				continue
+			}
 			logs = append(logs, logOf(l, cited, l.Of == of))
 		}
 	}
@@ -138,7 +140,11 @@ func (r *runLogs) all() []Log {
 }
 
 func logOf(l evidence.Log, cited map[string]bool, own bool) Log {
-	shown := Log{Run: l.Of.Attempt, Name: nameOfRun(l.Of), Missing: l.Missing, Masked: l.Masked, Own: own}
+	shown := Log{Run: l.Of.Attempt, Name: nameOfRun(l.Of), Missing: l.Missing, Masked: l.Masked, Lines: []Line{}, Own: own}
+	if l.Text == "" {
+		shown.Missing = cmp.Or(l.Missing, "it printed nothing")
+		return shown
+	}
 	lines := strings.Split(strings.TrimRight(l.Text, "\n"), "\n")
 	block, found := signature.Find(l.Text)
 	first := max(len(lines)-mostLines, 0)

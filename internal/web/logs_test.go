@@ -108,6 +108,26 @@ func TestLogAfterReset(t *testing.T) {
 	}
 }
 
+// TestEmptyLog: of a run that printed nothing that is said, on its page and on that of the incident, and of an empty log what is missing.
+func TestEmptyLog(t *testing.T) {
+	for missing, says := range map[string]string{"": "it printed nothing", "its first 5 bytes": "its first 5 bytes"} {
+		d := aRun(t, 1, "")
+		s := &evidence.Snapshot{Taken: d.Seen, Has: evidence.Status | evidence.Logs, Logs: []evidence.Log{{Of: d.Of, Missing: missing}}}
+		var err error
+		if d.Verdict.Bundle, err = collect.Files(s.Freeze()); err != nil {
+			t.Fatal(err)
+		}
+		h := console(t, d)
+		page, body := onlyIncident(t, h, "*")
+		if len(page.Logs) != 1 || page.Logs[0].Missing != says || len(page.Logs[0].Lines) != 0 || !page.Logs[0].Own {
+			t.Errorf("the logs are %+v", page.Logs)
+		}
+		_, run, _ := get(t, h, "*", fmt.Sprintf("/deaths/%d", page.Deaths[0].ID))
+		contains(t, "the incident", body, says)
+		contains(t, "the run", run, says)
+	}
+}
+
 // TestIncidentIsLight: however large the logs are, the page with all that it uses has less than 100 KB, compressed.
 func TestIncidentIsLight(t *testing.T) {
 	var all []history.Death
