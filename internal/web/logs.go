@@ -92,8 +92,14 @@ func (l Log) Inline() bool {
 
 // runLogs are the logs of the runs of an incident: those of which there is a death, and what else was captured with them.
 type runLogs struct {
-	own, others []Log
+	own, others []runLog
 	more        int // runs that there is no room for
+}
+
+// A runLog is a log, and in which namespace its pod is.
+type runLog struct {
+	Log
+	namespace string
 }
 
 // read adds the logs that were captured with a death.
@@ -103,7 +109,7 @@ func (r *runLogs) read(d *history.Death, k *known) {
 		if log.Own {
 			r.add(d, log)
 		} else {
-			r.others = append(r.others, log)
+			r.others = append(r.others, runLog{log, d.Of.Namespace})
 		}
 	}
 }
@@ -121,22 +127,32 @@ func (r *runLogs) add(d *history.Death, log Log) {
 		return
 	}
 	log.At, log.Exit = cmp.Or(d.Finished, d.Seen), exitOf(d.ExitCode, d.Reason)
-	r.own = append(r.own, log)
+	r.own = append(r.own, runLog{log, d.Of.Namespace})
 }
 
-// all are the runs that ended, the latest first, and behind them other runs and containers, each once.
+// all are the runs that ended, the latest first, and behind them other runs and containers, each once. They are named with their
+// namespaces where these are several.
 func (r *runLogs) all() []Log {
-	seen, all := map[string]bool{}, append([]Log{}, r.own...)
+	type run struct{ namespace, name string }
+	seen, namespaces, all := map[run]bool{}, map[string]bool{}, slices.Clone(r.own)
 	for _, log := range r.own {
-		seen[log.Name] = true
+		seen[run{log.namespace, log.Name}] = true
 	}
 	for _, log := range r.others {
-		if !seen[log.Name] && len(all) < mostRuns+mostLogs {
-			seen[log.Name] = true
+		if of := (run{log.namespace, log.Name}); !seen[of] && len(all) < mostRuns+mostLogs {
+			seen[of] = true
 			all = append(all, log)
 		}
 	}
-	return all
+	for _, log := range all {
+		namespaces[log.namespace] = true
+	}
+	return each(all, func(log runLog) Log {
+		if len(namespaces) > 1 {
+			log.Name = log.namespace + "/" + log.Name
+		}
+		return log.Log
+	})
 }
 
 func logOf(l evidence.Log, cited map[string]bool, own bool) Log {

@@ -108,6 +108,35 @@ func TestLogAfterReset(t *testing.T) {
 	}
 }
 
+// TestLogsOfNamespaces: pods of the same name in two namespaces that an incident has are told apart, and a run that ended in one is not
+// taken for one of the other.
+func TestLogsOfNamespaces(t *testing.T) {
+	var all []history.Death
+	for _, namespace := range []string{"shop", "bank"} {
+		d := died(namespace, "web-0", 3)
+		d.PodUID, d.Of = namespace, evidence.RefTo("Pod", namespace, "web-0").InContainer("app").InAttempt(map[string]int{"shop": 3, "bank": 4}[namespace])
+		d.Verdict.Rule, d.Verdict.Thing = "NOD001", evidence.RefTo("Node", "", "n1")
+		s := &evidence.Snapshot{Taken: d.Seen, Has: evidence.Status | evidence.Logs}
+		for attempt := 3; attempt <= 4; attempt++ {
+			s.Logs = append(s.Logs, evidence.Log{Of: d.Of.InAttempt(attempt), Text: namespace + " starts\n"})
+		}
+		var err error
+		if d.Verdict.Bundle, err = collect.Files(s.Freeze()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	page, _ := onlyIncident(t, console(t, all...), "*")
+	var names []string
+	for _, log := range page.Logs {
+		names = append(names, log.Name)
+	}
+	slices.Sort(names)
+	if want := []string{"bank/web-0 app run 4", "bank/web-0 app run 5", "shop/web-0 app run 4", "shop/web-0 app run 5"}; !slices.Equal(names, want) {
+		t.Errorf("the logs are of %q", names)
+	}
+}
+
 // TestEmptyLog: of a run that printed nothing that is said, on its page and on that of the incident, and of an empty log what is missing.
 func TestEmptyLog(t *testing.T) {
 	for missing, says := range map[string]string{"": "it printed nothing", "its first 5 bytes": "its first 5 bytes"} {
