@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,13 @@ func readExport(name string) (exported, error) {
 	data, err := fs.ReadFile(e.files, "incident.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, fmt.Errorf("%s is no export of an incident: it has no incident.json, which inquest history export writes", name)
+	}
+	var form map[string]json.RawMessage
+	if err == nil {
+		err = json.Unmarshal(data, &form)
+	}
+	if _, older := form["incident"]; older { // as a page had it, which is what narrowed callers were given
+		return e, fmt.Errorf("an older console wrote %s: judge its folders by inquest why --from %s", name, filepath.Join(name, "death-N"))
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &e.index)

@@ -232,6 +232,17 @@ func TestServeCaseOfSiblings(t *testing.T) {
 	}
 }
 
+// TestRerunOfOlderExport: what consoles once gave to narrowed callers is in the form of a page, and who gives it is told what to do.
+func TestRerunOfOlderExport(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "case.zip")
+	if err := collect.WriteArchive(file, map[string][]byte{"incident.json": []byte(`{"incident":{"id":"abc","state":"open"},"deaths":[{"id":7,"kind":"ended"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, told := inquest(t, 1, "history", "rerun", "--from", file); !strings.Contains(told, "an older console wrote "+file+": judge its folders by inquest why --from "+filepath.Join(file, "death-N")) {
+		t.Error(told)
+	}
+}
+
 // TestHistoryRerun: what changed is told, old and new, of what was asked for, and in the exit status where that is asked for.
 func TestHistoryRerun(t *testing.T) {
 	file, in := checkouts(t)
