@@ -167,19 +167,8 @@ func tryWithAgent(t *testing.T, s faults.Sight) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problem := askWithAgent(t, f, s, "e2e-agent-"+f.Name)
-	if problem != "" && strings.HasSuffix(s.Says, " of the runtime") {
-		t.Logf("made once more, as what a runtime sends a signal with may be gone before an agent on a busy node looks it up: %s", problem)
-		problem = askWithAgent(t, f, s, "e2e-again-"+f.Name)
-	}
-	if problem != "" {
-		t.Error(problem)
-	}
-}
-
-// askWithAgent makes a fault in a namespace and says what the report of it lacks.
-func askWithAgent(t *testing.T, f faults.Fault, s faults.Sight, namespace string) (problem string) {
-	c := establish(t, f, namespace)
+	c := establish(t, f, "e2e-agent-"+f.Name)
+	problem := ""
 	for range settling { // an agent takes a moment to tell of what just happened
 		r := why(t, f.Ask, c.Namespace)
 		if problem = differs(t, r, s); problem == "" {
@@ -188,7 +177,9 @@ func askWithAgent(t *testing.T, f faults.Fault, s faults.Sight, namespace string
 		pause(t.Context(), time.Second)
 	}
 	keep(t, c, f)
-	return problem
+	if problem != "" {
+		t.Error(problem)
+	}
 }
 
 // settling is how often a question is asked until an agent has told of what just happened: that nobody sent a signal is known four
