@@ -35,11 +35,7 @@ type Cluster struct {
 
 // Snapshot reads what bears on the selection.
 func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
-	within := c.limits
-	if within == (limits{}) {
-		within = usualLimits
-	}
-	api, err := newAPI(c.Config, within)
+	api, err := newAPI(c.Config, c.limits)
 	if err != nil {
 		return nil, err
 	}

@@ -123,6 +123,9 @@ type api struct {
 }
 
 func newAPI(config *rest.Config, within limits) (*api, error) {
+	if within == (limits{}) {
+		within = usualLimits
+	}
 	c := rest.CopyConfig(config)
 	c.QPS, c.RateLimiter = -1, nil // see pace
 	c.APIPath, c.GroupVersion = "/api", &corev1.SchemeGroupVersion

@@ -48,11 +48,7 @@ func (v *visit) commands(runs map[evidence.Ref]*record.Run) (facts []evidence.Fa
 // Measure reads for that long what pods of these namespaces use, each time that the metrics API has measured anew, which metrics-server does every
 // 15 s. An API that does not answer ends it: what was read until then counts.
 func (c Cluster) Measure(ctx context.Context, namespaces []string, lasts time.Duration) ([]*metricsv1.PodMetrics, error) {
-	within := c.limits
-	if within == (limits{}) {
-		within = usualLimits
-	}
-	api, err := newAPI(c.Config, within)
+	api, err := newAPI(c.Config, c.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +61,11 @@ func (c Cluster) Measure(ctx context.Context, namespaces []string, lasts time.Du
 	}
 	var all []*metricsv1.PodMetrics
 	last := map[evidence.Ref]time.Time{}
-	for range lasts / within.again {
+	for range lasts / api.limits.again {
 		select {
 		case <-ctx.Done():
 			return all, ctx.Err()
-		case <-time.After(within.again):
+		case <-time.After(api.limits.again):
 		}
 		for _, namespace := range namespaces {
 			list, _, err := api.list(ctx, query{kind: "PodMetrics", namespace: namespace}, nil)

@@ -15,11 +15,7 @@ import (
 // Survey reads how all nodes of the cluster are: their state, what is used of them, and which have no agent that could be asked. It takes
 // three lists, whatever happened. What cannot be read is a gap.
 func (c Cluster) Survey(ctx context.Context) (*evidence.Snapshot, error) {
-	within := c.limits
-	if within == (limits{}) {
-		within = usualLimits
-	}
-	api, err := newAPI(c.Config, within)
+	api, err := newAPI(c.Config, c.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +26,7 @@ func (c Cluster) Survey(ctx context.Context) (*evidence.Snapshot, error) {
 	}
 	v := &visit{api: api}
 	v.s.Taken = now().UTC().Truncate(time.Second)
-	visiting, cancel := context.WithTimeout(ctx, within.visit)
+	visiting, cancel := context.WithTimeout(ctx, api.limits.visit)
 	defer cancel()
 	var nodes, figures, agents []evidence.Object
 	var group sync.WaitGroup
