@@ -4,11 +4,7 @@ package scan
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
 )
@@ -61,76 +57,6 @@ func (s spans) locate(f *Finding) {
 		f.Line = cmp.Or(f.Line, at.first)
 	}
 	f.Line = max(f.Line, 1)
-}
-
-// likes are which rules of several tools mean the same.
-type likes struct {
-	what map[string]string // by tool and rule: the rule of ours, or a word where we have none
-	wide map[string]bool   // those that several rules of one tool are each a part of
-}
-
-// alike says which rules of several tools mean the same as one of ours, or, where we have none, as each other.
-var alike = sync.OnceValue(func() likes {
-	m := likes{map[string]string{}, map[string]bool{}}
-	for same, names := range map[string]string{
-		"RES101": "trivy/KSV018 checkov/CKV_K8S_13 kube-linter/unset-memory-requirements-limit", "RES102": "trivy/KSV016 checkov/CKV_K8S_12 kube-linter/unset-memory-requirements",
-		"RES103": "trivy/KSV015 checkov/CKV_K8S_10 kube-linter/unset-cpu-requirements", "cpu-limit": "trivy/KSV011 checkov/CKV_K8S_11 kube-linter/unset-cpu-requirements-limit",
-		"PRB101": "checkov/CKV_K8S_9 kube-linter/no-readiness-probe", "no-liveness": "checkov/CKV_K8S_8 kube-linter/no-liveness-probe",
-		"PRB104": "kube-linter/liveness-port kube-linter/readiness-port kube-linter/startup-port",
-		"SEC102": "trivy/KSV012 checkov/CKV_K8S_23 kube-linter/run-as-non-root semgrep/run-as-non-root",
-		"SEC104": "trivy/KSV014 checkov/CKV_K8S_22 kube-linter/no-read-only-root-fs semgrep/writable-filesystem-container",
-		"SEC105": "trivy/KSV017 checkov/CKV_K8S_16 kube-linter/privileged-container trivy/KSV009 checkov/CKV_K8S_19 kube-linter/host-network trivy/KSV010 checkov/CKV_K8S_17 kube-linter/host-pid trivy/KSV008 checkov/CKV_K8S_18 kube-linter/host-ipc trivy/KSV023 kube-linter/sensitive-host-mounts trivy/KSV024 kube-linter/unsafe-proc-mount kube-linter/unsafe-sysctls semgrep/privileged-container semgrep/hostnetwork-pod semgrep/hostpid-pod semgrep/hostipc-pod",
-		"SEC106": "trivy/KSV001 checkov/CKV_K8S_20 kube-linter/privilege-escalation-container trivy/KSV003 trivy/KSV106 checkov/CKV_K8S_28 checkov/CKV_K8S_37 kube-linter/drop-net-raw-capability trivy/KSV030 trivy/KSV104 checkov/CKV_K8S_31 semgrep/allow-privilege-escalation semgrep/seccomp-confinement-disabled",
-		"IMG101": "trivy/KSV013 checkov/CKV_K8S_14 kube-linter/latest-tag", "CFG101": "kube-linter/env-var-secret trivy/KSV109",
-		"CFG102": "kube-linter/duplicate-env-var", "RBC101": "trivy/KSV044 trivy/KSV046 checkov/CKV_K8S_49 kube-linter/wildcard-in-rules",
-		"RBC103": "trivy/KSV111 kube-linter/cluster-admin-role-binding", "RBC104": "trivy/KSV048 kube-linter/access-to-create-pods", "RBC102": "trivy/KSV041 trivy/KSV053 trivy/KSV050 kube-linter/access-to-secrets",
-		"WRK101": "kube-linter/mismatching-selector", "SET101": "kube-linter/dangling-service", "SET106": "kube-linter/non-existent-service-account",
-		"SET108": "kube-linter/dangling-horizontalpodautoscaler", "SET112": "kube-linter/pdb-max-unavailable kube-linter/pdb-min-available",
-		"MAN105": "kube-linter/no-extensions-v1beta", "no-network-policy": "checkov/CKV2_K8S_6 kube-linter/non-isolated-pod",
-		"default-namespace": "trivy/KSV110 checkov/CKV_K8S_21 kube-linter/use-namespace", "high-user": "trivy/KSV020 checkov/CKV_K8S_40",
-		"mounted-token": "trivy/KSV036 checkov/CKV_K8S_38", "docker-socket": "trivy/KSV006 checkov/CKV_K8S_27 kube-linter/docker-sock semgrep/exposing-docker-socket-hostpath",
-	} {
-		m.what[Ours+"/"+same] = same
-		tools := map[string]bool{}
-		for name := range strings.FieldsSeq(names) {
-			tool, _, _ := strings.Cut(name, "/")
-			m.what[name], m.wide[same] = same, m.wide[same] || tools[tool]
-			tools[tool] = true
-		}
-	}
-	return m
-})
-
-// of returns what a finding means.
-func (m likes) of(f *Finding) (what string, known bool) {
-	rule := firstName(f.Tool, f.Rule)
-	switch f.Tool {
-	case "semgrep": // its rules are named after the folders that they lie in, and some have variants
-		rule = rule[strings.LastIndexByte(rule, '.')+1:]
-		for _, family := range []string{"run-as-non-root", "allow-privilege-escalation"} {
-			if strings.HasPrefix(rule, family) {
-				rule = family
-			}
-		}
-	case "kube-linter": // its rules about requests are about limits as well
-		if strings.HasPrefix(rule, "unset-") && strings.Contains(f.Message, " limit ") {
-			rule += "-limit"
-		}
-	}
-	what, known = m.what[f.Tool+"/"+rule]
-	return what, known
-}
-
-// firstName returns the name that a rule had first: Trivy has called KSV014 AVD-KSV-0014 and KSV-0014 since.
-func firstName(tool, rule string) string {
-	if tool != "trivy" {
-		return rule
-	}
-	family, digits, _ := strings.Cut(strings.TrimPrefix(strings.ToUpper(rule), "AVD-"), "-")
-	if number, err := strconv.Atoi(digits); err == nil && len(digits) == 4 {
-		return fmt.Sprintf("%s%03d", family, number)
-	}
-	return rule
 }
 
 // sameOfOurs returns the rule of ours that says just what a finding of another tool says: a waiver of that holds for this as well.
