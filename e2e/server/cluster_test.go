@@ -85,7 +85,7 @@ type cluster struct {
 }
 
 // users are whom the API server knows by a token.
-var users = []string{"admin,admin,1,system:masters", "sue,sue,2,dev", "bob,bob,3,dev", "eve,eve,4,dev", "nora,nora,5,ops", "calm,calm,6,system:masters", "moved,moved,7,system:masters"}
+var users = []string{"admin,admin,1,system:masters", "sue,sue,2,dev", "bob,bob,3,dev", "eve,eve,4,dev", "nora,nora,5,ops", "calm,calm,6,system:masters", "moved,moved,7,system:masters", "dora,dora,8,dev"}
 
 func startCluster(dir string) (*cluster, error) {
 	cache, err := os.UserCacheDir()
@@ -239,9 +239,15 @@ func pause(ctx context.Context, d time.Duration) error {
 // kubeconfig is one for a token.
 func (c *cluster) kubeconfig(t *testing.T, token string) string {
 	t.Helper()
+	return c.kubeconfigIn(t, token, "")
+}
+
+// kubeconfigIn is one for a token, whose context names a namespace.
+func (c *cluster) kubeconfigIn(t *testing.T, token, namespace string) string {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":%q,"certificate-authority":%q}}],
-		"users":[{"name":"u","user":{"token":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`, c.url, c.file("certs/apiserver.crt"), token)
+		"users":[{"name":"u","user":{"token":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":%q}}]}`, c.url, c.file("certs/apiserver.crt"), token, namespace)
 	must(t, os.WriteFile(name, []byte(text), 0o600))
 	return name
 }

@@ -108,11 +108,11 @@ type witness struct {
 // direct is where the API server of all tests is.
 func direct() string { return strings.TrimPrefix(control.url, "https://") }
 
-func newWitness(t *testing.T, name, token string) *witness {
+func newWitness(t *testing.T, name, token string, args ...string) *witness {
 	t.Helper()
 	w := &witness{relay: newRelay(t, direct())}
 	file := filepath.Join(t.TempDir(), "history.db")
-	w.replica = serve(t, name, token, "--db", file, "--server", "https://"+w.relay.Addr().String())
+	w.replica = serve(t, name, token, append(args, "--db", file, "--server", "https://"+w.relay.Addr().String())...)
 	var err error
 	w.store, err = history.Open(t.Context(), file, history.Options{ReadOnly: true})
 	must(t, err)

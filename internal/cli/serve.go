@@ -31,11 +31,18 @@ type serveOptions struct {
 	database string
 	from     string
 	name     string
-	lease    string // NAMESPACE/NAME
+	spaces   []string // that alone are watched
+	lease    string   // NAMESPACE/NAME
 	turn     time.Duration
 	keep     keepOptions
 	tell     tellOptions
 	given    func(flag string) bool // tells which flags were given
+}
+
+func newServeOptions() *serveOptions {
+	o := &serveOptions{config: newAsk().config}
+	o.config.Namespace = nil // here that is a flag of its own, which takes several
+	return o
 }
 
 // How callers are known.
@@ -47,6 +54,7 @@ const (
 func (o *serveOptions) bind(flags *pflag.FlagSet) {
 	o.config.AddFlags(flags)
 	usual(flags)
+	flags.StringSliceVarP(&o.spaces, "namespace", "n", nil, "watch these `namespaces` alone, as SHOP,BANK or by repeating the flag; default is all, or where that is forbidden the one that the context names")
 	flags.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:8737"}, "the `addresses` to serve the console on: loopback ones plainly, others by TLS and with --access cluster alone; port 0 takes any that is free")
 	flags.StringVar(&o.access, "access", "", "who is let in: loopback, who has the link that this prints; or cluster, who has a token of the cluster, to what its owner may read. Default is loopback")
 	flags.StringVar(&o.cert, "tls-cert-file", "", "the certificate of TLS, read again when it changes; default is one that is made at the start")
@@ -81,7 +89,7 @@ func (o *serveOptions) fromEnvironment(flags *pflag.FlagSet) error {
 
 // serveFlags are those that have a variable.
 var serveFlags = map[string]bool{
-	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "from": true, "cluster-name": true,
+	"listen": true, "access": true, "tls-cert-file": true, "tls-private-key-file": true, "session-key-file": true, "db": true, "from": true, "cluster-name": true, "namespace": true,
 	"keep": true, "keep-events": true, "keep-size": true, "lease": true, "lease-duration": true, "notify": true, "events": true, "metrics-listen": true, "console-url": true, "log-format": true, "oidc-issuer": true, "oidc-client-id": true, "oidc-client-secret-file": true, "oidc-redirect": true,
 	"oidc-username-claim": true, "oidc-username-prefix": true, "oidc-groups-claim": true, "oidc-groups-prefix": true, "oidc-scopes": true, "oidc-ca-file": true,
 }
@@ -89,7 +97,7 @@ var serveFlags = map[string]bool{
 // Validate tells what is wrong with the command line.
 func (o *serveOptions) Validate(args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%q: serve watches the whole cluster and takes no names", args[0])
+		return fmt.Errorf("%q: serve takes no names: -n says which namespaces it watches", args[0])
 	}
 	switch {
 	case o.access == "":
@@ -124,7 +132,7 @@ func (o *serveOptions) Validate(args []string) error {
 }
 
 // watching are the flags that say what becomes of what happens, and nothing happens in what was recorded.
-var watching = []string{"notify", "events", "keep", "keep-events", "keep-size"}
+var watching = []string{"namespace", "notify", "events", "keep", "keep-events", "keep-size"}
 
 func (o *serveOptions) validateFrom() error {
 	if i := slices.IndexFunc(watching, o.given); o.from != "" && i >= 0 {
@@ -152,18 +160,20 @@ func (o *serveOptions) validateLease() error {
 }
 
 func (p *program) serve() *cobra.Command {
-	o := &serveOptions{config: newAsk().config}
+	o := newServeOptions()
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Watch a cluster, keep what vanishes, and show it in a browser",
 		Long: `Watch a cluster, capture the evidence of each death while it exists, and show
 what was found out in a browser, by a link that this prints. What was captured
-stays in a file. It only reads the cluster, unless --events is given.
+stays in a file. It only reads the cluster, unless --events is given. With -n it
+watches some namespaces, which is all that takes a role in them, such as view.
 
 In a cluster, deploy/server has it run as a Deployment, with --access cluster.
 Each flag of its own can be given as a variable too: --db as INQUEST_DB.`,
 		Example: p.examples(`  %[1]s serve
   %[1]s serve --context prod --db prod.db
+  %[1]s serve -n shop,bank
   %[1]s serve --from examples/`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.fromEnvironment(cmd.Flags()); err != nil {

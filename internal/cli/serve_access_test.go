@@ -37,6 +37,8 @@ func anAPIServer(t *testing.T, uid types.UID) *httptest.Server {
 		switch {
 		case r.URL.Path == "/api/v1/namespaces/kube-system":
 			answer = &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: uid}}
+		case r.URL.Path == "/api/v1/pods": // they may be watched
+			return
 		case r.URL.Path == "/api/v1/namespaces":
 			answer = &corev1.NamespaceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}, Items: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}}
 		case r.Method == http.MethodPost:

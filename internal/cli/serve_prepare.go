@@ -66,11 +66,12 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err := reach(config, recorder); err != nil {
 		return nil, err
 	}
-	var home corev1.Namespace
-	if err := recorder.Client.Get().Resource("namespaces").Name("kube-system").Do(ctx).Into(&home); err != nil {
-		return nil, fmt.Errorf("ask which cluster this is, by the UID of the namespace kube-system: %w", err)
+	if recorder.Cluster, err = identify(ctx, config, recorder.Client); err != nil {
+		return nil, err
 	}
-	recorder.Cluster = string(home.UID)
+	if err := o.narrow(ctx, p.ErrOut, recorder); err != nil {
+		return nil, err
+	}
 	source := collect.Cluster{Config: config}
 	recorder.Source = source
 	file, err := o.file(recorder.Cluster)

@@ -24,7 +24,7 @@ import (
 // serveFor reads a command line and says what is wrong with it.
 func serveFor(t *testing.T, args ...string) (*serveOptions, error) {
 	t.Helper()
-	o := &serveOptions{config: newAsk().config}
+	o := newServeOptions()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	o.bind(flags)
 	if err := flags.Parse(args); err != nil {
@@ -59,6 +59,8 @@ func TestServeOptions(t *testing.T) {
 		"--lease a/b --db postgres://x --lease-duration 1s": "between",
 		"--lease a/b --from x":                              "nothing to take turns at",
 		"--from x --notify y":                               "--notify is about what is yet to happen",
+		"-n shop -n bank,till":                              "",
+		"-n shop --from x":                                  "--namespace is about what is yet to happen",
 		"--from x --events":                                 "--events is about what is yet to happen",
 		"--from x --keep 1h":                                "--keep is about what is yet to happen",
 		"--from x --keep-events 1h":                         "--keep-events is about what is yet to happen",

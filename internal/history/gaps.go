@@ -20,6 +20,9 @@ func (in *Incident) Around(now time.Time) (from, to time.Time) {
 	return from, to
 }
 
+// Beyond begins the words of a gap that is as long as a watch which was told to watch some namespaces alone. It bears on nothing that is in them.
+const Beyond = "nothing is watched beyond "
+
 // Gaps keeps what could not be seen. The same cluster, namespace, start and words are the same gap.
 func (s *Store) Gaps(ctx context.Context, gaps ...Gap) error {
 	return s.do(ctx, func(t *txn) error {

@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -30,7 +31,8 @@ type Figures struct {
 
 // counters are what Figures are made of.
 type counters struct {
-	inStep, deaf                                                                        atomic.Bool // deaf: nothing is heard of pods
+	inStep                                                                              atomic.Bool
+	deaf                                                                                sync.Map // namespaces, or all, of whose pods nothing is heard
 	lag                                                                                 atomic.Int64
 	deaths, missed, captures, failures, alike, dropped, events, broken, gaps, unwritten atomic.Int64
 	recorder                                                                            atomic.Pointer[parts]
@@ -45,14 +47,18 @@ type parts struct {
 
 func (c *counters) begin(r *Recorder) {
 	c.inStep.Store(false)
-	c.deaf.Store(false)
+	c.deaf.Clear()
 	c.recorder.Store(&parts{r.ledger, r.queue, r.fresh})
 }
 
 // hears notes whether what is needed is heard of.
 func (c *counters) hears(w watched, does bool) {
-	if w.needed {
-		c.deaf.Store(!does)
+	switch {
+	case !w.needed:
+	case does:
+		c.deaf.Delete(w.namespace)
+	default:
+		c.deaf.Store(w.namespace, true)
 	}
 }
 
@@ -77,8 +83,10 @@ func (c *counters) told(now time.Time, f fresh) {
 // Figures returns how it does. It may be called at any time, from any goroutine.
 func (r *Recorder) Figures() Figures {
 	c := &r.counts
+	hears := true
+	c.deaf.Range(func(any, any) bool { hears = false; return false })
 	f := Figures{
-		InStep: c.inStep.Load() && !c.deaf.Load(), Lag: time.Duration(c.lag.Load()), Deaths: c.deaths.Load(), Missed: c.missed.Load(),
+		InStep: c.inStep.Load() && hears, Lag: time.Duration(c.lag.Load()), Deaths: c.deaths.Load(), Missed: c.missed.Load(),
 		Captures: c.captures.Load(), Failures: c.failures.Load(), Alike: c.alike.Load(), Dropped: c.dropped.Load(),
 		Events: c.events.Load(), Broken: c.broken.Load(), Gaps: c.gaps.Load(), Unwritten: c.unwritten.Load(),
 	}

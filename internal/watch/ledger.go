@@ -19,7 +19,6 @@ import (
 type Ledger struct {
 	mu      sync.Mutex
 	pods    map[types.UID]*entry
-	round   uint32    // of what came since the last Begin
 	started time.Time // when the history began, if that is now
 }
 
@@ -34,7 +33,7 @@ type entry struct {
 	namespace  unique.Handle[string]
 	name       string
 	containers []runs
-	round      uint32
+	seen       bool  // since all there are of its namespace began to come again
 	unwell     bool  // it is in trouble, and no death of a container says so
 	look       int64 // when to look again whether it is, in seconds of the epoch; 0: when it changes
 }
@@ -71,6 +70,7 @@ type News struct {
 // Known is the last run of a container that was seen to end, as the history has it.
 type Known struct {
 	Pod       types.UID
+	Namespace string
 	Container string
 	Ended     int
 	Base      int       // what its number is above that of the status
@@ -87,7 +87,7 @@ func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
 	for _, k := range known {
 		e := l.pods[k.Pod]
 		if e == nil {
-			e = &entry{}
+			e = &entry{namespace: unique.Make(k.Namespace)}
 			l.pods[k.Pod] = e
 		}
 		c := runs{name: unique.Make(k.Container), ended: k.Ended, base: k.Base, restarts: k.Ended - k.Base, restored: true}
@@ -99,26 +99,32 @@ func NewLedger(known []Known, fresh bool, now time.Time) *Ledger {
 	return l
 }
 
-// Begin notes that all pods will be seen again.
-func (l *Ledger) Begin() {
+// Begin notes that all pods of a namespace will be seen again, or with an empty one all there are.
+func (l *Ledger) Begin(namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.round++
+	for _, e := range l.pods {
+		e.seen = e.seen && !e.isIn(namespace)
+	}
 }
 
-// Gone forgets the pods that were not seen since Begin, and returns them: they were deleted while nobody watched.
-func (l *Ledger) Gone() []types.UID {
+// Gone forgets the pods of a namespace, or all, that were not seen since Begin, and returns them: they were deleted while nobody watched.
+func (l *Ledger) Gone(namespace string) []types.UID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var gone []types.UID
 	for uid, e := range l.pods {
-		if e.round != l.round {
+		if !e.seen && e.isIn(namespace) {
 			gone = append(gone, uid)
 			delete(l.pods, uid)
 		}
 	}
 	slices.Sort(gone)
 	return gone
+}
+
+func (e *entry) isIn(namespace string) bool {
+	return namespace == "" || e.namespace.Value() == namespace
 }
 
 // Delete forgets a pod, and tells whether any run of it had ended.
@@ -196,7 +202,7 @@ func (l *Ledger) See(pod *corev1.Pod, now time.Time) News {
 		l.pods[pod.UID] = e
 		before = !l.started.IsZero() && pod.CreationTimestamp.Time.Before(l.started)
 	}
-	e.round, e.namespace, e.name = l.round, unique.Make(pod.Namespace), pod.Name
+	e.seen, e.namespace, e.name = true, unique.Make(pod.Namespace), pod.Name
 	var news News
 	if e.changed(pod) {
 		news = e.ends(pod, before, now)

@@ -83,18 +83,18 @@ func TestLedger(t *testing.T) {
 		{"said to run until nothing is told", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), podWith("a", 1, time.Time{})}, ";-0 "},
 		{"said to run until it is deleted", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), leaving(saidToRun(podWith("a", 1, time.Time{})))}, ";-0 "},
 		{"said to run until the count fell", nil, false, []*corev1.Pod{saidToRun(podWith("a", 1, time.Time{})), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, ";-0 ;+1 "},
-		{"known to the history", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
-		{"while it was away", []Known{{"a", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
+		{"known to the history", []Known{{"a", "", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 4, at(2))}, ";+3 "},
+		{"while it was away", []Known{{"a", "", "app", 2, 0, time.Time{}}}, false, []*corev1.Pod{podWith("a", 6, at(9))}, "-3 -4 +5 "},
 		{"a count that fell", nil, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 0, time.Time{}), podWith("a", 1, at(3))}, "-0 +1 ;;+2 "},
-		{"fell, and told after a restart", []Known{{"a", "app", 2, 2, time.Time{}}}, false, []*corev1.Pod{podWith("a", 1, at(3)), podWith("a", 2, at(4))}, ";+3 "},
-		{"fell by one while it was away", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(3)), podWith("a", 3, at(4))}, "-3 +4 ;+5 "},
-		{"fell by one, to what had not been restarted", []Known{{"a", "app", 0, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 0, time.Time{}), podWith("a", 1, at(4))}, ";+1 "},
-		{"fell by one, the last end is known", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 3, at(4))}, ";+3 "},
-		{"had not been restarted, and was not", []Known{{"a", "app", 2, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 2, at(1)), podWith("a", 3, at(1))}, ";"},
-		{"had not been restarted, fell and ended again", []Known{{"a", "app", 1, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 1, at(3))}, "-2 +3 "},
+		{"fell, and told after a restart", []Known{{"a", "", "app", 2, 2, time.Time{}}}, false, []*corev1.Pod{podWith("a", 1, at(3)), podWith("a", 2, at(4))}, ";+3 "},
+		{"fell by one while it was away", []Known{{"a", "", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(3)), podWith("a", 3, at(4))}, "-3 +4 ;+5 "},
+		{"fell by one, to what had not been restarted", []Known{{"a", "", "app", 0, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 0, time.Time{}), podWith("a", 1, at(4))}, ";+1 "},
+		{"fell by one, the last end is known", []Known{{"a", "", "app", 2, 0, at(1)}}, false, []*corev1.Pod{podWith("a", 2, at(1)), podWith("a", 3, at(4))}, ";+3 "},
+		{"had not been restarted, and was not", []Known{{"a", "", "app", 2, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 2, at(1)), podWith("a", 3, at(1))}, ";"},
+		{"had not been restarted, fell and ended again", []Known{{"a", "", "app", 1, 0, at(1)}}, false, []*corev1.Pod{waitingPod("a", 1, at(3))}, "-2 +3 "},
 		{"fell while it was watched, the last end is known", nil, false, []*corev1.Pod{podWith("a", 3, at(1)), podWith("a", 1, at(1)), podWith("a", 2, at(4))}, "-0 -1 +2 ;;+3 "},
 		{"a clock that was ahead, and was set", nil, false, []*corev1.Pod{podWith("a", 1, at(70)), podWith("a", 2, at(9))}, "+0 ;+1 "},
-		{"a clock that was ahead, and known to the history", []Known{{"a", "app", 0, 0, at(70)}}, false, []*corev1.Pod{podWith("a", 1, at(70)), podWith("a", 2, at(9))}, ";+1 "},
+		{"a clock that was ahead, and known to the history", []Known{{"a", "", "app", 0, 0, at(70)}}, false, []*corev1.Pod{podWith("a", 1, at(70)), podWith("a", 2, at(9))}, ";+1 "},
 		{"a new pod of the same name", nil, false, []*corev1.Pod{podWith("a", 1, at(1)), podWith("b", 1, at(2))}, "+0 ;+0 "},
 		{"an end that the status does not tell", nil, false, []*corev1.Pod{podWith("a", 2, time.Time{})}, "-0 -1 "},
 	}
@@ -190,9 +190,9 @@ func restarted(t *rapid.T, restarts int32, now time.Time, told map[int]bool) (po
 
 func TestLedgerGone(t *testing.T) {
 	l := NewLedger([]Known{{Pod: "old", Container: "app"}}, false, began)
-	l.Begin()
+	l.Begin("")
 	l.See(podWith("a", 0, time.Time{}), began)
-	if diff := cmp.Diff([]types.UID{"old"}, l.Gone()); diff != "" {
+	if diff := cmp.Diff([]types.UID{"old"}, l.Gone("")); diff != "" {
 		t.Error(diff)
 	}
 	if l.Len() != 1 {
@@ -299,11 +299,11 @@ func TestLedgerTruth(t *testing.T) {
 				twice = append(twice, w.hear(uid)...)
 			}
 		}
-		w.Begin() // a relist: all there are come again
+		w.Begin("") // a relist: all there are come again
 		for uid := range w.pods {
 			twice = append(twice, w.hear(uid)...)
 		}
-		if diff := cmp.Diff(w.ended, w.told); diff != "" || len(twice) > 0 || len(w.Gone()) > 0 {
+		if diff := cmp.Diff(w.ended, w.told); diff != "" || len(twice) > 0 || len(w.Gone("")) > 0 {
 			t.Fatalf("%s\ntold twice: %v", diff, twice)
 		}
 	})
@@ -319,7 +319,7 @@ func TestLedgerHostile(t *testing.T) {
 
 // TestLedgerKnown: of what only the history knew the whole pod is looked at once.
 func TestLedgerKnown(t *testing.T) {
-	l, pod := NewLedger([]Known{{"a", "app", 2, 0, began}}, false, began), podWith("a", 2, time.Time{})
+	l, pod := NewLedger([]Known{{"a", "", "app", 2, 0, began}}, false, began), podWith("a", 2, time.Time{})
 	if !l.Stirs(pod, began) || len(l.See(pod, began).Missed) == 0 || l.Stirs(pod, began) {
 		t.Error("a count that fell is not looked at, or looked at again")
 	}

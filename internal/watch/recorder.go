@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubeinquest/inquest/internal/diagnosis"
@@ -60,6 +59,9 @@ type Recorder struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 
+	Namespaces []string // that alone are watched; none: all
+	Narrowed   string   // why no others are
+
 	counts counters
 
 	ledger *Ledger
@@ -79,6 +81,7 @@ type Recorder struct {
 	pending map[subject]*pending
 	nodes   map[string]*node
 	wanting map[evidence.Ref]time.Time // when workloads without pods were last looked at
+	unseen  map[string]bool            // namespaces, or all, whose pods have not been seen yet
 }
 
 // Fresh is a pod with news that are not in the history yet.
@@ -94,7 +97,7 @@ type fresh struct {
 // also where another process has written to it meanwhile. What was seen and is not in the history yet when it ends is found again
 // by the next.
 func (r *Recorder) Run(ctx context.Context) error {
-	blind, err := r.begin(ctx)
+	open, err := r.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,7 +123,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	run(r.glances)
 	run(r.clears)
 	for _, w := range r.watches(ctx) {
-		run(func(ctx context.Context) error { return r.follow(ctx, w, blind[gapOf(w.resource)]) })
+		run(func(ctx context.Context) error { return r.follow(ctx, w, w.gapIn(open)) })
 	}
 	group.Wait()
 	r.leave(ctx)
@@ -146,12 +149,12 @@ func (r *Recorder) end() {
 	r.ledger, r.queue, r.crowd, r.outcry, r.leases, r.fresh = nil, nil, nil, nil, nil, nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pending, r.nodes, r.wanting = nil, nil, nil
+	r.pending, r.nodes, r.wanting, r.unseen = nil, nil, nil, nil
 }
 
-// begin reads what the history knows, and returns since when nothing has been heard of what a watch broke off of before this process
-// or the last one ended.
-func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
+// begin reads what the history knows, and returns the gaps that were open when the last process ended: nothing has been heard since of what
+// they name.
+func (r *Recorder) begin(ctx context.Context) ([]history.Gap, error) {
 	before, err := r.Store.Begin(ctx, r.Cluster, r.Now())
 	if err != nil {
 		return nil, fmt.Errorf("begin the history of this cluster: %w", err)
@@ -160,121 +163,30 @@ func (r *Recorder) begin(ctx context.Context) (map[string]time.Time, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what was seen last: %w", err)
 	}
-	gaps, err := r.Store.GapsIn(ctx, r.Cluster, r.Now(), time.Time{}, nil, 1000)
+	open, err := r.openGaps(ctx, before)
 	if err != nil {
-		return nil, fmt.Errorf("read what could not be seen: %w", err)
-	}
-	blind := map[string]time.Time{}
-	for _, g := range gaps {
-		if g.To.IsZero() {
-			blind[g.What] = g.From
-		}
-	}
-	if blind[nobody].IsZero() && !before.Beat.IsZero() && r.Now().Sub(before.Beat) > silence {
-		blind[nobody] = before.Beat
-	}
-	if r.away = blind[nobody]; !r.away.IsZero() { // until all pods have been seen
-		if err := r.Store.Gaps(ctx, history.Gap{Cluster: r.Cluster, What: nobody, From: r.away}); err != nil {
-			return nil, fmt.Errorf("keep a gap: %w", err)
-		}
+		return nil, err
 	}
 	r.ledger = NewLedger(knownOf(known), !before.Looked, before.Since)
 	r.queue, r.crowd, r.outcry, r.leases = newQueue[subject](r.Now), newCrowd(), newOutcry(), newLeases()
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()
-	r.pending, r.nodes, r.wanting = map[subject]*pending{}, map[string]*node{}, map[evidence.Ref]time.Time{}
+	r.pending, r.nodes, r.wanting, r.unseen = map[subject]*pending{}, map[string]*node{}, map[evidence.Ref]time.Time{}, map[string]bool{}
+	for _, namespace := range r.scope() {
+		r.unseen[namespace] = true
+	}
 	r.mu.Unlock()
 	r.counts.begin(r)
-	return blind, nil
+	return open, nil
 }
 
 func knownOf(last []history.Last) []Known {
 	known := make([]Known, len(last))
 	for i, l := range last {
-		known[i] = Known{Pod: types.UID(l.PodUID), Container: l.Of.Container, Ended: l.Of.Attempt, Base: l.Base, Finished: l.Finished}
+		known[i] = Known{Pod: types.UID(l.PodUID), Namespace: l.Of.Namespace, Container: l.Of.Container, Ended: l.Of.Attempt, Base: l.Base, Finished: l.Finished}
 	}
 	return known
-}
-
-// A watched is one kind that is watched.
-type watched struct {
-	client   rest.Interface
-	resource string
-	needed   bool // without it there is nothing to record
-	see      func(apiwatch.EventType, evidence.Object)
-	begin    func()
-	inStep   func()
-	leisure  time.Duration // how long what comes may wait
-	marks    bool          // by HTTP/1.1, by which only bookmarks tell that the API server is there
-}
-
-func (r *Recorder) watches(ctx context.Context) []watched {
-	nothing := func() {}
-	all := []watched{
-		{r.Pods, "pods", true, func(k apiwatch.EventType, o evidence.Object) { r.seePod(ctx, k, o) }, r.ledger.Begin, func() { r.seenPods(ctx) }, 0, true},
-		{r.Client, "nodes", false, r.seeNode, r.beginNodes, r.seenNodes, 0, false},
-		{r.Client, "events", false, func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, nothing, nothing, 0, false},
-	}
-	if r.Leases != nil {
-		all = append(all, watched{r.Leases, "leases", false, r.seeLease, r.leases.begin, r.leases.inStep, renewals, true})
-	}
-	return all
-}
-
-func gapOf(resource string) string { return "nothing was heard of " + resource }
-
-// follow watches one kind until the context ends, and has what was not heard of it noted. Blind is since when that is so.
-func (r *Recorder) follow(ctx context.Context, w watched, blind time.Time) error {
-	known := false
-	stream := &Stream{
-		Client: w.client, Resource: w.resource, Leisure: w.leisure, Marks: w.marks, Now: r.Now, See: w.see, Begin: w.begin,
-		InStep: func() {
-			known = true
-			w.inStep()
-			r.counts.hears(w, true)
-			if !blind.IsZero() {
-				r.gap(ctx, w.resource, blind, r.Now())
-				blind = time.Time{}
-			}
-		},
-		Broken: func(since time.Time, why error) {
-			if blind.IsZero() { // else the last process was blind as well
-				blind = since
-			}
-			r.counts.broken.Add(1)
-			r.counts.hears(w, false)
-			r.Log.Warn("a watch broke off", "resource", w.resource, "since", blind, "err", why)
-			r.gap(ctx, w.resource, blind, time.Time{})
-		},
-	}
-	for {
-		err := stream.Run(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if w.needed && !known {
-			return err
-		}
-		if blind.IsZero() {
-			stream.Broken(r.Now(), err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(refused):
-		}
-	}
-}
-
-// gap notes what was not heard. An open end is closed when the watch is in step again, by this process or the next.
-func (r *Recorder) gap(ctx context.Context, resource string, since, until time.Time) {
-	r.counts.gaps.Add(1)
-	gap := history.Gap{Cluster: r.Cluster, What: gapOf(resource), From: since, To: until}
-	err := r.insist(ctx, "keep a gap", func() error { return r.Store.Gaps(ctx, gap) })
-	if err != nil && ctx.Err() == nil {
-		r.Log.Error("a gap was not kept", "resource", resource, "err", err)
-	}
 }
 
 // insist writes to the history until it takes it: what is not taken now, because there is no room or no database, waits, and the

@@ -39,7 +39,8 @@ const (
 type Stream struct {
 	Client   rest.Interface // of the group and version; asks for protobuf where the kind has it
 	Resource string         // "pods"
-	Fields   string         // a field selector; may be empty
+	// Namespace is the one whose objects are followed; empty for all.
+	Namespace string
 	// Leisure is how long what comes may wait, so that more of it is read at a time: to be woken costs more than most has to say.
 	Leisure time.Duration
 	// Marks says that the API server sends bookmarks of this kind. Else they are waited for only after one has come.
@@ -134,7 +135,7 @@ func (s *Stream) follow(ctx context.Context) error {
 			return err
 		}
 	}
-	options := &metav1.ListOptions{Watch: true, AllowWatchBookmarks: true, FieldSelector: s.Fields, ResourceVersion: s.version}
+	options := &metav1.ListOptions{Watch: true, AllowWatchBookmarks: true, ResourceVersion: s.version}
 	streamed := s.version == ""
 	if streamed {
 		whole := true
@@ -162,7 +163,7 @@ func (s *Stream) follow(ctx context.Context) error {
 // ask makes a request that is made once: where the API server refuses it and says for how long, client-go would ask again ten times, and
 // nobody would hear meanwhile that nothing is heard.
 func (s *Stream) ask(options *metav1.ListOptions) *rest.Request {
-	return s.Client.Get().Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).MaxRetries(0)
+	return s.Client.Get().NamespaceIfScoped(s.Namespace, s.Namespace != "").Resource(s.Resource).VersionedParams(options, scheme.ParameterCodec).MaxRetries(0)
 }
 
 // read hands on what a watch brings until it ends.
@@ -231,7 +232,7 @@ func (s *Stream) inStep() {
 // list reads all there are, page by page.
 func (s *Stream) list(ctx context.Context) error {
 	s.Begin()
-	options := &metav1.ListOptions{FieldSelector: s.Fields, Limit: pageSize}
+	options := &metav1.ListOptions{Limit: pageSize}
 	for {
 		brief, cancel := context.WithTimeout(ctx, quiet)
 		page, err := s.ask(options).Do(brief).Get()

@@ -56,12 +56,21 @@ func send[T any](ctx context.Context, to chan<- T, what T) {
 	}
 }
 
-// seenPods is told that all pods there are have been seen.
-func (r *Recorder) seenPods(ctx context.Context) {
-	for _, uid := range r.ledger.Gone() {
+// seenPods is told that all pods there are in a namespace, or in all, have been seen.
+func (r *Recorder) seenPods(ctx context.Context, namespace string) {
+	for _, uid := range r.ledger.Gone(namespace) {
 		send(ctx, r.fresh.of(uid), fresh{forget: uid})
 	}
-	if r.counts.inStep.CompareAndSwap(false, true) {
+	r.seen(namespace)
+}
+
+// seen notes that there is nothing to wait for of a namespace.
+func (r *Recorder) seen(namespace string) {
+	r.mu.Lock()
+	delete(r.unseen, namespace)
+	all := len(r.unseen) == 0
+	r.mu.Unlock()
+	if all && r.counts.inStep.CompareAndSwap(false, true) {
 		close(r.synced)
 	}
 }

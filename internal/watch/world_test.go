@@ -40,7 +40,7 @@ type world struct {
 	changes  []change                              // of all resources
 	oldest   int                                   // version from which changes are still known
 	watchers map[*watcher]bool
-	answer   func(resource string) int // an HTTP status other than 200, or down or hung; nil: all is well
+	answer   func(resource string) int // an HTTP status other than 200, or down or hung; nil: all is well; of a namespace it is asked for shop/pods
 	captured map[string]int            // by name
 	refused  map[string]int            // requests for a kind, or for captures, that were too many
 	log      string                    // what captures find in the log of each run
@@ -57,15 +57,15 @@ const (
 const busyFor = 5
 
 type change struct {
-	resource, kind string
-	version        int
-	text           string
+	resource, namespace, kind string
+	version                   int
+	text                      string
 }
 
 type watcher struct {
-	resource string
-	out      chan string
-	broken   chan struct{}
+	resource, namespace string // empty: of all
+	out                 chan string
+	broken              chan struct{}
 }
 
 func newWorld() *world {
@@ -105,10 +105,10 @@ func (w *world) remove(resource, name string) {
 }
 
 func (w *world) tell(resource, kind string, o evidence.Object) {
-	c := change{resource, kind, w.version, eventOf(kind, o)}
+	c := change{resource, o.GetNamespace(), kind, w.version, eventOf(kind, o)}
 	w.changes = append(w.changes, c)
 	for to := range w.watchers {
-		if to.resource == resource {
+		if to.hears(resource, c.namespace) {
 			to.out <- c.text
 		}
 	}
@@ -151,12 +151,15 @@ func always(status int) func(string) int { return func(string) int { return stat
 
 // RoundTrip answers a watch.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	resource := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	resource, asked, namespace := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], "", ""
+	if _, within, ok := strings.Cut(r.URL.Path, "/namespaces/"); ok {
+		namespace, asked = strings.TrimSuffix(within, "/"+resource), within
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	code := http.StatusOK
 	if w.answer != nil {
-		code = w.answer(resource)
+		code = w.answer(cmp.Or(asked, resource))
 	}
 	switch code {
 	case http.StatusOK:
@@ -176,18 +179,20 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return answer, nil
 	}
-	to := &watcher{resource, make(chan string, 100_000), make(chan struct{})}
+	to := &watcher{resource, namespace, make(chan string, 100_000), make(chan struct{})}
 	from, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion")) // 0 where there is none
 	if from != 0 && from < w.oldest {
 		return response(r, http.StatusOK, io.NopCloser(strings.NewReader(`{"type":"ERROR","object":`+status(410, "Expired")+"}\n"))), nil
 	}
 	if from == 0 {
 		for _, o := range w.objects[resource] {
-			to.out <- eventOf("ADDED", o)
+			if to.hears(resource, o.GetNamespace()) {
+				to.out <- eventOf("ADDED", o)
+			}
 		}
 	}
 	for _, c := range w.changes {
-		if from != 0 && c.resource == resource && c.version > from {
+		if from != 0 && to.hears(c.resource, c.namespace) && c.version > from {
 			to.out <- c.text
 		}
 	}
@@ -196,6 +201,10 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	reader, writer := io.Pipe()
 	go to.write(r.Context(), writer)
 	return response(r, http.StatusOK, reader), nil
+}
+
+func (to *watcher) hears(resource, namespace string) bool {
+	return to.resource == resource && (to.namespace == "" || to.namespace == namespace)
 }
 
 func bookmark(version int, first bool) string {

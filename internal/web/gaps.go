@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -33,6 +34,9 @@ func (c *Console) gapsIn(ctx context.Context, cluster string, from, to time.Time
 	silent, err := c.own().Silent(ctx, cluster, c.Now(), to)
 	if err != nil {
 		return nil, 0, err
+	}
+	if !may.All { // what they may see is not beyond, and other names in it are not theirs
+		kept = slices.DeleteFunc(kept, func(g history.Gap) bool { return strings.HasPrefix(g.What, history.Beyond) })
 	}
 	kept = append(silent, kept...)
 	all := together(each(kept, func(g history.Gap) Gap {
