@@ -47,7 +47,7 @@ func anyOf(field string, values []string) string {
 var filters = map[string]string{
 	"signal/signal_generate": "sig==9||sig==15",
 	"oom/mark_victim":        "",
-	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", slices.Concat(startedBy, brief)),
+	"task/task_rename":       anyOf("oldcomm", startedBy) + "||" + anyOf("newcomm", slices.Concat(startedBy, brief, engines)),
 	"task/task_newtask":      anyOf("comm", engines) + "||((clone_flags&65536)&&" + anyOf("comm", ofRuntime) + ")", // CLONE_THREAD
 }
 

@@ -195,8 +195,14 @@ func (p *proc) argv(pid int) string {
 const maxArgv = 120
 
 // pids lists the processes there are.
-func (p *proc) pids() []int {
-	fd, err := unix.Openat(p.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (p *proc) pids() []int { return p.list(".") }
+
+// threads lists those of a process.
+func (p *proc) threads(pid int) []int { return p.list(strconv.Itoa(pid) + "/task") }
+
+// list returns the numbers that a directory has.
+func (p *proc) list(dir string) []int {
+	fd, err := unix.Openat(p.fd, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}

@@ -366,8 +366,33 @@ func (t *Tracer) fromOutside(x *process) bool {
 	return !placed || isRuntime(up.comm) && !inContainer(group)
 }
 
-// renamed takes note of a program that begins.
+// cloned takes note of a thread or a process that another thread made. It is lasting if it is a thread of a runtime that lives on.
+func (t *Tracer) cloned(at time.Time, by, made int, lasting bool) {
+	t.senders.thread(made, by, at)
+	if lasting {
+		t.senders.work(made, cmp.Or(t.senders.engines[by].process, t.engine(made)), at)
+	} else if t.senders.engines[made].process != 0 {
+		t.senders.work(made, 0, at)
+	}
+}
+
+// engine returns the process of a thread, if that is a runtime's of the node which lives on; else 0.
+func (t *Tracer) engine(tid int) int {
+	x := t.proc.look(tid)
+	if x == nil || x.exiting || !slices.Contains(engines, x.comm) {
+		return 0
+	}
+	if _, _, group, ok := t.place(x.groups); ok && inContainer(group) {
+		return 0
+	}
+	return x.pid
+}
+
+// renamed takes note of a program that begins. Who takes the name of a runtime is none for that.
 func (t *Tracer) renamed(at time.Time, pid int, old, name string) {
+	if slices.Contains(engines, name) {
+		t.senders.work(pid, 0, at)
+	}
 	if slices.Contains(startedBy, old) || slices.Contains(startedBy, name) {
 		t.learn(pid, name)
 	}
@@ -414,7 +439,9 @@ func (t *Tracer) sweep() {
 			k.ended = true
 		}
 	}
-	for _, pid := range t.proc.pids() {
+	pids := t.proc.pids()
+	t.sweepEngines(pids)
+	for _, pid := range pids {
 		if k := t.known[pid]; k != nil && !k.ended {
 			continue
 		}
@@ -426,4 +453,21 @@ func (t *Tracer) sweep() {
 			t.learn(pid, "")
 		}
 	}
+}
+
+// sweepEngines learns the threads of runtimes that began without being noticed, and forgets those that are gone.
+func (t *Tracer) sweepEngines(pids []int) {
+	alive := map[int]bool{}
+	for _, pid := range pids {
+		comm, err := t.proc.read(pid, "comm")
+		if err != nil || !slices.Contains(engines, strings.TrimSuffix(string(comm), "\n")) || t.engine(pid) == 0 {
+			continue
+		}
+		since := time.Now().UTC()
+		for _, tid := range t.proc.threads(pid) {
+			alive[tid] = true
+			t.senders.work(tid, pid, since)
+		}
+	}
+	t.senders.sweep(alive)
 }

@@ -13,6 +13,15 @@ type senders struct {
 	programs map[int]began
 	threads  map[int]made // and processes that were made by such a program, or by a runtime that lives on
 	oldest   []int        // of both, in order of time
+	engines  map[int]worker
+}
+
+// A worker is a thread of a runtime that lives on. The runtime starts a program from a thread which ends with it, however long that has
+// been there (containerd/go-runc, Monitor.StartLocked): who reads of the program late finds neither.
+type worker struct {
+	process int // 0: it is none any more
+	since   time.Time
+	gone    bool // it was gone a minute ago
 }
 
 // made says by which thread a thread or a process was made.
@@ -31,9 +40,13 @@ const (
 	mostSenders = 2048
 	// briefLife is how long such a program may be gone until its number may be another's.
 	briefLife = 10 * time.Second
+	// mostEngines bounds the threads of runtimes that are kept: some hundred containers, each with a monitor of a dozen threads.
+	mostEngines = 16384
 )
 
-func newSenders() senders { return senders{programs: map[int]began{}, threads: map[int]made{}} }
+func newSenders() senders {
+	return senders{programs: map[int]began{}, threads: map[int]made{}, engines: map[int]worker{}}
+}
 
 func (s *senders) add(pid int, x *process, at time.Time) {
 	s.forget(pid)
@@ -61,12 +74,39 @@ func (s *senders) forget(id int) {
 	s.oldest = append(s.oldest[:0], s.oldest[1:]...)
 }
 
-// of returns the program that a thread is of. Where that is not remembered it returns the thread from which all the others
-// came, itself if none is known.
+// work notes whose a thread is since then. The buffers of the processors are read one by one: what is newer stands.
+func (s *senders) work(tid, process int, since time.Time) {
+	old, known := s.engines[tid]
+	switch {
+	case known && (old.since.After(since) || old.process == process):
+	case known || len(s.engines) < mostEngines:
+		s.engines[tid] = worker{process: process, since: since}
+	}
+}
+
+// sweep forgets the threads of runtimes that have been gone for a minute.
+func (s *senders) sweep(alive map[int]bool) {
+	for tid, w := range s.engines {
+		switch {
+		case alive[tid]:
+		case w.gone:
+			delete(s.engines, tid)
+		default:
+			w.gone = true
+			s.engines[tid] = w
+		}
+	}
+}
+
+// of returns the program that a thread is of. Where that is not remembered it returns the process of a runtime, or else the thread, from
+// which all the others came, itself if none is known.
 func (s *senders) of(tid int, at time.Time) (program *process, root int) {
 	for range 8 {
 		if p, ok := s.programs[tid]; ok && at.Sub(p.at) <= briefLife {
 			return p.process, tid
+		}
+		if e := s.engines[tid]; e.process != 0 && !e.since.After(at) {
+			return nil, e.process
 		}
 		m, ok := s.threads[tid]
 		if !ok || at.Sub(m.at) > briefLife {

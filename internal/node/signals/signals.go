@@ -5,8 +5,8 @@
 // kernel's event signal_generate in an instance of tracefs of its own, filtered to these two signals, and looks sender and
 // target up in /proc. Three more events say what /proc cannot: mark_victim, that a kill was for want of memory; task_rename,
 // filtered to what a runtime starts in a container and to runtimes and tools that send signals and end at once, which
-// processes these are before they end; and task_newtask, filtered
-// to what a runtime starts and to its threads.
+// processes these are before they end; and task_newtask, filtered to what a runtime starts and to its threads: a program that is gone
+// is then a child of a runtime that is not.
 //
 // What is told: every signal to the first process of a container; SIGKILL to any other process of a container, as a
 // supervisor or a pool of workers loses them; SIGTERM to such a one only from outside of the container. All of it is
@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -284,7 +285,9 @@ func (t *Tracer) record(at time.Time, data []byte) {
 		f := i.rename.fields
 		t.renamed(at, f["pid"].int(data), f["oldcomm"].text(data), f["newcomm"].text(data))
 	case i.thread.id:
-		t.senders.thread(i.thread.fields["pid"].int(data), i.thread.fields["common_pid"].int(data), at)
+		f := i.thread.fields
+		lasting := slices.Contains(engines, f["comm"].text(data)) && f["clone_flags"].int(data)&unix.CLONE_THREAD != 0
+		t.cloned(at, f["common_pid"].int(data), f["pid"].int(data), lasting)
 	}
 }
 

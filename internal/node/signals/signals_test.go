@@ -81,6 +81,7 @@ func (m *machine) add(t testing.TB, comm string, parent int, group string, pids 
 	dir := filepath.Join(m.dir, ids[0])
 	err := os.MkdirAll(dir, 0o750)
 	for name, text := range map[string]string{
+		"comm":    comm + "\n",
 		"status":  fmt.Sprintf("Name:\t%s\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t%s\nPid:\t%s\nPPid:\t%d\nNSpid:\t%s\n", comm, ids[0], ids[0], parent, strings.Join(ids, "\t")),
 		"cgroup":  "12:pids:" + group + "\n4:memory:" + group + "\n1:name=systemd:" + group + "\n0::/\n",
 		"stat":    ids[0] + " (" + comm + ") S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 " + ids[0] + "\n",
@@ -411,6 +412,52 @@ func TestBriefSenders(t *testing.T) {
 	}
 	if s := m.senders; len(s.threads)+len(s.programs) > mostSenders || len(s.oldest) > mostSenders || s.programs[400].process != nil {
 		t.Errorf("%d and %d are remembered", len(s.programs), len(s.threads))
+	}
+}
+
+// TestBriefThreads has programs that are gone, as are the threads of a runtime which started them: one that was there for an hour, and one
+// whose number is by then that of somebody who calls himself a runtime.
+func TestBriefThreads(t *testing.T) {
+	m := populate(t)
+	m.add(t, "containerd-shim", 1, engine, 60)
+	for _, tid := range []string{"60", "61"} {
+		if err := os.MkdirAll(filepath.Join(m.dir, "60", "task", tid), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.sweep()
+	m.cloned(noon.Add(-time.Hour), 61, 62, true)
+	m.cloned(noon.Add(-time.Hour), 62, 63, true)
+	m.renamed(noon.Add(-time.Minute), 63, "sh", "containerd-shim")
+	m.cloned(noon.Add(-time.Hour), 62, 63, true) // read late
+	m.cloned(noon.Add(-time.Hour), 62, 64, true)
+	m.cloned(noon.Add(-time.Minute), 62, 64, false)
+	m.add(t, "containerd-shim", 100, appGroup, 70, 12)
+	m.cloned(noon.Add(-time.Hour), 70, 71, true)
+	m.gone(t, 70)
+	for sender, by := range map[int]int{431: 62, 432: 63, 433: 64, 434: 71} {
+		m.cloned(noon, by, sender, false)
+		m.signal(&event{at: noon.Add(time.Second), sender: sender, target: 100, sig: 15})
+	}
+	m.settle(noon.Add(time.Hour))
+	said := m.said()
+	slices.Sort(said)
+	want := []string{
+		"signal-runtime pod/web-0[app]#1: SIGTERM from pid 431 (?), which had ended, a child of pid 60, of the runtime, unit containerd.service, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 432, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 433, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
+		"signal-unknown pod/web-0[app]#1: SIGTERM from pid 434, which was gone before it could be looked up, to process 1 of container app (pid 100, app)",
+	}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for range 2 {
+		if m.sweep(); m.senders.engines[61].process != 60 {
+			t.Fatal("a thread that lives on is forgotten")
+		}
+	}
+	if n := len(m.senders.engines); n != 2 {
+		t.Errorf("%d threads are remembered, expected 2: those that live on", n)
 	}
 }
 
