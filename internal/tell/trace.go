@@ -5,11 +5,10 @@ package tell
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 )
@@ -17,10 +16,14 @@ import (
 // Trace has spans sent to where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT and its kin, as OpenTelemetry
 // specifies), and returns what sends the last of them. Where it says nothing, nothing is recorded.
 func Trace(ctx context.Context, version string) (end func(context.Context) error, err error) {
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+	to, err := newOTLP()
+	if err != nil {
+		return nil, fmt.Errorf("send traces: %w", err)
+	}
+	if to == nil {
 		return func(context.Context) error { return nil }, nil
 	}
-	exporter, err := otlptracehttp.New(ctx)
+	exporter, err := otlptrace.New(ctx, to)
 	if err != nil {
 		return nil, fmt.Errorf("send traces: %w", err)
 	}
