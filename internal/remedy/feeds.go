@@ -29,11 +29,7 @@ func (g *Git) helmOfArgo(app, source map[string]any, field string) {
 	} else if err := yaml.Unmarshal([]byte(text(helm, "values")), &g.Values); err != nil {
 		g.Unproven = append(g.Unproven, g.Field+" of the Application cannot be read")
 	}
-	files, _ := helm["valueFiles"].([]any)
-	for _, f := range files {
-		file, _ := f.(string)
-		g.Files = append(g.Files, g.valueFile(app, file))
-	}
+	g.filesOfArgo(app, source, helm)
 	parameters, _ := helm["parameters"].([]any)
 	for _, p := range parameters {
 		m, _ := p.(map[string]any)
@@ -52,29 +48,6 @@ func (g *Git) helmOfArgo(app, source map[string]any, field string) {
 	if list, _ := helm["fileParameters"].([]any); len(list) > 0 {
 		g.Unproven = append(g.Unproven, field+".helm.fileParameters of the Application takes values from files")
 	}
-}
-
-// valueFile names a file of values by its repository: one that begins with $ref is of the source of that name, one with a slash is below the
-// top of the repository, and any other below the chart.
-func (g *Git) valueFile(app map[string]any, file string) string {
-	if ref, rest, ok := strings.Cut(file, "/"); ok && strings.HasPrefix(ref, "$") {
-		sources, _ := app["sources"].([]any)
-		for _, s := range sources {
-			if m, _ := s.(map[string]any); text(m, "ref") == ref[1:] {
-				return (&Git{Repo: text(m, "repoURL"), Path: rest, Revision: text(m, "targetRevision")}).String()
-			}
-		}
-		return file
-	}
-	switch {
-	case strings.Contains(file, "://"):
-		return file
-	case strings.HasPrefix(file, "/"):
-		file = strings.TrimPrefix(file, "/")
-	default:
-		file = strings.TrimSuffix(g.Path, "/") + "/" + file
-	}
-	return (&Git{Repo: g.Repo, Path: file, Revision: g.Revision}).String()
 }
 
 // helmOfFlux reads what a HelmRelease is given beside its values, which count before what it takes from ConfigMaps and Secrets without a
@@ -104,6 +77,7 @@ func (c *Cluster) helmOfFlux(ctx context.Context, g *Git, release *unstructured.
 	own, _, _ := unstructured.NestedMap(release.Object, "spec", "values")
 	overlay(values, own)
 	g.Values = values
+	g.filesOfFlux(release)
 	if list, _, _ := unstructured.NestedSlice(release.Object, "spec", "postRenderers"); len(list) > 0 {
 		g.Unproven = append(g.Unproven, "its postRenderers change what the chart gives")
 	}
@@ -153,15 +127,6 @@ func (g *Git) governs(set map[string]any) string {
 		}
 	}
 	return ""
-}
-
-// unproven says why no render proves anything, where some files of values are given.
-func (g *Git) unproven(files int) []string {
-	why := slices.Clone(g.Unproven)
-	if files < len(g.Files) {
-		why = append(why, "the Application gives the chart "+strings.Join(g.Files, ", ")+": name them with --values, in that order")
-	}
-	return why
 }
 
 // supplied names what else gives a release one of some values, which its own count before.

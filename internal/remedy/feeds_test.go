@@ -125,11 +125,11 @@ func TestNeverProven(t *testing.T) {
 	if _, err := Write(t.Context(), planFor(Owner{Kind: ownerArgo, Name: "Application shop"}, Git{Path: "c"}, memory), Sources{Dir: t.TempDir(), Checkout: chart}); err == nil || !strings.Contains(err.Error(), "name it with --chart "+filepath.Join(chart, "c")) {
 		t.Errorf("a chart in the checkout: %v", err)
 	}
-	g := Git{Field: "spec.source.helm.values", Files: []string{"a", "b"}, Unproven: []string{"x"}}
-	if why := g.unproven(1); len(why) != 2 {
+	g := Git{Field: "spec.source.helm.values", Files: []string{"a", "b"}}
+	if why := g.notNamed(1); len(why) != 1 {
 		t.Errorf("%q", why)
 	}
-	if why := g.unproven(2); len(why) != 1 {
+	if why := g.notNamed(2); why != nil {
 		t.Errorf("%q", why)
 	}
 }

@@ -20,13 +20,16 @@ type Git struct {
 	Values               map[string]any // that a HelmRelease or Application gives to its chart
 	Field                string         // of an Application whose source is a chart: what overrides its values
 	Release, Namespace   string         // as the Application has them; "": as usual
-	Files                []string       // of values that the Application names, by their repository
+	Files                []string       // of values that the Application or HelmRelease names, by their repository
 	Parameters           []string       // the values that the Application sets by its parameters
 	Unproven             []string       // why no render with these values would prove anything, as sentences
 	Overwrites           []string       // what else may change the value, as sentences
 
-	sets []string // the parameters as Helm takes them
-	from []supply // what a HelmRelease takes values from
+	sets  []string    // the parameters as Helm takes them
+	from  []supply    // what a HelmRelease takes values from
+	files []valueFile // Files, as they are looked for
+	chart string      // the folder of the chart in its repository; "": it comes as a package
+	skips bool        // files that are not there are left out, as the owner says
 }
 
 // String names the place as a person looks for it: "./apps of https://example.com/shop at main".

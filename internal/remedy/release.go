@@ -29,6 +29,13 @@ func (d *desk) release(ctx context.Context, plan *Plan, s Sources, o edit.Object
 	if argo {
 		name, namespace = cmp.Or(g.Release, name), cmp.Or(g.Namespace, namespace)
 	}
+	why := slices.Clone(g.Unproven)
+	if len(s.Values) > 0 {
+		why = append(why, g.notNamed(len(s.Values))...)
+	} else {
+		found, lacks := g.found(s)
+		s.Values, why = found, append(why, lacks...)
+	}
 	c := &chart{dir: s.Chart, release: name, namespace: namespace, values: s.Values, sets: g.sets}
 	if len(g.Values) > 0 && (argo || flux) {
 		file, err := scratch(g.Values)
@@ -45,7 +52,7 @@ func (d *desk) release(ctx context.Context, plan *Plan, s Sources, o edit.Object
 	if by := g.governs(found.values); by != "" {
 		return nil, fmt.Errorf("nothing was written: parameter %s in %s.parameters of %s counts before all values; change it there", by, g.Field[:strings.LastIndexByte(g.Field, '.')], plan.Owner.Name)
 	}
-	if why := g.unproven(len(s.Values)); len(why) > 0 {
+	if len(why) > 0 {
 		found.proven, unproven = false, strings.Join(why, ", and ")
 	}
 	if argo && clashes(g.Values, found.values) > 0 {
@@ -159,7 +166,7 @@ func (d *desk) values(plan *Plan, s Sources, set map[string]any, release string,
 		if data, err = os.ReadFile(shown); err != nil {
 			return nil, fmt.Errorf("read values: %w", err)
 		}
-		name = beneath(shown, s.Dir, s.Checkout)
+		name = beneath(shown, s.Dir, s.Checkout, s.Chart)
 	}
 	if before, err := readFile(d.out, name); err == nil {
 		data = before // fixes add up
