@@ -87,18 +87,21 @@ var (
 	parts     = regex.New(`[;|\n]|&&|\s&\s`)                // what is between commands of a shell
 	noProgram = regex.New(`^(?:-.*|\w+=.*|[\d:]*[smhd]?)$`) // words before a program: options, variables, numbers
 	valued    = regex.New(`^-(?:[a-z]*o|[anpuC])$`)         // options that a value of their own may follow
+	// What a shell does itself or waits for, before or after the program that it is there for, and what only takes on what another writes.
+	builtins = strings.Fields("[ [[ : . test if elif while until for case esac fi done function true false echo printf cd pushd popd export set unset source umask ulimit " +
+		"trap wait kill exit return break continue local read shift eval sleep mkdir rm cp mv ln touch chown chmod cat tee grep sed awk tr date id whoami hostname logger")
 )
 
 // ofSpec recognises a runtime by the command, or by variables that only it reads. The version is that of an official image.
 func ofSpec(c *corev1.Container) Runtime {
-	r := ofCommand(append(slices.Clone(c.Command), c.Args...), len(c.Command) > 0)
+	r, before := ofCommand(append(slices.Clone(c.Command), c.Args...), len(c.Command) > 0)
 	r.By = "its command"
 	if r.Name == "" {
 		r.By = "its variables"
-		switch {
-		case has(c, javaNames...):
+		switch { // what ran before may read them as well
+		case has(c, javaNames...) && !slices.Contains(before, Java):
 			r.Name = Java
-		case has(c, "NODE_OPTIONS"):
+		case has(c, "NODE_OPTIONS") && !slices.Contains(before, Node):
 			r.Name = Node
 		case has(c, goOwnNames...):
 			r.Name = Go
@@ -116,19 +119,31 @@ func ofSpec(c *corev1.Container) Runtime {
 	return r
 }
 
-// ofCommand recognises a runtime by the programs that a command starts. Where only its arguments are known, an image may take "node" for one of
-// its own words, so that it must be given a file.
-func ofCommand(list []string, whole bool) Runtime {
-	inShell := false
+// ofCommand recognises a runtime by the program that a command ends in: of the lines of a shell what the last exec puts in its place, or what comes last.
+// What they start before may be of others. Where only its arguments are known, an image may take "node" for one of its own words, so that it must be
+// given a file.
+func ofCommand(list []string, whole bool) (r Runtime, before []string) {
+	inShell, replaced := false, false
 	for _, part := range parts.Split(strings.Join(list, " "), -1) {
-		words, shell := program(strings.Fields(part), inShell)
-		inShell = inShell || shell
-		if name := ofProgram(words, whole); name != "" || !inShell {
-			return Runtime{Name: name}
+		fields := strings.Fields(part)
+		words, shell := program(fields, inShell)
+		if inShell = inShell || shell; !inShell {
+			return Runtime{Name: ofProgram(words, whole)}, nil
 		}
+		puts := slices.ContainsFunc(fields[:len(fields)-len(words)], isExec)
+		if len(words) == 0 || slices.Contains(builtins, words[0]) || replaced && !puts {
+			continue
+		}
+		if r.Name != "" {
+			before = append(before, r.Name)
+		}
+		replaced, r.Name = puts, ofProgram(words, whole)
 	}
-	return Runtime{}
+	return r, before
 }
+
+// isExec tells whether a word of a line puts what follows in the place of the shell.
+func isExec(word string) bool { return strings.Trim(word, "\"'(){}") == "exec" }
 
 // ofProgram recognises a runtime by a program with its arguments.
 func ofProgram(words []string, whole bool) string {
@@ -230,7 +245,7 @@ const ofProcess = "command"
 // runtimeOf recognises the runtime of a container of a pod by what its node and its log tell.
 func runtimeOf(s *evidence.Snapshot, of evidence.Ref) (r Runtime) {
 	for _, f := range s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == ofProcess && f.About.InAttempt(evidence.NoAttempt) == of }) {
-		said := ofCommand(strings.Fields(f.Text), true)
+		said, _ := ofCommand(strings.Fields(f.Text), true)
 		said.By = byProcess
 		if said.Name != "" {
 			r = r.Or(said)

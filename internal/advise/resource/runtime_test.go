@@ -30,6 +30,8 @@ func TestRuntimeOfSpec(t *testing.T) {
 		"a word of its image":     {corev1.Container{Args: []string{"node", "--endpoint=x"}}, Runtime{}},
 		"an image of that name":   {corev1.Container{Command: []string{"node", "a.js"}, Image: "corp.example/chain/node:5.1"}, Runtime{Node, "", "its command"}},
 		"variables of Go":         {corev1.Container{Env: []corev1.EnvVar{{Name: "GOGC", Value: "50"}}}, Runtime{Go, "", "its variables"}},
+		"what ran before":         {corev1.Container{Command: []string{"sh", "-c", "node migrate.js && exec /server"}, Env: []corev1.EnvVar{{Name: "NODE_OPTIONS"}}}, Runtime{}},
+		"what reads its own":      {corev1.Container{Command: []string{"sh", "-c", "node migrate.js && exec /server"}, Env: []corev1.EnvVar{{Name: "NODE_OPTIONS"}, {Name: "GOGC"}}}, Runtime{Go, "", "its variables"}},
 		"nothing that is known":   {corev1.Container{Command: []string{"nginx"}, Env: []corev1.EnvVar{{Name: "NODE_ENV", Value: "production"}}}, Runtime{}},
 		"nothing that is told of": {corev1.Container{}, Runtime{}},
 	} {
@@ -56,6 +58,12 @@ func TestRuntimeOfLine(t *testing.T) {
 		{[]string{"sh", "/start.sh", "--role", "node"}, ""},
 		{[]string{"--role", "java"}, ""},
 		{[]string{"/server", "; java"}, ""},
+		{[]string{"sh", "-c", "node migrate.js && exec /server"}, ""},
+		{[]string{"sh", "-c", "node migrate.js && ./server"}, ""},
+		{[]string{"sh", "-c", "node migrate.js || exit 1; exec java -jar x; exit 1"}, Java},
+		{[]string{"sh", "-c", "exec java -jar x || node sorry.js"}, Java},
+		{[]string{"sh", "-c", "cd /app; ./migrate && node x.js | tee log"}, Node},
+		{[]string{"sh", "-c", "while true; do node x.js; sleep 5; done"}, Node},
 		{[]string{"yarn", "start"}, Node},
 		{[]string{"yarn", "--cwd", "/app", "run", "serve"}, Node},
 		{[]string{"npm", "…"}, Node},
@@ -65,7 +73,7 @@ func TestRuntimeOfLine(t *testing.T) {
 		{[]string{"sh", "-c", "set -e\nif [ -f x ]; then\n  exec gosu app \"$JAVA_HOME/bin/java\" -jar x\nfi"}, Java},
 		{[]string{"env", "-u", "X", "A=b", "dumb-init", "--rewrite", "15:3", "--", "su-exec", "app:app", "java"}, Java},
 	} {
-		if got := ofCommand(c.line, true); got.Name != c.want {
+		if got, _ := ofCommand(c.line, true); got.Name != c.want {
 			t.Errorf("%q: %q, want %q", c.line, got.Name, c.want)
 		}
 	}
@@ -80,7 +88,8 @@ func TestSeenProcess(t *testing.T) {
 	}{
 		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, byKilled, Java},
 		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, byProcess, Java},
-		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, "its log", Node},
+		{[]string{"sh", "-c", "node migrate.js && exec ./run"}, "its log", Java},
+		{[]string{"sh", "-c", "./migrate && exec node a.js"}, "its log", Node},
 		{[]string{"node", "a.js"}, byKilled, Node},
 	} {
 		o := Subject{Runtime: Runtime{Java, "17", c.by}}
