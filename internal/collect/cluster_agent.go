@@ -364,6 +364,7 @@ func maskEntry(e *record.Entry) {
 		redactImage(&e.Run.Image)
 		redactImage(&e.Run.Digest)
 		redactArgs(e.Run.Command)
+		redactArgs(e.Run.Settings)
 	case e.Log != nil: // of its text the end that is kept
 		e.Log.Missing, _ = Redact(e.Log.Missing)
 	case e.Gap != nil:

@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -29,19 +30,21 @@ func (v *visit) using(pods []*corev1.Pod) []*corev1.Pod {
 	return all
 }
 
-// commands are facts about what the runs of containers are, where it is asked what they need.
+// commands are facts about what the runs of containers are and are told, where it is asked what they need.
 func (v *visit) commands(runs map[evidence.Ref]*record.Run) (facts []evidence.Fact) {
 	if !v.api.whole {
 		return nil
 	}
 	for of, run := range runs {
-		if len(run.Command) > 0 {
-			facts = append(facts, evidence.Fact{
-				Kind: evidence.Host, Source: evidence.FromRuntime, About: of, At: run.Started.UTC(), Where: evidence.FromRuntime.String(), Name: "command", Text: flatten(strings.Join(run.Command, " ")),
-			})
+		for name, words := range map[string][]string{"command": run.Command, "settings": run.Settings} {
+			if len(words) > 0 {
+				facts = append(facts, evidence.Fact{
+					Kind: evidence.Host, Source: evidence.FromRuntime, About: of, At: run.Started.UTC(), Where: evidence.FromRuntime.String(), Name: name, Text: flatten(strings.Join(words, " ")),
+				})
+			}
 		}
 	}
-	slices.SortFunc(facts, func(a, b evidence.Fact) int { return a.About.Compare(b.About) })
+	slices.SortFunc(facts, func(a, b evidence.Fact) int { return cmp.Or(a.About.Compare(b.About), cmp.Compare(a.Name, b.Name)) })
 	return facts
 }
 

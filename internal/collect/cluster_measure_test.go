@@ -56,7 +56,7 @@ func TestUsing(t *testing.T) {
 	all := shop()
 	all.Objects = append(all.Objects, &metricsv1.PodMetrics{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-7-b"}})
 	of := evidence.RefTo("Pod", "shop", "web-7-b").InContainer("app").InAttempt(0)
-	entry := record.Entry{PodUID: "uid-web-7-b", Run: &record.Run{Of: of, State: record.Running, Started: now.Add(-time.Hour), Command: []string{"java", "-Xmx1g", "…"}}}
+	entry := record.Entry{PodUID: "uid-web-7-b", Run: &record.Run{Of: of, State: record.Running, Started: now.Add(-time.Hour), Command: []string{"java", "-Xmx1g", "…"}, Settings: []string{"GOGC=50", "JAVA_OPTS=-Xmx1g"}}}
 	for _, whole := range []bool{false, true} {
 		server := besideAgent(t, shopWith(all), "t0ken", []record.Entry{entry}, func(*apitest.Server) {})
 		c := Cluster{Config: server.Config(), Now: func() time.Time { return now }, Whole: whole, limits: patient}
@@ -66,8 +66,9 @@ func TestUsing(t *testing.T) {
 		}
 		_, used := evidence.Get[*metricsv1.PodMetrics](s, "shop", "web-7-b")
 		facts := s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == "command" })
-		if used != whole || (len(facts) == 1 && facts[0].Text == "java -Xmx1g …") != whole {
-			t.Errorf("whole %v: its use is read: %v, its command: %v", whole, used, facts)
+		told := s.FactsOn(of, func(f *evidence.Fact) bool { return f.Name == "settings" })
+		if used != whole || (len(facts) == 1 && facts[0].Text == "java -Xmx1g …") != whole || (len(told) == 1 && told[0].Text == "GOGC=50 JAVA_OPTS=-Xmx1g") != whole {
+			t.Errorf("whole %v: its use is read: %v, its command: %v, its settings: %v", whole, used, facts, told)
 		}
 	}
 }

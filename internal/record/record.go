@@ -62,9 +62,13 @@ type Run struct {
 	Reason   string       `json:"reason,omitempty"` // empty where that it ended is known, and why is not yet: a later entry says
 	Message  string       `json:"message,omitempty"`
 	Command  []string     `json:"command,omitempty"`
-	Mounts   []string     `json:"mounts,omitempty"` // "host path:container path[:ro]"
-	Log      bool         `json:"log,omitempty"`    // the agent keeps a log of this run
+	Settings []string     `json:"settings,omitempty"` // "GOMEMLIMIT=450MiB": what its environment tells its runtime of heap and threads; none where that is not known
+	Mounts   []string     `json:"mounts,omitempty"`   // "host path:container path[:ro]"
+	Log      bool         `json:"log,omitempty"`      // the agent keeps a log of this run
 }
+
+// NoSettings is the only setting of a run whose environment tells its runtime nothing of heap and threads.
+const NoSettings = "none"
 
 // A Gap is what the agent did not see.
 type Gap struct {

@@ -112,7 +112,7 @@ func (a *Advice) memory(o *Subject, n need) {
 		return
 	}
 	limit := n.limit
-	if h := heap(&o.Spec); h > 0 {
+	if h := heap(o.told()); h > 0 {
 		limit = max(limit, native*h)
 		a.Reasons = append(a.Reasons, fmt.Sprintf("its runtime may have a heap of %s, whatever it has used so far: the limit is that and a quarter at least", Bytes(h)))
 	} else if o.runtime().Name == Java && a.Now.LimitMemory > limit {

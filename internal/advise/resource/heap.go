@@ -77,7 +77,7 @@ func heap(c *corev1.Container) float64 {
 // runtime is what the container runs by, as its own spec says or else what is known beside it; a process that was seen goes before a line of
 // a shell, which may start others first.
 func (o *Subject) runtime() Runtime {
-	r := ofSpec(&o.Spec)
+	r := ofSpec(o.told())
 	_, shell := program(append(slices.Clone(o.Spec.Command), o.Spec.Args...), false)
 	if seen := o.Runtime.By == byProcess || o.Runtime.By == byKilled; shell && seen && r.Name != o.Runtime.Name {
 		return o.Runtime
@@ -85,25 +85,26 @@ func (o *Subject) runtime() Runtime {
 	return r.Or(o.Runtime)
 }
 
-// runtimes checks what the runtime of a container is told against its limits. What its image or its program sets is not seen.
+// runtimes checks what the runtime of a container is told against its limits. What its program sets is not seen, and what its image does by a node's
+// agent alone.
 func (o *Subject) runtimes(of Amounts) []Check {
-	r, limit := o.runtime(), of.LimitMemory
+	r, limit, c, by := o.runtime(), of.LimitMemory, o.told(), o.silent()
 	switch {
 	case r.Name == Go:
-		return append(goHeap(&o.Spec, r, limit), goThreads(&o.Spec, r, of.LimitCPU)...)
+		return append(goHeap(c, r, limit, by), goThreads(c, r, of.LimitCPU, by)...)
 	case limit == 0:
 		return nil
 	case r.Name == Java:
-		return javaLimits(&o.Spec, r, limit)
+		return javaLimits(c, r, limit, by)
 	case r.Name == Node:
-		return nodeLimits(&o.Spec, r, limit)
+		return nodeLimits(c, r, limit, by)
 	}
 	return nil
 }
 
 // javaLimits checks the heap of a Java virtual machine. HotSpot heeds the limit of cgroup v2 since 8u372, 11.0.16 and 15 (Kubernetes docs,
 // concepts/architecture/cgroups).
-func javaLimits(c *corev1.Container, r Runtime, limit float64) []Check {
+func javaLimits(c *corev1.Container, r Runtime, limit float64, by silence) []Check {
 	given, share := heap(c), javaShare.MatchString(words(c, javaNames...))
 	unaware := r.Version != "" && !r.since(15) && !(r.since(11, 0, 16) && !r.since(12)) && !(r.since(8, 372) && !r.since(9))
 	fixed := fmt.Sprintf("set -Xmx%dm, three quarters of the limit, or take a later Java", int64(heapShare*limit)>>20)
@@ -115,14 +116,14 @@ func javaLimits(c *corev1.Container, r Runtime, limit float64) []Check {
 	case unaware:
 		return []Check{{"JAVA_TOOL_OPTIONS", r.named() + " does not heed a limit of cgroup v2, which 8u372, 11.0.16 and 15 do: on such nodes its heap goes by all of their memory", fixed}}
 	case !share:
-		return []Check{{"JAVA_TOOL_OPTIONS", "its manifest gives the heap no size: a Java virtual machine takes a quarter of the limit, and the rest lies idle", "unless its image does, set -XX:MaxRAMPercentage=75"}}
+		return []Check{{"JAVA_TOOL_OPTIONS", by.gives + " the heap no size: a Java virtual machine takes a quarter of the limit, and the rest lies idle", by.unless + ", set -XX:MaxRAMPercentage=75"}}
 	}
 	return nil
 }
 
 // nodeLimits checks the heap of Node.js, which heeds the limit of cgroup v2 since 20.3 (Kubernetes docs, concepts/architecture/cgroups) and takes about
 // half of it; of a small one as much as all (nodejs/node#64646).
-func nodeLimits(c *corev1.Container, r Runtime, limit float64) []Check {
+func nodeLimits(c *corev1.Container, r Runtime, limit float64, by silence) []Check {
 	given, set := heap(c), fmt.Sprintf("--max-old-space-size=%d", int64(heapShare*limit)>>20)
 	if given > most*limit {
 		return []Check{{"NODE_OPTIONS", fmt.Sprintf("the heap may have %s of a limit of %s: buffers and code do not fit beside it", Bytes(given), Bytes(limit)), "set " + set}}
@@ -130,7 +131,7 @@ func nodeLimits(c *corev1.Container, r Runtime, limit float64) []Check {
 	if given > 0 || nodeShare.MatchString(words(c, "NODE_OPTIONS")) {
 		return nil
 	}
-	says := "its manifest gives the heap no size: "
+	says := by.gives + " the heap no size: "
 	switch {
 	case r.Version == "":
 		says += "Node.js 20.3 and later takes about half of the limit, and of a small one as much as all; earlier ones go by the memory of the node where that has cgroup v2; which it is is not known"
@@ -139,11 +140,11 @@ func nodeLimits(c *corev1.Container, r Runtime, limit float64) []Check {
 	default:
 		says += r.named() + " does not heed a limit of cgroup v2, which 20.3 does: on such nodes its heap goes by all of their memory, and it is killed before it collects"
 	}
-	return []Check{{"NODE_OPTIONS", says, "unless its image does, set " + set + ", three quarters of the limit"}}
+	return []Check{{"NODE_OPTIONS", says, by.unless + ", set " + set + ", three quarters of the limit"}}
 }
 
 // goHeap checks GOMEMLIMIT, which Go knows since 1.19 (runtime/debug, SetMemoryLimit; go.dev/doc/gc-guide).
-func goHeap(c *corev1.Container, r Runtime, limit float64) []Check {
+func goHeap(c *corev1.Container, r Runtime, limit float64, by silence) []Check {
 	value, set := variable(c, "GOMEMLIMIT"), fmt.Sprintf("set it to nine tenths of the limit, %dMiB", int64(goShare*limit)>>20)
 	q, err := resource.ParseQuantity(strings.TrimSuffix(value, "B"))
 	switch {
@@ -152,7 +153,7 @@ func goHeap(c *corev1.Container, r Runtime, limit float64) []Check {
 	case r.Version != "" && !r.since(1, 19):
 		return []Check{{"GOMEMLIMIT", r.named() + " has none, which 1.19 does: its garbage collector does not know the limit, and lets the heap double", "build it with a later Go"}}
 	case !has(c, "GOMEMLIMIT"):
-		return []Check{{"GOMEMLIMIT", "its manifest does not set it: the garbage collector does not know the limit, and lets the heap double", "unless its image or its program does, " + set + " (Go GC guide: 5 to 10 % are for what Go does not count)"}}
+		return []Check{{"GOMEMLIMIT", by.lacks + " set it: the garbage collector does not know the limit, and lets the heap double", by.unless + ", " + set + " (Go GC guide: 5 to 10 % are for what Go does not count)"}}
 	case value != "" && err == nil && q.AsApproximateFloat64() > 0.95*limit:
 		return []Check{{"GOMEMLIMIT", fmt.Sprintf("%s leaves nothing of the limit of %s for what it does not count", value, Bytes(limit)), set}}
 	}
@@ -161,7 +162,7 @@ func goHeap(c *corev1.Container, r Runtime, limit float64) []Check {
 
 // goThreads checks GOMAXPROCS: since Go 1.25 the runtime heeds the CPU limit by itself, unless the variable is set or go.mod asks for an earlier Go
 // (runtime, GOMAXPROCS; go.dev/blog/container-aware-gomaxprocs).
-func goThreads(c *corev1.Container, r Runtime, cpu float64) []Check {
+func goThreads(c *corev1.Container, r Runtime, cpu float64, by silence) []Check {
 	value := variable(c, "GOMAXPROCS")
 	n, err := strconv.ParseFloat(value, 64)
 	fits := int(cpu + 0.999)
@@ -171,7 +172,7 @@ func goThreads(c *corev1.Container, r Runtime, cpu float64) []Check {
 	case value != "":
 		return []Check{{"GOMAXPROCS", fmt.Sprintf("%.0f threads share a limit of %g processors: all of them stand still when it is used up", n, cpu), fmt.Sprintf("set it to %d, or leave it out with Go 1.25 and later", fits)}}
 	case r.Version != "":
-		return []Check{{"GOMAXPROCS", fmt.Sprintf("%s starts as many threads as its node has processors, and all of them stand still when the limit of %g is used up", r.named(), cpu), fmt.Sprintf("unless its image or its program does, set it to %d, or build it with Go 1.25, which heeds the limit", fits)}}
+		return []Check{{"GOMAXPROCS", fmt.Sprintf("%s starts as many threads as its node has processors, and all of them stand still when the limit of %g is used up", r.named(), cpu), fmt.Sprintf("%s, set it to %d, or build it with Go 1.25, which heeds the limit", by.unless, fits)}}
 	}
-	return []Check{{"GOMAXPROCS", "which Go it was built with is not known: 1.25 and later heeds the CPU limit by itself, earlier ones start as many threads as the node has processors", fmt.Sprintf("with an earlier one set it to %d", fits)}}
+	return []Check{{"GOMAXPROCS", "which Go it was built with is not known: 1.25 and later heeds the CPU limit by itself, earlier ones start as many threads as the node has processors", fmt.Sprintf("with an earlier one, and %s, set it to %d", by.unless, fits)}}
 }

@@ -58,7 +58,7 @@ func (o *Subject) memory() need {
 		n.because("its memory grew all the time that was looked at, which is less than two days: that may be a leak or the rise of a day; ask again later")
 		return n
 	}
-	n.limit = n.withRoom(samples, heap(&o.Spec) > 0)
+	n.limit = n.withRoom(samples, heap(o.told()) > 0)
 	if n.short && o.Watched >= shortest {
 		n.limit = max(n.limit, n.peak*(1+seldom))
 		n.because("the kernel counted a peak of %s, page cache and all, in runs of up to %s, of which %s are samples: the limit is a tenth above that at least", Bytes(n.peak), advise.Round(o.Watched), advise.Round(span(samples)))

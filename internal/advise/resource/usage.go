@@ -54,6 +54,7 @@ type Subject struct {
 	advise.Container
 	Memory, CPU []Series
 	Runtime     Runtime       // by other evidence than its spec
+	Settings    []string      // what the environment of a run tells its runtime, beside the manifest, as a node's agent knows it; record.NoSettings: nothing
 	Peaks       []Sample      // of the memory of whole attempts, as the kernel counts them
 	Watched     time.Duration // the longest attempt among these
 	Kills       []Kill
@@ -157,6 +158,9 @@ func Add(list []Subject, s *evidence.Snapshot) []Subject {
 		}
 		o.Throttled, o.ProbeKills, o.Replicas = max(o.Throttled, more.Throttled), max(o.ProbeKills, more.ProbeKills), max(o.Replicas, more.Replicas)
 		o.CPUBound, o.Runtime, o.Watched = cmp.Or(o.CPUBound, more.CPUBound), o.Runtime.Or(more.Runtime), max(o.Watched, more.Watched)
+		if len(o.Settings) == 0 {
+			o.Settings = more.Settings
+		}
 		if more.Grew.Over > o.Grew.Over {
 			o.Grew = more.Grew
 		}
@@ -225,6 +229,7 @@ func (o *Subject) take(s *evidence.Snapshot, pod *corev1.Pod, name string) {
 		o.fact(f, beganAs(s, f.About))
 	}
 	o.Runtime = o.Runtime.Or(runtimeOf(s, of))
+	o.Settings = settingsOf(s, pod, of)
 	if m, ok := evidence.Get[*metricsv1.PodMetrics](s, pod.Namespace, pod.Name); ok {
 		o.metrics(m, of, beganAs(s, of))
 	}

@@ -107,13 +107,14 @@ func mount(from, to string, readonly bool) string {
 	return m
 }
 
-// verbose is what is read of the information that containerd and CRI-O give when asked for more. It has no place for the
-// values of environment variables.
+// verbose is what is read of the information that containerd and CRI-O give when asked for more. Of the environment only what
+// settings keeps outlives it.
 type verbose struct {
 	SandboxID   string `json:"sandboxID"`
 	RuntimeSpec struct {
 		Process struct {
 			Args []string `json:"args"`
+			Env  []string `json:"env"`
 		} `json:"process"`
 		Mounts []struct {
 			Destination string   `json:"destination"`
@@ -131,7 +132,7 @@ func detail(run record.Run, text string) record.Run {
 	if text == "" || len(text) > maxInfo || json.Unmarshal([]byte(text), &v) != nil {
 		return run
 	}
-	run.Command = command(v.RuntimeSpec.Process.Args)
+	run.Command, run.Settings = command(v.RuntimeSpec.Process.Args), settings(v.RuntimeSpec.Process.Env)
 	run.Sandbox = cmp.Or(run.Sandbox, cut(v.SandboxID, maxName))
 	if len(run.Mounts) > 0 {
 		return run

@@ -31,6 +31,9 @@ func TestDetail(t *testing.T) {
 		"huge":    {`{"runtimeSpec":{"process":{"args":["` + strings.Repeat("x", maxInfo) + `"]}}}`, " [] []"},
 	} {
 		run := detail(record.Run{}, c.info)
+		if len(run.Settings) > 0 && (name != "containerd" || run.Settings[0] != record.NoSettings) {
+			t.Errorf("%s: the settings %q", name, run.Settings)
+		}
 		if got := fmt.Sprint(run.Sandbox, " ", run.Command, " ", run.Mounts); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

@@ -30,7 +30,7 @@ func TestRunsAreTold(t *testing.T) {
 		want := record.Run{
 			Of: evidence.RefTo("Pod", "shop", "web").InContainer("app").InAttempt(0), ID: id, Sandbox: "box-web", State: record.Exited, Image: "app:v1",
 			Digest: "app@sha256:2", Runtime: "containerd 2.4.2", Created: began, Started: began, Finished: ended, ExitCode: 137, Reason: "OOMKilled",
-			Command: []string{"/app", "…"}, Mounts: []string{"/var/lib/x:/data:ro"},
+			Command: []string{"/app", "…"}, Settings: []string{record.NoSettings}, Mounts: []string{"/var/lib/x:/data:ro"},
 		}
 		if diff := cmp.Diff(want, *b.list[len(b.list)-1].Run); diff != "" {
 			t.Errorf("run (-want +got):\n%s", diff)
