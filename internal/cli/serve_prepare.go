@@ -72,7 +72,7 @@ func (o *serveOptions) prepare(ctx context.Context, p *program, log *slog.Logger
 	if err := o.narrow(ctx, p.ErrOut, recorder); err != nil {
 		return nil, err
 	}
-	source := collect.Cluster{Config: config}
+	source := collect.Cluster{Config: config}.Keep()
 	recorder.Source = source
 	file, err := o.file(recorder.Cluster)
 	if err != nil {

@@ -27,10 +27,11 @@ var patientLimits = limits{object: 10 * time.Second, log: time.Minute}
 // AskAgent returns what the agent of a node answers, with secrets masked: one of the paths above, of everything that the user may
 // read. An error says why there is none.
 func (c Cluster) AskAgent(ctx context.Context, node, path string, query url.Values) ([]record.Entry, error) {
-	api, err := newAPI(c.Config, patientLimits)
+	api, err := c.open(patientLimits)
 	if err != nil {
 		return nil, err
 	}
+	defer api.close()
 	ref := evidence.RefTo("Node", "", node)
 	v := &visit{api: api, about: ref, progress: func(string) {}, asked: map[evidence.Ref]bool{}}
 	v.s.Taken = time.Now().UTC()

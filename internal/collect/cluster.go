@@ -30,12 +30,13 @@ type Cluster struct {
 	// in trouble, and the controllers that cannot create theirs.
 	Pods func(*corev1.Pod) bool
 
-	limits limits // zero: the usual ones
+	limits limits  // zero: the usual ones
+	keeper *keeper // see Keep; nil: connections are closed after each question
 }
 
 // Snapshot reads what bears on the selection.
 func (c Cluster) Snapshot(ctx context.Context, sel evidence.Selection) (*evidence.Snapshot, error) {
-	api, err := newAPI(c.Config, c.limits)
+	api, err := c.open(c.limits)
 	if err != nil {
 		return nil, err
 	}

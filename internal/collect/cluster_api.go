@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -119,13 +120,18 @@ type api struct {
 	certificate []byte // the client's, to tell when it has expired
 	serving     *atomic.Pointer[x509.Certificate]
 	config      *rest.Config  // to ask kubelets
+	kept        bool          // its connections stay, see Keep
 	left        *atomic.Int64 // requests that may still be made; nil: any number
 }
 
-func newAPI(config *rest.Config, within limits) (*api, error) {
-	if within == (limits{}) {
-		within = usualLimits
-	}
+// A link is how an API server is reached, and the certificate that it showed last.
+type link struct {
+	config  *rest.Config
+	web     *http.Client
+	serving *atomic.Pointer[x509.Certificate]
+}
+
+func newLink(config *rest.Config) (*link, error) {
 	c := rest.CopyConfig(config)
 	c.QPS, c.RateLimiter = -1, nil // see pace
 	c.APIPath, c.GroupVersion = "/api", &corev1.SchemeGroupVersion
@@ -139,26 +145,74 @@ func newAPI(config *rest.Config, within limits) (*api, error) {
 	if err := rest.LoadTLSFiles(c); err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
-	serving := &atomic.Pointer[x509.Certificate]{}
-	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return handshake{next, serving} })
-	web, err := rest.HTTPClientFor(c)
-	if err != nil {
+	l := &link{config: c, serving: &atomic.Pointer[x509.Certificate]{}}
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return handshake{next, l.serving} })
+	var err error
+	if l.web, err = rest.HTTPClientFor(c); err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
-	web.CheckRedirect = stay
-	client, err := rest.RESTClientForConfigAndClient(c, web)
+	l.web.CheckRedirect = stay
+	return l, nil
+}
+
+// A keeper has a link for who reads all day long. It makes a new one from time to time, as files of certificates change.
+type keeper struct {
+	mu    sync.Mutex
+	link  *link
+	since time.Time
+}
+
+// keptTime is how long a link stays.
+const keptTime = 10 * time.Minute
+
+// Keep returns the cluster with connections that stay, and that all shares which is read of it from then on.
+func (c Cluster) Keep() Cluster {
+	c.keeper = &keeper{}
+	return c
+}
+
+func (k *keeper) get(config *rest.Config) (*link, error) {
+	if k == nil {
+		return newLink(config)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.link != nil && time.Since(k.since) < keptTime {
+		return k.link, nil
+	}
+	l, err := newLink(config)
+	if err == nil {
+		k.link, k.since = l, time.Now()
+	}
+	return l, err
+}
+
+// open returns an API of the cluster, to be closed.
+func (c Cluster) open(within limits) (*api, error) {
+	if within == (limits{}) {
+		within = usualLimits
+	}
+	l, err := c.keeper.get(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	client, err := rest.RESTClientForConfigAndClient(l.config, l.web)
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig: %w", err)
 	}
 	return &api{
 		rest: client, limits: within, slots: make(chan struct{}, underWay),
-		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: c.Host, certificate: c.CertData, serving: serving,
-		config: c,
+		pace: flowcontrol.NewTokenBucketRateLimiter(requestRate, burst), host: l.config.Host, certificate: l.config.CertData, serving: l.serving,
+		config: l.config, kept: c.keeper != nil,
 	}, nil
 }
 
-// close lets go of connections: a recorder makes captures all day long, each over one of its own.
-func (a *api) close() { utilnet.CloseIdleConnectionsFor(a.rest.Client.Transport) }
+// close lets go of connections, unless they are kept.
+func (a *api) close() {
+	if !a.kept {
+		utilnet.CloseIdleConnectionsFor(a.rest.Client.Transport)
+	}
+}
 
 // stay follows no redirect. An API server has none of its own; it hands on what a pod behind its proxy answers, and the
 // caller's credentials would go wherever that points.

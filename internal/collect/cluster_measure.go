@@ -51,7 +51,7 @@ func (v *visit) commands(runs map[evidence.Ref]*record.Run) (facts []evidence.Fa
 // Measure reads for that long what pods of these namespaces use, each time that the metrics API has measured anew, which metrics-server does every
 // 15 s. An API that does not answer ends it: what was read until then counts.
 func (c Cluster) Measure(ctx context.Context, namespaces []string, lasts time.Duration) ([]*metricsv1.PodMetrics, error) {
-	api, err := newAPI(c.Config, c.limits)
+	api, err := c.open(c.limits)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func resourceOf(kind string) resource {
 
 // Access reads all roles and bindings of the cluster. There is no answer without each of these lists: what somebody may do is in any of them.
 func (c Cluster) Access(ctx context.Context) ([]evidence.Object, error) {
-	a, err := newAPI(c.Config, usualLimits)
+	a, err := c.open(usualLimits)
 	if err != nil {
 		return nil, err
 	}

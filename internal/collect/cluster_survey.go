@@ -15,7 +15,7 @@ import (
 // Survey reads how all nodes of the cluster are: their state, what is used of them, and which have no agent that could be asked. It takes
 // three lists, whatever happened. What cannot be read is a gap.
 func (c Cluster) Survey(ctx context.Context) (*evidence.Snapshot, error) {
-	api, err := newAPI(c.Config, c.limits)
+	api, err := c.open(c.limits)
 	if err != nil {
 		return nil, err
 	}

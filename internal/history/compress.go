@@ -21,8 +21,8 @@ import (
 const (
 	leastLike  = 200       // bytes of a form below which it is not worth it
 	mostLike   = 128 << 10 // and above which the likeness is that of logs
-	basesBytes = 8 << 20   // of what is remembered to compress against
-	mostRecent = 8192      // hashes
+	basesBytes = 4 << 20   // of what is remembered to compress against
+	mostRecent = 2048      // hashes
 	window     = 128 << 10
 	dictionary = 1 // any number, as it is always the same
 )

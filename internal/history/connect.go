@@ -95,7 +95,7 @@ func (s *Store) connectFile(ctx context.Context, name string) error {
 		return err
 	}
 	s.reads.SetMaxOpenConns(4)
-	s.reads.SetMaxIdleConns(2)
+	s.reads.SetMaxIdleConns(4) // who opens one anew reads the schema anew
 	if s.options.ReadOnly {
 		return s.reads.PingContext(ctx)
 	}
