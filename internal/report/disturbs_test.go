@@ -12,6 +12,20 @@ func TestDisturbs(t *testing.T) {
 			t.Errorf("%s: %q, want %q", kind, got, want)
 		}
 	}
+	for data, want := range map[string]string{
+		`{"spec":{"replicas":3}}`:                                                " (restarts nothing: starts or ends pods until there are 3)",
+		`[{"op":"replace","path":"/spec/replicas","value":0}]`:                   " (restarts nothing: starts or ends pods until there are 0)",
+		`{"spec":{"replicas":3,"paused":false}}`:                                 " (risk: restart)",
+		`{"spec":{"replicas":null}}`:                                             " (risk: restart)",
+		`{"spec":{"paused":false}}`:                                              " (risk: restart)",
+		`[{"op":"replace","path":"/spec/replicas"},{"op":"remove","path":"/a"}]`: " (risk: restart)",
+		`[{"op":"remove","path":"/spec/replicas"}]`:                              " (risk: restart)",
+	} {
+		f := &Fix{Risk: "restart", Patch: &Patch{Target: Thing{Kind: "Deployment"}, Data: data}}
+		if got := f.disturbs(); got != want {
+			t.Errorf("%s: %q, want %q", data, got, want)
+		}
+	}
 	if got := (&Fix{Risk: "advice"}).disturbs(); got != "" {
 		t.Errorf("advice: %q", got)
 	}

@@ -4,8 +4,10 @@ package report
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -341,7 +343,32 @@ func (f *Fix) RiskWords() string {
 	if f.Risk == diagnosis.Restart.String() && f.Patch != nil && f.Patch.Target.Kind == "CronJob" {
 		return "restarts nothing: from the next run on"
 	}
+	if n, alone := f.Patch.replicas(); alone && f.Risk == diagnosis.Restart.String() {
+		return "restarts nothing: starts or ends pods until there are " + strconv.FormatInt(n, 10)
+	}
 	return f.Risk
+}
+
+// replicas is how many pods a patch wants, where it changes nothing else.
+func (p *Patch) replicas() (n int64, alone bool) {
+	if p == nil {
+		return 0, false
+	}
+	var list []struct {
+		Op, Path string
+		Value    *int64
+	}
+	if json.Unmarshal([]byte(p.Data), &list) == nil {
+		if len(list) != 1 || list[0].Path != "/spec/replicas" || list[0].Value == nil {
+			return 0, false
+		}
+		return *list[0].Value, true
+	}
+	var object map[string]map[string]*int64
+	if json.Unmarshal([]byte(p.Data), &object) != nil || len(object) != 1 || len(object["spec"]) != 1 || object["spec"]["replicas"] == nil {
+		return 0, false
+	}
+	return *object["spec"]["replicas"], true
 }
 
 func (t *text) command(indent, command string) {
