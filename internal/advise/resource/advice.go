@@ -67,7 +67,7 @@ func advised(o *Subject) Advice {
 	for _, text := range o.Spared {
 		a.Reasons = append(a.Reasons, "marked OOMKilled, and no reason for a higher limit: "+text)
 	}
-	if a.Peak >= full*a.Now.LimitMemory && a.Now.LimitMemory > 0 && a.Kills == 0 {
+	if a.Peak >= full*a.Now.LimitMemory && a.Now.LimitMemory > 0 && a.Kills == 0 && !n.fills {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("it was seen with %s of its limit of %s: it may soon be killed for want of memory", Bytes(a.Peak), Bytes(a.Now.LimitMemory)))
 	}
 	a.Proposed = a.Now
@@ -119,7 +119,7 @@ func (a *Advice) memory(o *Subject, n need) {
 		a.Reasons = append(a.Reasons, "its heap is a share of its limit: a lower limit would be a smaller heap, so the limit stays")
 		limit = a.Now.LimitMemory
 	}
-	request := n.peak
+	request := n.asks
 	if later := lateHigh(o.Memory); n.shape == Spike && later > 0 {
 		request = later * (1 + least)
 		a.Reasons = append(a.Reasons, fmt.Sprintf("only its first minutes need %s, later it needs %s: the limit bears the start, the request goes by the rest", Bytes(n.peak), Bytes(later)))

@@ -27,7 +27,9 @@ const (
 type need struct {
 	shape   Shape
 	peak    float64 // bytes, the highest that was seen
+	asks    float64 // that a request is to be: peak, unless that may be page cache alone
 	limit   float64 // that is to be; 0 where none can be told
+	fills   bool    // the kernel's count came to the limit, and nothing was killed there
 	short   bool    // too short a record to tell what it needs at other times
 	reasons []string
 }
@@ -43,7 +45,9 @@ func (o *Subject) memory() need {
 	for _, s := range samples {
 		n.peak = max(n.peak, s.Value)
 	}
-	n.counted(o.Peaks, n.short || span(samples) < o.Watched/2)
+	sampled, missed := n.peak, n.short || span(samples) < o.Watched/2
+	n.counted(o.Peaks, missed)
+	n.fills = n.peak > sampled && o.fills(n.peak)
 	if n.shape == Growing && len(o.Kills) > 0 || n.shape != Leak && o.killedInRhythm() {
 		n.shape = Leak
 	}
@@ -58,16 +62,49 @@ func (o *Subject) memory() need {
 		n.because("its memory grew all the time that was looked at, which is less than two days: that may be a leak or the rise of a day; ask again later")
 		return n
 	}
-	n.limit = n.withRoom(samples, heap(o.told()) > 0)
-	if n.short && o.Watched >= shortest {
-		n.limit = max(n.limit, n.peak*(1+seldom))
-		n.because("the kernel counted a peak of %s, page cache and all, in runs of up to %s, of which %s are samples: the limit is a tenth above that at least", Bytes(n.peak), advise.Round(o.Watched), advise.Round(span(samples)))
+	n.roomFor(o, samples, sampled)
+	if !n.fills {
+		sampled = n.peak
 	}
-	n.kills(o.Kills)
+	n.asks = n.asked(amounts(&o.Spec).RequestMemory, n.kills(o.Kills, sampled), missed)
 	if n.limit > 0 && o.Grew.Over > 0 {
 		n.because("before that it grew by %s over %s, as with a leak or a cache without a bound: if it is killed again after about as long, more memory does not cure it, and a heap profile of a run that is near its end tells what it keeps", Bytes(o.Grew.By), advise.Round(o.Grew.Over))
 	}
 	return n
+}
+
+// roomFor sets a limit with room above the peak. A peak that came to the limit, where nothing was killed, may be page cache, which fills a limit whatever
+// it is: it takes no limit higher that was proposed for it, and what was sampled alone may.
+func (n *need) roomFor(o *Subject, samples []Sample, sampled float64) {
+	bounded, now := heap(o.told()) > 0, amounts(&o.Spec).LimitMemory
+	short := n.short && o.Watched >= shortest
+	if n.limit = n.withRoom(samples, bounded); short {
+		n.limit = max(n.limit, n.peak*(1+seldom))
+	}
+	switch {
+	case n.fills && n.limit > now:
+		of := need{shape: n.shape, peak: sampled}
+		n.limit = max(now, of.withRoom(samples, bounded))
+		n.because("the kernel counted a peak of %s, which is its limit, and nothing was killed there: page cache fills a limit whatever it is, so only what was sampled asks for more", Bytes(n.peak))
+	case short:
+		n.because("the kernel counted a peak of %s, page cache and all, in runs of up to %s, of which %s are samples: the limit is a tenth above that at least", Bytes(n.peak), advise.Round(o.Watched), advise.Round(span(samples)))
+	}
+}
+
+// asked is what a request goes by: the peak, unless that may be page cache alone. Then it is what is known to have been needed, and no less than what is
+// requested already, up to the peak.
+func (n *need) asked(now, known float64, missed bool) float64 {
+	if !n.fills || missed && now == 0 {
+		return n.peak
+	}
+	return max(known, min(now, n.peak))
+}
+
+// fills tells whether a peak that the kernel counted came to the limit, and the container was not killed there.
+func (o *Subject) fills(peak float64) bool {
+	limit := amounts(&o.Spec).LimitMemory
+	killed := slices.ContainsFunc(o.Kills, func(k Kill) bool { return k.Limit == 0 || k.Limit >= full*limit })
+	return !killed && peak >= full*limit && peak <= limit
 }
 
 // Short tells whether the record is too short to tell what the container needs at other times.
@@ -140,8 +177,8 @@ func rising(values []float64) bool {
 	return len(values) > 3 && rises >= len(values)-2
 }
 
-// kills raises the limit above those at which the container was killed.
-func (n *need) kills(kills []Kill) {
+// kills raises the limit above those at which the container was killed, and above what it is known to have needed, which it returns.
+func (n *need) kills(kills []Kill, known float64) float64 {
 	at, soon := 0.0, 0
 	for _, k := range kills {
 		at = max(at, k.Limit)
@@ -151,14 +188,14 @@ func (n *need) kills(kills []Kill) {
 	}
 	switch {
 	case len(kills) == 0:
-		return
+		return known
 	case at == 0:
 		n.because("it was killed for memory %s with no limit of its own: its node, or a limit of its whole pod, had no more", often(len(kills)))
 		n.limit = 0
-		return
+		return known
 	}
-	n.peak = max(n.peak, at)
-	n.limit = max(n.limit, at*bump, at+bumpMin, n.peak*(1+seldom)) // it may have used more since, with another limit
+	n.peak, known = max(n.peak, at), max(known, at)
+	n.limit = max(n.limit, at*bump, at+bumpMin, known*(1+seldom)) // it may have used more since, with another limit
 	n.because("it was killed for memory %s, with a limit of %s at most: nobody knows how much it would have taken, so it gets a fifth more, 100Mi at least, as the Vertical Pod Autoscaler does", often(len(kills)), Bytes(at))
 	switch {
 	case soon == 1 && len(kills) == 1:
@@ -166,6 +203,7 @@ func (n *need) kills(kills []Kill) {
 	case 2*soon > len(kills):
 		n.because("%d of these were within a minute of its start: it needs more than that to start", soon)
 	}
+	return known
 }
 
 // killedInRhythm tells whether runs were killed for memory again and again after about the same time, none of them soon: memory that
