@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -294,12 +295,18 @@ func (r *release) written(t *testing.T, file string, args ...string) string {
 	return out
 }
 
-// upgraded upgrades the release with values, which give the wanted object.
+// upgraded upgrades the release with values, which give the object that the API server made of the fix in a dry run.
 func (r *release) upgraded(t *testing.T, values string) {
 	t.Helper()
 	want := r.wanted(t, r.namespace)
+	patch := r.planned(t, "fix", "deploy/web", "-n", r.namespace).Fix.Patch
+	accepted, err := r.AppsV1().Deployments(r.namespace).Patch(t.Context(), "web", types.StrategicMergePatchType, []byte(patch.Data), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	must(t, err)
 	r.run(t, "upgrade", "shop", filepath.Join(r.source, "chart"), "--values", values)
 	d := r.deployment(t)
+	if diff := cmp.Diff(accepted.Spec, d.Spec); diff != "" {
+		t.Errorf("what Helm made of the values is not what the dry run accepted (-accepted +upgraded):\n%s", diff)
+	}
 	if limit(d) != want {
 		t.Errorf("after the upgrade the limit is %s, want %s", limit(d), want)
 	}
