@@ -123,7 +123,7 @@ func TestCrowdsAreMigrated(t *testing.T) {
 			s := open(t, url, Options{})
 			must(t, s.Record(t.Context(), all...))
 			must(t, s.Close())
-			must(t, Migrate(t.Context(), url, Version-1))
+			must(t, Migrate(t.Context(), url, 5))
 			s = open(t, url, Options{})
 			for _, d := range all[1:] {
 				want(t, d.Of.Name, len(incidents(t, s, Filter{Text: d.Of.Name})), 1)

@@ -47,7 +47,8 @@ type Verdict struct {
 	Rule       string // "" for a death that no rule explains
 	Confidence string // certain, likely or possible
 	Message    string
-	Thing      evidence.Ref // what the rule is about; with cluster and rule, this is what an incident is
+	Names      []evidence.Ref `json:"-"` // what Message names in namespaces, by namespace and name; without a name where that is not known
+	Thing      evidence.Ref   // what the rule is about; with cluster and rule, this is what an incident is
 	Settled    bool
 	Revised    bool              // it takes the place of one that is settled; not kept
 	Report     []byte            // JSON, as it was told; a verdict without report and bundle leaves those that were there
@@ -98,8 +99,9 @@ type Incident struct {
 	Pods       int
 	Confidence string // the least sure of its deaths
 	Title      string
-	Namespaces []string // those that the asker may see
-	Nodes      []string // at most 64 of each namespace, as the other lists
+	Names      []evidence.Ref `json:"-"` // what Title names, as that of a Verdict
+	Namespaces []string       // those that the asker may see
+	Nodes      []string       // at most 64 of each namespace, as the other lists
 	Images     []string
 	Workloads  []string // "Deployment/web"
 }

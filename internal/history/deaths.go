@@ -119,6 +119,9 @@ func (s *Store) Heat(ctx context.Context, f Filter) ([]Cell, error) {
 // messageOf is what was told of a death d.
 const messageOf = `COALESCE((SELECT text FROM messages WHERE id = d.message), '')`
 
+// namesOf is what that names.
+const namesOf = `(SELECT names FROM messages WHERE id = d.message)`
+
 // finishedOf is when a death d ended, 0 where that is not known. What places it in time is not written twice: 1 stands for that.
 const finishedOf = `(CASE d.finished WHEN 1 THEN d.at ELSE d.finished END)`
 
@@ -127,7 +130,7 @@ const deathTables = ` FROM deaths d JOIN pods p ON p.id = d.pod`
 const deathColumns = `SELECT d.id, d.at, (SELECT c.uid FROM clusters c WHERE c.id = p.cluster), d.kind, p.uid, p.namespace, p.name,
 	d.container, d.attempt, p.workload_kind, p.workload_name,
 	(SELECT name FROM names WHERE id = d.node), (SELECT name FROM names WHERE id = d.image), d.started, ` + finishedOf + `, d.seen, d.exit_code, d.signal,
-	d.reason, d.missing, d.rank, d.rule, d.confidence, ` + messageOf + `, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
+	d.reason, d.missing, d.rank, d.rule, d.confidence, ` + messageOf + `, ` + namesOf + `, d.version, COALESCE(i.ref, ''), COALESCE(i.thing_kind, ''),
 	COALESCE(i.thing_namespace, ''), COALESCE(i.thing_name, ''), COALESCE(i.thing_container, ''),
 	d.files > 0` + deathTables + `
 	LEFT JOIN shares s ON s.id = d.share LEFT JOIN incidents i ON i.id = s.incident`
@@ -138,7 +141,7 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 	d.Of = evidence.RefTo("Pod", "", "")
 	err = scan(&d.ID, &at, &d.Cluster, &d.Kind, (*uid)(&d.PodUID), &d.Of.Namespace, &d.Of.Name, &d.Of.Container, &d.Of.Attempt,
 		&d.Workload.Kind, &d.Workload.Name, &d.Node, &d.Image, &started, &finished, &seen, &d.ExitCode, &d.Signal, &d.Reason, &d.Missing,
-		&rank, &v.Rule, &v.Confidence, &v.Message, &v.Version, &d.Incident, &v.Thing.Kind, &v.Thing.Namespace, &v.Thing.Name,
+		&rank, &v.Rule, &v.Confidence, &v.Message, (*namesColumn)(&v.Names), &v.Version, &d.Incident, &v.Thing.Kind, &v.Thing.Namespace, &v.Thing.Name,
 		&v.Thing.Container, &d.HasBundle)
 	d.Started, d.Finished, d.Seen = fromMicros(started), fromMicros(finished), fromMicros(seen)
 	if d.Workload.Kind != "" {
@@ -159,8 +162,12 @@ func scanDeath(scan func(...any) error) (d Death, at int64, err error) {
 
 // concealIn leaves out what was told of things that the asker may not see.
 func concealIn(d *Death, allowed []string) {
-	if d.Verdict != nil && conceal(&d.Verdict.Thing, allowed) {
-		d.Verdict.Message = elsewhere
+	switch v := d.Verdict; {
+	case v == nil:
+	case conceal(&v.Thing, allowed):
+		v.Message, v.Names = elsewhere, nil
+	case allowed != nil:
+		v.Message, v.Names = Hide(v.Message, v.Names, allowed), nil
 	}
 }
 
@@ -185,7 +192,7 @@ func (f *Filter) deaths(in *dialect) *query {
 	}
 	message := messageOf
 	if f.Namespaces != nil {
-		message = `CASE WHEN EXISTS (SELECT 1 FROM shares o JOIN incidents j ON j.id = o.incident
+		message = `CASE WHEN ` + namesOf + ` IS NULL OR ` + namesOf + ` <> '' OR EXISTS (SELECT 1 FROM shares o JOIN incidents j ON j.id = o.incident
 			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE ` + messageOf + ` END`
 	}
 	for _, w := range asked(f.Text) {

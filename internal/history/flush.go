@@ -41,14 +41,14 @@ func (t *txn) writeShare(sh *share) error {
 	if err := t.number(sh); err != nil {
 		return err
 	}
-	var title any // that of the death that gave it
+	var title, names any // those of the death that gave them
 	if sh.lead <= 0 {
-		title = sh.title
+		title, names = sh.title, nameLines(sh.names)
 	}
 	err := t.exec(`UPDATE shares SET state = $1, first = $2, last = $3, deaths = $4, pods = $5, trimmed = $6, certain = $7, likely = $8,
-		possible = $9, lead = $10, lead_settled = $11, title = $12, nodes = $13, images = $14, workloads = $15 WHERE id = $16`,
+		possible = $9, lead = $10, lead_settled = $11, title = $12, names = $13, nodes = $14, images = $15, workloads = $16 WHERE id = $17`,
 		sh.in.state, sh.first, sh.last, sh.deaths, sh.pods, sh.trimmed, sh.sure[0], sh.sure[1], sh.sure[2], sh.lead, boolInt(sh.leadSettled),
-		title, sh.listed[0], sh.listed[1], sh.listed[2], sh.id)
+		title, names, sh.listed[0], sh.listed[1], sh.listed[2], sh.id)
 	if err != nil || !sh.words && sh.in.before != StateClosed {
 		return err
 	}

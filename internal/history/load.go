@@ -151,7 +151,10 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	}
 	slices.Sort(in.Namespaces)
 	if lead != nil {
-		in.Title, in.Confidence = lead.title, sure[least]
+		in.Title, in.Names, in.Confidence = lead.title, lead.names, sure[least]
+	}
+	if allowed != nil {
+		in.Title, in.Names = Hide(in.Title, in.Names, allowed), nil
 	}
 	if foreign {
 		in.Title = elsewhere

@@ -125,7 +125,7 @@ func (t *txn) place(old *known, d *incoming) error {
 	if err != nil {
 		return err
 	}
-	message, err := t.messageID(v.Message)
+	message, err := t.messageID(v.Message, nameLines(v.Names))
 	if err != nil {
 		return err
 	}
@@ -220,17 +220,17 @@ func (t *txn) podID(cluster, uid string, of, workload evidence.Ref) (int64, erro
 	return id, err
 }
 
-// messageID returns the number of what was told of a death, with one reference more; 0 for nothing. The runs of a loop are told of in
-// the same words.
-func (t *txn) messageID(text string) (int64, error) {
+// messageID returns the number of what was told of a death and whom that names, with one reference more; 0 for nothing. The runs of a loop
+// are told of in the same words.
+func (t *txn) messageID(text, names string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
 	var id int64
 	key := keyOf(text)
-	found, err := t.row([]any{&id}, `UPDATE messages SET refs = refs + 1 WHERE hash = $1 AND text = $2 RETURNING id`, key, text)
+	found, err := t.row([]any{&id}, `UPDATE messages SET refs = refs + 1 WHERE hash = $1 AND text = $2 AND names = $3 RETURNING id`, key, text, names)
 	if !found && err == nil {
-		_, err = t.row([]any{&id}, `INSERT INTO messages (hash, text, refs) VALUES ($1, $2, 1) RETURNING id`, key, text)
+		_, err = t.row([]any{&id}, `INSERT INTO messages (hash, text, names, refs) VALUES ($1, $2, $3, 1) RETURNING id`, key, text, names)
 	}
 	return id, err
 }

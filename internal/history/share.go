@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // mostListed is how many nodes, images and workloads of an incident are listed in each namespace.
@@ -18,6 +20,7 @@ type share struct {
 	id, lead, trimmed     int64
 	in                    *incident
 	namespace, title      string
+	names                 []evidence.Ref // that the title names
 	first, last           int64
 	deaths, pods          int64
 	sure                  [3]int64 // deaths by sureness
@@ -69,19 +72,20 @@ func (sh *share) follow(now *known, d *incoming) {
 		return
 	}
 	sh.lead, sh.leadSettled = now.id, d.Verdict.Settled
-	sh.title, sh.words = d.Verdict.Message, true
+	sh.title, sh.names, sh.words = d.Verdict.Message, d.Verdict.Names, true
 	sh.evidence, sh.foreign = evidenceIn(d.Verdict.Report, sh.namespace)
 }
 
 const shareColumns = `id, incident, namespace, first, last, deaths, pods, trimmed, certain, likely, possible, lead, lead_settled,
-	COALESCE(title, (SELECT m.text FROM deaths d JOIN messages m ON m.id = d.message WHERE d.id = shares.lead), ''), nodes, images, workloads`
+	COALESCE(title, (SELECT m.text FROM deaths d JOIN messages m ON m.id = d.message WHERE d.id = shares.lead), ''),
+	CASE WHEN title IS NULL THEN (SELECT m.names FROM deaths d JOIN messages m ON m.id = d.message WHERE d.id = shares.lead) ELSE names END, nodes, images, workloads`
 
 // scanShare reads a row; the incident is an id, because what it is told about it may have to be read first.
 func scanShare(scan func(...any) error) (*share, int64, error) {
 	var sh share
 	var incident, led int64
 	err := scan(&sh.id, &incident, &sh.namespace, &sh.first, &sh.last, &sh.deaths, &sh.pods, &sh.trimmed,
-		&sh.sure[0], &sh.sure[1], &sh.sure[2], &sh.lead, &led, &sh.title, &sh.listed[0], &sh.listed[1], &sh.listed[2])
+		&sh.sure[0], &sh.sure[1], &sh.sure[2], &sh.lead, &led, &sh.title, (*namesColumn)(&sh.names), &sh.listed[0], &sh.listed[1], &sh.listed[2])
 	sh.leadSettled = led != 0
 	return &sh, incident, err
 }
@@ -213,6 +217,7 @@ func (t *txn) recount(sh *share) error {
 		return nil
 	}
 	sh.evidence, sh.foreign = "", nil
-	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title}, `SELECT d.id, d.rank = 3, `+messageOf+` FROM deaths d WHERE d.share = $1 ORDER BY d.at, d.id LIMIT 1`, sh.id)
+	_, err := t.row([]any{&sh.lead, &sh.leadSettled, &sh.title, (*namesColumn)(&sh.names)},
+		`SELECT d.id, d.rank = 3, `+messageOf+`, `+namesOf+` FROM deaths d WHERE d.share = $1 ORDER BY d.at, d.id LIMIT 1`, sh.id)
 	return err
 }

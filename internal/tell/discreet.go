@@ -24,13 +24,15 @@ func saidOf(d *history.Death) string {
 	if of := d.Verdict.Thing.Namespace; of != "" && of != d.Of.Namespace {
 		return hiddenCause
 	}
-	return d.Verdict.Message
+	return history.Hide(d.Verdict.Message, d.Verdict.Names, []string{d.Of.Namespace})
 }
 
 // shareOf returns what of an incident a namespace may read.
 func (a *Announcer) shareOf(ctx context.Context, in *history.Incident, namespace string) (history.Incident, error) {
 	if of := in.Thing.Namespace; len(in.Namespaces) == 1 && (of == "" || of == namespace) {
-		return *in, nil
+		own := *in
+		own.Title = history.Hide(in.Title, in.Names, []string{namespace})
+		return own, nil
 	}
 	return a.Store.Incident(ctx, in.ID, []string{namespace})
 }

@@ -61,15 +61,15 @@ func TestDiscreetEvents(t *testing.T) {
 		message map[string]string // by namespace of who died
 		want    map[string]string
 	}{
-		"a node, two namespaces": {all, node, map[string]string{"shop": "node n1 is busy: most by vault/safe-0 (3000m), shop/web-0", "bank": "node n1 is busy, and teller-1 with it"}, map[string]string{
+		"a node, two namespaces": {all, node, map[string]string{"shop": "node n1 is busy: most by vault/safe-0 (3000m), shop/web-0", "bank": "node n1 is busy, and teller-1 and keeper-0 with it"}, map[string]string{
 			"shop/Pod": "node n1 is busy: most by (elsewhere) (3000m), shop/web-0", "shop/Deployment": "node n1 is busy: most by (elsewhere) (3000m), shop/web-0 (1 death in 1 pod)",
-			"bank/Pod": "node n1 is busy, and teller-1 with it", "bank/Deployment": "node n1 is busy, and teller-1 with it (1 death in 1 pod)",
+			"bank/Pod": "node n1 is busy, and teller-1 and (elsewhere) with it", "bank/Deployment": "node n1 is busy, and teller-1 and (elsewhere) with it (1 death in 1 pod)",
 		}},
 		"a cause in another one": {all, service, map[string]string{"shop": "Service ledger has no endpoints"}, map[string]string{
 			"shop/Pod": "its cause lies in another namespace", "shop/Deployment": "its cause lies in another namespace (1 death in 1 pod)",
 		}},
-		"who may not list namespaces": {nil, node, map[string]string{"shop": "beside bank/x-0 and registry/app", "bank": "it died"}, map[string]string{
-			"shop/Pod": "beside (elsewhere) and registry/app", "bank/Pod": "it died",
+		"who may not list namespaces": {nil, node, map[string]string{"shop": "beside bank/x-0, keeper-0 and registry/app", "bank": "it died"}, map[string]string{
+			"shop/Pod": "beside (elsewhere), (elsewhere) and registry/app", "bank/Pod": "it died",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,8 @@ func TestDiscreetEvents(t *testing.T) {
 			for space, message := range tt.message {
 				must(t, w.Store.Record(t.Context(), history.Death{
 					Cluster: cluster, PodUID: space, Of: evidence.RefTo("Pod", space, "web-0").InContainer("app").InAttempt(0), Workload: evidence.RefTo("Deployment", space, "web"),
-					Finished: w.now(), Seen: w.now(), Verdict: &history.Verdict{Rule: "NOD001", Confidence: "likely", Message: message, Thing: tt.thing, Settled: true},
+					Finished: w.now(), Seen: w.now(), Verdict: &history.Verdict{Rule: "NOD001", Confidence: "likely", Message: message, Thing: tt.thing, Settled: true,
+						Names: []evidence.Ref{evidence.RefTo("", "vault", "keeper-0"), evidence.RefTo("", space, "teller-1")}},
 				}))
 			}
 			a := &Announcer{Store: w.Store, Cluster: cluster, Client: asking(t, s.URL), Console: "https://inquest.example.com/", Log: slog.New(slog.DiscardHandler), Now: w.now, All: spaces(tt.spaces...)}

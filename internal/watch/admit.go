@@ -248,7 +248,7 @@ func (r *Recorder) troubleBefore(ctx context.Context, pod *corev1.Pod) *history.
 	}
 	for _, d := range page.Items {
 		if v := d.Verdict; d.Kind == history.Stuck && v != nil && v.Settled && v.Rule != "" {
-			return &history.Verdict{Rule: v.Rule, Confidence: v.Confidence, Message: v.Message, Thing: v.Thing, Settled: true, Version: r.Version}
+			return &history.Verdict{Rule: v.Rule, Confidence: v.Confidence, Message: v.Message, Names: v.Names, Thing: v.Thing, Settled: true, Version: r.Version}
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func (r *Recorder) blameOn(ctx context.Context, about evidence.Ref, uid types.UI
 	}
 	for _, d := range page.Items {
 		if own := d.Verdict; own != nil && own.Settled && own.Rule != "" && (about.Container == "" || d.Of.Container == about.Container) {
-			v.Rule, v.Confidence, v.Message, v.Thing = own.Rule, own.Confidence, own.Message, own.Thing
+			v.Rule, v.Confidence, v.Message, v.Names, v.Thing = own.Rule, own.Confidence, own.Message, own.Names, own.Thing
 			return
 		}
 	}

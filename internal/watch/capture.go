@@ -302,8 +302,9 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 		return r.giveUp(ctx, todo.deaths, "it was not captured, as too many died at the same time")
 	}
 	r.counts.alike.Add(max(int64(len(todo.deaths)), 1))
-	why := fmt.Sprintf("it was not captured, as too many died at the same time: it is judged as %s, which died like it", other.of)
+	const why = "it was not captured, as too many died at the same time: it is judged as one that died like it"
 	v := other.verdict
+	v.Names = append(slices.Clone(v.Names), evidence.RefTo("", other.of.Namespace, other.of.Name))
 	v.Message, v.Settled, v.Version = fmt.Sprintf("like %s: %s", other.of, v.Message), true, r.Version
 	if v.Confidence == diagnosis.Certain.String() {
 		v.Confidence = diagnosis.Likely.String()
@@ -482,7 +483,7 @@ func (t telling) verdict(of, workload evidence.Ref) *history.Verdict {
 
 func (t telling) verdictOf(a answer) *history.Verdict {
 	return &history.Verdict{
-		Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing,
+		Rule: a.rule, Confidence: a.confidence, Message: a.message, Names: named(t.s, a.message), Thing: a.thing,
 		Report: t.json, Bundle: t.bundle, Version: t.version,
 	}
 }

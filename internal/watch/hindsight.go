@@ -38,7 +38,8 @@ func (r *Recorder) reconsider(ctx context.Context, at subject, s *evidence.Snaps
 		}
 		if slices.ContainsFunc(deaths, is) && told.saysMore(a, &d) {
 			d.Verdict = &history.Verdict{
-				Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing, Settled: true, Revised: true, Version: r.Version,
+				Rule: a.rule, Confidence: a.confidence, Message: a.message, Names: named(told.s, a.message), Thing: a.thing,
+				Settled: true, Revised: true, Version: r.Version,
 			}
 			revised = append(revised, d)
 		}

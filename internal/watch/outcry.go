@@ -147,7 +147,7 @@ func (r *Recorder) inherit(deaths []unsettled) {
 			continue
 		}
 		if v, ok := told.ofNode(d, d.run.Of.InAttempt(evidence.NoAttempt)); ok {
-			d.Verdict.Rule, d.Verdict.Confidence, d.Verdict.Message, d.Verdict.Thing = v.Rule, v.Confidence, v.Message, v.Thing
+			d.Verdict.Rule, d.Verdict.Confidence, d.Verdict.Message, d.Verdict.Names, d.Verdict.Thing = v.Rule, v.Confidence, v.Message, v.Names, v.Thing
 			r.cry(d)
 		}
 	}
@@ -165,7 +165,7 @@ func (t telling) ofNode(d *unsettled, run evidence.Ref) (v history.Verdict, foun
 		return v, false
 	}
 	a := t.answerFor(run, d.Workload)
-	return history.Verdict{Rule: a.rule, Confidence: a.confidence, Message: a.message, Thing: a.thing}, a.rule != "" && a.thing == evidence.RefTo("Node", "", d.Node)
+	return history.Verdict{Rule: a.rule, Confidence: a.confidence, Message: a.message, Names: named(t.s, a.message), Thing: a.thing}, a.rule != "" && a.thing == evidence.RefTo("Node", "", d.Node)
 }
 
 // doubted returns the deaths on a node that are put down to their probes, of pods that are in a snapshot of it; none for what is no node.

@@ -4,6 +4,8 @@ package watch
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,5 +256,27 @@ func TestAlikeOnAnotherNode(t *testing.T) {
 		if d := kept(t, r); d.Verdict.Rule != want || !d.Verdict.Settled {
 			t.Errorf("put down to %s: %+v, expected %q", node, d.Verdict, want)
 		}
+	}
+}
+
+// TestNamesAreNoted holds that with what is told of a death it is noted whom that names: who may read of it may not see all namespaces.
+func TestNamesAreNoted(t *testing.T) {
+	vault := evidence.RefTo("Pod", "bank", "vault-0")
+	s := (&evidence.Snapshot{Facts: []evidence.Fact{{About: vault}}}).Freeze()
+	v := telling{s: s}.verdictOf(answer{message: "it lost its port to vault-0"})
+	if want := []evidence.Ref{evidence.RefTo("", "bank", "vault-0")}; !slices.Equal(v.Names, want) {
+		t.Errorf("%q names %v, expected %v", v.Message, v.Names, want)
+	}
+	r := newRecorder(t)
+	_, at := endedBy(t, r, began.Add(time.Minute), 137)
+	if err := r.takeAlike(t.Context(), at, r.pending[at], representative{vault.InContainer("app"), history.Verdict{Rule: "MEM002", Thing: evidence.RefTo("Node", "", "n1")}}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := r.Store.Deaths(t.Context(), history.Filter{Namespaces: []string{"shop"}})
+	if err != nil || len(page.Items) != 1 {
+		t.Fatal(page, err)
+	}
+	if d := page.Items[0]; strings.Contains(d.Verdict.Message+d.Missing, "vault-0") || !strings.HasPrefix(d.Verdict.Message, "like pod/(elsewhere)[app]") {
+		t.Errorf("who may see one namespace reads %q, %q", d.Verdict.Message, d.Missing)
 	}
 }
