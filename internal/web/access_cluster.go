@@ -55,7 +55,7 @@ type ClusterAccess struct {
 	tokens kept[person]
 	rights kept[Rights]
 	all    kept[[]string] // namespaces of the cluster
-	left   kept[bool]     // sessions that somebody ended
+	left   departed
 	hosts  crowd
 }
 

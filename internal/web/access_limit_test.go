@@ -6,9 +6,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLimit: where there are more namespaces than are looked at for one caller, each page says so, and none has a word of the others.
@@ -90,5 +93,52 @@ func TestSessionShare(t *testing.T) {
 		if a, b := access.Caller(r), access.Caller(bearer(t, ":"+name)); a != name || b != name {
 			t.Errorf("%q with a session, %q with its token: expected %s", a, b, name)
 		}
+	}
+}
+
+// TestEndedStaysEnded: a session that was ended lets nobody in while its seal is good, however many others are ended after it; who came in
+// later stays in.
+func TestEndedStaysEnded(t *testing.T) {
+	access, _, now := clusterAccess(t, nil)
+	came := func() *http.Request {
+		s := session{User: "sue", Until: now.Add(stay)}
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if err := access.begin(w, r, s); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range w.Result().Cookies() {
+			r.AddCookie(c)
+		}
+		return r
+	}
+	first := came()
+	access.end(httptest.NewRecorder(), first)
+	ended := *now
+	for i := range 2*mostDeparted + mostDeparted/2 {
+		*now = now.Add(time.Millisecond)
+		access.left.add(strconv.Itoa(i), now.Add(stay), *now)
+		if len(access.left.until) > mostDeparted {
+			t.Fatalf("%d sessions that ended are remembered", len(access.left.until))
+		}
+	}
+	last := came()
+	if _, in := access.session(first); in || !now.Before(ended.Add(stay)) {
+		t.Error("a session that was ended lets in")
+	}
+	if _, in := access.session(last); !in {
+		t.Error("a session that was not ended does not let in")
+	}
+	*now = now.Add(stay)
+	for i := range mostDeparted + 1 {
+		access.left.add(strconv.Itoa(i), now.Add(time.Minute), now.Add(time.Duration(i)))
+	}
+	before := access.left.before
+	*now = now.Add(time.Hour) // all of those have expired
+	for i := range mostDeparted {
+		access.left.add("later"+strconv.Itoa(i), now.Add(stay), *now)
+	}
+	if access.left.before != before {
+		t.Error("a session ends for want of room, where there was some")
 	}
 }

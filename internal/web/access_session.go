@@ -9,7 +9,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -91,8 +94,7 @@ func (a *ClusterAccess) session(r *http.Request) (session, bool) {
 	if err != nil || !a.seal.open(cookie, c.Value, &s) || !a.o.Now().Before(s.Until) {
 		return s, false
 	}
-	_, left := a.left.look(a.o.Now(), s.key())
-	return s, !left
+	return s, !a.left.has(s.key(), s.Until)
 }
 
 // key is one for each session, however its cookie is written.
@@ -108,7 +110,42 @@ func (a *ClusterAccess) InSession(r *http.Request) bool {
 // end has the browser forget its session, and this replica refuse it from now on, whoever has a copy. Others know it by its seal alone.
 func (a *ClusterAccess) end(w http.ResponseWriter, r *http.Request) {
 	if s, in := a.session(r); in {
-		a.left.keep(s.key(), answer[bool]{true, s.Until}, a.o.Now())
+		a.left.add(s.key(), s.Until, a.o.Now())
 	}
 	http.SetCookie(w, a.cookie(r, cookie, "", -1))
+}
+
+// mostDeparted bounds the sessions that were ended and are remembered by themselves.
+const mostDeparted = 1 << 16
+
+// Departed are sessions that somebody ended, as long as their seals are good. Where there are too many, those that are good for the shortest
+// time are forgotten, and every session that is not good for longer counts as ended with them: whoever is in one has to come in again.
+type departed struct {
+	mu     sync.Mutex
+	until  map[string]time.Time
+	before time.Time // what is good until then or shorter has ended
+}
+
+func (d *departed) has(key string, until time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, is := d.until[key]
+	return is || !until.After(d.before)
+}
+
+func (d *departed) add(key string, until, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.until == nil {
+		d.until = map[string]time.Time{}
+	}
+	if len(d.until) >= mostDeparted {
+		maps.DeleteFunc(d.until, func(_ string, until time.Time) bool { return !now.Before(until) })
+	}
+	if len(d.until) >= mostDeparted {
+		all := slices.SortedFunc(maps.Values(d.until), time.Time.Compare)
+		d.before = all[len(all)/8] // as many at once as make it seldom
+		maps.DeleteFunc(d.until, func(_ string, until time.Time) bool { return !until.After(d.before) })
+	}
+	d.until[key] = until
 }
