@@ -27,6 +27,8 @@ type unsettled struct {
 	like likeness
 	held *held // its pod, where the state of that is not on record
 
+	passing *passing // nil where nobody wants to know how long what took
+
 	early *history.Verdict // of a first capture, which could not settle it yet
 	looks int              // how often it was captured
 	about evidence.Ref     // what the cause of its verdict is about
@@ -79,6 +81,8 @@ func (r *Recorder) admit(ctx context.Context, lane <-chan fresh) error {
 func (r *Recorder) take(ctx context.Context, f fresh) error {
 	f.mask()
 	deaths := r.deaths(ctx, f)
+	begin(ctx, evidence.RefOf(f.pod), deaths)
+	ctx = within(ctx, deaths)
 	if err := r.record(ctx, deaths); err != nil {
 		return err
 	}
@@ -91,6 +95,8 @@ func (r *Recorder) take(ctx context.Context, f fresh) error {
 		if d.Verdict != nil && !d.Verdict.Settled { // of what was missed there is nothing more to be found
 			d.Verdict = nil // is in the history
 			open = append(open, d)
+		} else {
+			over(d)
 		}
 	}
 	if f.gone {
@@ -145,6 +151,11 @@ func (r *Recorder) record(ctx context.Context, deaths []unsettled) error {
 	err := r.keep(ctx, kept)
 	done(err)
 	r.hark(deaths)
+	for _, d := range deaths {
+		if d.Verdict != nil && d.Verdict.Settled {
+			over(d)
+		}
+	}
 	return err
 }
 

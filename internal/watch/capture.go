@@ -125,6 +125,7 @@ func (r *Recorder) isGone(at subject) bool {
 // settle captures the evidence of one thing and gives the history what it proves.
 func (r *Recorder) settle(ctx context.Context, at subject, todo *pending) error {
 	const gone = "it was gone before its evidence could be captured"
+	ctx = within(ctx, todo.deaths)
 	if r.isGone(at) {
 		return r.giveUp(ctx, todo.deaths, gone)
 	}
@@ -331,6 +332,7 @@ func (r *Recorder) takeAlike(ctx context.Context, at subject, todo *pending, oth
 
 // giveUp notes why there will be no more evidence of deaths.
 func (r *Recorder) giveUp(ctx context.Context, deaths []unsettled, why string) error {
+	defer over(deaths...)
 	deaths, err := r.stand(ctx, deaths)
 	if err != nil || len(deaths) == 0 {
 		return err
@@ -448,7 +450,9 @@ func (r *Recorder) resumeOne(ctx context.Context, d history.Death) error {
 		}
 	}
 	open.Verdict = nil
-	return r.look(ctx, subject{evidence.RefTo("Pod", d.Of.Namespace, d.Of.Name), types.UID(d.PodUID)}, &pending{deaths: []unsettled{open}}, 0)
+	again := []unsettled{open}
+	begin(ctx, d.Of.Object(), again)
+	return r.look(ctx, subject{evidence.RefTo("Pod", d.Of.Namespace, d.Of.Name), types.UID(d.PodUID)}, &pending{deaths: again}, 0)
 }
 
 // A telling is what is told of a snapshot: the report, in both its forms, and what it was made from.

@@ -76,14 +76,37 @@ func TestSpans(t *testing.T) {
 		w.crash("web-1", 1)
 		passes(10 * time.Second)
 		spans := gathered.GetSpans()
-		if diff := cmp.Diff([]string{"commit", "capture", "diagnose", "commit"}, stepsOf(spans, "web-0")); diff != "" {
+		if diff := cmp.Diff([]string{"commit", "capture", "diagnose", "commit", "death"}, stepsOf(spans, "web-0")); diff != "" {
 			t.Errorf("steps of a death (-want +got):\n%s", diff)
 		}
 		if steps := stepsOf(spans, "web-1"); !slices.Contains(steps, "capture: it failed") {
 			t.Errorf("steps of a death that could not be captured: %q", steps)
 		}
 		checkSpans(t, spans)
+		checkTrace(t, spans)
 	})
+}
+
+// checkTrace holds that all steps for a death are within its span.
+func checkTrace(t *testing.T, spans tracetest.SpanStubs) {
+	t.Helper()
+	at := slices.IndexFunc(spans, func(s tracetest.SpanStub) bool { return s.Name == "death" })
+	if at < 0 || spans[at].Parent.IsValid() {
+		t.Fatal("no death has a span of its own")
+	}
+	death, steps := &spans[at], 0
+	for i := range spans {
+		s := &spans[i]
+		if s.SpanContext.TraceID() != death.SpanContext.TraceID() || i == at {
+			continue
+		}
+		if steps++; s.Parent.SpanID() != death.SpanContext.SpanID() || s.StartTime.Before(death.StartTime) || s.EndTime.After(death.EndTime) {
+			t.Errorf("step %s is not within its death", s.Name)
+		}
+	}
+	if steps != 4 {
+		t.Errorf("the trace of a death has %d steps, expected 4", steps)
+	}
 }
 
 // checkSpans holds that spans say of what they are, and no more.
