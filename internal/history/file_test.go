@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/kubeinquest/inquest/internal/evidence"
 )
 
 // TestErrors: what is in the way is named, and what to do about it.
@@ -115,9 +113,6 @@ func TestMigrations(t *testing.T) {
 			one.PodUID, two.Finished = "6f0a1c9e-2c59-4b8a-9d0f-1d2f8f6f7a11", time.Time{}
 			must(t, s.Record(t.Context(), one, two))
 			before := deaths(t, s, Filter{})
-			for i := range before { // the version before did not note whom a text names
-				before[i].Verdict.Names = []evidence.Ref{evidence.RefTo("", "", "")}
-			}
 			must(t, s.Close())
 			must(t, Migrate(t.Context(), url, Version-1))
 			must(t, Migrate(t.Context(), url, Version-1))

@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r Retention) (Removed
 			return sum, err
 		}
 	}
-	return sum, s.shrink(ctx)
+	return sum, errors.Join(s.prune(ctx), s.shrink(ctx))
 }
 
 // oldest is the time of the last of the thousand oldest deaths and Events; -1 where there are none.

@@ -58,7 +58,8 @@ type Store struct {
 	deafen  context.CancelFunc // ends the listening to them
 	deaf    chan struct{}      // closed when it has ended
 	reign   atomic.Pointer[reign]
-	eraBits int // fewer in tests
+	pruned  atomic.Int64 // the last name that was looked at for whether anything has it
+	eraBits int          // fewer in tests
 }
 
 // Open opens the history at url: the path of a file, which is made where there is none, "memory:", or
