@@ -127,7 +127,7 @@ func (p *program) historyShow() *cobra.Command {
 					return report.CSV(p.Out, web.DeathRows(page.Items))
 				}
 				all := shownIncident{in, page.Items, nil}
-				if all.Gaps, err = gapsOf(cmd.Context(), s, &in, f.Namespaces); err != nil {
+				if all.Gaps, err = s.Unseen(cmd.Context(), &in, time.Now(), f.Namespaces); err != nil {
 					return err
 				}
 				return o.print(p, all, func() error { return p.incidentText(&all) })

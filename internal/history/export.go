@@ -24,8 +24,9 @@ const (
 type Export struct {
 	Incident Incident
 	Deaths   []Exported
-	LeftOut  int  `json:",omitempty"` // deaths whose evidence is not in it for want of room; those before the latest 1000, which are not listed, are among them
-	Narrowed bool `json:",omitempty"` // it lacks what its reader may not see
+	Gaps     []Gap `json:",omitempty"` // of the watch, that touch its time: what happened then may be missing
+	LeftOut  int   `json:",omitempty"` // deaths whose evidence is not in it for want of room; those before the latest 1000, which are not listed, are among them
+	Narrowed bool  `json:",omitempty"` // it lacks what its reader may not see
 
 	Limit int `json:"namespaceLimit,omitempty"` // how many of his namespaces were looked at, where he has more
 }
@@ -64,6 +65,9 @@ func (s *Store) Export(ctx context.Context, id string, may Narrowing) (Export, m
 			return Export{}, nil, err
 		}
 		all.Deaths = append(all.Deaths, Exported{page.Items[i], folder})
+	}
+	if all.Gaps, err = s.Unseen(ctx, &in, s.options.Now(), may.Namespaces); err != nil {
+		return Export{}, nil, err
 	}
 	all.LeftOut = e.left + max(in.Deaths-len(page.Items), 0)
 	if may.Index != nil {

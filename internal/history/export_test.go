@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestExport: all captured deaths of an incident are in one bundle, those with the same evidence once, and it is the same each time.
@@ -32,6 +33,20 @@ func TestExport(t *testing.T) {
 		var told Export
 		must(t, json.Unmarshal(files["incident.json"], &told))
 		want(t, "the index", fmt.Sprint(told.Incident.ID, told.LeftOut, told.Narrowed, told.Deaths[1].Folder, told.Deaths[1].Of), fmt.Sprint(id, 0, false, "death-4", all.Deaths[1].Of))
+		want(t, "gaps of the watch", fmt.Sprint(len(told.Gaps)), "0")
+		must(t, s.Gaps(t.Context(), Gap{Cluster: cluster, Namespace: "shop", What: "shop was not seen", From: noon, To: noon.Add(time.Minute)},
+			Gap{Cluster: cluster, Namespace: "bank", What: "bank was not seen", From: noon}, Gap{Cluster: cluster, Namespace: "shop", What: "long ago", From: noon.Add(-9 * time.Hour), To: noon.Add(-8 * time.Hour)}))
+		for space, gaps := range map[string]int{"shop": 1, "": 2} {
+			may := Narrowing{Namespaces: []string{space}}
+			if space == "" {
+				may.Namespaces = nil
+			}
+			all, _, err := s.Export(t.Context(), id, may)
+			must(t, err)
+			want(t, "gaps of the watch for "+space, len(all.Gaps), gaps)
+		}
+		_, files, err = s.Export(t.Context(), id, Narrowing{})
+		must(t, err)
 		_, again, err := s.Export(t.Context(), id, Narrowing{})
 		must(t, err)
 		want(t, "again", maps.EqualFunc(files, again, slices.Equal), true)

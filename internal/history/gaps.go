@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -71,22 +72,40 @@ func (s *Store) GapsIn(ctx context.Context, cluster string, from, to time.Time, 
 	return all, s.explain("read", err)
 }
 
+// mostUnseen is how many gaps of the watch are told of an incident.
+const mostUnseen = 1000
+
+// Unseen returns the gaps that bear on an incident: that of now, where nobody watches, and those that were kept.
+func (s *Store) Unseen(ctx context.Context, in *Incident, now time.Time, allowed []string) ([]Gap, error) {
+	from, to := in.Around(now)
+	silent, err := s.Silent(ctx, in.Cluster, now, to)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.GapsIn(ctx, in.Cluster, from, to, allowed, mostUnseen)
+	return append(silent, kept...), err
+}
+
 // Silence is how long there may be no sign of life of a recorder until its cluster counts as not watched.
 const Silence = 90 * time.Second
 
-// Silent returns since when a cluster is not watched as of now, as a gap: one that nobody has kept yet, as whoever died could not, and who
+// Silent returns since when a cluster, or each of all with "", is not watched as of now, as a gap: one that nobody has kept yet, as whoever died could not, and who
 // comes next will. There is none where it is watched or never was, nor one that began at another time or later; zero for any.
 func (s *Store) Silent(ctx context.Context, cluster string, now, before time.Time) ([]Gap, error) {
 	var q query
-	q.where("uid = %s", clean(cluster, maxName))
+	q.optional("uid = %s", clean(cluster, maxName))
 	q.where("beat > 0 AND beat < %s", micros(now.Add(-Silence)))
 	q.within("beat", time.Time{}, before)
 	var all []Gap
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
-		var beat int64
-		err := scan(&beat)
-		all = append(all, Gap{Cluster: cluster, What: "no recorder gave a sign of life", From: fromMicros(beat)})
+		g := Gap{What: "no recorder gave a sign of life"}
+		var beat, watched int64
+		err := scan(&g.Cluster, &beat, &watched)
+		if g.From = fromMicros(beat); cluster == "" && watched > 1 {
+			g.What = fmt.Sprintf("no recorder of cluster %s gave a sign of life", g.Cluster)
+		}
+		all = append(all, g)
 		return err
-	}, `SELECT beat FROM clusters`+q.text(), q.args...)
+	}, `SELECT uid, beat, (SELECT COUNT(*) FROM clusters WHERE beat > 0) FROM clusters`+q.text()+` ORDER BY beat DESC, uid LIMIT 100`, q.args...)
 	return all, s.explain("read", err)
 }

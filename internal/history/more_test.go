@@ -77,6 +77,20 @@ func TestSilent(t *testing.T) {
 		gaps, err := s.Silent(t.Context(), "another", noon.Add(time.Hour), time.Time{})
 		must(t, err)
 		want(t, "gaps of another cluster", len(gaps), 0)
+		of := func() string {
+			gaps, err := s.Silent(t.Context(), "", noon.Add(2*Silence), time.Time{})
+			must(t, err)
+			said := ""
+			for _, g := range gaps {
+				said += g.Cluster + ": " + g.What + " since " + g.From.Format(time.TimeOnly) + "\n"
+			}
+			return said
+		}
+		want(t, "gaps of all", of(), cluster+": no recorder gave a sign of life since 12:00:00\n")
+		_, err = s.Begin(t.Context(), "another", noon)
+		must(t, err)
+		must(t, s.Beat(t.Context(), "another", noon.Add(Silence)))
+		want(t, "gaps of all, where there are two", of(), cluster+": no recorder of cluster "+cluster+" gave a sign of life since 12:00:00\n")
 	})
 }
 

@@ -298,7 +298,7 @@ func (r Rights) narrowing() history.Narrowing {
 		return r.filesBehind(v, bundle)
 	}
 	index := func(e history.Export) (history.Export, error) {
-		e.Limit = r.Limit
+		e.Limit, e.Gaps = r.Limit, r.gaps(e.Gaps)
 		var covered any = e
 		for _, v := range veils {
 			covered = v.cover(covered)

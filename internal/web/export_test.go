@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubeinquest/inquest/internal/collect"
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -35,13 +36,17 @@ func TestExportIsABundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Store.Gaps(t.Context(), history.Gap{Cluster: all[0].Cluster, What: "the watch of pods broke off at vault-0", From: noon, To: noon.Add(time.Second)}); err != nil {
+		t.Fatal(err)
+	}
 	page, err := c.Store.Incidents(t.Context(), history.Filter{})
 	if err != nil || len(page.Items) != 1 {
 		t.Fatalf("%+v, %v", page, err)
 	}
 	for who, objects := range map[string]int{"admin": 2, "sue": 1} {
 		status, body, _ := getAs(t, h, http.Header{"Authorization": {"Bearer :" + who}}, "/incidents/"+page.Items[0].ID+"/bundle.zip")
-		if status != http.StatusOK || strings.Contains(unzipped(t, body), "vault-0") != (who == "admin") || strings.Contains(unzipped(t, body), `"Narrowed"`) != (who == "sue") {
+		if status != http.StatusOK || strings.Contains(unzipped(t, body), "vault-0") != (who == "admin") || strings.Contains(unzipped(t, body), `"Narrowed"`) != (who == "sue") ||
+			strings.Contains(unzipped(t, body), `"What": "`+interrupted) != (who == "sue") {
 			t.Errorf("%s: status %d, %.300s", who, status, unzipped(t, body))
 		}
 		file := filepath.Join(t.TempDir(), "case.zip")

@@ -35,18 +35,25 @@ func (c *Console) gapsIn(ctx context.Context, cluster string, from, to time.Time
 	if err != nil {
 		return nil, 0, err
 	}
-	if !may.All { // what they may see is not beyond, and other names in it are not theirs
-		kept = slices.DeleteFunc(kept, func(g history.Gap) bool { return strings.HasPrefix(g.What, history.Beyond) })
-	}
-	kept = append(silent, kept...)
-	all := together(each(kept, func(g history.Gap) Gap {
-		if !may.All && g.Namespace == "" {
-			g.What = interrupted
-		}
+	all := together(each(may.gaps(append(silent, kept...)), func(g history.Gap) Gap {
 		return Gap{What: g.What, Things: []string{}, From: g.From, To: g.To}
 	}))
 	more = max(len(all)-mostGaps, 0)
 	return all[:len(all)-more], more, nil
+}
+
+// gaps are those that a caller may read of. For who may not see all, what he may see is not beyond, and other names in that are not his.
+func (r Rights) gaps(all []history.Gap) []history.Gap {
+	if r.All {
+		return all
+	}
+	all = slices.DeleteFunc(all, func(g history.Gap) bool { return strings.HasPrefix(g.What, history.Beyond) })
+	for i := range all {
+		if all[i].Namespace == "" {
+			all[i].What = interrupted
+		}
+	}
+	return all
 }
 
 // together makes one of gaps of the same words that touch each other. The latest are first.
