@@ -104,6 +104,11 @@ func fill(ctx context.Context, s *history.Store, w *world, o options) error {
 			fmt.Fprintf(os.Stderr, "\r%d incidents, %d deaths, %.0f s", w.incidents, w.deaths, time.Since(began).Seconds())
 		}
 	}
+	for n := range storms {
+		if err := s.Record(ctx, w.storm(n)...); err != nil {
+			return err
+		}
+	}
 	if err := s.Sweep(ctx, w.start.Add(w.span)); err != nil {
 		return err
 	}
@@ -155,7 +160,7 @@ func questions(w *world) []question {
 		return all
 	}
 	rules := w.rules()
-	return []question{
+	return append([]question{
 		{"list", func() history.Filter { return history.Filter{} }},
 		{"list, from anywhere", func() history.Filter {
 			return history.Filter{To: w.start.Add(time.Duration(rand.Int64N(int64(w.span))))}
@@ -163,7 +168,6 @@ func questions(w *world) []question {
 		{"list, open", func() history.Filter { return history.Filter{States: []history.State{history.StateOpen}} }},
 		{"list, one namespace", func() history.Filter { return history.Filter{Namespaces: some(1)} }},
 		{"list, fifty namespaces", func() history.Filter { return history.Filter{Namespaces: some(50)} }},
-		{"list, one node", func() history.Filter { return history.Filter{Node: w.node(rand.IntN(nodes))} }},
 		{"list, one rule", func() history.Filter { return history.Filter{Rule: rules[rand.IntN(len(rules))]} }},
 		{"search, a frequent word", func() history.Filter { return history.Filter{Text: word() + " "} }},
 		{"search, two frequent words", func() history.Filter { return history.Filter{Text: word() + " " + word()} }},
@@ -175,7 +179,49 @@ func questions(w *world) []question {
 			return history.Filter{Text: word(), States: []history.State{history.StateOpen}}
 		}},
 		{"search, nothing is found", func() history.Filter { return history.Filter{Text: "memory zebra"} }},
+	}, ofPods(w)...)
+}
+
+// ofPods asks for pods by name, for images, and for times, with all rights and with those in five namespaces.
+func ofPods(w *world) []question {
+	var all []question
+	for _, few := range []bool{false, true} {
+		name := map[bool]string{true: ", five namespaces"}[few]
+		may := func(own int) []string {
+			if !few {
+				return nil
+			}
+			spaces := []string{w.namespace(own)}
+			for range 4 {
+				spaces = append(spaces, w.namespace(rand.IntN(apps)))
+			}
+			return spaces
+		}
+		storm := func(cut int) history.Filter {
+			app := rand.IntN(storms)
+			pod := fmt.Sprintf("%s-7c9f4d-%05d", w.app(app), rand.IntN(stormPods))
+			return history.Filter{Text: pod[:len(pod)-cut], Namespaces: may(app)}
+		}
+		all = append(all,
+			question{"search, a pod of a thousand" + name, func() history.Filter { return storm(0) }},
+			question{"search, the beginning of a hundred of those" + name, func() history.Filter { return storm(2) }},
+			question{"search, the beginning of many workloads" + name, func() history.Filter {
+				return history.Filter{Text: "web-", Namespaces: may(rand.IntN(apps))}
+			}},
+			question{"list, one image" + name, func() history.Filter {
+				app := rand.IntN(apps)
+				return history.Filter{Image: fmt.Sprintf("registry.example.com/%s/%s:1.%d", w.namespace(app), w.app(app), app%30), Namespaces: may(app)}
+			}},
+			question{"search, a word, within a day" + name, func() history.Filter {
+				from := w.start.Add(time.Duration(rand.Int64N(int64(w.span))))
+				return history.Filter{Text: "memory ", From: from, To: from.Add(24 * time.Hour), Namespaces: may(rand.IntN(apps))}
+			}},
+			question{"list, one node" + name, func() history.Filter {
+				return history.Filter{Node: w.node(rand.IntN(nodes)), Namespaces: may(rand.IntN(apps))}
+			}},
+		)
 	}
+	return all
 }
 
 func at(all []time.Duration, percent int) time.Duration {

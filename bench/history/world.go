@@ -32,6 +32,8 @@ const (
 	apps       = 5000
 	nodes      = 500
 	namespaces = 200
+	storms     = 100
+	stormPods  = 1000 // each
 )
 
 func newWorld(all []*template, bundles, logs bool) *world {
@@ -80,6 +82,25 @@ func (w *world) some(n, incidents int) [][]history.Death {
 		w.deaths += deaths
 	}
 	return waves
+}
+
+// storm returns the deaths of the pods of one workload, all at once by their node, of which hardly any is captured: an incident with so many
+// pods names them outside of the index.
+func (w *world) storm(n int) []history.Death {
+	app := n % apps
+	o := &one{w: w, app: app, pod: w.incidents, node: n % nodes, at: w.start.Add(w.span * time.Duration(n) / storms)}
+	base := o.death(0)
+	all := make([]history.Death, stormPods)
+	for i := range all {
+		d := base
+		d.Of.Name, d.Kind = fmt.Sprintf("%s-7c9f4d-%05d", w.app(app), i), history.Died
+		d.Of.Container, d.Of.Attempt, d.PodUID = "app", 0, fmt.Sprintf("%08x-0000-4000-a000-%012x", n, i)
+		d.Verdict = &history.Verdict{
+			Rule: "NOD001", Confidence: "likely", Message: "node " + w.node(o.node) + " stopped answering", Thing: evidence.RefTo("Node", "", w.node(o.node)), Settled: true,
+		}
+		all[i] = d
+	}
+	return all
 }
 
 func (o *one) death(n int) history.Death {

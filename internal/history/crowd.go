@@ -25,13 +25,13 @@ func (t *txn) join(sh *share, pod string) error {
 		return nil
 	}
 	if sh.pods == mostIndexed+1 {
-		err := t.exec(`INSERT INTO crowds (name, share) SELECT DISTINCT LOWER(p.name), d.share FROM deaths d JOIN pods p ON p.id = d.pod
+		err := t.exec(`INSERT INTO crowds (name, share, namespace) SELECT DISTINCT LOWER(p.name), d.share, p.namespace FROM deaths d JOIN pods p ON p.id = d.pod
 			WHERE d.share = $1 ON CONFLICT DO NOTHING`, sh.id)
 		if err != nil {
 			return err
 		}
 	}
-	return t.exec(`INSERT INTO crowds (name, share) VALUES ($1, $2) ON CONFLICT DO NOTHING`, strings.ToLower(pod), sh.id)
+	return t.exec(`INSERT INTO crowds (name, share, namespace) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, strings.ToLower(pod), sh.id, sh.namespace)
 }
 
 // leave forgets the names of pods of which a share has no death any more. Where some of its deaths were removed for their age, whose they
@@ -95,29 +95,29 @@ func (s *Store) withPod(ctx context.Context, f *Filter, w word) ([]int64, error)
 	if !w.text {
 		return nil, nil
 	}
-	name := strings.TrimPrefix(w.any[0], mark)
-	end := name
-	if w.prefix {
-		end += string(rune(0x10ffff))
-	}
-	var q query
-	q.where("c.name >= %s", name)
-	q.where("c.name <= %s", end)
-	from := "crowds c"
-	if f.Namespaces != nil {
-		from += " CROSS JOIN shares s"
-		q.conditions = append(q.conditions, "s.id = c.share")
-		q.among("s.namespace", f.Namespaces)
-	}
+	q, text := f.withPod(w)
 	var found []int64
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		var id int64
 		err := scan(&id)
 		found = append(found, id)
 		return err
-	}, `SELECT DISTINCT share FROM (SELECT c.share FROM `+from+q.text()+` LIMIT `+q.arg(mostAlike)+`) alike
-		ORDER BY share DESC LIMIT `+q.arg(mostCrowds), q.args...)
+	}, text, q.args...)
 	return found, err
+}
+
+// withPod is a query for them. It reads the names of the asker's namespaces alone, however many there are in others.
+func (f *Filter) withPod(w word) (q query, text string) {
+	name := strings.TrimPrefix(w.any[0], mark)
+	end := name
+	if w.prefix {
+		end += string(rune(0x10ffff))
+	}
+	q.among("namespace", f.Namespaces)
+	q.where("name >= %s", name)
+	q.where("name <= %s", end)
+	return q, `SELECT DISTINCT share FROM (SELECT share FROM crowds` + q.text() + ` LIMIT ` + q.arg(mostAlike) + `) alike
+		ORDER BY share DESC LIMIT ` + q.arg(mostCrowds)
 }
 
 // matches is a query for the shares of an era that have all words of a search, each by the index or as the name of a pod.

@@ -90,6 +90,25 @@ func TestAnyWordMayBeAPod(t *testing.T) {
 	})
 }
 
+// TestOwnPodsAlone: who may see some namespaces has the names of pods in these read, and of no others.
+func TestOwnPodsAlone(t *testing.T) {
+	s := open(t, "memory:", Options{})
+	for plan, spaces := range map[string][]string{"crowds_by_namespace (namespace=? AND name>? AND name<?)": {"shop", "bank"}, "PRIMARY KEY (name>? AND name<?)": nil} {
+		q, text := (&Filter{Namespaces: spaces}).withPod(word{any: []string{"web-0"}, prefix: true, text: true})
+		var steps []string
+		must(t, s.query(t.Context(), s.reads, func(scan func(...any) error) error {
+			var id, parent, unused int64
+			var step string
+			err := scan(&id, &parent, &unused, &step)
+			steps = append(steps, step)
+			return err
+		}, "EXPLAIN QUERY PLAN "+text, q.args...))
+		if !strings.Contains(strings.Join(steps, "\n"), plan) {
+			t.Errorf("for %v it reads %q, expected %s", spaces, steps, plan)
+		}
+	}
+}
+
 // TestMovedPods: pods whose deaths have another cause by now are found by that one alone.
 func TestMovedPods(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {

@@ -12,7 +12,7 @@ import (
 )
 
 // Version is that of the tables that this program knows.
-const Version = 8
+const Version = 9
 
 // Migrate brings the tables of the history at url to another version: one back, before an older program is to use it.
 // No program may have it open.
