@@ -176,7 +176,9 @@ func (w *witness) heard(t *testing.T) map[string]bool {
 var outage = flag.Duration("outage", 10*time.Second, "for how long about nothing is heard of the cluster")
 
 // watched are the kinds that a recorder watches.
-var watched = []string{"events", "leases", "nodes", "pods"}
+var watched = []string{
+	"cronjobs", "daemonsets", "deployments", "events", "horizontalpodautoscalers", "jobs", "leases", "nodes", "persistentvolumeclaims", "pods", "statefulsets",
+}
 
 // fates are how often each pod ends: the end of one that ends once is the last that its status tells of, for whoever comes late.
 var fates = []int32{1, 2, 3, 4, 5, 1, 1, 1, 1, 1}

@@ -15,6 +15,9 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -132,8 +135,16 @@ func reach(config *rest.Config, recorder *watch.Recorder) (err error) {
 	if recorder.Pods, err = apiClient(busy, "/api", corev1.SchemeGroupVersion); err != nil {
 		return err
 	}
-	recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion)
-	return err
+	if recorder.Leases, err = apiClient(busy, "/apis", coordinationv1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	recorder.Groups = map[string]rest.Interface{"": recorder.Client}
+	for _, version := range []schema.GroupVersion{appsv1.SchemeGroupVersion, batchv1.SchemeGroupVersion, autoscalingv2.SchemeGroupVersion} {
+		if recorder.Groups[version.Group], err = apiClient(config, "/apis", version); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // apiClient asks one API, for protobuf. A recorder's watches wait for nobody.

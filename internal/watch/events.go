@@ -89,10 +89,10 @@ func eventIn(data []byte) (event apiwatch.Event, err error) {
 	return event, err
 }
 
-// objectIn decodes an object; of a pod in protobuf what is needed.
+// objectIn decodes an object; in protobuf, of some kinds what is needed.
 func objectIn(raw []byte) (runtime.Object, error) {
-	if p, err := skimPod(raw); err == nil {
-		return p, nil
+	if o, err := skim(raw); err == nil {
+		return o, nil
 	}
 	o, err := runtime.Decode(decoder, raw)
 	if err != nil {

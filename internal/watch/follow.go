@@ -50,10 +50,26 @@ func (r *Recorder) watches(ctx context.Context) []watched {
 			client: r.Client, resource: "events", namespace: namespace,
 			see: func(k apiwatch.EventType, o evidence.Object) { r.seeEvent(ctx, k, o) }, begin: nothing, inStep: nothing,
 		})
+		all = append(all, r.watchesOfThings(ctx, namespace)...)
 	}
 	all = append(all, watched{client: r.Client, resource: "nodes", see: r.seeNode, begin: r.beginNodes, inStep: r.seenNodes})
 	if r.Leases != nil && len(r.Namespaces) == 0 {
 		all = append(all, watched{client: r.Leases, resource: "leases", see: r.seeLease, begin: r.leases.begin, inStep: r.leases.inStep, leisure: renewals, marks: true})
+	}
+	return all
+}
+
+// watchesOfThings are those of workloads, claims and autoscalers in a namespace, or in all.
+func (r *Recorder) watchesOfThings(ctx context.Context, namespace string) []watched {
+	var all []watched
+	for _, k := range thingKinds {
+		if client := r.Groups[k.group]; client != nil {
+			all = append(all, watched{
+				client: client, resource: k.resource, namespace: namespace,
+				see:   func(e apiwatch.EventType, o evidence.Object) { r.seeThing(ctx, e, o) },
+				begin: func() { r.things.begin(k.kind, namespace) }, inStep: func() { r.things.inStep(k.kind, namespace) },
+			})
+		}
 	}
 	return all
 }

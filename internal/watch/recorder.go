@@ -46,9 +46,10 @@ const (
 
 // A Recorder watches a cluster and gives what happens to its history.
 type Recorder struct {
-	Client  rest.Interface // of the core API
-	Pods    rest.Interface // of the same, for pods alone: much comes of them, so it is best by HTTP/1.1
-	Leases  rest.Interface // of the API of leases, likewise; nil: they are not watched
+	Client  rest.Interface            // of the core API
+	Pods    rest.Interface            // of the same, for pods alone: much comes of them, so it is best by HTTP/1.1
+	Leases  rest.Interface            // of the API of leases, likewise; nil: they are not watched
+	Groups  map[string]rest.Interface // of other APIs, by group: those of workloads, claims and autoscalers that are here are watched
 	Source  diagnosis.Source
 	Rules   []*diagnosis.Rule
 	Store   *history.Store
@@ -75,6 +76,7 @@ type Recorder struct {
 	crowd  *crowd
 	outcry *outcry
 	leases *leases
+	things *things
 	away   time.Time // since when no recorder ran before this one; zero where that is nothing
 
 	mu      sync.Mutex
@@ -146,7 +148,7 @@ func (r *Recorder) leave(ctx context.Context) {
 // end forgets what was watched.
 func (r *Recorder) end() {
 	r.counts.end()
-	r.ledger, r.queue, r.crowd, r.outcry, r.leases, r.fresh = nil, nil, nil, nil, nil, nil
+	r.ledger, r.queue, r.crowd, r.outcry, r.leases, r.things, r.fresh = nil, nil, nil, nil, nil, nil, nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending, r.nodes, r.wanting, r.unseen = nil, nil, nil, nil
@@ -168,7 +170,7 @@ func (r *Recorder) begin(ctx context.Context) ([]history.Gap, error) {
 		return nil, err
 	}
 	r.ledger = NewLedger(knownOf(known), !before.Looked, before.Since)
-	r.queue, r.crowd, r.outcry, r.leases = newQueue[subject](r.Now), newCrowd(), newOutcry(), newLeases()
+	r.queue, r.crowd, r.outcry, r.leases, r.things = newQueue[subject](r.Now), newCrowd(), newOutcry(), newLeases(), newThings()
 	r.fresh, r.events, r.forget = newLanes(), make(chan history.Event, 1024), make(chan string, 1024)
 	r.synced, r.holds = make(chan struct{}), make(chan struct{}, mostHeld)
 	r.mu.Lock()

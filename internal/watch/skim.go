@@ -44,8 +44,8 @@ func (p *skimmed) whole() (*corev1.Pod, error) {
 var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 
 var (
-	magic    = []byte("k8s\x00") // before each object (k8s.io/apimachinery/pkg/runtime/serializer/protobuf)
-	errNoPod = errors.New("not a pod in protobuf")
+	magic         = []byte("k8s\x00") // before each object (k8s.io/apimachinery/pkg/runtime/serializer/protobuf)
+	errNotSkimmed = errors.New("not of a kind that is skimmed, or not in protobuf")
 )
 
 // Numbers of fields, from generated.proto of k8s.io/apimachinery/pkg/runtime, k8s.io/apimachinery/pkg/apis/meta/v1 and
@@ -59,18 +59,52 @@ const (
 )
 
 // skimPod decodes a pod as far as is needed: of most updates its status, as they tell of nothing that ended, and the manifest and who
-// manages its fields are four fifths of a pod. The data are kept. A bookmark is no pod.
-func skimPod(data []byte) (*skimmed, error) {
+// manages its fields are four fifths of a pod. The data are kept.
+func skimPod(data []byte) (p *skimmed, err error) {
+	p = &skimmed{raw: data}
+	err = fields(p.raw, func(number protowire.Number, v []byte, _ uint64) error {
+		switch number {
+		case podMeta:
+			return skimMeta(&p.ObjectMeta, v)
+		case podStatus:
+			return p.Status.Unmarshal(v)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// skim decodes an object of a kind of which not all is needed, as far as it is. The data are kept. A bookmark is no such object.
+func skim(data []byte) (evidence.Object, error) {
+	version, kind, raw, err := envelope(data)
+	if err != nil {
+		return nil, err
+	}
+	var o evidence.Object
+	switch of := kindOf(version, kind); {
+	case version == podKind.Version && kind == podKind.Kind:
+		o, err = skimPod(raw)
+	case of != nil:
+		o, err = skimThing(of, raw)
+	default:
+		return nil, errNotSkimmed
+	}
+	if err == nil && o.GetUID() == "" {
+		err = errNotSkimmed
+	}
+	return o, err
+}
+
+// envelope returns the version and kind of an object in protobuf, and the object.
+func envelope(data []byte) (version, kind string, raw []byte, err error) {
 	body, found := bytes.CutPrefix(data, magic)
 	if !found {
-		return nil, errNoPod
+		return "", "", nil, errNotSkimmed
 	}
-	p := &skimmed{}
-	var version, kind string
-	err := fields(body, func(number protowire.Number, v []byte, _ uint64) error {
+	err = fields(body, func(number protowire.Number, v []byte, _ uint64) error {
 		switch number {
 		case unknownRaw:
-			p.raw = v
+			raw = v
 		case unknownType:
 			return fields(v, func(number protowire.Number, v []byte, _ uint64) error {
 				switch number {
@@ -84,22 +118,7 @@ func skimPod(data []byte) (*skimmed, error) {
 		}
 		return nil
 	})
-	if err != nil || version != podKind.Version || kind != podKind.Kind {
-		return nil, errNoPod
-	}
-	err = fields(p.raw, func(number protowire.Number, v []byte, _ uint64) error {
-		switch number {
-		case podMeta:
-			return skimMeta(&p.ObjectMeta, v)
-		case podStatus:
-			return p.Status.Unmarshal(v)
-		}
-		return nil
-	})
-	if err == nil && p.UID == "" {
-		err = errNoPod
-	}
-	return p, err
+	return version, kind, raw, err
 }
 
 func skimMeta(m *metav1.ObjectMeta, data []byte) error {

@@ -107,8 +107,9 @@ func FuzzSkim(f *testing.F) {
 	plain := scheme.Codecs.WithoutConversion()
 	info, _ := runtime.SerializerInfoForMediaType(plain.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := skimPod(bytes.Clone(data))
-		if err != nil {
+		skimmedObject, err := skim(bytes.Clone(data))
+		p, ok := skimmedObject.(*skimmed)
+		if err != nil || !ok {
 			return
 		}
 		o, _, err := info.Serializer.Decode(data, nil, nil)

@@ -39,12 +39,17 @@ func (r *Recorder) complains(e *corev1.Event) {
 	if !complaining[of.Kind] || of.Namespace == "" || e.ReportingController == Reporter { // what it says itself is no news
 		return
 	}
-	said, now := evidence.EventOf(e), r.Now()
-	if now.Sub(said.Last) > again || e.Type != corev1.EventTypeWarning && !swings(said) {
+	said := evidence.EventOf(e)
+	if r.Now().Sub(said.Last) > again || e.Type != corev1.EventTypeWarning && !swings(said) {
 		return
 	}
+	r.want(evidence.RefTo(of.Kind, of.Namespace, of.Name))
+}
+
+// want has a thing looked at that is in trouble, or what owns it, unless it was lately.
+func (r *Recorder) want(of evidence.Ref) {
 	kind, name := ownerOf(of.Kind, of.Name)
-	at := subject{ref: evidence.RefTo(kind, of.Namespace, name)}
+	at, now := subject{ref: evidence.RefTo(kind, of.Namespace, name)}, r.Now()
 	r.mu.Lock()
 	maps.DeleteFunc(r.wanting, func(_ evidence.Ref, last time.Time) bool { return now.Sub(last) >= lull })
 	_, lately := r.wanting[at.ref]

@@ -93,6 +93,7 @@ var changing = map[string]bool{
 	"ScalingReplicaSet": true, "SuccessfulRescale": true, "DeploymentRollback": true, "LeaderElection": true, // controllers
 	"NodeReady": true, "NodeNotReady": true, "NodeNotSchedulable": true, "NodeSchedulable": true, "RegisteredNode": true, "RemovingNode": true,
 	"Rebooted": true, "NodeHasDiskPressure": true, "NodeHasInsufficientMemory": true, "NodeHasInsufficientPID": true, "DeletingNode": true,
+	"TemplateChanged": true, "ReplicasChanged": true, "BoundsChanged": true, "ScheduleChanged": true, "PhaseChanged": true, "ConditionChanged": true, // the recorder
 	"Evicted": true, "Preempted": true, "TaintManagerEviction": true, "Resized": true, "ExternalProvisioning": true, "VolumeResizeSuccessful": true,
 }
 
