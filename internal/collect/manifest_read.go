@@ -162,7 +162,7 @@ var unknownAnchor = regex.New(`unknown anchor '.*' referenced`)
 
 // parseManifest returns the tree of one document, nil of one without a mapping.
 func parseManifest(doc []byte, s *Scratch) (*yamlv3.Node, error) {
-	if len(doc) > maxDocumentBytes || countMarks(doc) > maxDocumentMarks {
+	if len(doc) > maxDocumentBytes || len(doc) > maxDocumentMarks && countMarks(doc) > maxDocumentMarks {
 		return nil, errors.New("larger than what is read of one document, 4 MiB and 250,000 values")
 	}
 	if root, ok := quickly(doc, s); ok {
