@@ -42,6 +42,9 @@ func (o Output) JSON(w io.Writer, r *Result) error {
 		return err
 	}
 	texts := make([]bytes.Buffer, runtime.GOMAXPROCS(0))
+	for i := range texts {
+		texts[i].Grow(min(len(r.Findings), itemsAtOnce) * usualItem / len(texts))
+	}
 	for some := range slices.Chunk(r.Findings, itemsAtOnce) {
 		items(texts, some)
 		if &some[0] == &r.Findings[0] {
@@ -58,8 +61,11 @@ func (o Output) JSON(w io.Writer, r *Result) error {
 	return err
 }
 
-// itemsAtOnce is how many findings are written at once, so that of very many no more is kept.
-const itemsAtOnce = 256
+// itemsAtOnce is how many findings are written at once, so that of very many no more is kept; usualItem how many bytes most of them take.
+const (
+	itemsAtOnce = 256
+	usualItem   = 768
+)
 
 // items writes findings as a list in JSON has them, each behind a comma, on all processors, each of which writes a text of its own.
 func items(texts []bytes.Buffer, findings []Finding) {

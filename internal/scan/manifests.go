@@ -103,7 +103,7 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 		parts[i] = part{}
 	}
 	r.Findings = slices.Concat(findings...)
-	snapshot.Objects = r.unmade(makers, snapshot.Objects)
+	snapshot.Objects = inOrder(r.unmade(makers, snapshot.Objects))
 	if len(snapshot.Objects) > 0 {
 		snapshot.Asked = []evidence.Ref{evidence.RefOf(snapshot.Objects[0])} // rules about all look at the whole, and at no one thing
 	}
@@ -112,17 +112,39 @@ func (j Job) Run(ctx context.Context) (*Result, error) {
 	return r, nil
 }
 
-// each does work for the numbers below n, on all processors. A few goroutines do all of it: each new one would grow its stack again.
+// inOrder returns objects in the order that a snapshot has them in, each of which is asked but once for its name: a snapshot asks whenever it
+// compares two, and finds these in order.
+func inOrder(objects []evidence.Object) []evidence.Object {
+	type named struct {
+		ref    evidence.Ref
+		at     int
+		object evidence.Object
+	}
+	list := make([]named, len(objects))
+	for i, o := range objects {
+		list[i] = named{evidence.RefOf(o), i, o}
+	}
+	slices.SortFunc(list, func(a, b named) int { return cmp.Or(a.ref.Compare(b.ref), cmp.Compare(a.at, b.at)) })
+	for i := range list {
+		objects[i] = list[i].object
+	}
+	return objects
+}
+
+// each does work for the numbers below n, on all processors. A few goroutines do all of it, of which this is one: each new one would grow its
+// stack again.
 func each(n int, work func(i int)) {
 	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		group.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				work(i)
-			}
-		})
+	some := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			work(i)
+		}
 	}
+	var group sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) - 1 {
+		group.Go(some)
+	}
+	some()
 	group.Wait()
 }
 
