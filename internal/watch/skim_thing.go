@@ -176,15 +176,14 @@ func (t *thing) condition(data []byte) error {
 // skimTemplate returns the images of a template of pods, and last what is the same only where all of it is.
 func skimTemplate(data []byte) (string, error) {
 	var images []string
-	image := func(number protowire.Number, v []byte, _ uint64) error {
-		if number == containerImage {
-			images = append(images, string(v))
-		}
-		return nil
-	}
 	spec := func(number protowire.Number, v []byte, _ uint64) error {
 		if number == podContainers || number == podInitContainers {
-			return fields(v, image)
+			return fields(v, func(number protowire.Number, v []byte, _ uint64) error {
+				if number == containerImage {
+					images = append(images, string(v))
+				}
+				return nil
+			})
 		}
 		return nil
 	}

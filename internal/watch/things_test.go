@@ -76,7 +76,8 @@ func claim(phase corev1.PersistentVolumeClaimPhase) *corev1.PersistentVolumeClai
 	return &corev1.PersistentVolumeClaim{ObjectMeta: thingMetaOf("data"), Status: corev1.PersistentVolumeClaimStatus{Phase: phase, AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOnce"}}}
 }
 
-func scaler(least, most int32, c ...autoscalingv2.HorizontalPodAutoscalerCondition) *autoscalingv2.HorizontalPodAutoscaler {
+func scaler(most int32, c ...autoscalingv2.HorizontalPodAutoscalerCondition) *autoscalingv2.HorizontalPodAutoscaler {
+	least := int32(2)
 	return &autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: thingMetaOf("scale"), Spec: autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: &least, MaxReplicas: most, ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Name: "web"}},
 		Status: autoscalingv2.HorizontalPodAutoscalerStatus{CurrentReplicas: 2, DesiredReplicas: 3, Conditions: c},
@@ -102,8 +103,8 @@ func steps() []step {
 		{"another time", "cronjobs", cronJob("@daily", false), cronJob("@hourly", false), "ScheduleChanged schedule @daily → @hourly. ", false},
 		{"a volume", "persistentvolumeclaims", claim(corev1.ClaimPending), claim(corev1.ClaimBound), "PhaseChanged phase Pending → Bound. ", false},
 		{"no volume any more", "persistentvolumeclaims", claim(corev1.ClaimBound), claim(corev1.ClaimLost), "PhaseChanged phase Bound → Lost. ", true},
-		{"other bounds", "horizontalpodautoscalers", scaler(2, 10), scaler(2, 3), "BoundsChanged most replicas 10 → 3. ", false},
-		{"nothing to scale by", "horizontalpodautoscalers", scaler(2, 10), scaler(2, 10, blind), "ConditionChanged condition ScalingActive is False now. ", true},
+		{"other bounds", "horizontalpodautoscalers", scaler(10), scaler(3), "BoundsChanged most replicas 10 → 3. ", false},
+		{"nothing to scale by", "horizontalpodautoscalers", scaler(10), scaler(10, blind), "ConditionChanged condition ScalingActive is False now. ", true},
 	}
 }
 
