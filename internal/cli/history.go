@@ -50,7 +50,7 @@ func (o *historyOptions) Validate() error {
 func (o *historyOptions) filter() history.Filter {
 	f := history.Filter{Text: o.text, Limit: o.limit}
 	if o.namespace != "" {
-		f.Namespaces = []string{o.namespace}
+		f.Namespaces, f.Named = []string{o.namespace}, true // whoever has the history may see all of it
 	}
 	return f
 }

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
@@ -45,9 +46,10 @@ func digest(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(
 // names, as kubectl would ask about. Such a watch has a history of its own: of what is beyond it has nothing to say, and what it knows of a
 // cluster is not what one of all of it knew.
 func (o *serveOptions) narrow(ctx context.Context, told io.Writer, recorder *watch.Recorder) error {
-	names := slices.Clone(o.spaces)
-	slices.Sort(names)
-	names = slices.Compact(names)
+	names, err := namespacesIn(o.spaces)
+	if err != nil {
+		return err
+	}
 	recorder.Narrowed = "told so by -n"
 	if len(names) == 0 {
 		if mayWatch(ctx, recorder.Pods, "") {
@@ -77,6 +79,20 @@ func (o *serveOptions) narrow(ctx context.Context, told io.Writer, recorder *wat
 	}
 	recorder.Cluster += "+" + all
 	return nil
+}
+
+// namespacesIn are the names that -n or the environment gives, each once.
+func namespacesIn(given []string) ([]string, error) {
+	var names []string
+	for _, name := range given {
+		name = strings.TrimSpace(name)
+		if why := validation.IsDNS1123Label(name); len(why) > 0 {
+			return nil, fmt.Errorf("%q, as -n has it, is no name of a namespace: %s", name, why[0])
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // contextNamespace is the one that the context of the kubeconfig names, if it does.

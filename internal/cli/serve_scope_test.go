@@ -52,6 +52,8 @@ func TestNarrow(t *testing.T) {
 		{"some that may be watched", "-n shop,bank", "", []string{"watch shop", "get kube-system"}, []string{"bank", "shop", "u1+bank+shop"}, ""},
 		{"the one that the context names", "", "shop", []string{"watch shop", "get kube-system"}, []string{"shop", "u1+shop"}, "namespace shop is watched, which the context names"},
 		{"none is named", "", "", []string{"watch shop", "get kube-system"}, []string{"say with -n which ones to watch"}, ""},
+		{"one is empty", "-n shop,", "", []string{"watch shop", "get kube-system"}, []string{`"", as -n has it, is no name of a namespace`}, ""},
+		{"one is no name", "-n shop/web", "", []string{"watch shop", "get kube-system"}, []string{`"shop/web", as -n has it, is no name of a namespace`}, ""},
 		{"none may be watched", "-n shop", "", []string{"watch bank", "get kube-system"}, []string{"cannot watch pods in namespace shop: ask for a role there that can, such as view"}, ""},
 		{"nor the one that the context names", "", "shop", []string{"get kube-system"}, []string{"cannot watch pods in namespace shop: ask for a role there that can, such as view"}, "which the context names"},
 	} {

@@ -34,7 +34,9 @@ func (s *Store) Deaths(ctx context.Context, f Filter) (Deaths, error) {
 		}
 		d, at, err := scanDeath(scan)
 		last = cursor{at, d.ID}
-		concealIn(&d, f.Namespaces)
+		if !f.Named {
+			concealIn(&d, f.Namespaces)
+		}
 		page.Items = append(page.Items, d)
 		return err
 	}, deathColumns+q.text()+` ORDER BY d.at DESC, d.id DESC`+q.limit(f.limit()+1), q.args...)
@@ -191,7 +193,7 @@ func (f *Filter) deaths(in *dialect) *query {
 		q.conditions = append(q.conditions, "d.rank IN (1, 2)")
 	}
 	message := messageOf
-	if f.Namespaces != nil {
+	if f.Namespaces != nil && !f.Named {
 		message = `CASE WHEN ` + namesOf + ` IS NULL OR ` + namesOf + ` <> '' OR EXISTS (SELECT 1 FROM shares o JOIN incidents j ON j.id = o.incident
 			WHERE o.id = d.share AND j.thing_namespace NOT IN ('', p.namespace)) THEN '' ELSE ` + messageOf + ` END`
 	}

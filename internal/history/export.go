@@ -47,7 +47,7 @@ type Narrowing struct {
 
 // Export returns an incident as files that make one bundle: incident.json, and a folder with bundle and report.json for each death with
 // evidence. At most 1000 deaths are read, the latest, and as much of their evidence as there is room for. What is in a history gives the
-// same files each time.
+// same files each time, but for gaps that go on.
 func (s *Store) Export(ctx context.Context, id string, may Narrowing) (Export, map[string][]byte, error) {
 	in, err := s.Incident(ctx, id, may.Namespaces)
 	if err != nil {

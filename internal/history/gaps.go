@@ -5,6 +5,8 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,6 +25,9 @@ func (in *Incident) Around(now time.Time) (from, to time.Time) {
 
 // Beyond begins the words of a gap that is as long as a watch which was told to watch some namespaces alone. It bears on nothing that is in them.
 const Beyond = "nothing is watched beyond "
+
+// Elsewhere tells whether a gap is beyond what was to be watched.
+func (g Gap) Elsewhere() bool { return strings.HasPrefix(g.What, Beyond) }
 
 // Gaps keeps what could not be seen. The same cluster, namespace, start and words are the same gap.
 func (s *Store) Gaps(ctx context.Context, gaps ...Gap) error {
@@ -83,11 +88,14 @@ func (s *Store) Unseen(ctx context.Context, in *Incident, now time.Time, allowed
 		return nil, err
 	}
 	kept, err := s.GapsIn(ctx, in.Cluster, from, to, allowed, mostUnseen)
-	return append(silent, kept...), err
+	return append(silent, slices.DeleteFunc(kept, Gap.Elsewhere)...), err
 }
 
 // Silence is how long there may be no sign of life of a recorder until its cluster counts as not watched.
 const Silence = 90 * time.Second
+
+// SilenceTold is for how long that is told among several clusters.
+const SilenceTold = 7 * 24 * time.Hour
 
 // Silent returns since when a cluster, or each of all with "", is not watched as of now, as a gap: one that nobody has kept yet, as whoever died could not, and who
 // comes next will. There is none where it is watched or never was, nor one that began at another time or later; zero for any.
@@ -96,6 +104,9 @@ func (s *Store) Silent(ctx context.Context, cluster string, now, before time.Tim
 	q.optional("uid = %s", clean(cluster, maxName))
 	q.where("beat > 0 AND beat < %s", micros(now.Add(-Silence)))
 	q.within("beat", time.Time{}, before)
+	if cluster == "" { // else it would be told for ever of one that is no more
+		q.where("(beat > %s OR (SELECT COUNT(*) FROM clusters WHERE beat > 0) = 1)", micros(now.Add(-SilenceTold)))
+	}
 	var all []Gap
 	err := s.query(ctx, s.reads, func(scan func(...any) error) error {
 		g := Gap{What: "no recorder gave a sign of life"}

@@ -43,7 +43,7 @@ func (s *Store) Incidents(ctx context.Context, f Filter) (Incidents, error) {
 	if n := f.limit(); len(places) > n {
 		places, page.Next = places[:n], places[n-1].String()
 	}
-	page.Items, err = s.load(ctx, places, f.Namespaces)
+	page.Items, err = s.load(ctx, places, f.Namespaces, f.Named)
 	return page, s.explain("read", err)
 }
 
@@ -54,7 +54,7 @@ func (s *Store) Incident(ctx context.Context, id string, allowed []string) (Inci
 	if err != nil || n == 0 {
 		return Incident{}, s.explain("read", cmp.Or(err, ErrNotFound))
 	}
-	found, err := s.load(ctx, []place{{incident: n}}, allowed)
+	found, err := s.load(ctx, []place{{incident: n}}, allowed, false)
 	if err == nil && len(found) == 0 {
 		err = ErrNotFound
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // load reads incidents in the order of their places, each as far as the asker may see it.
-func (s *Store) load(ctx context.Context, places []place, allowed []string) ([]Incident, error) {
+func (s *Store) load(ctx context.Context, places []place, allowed []string, named bool) ([]Incident, error) {
 	if len(places) == 0 || allowed != nil && len(allowed) == 0 {
 		return nil, nil
 	}
@@ -42,7 +42,7 @@ func (s *Store) load(ctx context.Context, places []place, allowed []string) ([]I
 		if in == nil || allowed != nil && len(shares[p.incident]) == 0 {
 			continue
 		}
-		in.assemble(shares[p.incident], allowed)
+		in.assemble(shares[p.incident], allowed, named)
 		all = append(all, *in)
 	}
 	return all, nil
@@ -128,15 +128,16 @@ func inParts(allowed []string) [][]string {
 }
 
 // assemble puts an incident together from its shares. For whoever may not see all, its counts and times are those of
-// what he may see, and a thing in another namespace has no name.
-func (in *Incident) assemble(shares []*share, allowed []string) {
+// what he may see, and a thing in another namespace has no name, unless he named the namespaces
+// and may see all.
+func (in *Incident) assemble(shares []*share, allowed []string, named bool) {
 	if in.Thing.Kind != "" {
 		in.Thing.Attempt = evidence.NoAttempt
 	}
 	if allowed != nil {
 		in.Deaths, in.Pods, in.Title = 0, 0, ""
 	}
-	foreign := conceal(&in.Thing, allowed)
+	foreign := !named && conceal(&in.Thing, allowed)
 	least, lead := 0, (*share)(nil)
 	for i, sh := range shares {
 		if allowed != nil {
@@ -153,7 +154,7 @@ func (in *Incident) assemble(shares []*share, allowed []string) {
 	if lead != nil {
 		in.Title, in.Names, in.Confidence = lead.title, lead.names, sure[least]
 	}
-	if allowed != nil {
+	if allowed != nil && !named {
 		in.Title, in.Names = Hide(in.Title, in.Names, allowed), nil
 	}
 	if foreign {

@@ -94,6 +94,38 @@ func TestSilent(t *testing.T) {
 	})
 }
 
+// TestSilentForLong: among several clusters one that is no more is not told of for ever; one alone is.
+func TestSilentForLong(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		for i, name := range []string{cluster, "another"} {
+			_, err := s.Begin(t.Context(), name, noon)
+			must(t, err)
+			must(t, s.Beat(t.Context(), name, noon))
+			for after, told := range map[time.Duration]int{SilenceTold - time.Hour: i + 1, SilenceTold + time.Hour: 1 - i} {
+				gaps, err := s.Silent(t.Context(), "", noon.Add(after), time.Time{})
+				must(t, err)
+				want(t, fmt.Sprintf("%d clusters after %s", i+1, after), len(gaps), told)
+			}
+		}
+	})
+}
+
+// TestBeyond: what was not to be watched is no gap of what was.
+func TestBeyond(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		for _, what := range []string{Beyond + "namespace shop", "nothing was heard of nodes"} {
+			must(t, s.Gaps(t.Context(), Gap{Cluster: cluster, What: what, From: noon}))
+		}
+		gaps, err := s.Unseen(t.Context(), &Incident{Cluster: cluster, First: noon, Last: noon.Add(time.Hour)}, noon.Add(time.Hour), nil)
+		must(t, err)
+		v, err := s.Vital(t.Context(), cluster)
+		must(t, err)
+		if len(gaps) != 1 || gaps[0].Elsewhere() || v.Gaps > 1 {
+			t.Errorf("%v, %d are counted", gaps, v.Gaps)
+		}
+	})
+}
+
 // TestAround: an incident that may go on is looked for in what was not seen until now.
 func TestAround(t *testing.T) {
 	in := Incident{First: noon, Last: noon.Add(time.Hour), State: StateQuiet}

@@ -52,6 +52,14 @@ func nameLines(names []evidence.Ref) string {
 	return strings.Join(lines, "\n")
 }
 
+// telling is the title less what names others; nothing where it is not known whom it names.
+func (sh *share) telling() string {
+	if slices.ContainsFunc(sh.names, func(of evidence.Ref) bool { return of.Name == "" }) {
+		return ""
+	}
+	return without(sh.title, sh.others())
+}
+
 // others are names in what a share is found by that are of other namespaces, in small letters.
 func (sh *share) others() map[string]bool {
 	all, own := maps.Clone(sh.foreign), map[string]bool{}

@@ -76,6 +76,30 @@ func TestNames(t *testing.T) {
 	})
 }
 
+// TestNamed: who may see all reads what was told as it is, whichever namespaces he asks for.
+func TestNamed(t *testing.T) {
+	everywhere(t, Options{}, func(t *testing.T, s *Store) {
+		mine, theirs := neighbours(0, 0)
+		must(t, s.Record(t.Context(), mine, theirs))
+		for named, says := range map[bool]string{false: "by (elsewhere)", true: "by secret-pod"} {
+			f := Filter{Namespaces: []string{"shop"}, Named: named}
+			want(t, fmt.Sprintf("named %t: a death", named), strings.Contains(deaths(t, s, f)[0].Verdict.Message, says), true)
+			want(t, fmt.Sprintf("named %t: an incident", named), strings.Contains(incidents(t, s, f)[0].Title, says), true)
+			f.Text = "secret-pod"
+			want(t, fmt.Sprintf("named %t: deaths found", named), len(deaths(t, s, f)) > 0, named)
+		}
+	})
+}
+
+// TestTelling: of a title of which it is not known whom it names nothing is found.
+func TestTelling(t *testing.T) {
+	for names, found := range map[string]string{"": "killed by secret-pod", "hidden/secret-pod": "killed by", "/": ""} {
+		sh := share{namespace: "shop", title: "killed by secret-pod"}
+		must(t, (*namesColumn)(&sh.names).Scan(names))
+		want(t, names, sh.telling(), found)
+	}
+}
+
 // TestSameWords: words that name one in some deaths, and another one in others, are told apart.
 func TestSameWords(t *testing.T) {
 	everywhere(t, Options{}, func(t *testing.T, s *Store) {

@@ -169,6 +169,6 @@ func (s *Store) Heard(ctx context.Context, cluster, target string, after int64, 
 	if err != nil || len(places) == 0 {
 		return nil, after, s.explain("read", err)
 	}
-	all, err := s.load(ctx, places, nil)
+	all, err := s.load(ctx, places, nil, false)
 	return all, places[len(places)-1].incident, s.explain("read", err)
 }

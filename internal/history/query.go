@@ -22,6 +22,7 @@ type Filter struct {
 	Incident   string   // deaths of one
 	States     []State  // of incidents; none for all
 	Namespaces []string // that the asker may see: nil for all, empty for none
+	Named      bool     // who asks may see all and wants these alone: what was told stays as it is
 	Within     string   // a namespace that something of an incident is in
 	Rule       string
 	Node       string

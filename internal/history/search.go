@@ -112,7 +112,7 @@ func (t *txn) index(sh *share) error {
 	}
 	words := terms(mostNames, slices.Concat([]string{sh.in.rule, sh.namespace}, ends, sh.owners, sh.nodes, sh.images)...)
 	if sh.in.where == "" || sh.in.where == sh.namespace { // else it is not for everybody who may see this share
-		words = append(words, terms(mostWords, sh.in.thing, without(sh.title, sh.others()), sh.evidence)...)
+		words = append(words, terms(mostWords, sh.in.thing, sh.telling(), sh.evidence)...)
 	}
 	slices.Sort(words)
 	return t.exec(t.store.dialect.index, sh.id, t.store.dialect.list(append(tags, inEra(sh.id>>t.store.eraBits, slices.Compact(words))...)))

@@ -75,7 +75,7 @@ func (s *Store) Vital(ctx context.Context, cluster string) (Vital, error) {
 	err := s.reads.QueryRowContext(ctx, `SELECT
 		(SELECT COUNT(*) FROM incidents WHERE state = 0 AND cluster = `+own+`), (SELECT COUNT(*) FROM incidents WHERE state = 1 AND cluster = `+own+`),
 		(SELECT COUNT(*) `+waiting+`), (SELECT COALESCE(MIN(d.at), 0) `+waiting+`),
-		(SELECT COUNT(*) FROM gaps WHERE began > $2 AND cluster = `+own+`)`, clean(cluster, maxName), day).
+		(SELECT COUNT(*) FROM gaps WHERE began > $2 AND what NOT LIKE $3 AND cluster = `+own+`)`, clean(cluster, maxName), day, Beyond+"%").
 		Scan(&v.Open, &v.Quiet, &v.Unsettled, &oldest, &v.Gaps)
 	if err != nil {
 		return v, s.explain("read", err)

@@ -103,7 +103,7 @@ func otlpHeader(text string) (http.Header, error) {
 		value, err := url.PathUnescape(strings.TrimSpace(escaped))
 		if name = strings.TrimSpace(name); ok && err == nil && name != "" {
 			header.Set(name, value)
-		} else if text != "" {
+		} else if strings.TrimSpace(pair) != "" {
 			return nil, errors.New("OTEL_EXPORTER_OTLP_HEADERS cannot be read, expected NAME=VALUE,NAME=VALUE")
 		}
 	}
@@ -145,7 +145,7 @@ func (o *otlp) Stop(context.Context) error {
 	return nil
 }
 
-// UploadTraces sends spans, again and again where the receiver asks for that or says nothing, for a minute at the most.
+// UploadTraces sends spans, again and again where the receiver asks for that, says nothing or is not there, for a minute at the most.
 func (o *otlp) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans}) // has the form of an ExportTraceServiceRequest
 	if err != nil {
@@ -205,8 +205,8 @@ func againAfter(err error) (time.Duration, bool) {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.pause, slices.Contains([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, r.status)
 	}
-	silent, ok := errors.AsType[net.Error](err)
-	return 0, ok && silent.Timeout()
+	_, unreachable := errors.AsType[net.Error](err)
+	return 0, unreachable
 }
 
 // part returns a field of a message in protobuf that is a text or a message itself, nil where it has none.

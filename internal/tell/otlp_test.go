@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -55,7 +58,7 @@ func TestOTLPRequest(t *testing.T) {
 		path  string
 		pairs []string
 	}{
-		{"/v1/traces", []string{"ENDPOINT", s.URL, "HEADERS", "x-tenant=shop%2Fa, authorization=Basic%20eA=="}},
+		{"/v1/traces", []string{"ENDPOINT", s.URL, "HEADERS", "x-tenant=shop%2Fa, authorization=Basic%20eA==,"}},
 		{"/below/v1/traces", []string{"ENDPOINT", s.URL + "/below/", "TRACES_HEADERS", "x-tenant=shop/a,authorization=Basic eA==", "HEADERS", "x-tenant=other", "COMPRESSION", "gzip"}},
 		{"/", []string{"TRACES_ENDPOINT", s.URL, "ENDPOINT", "http://nowhere.invalid", "HEADERS", "x-tenant=shop/a,authorization=Basic eA=="}},
 	} {
@@ -148,6 +151,20 @@ func TestOTLPPart(t *testing.T) {
 	for _, data := range [][]byte{nil, {0xff}, {0x0a, 0x05, 'x'}, bytes.Repeat([]byte{0x80}, 20), {0x10, 0x01}} {
 		if got := part(data, 1); len(got) > 0 {
 			t.Errorf("part of %x: %q", data, got)
+		}
+	}
+}
+
+// TestOTLPAway: a receiver that begins anew is waited for.
+func TestOTLPAway(t *testing.T) {
+	for err, want := range map[error]bool{
+		&net.OpError{Op: "dial", Err: errors.New("connection refused")}: true,
+		&refusal{status: http.StatusServiceUnavailable}:                 true,
+		&refusal{status: http.StatusBadRequest}:                         false,
+		errors.New("not all were taken"):                                false,
+	} {
+		if _, again := againAfter(fmt.Errorf("send spans: %w", err)); again != want {
+			t.Errorf("%v is tried again: %t", err, again)
 		}
 	}
 }

@@ -152,8 +152,9 @@ func (r *Recorder) beyond() string {
 
 // follow watches one kind until the context ends, and has what was not heard of it noted. Open is the gap in which nothing is heard of it yet.
 func (r *Recorder) follow(ctx context.Context, w watched, open history.Gap) error {
-	known := false
+	known, told := false, "" // what is broken, as it was told last
 	broken := func(since time.Time, why error) {
+		told = w.gap(why)
 		r.counts.broken.Add(1)
 		r.counts.hears(w, false)
 		open = r.opens(ctx, w, open, since, why)
@@ -163,7 +164,7 @@ func (r *Recorder) follow(ctx context.Context, w watched, open history.Gap) erro
 		Client: w.client, Resource: w.resource, Namespace: w.namespace, Leisure: w.leisure, Marks: w.marks, Now: r.Now, See: w.see, Begin: w.begin,
 		Broken: broken,
 		InStep: func() {
-			known = true
+			known, told = true, ""
 			w.inStep()
 			r.counts.hears(w, true)
 			r.closes(ctx, open)
@@ -181,7 +182,7 @@ func (r *Recorder) follow(ctx context.Context, w watched, open history.Gap) erro
 			}
 			r.seen(w.namespace) // there are others
 		}
-		if open.What != w.gap(err) {
+		if told != w.gap(err) { // the last process may have been blind as well
 			broken(r.Now(), err)
 		}
 		select {

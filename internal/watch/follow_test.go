@@ -179,6 +179,22 @@ func TestGapsOfAnother(t *testing.T) {
 	})
 }
 
+// TestStillDeaf holds that a recorder which begins where pods could not be heard of already says so as the one before it did.
+func TestStillDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.fail(but("shop/pods"), false)
+		r := recorderOf(t, w)
+		r.Namespaces = []string{"bank", "shop"}
+		for range 2 {
+			stop := start(t, r)
+			passes(time.Minute)
+			hears(t, r, false)
+			stop()
+		}
+	})
+}
+
 // TestNamespaceForbidden holds that a recorder which may watch no pods says so at once.
 func TestNamespaceForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kubeinquest/inquest/internal/evidence"
@@ -31,6 +30,9 @@ func (c *Console) gapsIn(ctx context.Context, cluster string, from, to time.Time
 	if err != nil {
 		return nil, 0, err
 	}
+	if cluster != "" { // it is about what was watched
+		kept = slices.DeleteFunc(kept, history.Gap.Elsewhere)
+	}
 	silent, err := c.own().Silent(ctx, cluster, c.Now(), to)
 	if err != nil {
 		return nil, 0, err
@@ -47,7 +49,7 @@ func (r Rights) gaps(all []history.Gap) []history.Gap {
 	if r.All {
 		return all
 	}
-	all = slices.DeleteFunc(all, func(g history.Gap) bool { return strings.HasPrefix(g.What, history.Beyond) })
+	all = slices.DeleteFunc(all, history.Gap.Elsewhere)
 	for i := range all {
 		if all[i].Namespace == "" {
 			all[i].What = interrupted
